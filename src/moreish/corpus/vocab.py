@@ -1,0 +1,67 @@
+"""The characters of a list, numbered."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ..errors import InputError
+
+END = 0  # the token that ends every word, and stands for all that comes before one; it is no character
+
+
+class Vocab:
+    """The characters of a list in code point order, as tokens 1, 2, ...; token 0 is the end of a word.
+
+    len(vocab) counts the end token too: it is the number of rows and columns of everything that runs over tokens.
+    """
+
+    def __init__(self, characters: Iterable[str]):
+        self.characters = "".join(sorted(set(characters)))
+        self._number = {c: i + 1 for i, c in enumerate(self.characters)}
+        self._codes = np.array([0, *map(ord, self.characters)], np.uint32)
+
+    def __len__(self) -> int:
+        return len(self.characters) + 1
+
+    def __eq__(self, other) -> bool:
+        return isinstance(other, Vocab) and self.characters == other.characters
+
+    def __hash__(self) -> int:
+        return hash(self.characters)
+
+    def __repr__(self) -> str:
+        return f"Vocab({self.characters!r})"
+
+    def encode(self, word: str) -> list[int]:
+        """The tokens of a word, without an end token. Raises InputError for a character that is not in the list."""
+        try:
+            return [self._number[c] for c in word]
+        except KeyError as error:
+            raise InputError(
+                f"{word!r}: the character {error.args[0]!r} is not in the word list (it has {self.characters})"
+            ) from None
+
+    def decode(self, tokens: Iterable[int]) -> str:
+        """The word that tokens spell, end tokens left out."""
+        return "".join(self.characters[t - 1] for t in tokens if t != END)
+
+    def label(self, token: int) -> str:
+        """How a token is shown: its character, or <end>."""
+        return "<end>" if token == END else self.characters[token - 1]
+
+    def stream(self, words: Iterable[str]) -> np.ndarray:
+        """Words as one flat stream of tokens, int32 (1 + tokens,): 0, then each word followed by 0.
+
+        Every character must be of this vocabulary, and no word may hold a line break.
+        """
+        text = "\n".join(["", *words, ""])
+        codes = np.frombuffer(text.encode("utf-32-le"), np.uint32)
+        table = np.zeros(max(int(self._codes[-1]), ord("\n")) + 1, np.int32)
+        table[self._codes] = np.arange(len(self))
+        return table[codes]
+
+    def split(self, tokens: np.ndarray) -> list[str]:
+        """The words of a flat run of tokens, each ended by 0: what `stream` made, without its first 0."""
+        codes = self._codes[tokens]
+        codes[tokens == END] = ord("\n")
+        return codes.astype("<u4").tobytes().decode("utf-32-le").split("\n")[:-1]
