@@ -1,0 +1,67 @@
+"""Embedding: a row of a table for each token (Bengio et al. 2003, section 2).
+
+    y[n] = C[token[n]]
+
+It equals a one-hot vector times C. Row v of C is copied to every place n where token[n] = v, so by the chain rule its
+gradient is the sum of what comes back from all those places:
+
+    dC[v] = sum over n with token[n] = v of dy[n]
+"""
+
+from dataclasses import dataclass
+
+from .init import Normal
+from .maths import kernel
+from .spec import DY, INTS, P0, ROWS, S0, S1, Init, Kernels, Parameter, Shape, Y, matrix, vector
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """A table of `n_vocab` rows of `n_embd` numbers; tokens (...,) become (..., n_embd)."""
+
+    n_vocab: int
+    n_embd: int
+    init: Init = Normal(1.0)
+
+    def parameters(self) -> tuple[Parameter, ...]:
+        return (Parameter("C", (self.n_vocab, self.n_embd), self.init),)
+
+    def out_shape(self, in_shape: Shape) -> Shape:
+        return (*in_shape, self.n_embd)
+
+    def sizes(self, in_shape: Shape) -> tuple[int, ...]:
+        return (self.n_vocab, self.n_embd)
+
+    def flops(self, in_shape: Shape) -> int:
+        return 0
+
+
+@kernel
+def forward(tokens, C, y):
+    """Tokens (N,), C (V, E) -> y (N, E)."""
+    for n in range(tokens.size):
+        for e in range(C.shape[1]):
+            y[n, e] = C[tokens[n], e]
+
+
+@kernel
+def backward(tokens, dy, dC):
+    """Tokens (N,), dy (N, E) -> dC (V, E)."""
+    dC[:] = 0
+    for n in range(tokens.size):
+        # y[n, e] = C[tokens[n], e]
+        for e in range(dC.shape[1]):
+            dC[tokens[n], e] += dy[n, e]
+
+
+def forward_op(row, arena, params, grads, ints):
+    N, V, E = row[ROWS], row[S0], row[S1]
+    forward(vector(ints, row[INTS], N), matrix(params, row[P0], V, E), matrix(arena, row[Y], N, E))
+
+
+def backward_op(row, arena, params, grads, ints):
+    N, V, E = row[ROWS], row[S0], row[S1]
+    backward(vector(ints, row[INTS], N), matrix(arena, row[DY], N, E), matrix(grads, row[P0], V, E))
+
+
+KERNELS = Kernels(forward_op, backward_op, reads="contexts")

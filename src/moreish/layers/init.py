@@ -1,0 +1,64 @@
+"""How weights start: the distributions, and the schemes that choose among them.
+
+A sum of `fan_in` products of unit-variance inputs with weights of standard deviation s has standard deviation
+s sqrt(fan_in). `kaiming` takes s = gain / sqrt(fan_in), which keeps the scale from layer to layer; the gain makes up
+for what the activation squeezes (5/3 for tanh, sqrt 2 for relu). He et al. 2015, section 2.2.
+`xavier` balances the two directions, s = gain sqrt(2 / (fan_in + fan_out)). Glorot and Bengio 2010, equation 16.
+`naive` is N(0, 1) everywhere: tanh saturates and the first loss is many times log V. It is there to be looked at.
+`zero` starts everything at zero: hidden units never come to differ.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import InputError, nearest
+from .spec import Init, Shape
+
+SCHEMES = ("kaiming", "xavier", "naive", "zero")
+GAINS = {"tanh": 5 / 3, "relu": math.sqrt(2), "linear": 1.0}
+
+
+@dataclass(frozen=True)
+class Normal:
+    """N(0, std**2)."""
+
+    std: float = 1.0
+
+    def draw(self, shape: Shape, generator: np.random.Generator) -> np.ndarray:
+        return generator.standard_normal(shape) * self.std
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The same value everywhere."""
+
+    value: float = 0.0
+
+    def draw(self, shape: Shape, generator: np.random.Generator) -> np.ndarray:
+        return np.full(shape, self.value)
+
+
+def weight_init(scheme: str, fan_in: int, fan_out: int, gain: float) -> Init:
+    """Where a weight matrix (fan_in, fan_out) starts under a scheme. Raises InputError for an unknown scheme."""
+    match scheme:
+        case "kaiming":
+            return Normal(gain / math.sqrt(fan_in))
+        case "xavier":
+            return Normal(gain * math.sqrt(2 / (fan_in + fan_out)))
+        case "naive":
+            return Normal(1.0)
+        case "zero":
+            return Constant(0.0)
+    raise InputError(f"unknown init {scheme!r}{nearest(scheme, list(SCHEMES))} (one of {', '.join(SCHEMES)})")
+
+
+def embedding_init(scheme: str) -> Init:
+    """Where an embedding table starts: N(0, 1), so that the next layer sees unit-variance inputs; or zero."""
+    return Constant(0.0) if scheme == "zero" else Normal(1.0)
+
+
+def bias_init(scheme: str) -> Init:
+    """Where a bias starts: zero, or N(0, 1) under `naive`."""
+    return Normal(1.0) if scheme == "naive" else Constant(0.0)

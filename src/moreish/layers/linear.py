@@ -1,0 +1,91 @@
+"""Linear: an affine map of each row.
+
+    y = x W + b          y[n, m] = sum over k of x[n, k] W[k, m] + b[m]
+
+Each entry of W, x and b reaches the loss through every y that it is a term of:
+
+    dW[k, m] = sum over n of x[n, k] dy[n, m]      dW = x^T dy
+    dx[n, k] = sum over m of dy[n, m] W[k, m]      dx = dy W^T
+    db[m]    = sum over n of dy[n, m]
+
+The shapes leave no other choice: dW has W's shape (K, M), and x^T dy is the only product of x (N, K) and dy (N, M)
+that has it.
+"""
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from .init import Constant, Normal
+from .maths import kernel
+from .spec import DX, DY, P0, P1, ROWS, S0, S1, Init, Kernels, Parameter, Shape, X, Y, matrix, vector
+
+
+@dataclass(frozen=True)
+class Linear:
+    """An affine map from `n_in` to `n_out` numbers: (..., n_in) becomes (..., n_out)."""
+
+    n_in: int
+    n_out: int
+    weight: Init = Normal(1.0)
+    bias: Init = Constant(0.0)
+
+    def parameters(self) -> tuple[Parameter, ...]:
+        return (Parameter("W", (self.n_in, self.n_out), self.weight), Parameter("b", (self.n_out,), self.bias))
+
+    def out_shape(self, in_shape: Shape) -> Shape:
+        return (*in_shape[:-1], self.n_out)
+
+    def sizes(self, in_shape: Shape) -> tuple[int, ...]:
+        return (self.n_in, self.n_out)
+
+    def flops(self, in_shape: Shape) -> int:
+        return prod(in_shape[:-1]) * (2 * self.n_in * self.n_out + self.n_out)
+
+
+@kernel
+def forward(x, W, b, y):
+    """X (N, K), W (K, M), b (M,) -> y (N, M)."""
+    np.dot(x, W, y)
+    for n in range(y.shape[0]):
+        for m in range(y.shape[1]):
+            y[n, m] += b[m]
+
+
+@kernel
+def backward(x, W, dy, dx, dW, db):
+    """X (N, K), W (K, M), dy (N, M) -> dx (N, K), dW (K, M), db (M,)."""
+    # y = x W
+    np.dot(x.T, dy, dW)
+    np.dot(dy, W.T, dx)
+    # y[n, m] += b[m]
+    db[:] = 0
+    for n in range(dy.shape[0]):
+        for m in range(dy.shape[1]):
+            db[m] += dy[n, m]
+
+
+def forward_op(row, arena, params, grads, ints):
+    N, K, M = row[ROWS], row[S0], row[S1]
+    forward(
+        matrix(arena, row[X], N, K),
+        matrix(params, row[P0], K, M),
+        vector(params, row[P1], M),
+        matrix(arena, row[Y], N, M),
+    )
+
+
+def backward_op(row, arena, params, grads, ints):
+    N, K, M = row[ROWS], row[S0], row[S1]
+    backward(
+        matrix(arena, row[X], N, K),
+        matrix(params, row[P0], K, M),
+        matrix(arena, row[DY], N, M),
+        matrix(arena, row[DX], N, K),
+        matrix(grads, row[P0], K, M),
+        vector(grads, row[P1], M),
+    )
+
+
+KERNELS = Kernels(forward_op, backward_op)

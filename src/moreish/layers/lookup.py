@@ -1,0 +1,156 @@
+"""LookupLinear: an Embedding, a FlattenConsecutive and a Linear in one, without their matrix product.
+
+The rows of x that a Linear sees after an Embedding are made of few different pieces: at position f stands one of V
+embeddings. With W cut into blocks W_f (E, H), one a position,
+
+    y[n] = b + sum over f of C[token[n, f]] W_f = b + sum over f of table[f, token[n, f]],    table[f, v] = C[v] W_f
+
+so the product is taken once for each different pair (f, v) of the batch, and each row of y is a sum of F looked-up
+rows. Backwards, a row of the table receives the sum of dy over the places that looked it up,
+
+    dtable[f, v] = sum over n with token[n, f] = v of dy[n]
+
+and from table_f = C W_f, as in Linear: dW_f = C^T dtable_f, and dC = sum over f of dtable_f W_f^T.
+Only the pairs that occur are stored: `slot` numbers them, position by position, as they are met.
+"""
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from .embedding import Embedding
+from .linear import Linear
+from .maths import kernel
+from .reshape import FlattenConsecutive
+from .spec import AUX, DY, INT_AUX, INTS, P0, P1, P2, ROWS, S0, S1, S2, S3, Kernels, Parameter, Shape, Y, matrix, vector
+
+
+@dataclass(frozen=True)
+class LookupLinear:
+    """The fused form of `embedding`, `flatten` and `linear`: tokens (T,) become (T / F, H), or (H,) where F = T."""
+
+    embedding: Embedding
+    flatten: FlattenConsecutive
+    linear: Linear
+
+    def parameters(self) -> tuple[Parameter, ...]:
+        return (*self.embedding.parameters(), *self.linear.parameters())
+
+    def out_shape(self, in_shape: Shape) -> Shape:
+        return self.linear.out_shape(self.flatten.out_shape(self.embedding.out_shape(in_shape)))
+
+    def sizes(self, in_shape: Shape) -> tuple[int, ...]:
+        n_embd = self.embedding.n_embd
+        return (self.embedding.n_vocab, n_embd, self.linear.n_in // n_embd, self.linear.n_out)
+
+    def flops(self, in_shape: Shape) -> int:
+        rows = prod(self.out_shape(in_shape)[:-1])
+        return rows * (self.linear.n_in // self.embedding.n_embd) * self.linear.n_out
+
+
+@kernel
+def forward(tokens, C, W, b, number, slot, first, seen, x, table, y):
+    """Tokens (N, F), C (V, E), W (F E, H), b (H,) -> y (N, H).
+
+    Left for the backward pass: slot (N, F), the table's row for each token; first (F + 1,), where each position's
+    rows begin; seen (S,), each row's token, and x (S, E), its embedding, with S = F min(N, V).
+    number (V,) and table (S, H) are scratch.
+    """
+    (N, F), E = tokens.shape, C.shape[1]
+    used = 0
+    for f in range(F):
+        first[f] = used
+        number[:] = -1  # each token's row of the table at this position, or -1
+        for n in range(N):
+            v = tokens[n, f]
+            if number[v] < 0:
+                number[v] = used
+                x[used] = C[v]
+                seen[used] = v
+                used += 1
+            slot[n, f] = number[v]
+        np.dot(x[first[f] : used], W[f * E : (f + 1) * E], table[first[f] : used])
+    first[F] = used
+    for n in range(N):
+        y_n = y[n]
+        y_n[:] = b
+        for f in range(F):
+            looked_up = table[slot[n, f]]
+            for h in range(y_n.size):
+                y_n[h] += looked_up[h]
+
+
+@kernel
+def backward(W, slot, first, seen, x, dy, dtable, dx, dC, dW, db):
+    """W (F E, H), dy (N, H) and what forward left -> dC (V, E), dW (F E, H), db (H,).
+
+    dtable (S, H) and dx (S, E) are scratch.
+    """
+    (N, F), E = slot.shape, dC.shape[1]
+    dC[:] = 0
+    db[:] = 0
+    dtable[: first[F]] = 0
+    for n in range(N):
+        dy_n = dy[n]
+        # y[n] = b + sum over f of table[slot[n, f]]
+        for h in range(dy_n.size):
+            db[h] += dy_n[h]
+        for f in range(F):
+            received = dtable[slot[n, f]]
+            for h in range(dy_n.size):
+                received[h] += dy_n[h]
+    for f in range(F):
+        block, rows = slice(f * E, (f + 1) * E), slice(first[f], first[f + 1])
+        # table[rows] = x[rows] W[block]
+        np.dot(x[rows].T, dtable[rows], dW[block])
+        np.dot(dtable[rows], W[block].T, dx[rows])
+    for s in range(first[F]):
+        # x[s] = C[seen[s]]
+        for e in range(E):
+            dC[seen[s], e] += dx[s, e]
+
+
+def forward_op(row, arena, params, grads, ints):
+    N, V, E, F, H = row[ROWS], row[S0], row[S1], row[S2], row[S3]
+    S, i, a = F * min(N, V), row[INT_AUX], row[AUX]
+    forward(
+        matrix(ints, row[INTS], N, F),
+        matrix(params, row[P0], V, E),
+        matrix(params, row[P1], F * E, H),
+        vector(params, row[P2], H),
+        vector(ints, i + N * F + F + 1 + S, V),
+        matrix(ints, i, N, F),
+        vector(ints, i + N * F, F + 1),
+        vector(ints, i + N * F + F + 1, S),
+        matrix(arena, a, S, E),
+        matrix(arena, a + 2 * S * E, S, H),
+        matrix(arena, row[Y], N, H),
+    )
+
+
+def backward_op(row, arena, params, grads, ints):
+    N, V, E, F, H = row[ROWS], row[S0], row[S1], row[S2], row[S3]
+    S, i, a = F * min(N, V), row[INT_AUX], row[AUX]
+    backward(
+        matrix(params, row[P1], F * E, H),
+        matrix(ints, i, N, F),
+        vector(ints, i + N * F, F + 1),
+        vector(ints, i + N * F + F + 1, S),
+        matrix(arena, a, S, E),
+        matrix(arena, row[DY], N, H),
+        matrix(arena, a + 2 * S * E, S, H),  # the table has served: its gradient takes its place
+        matrix(arena, a + S * E, S, E),
+        matrix(grads, row[P0], V, E),
+        matrix(grads, row[P1], F * E, H),
+        vector(grads, row[P2], H),
+    )
+
+
+def scratch(layer: LookupLinear, rows: int) -> tuple[int, int]:
+    V, E, F, H = layer.sizes(())
+    S = F * min(rows, V)
+    return S * (2 * E + H), rows * F + F + 1 + S + V
+
+
+KERNELS = Kernels(forward_op, backward_op, reads="contexts", scratch=scratch)

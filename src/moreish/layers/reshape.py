@@ -1,0 +1,35 @@
+"""FlattenConsecutive: groups of neighbouring positions become one longer vector.
+
+    x (B, T, C) -> y (B, T / n, C n),     y[b, i] = x[b, i n], x[b, i n + 1], ..., x[b, i n + n - 1] one after another
+
+In row-major memory that is the same run of numbers read with another shape, so neither pass moves anything: y is x,
+and dy is dx. With n = T the positions become one: (B, T, C) -> (B, T C), the plain concatenation of an MLP. With
+n = 2 pairs are joined, as in the tree of a WaveNet (van den Oord et al. 2016, figure 3).
+"""
+
+from dataclasses import dataclass
+
+from .spec import Kernels, Parameter, Shape
+
+
+@dataclass(frozen=True)
+class FlattenConsecutive:
+    """Join `n` neighbouring positions: (T, C) becomes (T / n, C n), or (C n,) where T = n."""
+
+    n: int
+
+    def parameters(self) -> tuple[Parameter, ...]:
+        return ()
+
+    def out_shape(self, in_shape: Shape) -> Shape:
+        T, C = in_shape
+        return (T // self.n, C * self.n) if self.n < T else (C * self.n,)
+
+    def sizes(self, in_shape: Shape) -> tuple[int, ...]:
+        return ()
+
+    def flops(self, in_shape: Shape) -> int:
+        return 0
+
+
+KERNELS = Kernels(forward=None, backward=None)

@@ -1,0 +1,99 @@
+"""What a layer is, and how a compiled kernel finds its arrays.
+
+A layer is a frozen dataclass of sizes. It names its parameters and the shape of its output; beside it in the same
+file stand `forward` and `backward` on plain arrays, and two adapters that unpack a row of the plan into those arrays.
+
+All kernels share one signature, `kernel(row, arena, params, grads, ints)`:
+
+row     (WIDTH,) int64   one operation of the plan: the offsets and sizes named below
+arena   float            every activation and its gradient
+params  float            all parameters, flat
+grads   float            their gradients, the same layout; a backward pass overwrites its own part
+ints    int64            the batch: contexts (B, T), then targets (B,), then integer scratch
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from .maths import kernel
+
+# The columns of a row. Offsets point into the array named; a layer without such a buffer leaves -1.
+FORWARD, BACKWARD = 0, 1  # indices into the kernel table
+ROWS = 2  # how many rows (examples, or examples times positions) the kernel works on
+X, DX, Y, DY = 3, 4, 5, 6  # arena: input, its gradient, output, its gradient
+AUX = 7  # arena: float scratch, kept from forward to backward
+INTS = 8  # ints: what this layer reads of the batch, contexts or targets
+INT_AUX = 9  # ints: integer scratch
+P0, P1, P2 = 10, 11, 12  # params and grads: parameters in the order in which the layer names them
+S0, S1, S2, S3 = 13, 14, 15, 16  # sizes, as the layer's `sizes` gives them
+WIDTH = 17
+
+Shape = tuple[int, ...]
+
+
+class Init(Protocol):
+    """A distribution that weights are drawn from."""
+
+    def draw(self, shape: Shape, generator: np.random.Generator) -> np.ndarray: ...
+
+
+class Parameter(NamedTuple):
+    """A learnt array of a layer: its name in the layer, its shape, and how it starts."""
+
+    name: str
+    shape: Shape
+    init: Init
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape))
+
+
+class Layer(Protocol):
+    """A layer's sizes. Shapes are those of one example: a batch adds the dimension B before them."""
+
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The learnt arrays, in the order in which the kernels expect them (P0, P1, P2)."""
+        ...
+
+    def out_shape(self, in_shape: Shape) -> Shape:
+        """The output's shape for an input's shape."""
+        ...
+
+    def sizes(self, in_shape: Shape) -> tuple[int, ...]:
+        """The sizes that the kernels read from S0, S1, S2, S3."""
+        ...
+
+    def flops(self, in_shape: Shape) -> int:
+        """Floating-point operations of a forward pass over one example."""
+        ...
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """A layer's row in the registry.
+
+    forward, backward   the adapters; None for a layer that only renames the shape of its input
+    reads               what the layer takes from the batch: "contexts", "targets" or nothing
+    scratch             (layer, rows) -> floats and ints of scratch
+    """
+
+    forward: Callable | None
+    backward: Callable | None
+    reads: str | None = None
+    scratch: Callable[..., tuple[int, int]] = lambda layer, rows: (0, 0)
+
+
+@kernel
+def vector(array, start, n):
+    """A view of `n` elements of a flat array, from `start`."""
+    return array[start : start + n]
+
+
+@kernel
+def matrix(array, start, n, m):
+    """A view of `n * m` elements of a flat array from `start`, as (n, m)."""
+    return array[start : start + n * m].reshape(n, m)

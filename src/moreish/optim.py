@@ -1,0 +1,93 @@
+"""Optimizers over one flat vector of parameters, and learning-rate schedules.
+
+An optimizer is a kernel `step(params, grads, moments, lr, number, hyper)`, called with step numbers from 1:
+
+    params, grads (P,); moments (n_moments, P), zero at first; hyper = [weight_decay, beta1, beta2, epsilon]
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from .errors import InputError, nearest
+
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
+
+
+def sgd(params, grads, moments, lr, number, hyper):
+    """p <- p - lr (g + decay p)."""
+    rate, decay = params.dtype.type(lr), params.dtype.type(hyper[0])
+    for i in range(params.size):
+        params[i] -= rate * (grads[i] + decay * params[i])
+
+
+def adamw(params, grads, moments, lr, number, hyper):
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2).
+
+    m and v are running means of g and g**2, divided by what they lack for having started at zero:
+    p <- p - lr (decay p + (m / (1 - beta1**t)) / (sqrt(v / (1 - beta2**t)) + epsilon))
+    """
+    real = params.dtype.type
+    beta1, beta2, epsilon = real(hyper[1]), real(hyper[2]), real(hyper[3])
+    keep = real(1 - lr * hyper[0])
+    rate = real(lr / (1 - hyper[1] ** number))
+    scale = real(1 / np.sqrt(1 - hyper[2] ** number))
+    m, v = moments[0], moments[1]
+    one = real(1)
+    for i in range(params.size):
+        g = grads[i]
+        m[i] = beta1 * m[i] + (one - beta1) * g
+        v[i] = beta2 * v[i] + (one - beta2) * g * g
+        params[i] = keep * params[i] - rate * m[i] / (np.sqrt(v[i]) * scale + epsilon)
+
+
+class Optimizer(NamedTuple):
+    """A row of the table: the kernel, and how many vectors of moments it keeps."""
+
+    step: Callable
+    n_moments: int
+
+
+OPTIMIZERS = {"sgd": Optimizer(sgd, 0), "adamw": Optimizer(adamw, 2)}
+SCHEDULES = ("constant", "step", "linear", "cosine")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The learning rate of every step of a run of `steps` steps.
+
+    kind        constant; step: a tenth after `step_at` of the run; linear or cosine: falling to zero at the end
+    warmup      the share of the run over which the rate first rises linearly from zero
+    """
+
+    kind: str
+    lr: float
+    steps: int
+    step_at: float = 0.5
+    warmup: float = 0.0
+
+    def __post_init__(self):
+        if self.kind not in SCHEDULES:
+            raise InputError(
+                f"unknown schedule {self.kind!r}{nearest(self.kind, list(SCHEDULES))} (one of {', '.join(SCHEDULES)})"
+            )
+
+    def rates(self, start: int, stop: int) -> np.ndarray:
+        """The rates of steps start ... stop - 1, as float64 (stop - start,)."""
+        s = np.arange(start, stop, dtype=np.float64)
+        ramp = self.warmup * self.steps
+        done = (s - ramp) / max(self.steps - ramp, 1)
+        match self.kind:
+            case "step":
+                shape = np.where(s < self.step_at * self.steps, 1.0, 0.1)
+            case "linear":
+                shape = 1 - done
+            case "cosine":
+                shape = 0.5 * (1 + np.cos(np.pi * done))
+            case _:
+                shape = np.ones_like(s)
+        if ramp > 0:
+            shape = np.where(s < ramp, (s + 1) / (ramp + 1), shape)
+        return self.lr * shape

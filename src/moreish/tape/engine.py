@@ -1,0 +1,121 @@
+"""The tape engine: a list of layers run by the compiled machine."""
+
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+
+from ..layers import Layer, SoftmaxCrossEntropy
+from ..layers.spec import BACKWARD, FORWARD, Y
+from ..optim import BETA1, BETA2, EPSILON, OPTIMIZERS
+from .blas import one_thread
+from .compiled import compiled, kernel_table, optimizer
+from .plan import Plan
+
+EVALUATION_BATCH = 512
+GENERATION_BATCH = 256
+
+
+class _Prepared:
+    """A plan with its memory and its kernels, ready to run."""
+
+    def __init__(self, plan: Plan, dtype: type):
+        self.plan, self.ops = plan, plan.ops
+        columns = (FORWARD, BACKWARD) if plan.gradients else (FORWARD,)
+        self.table = kernel_table(np.unique(self.ops[:, columns]).tolist(), dtype)
+        # A buffer begins at a cache line whatever address NumPy was given.
+        raw = np.zeros(plan.arena_size + 64 // np.dtype(dtype).itemsize, dtype)
+        skip = -raw.ctypes.data % 64 // raw.itemsize
+        self.arena = raw[skip : skip + plan.arena_size]
+        self.ints = np.zeros(plan.ints_size, np.int64)
+        self.contexts = self.ints[: plan.batch_size * plan.block_size].reshape(plan.batch_size, plan.block_size)
+
+
+class Tape:
+    """Runs `layers`, which map contexts (B, block_size) to logits (B, n_vocab), in float32 or float64."""
+
+    name = "tape"
+
+    def __init__(self, layers: Sequence[Layer], block_size: int, n_vocab: int, dtype: type = np.float32):
+        self.layers, self.block_size, self.n_vocab, self.dtype = list(layers), block_size, n_vocab, dtype
+        self._prepare = cache(self._prepared)
+        self._grads = np.zeros(0, dtype)
+
+    def plan(self, batch_size: int, *, loss: bool = True, gradients: bool = True, fuse: bool = True) -> Plan:
+        """The plan for batches of a size: with or without the loss as last operation, and the backward pass."""
+        layers = [*self.layers, SoftmaxCrossEntropy(self.n_vocab)] if loss else self.layers
+        return Plan(layers, self.block_size, batch_size, fuse=fuse, gradients=gradients)
+
+    def _prepared(self, batch_size: int, loss: bool, gradients: bool) -> _Prepared:
+        return _Prepared(self.plan(batch_size, loss=loss, gradients=gradients), self.dtype)
+
+    def train(
+        self,
+        params: np.ndarray,
+        moments: np.ndarray,
+        stream: np.ndarray,
+        *,
+        batch_size: int,
+        seed: int,
+        optimizer_name: str,
+        weight_decay: float,
+        first: int,
+        rates: np.ndarray,
+    ) -> np.ndarray:
+        """Make steps `first`, `first` + 1, ... at the learning rates (n,) given, updating params and moments.
+
+        Returns the loss of each step in nats, before its update. It is shorter than `rates` by the steps not made
+        when a loss is not finite; that loss is the last one, and its step was not made either.
+        """
+        ready = self._prepare(batch_size, True, True)
+        if self._grads.size != params.size:
+            self._grads = np.zeros_like(params)
+        losses = np.zeros(len(rates))
+        hyper = np.array([weight_decay, BETA1, BETA2, EPSILON])
+        step = optimizer(optimizer_name, self.dtype)
+        with one_thread():
+            done = compiled(self.dtype).train(
+                *(*ready.table, ready.ops, ready.arena, params, self._grads, ready.ints, stream),
+                *((batch_size, self.block_size), step, moments, hyper, seed, first, rates, losses),
+            )
+        return losses[: done + 1]
+
+    def zero_moments(self, optimizer_name: str, size: int) -> np.ndarray:
+        """The moments that an optimizer starts from: (n_moments, size)."""
+        return np.zeros((OPTIMIZERS[optimizer_name].n_moments, size), self.dtype)
+
+    def nll(self, params: np.ndarray, stream: np.ndarray) -> np.ndarray:
+        """The nll in nats of every token of a flat stream (1 + N,) after its first 0, as float64 (N,)."""
+        size = min(EVALUATION_BATCH, len(stream) - 1)
+        ready = self._prepare(size, True, False)
+        nll = np.zeros(len(stream) - 1)
+        with one_thread():
+            compiled(self.dtype).evaluate(
+                *(*ready.table, ready.ops, ready.arena, params, ready.ints, stream, (size, self.block_size), nll)
+            )
+        return nll
+
+    def generate(
+        self,
+        params: np.ndarray,
+        n: int,
+        *,
+        prefix: Sequence[int],
+        temperature: float,
+        top_k: int,
+        seed: int,
+        max_length: int,
+    ) -> np.ndarray:
+        """Draw n words: a flat run of tokens, int32, each word ended by 0. No word is empty or over max_length."""
+        size = min(GENERATION_BATCH, n)
+        ready = self._prepare(size, False, False)
+        start = ready.ops[-1, Y]
+        logits = ready.arena[start : start + size * self.n_vocab].reshape(size, self.n_vocab)
+        # One column more than the longest word: the 0 that ends it.
+        words, lengths = np.zeros((n, max_length + 1), np.int32), np.zeros(n, np.int64)
+        with one_thread():
+            compiled(self.dtype).generate(
+                *(*ready.table, ready.ops, ready.arena, params, ready.ints, ready.contexts, logits),
+                *(np.array(prefix, np.int32), temperature, top_k, seed, max_length, words, lengths),
+            )
+        return words[np.arange(max_length + 1) <= lengths[:, None]]

@@ -1,0 +1,87 @@
+"""Random numbers by counting: each one is a function of a key and a number, with no state between.
+
+A batch depends on (seed, step) alone, so a resumed run continues with the very batches that it would have had, both
+engines see the same ones, and the number of threads cannot matter. A pass over the data visits every token once, in
+an order that is a permutation computed on the fly: no shuffled index of the data is ever stored.
+"""
+
+import numpy as np
+from numba import njit
+
+# Arithmetic wraps around at 64 bits, by intention.
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+_27, _30, _31, _11, _1 = (np.uint64(n) for n in (27, 30, 31, 11, 1))
+ROUNDS = 4
+
+
+@njit
+def bits(key, counter):
+    """64 random bits for a key and a counter (SplitMix64; Steele, Lea and Flood 2014, figure 15)."""
+    z = np.uint64(key) + (np.uint64(counter) + _1) * _GOLDEN
+    z = (z ^ (z >> _30)) * _MIX_1
+    z = (z ^ (z >> _27)) * _MIX_2
+    return z ^ (z >> _31)
+
+
+@njit
+def uniform(key, counter):
+    """A number in [0, 1), of 53 random bits, for a key and a counter."""
+    return np.float64(bits(key, counter) >> _11) * 2.0**-53
+
+
+@njit
+def permuted(index, n, key):
+    """Where a random permutation of 0 ... n - 1, chosen by `key`, sends `index`.
+
+    A Feistel network permutes the numbers of as many bits as n needs: halves take turns at being xor-ed with a random
+    function of the other. Results from n upwards are sent on until one falls below n (Black and Rogaway 2002).
+    """
+    width = np.uint64(1)
+    while (_1 << width) < np.uint64(n):
+        width += _1
+    low = width // np.uint64(2)
+    high = width - low
+    x = np.uint64(index)
+    while True:
+        left, right, left_width, right_width = x >> low, x & ((_1 << low) - _1), high, low
+        for r in range(ROUNDS):
+            mixed = bits(key + np.uint64(r) * _GOLDEN, right) >> (np.uint64(64) - left_width)
+            left, right = right, left ^ mixed
+            left_width, right_width = right_width, left_width
+        x = (left << right_width) | right
+        if x < np.uint64(n):
+            return np.int64(x)
+
+
+@njit
+def context(stream, position, out):
+    """The tokens before `position` in its word -> out (T,): 0, the end token, wherever the word has not begun.
+
+    stream (M,) is words one after another, each ended by 0, after a first 0.
+    """
+    T = out.size
+    k = T - 1
+    while k >= 0:
+        position -= 1
+        out[k] = stream[position]
+        if out[k] == 0:
+            break
+        k -= 1
+    while k >= 0:
+        out[k] = 0
+        k -= 1
+
+
+@njit
+def draw_batch(stream, seed, step, batch_size, contexts, targets):
+    """The batch of a step: contexts (B, T) and targets (B,), filled from stream (M,).
+
+    Step s takes places s B to s B + B - 1 of an endless sequence of passes, each a permutation of all M - 1 tokens.
+    """
+    n = stream.size - 1
+    for i in range(batch_size):
+        place = np.int64(step) * batch_size + i
+        position = 1 + permuted(place % n, n, bits(seed, place // n))
+        context(stream, position, contexts[i])
+        targets[i] = stream[position]
