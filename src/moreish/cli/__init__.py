@@ -1,0 +1,67 @@
+"""The command line: one thin file a verb, which parses, calls the API and prints."""
+
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+
+from .. import __version__
+from ..errors import MoreishError
+
+app = App(
+    name="moreish",
+    version=__version__,
+    help="Give it a list of words, one a line: it trains a character-level language model and makes more like them.",
+    help_epilogue="Start with: moreish train        (trains on bundled names, prints new ones, saves the model)",
+    help_format="plaintext",
+    print_error=False,
+    exit_on_error=False,
+    suppress_keyboard_interrupt=False,
+    result_action="return_value",
+)
+
+# A verb's module is imported when it is called: `moreish words` does not wait for the compiler to load.
+VERBS = {
+    "train": "Train a model on a list of words, and print new ones.",
+    "sample": "Make new words with a trained model.",
+    "eval": "Measure the loss of a trained model on its train, val and test words.",
+    "show": "Show what a model computes: each operation with its shapes, parameters and cost.",
+    "models": "List the models, their options and defaults.",
+    "words": "Describe a list of words: how many, which characters, how long, what is odd.",
+}
+EXAMPLES = {
+    "train": ("moreish train", "moreish train names.txt --model mlp --n-hidden 300 --epochs 10 --out runs/big"),
+    "sample": ("moreish sample runs/names-mlp -n 10", "moreish sample runs/names-mlp --prefix mar --temperature 0.8"),
+    "eval": ("moreish eval runs/names-mlp", "moreish eval runs/names-mlp --split test --json"),
+    "show": ("moreish show mlp --n-layer 3", "moreish show runs/names-mlp --no-fuse"),
+    "models": ("moreish models", "moreish models --json"),
+    "words": ("moreish words", "moreish words names.txt --json"),
+}
+for verb, summary in VERBS.items():
+    app.command(
+        f"moreish.cli.{verb}:{verb}",
+        name=verb,
+        help=summary,
+        help_epilogue="Examples:\n" + "\n".join(f"  {line}" for line in EXAMPLES[verb]),
+    )
+
+
+def run(tokens: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit status: 0 success, 1 the work failed, 2 the request was wrong, 130 Ctrl-C."""
+    try:
+        app(tokens)
+    except CycloptsError as error:
+        return _complain(" ".join(str(error).split()) + " (see --help)", 2)
+    except MoreishError as error:
+        return _complain(str(error), error.exit_status)
+    except KeyboardInterrupt as stop:
+        return _complain(str(stop) or "stopped", 130)
+    except BrokenPipeError:  # the reader of our output has seen enough
+        sys.stdout = None  # type: ignore[assignment]
+        return 0
+    return 0
+
+
+def _complain(message: str, status: int) -> int:
+    print(f"moreish: {message}", file=sys.stderr)
+    return status

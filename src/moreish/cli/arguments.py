@@ -1,0 +1,55 @@
+"""Options classes as arguments of a command: names, help and defaults come from the fields themselves."""
+
+import dataclasses
+from dataclasses import field, make_dataclass
+from typing import Annotated, Any
+
+from cyclopts import Group, Parameter
+
+from ..models import MODELS
+from ..options import TrainOptions, plain_type
+
+
+def _argument(f: dataclasses.Field, group: Group, default: str) -> tuple[str, Any, Any]:
+    choices = f.metadata["choices"]
+    help = f.metadata["help"] + (f": {', '.join(choices)}" if choices else "")
+    parameter = Parameter(
+        help=help + (f" [default: {default}]" if default else ""), group=group, show_default=False, negative=""
+    )
+    return f.name, Annotated[plain_type(f) | None, parameter], field(default=None)
+
+
+def _model_arguments() -> type:
+    """One class with the options of all families; each says whose it is, and its default there."""
+    group = Group("Model options", sort_key=1)
+    arguments = {}
+    for name, family in MODELS.items():
+        for f in dataclasses.fields(family):  # type: ignore[arg-type]
+            default = ", ".join(
+                f"{other.default} ({model})"
+                for model, kind in MODELS.items()
+                for other in dataclasses.fields(kind)  # type: ignore[arg-type]
+                if other.name == f.name
+            )
+            arguments.setdefault(f.name, _argument(f, group, default))
+    return make_dataclass("ModelArguments", arguments.values(), frozen=True)
+
+
+def _train_arguments() -> type:
+    group = Group("Training options", sort_key=2)
+    arguments = []
+    for f in dataclasses.fields(TrainOptions):
+        of_models = [f"{kind.defaults[f.name]} ({name})" for name, kind in MODELS.items() if f.name in kind.defaults]
+        default = ", ".join(of_models) if f.default is None else str(f.default)
+        arguments.append(_argument(f, group, default))
+    return make_dataclass("TrainArguments", arguments, frozen=True)
+
+
+ModelArguments: Any = _model_arguments()
+TrainArguments: Any = _train_arguments()
+Flat = Parameter(name="*")  # the fields become options of the command itself
+
+
+def given(arguments: Any) -> dict[str, Any]:
+    """The options that were given, by name; `arguments` is None when none was."""
+    return {} if arguments is None else {k: v for k, v in vars(arguments).items() if v is not None}

@@ -1,0 +1,36 @@
+"""moreish models"""
+
+import dataclasses
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from ..models import MODELS
+from .terminal import print_json, print_table
+
+
+def models(*, json: Annotated[bool, Parameter(negative="")] = False) -> None:
+    """List the models, their options and defaults.
+
+    Parameters
+    ----------
+    json
+        Print JSON: {"models": {NAME: {"summary": ..., "options": {...}, "training": {...}}, ...}}.
+    """
+    described = {
+        name: {
+            "summary": family.summary,
+            "options": {f.name: f.default for f in dataclasses.fields(family)},  # type: ignore[arg-type]
+            "training": family.defaults,
+        }
+        for name, family in MODELS.items()
+    }
+    if json:
+        print_json({"models": described})
+        return
+    for name, model in described.items():
+        print(f"{name}: {model['summary']}")
+        fields = dataclasses.fields(MODELS[name])  # type: ignore[arg-type]
+        rows = [(f"  --{f.name.replace('_', '-')}", f.default, f.metadata["help"]) for f in fields]
+        print_table(["  option", "default", ""], rows)
+        print()

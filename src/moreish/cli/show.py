@@ -1,0 +1,66 @@
+"""moreish show"""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from ..corpus import Vocab, bundled
+from ..layers.spec import BACKWARD, FORWARD, INTS, X, Y
+from ..model import Model
+from ..models import MODELS
+from ..options import TrainOptions
+from ..run import load
+from ..training import make_family
+from .arguments import Flat, ModelArguments, given
+from .terminal import print_table
+
+
+def show(
+    what: str,
+    /,
+    *,
+    batch_size: int | None = None,
+    fuse: bool = True,
+    model_options: Annotated[ModelArguments | None, Flat] = None,
+) -> None:
+    """Show what a model computes: each operation with its shapes, parameters and cost.
+
+    Parameters
+    ----------
+    what
+        A model's name (taken with the alphabet of the bundled names) or the folder of a run.
+    batch_size
+        Examples in the batch that is planned for [default: the model's own].
+    fuse
+        Plan with the fused kernels, as training does; without, every layer is an operation of its own.
+    """
+    if what in MODELS or not Path(what).exists():
+        family = make_family(what, given(model_options))
+        model = Model(family, Vocab(set().union(*bundled())))
+        options = TrainOptions().resolved(family.defaults, 1)
+    else:
+        run = load(what)
+        model, options = run.model, run.options
+    plan = model.engine.plan(batch_size or options.batch_size or 1, fuse=fuse)
+    B, rows = plan.batch_size, []
+    for op in plan.operations:
+        parameters = ", ".join(f"{slot.name} {_shape(slot.shape)}" for slot in op.slots)
+        buffers = "same memory" if op.row is None else f"arena {op.row[Y]:,}"
+        rows.append(
+            (
+                op.name,
+                _shape((B, *op.in_shape)),
+                _shape((B, *op.out_shape)),
+                parameters,
+                f"{sum(slot.parameter.size for slot in op.slots):,}",
+                f"{B * op.layer.flops(op.in_shape):,}",
+                buffers,
+            )
+        )
+    print_table(["operation", "in", "out", "parameters", ">count", ">FLOP forward", "output in"], rows)
+    print(f"\n{model.layout.size:,} parameters, batch {B}, arena {plan.arena_size * 4 / 2**20:.2f} MiB in float32")
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))

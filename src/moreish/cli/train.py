@@ -1,0 +1,92 @@
+"""moreish train"""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from ..corpus import BUNDLED, bundled, read_words
+from ..errors import InputError
+from ..evaluation import Evaluation
+from ..run import Run
+from ..training import resume as resume_training
+from ..training import train as train_model
+from .arguments import Flat, ModelArguments, TrainArguments, given
+from .terminal import TrainingView, announce_work, print_losses, print_samples, say
+
+
+def train(
+    file: str | None = None,
+    /,
+    *,
+    model: str = "mlp",
+    out: Path | None = None,
+    resume: Path | None = None,
+    samples: int = 10,
+    model_options: Annotated[ModelArguments | None, Flat] = None,
+    train_options: Annotated[TrainArguments | None, Flat] = None,
+) -> None:
+    """Train a model on a list of words, and print new ones.
+
+    Prints the loss on the three parts of the list (nats a predicted token, the end of a word included) and samples,
+    each marked new or with the part that it stands in, and saves the run. Ctrl-C saves too; --resume goes on.
+
+    Parameters
+    ----------
+    file
+        Word list, UTF-8, one word a line; - reads standard input. Without it, the bundled names.
+    model
+        What to train; `moreish models` lists them.
+    out
+        Folder of the run. Without it, a new one under runs/.
+    resume
+        A stopped run to go on with, exactly as if it never had stopped.
+    samples
+        How many new words to print at the end.
+    """
+    announce_work()
+    if resume is not None:
+        if file is not None or out is not None or given(model_options) or given(train_options):
+            raise InputError("--resume goes on with a run as it was begun: give it no file, no --out and no options")
+        begin = lambda view: resume_training(resume, on_progress=view)  # noqa: E731
+        folder = resume
+    else:
+        words = bundled() if file is None else read_words(file)
+        folder = out or new_folder(
+            f"{'names' if file is None else 'words' if file == '-' else Path(file).stem}-{model}"
+        )
+        options = {**given(model_options), **given(train_options)}
+        begin = lambda view: train_model(words, model, out=folder, on_progress=view, **options)  # noqa: E731
+        if file is None:
+            say(f"moreish: training on the bundled names ({BUNDLED['names']}); give a file of your own words instead")
+    began = time.perf_counter()
+    try:
+        with TrainingView() as view:
+            run = begin(view)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"stopped and saved; go on with: moreish train --resume {folder}") from None
+    report(run, time.perf_counter() - began, samples)
+
+
+def report(run: Run, seconds: float, n_samples: int) -> None:
+    """Print what came of a training."""
+    o = run.options
+    how = "counted" if not run.history else f"{o.steps:,} steps of {o.batch_size}"
+    print(f"{run.model.name}: {run.model.layout.size:,} parameters, {how}, {seconds:.1f} s")
+    evaluation = Evaluation(run.loss, {})
+    print_losses(evaluation.loss, evaluation.bits, evaluation.perplexity)
+    words = run.model.sample(n_samples, seed=o.seed)
+    print()
+    print_samples(words, [run.corpus.mark(word) for word in words])
+    print(f"\nsaved in {run.path}; more words with: moreish sample {run.path}")
+
+
+def new_folder(name: str) -> Path:
+    """A folder under runs/ that is not there yet: runs/NAME, or runs/NAME-2, runs/NAME-3, ..."""
+    base = Path("runs") / name
+    number, folder = 1, base
+    while folder.exists():
+        number += 1
+        folder = base.with_name(f"{base.name}-{number}")
+    return folder

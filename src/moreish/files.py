@@ -1,0 +1,20 @@
+"""Writing files so that a crash at any instant leaves the old one or the new one, whole."""
+
+import os
+from pathlib import Path
+
+from .errors import WorkError
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write under another name, flush to the disk, rename. Raises WorkError if it fails; the old file then stays."""
+    temporary = path.with_name(path.name + ".part")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise WorkError(f"{path}: cannot be written ({error.strerror}); what was saved before is intact") from error

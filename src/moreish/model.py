@@ -1,0 +1,107 @@
+"""A model: a family's options, a vocabulary, and the flat weights of its layers."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from .corpus import Vocab
+from .errors import InputError
+from .layers import Layer
+from .layers.layout import Layout
+from .models import MODELS, Family
+from .tape import Tape
+
+
+@dataclass(frozen=True)
+class Score:
+    """How likely a word is under a model.
+
+    per_char    nats of each character in turn, then of the end of the word
+    nll         their mean: nats a token
+    """
+
+    word: str
+    per_char: list[float]
+
+    @property
+    def nll(self) -> float:
+        return sum(self.per_char) / len(self.per_char)
+
+
+class Model:
+    """A model that scores and draws words.
+
+    family  its options; vocab  its characters; params  its weights, flat (layout.size,) float32
+    """
+
+    def __init__(self, family: Family, vocab: Vocab, params: np.ndarray | None = None, seed: int = 42):
+        self.family, self.vocab = family, vocab
+        self.layers: list[Layer] = family.layers(len(vocab))
+        self.layout = Layout(self.layers)
+        self.params = self.layout.initial(seed) if params is None else np.ascontiguousarray(params, np.float32)
+
+    @property
+    def name(self) -> str:
+        return next(name for name, family in MODELS.items() if family is type(self.family))
+
+    @property
+    def weights(self) -> dict[str, np.ndarray]:
+        """Every parameter by name, as views in their shapes: to change one is to change the model."""
+        return self.layout.views(self.params)
+
+    @cached_property
+    def engine(self) -> Tape:
+        return Tape(self.layers, self.family.context, len(self.vocab))
+
+    def nll(self, stream: np.ndarray) -> np.ndarray:
+        """The nll in nats of each token of a flat stream (see `Corpus.stream`) after its first 0, float64 (N,)."""
+        return self.engine.nll(self.params, stream)
+
+    def score(self, word: str) -> Score:
+        """Score one word. Raises InputError for an empty word or a character that the model does not know."""
+        if not word:
+            raise InputError("an empty word has no score")
+        tokens = np.array([0, *self.vocab.encode(word), 0], np.int32)
+        return Score(word, self.nll(tokens).tolist())
+
+    def sample(
+        self,
+        n: int = 20,
+        *,
+        seed: int = 42,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        prefix: str = "",
+        max_length: int | None = None,
+    ) -> list[str]:
+        """Draw n words.
+
+        temperature     below 1 keeps to the likely, above 1 ventures; 0 always takes the likeliest character
+        top_k           draw among the k likeliest characters only; 0 for all
+        prefix          what every word begins with
+        max_length      longest word, in characters; None for 50 more than the prefix has
+
+        The same seed draws the same words. No word is empty. Raises InputError for values out of range and for a
+        prefix with characters that the model does not know.
+        """
+        if n < 0:
+            raise InputError(f"the number of samples is {n}: it must be at least 0")
+        if not 0 <= temperature < float("inf"):
+            raise InputError(f"temperature is {temperature}: it must be a number from 0")
+        if top_k < 0:
+            raise InputError(f"top-k is {top_k}: it must be at least 1, or 0 for all characters")
+        if not 0 <= seed < 1 << 63:
+            raise InputError(f"seed is {seed}: it must be from 0 to 2**63 - 1")
+        tokens = self.vocab.encode(prefix)
+        longest = len(tokens) + 50 if max_length is None else max_length
+        if longest < max(len(tokens), 1):
+            raise InputError(
+                f"max-length is {longest}: it must be at least 1, and the prefix has {len(tokens)} characters"
+            )
+        if n == 0:
+            return []
+        drawn = self.engine.generate(
+            self.params, n, prefix=tokens, temperature=temperature, top_k=top_k, seed=seed, max_length=longest
+        )
+        return self.vocab.split(drawn)

@@ -1,0 +1,106 @@
+"""Options as frozen dataclasses: the one source of names, defaults, limits and help, in Python and on the command line."""
+
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass, field
+from typing import Any
+
+from .errors import InputError, nearest
+
+
+def option(
+    default: Any, help: str, *, choices: tuple[str, ...] = (), low: float | None = None, high: float | None = None
+) -> Any:
+    """A field of an options class: its default, one line of help, and the values that it may take.
+
+    low and high bound a number, ends included. A default of None means one that the model chooses.
+    """
+    return field(default=default, metadata={"help": help, "choices": choices, "low": low, "high": high})
+
+
+class Options:
+    """Base of the option classes: checks every value when it is made."""
+
+    def __post_init__(self):
+        for f in dataclasses.fields(self):  # type: ignore[arg-type]
+            self._check(f, getattr(self, f.name))
+
+    def _check(self, f: dataclasses.Field, value: Any) -> None:
+        if value is None:
+            return
+        name, meta = f.name.replace("_", "-"), f.metadata
+        wanted = plain_type(f)
+        if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+            object.__setattr__(self, f.name, float(value))
+        elif not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
+            raise InputError(f"--{name} is {value!r}: it must be {_KINDS[wanted]}")
+        if meta["choices"] and value not in meta["choices"]:
+            choices = list(meta["choices"])
+            raise InputError(f"--{name} is {value!r}{nearest(value, choices)}; it must be one of {', '.join(choices)}")
+        low, high = meta["low"], meta["high"]
+        if (low is not None and not value >= low) or (high is not None and not value <= high):
+            limits = f"at least {low:g}" if high is None else f"between {low:g} and {high:g}"
+            raise InputError(f"--{name} is {value}: it must be {limits}")
+
+
+_KINDS = {int: "a whole number", float: "a number", str: "a name", bool: "true or false"}
+
+
+def plain_type(f: dataclasses.Field) -> type:
+    """The type of a field without the `| None` of one that the model chooses."""
+    if isinstance(f.type, types.UnionType):
+        return next(t for t in typing.get_args(f.type) if t is not type(None))
+    return f.type  # type: ignore[return-value]
+
+
+@dataclass(frozen=True)
+class TrainOptions(Options):
+    """How a model is trained. What is None here is chosen by the model; `resolved` fills it in."""
+
+    split: str = option(
+        "lecture", "how words are shared out; distinct drops repeats first", choices=("lecture", "distinct")
+    )
+    split_seed: int = option(42, "seed of the shuffle before the split", low=0)
+    steps: int | None = option(None, "length of training, in steps", low=1)
+    epochs: float | None = option(None, "length of training, in passes over the train words", low=0.001)
+    batch_size: int | None = option(None, "examples a step", low=1, high=1 << 20)
+    optimizer: str | None = option(None, "the update rule", choices=("adamw", "sgd"))
+    lr: float | None = option(None, "highest learning rate", low=1e-12, high=1e6)
+    weight_decay: float | None = option(
+        None, "pull of the weights towards zero: 0.01 for adamw, 0 for sgd", low=0, high=1e6
+    )
+    schedule: str | None = option(
+        None,
+        "course of the learning rate: linear for adamw, step for sgd",
+        choices=("constant", "step", "linear", "cosine"),
+    )
+    step_at: float = option(0.5, "share of the run after which step takes a tenth of the rate", low=0, high=1)
+    warmup: float | None = option(
+        None, "share of the run over which the rate rises: 0.05 for adamw, 0 for sgd", low=0, high=1
+    )
+    keep: str = option("best", "the weights to keep: of the best val loss seen, or the last", choices=("best", "last"))
+    seed: int = option(42, "seed of weights, batches and samples", low=0, high=(1 << 63) - 1)
+    log_every: int | None = option(None, "steps from one line of the log to the next; a tenth of the run", low=1)
+    engine: str = option("tape", "what computes: the compiled tape", choices=("tape",))
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.steps is not None and self.epochs is not None:
+            raise InputError("--steps and --epochs both give the length of training: give one of them")
+
+    def resolved(self, model_defaults: dict[str, Any], n_tokens: int) -> "TrainOptions":
+        """These options with nothing left to choose: the model's defaults, and steps in place of epochs."""
+        given = {k: v for k, v in dataclasses.asdict(self).items() if v is not None}
+        chosen = {**model_defaults, **given}
+        if "steps" in given:
+            chosen.pop("epochs", None)
+        if chosen["optimizer"] == "adamw":
+            rule = {"weight_decay": 0.01, "schedule": "linear", "warmup": 0.05}
+        else:
+            rule = {"weight_decay": 0.0, "schedule": "step", "warmup": 0.0}
+        chosen = {**rule, **chosen}
+        if "epochs" in chosen:
+            chosen["steps"] = max(1, round(chosen["epochs"] * n_tokens / chosen["batch_size"]))
+        chosen["epochs"] = None
+        return TrainOptions(**chosen)

@@ -1,0 +1,261 @@
+"""Training: from words and options to a run."""
+
+import dataclasses
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from .corpus import Corpus
+from .errors import InputError, WorkError, nearest
+from .evaluation import evaluate
+from .files import write_atomically
+from .model import Model
+from .models import MODELS, Family
+from .optim import Schedule
+from .options import TrainOptions
+from .run import (
+    CHECKPOINT,
+    Checkpoint,
+    Run,
+    claim_folder,
+    load,
+    load_checkpoint,
+    write_beginning,
+    write_end,
+    write_history,
+)
+
+EVALUATIONS = 20  # of the val loss in a run
+LINES = 10  # of the log in a run, unless --log-every says otherwise
+CHUNK_SECONDS = 0.1  # control returns to Python this often
+CHECKPOINT_SECONDS = 5.0
+
+T = TypeVar("T")
+
+
+class Diverged(WorkError):
+    """The loss is no longer a finite number."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a training stands.
+
+    loss    mean batch loss in nats of the steps since the last line of the log
+    val     val loss, where it was just evaluated
+    is_line whether this is a point of the log
+    """
+
+    step: int
+    steps: int
+    loss: float
+    lr: float
+    val: float | None
+    is_line: bool
+
+
+def make_family(model: str, options: dict[str, Any]) -> Family:
+    """The options of a model by its name. Raises InputError for an unknown model, option or value."""
+    if model not in MODELS:
+        raise InputError(f"unknown model {model!r}{nearest(model, list(MODELS))} (there is {', '.join(MODELS)})")
+    known = [f.name for f in dataclasses.fields(MODELS[model])]  # type: ignore[arg-type]
+    for name in options:
+        if name not in known:
+            dashed = [k.replace("_", "-") for k in known]
+            shown = name.replace("_", "-")
+            raise InputError(
+                f"model {model} has no option --{shown}{nearest(shown, dashed)} (it has {', '.join('--' + k for k in dashed)})"
+            )
+    return MODELS[model](**options)
+
+
+def train(
+    words: Iterable[str] | Corpus,
+    model: str = "mlp",
+    *,
+    out: str | Path | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    **options: Any,
+) -> Run:
+    """Train a model on words and return the run.
+
+    options are those of `TrainOptions` and of the model's family, by name. With `out`, the run is saved in that
+    folder as it goes; without, `Run.save` can do it later. `on_progress` is called about ten times a second.
+
+    Raises InputError for unknown options, values out of range, or fewer words than a split needs; WorkError when the
+    loss is no longer a finite number, or the folder can no longer be written. Ctrl-C raises KeyboardInterrupt after
+    the state is saved.
+    """
+    of_training = {f.name for f in dataclasses.fields(TrainOptions)}
+    family = make_family(model, {k: v for k, v in options.items() if k not in of_training})
+    chosen = TrainOptions(**{k: v for k, v in options.items() if k in of_training})
+    corpus = words if isinstance(words, Corpus) else Corpus(words, chosen.split, chosen.split_seed)
+    chosen = dataclasses.replace(chosen, split=corpus.split, split_seed=corpus.split_seed)
+    chosen = chosen.resolved(type(family).defaults, corpus.stream("train").size - 1)
+    counted = family.fit(corpus)
+    run = Run(Model(family, corpus.vocab, counted, seed=chosen.seed), corpus, chosen)
+    if out is not None:
+        run.path = claim_folder(out)
+        write_beginning(run, run.path)
+    if counted is None:
+        params = run.model.params
+        moments = run.model.engine.zero_moments(_given(chosen.optimizer), params.size)
+        return _go(run, Checkpoint(0, params, params.copy(), moments), on_progress)
+    return _finish(run)
+
+
+def resume(path: str | Path, *, on_progress: Callable[[Progress], None] | None = None) -> Run:
+    """Go on with a training that was stopped, from its last checkpoint: bit for bit as if it never had been.
+
+    Raises InputError if the folder is no run, or its training has ended; else as `train`.
+    """
+    folder = Path(path)
+    run = load(folder)
+    checkpoint = load_checkpoint(folder)
+    run.history = [line for line in run.history if line["step"] <= checkpoint.step]
+    return _go(run, checkpoint, on_progress)
+
+
+def _go(run: Run, state: Checkpoint, on_progress: Callable[[Progress], None] | None) -> Run:
+    try:
+        _Training(run, state, on_progress).go()
+    except Diverged:
+        _finish(run)
+        raise
+    return _finish(run)
+
+
+def _finish(run: Run) -> Run:
+    run.loss = evaluate(run.model, run.corpus).loss
+    if run.path is not None:
+        write_history(run.path, run.history)
+        write_end(run, run.path)
+    return run
+
+
+def _given(value: T | None) -> T:
+    assert value is not None, "options are resolved before training"
+    return value
+
+
+class _Training:
+    """The loop over steps, in chunks that end where something is to be evaluated, shown or saved."""
+
+    def __init__(self, run: Run, state: Checkpoint, on_progress: Callable[[Progress], None] | None):
+        self.run, self.state, self.on_progress = run, state, on_progress
+        o = run.options
+        self.steps = _given(o.steps)
+        self.schedule = Schedule(_given(o.schedule), _given(o.lr), self.steps, o.step_at, _given(o.warmup))
+        self.evaluations = shares(self.steps, EVALUATIONS)
+        self.lines = shares(self.steps, LINES)
+        self.stream = run.corpus.stream("train")
+        self.last_point = state.params.copy()
+        self.saved_at = -math.inf
+
+    def go(self) -> None:
+        """Train to the end, and leave the weights to keep in the model."""
+        state, chunk = self.state, 8
+        self._save()
+        with interruptible() as interrupted:
+            while state.step < self.steps:
+                latest = state.step + chunk
+                stop = next(
+                    step for step in range(state.step + 1, latest + 1) if step == latest or self._is_point(step)
+                )
+                began, made = time.perf_counter(), stop - state.step
+                self._advance(stop)
+                rate = made / max(time.perf_counter() - began, 1e-6)
+                chunk = max(1, min(int(rate * CHUNK_SECONDS), 2 * chunk))
+                self._report()
+                if interrupted.is_set():
+                    self._save()
+                    raise KeyboardInterrupt
+                if time.monotonic() - self.saved_at > CHECKPOINT_SECONDS:
+                    self._save()
+        self.run.model.params = state.best if self.run.options.keep == "best" else state.params
+
+    def _is_point(self, step: int) -> bool:
+        """Whether something is evaluated or logged after a step."""
+        return self._is_line(step) or step in self.evaluations
+
+    def _is_line(self, step: int) -> bool:
+        every = self.run.options.log_every
+        return step in self.lines if every is None else step % every == 0 or step == self.steps
+
+    def _advance(self, stop: int) -> None:
+        state, o = self.state, self.run.options
+        losses = self.run.model.engine.train(
+            state.params,
+            state.moments,
+            self.stream,
+            batch_size=_given(o.batch_size),
+            seed=o.seed,
+            optimizer_name=_given(o.optimizer),
+            weight_decay=_given(o.weight_decay),
+            first=state.step,
+            rates=self.schedule.rates(state.step, stop),
+        )
+        if not math.isfinite(losses[-1]):
+            self._diverged(state.step + len(losses) - 1)
+        state.step = stop
+        state.loss_sum += float(losses.sum())
+        state.loss_count += len(losses)
+
+    def _diverged(self, step: int) -> None:
+        state, o = self.state, self.run.options
+        self.run.model.params = state.best if o.keep == "best" else self.last_point
+        where = f"; {self.run.path} keeps the last good weights" if self.run.path else ""
+        raise Diverged(
+            f"the loss is not finite at step {step}: try --lr {_given(o.lr) / 10:g} (it was {o.lr:g}){where}"
+        )
+
+    def _report(self) -> None:
+        """Evaluate, keep, log and show what is due at this step."""
+        state, step, val = self.state, self.state.step, None
+        loss, lr = state.loss_sum / state.loss_count, float(self.schedule.rates(step - 1, step)[0])
+        if step in self.evaluations:
+            val = float(self.run.model.engine.nll(state.params, self.run.corpus.stream("val")).mean())
+            if val < state.best_loss:
+                state.best_loss, state.best_step, state.best = val, step, state.params.copy()
+        if self._is_point(step):
+            self.last_point = state.params.copy()
+            self.run.history.append({"step": step, "lr": lr, "train": loss, "val": val})
+            state.loss_sum, state.loss_count = 0.0, 0
+        if self.on_progress is not None:
+            self.on_progress(Progress(step, self.steps, loss, lr, val, self._is_line(step)))
+
+    def _save(self) -> None:
+        if self.run.path is not None:
+            write_history(self.run.path, self.run.history)
+            write_atomically(self.run.path / CHECKPOINT, self.state.to_bytes())
+        self.saved_at = time.monotonic()
+
+
+def shares(steps: int, n: int) -> set[int]:
+    """The steps at which the first, second, ... n-th n-th of a run ends."""
+    return {max(1, round(steps * k / n)) for k in range(1, n + 1)}
+
+
+@contextmanager
+def interruptible() -> Iterator[threading.Event]:
+    """Turn the first Ctrl-C into an event, so that a step is never left half made; a second one interrupts at once."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+
+    def note(*_: object) -> None:
+        event.set()
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, before)
