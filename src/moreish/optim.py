@@ -11,8 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .errors import InputError, nearest
-
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
 
@@ -70,9 +68,7 @@ class Schedule:
 
     def __post_init__(self):
         if self.kind not in SCHEDULES:
-            raise InputError(
-                f"unknown schedule {self.kind!r}{nearest(self.kind, list(SCHEDULES))} (one of {', '.join(SCHEDULES)})"
-            )
+            raise ValueError(self.kind)
 
     def rates(self, start: int, stop: int) -> np.ndarray:
         """The rates of steps start ... stop - 1, as float64 (stop - start,)."""

@@ -1,4 +1,4 @@
-"""Options as frozen dataclasses: the one source of names, defaults, limits and help, in Python and on the command line."""
+"""Options as frozen dataclasses: the one source of names, defaults, limits and help, in Python and the command line."""
 
 import dataclasses
 import types
@@ -40,7 +40,7 @@ class Options:
             raise InputError(f"--{name} is {value!r}{nearest(value, choices)}; it must be one of {', '.join(choices)}")
         low, high = meta["low"], meta["high"]
         if (low is not None and not value >= low) or (high is not None and not value <= high):
-            limits = f"at least {low:g}" if high is None else f"between {low:g} and {high:g}"
+            limits = f"at least {low:,}" if high is None else f"between {low:,} and {high:,}"
             raise InputError(f"--{name} is {value}: it must be {limits}")
 
 
@@ -52,6 +52,9 @@ def plain_type(f: dataclasses.Field) -> type:
     if isinstance(f.type, types.UnionType):
         return next(t for t in typing.get_args(f.type) if t is not type(None))
     return f.type  # type: ignore[return-value]
+
+
+LEAST_STEPS = 500
 
 
 @dataclass(frozen=True)
@@ -82,15 +85,23 @@ class TrainOptions(Options):
     keep: str = option("best", "the weights to keep: of the best val loss seen, or the last", choices=("best", "last"))
     seed: int = option(42, "seed of weights, batches and samples", low=0, high=(1 << 63) - 1)
     log_every: int | None = option(None, "steps from one line of the log to the next; a tenth of the run", low=1)
-    engine: str = option("tape", "what computes: the compiled tape", choices=("tape",))
+    engine: str = option("tape", "what computes", choices=("tape",))
 
     def __post_init__(self):
         super().__post_init__()
         if self.steps is not None and self.epochs is not None:
             raise InputError("--steps and --epochs both give the length of training: give one of them")
 
+    @property
+    def given(self) -> list[str]:
+        """The options that were given of those that a model chooses otherwise."""
+        return [f.name for f in dataclasses.fields(self) if f.default is None and getattr(self, f.name) is not None]
+
     def resolved(self, model_defaults: dict[str, Any], n_tokens: int) -> "TrainOptions":
-        """These options with nothing left to choose: the model's defaults, and steps in place of epochs."""
+        """These options with the model's choices filled in, and steps in place of epochs.
+
+        Without --steps and --epochs a run has at least LEAST_STEPS: a short list is gone over more often.
+        """
         given = {k: v for k, v in dataclasses.asdict(self).items() if v is not None}
         chosen = {**model_defaults, **given}
         if "steps" in given:
@@ -101,6 +112,7 @@ class TrainOptions(Options):
             rule = {"weight_decay": 0.0, "schedule": "step", "warmup": 0.0}
         chosen = {**rule, **chosen}
         if "epochs" in chosen:
-            chosen["steps"] = max(1, round(chosen["epochs"] * n_tokens / chosen["batch_size"]))
+            least = 1 if "epochs" in given else LEAST_STEPS
+            chosen["steps"] = max(least, round(chosen["epochs"] * n_tokens / chosen["batch_size"]))
         chosen["epochs"] = None
         return TrainOptions(**chosen)

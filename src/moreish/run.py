@@ -117,7 +117,7 @@ def write_beginning(run: Run, folder: Path) -> None:
         "versions": {
             "moreish": __version__,
             "python": platform.python_version(),
-            **{name: version(name) for name in ("numpy", "numba", "scipy")},
+            **{name: version(name) for name in ("numpy", "numba")},
         },
     }
     write_atomically(folder / WORDS, "".join(f"{word}\n" for word in run.corpus.words).encode())

@@ -70,7 +70,8 @@ def make_family(model: str, options: dict[str, Any]) -> Family:
             dashed = [k.replace("_", "-") for k in known]
             shown = name.replace("_", "-")
             raise InputError(
-                f"model {model} has no option --{shown}{nearest(shown, dashed)} (it has {', '.join('--' + k for k in dashed)})"
+                f"model {model} has no option --{shown}{nearest(shown, dashed)} "
+                f"(it has {', '.join('--' + k for k in dashed)})"
             )
     return MODELS[model](**options)
 
@@ -97,8 +98,12 @@ def train(
     chosen = TrainOptions(**{k: v for k, v in options.items() if k in of_training})
     corpus = words if isinstance(words, Corpus) else Corpus(words, chosen.split, chosen.split_seed)
     chosen = dataclasses.replace(chosen, split=corpus.split, split_seed=corpus.split_seed)
-    chosen = chosen.resolved(type(family).defaults, corpus.stream("train").size - 1)
     counted = family.fit(corpus)
+    if counted is None:
+        chosen = chosen.resolved(type(family).defaults, corpus.stream("train").size - 1)
+    elif chosen.given:
+        name = chosen.given[0].replace("_", "-")
+        raise InputError(f"model {model} is counted, not trained by steps: it has no option --{name}")
     run = Run(Model(family, corpus.vocab, counted, seed=chosen.seed), corpus, chosen)
     if out is not None:
         run.path = claim_folder(out)
@@ -175,7 +180,8 @@ class _Training:
                 self._report()
                 if interrupted.is_set():
                     self._save()
-                    raise KeyboardInterrupt
+                    saved = f" and saved; go on with: moreish train --resume {self.run.path}" if self.run.path else ""
+                    raise KeyboardInterrupt(f"stopped{saved}")
                 if time.monotonic() - self.saved_at > CHECKPOINT_SECONDS:
                     self._save()
         self.run.model.params = state.best if self.run.options.keep == "best" else state.params

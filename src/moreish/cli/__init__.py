@@ -54,6 +54,8 @@ def run(tokens: Sequence[str] | None = None) -> int:
         return _complain(" ".join(str(error).split()) + " (see --help)", 2)
     except MoreishError as error:
         return _complain(str(error), error.exit_status)
+    except MemoryError:
+        return _complain("not enough memory: choose smaller sizes or a smaller batch", 1)
     except KeyboardInterrupt as stop:
         return _complain(str(stop) or "stopped", 130)
     except BrokenPipeError:  # the reader of our output has seen enough

@@ -1,6 +1,7 @@
 """Options classes as arguments of a command: names, help and defaults come from the fields themselves."""
 
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import field, make_dataclass
 from typing import Annotated, Any
 
@@ -19,6 +20,12 @@ def _argument(f: dataclasses.Field, group: Group, default: str) -> tuple[str, An
     return f.name, Annotated[plain_type(f) | None, parameter], field(default=None)
 
 
+def _arguments_class(name: str, arguments: Iterable[tuple[str, Any, Any]]) -> type:
+    made = make_dataclass(name, arguments, frozen=True)
+    made.__module__ = __name__  # not "types": Cyclopts does not look into classes of the standard library
+    return made
+
+
 def _model_arguments() -> type:
     """One class with the options of all families; each says whose it is, and its default there."""
     group = Group("Model options", sort_key=1)
@@ -32,7 +39,7 @@ def _model_arguments() -> type:
                 if other.name == f.name
             )
             arguments.setdefault(f.name, _argument(f, group, default))
-    return make_dataclass("ModelArguments", arguments.values(), frozen=True)
+    return _arguments_class("ModelArguments", arguments.values())
 
 
 def _train_arguments() -> type:
@@ -42,7 +49,7 @@ def _train_arguments() -> type:
         of_models = [f"{kind.defaults[f.name]} ({name})" for name, kind in MODELS.items() if f.name in kind.defaults]
         default = ", ".join(of_models) if f.default is None else str(f.default)
         arguments.append(_argument(f, group, default))
-    return make_dataclass("TrainArguments", arguments, frozen=True)
+    return _arguments_class("TrainArguments", arguments)
 
 
 ModelArguments: Any = _model_arguments()
@@ -51,5 +58,5 @@ Flat = Parameter(name="*")  # the fields become options of the command itself
 
 
 def given(arguments: Any) -> dict[str, Any]:
-    """The options that were given, by name; `arguments` is None when none was."""
-    return {} if arguments is None else {k: v for k, v in vars(arguments).items() if v is not None}
+    """The options that were given, by name."""
+    return {k: v for k, v in vars(arguments).items() if v is not None}

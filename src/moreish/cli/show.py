@@ -3,10 +3,8 @@
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
-
 from ..corpus import Vocab, bundled
-from ..layers.spec import BACKWARD, FORWARD, INTS, X, Y
+from ..layers.spec import Y
 from ..model import Model
 from ..models import MODELS
 from ..options import TrainOptions
@@ -22,7 +20,7 @@ def show(
     *,
     batch_size: int | None = None,
     fuse: bool = True,
-    model_options: Annotated[ModelArguments | None, Flat] = None,
+    model_options: Annotated[ModelArguments, Flat] = ModelArguments(),
 ) -> None:
     """Show what a model computes: each operation with its shapes, parameters and cost.
 
@@ -38,7 +36,7 @@ def show(
     if what in MODELS or not Path(what).exists():
         family = make_family(what, given(model_options))
         model = Model(family, Vocab(set().union(*bundled())))
-        options = TrainOptions().resolved(family.defaults, 1)
+        options = TrainOptions(batch_size=family.defaults.get("batch_size"))
     else:
         run = load(what)
         model, options = run.model, run.options

@@ -4,8 +4,6 @@ import time
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
-
 from ..corpus import BUNDLED, bundled, read_words
 from ..errors import InputError
 from ..evaluation import Evaluation
@@ -24,8 +22,8 @@ def train(
     out: Path | None = None,
     resume: Path | None = None,
     samples: int = 10,
-    model_options: Annotated[ModelArguments | None, Flat] = None,
-    train_options: Annotated[TrainArguments | None, Flat] = None,
+    model_options: Annotated[ModelArguments, Flat] = ModelArguments(),
+    train_options: Annotated[TrainArguments, Flat] = TrainArguments(),
 ) -> None:
     """Train a model on a list of words, and print new ones.
 
@@ -50,7 +48,6 @@ def train(
         if file is not None or out is not None or given(model_options) or given(train_options):
             raise InputError("--resume goes on with a run as it was begun: give it no file, no --out and no options")
         begin = lambda view: resume_training(resume, on_progress=view)  # noqa: E731
-        folder = resume
     else:
         words = bundled() if file is None else read_words(file)
         folder = out or new_folder(
@@ -58,15 +55,12 @@ def train(
         )
         options = {**given(model_options), **given(train_options)}
         begin = lambda view: train_model(words, model, out=folder, on_progress=view, **options)  # noqa: E731
-        if file is None:
-            say(f"moreish: training on the bundled names ({BUNDLED['names']}); give a file of your own words instead")
     began = time.perf_counter()
-    try:
-        with TrainingView() as view:
-            run = begin(view)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"stopped and saved; go on with: moreish train --resume {folder}") from None
+    with TrainingView() as view:
+        run = begin(view)
     report(run, time.perf_counter() - began, samples)
+    if file is None and resume is None:
+        say(f"(the list was the bundled names: {BUNDLED['names']}; yours is: moreish train FILE)")
 
 
 def report(run: Run, seconds: float, n_samples: int) -> None:

@@ -15,10 +15,9 @@ that has it.
 from dataclasses import dataclass
 from math import prod
 
-import numpy as np
-
 from .init import Constant, Normal
 from .maths import kernel
+from .product import affine, dot
 from .spec import DX, DY, P0, P1, ROWS, S0, S1, Init, Kernels, Parameter, Shape, X, Y, matrix, vector
 
 
@@ -47,19 +46,15 @@ class Linear:
 @kernel
 def forward(x, W, b, y):
     """X (N, K), W (K, M), b (M,) -> y (N, M)."""
-    np.dot(x, W, y)
-    for n in range(y.shape[0]):
-        for m in range(y.shape[1]):
-            y[n, m] += b[m]
+    affine(x, W, b, y)
 
 
 @kernel
 def backward(x, W, dy, dx, dW, db):
     """X (N, K), W (K, M), dy (N, M) -> dx (N, K), dW (K, M), db (M,)."""
-    # y = x W
-    np.dot(x.T, dy, dW)
-    np.dot(dy, W.T, dx)
-    # y[n, m] += b[m]
+    # y = x W + b
+    dot(x.T, dy, dW)
+    dot(dy, W.T, dx)
     db[:] = 0
     for n in range(dy.shape[0]):
         for m in range(dy.shape[1]):

@@ -17,11 +17,10 @@ Only the pairs that occur are stored: `slot` numbers them, position by position,
 from dataclasses import dataclass
 from math import prod
 
-import numpy as np
-
 from .embedding import Embedding
 from .linear import Linear
 from .maths import kernel
+from .product import dot
 from .reshape import FlattenConsecutive
 from .spec import AUX, DY, INT_AUX, INTS, P0, P1, P2, ROWS, S0, S1, S2, S3, Kernels, Parameter, Shape, Y, matrix, vector
 
@@ -57,7 +56,7 @@ def forward(tokens, C, W, b, number, slot, first, seen, x, table, y):
     rows begin; seen (S,), each row's token, and x (S, E), its embedding, with S = F min(N, V).
     number (V,) and table (S, H) are scratch.
     """
-    (N, F), E = tokens.shape, C.shape[1]
+    (N, F), E, H = tokens.shape, C.shape[1], y.shape[1]
     used = 0
     for f in range(F):
         first[f] = used
@@ -70,15 +69,19 @@ def forward(tokens, C, W, b, number, slot, first, seen, x, table, y):
                 seen[used] = v
                 used += 1
             slot[n, f] = number[v]
-        np.dot(x[first[f] : used], W[f * E : (f + 1) * E], table[first[f] : used])
+        dot(x[first[f] : used], W[f * E : (f + 1) * E], table[first[f] : used])
     first[F] = used
     for n in range(N):
-        y_n = y[n]
-        y_n[:] = b
-        for f in range(F):
-            looked_up = table[slot[n, f]]
-            for h in range(y_n.size):
-                y_n[h] += looked_up[h]
+        for h in range(H):
+            y[n, h] = b[h]
+        for f in range(0, F - 3, 4):  # four at a time: y is read and written a quarter as often
+            i, j, k, m = slot[n, f], slot[n, f + 1], slot[n, f + 2], slot[n, f + 3]
+            for h in range(H):
+                y[n, h] += (table[i, h] + table[j, h]) + (table[k, h] + table[m, h])
+        for f in range(F - F % 4, F):
+            i = slot[n, f]
+            for h in range(H):
+                y[n, h] += table[i, h]
 
 
 @kernel
@@ -87,24 +90,24 @@ def backward(W, slot, first, seen, x, dy, dtable, dx, dC, dW, db):
 
     dtable (S, H) and dx (S, E) are scratch.
     """
-    (N, F), E = slot.shape, dC.shape[1]
+    (N, F), E, H = slot.shape, dC.shape[1], dy.shape[1]
     dC[:] = 0
     db[:] = 0
     dtable[: first[F]] = 0
     for n in range(N):
-        dy_n = dy[n]
         # y[n] = b + sum over f of table[slot[n, f]]
-        for h in range(dy_n.size):
-            db[h] += dy_n[h]
         for f in range(F):
-            received = dtable[slot[n, f]]
-            for h in range(dy_n.size):
-                received[h] += dy_n[h]
+            i = slot[n, f]
+            for h in range(H):
+                dtable[i, h] += dy[n, h]
+    for i in range(first[1]):  # each row of y looked up one row of the first position
+        for h in range(H):
+            db[h] += dtable[i, h]
     for f in range(F):
         block, rows = slice(f * E, (f + 1) * E), slice(first[f], first[f + 1])
         # table[rows] = x[rows] W[block]
-        np.dot(x[rows].T, dtable[rows], dW[block])
-        np.dot(dtable[rows], W[block].T, dx[rows])
+        dot(x[rows].T, dtable[rows], dW[block])
+        dot(dtable[rows], W[block].T, dx[rows])
     for s in range(first[F]):
         # x[s] = C[seen[s]]
         for e in range(E):
@@ -153,4 +156,9 @@ def scratch(layer: LookupLinear, rows: int) -> tuple[int, int]:
     return S * (2 * E + H), rows * F + F + 1 + S + V
 
 
-KERNELS = Kernels(forward_op, backward_op, reads="contexts", scratch=scratch)
+def pays(layer: LookupLinear, batch_size: int) -> bool:
+    """Below about four examples a character, few lookups meet the same row (measured at V = 27: even at 64)."""
+    return batch_size >= 4 * layer.embedding.n_vocab
+
+
+KERNELS = Kernels(forward_op, backward_op, reads="contexts", scratch=scratch, pays=pays)

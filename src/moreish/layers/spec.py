@@ -79,12 +79,14 @@ class Kernels:
     forward, backward   the adapters; None for a layer that only renames the shape of its input
     reads               what the layer takes from the batch: "contexts", "targets" or nothing
     scratch             (layer, rows) -> floats and ints of scratch
+    pays                (layer, batch size) -> whether a fused kind is faster than what it stands for
     """
 
     forward: Callable | None
     backward: Callable | None
     reads: str | None = None
     scratch: Callable[..., tuple[int, int]] = lambda layer, rows: (0, 0)
+    pays: Callable[..., bool] = lambda layer, batch_size: True
 
 
 @kernel

@@ -9,7 +9,7 @@ As layers this is one Embedding of width V: row a of its table holds the logits 
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -24,7 +24,6 @@ class BigramCounts(Family):
     """Counts of pairs of characters, smoothed by adding a constant to each."""
 
     summary: ClassVar[str] = "counts of pairs of characters; trains by counting"
-    defaults: ClassVar[dict[str, Any]] = {"steps": 1, "batch_size": 1, "optimizer": "sgd", "lr": 0.1}
 
     smoothing: float = option(1.0, "what is added to every count", low=1e-9, high=1e9)
 

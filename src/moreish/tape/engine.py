@@ -8,7 +8,6 @@ import numpy as np
 from ..layers import Layer, SoftmaxCrossEntropy
 from ..layers.spec import BACKWARD, FORWARD, Y
 from ..optim import BETA1, BETA2, EPSILON, OPTIMIZERS
-from .blas import one_thread
 from .compiled import compiled, kernel_table, optimizer
 from .plan import Plan
 
@@ -28,7 +27,8 @@ class _Prepared:
         skip = -raw.ctypes.data % 64 // raw.itemsize
         self.arena = raw[skip : skip + plan.arena_size]
         self.ints = np.zeros(plan.ints_size, np.int64)
-        self.contexts = self.ints[: plan.batch_size * plan.block_size].reshape(plan.batch_size, plan.block_size)
+        B, T = plan.batch_size, plan.block_size
+        self.contexts, self.targets = self.ints[: B * T].reshape(B, T), self.ints[B * T : B * T + B]
 
 
 class Tape:
@@ -46,8 +46,22 @@ class Tape:
         layers = [*self.layers, SoftmaxCrossEntropy(self.n_vocab)] if loss else self.layers
         return Plan(layers, self.block_size, batch_size, fuse=fuse, gradients=gradients)
 
-    def _prepared(self, batch_size: int, loss: bool, gradients: bool) -> _Prepared:
-        return _Prepared(self.plan(batch_size, loss=loss, gradients=gradients), self.dtype)
+    def _prepared(self, batch_size: int, loss: bool, gradients: bool, fuse: bool = True) -> _Prepared:
+        return _Prepared(self.plan(batch_size, loss=loss, gradients=gradients, fuse=fuse), self.dtype)
+
+    def loss_and_grads(
+        self, params: np.ndarray, contexts: np.ndarray, targets: np.ndarray, *, fuse: bool = True
+    ) -> tuple[float, np.ndarray]:
+        """The mean nll in nats of targets (B,) after contexts (B, T), and its gradient by params, flat (P,)."""
+        ready = self._prepare(len(targets), True, True, fuse)
+        ready.contexts[:] = contexts
+        ready.targets[:] = targets
+        grads = np.zeros_like(params)
+        machine, memory = compiled(self.dtype), (ready.arena, params, grads, ready.ints)
+        machine.forward(*ready.table, ready.ops, *memory)
+        machine.backward(*ready.table, ready.ops, *memory)
+        start = ready.ops[-1, Y]
+        return float(ready.arena[start : start + len(targets)].mean(dtype=np.float64)), grads
 
     def train(
         self,
@@ -73,11 +87,10 @@ class Tape:
         losses = np.zeros(len(rates))
         hyper = np.array([weight_decay, BETA1, BETA2, EPSILON])
         step = optimizer(optimizer_name, self.dtype)
-        with one_thread():
-            done = compiled(self.dtype).train(
-                *(*ready.table, ready.ops, ready.arena, params, self._grads, ready.ints, stream),
-                *((batch_size, self.block_size), step, moments, hyper, seed, first, rates, losses),
-            )
+        done = compiled(self.dtype).train(
+            *(*ready.table, ready.ops, ready.arena, params, self._grads, ready.ints, stream),
+            *((batch_size, self.block_size), step, moments, hyper, seed, first, rates, losses),
+        )
         return losses[: done + 1]
 
     def zero_moments(self, optimizer_name: str, size: int) -> np.ndarray:
@@ -89,10 +102,9 @@ class Tape:
         size = min(EVALUATION_BATCH, len(stream) - 1)
         ready = self._prepare(size, True, False)
         nll = np.zeros(len(stream) - 1)
-        with one_thread():
-            compiled(self.dtype).evaluate(
-                *(*ready.table, ready.ops, ready.arena, params, ready.ints, stream, (size, self.block_size), nll)
-            )
+        compiled(self.dtype).evaluate(
+            *(*ready.table, ready.ops, ready.arena, params, ready.ints, stream, (size, self.block_size), nll)
+        )
         return nll
 
     def generate(
@@ -113,9 +125,8 @@ class Tape:
         logits = ready.arena[start : start + size * self.n_vocab].reshape(size, self.n_vocab)
         # One column more than the longest word: the 0 that ends it.
         words, lengths = np.zeros((n, max_length + 1), np.int32), np.zeros(n, np.int64)
-        with one_thread():
-            compiled(self.dtype).generate(
-                *(*ready.table, ready.ops, ready.arena, params, ready.ints, ready.contexts, logits),
-                *(np.array(prefix, np.int32), temperature, top_k, seed, max_length, words, lengths),
-            )
+        compiled(self.dtype).generate(
+            *(*ready.table, ready.ops, ready.arena, params, ready.ints, ready.contexts, logits),
+            *(np.array(prefix, np.int32), temperature, top_k, seed, max_length, words, lengths),
+        )
         return words[np.arange(max_length + 1) <= lengths[:, None]]

@@ -1,6 +1,6 @@
 """From a list of layers to a table of operations over one arena of floats."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -67,19 +67,21 @@ class Plan:
             shape, x, dx = out_shape, y, dy
         self.out_shape = shape
 
-    def _steps(self):
-        """The layers with their parameters' places, runs of them replaced by their fused form."""
+    def _steps(self) -> Iterator[tuple[Layer, list[Slot]]]:
+        """The layers with their parameters' places, runs of them replaced by their fused form where that pays."""
         i = 0
         while i < len(self.layers):
-            for kinds, fused in FUSED.items():
-                run = self.layers[i : i + len(kinds)]
-                if self.fuse and tuple(type(layer) for layer in run) == kinds:
-                    yield fused(*run), sum(self.layout.slots[i : i + len(kinds)], [])
-                    i += len(kinds)
-                    break
-            else:
-                yield self.layers[i], self.layout.slots[i]
-                i += 1
+            layer, n = self._fused(i) or (self.layers[i], 1)
+            yield layer, [slot for slots in self.layout.slots[i : i + n] for slot in slots]
+            i += n
+
+    def _fused(self, i: int) -> tuple[Layer, int] | None:
+        """The fused form of the layers from i on, and how many it stands for."""
+        for kinds, kind in FUSED.items():
+            run = self.layers[i : i + len(kinds)]
+            if self.fuse and tuple(map(type, run)) == kinds and LAYERS[kind].pays(fused := kind(*run), self.batch_size):
+                return fused, len(kinds)
+        return None
 
     def _row(self, layer: Layer, kernels: Kernels, in_shape: Shape, slots: list[Slot], buffers) -> np.ndarray:
         row = np.full(WIDTH, -1, np.int64)

@@ -11,7 +11,7 @@ from numba import njit
 # Arithmetic wraps around at 64 bits, by intention.
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
-_27, _30, _31, _11, _1 = (np.uint64(n) for n in (27, 30, 31, 11, 1))
+_27, _30, _31, _64, _11, _1 = (np.uint64(n) for n in (27, 30, 31, 64, 11, 1))
 ROUNDS = 4
 
 
@@ -31,22 +31,28 @@ def uniform(key, counter):
 
 
 @njit
-def permuted(index, n, key):
-    """Where a random permutation of 0 ... n - 1, chosen by `key`, sends `index`.
-
-    A Feistel network permutes the numbers of as many bits as n needs: halves take turns at being xor-ed with a random
-    function of the other. Results from n upwards are sent on until one falls below n (Black and Rogaway 2002).
-    """
-    width = np.uint64(1)
+def bit_width(n):
+    """How many bits the numbers 0 ... n - 1 need; at least 2."""
+    width = np.uint64(2)
     while (_1 << width) < np.uint64(n):
         width += _1
-    low = width // np.uint64(2)
+    return width
+
+
+@njit
+def permuted(index, n, width, key):
+    """Where a random permutation of 0 ... n - 1, chosen by `key`, sends `index`; width is bit_width(n).
+
+    A Feistel network permutes the numbers of `width` bits: halves take turns at being xor-ed with a random function of
+    the other. Results from n upwards are sent on until one falls below n (Black and Rogaway 2002).
+    """
+    low = width >> _1
     high = width - low
     x = np.uint64(index)
     while True:
         left, right, left_width, right_width = x >> low, x & ((_1 << low) - _1), high, low
         for r in range(ROUNDS):
-            mixed = bits(key + np.uint64(r) * _GOLDEN, right) >> (np.uint64(64) - left_width)
+            mixed = bits(key + np.uint64(r) * _GOLDEN, right) >> (_64 - left_width)
             left, right = right, left ^ mixed
             left_width, right_width = right_width, left_width
         x = (left << right_width) | right
@@ -80,8 +86,15 @@ def draw_batch(stream, seed, step, batch_size, contexts, targets):
     Step s takes places s B to s B + B - 1 of an endless sequence of passes, each a permutation of all M - 1 tokens.
     """
     n = stream.size - 1
+    width = bit_width(n)
+    first = np.int64(step) * batch_size
+    number, place = first // n, first % n
+    key = bits(seed, number)
     for i in range(batch_size):
-        place = np.int64(step) * batch_size + i
-        position = 1 + permuted(place % n, n, bits(seed, place // n))
+        position = 1 + permuted(place, n, width, key)
         context(stream, position, contexts[i])
         targets[i] = stream[position]
+        place += 1
+        if place == n:
+            number, place = number + 1, 0
+            key = bits(seed, number)

@@ -1,0 +1,266 @@
+"""How fast: microseconds a training step against PyTorch's eager loop, and against the step's own matrix products.
+
+    python benchmarks/speed.py [--names names.txt] [--json out.json]
+
+Each ratio is of two loops that alternate within this one run, on one thread each, best of several rounds: these
+machines are shared, and only ratios can be compared. "products" are the six plain matrix products of the step as the
+lecture writes it, taken by the BLAS that SciPy carries, called from compiled code.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numba
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from moreish import Corpus, bundled, read_words
+from moreish.model import Model
+from moreish.models import MLP
+
+ROUNDS = 7
+ROUND_SECONDS = 0.3
+SHAPES = [(4, 10, 200, 32), (4, 10, 200, 64), (4, 10, 200, 256), (3, 10, 200, 32)]  # context, embedding, hidden, batch
+
+
+def alternate(loops: dict) -> dict[str, float]:
+    """Seconds an iteration of each loop(n), best of rounds in which the loops take turns."""
+    for loop in loops.values():
+        loop(3)
+    counts = {}
+    for name, loop in loops.items():
+        began = time.perf_counter()
+        loop(20)
+        counts[name] = max(20, int(ROUND_SECONDS / ((time.perf_counter() - began) / 20)))
+    best = dict.fromkeys(loops, float("inf"))
+    for _ in range(ROUNDS):
+        for name, loop in loops.items():
+            began = time.perf_counter()
+            loop(counts[name])
+            best[name] = min(best[name], (time.perf_counter() - began) / counts[name])
+    return best
+
+
+def tape_loop(corpus: Corpus, shape, optimizer="sgd"):
+    """Training steps of our engine."""
+    block_size, n_embd, n_hidden, batch = shape
+    model = Model(MLP(block_size=block_size, n_embd=n_embd, n_hidden=n_hidden), corpus.vocab)
+    moments = model.engine.zero_moments(optimizer, model.params.size)
+    stream, made = corpus.stream("train"), 0
+
+    def loop(n: int) -> None:
+        nonlocal made
+        options = {"batch_size": batch, "seed": 1, "optimizer_name": optimizer, "weight_decay": 0.0}
+        model.engine.train(model.params, moments, stream, **options, first=made, rates=np.full(n, 0.1))
+        made += n
+
+    return loop
+
+
+def torch_loop(corpus: Corpus, shape):
+    """The training loop of the lecture, in eager PyTorch."""
+    import torch
+    import torch.nn.functional as F
+
+    torch.set_num_threads(1)
+    block_size, n_embd, n_hidden, batch = shape
+    X, Y = (torch.from_numpy(a) for a in corpus.windows("train", block_size))
+    V, generator = len(corpus.vocab), torch.Generator().manual_seed(1)
+    C = torch.randn((V, n_embd), generator=generator)
+    W1 = torch.randn((block_size * n_embd, n_hidden), generator=generator) * (5 / 3) / (block_size * n_embd) ** 0.5
+    b1 = torch.zeros(n_hidden)
+    W2, b2 = torch.randn((n_hidden, V), generator=generator) * 0.01, torch.zeros(V)
+    parameters = [C, W1, b1, W2, b2]
+    for p in parameters:
+        p.requires_grad = True
+
+    def loop(n: int) -> None:
+        for _ in range(n):
+            ix = torch.randint(0, X.shape[0], (batch,), generator=generator)
+            h = torch.tanh(C[X[ix]].view(batch, -1) @ W1 + b1)
+            loss = F.cross_entropy(h @ W2 + b2, Y[ix])
+            for p in parameters:
+                p.grad = None
+            loss.backward()
+            for p in parameters:
+                p.data += -0.1 * p.grad
+
+    return loop
+
+
+def products_loop(corpus: Corpus, shape):
+    """The six plain matrix products of a step, by BLAS from compiled code, on one thread."""
+    import scipy.linalg.cython_blas  # noqa: F401  where Numba finds gemm
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1)
+    block_size, n_embd, H, B = shape
+    K, V = block_size * n_embd, len(corpus.vocab)
+    generator = np.random.default_rng(1)
+    arrays = [generator.standard_normal(s, np.float32) for s in [(B, K), (K, H), (B, H), (H, V), (B, V)]]
+
+    @numba.njit
+    def products(n, x, W1, h, W2, dlogits):
+        y, logits = np.empty_like(h), np.empty_like(dlogits)
+        dW2, dh = np.empty_like(W2), np.empty_like(h)
+        dW1, dx = np.empty_like(W1), np.empty_like(x)
+        for _ in range(n):
+            np.dot(x, W1, y)
+            np.dot(h, W2, logits)
+            np.dot(h.T, dlogits, dW2)
+            np.dot(dlogits, W2.T, dh)
+            np.dot(x.T, dh, dW1)
+            np.dot(dh, W1.T, dx)
+
+    return lambda n: products(n, *arrays)
+
+
+def step_rows(corpus: Corpus) -> list[dict]:
+    rows = []
+    for shape in SHAPES:
+        loops = {"moreish": tape_loop(corpus, shape), "products": products_loop(corpus, shape)}
+        loops["adamw"] = tape_loop(corpus, shape, "adamw")
+        if "torch" in VERSIONS:
+            loops["torch"] = torch_loop(corpus, shape)
+        best = {name: seconds * 1e6 for name, seconds in alternate(loops).items()}
+        row = {"context": shape[0], "embedding": shape[1], "hidden": shape[2], "batch": shape[3], "us": best}
+        row["of_products"] = best["moreish"] / best["products"]
+        if "torch" in best:
+            row["times_torch"] = best["torch"] / best["moreish"]
+        rows.append(row)
+    return rows
+
+
+def sampling_row(corpus: Corpus) -> dict:
+    """Names a second from an mlp 4/10/200, on one core, words as strings included."""
+    model, n = Model(MLP(), corpus.vocab), 100_000
+    tape_loop(corpus, (4, 10, 200, 64))(1)
+    params, moments = model.params, model.engine.zero_moments("adamw", model.params.size)
+    model.engine.train(
+        *(params, moments, corpus.stream("train")),
+        batch_size=256, seed=1, optimizer_name="adamw", weight_decay=0.01, first=0,
+        rates=np.full(1500, 5e-3),
+    )
+    best = float("inf")
+    for seed in range(ROUNDS):
+        began = time.perf_counter()
+        words = model.sample(n, seed=seed)
+        best = min(best, time.perf_counter() - began)
+    return {"names": n, "names_per_second": n / best, "characters_per_second": sum(map(len, words)) / best}
+
+
+def process_rows(names: str | None) -> dict:
+    """Whole processes, in seconds: training with the defaults, first with nothing kept on disk, then warm."""
+    rows, command = {}, [sys.executable, "-m", "moreish", "train", *([names] if names else [])]
+    with tempfile.TemporaryDirectory() as folder:
+        for state in ("cold", "warm"):
+            if state == "cold":
+                from moreish.tape.compiled import cache_folder
+
+                shutil.rmtree(cache_folder() or folder, ignore_errors=True)
+            seconds = []
+            for i in range(1 if state == "cold" else ROUNDS):
+                out = Path(folder) / f"{state}{i}"
+                seconds.append(_timed([*command, "--out", str(out)]))
+            rows[f"train_{state}"] = min(seconds)
+    rows["import_numpy"] = min(_timed([sys.executable, "-c", "import numpy"]) for _ in range(ROUNDS))
+    if "torch" in VERSIONS:
+        rows["import_torch"] = min(_timed([sys.executable, "-c", "import torch"]) for _ in range(ROUNDS))
+    return rows
+
+
+def _timed(command: list[str]) -> float:
+    began = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True)
+    return time.perf_counter() - began
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in ("moreish", "numpy", "numba", "scipy", "torch"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _machine() -> dict:
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [
+            line.split(":")[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
+        ]
+        model = names[0] if names else model
+    import llvmlite.binding as llvm
+
+    blas = os.environ.get("OPENBLAS_CORETYPE")
+    machine = {
+        "processor": f"{model} ({llvm.get_host_cpu_name()})",
+        "cores": os.cpu_count(),
+        "system": platform.system(),
+    }
+    return {**machine, "OPENBLAS_CORETYPE": blas} if blas else machine
+
+
+VERSIONS = _versions()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--names", help="word list to measure on (default: the bundled names)")
+    parser.add_argument("--json", type=Path, help="where to write the figures")
+    arguments = parser.parse_args()
+    corpus = Corpus(read_words(arguments.names) if arguments.names else bundled())
+    found = {
+        "machine": _machine(),
+        "versions": VERSIONS,
+        "threads": 1,
+        "data": Path(arguments.names).name if arguments.names else "bundled names",
+        "step": step_rows(corpus),
+        "sampling": sampling_row(corpus),
+        "process_seconds": process_rows(arguments.names),
+    }
+    table = Table(title=f"{found['machine']['processor']}, one thread: microseconds a step", title_justify="left")
+    for column in (
+        "mlp",
+        "batch",
+        "moreish sgd",
+        "adamw",
+        "its products by BLAS",
+        "PyTorch eager",
+        "of products",
+        "times PyTorch",
+    ):
+        table.add_column(column, justify="right")
+    for row in found["step"]:
+        us = row["us"]
+        table.add_row(
+            f"{row['context']}/{row['embedding']}/{row['hidden']}",
+            str(row["batch"]),
+            *(f"{us[k]:.1f}" for k in ("moreish", "adamw", "products")),
+            f"{us['torch']:.1f}" if "torch" in us else "-",
+            f"{row['of_products']:.2f}",
+            f"{row['times_torch']:.1f}" if "times_torch" in row else "-",
+        )
+    console = Console(width=120)
+    console.print(table)
+    console.print(f"sampling: {found['sampling']['names_per_second']:,.0f} names a second")
+    console.print("whole processes: " + ", ".join(f"{k} {v:.2f} s" for k, v in found["process_seconds"].items()))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(found, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

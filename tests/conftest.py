@@ -1,0 +1,46 @@
+"""Word lists for the tests, and runs that several of them share."""
+
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+import moreish
+
+
+def made_up_words(n: int, seed: int = 0, alphabet: str = "abcdefg") -> list[str]:
+    """Words with structure to learn: syllables of a consonant and a vowel, of a made-up language."""
+    generator = random.Random(seed)
+    vowels = [c for c in alphabet if c in "ae"] or list(alphabet)
+    others = [c for c in alphabet if c not in vowels] or list(alphabet)
+    return [
+        "".join(generator.choice(others) + generator.choice(vowels) for _ in range(generator.randint(1, 3)))
+        for _ in range(n)
+    ]
+
+
+@pytest.fixture(scope="session")
+def words() -> list[str]:
+    return made_up_words(400)
+
+
+@pytest.fixture(scope="session")
+def corpus(words) -> moreish.Corpus:
+    return moreish.Corpus(words)
+
+
+@pytest.fixture(scope="session")
+def saved_run(words, tmp_path_factory) -> moreish.Run:
+    """A small trained mlp in a folder. Do not change it."""
+    folder = tmp_path_factory.mktemp("runs") / "small"
+    return moreish.train(words, "mlp", n_hidden=16, n_embd=4, steps=200, batch_size=32, out=folder)
+
+
+@pytest.fixture(scope="session")
+def names_file() -> Path:
+    """The reference list, for the tests that measure on it."""
+    path = os.environ.get("MOREISH_NAMES")
+    if not path:
+        pytest.skip("MOREISH_NAMES does not name the reference list")
+    return Path(path)

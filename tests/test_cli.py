@@ -1,0 +1,199 @@
+"""The command line, through its entry point."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+import moreish
+from moreish.cli import VERBS, run
+from moreish.models import MODELS
+
+
+def entry_point(*arguments, **options):
+    command = [sys.executable, "-m", "moreish", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=120, **options)
+
+
+@pytest.fixture
+def words_file(words, tmp_path):
+    path = tmp_path / "list.txt"
+    path.write_text("\n".join(words), encoding="utf-8")
+    return path
+
+
+def test_the_main_job_from_file_to_new_words(words_file, tmp_path):
+    done = entry_point("train", words_file, "--steps", 300, "--samples", 5, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "nats" in done.stdout
+    assert "saved in runs" in done.stdout
+    folder = tmp_path / "runs" / "list-mlp"
+    sampled = entry_point("sample", folder, "-n", 5, "--json")
+    samples = json.loads(sampled.stdout)["samples"]
+    assert len(samples) == 5
+    assert all(s["seen"] in ("new", "train", "val", "test") for s in samples)
+    # what train printed at its end are the words that its seed gives
+    assert all(s["word"] in done.stdout for s in samples)
+    assert sampled.stderr == ""
+    again = entry_point("train", words_file, "--steps", 10, cwd=tmp_path)
+    assert again.returncode == 0
+    assert (tmp_path / "runs" / "list-mlp-2").is_dir()
+
+
+def test_words_from_standard_input(words, tmp_path):
+    done = entry_point("train", "-", "--model", "bigram-counts", "--out", tmp_path / "r", input="\n".join(words))
+    assert done.returncode == 0, done.stderr
+    assert moreish.load(tmp_path / "r").corpus.words == words
+
+
+def test_eval_prints_what_the_api_computes(saved_run, capsys):
+    assert run(["eval", str(saved_run.path), "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    evaluation = moreish.evaluate(saved_run.model, saved_run.corpus)
+    assert printed["loss"] == pytest.approx(evaluation.loss)
+    assert printed["tokens"] == evaluation.tokens
+    assert run(["eval", str(saved_run.path), "--split", "val", "--json"]) == 0
+    assert list(json.loads(capsys.readouterr().out)["loss"]) == ["val"]
+    assert run(["eval", str(saved_run.path)]) == 0
+    assert f"{evaluation.loss['test']:.4f}" in capsys.readouterr().out
+
+
+def test_sample_options_reach_the_model(saved_run, capsys):
+    options = [
+        "-n",
+        "7",
+        "--seed",
+        "5",
+        "--temperature",
+        "0.7",
+        "--top-k",
+        "3",
+        "--prefix",
+        "ba",
+        "--max-length",
+        "4",
+        "--json",
+    ]
+    assert run(["sample", str(saved_run.path), *options]) == 0
+    words = [s["word"] for s in json.loads(capsys.readouterr().out)["samples"]]
+    assert words == saved_run.model.sample(7, seed=5, temperature=0.7, top_k=3, prefix="ba", max_length=4)
+
+
+def test_words_describes(words_file, capsys):
+    assert run(["words", str(words_file), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["words"] == 400
+    assert run(["words"]) == 0
+    assert "26 characters" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_show_accounts_for_every_parameter(name, capsys):
+    model = moreish.Model(MODELS[name](), moreish.Vocab(set().union(*moreish.bundled())))
+    for more in ([], ["--no-fuse"], ["--batch-size", "512"]):
+        assert run(["show", name, *more]) == 0
+        out = capsys.readouterr().out
+        assert f"{model.layout.size:,} parameters" in out
+        assert all(slot.name in out for slot in model.layout)
+
+
+def test_show_of_a_run(saved_run, capsys):
+    assert run(["show", str(saved_run.path)]) == 0
+    assert f"{saved_run.model.params.size:,} parameters" in capsys.readouterr().out
+
+
+def test_models_lists_all(capsys):
+    assert run(["models", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)["models"]
+    assert list(listed) == list(MODELS)
+    assert run(["models"]) == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in MODELS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_says_what_a_verb_does_with_examples(verb, capsys):
+    assert run([verb, "--help"]) == 0
+    out = capsys.readouterr().out
+    assert VERBS[verb].split(":")[0][:40] in " ".join(out.split())
+    assert out.count(f"moreish {verb}") >= 3  # the usage and two examples
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["tarin"], "train"),
+        (["train", "--n-hiden", "3"], "--n-hidden"),
+        (["train", "--model", "mpl"], "did you mean 'mlp'"),
+        (["train", "--lr", "abc"], "--lr"),
+        (["train", "--lr", "-1"], "--lr"),
+        (["train", "--activation", "tahn"], "did you mean 'tanh'"),
+        (["train", "nowhere.txt"], "nowhere.txt: no such file"),
+        (["train", "--resume", "nowhere"], "nowhere: no such run folder"),
+        (["train", "x.txt", "--resume", "nowhere"], "--resume goes on with a run as it was begun"),
+        (["sample"], "RUN"),
+        (["sample", "nowhere"], "nowhere: no such run folder"),
+        (["eval", "nowhere", "--split", "vall"], "did you mean 'val'"),
+        (["show", "mpl"], "did you mean 'mlp'"),
+        (["words", "nowhere.txt"], "no such file"),
+    ],
+)
+def test_wrong_requests_end_in_one_line_and_status_2(arguments, says, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert len(captured.err.strip().splitlines()) == 1
+    assert says in captured.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_exit_status_reaches_the_shell(tmp_path):
+    assert entry_point("frobnicate").returncode == 2
+    assert entry_point("--help").returncode == 0
+    assert entry_point("--version").stdout.strip() == moreish.__version__
+
+
+def test_a_file_too_short_and_a_folder_in_use(tmp_path, saved_run, capsys):
+    short = tmp_path / "short.txt"
+    short.write_text("ann\nbob\n")
+    assert run(["train", str(short), "--out", str(tmp_path / "r")]) == 2
+    assert "only 2 words" in capsys.readouterr().err
+    assert not (tmp_path / "r").exists()
+    assert run(["train", "--out", str(saved_run.path)]) == 2
+    assert "already holds a run" in capsys.readouterr().err
+
+
+def test_divergence_exits_with_status_1(words_file, tmp_path, capsys):
+    options = ["--steps", "500", "--optimizer", "sgd", "--lr", "1e5", "--activation", "relu", "--schedule", "constant"]
+    assert run(["train", str(words_file), *options, "--out", str(tmp_path / "r")]) == 1
+    assert "try --lr" in capsys.readouterr().err
+
+
+def test_a_cache_that_cannot_be_used_is_passed_over(words_file, tmp_path):
+    """A broken file among the kept kernels costs a compilation, not the training."""
+    script = (
+        "import sys; from pathlib import Path; from moreish.tape import compiled\n"
+        "folder = Path(sys.argv[1]); compiled.cache_folder = lambda: folder\n"
+        "from moreish.cli import run; sys.exit(run(['train', sys.argv[2], '--steps', '5', '--out', sys.argv[3]]))"
+    )
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+
+    def train(out):
+        command = [sys.executable, "-c", script, str(cache), str(words_file), str(tmp_path / out)]
+        return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+
+    first = train("a")
+    assert first.returncode == 0, first.stderr
+    assert "compiling" in first.stderr
+    kept = [*cache.rglob("*.nbi"), *cache.rglob("*.nbc")]
+    assert kept
+    for path in kept:
+        path.write_bytes(b"broken")
+    second = train("b")
+    assert second.returncode == 0, second.stderr
+    assert "cannot be used" in second.stderr
+    assert (tmp_path / "a" / "model.safetensors").read_bytes() == (tmp_path / "b" / "model.safetensors").read_bytes()

@@ -1,0 +1,154 @@
+"""The compiled machine: what it computes, closed forms, and that nothing compiles twice."""
+
+import math
+
+import numpy as np
+import pytest
+from numba.core import event
+
+import moreish
+from moreish import Corpus, Model, Vocab
+from moreish.models import MLP, MODELS, BigramCounts
+
+
+def test_softmax_of_zeros_costs_log_v():
+    vocab = Vocab("abcdef")
+    model = Model(MLP(init="zero"), vocab)
+    assert (model.params == 0).all()
+    assert model.nll(vocab.stream(["abc", "f"])) == pytest.approx([math.log(7)] * 6, rel=1e-6)
+
+
+def test_the_default_init_starts_at_about_log_v_and_the_naive_one_far_above(corpus):
+    stream = corpus.stream("train")
+    default = Model(MLP(), corpus.vocab).nll(stream).mean()
+    naive = Model(MLP(init="naive"), corpus.vocab).nll(stream).mean()
+    assert default == pytest.approx(math.log(len(corpus.vocab)), rel=0.1)
+    assert naive > 3 * default
+
+
+def test_bigram_counts_are_the_counts(corpus):
+    for smoothing in (1.0, 0.25):
+        counts = np.full((len(corpus.vocab), len(corpus.vocab)), smoothing)
+        for word in corpus.parts["train"]:
+            tokens = [0, *corpus.vocab.encode(word), 0]
+            for a, b in zip(tokens, tokens[1:], strict=False):
+                counts[a, b] += 1
+        p = counts / counts.sum(axis=1, keepdims=True)
+        stream = corpus.stream("val")
+        run = moreish.train(corpus, "bigram-counts", smoothing=smoothing)
+        np.testing.assert_allclose(run.model.nll(stream), -np.log(p[stream[:-1], stream[1:]]), rtol=1e-5)
+        assert run.loss["val"] == pytest.approx(-np.log(p[stream[:-1], stream[1:]]).mean(), rel=1e-5)
+
+
+def markov_words(n: int, transition: np.ndarray, seed: int) -> list[str]:
+    """Words of a known source: transition (V, V) over tokens, 0 the end."""
+    generator, words = np.random.default_rng(seed), []
+    while len(words) < n:
+        token, word = 0, ""
+        while True:
+            token = int(generator.choice(len(transition), p=transition[token]))
+            if token == 0:
+                break
+            word += "abcdefgh"[token - 1]
+        words.append(word)
+    return words
+
+
+def test_a_markov_source_is_learnt_to_its_entropy():
+    """No model can do better on average than the entropy of the source, and a good one comes close to it."""
+    transition = np.array(
+        [
+            [0.0, 0.5, 0.3, 0.2],
+            [0.3, 0.1, 0.5, 0.1],
+            [0.2, 0.5, 0.1, 0.2],
+            [0.4, 0.2, 0.2, 0.2],
+        ]
+    )
+    corpus = Corpus(markov_words(20_000, transition, seed=1))
+    values, vectors = np.linalg.eig(transition.T)
+    stationary = np.real(vectors[:, np.argmax(np.real(values))])
+    stationary /= stationary.sum()
+    logs = np.log(transition, where=transition > 0, out=np.zeros_like(transition))
+    entropy = -(stationary[:, None] * transition * logs).sum()
+    for model, options in (("bigram-counts", {}), ("mlp", {"block_size": 3, "epochs": 8.0, "lr": 0.005})):
+        run = moreish.train(corpus, model, **options)
+        test = corpus.stream("test")
+        error = np.std(run.model.nll(test)) / math.sqrt(len(test))
+        assert run.loss["test"] == pytest.approx(entropy, abs=4 * error)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_predictions_do_not_see_what_comes_after(name):
+    vocab = Vocab("abcde")
+    model = Model(MODELS[name](), vocab, seed=3)
+    one, other = model.score("abcdea").per_char, model.score("abcdbb").per_char
+    assert one[:4] == other[:4]
+    assert one[5] != other[5]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_predictions_are_distributions(name):
+    """After any context the probabilities of all characters and of the end sum to one."""
+    vocab = Vocab("abcd")
+    model = Model(MODELS[name](), vocab, seed=5)
+    for prefix in ("", "a", "cab", "abcdabcd"):
+        ends = model.score(prefix + "a").per_char[len(prefix)] if prefix else model.score("a").per_char[0]
+        total = math.exp(-ends)
+        total += sum(math.exp(-model.score(prefix + c).per_char[len(prefix)]) for c in "bcd")
+        if prefix:
+            total += math.exp(-model.score(prefix).per_char[-1])
+        else:
+            total += math.exp(-model.nll(np.array([0, 0], np.int32))[0])
+        assert total == pytest.approx(1, rel=1e-5)
+
+
+def test_the_loss_of_a_word_does_not_depend_on_its_neighbours(corpus):
+    model = Model(MLP(), corpus.vocab, seed=4)
+    words = corpus.parts["val"]
+    together = model.nll(corpus.stream("val"))
+    alone = np.concatenate([model.score(word).per_char for word in words])
+    np.testing.assert_allclose(together, alone, rtol=1e-5)
+
+
+class CountCompilations(event.Listener):
+    def __init__(self):
+        self.count = 0
+
+    def on_start(self, event):
+        self.count += 1
+
+    def on_end(self, event):
+        pass
+
+
+def test_nothing_recompiles_when_sizes_and_options_change(words):
+    """After one run, no width, depth, batch size, rate, optimizer state, alphabet or list makes Numba compile again."""
+    for optimizer in ("adamw", "sgd"):
+        for batch_size in (8, 200):
+            moreish.train(words, steps=3, batch_size=batch_size, optimizer=optimizer).model.sample(3)
+    moreish.train(words, steps=3, activation="relu")
+    other = ["".join(reversed(word)).upper() + "é日" for word in words]
+    listener = CountCompilations()
+    with event.install_listener("numba:compile", listener):
+        for data in (words, other):
+            for options in (
+                {"n_hidden": 33, "n_embd": 7, "block_size": 2},
+                {"n_layer": 4, "lr": 0.3, "optimizer": "sgd", "schedule": "cosine"},
+                {"batch_size": 301, "activation": "relu", "weight_decay": 0.5},
+            ):
+                run = moreish.train(data, steps=5, **options)
+                run.model.sample(5, temperature=0.5, top_k=3)
+                run.model.score(data[0])
+    assert listener.count == 0
+    with event.install_listener("numba:compile", listener):
+        from moreish.layers.maths import kernel
+
+        kernel(lambda x: x + 1)(1)
+    assert listener.count > 0, "the listener sees compilations"
+
+
+def test_bigram_counts_score_a_pair_by_its_frequency():
+    run = moreish.train(["ab"] * 100, "bigram-counts", smoothing=1e-9)
+    assert run.model.score("ab").per_char == pytest.approx([0, 0, 0], abs=1e-6)
+    assert run.model.score("ba").nll > 10
+    assert BigramCounts(smoothing=1e-9) == run.model.family

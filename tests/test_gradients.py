@@ -1,0 +1,167 @@
+"""Every hand-derived gradient against central differences, in float64, at random weights that are zero nowhere."""
+
+import numpy as np
+import pytest
+
+from moreish.layers import (
+    FUSED,
+    LAYERS,
+    Embedding,
+    FlattenConsecutive,
+    Layer,
+    Linear,
+    LookupLinear,
+    ReLU,
+    SoftmaxCrossEntropy,
+    Tanh,
+)
+from moreish.layers.init import Normal
+from moreish.layers.layout import Layout
+from moreish.models import MLP, MODELS
+from moreish.tape import Tape
+
+V, T, B = 7, 4, 6
+SPREAD = Normal(0.7)
+
+
+def head(width: int) -> list[Layer]:
+    return [Linear(width, V, SPREAD, SPREAD)]
+
+
+# A network around each kind of layer. What it hands back to the layers before it is checked through their parameters.
+NETWORKS: dict[type, list[Layer]] = {
+    Embedding: [Embedding(V, 3), FlattenConsecutive(T), *head(3 * T)],
+    FlattenConsecutive: [
+        Embedding(V, 3),
+        FlattenConsecutive(2),
+        Linear(6, 5, SPREAD, SPREAD),
+        Tanh(),
+        FlattenConsecutive(2),
+        *head(10),
+    ],
+    Linear: [
+        Embedding(V, 3),
+        FlattenConsecutive(T),
+        Linear(3 * T, 9, SPREAD, SPREAD),
+        Linear(9, 17, SPREAD, SPREAD),
+        *head(17),
+    ],
+    Tanh: [Embedding(V, 3), FlattenConsecutive(T), Tanh(), *head(3 * T)],
+    ReLU: [Embedding(V, 3), FlattenConsecutive(T), ReLU(), *head(3 * T)],
+    SoftmaxCrossEntropy: [Embedding(V, 3), FlattenConsecutive(T), *head(3 * T)],
+    LookupLinear: [Embedding(V, 3), FlattenConsecutive(T), Linear(3 * T, 5, SPREAD, SPREAD), Tanh(), *head(5)],
+}
+
+
+def batch(batch_size: int = B, block_size: int = T, n_vocab: int = V):
+    generator = np.random.default_rng(1)
+    return generator.integers(0, n_vocab, (batch_size, block_size)), generator.integers(0, n_vocab, batch_size)
+
+
+def weights(layers: list[Layer], dtype: type = np.float64) -> np.ndarray:
+    """Random weights of about unit scale, none near zero: zeros hide a wrong backward pass."""
+    generator = np.random.default_rng(2)
+    size = Layout(layers).size
+    return (generator.uniform(0.2, 1.0, size) * generator.choice([-1, 1], size)).astype(dtype)
+
+
+def differences(tape: Tape, params: np.ndarray, contexts, targets, step: float = 1e-5) -> np.ndarray:
+    """The gradient by central differences: (loss(p + step) - loss(p - step)) / (2 step), one parameter at a time."""
+    out = np.empty_like(params)
+    for i in range(params.size):
+        losses = []
+        for sign in (1, -1):
+            moved = params.copy()
+            moved[i] += sign * step
+            losses.append(tape.loss_and_grads(moved, contexts, targets, fuse=False)[0])
+        out[i] = (losses[0] - losses[1]) / (2 * step)
+    return out
+
+
+def worst(layers: list[Layer], grads: np.ndarray, reference: np.ndarray) -> float:
+    """The largest max |difference| / max |reference| of any parameter."""
+    views, references = Layout(layers).views(grads), Layout(layers).views(reference)
+    for name in views:
+        assert np.abs(references[name]).max() > 1e-3, f"{name}: a gradient of zero shows nothing"
+    return max(np.abs(views[name] - references[name]).max() / np.abs(references[name]).max() for name in views)
+
+
+def always_fuse(monkeypatch):
+    import dataclasses
+
+    for kind in FUSED.values():
+        monkeypatch.setitem(LAYERS, kind, dataclasses.replace(LAYERS[kind], pays=lambda layer, batch_size: True))
+
+
+def test_every_layer_has_a_network_here():
+    assert set(NETWORKS) == set(LAYERS)
+
+
+@pytest.mark.parametrize("kind", NETWORKS, ids=lambda kind: kind.__name__)
+def test_layer_against_central_differences(kind, monkeypatch):
+    layers, (contexts, targets) = NETWORKS[kind], batch()
+    fuse = kind in FUSED.values()
+    if fuse:
+        always_fuse(monkeypatch)
+    tape, params = Tape(layers, T, V, np.float64), weights(layers)
+    kinds = {type(op.layer) for op in tape.plan(B, fuse=fuse).operations}
+    assert kind in kinds, "the network must hold the layer that it is for"
+    grads = tape.loss_and_grads(params, contexts, targets, fuse=fuse)[1]
+    assert worst(layers, grads, differences(tape, params, contexts, targets)) <= 1e-6
+
+
+@pytest.mark.parametrize("fuse", [True, False], ids=["fused", "unfused"])
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+@pytest.mark.parametrize("n_layer", [1, 3])
+def test_mlp_against_central_differences(n_layer, activation, fuse, monkeypatch):
+    if fuse:
+        always_fuse(monkeypatch)
+    family = MLP(block_size=3, n_embd=2, n_hidden=6, n_layer=n_layer, activation=activation)
+    layers, (contexts, targets) = family.layers(V), batch(block_size=3)
+    tape, params = Tape(layers, 3, V, np.float64), weights(layers)
+    grads = tape.loss_and_grads(params, contexts, targets, fuse=fuse)[1]
+    assert worst(layers, grads, differences(tape, params, contexts, targets)) <= 1e-6
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_float32_follows_float64(name):
+    """The float32 kernels, polynomials and all, within a few roundings of the float64 ones, for every model."""
+    family = MODELS[name]()
+    layers, (contexts, targets) = family.layers(27), batch(200, family.context, 27)
+    generator = np.random.default_rng(3)
+    params = Layout(layers).initial(3, np.float64) + 0.01 * generator.standard_normal(Layout(layers).size)
+    exact_loss, exact = Tape(layers, family.context, 27, np.float64).loss_and_grads(params, contexts, targets)
+    loss, grads = Tape(layers, family.context, 27).loss_and_grads(params.astype(np.float32), contexts, targets)
+    assert loss == pytest.approx(exact_loss, rel=1e-5)
+    assert worst(layers, grads.astype(np.float64), exact) <= 1e-4
+
+
+@pytest.mark.parametrize("block_size", [1, 2, 3, 4, 5, 8])
+def test_fused_is_unfused(block_size, monkeypatch):
+    always_fuse(monkeypatch)
+    family = MLP(block_size=block_size, n_embd=3, n_hidden=20, n_layer=2)
+    layers, (contexts, targets) = family.layers(V), batch(50, block_size)
+    tape, params = Tape(layers, block_size, V, np.float64), weights(layers)
+    assert any(type(op.layer) in FUSED.values() for op in tape.plan(50).operations)
+    loss, grads = tape.loss_and_grads(params, contexts, targets)
+    expected_loss, expected = tape.loss_and_grads(params, contexts, targets, fuse=False)
+    assert loss == pytest.approx(expected_loss, rel=1e-12)
+    assert worst(layers, grads, expected) <= 1e-12
+
+
+def test_a_gradient_that_is_wrong_is_seen(monkeypatch):
+    """The comparison itself can fail: a backward pass without one of its terms is caught."""
+    import dataclasses
+
+    from moreish.layers import activation
+
+    def without_the_square(row, arena, params, grads, ints):
+        n = row[activation.ROWS] * row[activation.S0]
+        for i in range(n):
+            arena[row[activation.DX] + i] = arena[row[activation.DY] + i]
+
+    monkeypatch.setitem(LAYERS, Tanh, dataclasses.replace(LAYERS[Tanh], backward=without_the_square))
+    layers, (contexts, targets) = NETWORKS[Tanh], batch()
+    tape, params = Tape(layers, T, V, np.float64), weights(layers)
+    grads = tape.loss_and_grads(params, contexts, targets, fuse=False)[1]
+    assert worst(layers, grads, differences(tape, params, contexts, targets)) > 1e-2

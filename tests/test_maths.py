@@ -1,0 +1,114 @@
+"""The float32 polynomials, the products, and the learning-rate schedules."""
+
+import math
+
+import numpy as np
+import pytest
+from numba import njit
+
+from moreish.layers.maths import exp, kernel, tanh
+from moreish.layers.product import affine, dot
+from moreish.optim import Schedule
+
+
+@kernel
+def apply_exp(x, y):
+    for i in range(x.size):
+        y[i] = exp(x[i])
+
+
+@kernel
+def apply_tanh(x, y):
+    for i in range(x.size):
+        y[i] = tanh(x[i])
+
+
+def ulp_error(y, reference):
+    """The largest error in units of the last place of float32."""
+    return (np.abs(y - reference) / np.spacing(np.abs(reference).astype(np.float32)).astype(np.float64)).max()
+
+
+def points(low, high):
+    """A dense grid, and numbers of every magnitude."""
+    generator = np.random.default_rng(0)
+    tiny = 10.0 ** generator.uniform(-30, 0, 100_000) * generator.choice([-1, 1], 100_000)
+    return np.concatenate([np.linspace(low, high, 2_000_001), tiny]).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("function", "reference", "low", "high", "ulp"),
+    [(apply_exp, np.exp, -87, 88, 2), (apply_tanh, np.tanh, -20, 20, 5)],
+)
+def test_float32_polynomials_are_as_exact_as_they_say(function, reference, low, high, ulp):
+    x = points(low, high)
+    y = np.empty_like(x)
+    function(x, y)
+    assert ulp_error(y.astype(np.float64), reference(x.astype(np.float64))) <= ulp
+
+
+@pytest.mark.parametrize("function", [apply_exp, apply_tanh])
+def test_what_is_not_a_number_stays_so_and_infinity_has_its_limit(function):
+    x = np.array([np.nan] * 17 + [np.inf, -np.inf], np.float32)
+    y = np.empty_like(x)
+    function(x, y)
+    assert np.isnan(y[:17]).all()
+    assert np.isfinite(y[17:]).all()
+    if function is apply_tanh:
+        assert y[17:].tolist() == pytest.approx([1, -1])
+        assert np.abs(y[17:]).max() <= 1
+
+
+def test_float64_is_the_exact_function():
+    x = np.linspace(-30, 30, 1001)
+    y = np.empty_like(x)
+    apply_tanh(x, y)
+    np.testing.assert_allclose(y, np.tanh(x), rtol=1e-15)
+
+
+@njit
+def products(a, b, at, bt, bias, out):
+    dot(a, b, out[0])
+    dot(at.T, b, out[1])
+    dot(a, bt.T, out[2])
+    affine(a, b, bias, out[3])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("N", [1, 2, 3, 4, 5, 7, 8, 10, 15, 16, 17, 27, 32, 33, 64, 70])
+def test_products_are_products(dtype, N):
+    generator = np.random.default_rng(N)
+    for M in (1, 2, 3, 8, 9, 20):
+        for K in (1, 2, 5, 40):
+            a, b = generator.standard_normal((M, K)).astype(dtype), generator.standard_normal((K, N)).astype(dtype)
+            bias = generator.standard_normal(N).astype(dtype)
+            out = np.full((4, M, N), np.nan, dtype)
+            products(a, b, np.ascontiguousarray(a.T), np.ascontiguousarray(b.T), bias, out)
+            exact = a.astype(np.float64) @ b.astype(np.float64)
+            scale = np.abs(a).astype(np.float64) @ np.abs(b) + np.abs(bias)
+            for got, expected in zip(out, [exact, exact, exact, exact + bias], strict=True):
+                assert (np.abs(got - expected) / scale).max() < 8 * np.finfo(dtype).eps
+
+
+def test_a_row_of_a_product_does_not_depend_on_the_others():
+    generator = np.random.default_rng(0)
+    a, b = generator.standard_normal((37, 50), np.float32), generator.standard_normal((50, 27), np.float32)
+    bias = np.zeros(27, np.float32)
+    whole, alone = np.zeros((4, 37, 27), np.float32), np.zeros((4, 1, 27), np.float32)
+    products(a, b, np.ascontiguousarray(a.T), np.ascontiguousarray(b.T), bias, whole)
+    for i in (0, 20, 36):
+        row = np.ascontiguousarray(a[i : i + 1])
+        products(row, b, np.ascontiguousarray(row.T), np.ascontiguousarray(b.T), bias, alone)
+        assert alone[0].tobytes() == whole[0, i : i + 1].tobytes()
+
+
+def test_schedules_have_their_shape():
+    steps = 1000
+    rates = {kind: Schedule(kind, 0.1, steps).rates(0, steps) for kind in ("constant", "step", "linear", "cosine")}
+    assert (rates["constant"] == 0.1).all()
+    assert rates["step"].tolist() == pytest.approx([0.1] * 500 + [0.01] * 500)
+    np.testing.assert_allclose(rates["linear"], 0.1 * (1 - np.arange(steps) / steps))
+    np.testing.assert_allclose(rates["cosine"], [0.05 * (1 + math.cos(math.pi * s / steps)) for s in range(steps)])
+    warm = Schedule("linear", 0.1, steps, warmup=0.1)
+    assert (np.diff(warm.rates(0, 100)) > 0).all()
+    assert warm.rates(100, 101)[0] == pytest.approx(0.1)
+    np.testing.assert_array_equal(warm.rates(37, 611), warm.rates(0, steps)[37:611])

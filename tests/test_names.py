@@ -1,0 +1,56 @@
+"""Figures on the reference list, which the variable MOREISH_NAMES names; skipped without it."""
+
+import pytest
+
+import moreish
+
+
+@pytest.fixture(scope="module")
+def corpus(names_file):
+    return moreish.Corpus(moreish.read_words(names_file))
+
+
+def test_the_lecture_split(corpus):
+    assert {part: corpus.stream(part).size - 1 for part in corpus.parts} == {
+        "train": 182_625,
+        "val": 22_655,
+        "test": 22_866,
+    }
+
+
+def test_bigram_counts(corpus):
+    loss = moreish.train(corpus, "bigram-counts").loss
+    assert loss["val"] == pytest.approx(2.4533, abs=0.0005)
+    assert loss["test"] == pytest.approx(2.4584, abs=0.0005)
+
+
+def test_the_defaults(corpus):
+    run = moreish.train(corpus)
+    assert run.loss["val"] <= 2.06
+    words = run.model.sample(2000)
+    assert 0.05 < sum(corpus.mark(word) != "new" for word in words) / 2000 < 0.5
+
+
+LECTURE = {
+    "steps": 200_000,
+    "optimizer": "sgd",
+    "lr": 0.1,
+    "keep": "last",
+    "n_embd": 10,
+    "n_hidden": 200,
+    "activation": "tanh",
+}
+
+
+@pytest.mark.parametrize(
+    ("options", "train", "val"),
+    [
+        ({"block_size": 4, "batch_size": 64}, 1.97, 2.07),
+        ({"block_size": 3, "batch_size": 32}, 2.0607, 2.1171),
+        ({"block_size": 3, "batch_size": 64}, 2.0156, 2.0992),
+    ],
+)
+def test_the_lecture_runs(corpus, options, train, val):
+    loss = moreish.train(corpus, **LECTURE, **options).loss
+    assert loss["train"] <= train
+    assert loss["val"] <= val

@@ -1,0 +1,66 @@
+"""The package: its public names, and that importing it costs nothing."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import moreish
+
+PUBLIC = [
+    *("Corpus", "Evaluation", "InputError", "Model", "MoreishError", "Progress", "Run", "Vocab", "WorkError"),
+    *("bundled", "evaluate", "load", "read_words", "resume", "train", "__version__"),
+]
+
+
+def test_the_public_names_are_these_and_documented():
+    assert moreish.__all__ == PUBLIC
+    for name in PUBLIC[:-1]:
+        assert getattr(moreish, name).__doc__
+
+
+def test_importing_is_instant():
+    code = (
+        "import sys, moreish; print([m for m in ('numpy', 'numba', 'torch', 'rich', 'cyclopts') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_training_needs_neither_torch_nor_scipy_nor_matplotlib(tmp_path):
+    code = (
+        "import sys\nfor name in ('torch', 'scipy', 'matplotlib'): sys.modules[name] = None\n"
+        "from moreish.cli import run\n"
+        f"sys.exit(run(['train', '--steps', '20', '--out', {str(tmp_path / 'r')!r}]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+# Who may import whom: each stands on those before it, and knows nothing of those after.
+FLOORS = [
+    {"errors", "files"},
+    {"corpus", "datasets", "options", "optim"},
+    {"layers"},
+    {"models", "tape"},
+    {"model"},
+    {"evaluation", "run"},
+    {"training"},
+    {"cli"},
+]
+
+
+def test_nothing_imports_upward():
+    root = Path(moreish.__file__).parent
+    floor = {name: i for i, names in enumerate(FLOORS) for name in names}
+    for path in root.rglob("*.py"):
+        home = path.relative_to(root).with_suffix("").parts
+        if home[0] in ("__init__", "__main__"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                package = list(home[: -node.level])
+                target = [*package, *(node.module or "").split(".")]
+                name = next((part for part in target if part), None) or node.names[0].name
+                if name in floor:
+                    assert floor[name] <= floor[home[0]], f"{path} imports {name}"

@@ -1,0 +1,104 @@
+"""Run folders: what is written comes back, and what is damaged is said so."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+import moreish
+from moreish import InputError
+from moreish.run import CONFIG, MODEL, WORDS
+
+
+def test_a_run_comes_back_as_it_was(saved_run):
+    loaded = moreish.load(saved_run.path)
+    assert loaded.model.params.tobytes() == saved_run.model.params.tobytes()
+    assert loaded.model.family == saved_run.model.family
+    assert loaded.options == saved_run.options
+    assert loaded.corpus.parts == saved_run.corpus.parts
+    assert loaded.history == saved_run.history
+    assert moreish.evaluate(loaded.model, loaded.corpus).loss == saved_run.loss
+    assert loaded.model.sample(5) == saved_run.model.sample(5)
+
+
+def test_a_run_can_be_saved_later_and_with_any_alphabet(tmp_path):
+    words = ["añb", "日本", "क़ि", "x y", "a.b", "👩‍🚀", "Ж"] * 3
+    run = moreish.train(words, "bigram-counts").save(tmp_path / "run")
+    loaded = moreish.load(tmp_path / "run")
+    assert loaded.corpus.words == run.corpus.words
+    assert loaded.model.sample(20) == run.model.sample(20)
+
+
+def test_a_folder_in_use_is_refused(saved_run, tmp_path):
+    with pytest.raises(InputError, match="already holds a run"):
+        saved_run.save(saved_run.path)
+    (tmp_path / "note.txt").write_text("mine")
+    with pytest.raises(InputError, match="not empty"):
+        saved_run.save(tmp_path)
+    with pytest.raises(InputError, match="note"):
+        saved_run.save(tmp_path / "note.txt")
+    assert (tmp_path / "note.txt").read_text() == "mine"
+
+
+def test_no_file_of_a_run_is_a_pickle_or_names_a_path(saved_run):
+    for path in saved_run.path.iterdir():
+        data = path.read_bytes()
+        assert not data.startswith(b"\x80")
+        assert str(saved_run.path).encode() not in data
+
+
+@pytest.fixture
+def copy(saved_run, tmp_path):
+    return shutil.copytree(saved_run.path, tmp_path / "copy")
+
+
+def edit_config(folder, **changes):
+    config = json.loads((folder / CONFIG).read_text())
+    (folder / CONFIG).write_text(json.dumps({**config, **changes}))
+
+
+def cut(path, n=100):
+    path.write_bytes(path.read_bytes()[:n])
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda f: (f / CONFIG).unlink(), "not a run folder"),
+        (lambda f: cut(f / CONFIG), "config.json: damaged"),
+        (lambda f: edit_config(f, format=99, versions={"moreish": "9.0"}), "written by a newer moreish (9.0"),
+        (lambda f: edit_config(f, model="nothing"), "config.json: damaged"),
+        (lambda f: edit_config(f, vocab="ab"), "damaged"),
+        (lambda f: edit_config(f, model_options={"n_hidden": 7}), "model.safetensors: damaged"),
+        (lambda f: (f / MODEL).unlink(), "model.safetensors: damaged or incomplete (missing)"),
+        (lambda f: cut(f / MODEL), "model.safetensors: damaged"),
+        (lambda f: (f / MODEL).write_bytes(b""), "model.safetensors: damaged"),
+        (lambda f: (f / WORDS).unlink(), "words.txt: damaged"),
+        (lambda f: cut(f / WORDS), "words.txt: damaged"),
+    ],
+)
+def test_damage_is_said_in_one_line(copy, damage, says):
+    damage(copy)
+    with pytest.raises(InputError) as caught:
+        moreish.load(copy)
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_no_run_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no such run folder"):
+        moreish.load(tmp_path / "nothing")
+    with pytest.raises(InputError, match="not a run folder"):
+        moreish.load(tmp_path)
+
+
+def test_weights_are_views_of_the_model(saved_run):
+    model = moreish.load(saved_run.path).model
+    names = list(model.weights)
+    assert names == ["0.embedding.C", "2.linear.W", "2.linear.b", "4.linear.W", "4.linear.b"]
+    assert sum(w.size for w in model.weights.values()) == model.params.size
+    before = model.score("ba").nll
+    model.weights["4.linear.b"][0] += 3
+    assert model.score("ba").nll != before
+    assert np.shares_memory(model.weights["2.linear.W"], model.params)

@@ -1,0 +1,143 @@
+"""Sampling: the distribution that it draws from, its options, and that seeds mean what they say."""
+
+from collections import Counter
+from itertools import product
+
+import numpy as np
+import pytest
+
+import moreish
+from moreish import InputError
+
+
+@pytest.fixture(scope="module")
+def bigram():
+    """Bigram counts over two letters: small enough to enumerate."""
+    return moreish.train(["ab", "a", "abb", "ba", "bab", "aab", "b"] * 10, "bigram-counts").model
+
+
+def probability(model, word: str) -> float:
+    return float(np.exp(-sum(model.score(word).per_char)))
+
+
+def chi_square(counts: Counter, expected: dict[str, float], n: int) -> tuple[float, int]:
+    rest = n - sum(counts[w] for w in expected)
+    cells = [(counts[w], n * p) for w, p in expected.items() if n * p > 5]
+    lumped = (rest + sum(counts[w] for w, p in expected.items() if n * p <= 5), n * (1 - sum(e for _, e in cells) / n))
+    cells.append(lumped)
+    return sum((o - e) ** 2 / e for o, e in cells), len(cells) - 1
+
+
+def enumerated(model, weigh) -> dict[str, float]:
+    """The probability of every word of up to six letters, by multiplying conditional ones; weigh changes those."""
+
+    def conditional(prefix: str) -> np.ndarray:
+        p = [probability_of_next(model, prefix, token) for token in range(3)]
+        return weigh(np.array(p), may_end=bool(prefix))
+
+    found = {}
+    for length in range(1, 7):
+        for letters in product("ab", repeat=length):
+            word, p = "".join(letters), 1.0
+            for i, c in enumerate(word):
+                p *= conditional(word[:i])[" ab".index(c)]
+            found[word] = p * conditional(word)[0]
+    return found
+
+
+def probability_of_next(model, prefix: str, token: int) -> float:
+    stream = np.array([0, *model.vocab.encode(prefix), token], np.int32)
+    return float(np.exp(-model.nll(stream)[-1]))
+
+
+def plain(p, may_end):
+    p = p * [may_end, 1, 1]
+    return p / p.sum()
+
+
+def at_temperature(t):
+    return lambda p, may_end: plain(p ** (1 / t), may_end)
+
+
+def top_two(p, may_end):
+    p = plain(p, may_end)
+    p[np.argsort(p)[0]] = 0
+    return p / p.sum()
+
+
+@pytest.mark.parametrize(
+    ("options", "weigh"),
+    [
+        ({}, plain),
+        ({"temperature": 0.5}, at_temperature(0.5)),
+        ({"temperature": 2.0}, at_temperature(2.0)),
+        ({"top_k": 2}, top_two),
+    ],
+    ids=["plain", "cold", "hot", "top-k"],
+)
+def test_words_come_as_often_as_their_probability_says(bigram, options, weigh):
+    n = 40_000
+    value, freedom = chi_square(Counter(bigram.sample(n, seed=3, **options)), enumerated(bigram, weigh), n)
+    assert value < freedom + 5 * (2 * freedom) ** 0.5
+
+
+def test_a_prefix_is_kept_and_what_follows_is_conditional_on_it(bigram):
+    n = 20_000
+    words = bigram.sample(n, prefix="ab", seed=1)
+    assert all(word.startswith("ab") for word in words)
+    ends = Counter(words)["ab"] / n
+    p = probability_of_next(bigram, "ab", 0)
+    assert ends == pytest.approx(p, abs=5 * (p * (1 - p) / n) ** 0.5)
+
+
+def test_temperature_zero_and_top_one_take_the_likeliest(saved_run):
+    model = saved_run.model
+    greedy = model.sample(3, temperature=0)
+    assert greedy == model.sample(3, top_k=1, seed=99)
+    assert len(set(greedy)) == 1
+
+
+def test_seeds(saved_run):
+    model = saved_run.model
+    assert model.sample(50, seed=1) == model.sample(50, seed=1) != model.sample(50, seed=2)
+    # Word j depends on the seed and j alone, however many are drawn beside it.
+    assert model.sample(1000, seed=1)[:50] == model.sample(50, seed=1)
+    assert model.sample(0) == []
+
+
+def test_no_word_is_empty_or_too_long(saved_run):
+    words = saved_run.model.sample(5000, temperature=5.0, max_length=4)
+    assert {len(word) for word in words} == {1, 2, 3, 4}
+
+
+def test_an_untrained_model_stops_too(words):
+    vocab = moreish.Vocab(set().union(*words))
+    model = moreish.Model(moreish.models.MLP(init="naive"), vocab, seed=1)
+    assert all(1 <= len(word) <= 50 for word in model.sample(300))
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"n": -1}, "number of samples"),
+        ({"temperature": -0.1}, "temperature"),
+        ({"temperature": float("nan")}, "temperature"),
+        ({"top_k": -1}, "top-k"),
+        ({"prefix": "aé"}, "'é' is not in the word list"),
+        ({"max_length": 0}, "max-length"),
+        ({"prefix": "abcd", "max_length": 2}, "the prefix has 4"),
+        ({"seed": -1}, "seed"),
+    ],
+)
+def test_wrong_values_are_refused(saved_run, options, says):
+    with pytest.raises(InputError) as caught:
+        saved_run.model.sample(**options)
+    assert says in str(caught.value)
+
+
+def test_scores_add_up(saved_run):
+    score = saved_run.model.score("ba")
+    assert len(score.per_char) == 3
+    assert score.nll == pytest.approx(sum(score.per_char) / 3)
+    with pytest.raises(InputError, match="empty"):
+        saved_run.model.score("")

@@ -1,0 +1,208 @@
+"""Training: reproducible, resumable after any death, and safe when something goes wrong."""
+
+import errno
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import moreish
+from moreish import InputError, WorkError
+from moreish.run import CHECKPOINT, HISTORY, MODEL
+
+SMALL = {"n_hidden": 16, "n_embd": 4, "batch_size": 32}
+
+
+def test_the_same_seed_gives_the_same_bytes(words, tmp_path):
+    for name in ("one", "other"):
+        moreish.train(words, **SMALL, steps=150, out=tmp_path / name)
+    assert (tmp_path / "one" / MODEL).read_bytes() == (tmp_path / "other" / MODEL).read_bytes()
+    different = moreish.train(words, **SMALL, steps=150, seed=43)
+    assert different.model.params.tobytes() != moreish.load(tmp_path / "one").model.params.tobytes()
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_training_learns(words, optimizer):
+    run = moreish.train(words, **SMALL, steps=1000, optimizer=optimizer, lr=0.01 if optimizer == "adamw" else 0.1)
+    assert run.loss["train"] < 0.75 * np.log(len(run.corpus.vocab))
+    assert run.history[-1]["train"] < run.history[0]["train"]
+
+
+def run_cli(*arguments, **options):
+    return subprocess.Popen(
+        [sys.executable, "-m", "moreish", "train", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+def wait_for_checkpoint(process, folder, seconds=60):
+    """Wait until the run has begun, then a random moment more."""
+    end = time.monotonic() + seconds
+    while not (folder / CHECKPOINT).exists():
+        assert time.monotonic() < end
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def words_file(words, tmp_path):
+    path = tmp_path / "words.txt"
+    path.write_text("\n".join(words), encoding="utf-8")
+    return path
+
+
+LONG = ["--n-hidden", "64", "--batch-size", "64", "--steps", "60000", "--keep", "last"]
+
+
+@pytest.fixture
+def never_stopped(words_file, tmp_path):
+    """The weights, as bytes, of a run of LONG that was never stopped."""
+    process = run_cli(words_file, *LONG, "--out", tmp_path / "whole")
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    return (tmp_path / "whole" / MODEL).read_bytes()
+
+
+def test_a_run_killed_at_random_moments_ends_with_the_same_bytes(words_file, tmp_path, never_stopped):
+    folder, generator = tmp_path / "killed", random.Random(os.getpid())
+    first = (words_file, *LONG, "--out", folder)
+    for attempt in range(3):
+        process = run_cli(
+            *(first if attempt == 0 else ("--resume", folder)), env={**os.environ, "MOREISH_CHECKPOINT_SECONDS": "0.1"}
+        )
+        wait_for_checkpoint(process, folder)
+        time.sleep(generator.uniform(0.3, 0.9))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    assert not (folder / MODEL).exists(), "the machine was too fast: the run ended before it was killed"
+    steps = moreish.run.load_checkpoint(folder).step
+    assert 0 < steps < 60000
+    run = moreish.resume(folder)
+    assert (folder / MODEL).read_bytes() == never_stopped
+    assert not (folder / CHECKPOINT).exists()
+    lines = [json.loads(line)["step"] for line in (folder / HISTORY).read_text().splitlines()]
+    assert lines == sorted(set(lines)) == [line["step"] for line in run.history]
+    assert lines[-1] == 60000
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(words_file, tmp_path, never_stopped):
+    folder = tmp_path / "stopped"
+    process = run_cli(words_file, *LONG, "--out", folder)
+    wait_for_checkpoint(process, folder)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert err.strip().splitlines()[-1] == f"moreish: stopped and saved; go on with: moreish train --resume {folder}"
+    assert len(moreish.load(folder).model.sample(3)) == 3
+    assert moreish.run.load_checkpoint(folder).step > 0
+    moreish.resume(folder)
+    assert (folder / MODEL).read_bytes() == never_stopped
+    with pytest.raises(InputError, match="its training has ended"):
+        moreish.resume(folder)
+
+
+def test_the_best_weights_are_kept_or_the_last(tmp_path):
+    """On few words a long training overfits: the best val loss lies before the end."""
+    words = [
+        f"{a}{b}{c}" for a, b, c in zip("abcde" * 8, "fghij" * 8, random.Random(1).choices("klmno", k=40), strict=True)
+    ]
+    kept = {keep: moreish.train(words, n_hidden=64, steps=2000, keep=keep) for keep in ("best", "last")}
+    vals = [line["val"] for line in kept["best"].history if line["val"] is not None]
+    assert len(vals) == 20
+    assert kept["best"].loss["val"] == pytest.approx(min(vals), rel=1e-6)
+    assert kept["last"].loss["val"] == pytest.approx(vals[-1], rel=1e-6)
+    assert min(vals) < vals[-1]
+
+
+def test_a_short_list_does_not_overfit_to_speak_of(words):
+    run = moreish.train(words[:100])
+    assert run.loss["val"] < 0.8 * np.log(len(run.corpus.vocab))
+    assert run.loss["val"] - run.loss["train"] < 0.5
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_weights(words, tmp_path):
+    folder = tmp_path / "run"
+    with pytest.raises(WorkError, match=r"not finite at step \d+: try --lr .* keeps the last good weights"):
+        moreish.train(
+            words, **SMALL, steps=500, optimizer="sgd", lr=1e5, schedule="constant", activation="relu", out=folder
+        )
+    run = moreish.load(folder)
+    assert np.isfinite(run.model.params).all()
+    assert np.isfinite(moreish.evaluate(run.model, run.corpus).loss["val"])
+
+
+def test_a_full_disk_is_said_and_the_last_state_is_kept(words, tmp_path, monkeypatch):
+    folder, calls, fsync = tmp_path / "run", [], os.fsync
+
+    def full_after_a_while(descriptor):
+        calls.append(descriptor)
+        if len(calls) > 4:  # words, config, history and the first checkpoint still find room
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full_after_a_while)
+    with pytest.raises(WorkError, match="No space left on device"):
+        moreish.train(words, **SMALL, steps=100, out=folder)
+    monkeypatch.undo()
+    assert not list(folder.glob("*.part"))
+    assert moreish.run.load_checkpoint(folder).step == 0
+    resumed = moreish.resume(folder)
+    assert resumed.model.params.tobytes() == moreish.train(words, **SMALL, steps=100).model.params.tobytes()
+
+
+def test_trainings_run_side_by_side(words):
+    """Several at once in one process: each gets what it would get alone."""
+    alone = moreish.train(words, **SMALL, steps=300).model.params.tobytes()
+    together = []
+    threads = [
+        threading.Thread(
+            target=lambda: together.append(moreish.train(words, **SMALL, steps=300).model.params.tobytes())
+        )
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert together == [alone] * 3
+
+
+def test_progress_is_reported_as_it_goes(words):
+    seen = []
+    moreish.train(words, **SMALL, steps=200, log_every=50, on_progress=seen.append)
+    assert [p.step for p in seen if p.is_line] == [50, 100, 150, 200]
+    assert [p.step for p in seen if p.val is not None] == list(range(10, 201, 10))
+    assert all(p.steps == 200 and np.isfinite(p.loss) for p in seen)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"model": "mpl"}, "unknown model 'mpl'; did you mean 'mlp'"),
+        ({"n_hiden": 3}, "no option --n-hiden; did you mean 'n-hidden'"),
+        ({"model": "bigram-counts", "n_hidden": 3}, "no option --n-hidden"),
+        ({"model": "bigram-counts", "lr": 0.1}, "counted, not trained by steps: it has no option --lr"),
+        ({"steps": 5, "epochs": 2}, "give one of them"),
+        ({"lr": "fast"}, "--lr is 'fast': it must be a number"),
+        ({"steps": 2.5}, "--steps is 2.5: it must be a whole number"),
+        ({"n_layer": 0}, "--n-layer is 0: it must be between 1 and"),
+        ({"schedule": "cosinus"}, "did you mean 'cosine'"),
+        ({"lr": float("nan")}, "--lr is nan"),
+    ],
+)
+def test_wrong_options_are_refused_before_anything_is_written(words, tmp_path, options, says):
+    with pytest.raises(InputError) as caught:
+        moreish.train(words, **options, out=tmp_path / "run")
+    assert says in str(caught.value)
+    assert not (tmp_path / "run").exists()
