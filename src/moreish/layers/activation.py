@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from math import prod
 
 from .maths import kernel, tanh
-from .spec import DX, DY, ROWS, S0, Kernels, Parameter, Shape, X, Y, vector
+from .spec import DX, DY, ROWS, S0, Kernels, Parameter, Shape, X, Y
+from .views import vector
 
 
 @dataclass(frozen=True)

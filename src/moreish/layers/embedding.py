@@ -11,8 +11,9 @@ gradient is the sum of what comes back from all those places:
 from dataclasses import dataclass
 
 from .init import Normal
-from .maths import kernel
-from .spec import DY, INTS, P0, ROWS, S0, S1, Init, Kernels, Parameter, Shape, Y, matrix, vector
+from .maths import index, kernel
+from .spec import DY, INTS, P0, ROWS, S0, S1, Init, Kernels, Parameter, Shape, Y
+from .views import matrix, vector
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,9 @@ class Embedding:
 def forward(tokens, C, y):
     """Tokens (N,), C (V, E) -> y (N, E)."""
     for n in range(tokens.size):
+        v = index(tokens[n])
         for e in range(C.shape[1]):
-            y[n, e] = C[tokens[n], e]
+            y[n, e] = C[v, e]
 
 
 @kernel
@@ -49,9 +51,10 @@ def backward(tokens, dy, dC):
     """Tokens (N,), dy (N, E) -> dC (V, E)."""
     dC[:] = 0
     for n in range(tokens.size):
-        # y[n, e] = C[tokens[n], e]
+        v = index(tokens[n])
+        # y[n, e] = C[v, e]
         for e in range(dC.shape[1]):
-            dC[tokens[n], e] += dy[n, e]
+            dC[v, e] += dy[n, e]
 
 
 def forward_op(row, arena, params, grads, ints):

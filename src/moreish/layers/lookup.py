@@ -19,10 +19,11 @@ from math import prod
 
 from .embedding import Embedding
 from .linear import Linear
-from .maths import kernel
+from .maths import index, kernel
 from .product import dot
 from .reshape import FlattenConsecutive
-from .spec import AUX, DY, INT_AUX, INTS, P0, P1, P2, ROWS, S0, S1, S2, S3, Kernels, Parameter, Shape, Y, matrix, vector
+from .spec import AUX, DY, INT_AUX, INTS, P0, P1, P2, ROWS, S0, S1, S2, S3, Kernels, Parameter, Shape, Y
+from .views import matrix, vector
 
 
 @dataclass(frozen=True)
@@ -75,11 +76,11 @@ def forward(tokens, C, W, b, number, slot, first, seen, x, table, y):
         for h in range(H):
             y[n, h] = b[h]
         for f in range(0, F - 3, 4):  # four at a time: y is read and written a quarter as often
-            i, j, k, m = slot[n, f], slot[n, f + 1], slot[n, f + 2], slot[n, f + 3]
+            i, j, k, m = index(slot[n, f]), index(slot[n, f + 1]), index(slot[n, f + 2]), index(slot[n, f + 3])
             for h in range(H):
                 y[n, h] += (table[i, h] + table[j, h]) + (table[k, h] + table[m, h])
         for f in range(F - F % 4, F):
-            i = slot[n, f]
+            i = index(slot[n, f])
             for h in range(H):
                 y[n, h] += table[i, h]
 
@@ -97,7 +98,7 @@ def backward(W, slot, first, seen, x, dy, dtable, dx, dC, dW, db):
     for n in range(N):
         # y[n] = b + sum over f of table[slot[n, f]]
         for f in range(F):
-            i = slot[n, f]
+            i = index(slot[n, f])
             for h in range(H):
                 dtable[i, h] += dy[n, h]
     for i in range(first[1]):  # each row of y looked up one row of the first position
@@ -109,9 +110,10 @@ def backward(W, slot, first, seen, x, dy, dtable, dx, dC, dW, db):
         dot(x[rows].T, dtable[rows], dW[block])
         dot(dtable[rows], W[block].T, dx[rows])
     for s in range(first[F]):
-        # x[s] = C[seen[s]]
+        v = index(seen[s])
+        # x[s] = C[v]
         for e in range(E):
-            dC[seen[s], e] += dx[s, e]
+            dC[v, e] += dx[s, e]
 
 
 def forward_op(row, arena, params, grads, ints):

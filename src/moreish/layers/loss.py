@@ -17,7 +17,8 @@ from math import prod
 import numpy as np
 
 from .maths import exp, kernel
-from .spec import AUX, DX, INTS, ROWS, S0, Kernels, Parameter, Shape, X, Y, matrix, vector
+from .spec import AUX, DX, INTS, ROWS, S0, Kernels, Parameter, Shape, X, Y
+from .views import matrix, vector
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,12 @@ kernel = njit(fastmath=FASTMATH, error_model="numpy")
 polynomial = njit(fastmath={"contract"}, error_model="numpy")
 
 
+@njit
+def index(i):
+    """A number that is known not to be negative, as an index: spares the test whether it counts from the end."""
+    return np.uint64(i)
+
+
 def exp(x):
     """e**x. Float32: within 2 ULP on [-87, 88], clamped outside; NaN stays NaN."""
     return np.exp(x)

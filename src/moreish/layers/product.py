@@ -44,7 +44,7 @@ def _dot(a, b, out):
     wide = VECTOR_BYTES // (out.dtype.bitwidth // 8)
     if b.layout == "C":
         return lambda a, b, out: _multiply(a, b, np.zeros(b.shape[1], b.dtype), out, wide)
-    return lambda a, b, out: _multiply(a, _copy(b), np.zeros(b.shape[1], b.dtype), out, wide)
+    return lambda a, b, out: _multiply(a, _transposed(b.T), np.zeros(b.shape[1], b.dtype), out, wide)
 
 
 @overload(affine)
@@ -54,13 +54,19 @@ def _affine(a, b, bias, out):
 
 
 @kernel
-def _copy(b):
-    """b (K, N) with its rows contiguous."""
-    copy = np.empty(b.shape, b.dtype)
-    for k in range(b.shape[0]):
-        for j in range(b.shape[1]):
-            copy[k, j] = b[k, j]
-    return copy
+def _transposed(b):
+    """b (N, K), row-major, as (K, N), row-major."""
+    N, K = b.shape
+    out = np.empty((K, N), b.dtype)
+    if N >= 8 and K >= 8:
+        for i in range(0, N, 8):
+            for j in range(0, K, 8):
+                _transpose_tile(b, out, min(i, N - 8), min(j, K - 8))
+    else:
+        for j in range(K):
+            for i in range(N):
+                out[j, i] = b[i, j]
+    return out
 
 
 @kernel
@@ -91,6 +97,37 @@ def _multiply(a, b, bias, out, wide):
                 out[i, j] = total
 
 
+class _Array:
+    """Reading and writing a 2-D or 1-D array in generated code, an element or a vector of its last dimension at a time."""
+
+    def __init__(self, context: BaseContext, builder: ir.IRBuilder, kind: types.Array, value, lanes: int):
+        array = make_array(kind)(context, builder, value)
+        self.builder, self.align = builder, kind.dtype.bitwidth // 8
+        self.start = builder.bitcast(array.data, ir.IntType(8).as_pointer())
+        self.shape, self.strides = (cgutils.unpack_tuple(builder, t) for t in (array.shape, array.strides))
+        self.scalar = context.get_value_type(kind.dtype)
+        self.vector = ir.VectorType(self.scalar, lanes)
+
+    def _place(self, index, kind):
+        offset = functools.reduce(self.builder.add, map(self.builder.mul, index, self.strides))
+        pointer = self.builder.gep(self.start, [offset], source_etype=ir.IntType(8))
+        return self.builder.bitcast(pointer, kind.as_pointer())
+
+    def load(self, *index):
+        return self.builder.load(self._place(index, self.scalar), typ=self.scalar)
+
+    def load_vector(self, *index):
+        return self.builder.load(self._place(index, self.vector), align=self.align, typ=self.vector)
+
+    def store_vector(self, vector, *index):
+        self.builder.store(vector, self._place(index, self.vector), align=self.align)
+
+
+def _lanes(numbers) -> ir.Constant:
+    numbers = list(numbers)
+    return ir.Constant(ir.VectorType(ir.IntType(32), len(numbers)), numbers)
+
+
 def _tile(lanes_of):
     """An intrinsic that fills rows i ... i + ROWS - 1 of out, in a vector of columns from each of `columns` on.
 
@@ -102,48 +139,60 @@ def _tile(lanes_of):
         lanes = lanes_of(out.dtype)
 
         def generate(context: BaseContext, builder: ir.IRBuilder, signature, args):
-            arrays = [make_array(t)(context, builder, v) for t, v in zip(signature.args[:4], args[:4], strict=True)]
-            strides = [cgutils.unpack_tuple(builder, array.strides) for array in arrays]
-            A, B, BIAS, OUT = range(4)
-            scalar = context.get_value_type(out.dtype)
-            vector = ir.VectorType(scalar, lanes)
-            bytes_ = ir.IntType(8).as_pointer()
-            align = out.dtype.bitwidth // 8
-
-            def place(which, kind, *index):
-                offset = functools.reduce(builder.add, map(builder.mul, index, strides[which]))
-                start = builder.bitcast(arrays[which].data, bytes_)
-                return builder.bitcast(builder.gep(start, [offset], source_etype=ir.IntType(8)), kind.as_pointer())
-
-            rows, inner = cgutils.unpack_tuple(builder, arrays[A].shape, 2)
+            A, B, BIAS, OUT = (
+                _Array(context, builder, kind, value, lanes)
+                for kind, value in zip(signature.args[:4], args[:4], strict=True)
+            )
+            vector, (rows, inner) = OUT.vector, A.shape
             last = builder.sub(rows, ir.Constant(rows.type, 1))
             tile_rows = []
             for r in range(ROWS):
                 row = builder.add(args[4], ir.Constant(rows.type, r))
                 tile_rows.append(builder.select(builder.icmp_signed("<", row, last), row, last))
             columns = cgutils.unpack_tuple(builder, args[5])
-            biases = [builder.load(place(BIAS, vector, c), align=align, typ=vector) for c in columns]
+            biases = [BIAS.load_vector(c) for c in columns]
             sums = [[cgutils.alloca_once_value(builder, bias) for bias in biases] for _ in tile_rows]
             name = f"llvm.fmuladd.v{lanes}f{out.dtype.bitwidth}"
             fma = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), name)
-            undefined = ir.Constant(vector, ir.Undefined)
-            first = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
+            undefined, first = ir.Constant(vector, ir.Undefined), _lanes([0] * lanes)
             with cgutils.for_range(builder, inner) as loop:
-                b_k = [builder.load(place(B, vector, loop.index, c), align=align, typ=vector) for c in columns]
+                b_k = [B.load_vector(loop.index, c) for c in columns]
                 for row, row_sums in zip(tile_rows, sums, strict=True):
-                    x = builder.load(place(A, scalar, row, loop.index), typ=scalar)
-                    spread = builder.insert_element(undefined, x, ir.Constant(ir.IntType(32), 0))
-                    spread = builder.shuffle_vector(spread, undefined, first)
+                    a_ik = builder.insert_element(undefined, A.load(row, loop.index), ir.Constant(ir.IntType(32), 0))
+                    spread = builder.shuffle_vector(a_ik, undefined, first)
                     for total, b_kj in zip(row_sums, b_k, strict=True):
                         builder.store(builder.call(fma, [spread, b_kj, builder.load(total, typ=vector)]), total)
             for row, row_sums in zip(tile_rows, sums, strict=True):
                 for total, c in zip(row_sums, columns, strict=True):
-                    builder.store(builder.load(total, typ=vector), place(OUT, vector, row, c), align=align)
+                    OUT.store_vector(builder.load(total, typ=vector), row, c)
             return context.get_dummy_value()
 
         return types.void(a, b, bias, out, i, columns), generate
 
     return tile
+
+
+@intrinsic
+def _transpose_tile(typing_context, source, target, i, j):
+    """target[j : j + 8, i : i + 8] = source[i : i + 8, j : j + 8].T, in registers.
+
+    In three rounds, blocks of 1, 2 and 4 that lie across the diagonal of a block twice as large change places.
+    """
+
+    def generate(context: BaseContext, builder: ir.IRBuilder, signature, args):
+        S, T = (_Array(context, builder, signature.args[n], args[n], 8) for n in (0, 1))
+        at = [[builder.add(arg, ir.Constant(arg.type, n)) for n in range(8)] for arg in args[2:]]
+        rows = [S.load_vector(row, at[1][0]) for row in at[0]]
+        for size in (1, 2, 4):
+            low = _lanes(n if not n & size else 8 + n - size for n in range(8))
+            high = _lanes(n + size if not n & size else 8 + n for n in range(8))
+            pairs = [(rows[n & ~size], rows[n | size], high if n & size else low) for n in range(8)]
+            rows = [builder.shuffle_vector(*pair) for pair in pairs]
+        for column, row in zip(at[1], rows, strict=True):
+            T.store_vector(row, column, at[0][0])
+        return context.get_dummy_value()
+
+    return types.void(source, target, i, j), generate
 
 
 _wide_tile = _tile(lambda dtype: VECTOR_BYTES // (dtype.bitwidth // 8))

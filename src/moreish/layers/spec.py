@@ -18,8 +18,6 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from .maths import kernel
-
 # The columns of a row. Offsets point into the array named; a layer without such a buffer leaves -1.
 FORWARD, BACKWARD = 0, 1  # indices into the kernel table
 ROWS = 2  # how many rows (examples, or examples times positions) the kernel works on
@@ -87,15 +85,3 @@ class Kernels:
     reads: str | None = None
     scratch: Callable[..., tuple[int, int]] = lambda layer, rows: (0, 0)
     pays: Callable[..., bool] = lambda layer, batch_size: True
-
-
-@kernel
-def vector(array, start, n):
-    """A view of `n` elements of a flat array, from `start`."""
-    return array[start : start + n]
-
-
-@kernel
-def matrix(array, start, n, m):
-    """A view of `n * m` elements of a flat array from `start`, as (n, m)."""
-    return array[start : start + n * m].reshape(n, m)

@@ -52,8 +52,9 @@ def permuted(index, n, width, key):
     while True:
         left, right, left_width, right_width = x >> low, x & ((_1 << low) - _1), high, low
         for r in range(ROUNDS):
-            mixed = bits(key + np.uint64(r) * _GOLDEN, right) >> (_64 - left_width)
-            left, right = right, left ^ mixed
+            mixed = ((right ^ key) + np.uint64(r)) * _GOLDEN
+            mixed = (mixed ^ (mixed >> _31)) * _MIX_1
+            left, right = right, left ^ (mixed >> (_64 - left_width))
             left_width, right_width = right_width, left_width
         x = (left << right_width) | right
         if x < np.uint64(n):
