@@ -148,10 +148,14 @@ def sampling_row(corpus: Corpus) -> dict:
     params, moments = model.params, model.engine.zero_moments("adamw", model.params.size)
     model.engine.train(
         *(params, moments, corpus.stream("train")),
-        batch_size=256, seed=1, optimizer_name="adamw", weight_decay=0.01, first=0,
+        batch_size=256,
+        seed=1,
+        optimizer_name="adamw",
+        weight_decay=0.01,
+        first=0,
         rates=np.full(1500, 5e-3),
     )
-    best = float("inf")
+    best, words = float("inf"), []
     for seed in range(ROUNDS):
         began = time.perf_counter()
         words = model.sample(n, seed=seed)

@@ -1,5 +1,6 @@
 """The compiled machine: what it computes, closed forms, and that nothing compiles twice."""
 
+import itertools
 import math
 
 import numpy as np
@@ -31,7 +32,7 @@ def test_bigram_counts_are_the_counts(corpus):
         counts = np.full((len(corpus.vocab), len(corpus.vocab)), smoothing)
         for word in corpus.parts["train"]:
             tokens = [0, *corpus.vocab.encode(word), 0]
-            for a, b in zip(tokens, tokens[1:], strict=False):
+            for a, b in itertools.pairwise(tokens):
                 counts[a, b] += 1
         p = counts / counts.sum(axis=1, keepdims=True)
         stream = corpus.stream("val")
@@ -73,7 +74,7 @@ def test_a_markov_source_is_learnt_to_its_entropy():
     for model, options in (("bigram-counts", {}), ("mlp", {"block_size": 3, "epochs": 8.0, "lr": 0.005})):
         run = moreish.train(corpus, model, **options)
         test = corpus.stream("test")
-        error = np.std(run.model.nll(test)) / math.sqrt(len(test))
+        error = float(np.std(run.model.nll(test))) / math.sqrt(len(test))
         assert run.loss["test"] == pytest.approx(entropy, abs=4 * error)
 
 

@@ -5,38 +5,57 @@
     run.loss["val"]
     run.model.sample(10, seed=1)
 
-Nothing heavy is imported until a name below is used.
+A name's module is imported when the name is first used: importing the package costs nothing.
 """
 
 from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .corpus import Corpus, Vocab, bundled, read_words
+    from .errors import InputError, MoreishError, WorkError
+    from .evaluation import Evaluation, evaluate
+    from .model import Model, Score
+    from .run import Run, load
+    from .training import Progress, resume, train
 
 __version__ = "0.1.0"
 
+__all__ = [
+    "Corpus",
+    "Evaluation",
+    "InputError",
+    "Model",
+    "MoreishError",
+    "Progress",
+    "Run",
+    "Score",
+    "Vocab",
+    "WorkError",
+    "__version__",
+    "bundled",
+    "evaluate",
+    "load",
+    "read_words",
+    "resume",
+    "train",
+]
+
 _HOMES = {
-    "Corpus": "corpus",
-    "Evaluation": "evaluation",
-    "InputError": "errors",
-    "Model": "model",
-    "MoreishError": "errors",
-    "Progress": "training",
-    "Run": "run",
-    "Vocab": "corpus",
-    "WorkError": "errors",
-    "bundled": "corpus",
-    "evaluate": "evaluation",
-    "load": "run",
-    "read_words": "corpus",
-    "resume": "training",
-    "train": "training",
+    "corpus": ("Corpus", "Vocab", "bundled", "read_words"),
+    "errors": ("InputError", "MoreishError", "WorkError"),
+    "evaluation": ("Evaluation", "evaluate"),
+    "model": ("Model", "Score"),
+    "run": ("Run", "load"),
+    "training": ("Progress", "resume", "train"),
 }
 
-__all__ = [*sorted(_HOMES), "__version__"]
 
-
-def __getattr__(name: str):
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f".{home}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from .errors import WorkError
 
+STANDARD_INPUT = "standard input"  # what errors call it, and what - stands for on the command line
+
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write under another name, flush to the disk, rename. Raises WorkError if it fails; the old file then stays."""

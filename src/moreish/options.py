@@ -37,7 +37,9 @@ class Options:
             raise InputError(f"--{name} is {value!r}: it must be {_KINDS[wanted]}")
         if meta["choices"] and value not in meta["choices"]:
             choices = list(meta["choices"])
-            raise InputError(f"--{name} is {value!r}{nearest(value, choices)}; it must be one of {', '.join(choices)}")
+            raise InputError(
+                f"--{name} is {value!r}{nearest(str(value), choices)}; it must be one of {', '.join(choices)}"
+            )
         low, high = meta["low"], meta["high"]
         if (low is not None and not value >= low) or (high is not None and not value <= high):
             limits = f"at least {low:,}" if high is None else f"between {low:,} and {high:,}"

@@ -62,8 +62,8 @@ class Checkpoint:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Checkpoint":
-        tensors = load_tensors(data)
-        return cls(**{name: t.item() if t.ndim == 0 else t for name, t in tensors.items()})
+        fields: dict[str, Any] = {name: t.item() if t.ndim == 0 else t for name, t in load_tensors(data).items()}
+        return cls(**fields)
 
 
 @dataclass

@@ -7,6 +7,7 @@ from cyclopts import App, CycloptsError
 
 from .. import __version__
 from ..errors import MoreishError
+from ..files import STANDARD_INPUT
 
 app = App(
     name="moreish",
@@ -47,9 +48,14 @@ for verb, summary in VERBS.items():
 
 
 def run(tokens: Sequence[str] | None = None) -> int:
-    """Run a command line and return its exit status: 0 success, 1 the work failed, 2 the request was wrong, 130 Ctrl-C."""
+    """Run a command line and return its exit status.
+
+    0 success; 1 the work failed; 2 the request was wrong; 130 stopped by Ctrl-C.
+    """
+    tokens = sys.argv[1:] if tokens is None else tokens
     try:
-        app(tokens)
+        # A lone - would be taken for an option without a name.
+        app([STANDARD_INPUT if token == "-" else token for token in tokens])
     except CycloptsError as error:
         return _complain(" ".join(str(error).split()) + " (see --help)", 2)
     except MoreishError as error:
@@ -59,7 +65,6 @@ def run(tokens: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as stop:
         return _complain(str(stop) or "stopped", 130)
     except BrokenPipeError:  # the reader of our output has seen enough
-        sys.stdout = None  # type: ignore[assignment]
         return 0
     return 0
 

@@ -30,7 +30,7 @@ def _model_arguments() -> type:
     """One class with the options of all families; each says whose it is, and its default there."""
     group = Group("Model options", sort_key=1)
     arguments = {}
-    for name, family in MODELS.items():
+    for _name, family in MODELS.items():
         for f in dataclasses.fields(family):  # type: ignore[arg-type]
             default = ", ".join(
                 f"{other.default} ({model})"

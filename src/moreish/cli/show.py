@@ -20,7 +20,7 @@ def show(
     *,
     batch_size: int | None = None,
     fuse: bool = True,
-    model_options: Annotated[ModelArguments, Flat] = ModelArguments(),
+    model_options: Annotated[ModelArguments, Flat] = ModelArguments(),  # pyright: ignore[reportInvalidTypeForm]
 ) -> None:
     """Show what a model computes: each operation with its shapes, parameters and cost.
 

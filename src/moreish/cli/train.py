@@ -7,6 +7,7 @@ from typing import Annotated
 from ..corpus import BUNDLED, bundled, read_words
 from ..errors import InputError
 from ..evaluation import Evaluation
+from ..files import STANDARD_INPUT
 from ..run import Run
 from ..training import resume as resume_training
 from ..training import train as train_model
@@ -22,8 +23,8 @@ def train(
     out: Path | None = None,
     resume: Path | None = None,
     samples: int = 10,
-    model_options: Annotated[ModelArguments, Flat] = ModelArguments(),
-    train_options: Annotated[TrainArguments, Flat] = TrainArguments(),
+    model_options: Annotated[ModelArguments, Flat] = ModelArguments(),  # pyright: ignore[reportInvalidTypeForm]
+    train_options: Annotated[TrainArguments, Flat] = TrainArguments(),  # pyright: ignore[reportInvalidTypeForm]
 ) -> None:
     """Train a model on a list of words, and print new ones.
 
@@ -44,23 +45,21 @@ def train(
         How many new words to print at the end.
     """
     announce_work()
-    if resume is not None:
-        if file is not None or out is not None or given(model_options) or given(train_options):
-            raise InputError("--resume goes on with a run as it was begun: give it no file, no --out and no options")
-        begin = lambda view: resume_training(resume, on_progress=view)  # noqa: E731
-    else:
-        words = bundled() if file is None else read_words(file)
-        folder = out or new_folder(
-            f"{'names' if file is None else 'words' if file == '-' else Path(file).stem}-{model}"
-        )
-        options = {**given(model_options), **given(train_options)}
-        begin = lambda view: train_model(words, model, out=folder, on_progress=view, **options)  # noqa: E731
     began = time.perf_counter()
     with TrainingView() as view:
-        run = begin(view)
+        if resume is not None:
+            if file is not None or out is not None or given(model_options) or given(train_options):
+                raise InputError(
+                    "--resume goes on with a run as it was begun: give it no file, no --out and no options"
+                )
+            run = resume_training(resume, on_progress=view)
+        else:
+            words = bundled() if file is None else read_words(file)
+            options = {**given(model_options), **given(train_options)}
+            run = train_model(words, model, out=out or new_folder(file, model), on_progress=view, **options)
     report(run, time.perf_counter() - began, samples)
     if file is None and resume is None:
-        say(f"(the list was the bundled names: {BUNDLED['names']}; yours is: moreish train FILE)")
+        say(f"(the list was the bundled names: {BUNDLED['names']}; for yours: moreish train FILE)")
 
 
 def report(run: Run, seconds: float, n_samples: int) -> None:
@@ -76,9 +75,10 @@ def report(run: Run, seconds: float, n_samples: int) -> None:
     print(f"\nsaved in {run.path}; more words with: moreish sample {run.path}")
 
 
-def new_folder(name: str) -> Path:
-    """A folder under runs/ that is not there yet: runs/NAME, or runs/NAME-2, runs/NAME-3, ..."""
-    base = Path("runs") / name
+def new_folder(file: str | None, model: str) -> Path:
+    """A folder under runs/ that is not there yet: runs/LIST-MODEL, or runs/LIST-MODEL-2, runs/LIST-MODEL-3, ..."""
+    words = "names" if file is None else "words" if file == STANDARD_INPUT else Path(file).stem
+    base = Path("runs") / f"{words}-{model}"
     number, folder = 1, base
     while folder.exists():
         number += 1

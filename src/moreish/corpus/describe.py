@@ -47,4 +47,5 @@ def _oddities(words: list[str]):
         yield f"{len(long):,} words have more than {LONG} characters (the first: {long[0][:LONG]!r}...)"
     rare = sorted(c for c, n in counts.items() if n <= RARE)
     if rare:
-        yield f"{len(rare):,} characters occur {RARE} times or less: {' '.join(rare[:30])}{' ...' if len(rare) > 30 else ''}"
+        shown = " ".join(rare[:30]) + (" ..." if len(rare) > 30 else "")
+        yield f"{len(rare):,} characters occur {RARE} times or less: {shown}"

@@ -24,7 +24,7 @@ def split_words(words: Sequence[str], how: str = "lecture", seed: int = 42) -> d
     random.Random(seed).shuffle(shuffled)
     n = len(shuffled)
     first, second = int(0.8 * n), int(0.9 * n)
-    parts = dict(zip(PARTS, (shuffled[:first], shuffled[first:second], shuffled[second:]), strict=True))
+    parts = {"train": shuffled[:first], "val": shuffled[first:second], "test": shuffled[second:]}
     if not all(parts.values()):
         kind = "different words" if how == "distinct" else "words"
         raise InputError(f"only {n} {kind}: a split into train, val and test needs at least 6")

@@ -5,7 +5,7 @@ import unicodedata
 from pathlib import Path
 
 from ..errors import InputError
-
+from ..files import STANDARD_INPUT
 
 def read_words(source: str | Path) -> list[str]:
     """Read the words of a UTF-8 file, one a line, in file order, repeats kept; `-` reads standard input.
@@ -47,8 +47,8 @@ def parse_words(data: bytes, name: str) -> list[str]:
 
 
 def _read_bytes(source: str | Path) -> tuple[str, bytes]:
-    if str(source) == "-":
-        return "standard input", sys.stdin.buffer.read()
+    if str(source) in ("-", STANDARD_INPUT):
+        return STANDARD_INPUT, sys.stdin.buffer.read()
     path = Path(source)
     try:
         return str(path), path.read_bytes()

@@ -79,8 +79,13 @@ def forward(tokens, C, W, b, number, slot, first, seen, x, table, y):
             i, j, k, m = index(slot[n, f]), index(slot[n, f + 1]), index(slot[n, f + 2]), index(slot[n, f + 3])
             for h in range(H):
                 y[n, h] += (table[i, h] + table[j, h]) + (table[k, h] + table[m, h])
-        for f in range(F - F % 4, F):
-            i = index(slot[n, f])
+        if F % 4 >= 2:
+            f = F - F % 4
+            i, j = index(slot[n, f]), index(slot[n, f + 1])
+            for h in range(H):
+                y[n, h] += table[i, h] + table[j, h]
+        if F % 2:
+            i = index(slot[n, F - 1])
             for h in range(H):
                 y[n, h] += table[i, h]
 

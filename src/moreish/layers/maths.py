@@ -6,7 +6,10 @@ they are the exact ones of the C library.
 """
 
 import math
+from collections.abc import Callable
+from typing import Any
 
+import numba.extending
 import numpy as np
 from numba import njit, types
 from numba.extending import overload
@@ -17,6 +20,11 @@ FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
 kernel = njit(fastmath=FASTMATH, error_model="numpy")
 # A polynomial is evaluated in the order written: reordering would undo the two-part reduction below.
 polynomial = njit(fastmath={"contract"}, error_model="numpy")
+
+
+def intrinsic(function: Callable) -> Any:
+    """Numba's decorator for a function that generates machine code; Any, as its callers see another signature."""
+    return numba.extending.intrinsic(function)
 
 
 @njit

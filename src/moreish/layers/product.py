@@ -18,10 +18,10 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.base import BaseContext
-from numba.extending import intrinsic, overload
+from numba.extending import overload
 from numba.np.arrayobj import make_array
 
-from .maths import kernel
+from .maths import intrinsic, kernel
 
 _WIDE = bool(llvm.get_host_cpu_features().get("avx512f"))
 VECTOR_BYTES = 64 if _WIDE else 32
@@ -98,9 +98,9 @@ def _multiply(a, b, bias, out, wide):
 
 
 class _Array:
-    """Reading and writing a 2-D or 1-D array in generated code, an element or a vector of its last dimension at a time."""
+    """An array in generated code: reads an element, reads and writes a vector of neighbours in the last dimension."""
 
-    def __init__(self, context: BaseContext, builder: ir.IRBuilder, kind: types.Array, value, lanes: int):
+    def __init__(self, context: BaseContext, builder: ir.IRBuilder, kind, value, lanes: int):
         array = make_array(kind)(context, builder, value)
         self.builder, self.align = builder, kind.dtype.bitwidth // 8
         self.start = builder.bitcast(array.data, ir.IntType(8).as_pointer())

@@ -2,8 +2,10 @@
 
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic, overload
+from numba.extending import overload
 from numba.np.arrayobj import make_array, populate_array
+
+from .maths import intrinsic
 
 
 def vector(array, start, n):

@@ -18,11 +18,11 @@ class MLP(Family):
     """Embedding, concatenation, `n_layer` hidden layers, and a layer of logits."""
 
     summary: ClassVar[str] = "embeddings of the last characters, hidden layers, logits (Bengio et al. 2003)"
-    defaults: ClassVar[dict[str, Any]] = {"epochs": 5.0, "batch_size": 256, "optimizer": "adamw", "lr": 0.01}
+    defaults: ClassVar[dict[str, Any]] = {"epochs": 3.0, "batch_size": 256, "optimizer": "adamw", "lr": 0.012}
 
-    block_size: int = option(4, "context length, in characters", low=1, high=1024)
-    n_embd: int = option(10, "numbers in a character's embedding", low=1, high=1 << 16)
-    n_hidden: int = option(200, "units in a hidden layer", low=1, high=1 << 20)
+    block_size: int = option(6, "context length, in characters", low=1, high=1024)
+    n_embd: int = option(24, "numbers in a character's embedding", low=1, high=1 << 16)
+    n_hidden: int = option(256, "units in a hidden layer", low=1, high=1 << 20)
     n_layer: int = option(1, "hidden layers", low=1, high=1000)
     activation: str = option("tanh", "what a hidden unit computes", choices=tuple(ACTIVATIONS))
     init: str = option("kaiming", "how weights start; naive and zero show what goes wrong", choices=SCHEMES)

@@ -11,16 +11,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numba
+import numba.core.config
 import numpy as np
 import platformdirs
 from numba import types
-from numba.core import config
 
 from .. import layers
 from ..layers.maths import FASTMATH
 from ..optim import OPTIMIZERS
 from . import generate, machine
 
+config: Any = numba.core.config
 log = logging.getLogger("moreish")
 
 
@@ -45,7 +46,7 @@ class Signatures:
             *(*table, ints2, reals, reals, ints, ints2, real[:, ::1], types.int32[::1], number, count, count, count),
             *(types.int32[:, ::1], ints),
         )
-        self.forward = types.void(*table, ints2, reals, reals, reals, ints)
+        self.walk = types.void(*table, ints2, reals, reals, reals, ints)
 
 
 class Machine(NamedTuple):
@@ -54,8 +55,6 @@ class Machine(NamedTuple):
     train: Callable
     evaluate: Callable
     generate: Callable
-    forward: Callable
-    backward: Callable
 
 
 def _source_hash() -> str:
@@ -148,7 +147,7 @@ def kernel_table(codes: Iterable[int], dtype: type) -> tuple[Callable, Any]:
     Only those named are compiled; the places of others hold 0.
     """
     kernels = [k for row in layers.LAYERS.values() for k in (row.forward, row.backward)]
-    wanted = {code: _kernel(kernels[code], dtype) for code in codes}
+    wanted: dict[int, Any] = {code: _kernel(kernels[code], dtype) for code in codes}
     like = next(iter(wanted.values()))
     if config.DISABLE_JIT:
         return like, wanted
@@ -159,6 +158,13 @@ def kernel_table(codes: Iterable[int], dtype: type) -> tuple[Callable, Any]:
 
 
 @cache
+def walks(dtype: type) -> tuple[Callable, Callable]:
+    """The forward and the backward walk alone, for those who look between the steps."""
+    signature = Signatures(dtype).walk
+    return tuple(_compile(f, signature, first_class=False) for f in (machine.forward, machine.backward))
+
+
+@cache
 def compiled(dtype: type) -> Machine:
     """The machine for float32 or float64."""
     s = Signatures(dtype)
@@ -166,6 +172,4 @@ def compiled(dtype: type) -> Machine:
         train=_compile(machine.train, s.train, first_class=False),
         evaluate=_compile(machine.evaluate, s.evaluate, first_class=False),
         generate=_compile(generate.generate, s.generate, first_class=False),
-        forward=_compile(machine.forward, s.forward, first_class=False),
-        backward=_compile(machine.backward, s.forward, first_class=False),
     )

@@ -8,7 +8,9 @@ table is an array of addresses, and `pick` makes a first-class function out of o
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic, overload
+from numba.extending import overload
+
+from ..layers.maths import intrinsic
 
 
 def pick(like, table, code):

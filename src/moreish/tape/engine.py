@@ -8,7 +8,7 @@ import numpy as np
 from ..layers import Layer, SoftmaxCrossEntropy
 from ..layers.spec import BACKWARD, FORWARD, Y
 from ..optim import BETA1, BETA2, EPSILON, OPTIMIZERS
-from .compiled import compiled, kernel_table, optimizer
+from .compiled import compiled, kernel_table, optimizer, walks
 from .plan import Plan
 
 EVALUATION_BATCH = 512
@@ -57,9 +57,8 @@ class Tape:
         ready.contexts[:] = contexts
         ready.targets[:] = targets
         grads = np.zeros_like(params)
-        machine, memory = compiled(self.dtype), (ready.arena, params, grads, ready.ints)
-        machine.forward(*ready.table, ready.ops, *memory)
-        machine.backward(*ready.table, ready.ops, *memory)
+        for walk in walks(self.dtype):
+            walk(*ready.table, ready.ops, ready.arena, params, grads, ready.ints)
         start = ready.ops[-1, Y]
         return float(ready.arena[start : start + len(targets)].mean(dtype=np.float64)), grads
 
