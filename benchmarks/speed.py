@@ -1,6 +1,7 @@
 """How fast: microseconds a training step against PyTorch's eager loop, and against the step's own matrix products.
 
-    python benchmarks/speed.py [--names names.txt] [--json out.json]
+    python benchmarks/speed.py [--names names.txt] [--json benchmarks/results/speed.json]
+    python benchmarks/readme.py       puts the figures of that file into the README
 
 Each ratio is of two loops that alternate within this one run, on one thread each, best of several rounds: these
 machines are shared, and only ratios can be compared. "products" are the six plain matrix products of the step as the
@@ -23,6 +24,7 @@ import numba
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from moreish import Corpus, bundled, read_words
 from moreish.model import Model
@@ -101,7 +103,6 @@ def torch_loop(corpus: Corpus, shape):
 def products_loop(corpus: Corpus, shape):
     """The six plain matrix products of a step, by BLAS from compiled code, on one thread."""
     import scipy.linalg.cython_blas  # noqa: F401  where Numba finds gemm
-    from threadpoolctl import threadpool_limits
 
     threadpool_limits(1)
     block_size, n_embd, H, B = shape
@@ -209,13 +210,12 @@ def _machine() -> dict:
         model = names[0] if names else model
     import llvmlite.binding as llvm
 
-    blas = os.environ.get("OPENBLAS_CORETYPE")
-    machine = {
+    return {
         "processor": f"{model} ({llvm.get_host_cpu_name()})",
         "cores": os.cpu_count(),
         "system": platform.system(),
+        "blas": next((pool["architecture"] for pool in threadpool_info() if "scipy" in pool["filepath"]), ""),
     }
-    return {**machine, "OPENBLAS_CORETYPE": blas} if blas else machine
 
 
 VERSIONS = _versions()
@@ -227,12 +227,13 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="where to write the figures")
     arguments = parser.parse_args()
     corpus = Corpus(read_words(arguments.names) if arguments.names else bundled())
+    steps = step_rows(corpus)
     found = {
         "machine": _machine(),
         "versions": VERSIONS,
         "threads": 1,
         "data": Path(arguments.names).name if arguments.names else "bundled names",
-        "step": step_rows(corpus),
+        "step": steps,
         "sampling": sampling_row(corpus),
         "process_seconds": process_rows(arguments.names),
     }

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -132,11 +133,12 @@ def test_nothing_recompiles_when_sizes_and_options_change(words):
     listener = CountCompilations()
     with event.install_listener("numba:compile", listener):
         for data in (words, other):
-            for options in (
+            several: list[dict[str, Any]] = [
                 {"n_hidden": 33, "n_embd": 7, "block_size": 2},
                 {"n_layer": 4, "lr": 0.3, "optimizer": "sgd", "schedule": "cosine"},
                 {"batch_size": 301, "activation": "relu", "weight_decay": 0.5},
-            ):
+            ]
+            for options in several:
                 run = moreish.train(data, steps=5, **options)
                 run.model.sample(5, temperature=0.5, top_k=3)
                 run.model.score(data[0])

@@ -1,6 +1,7 @@
 """Options as frozen dataclasses: the one source of names, defaults, limits and help, in Python and the command line."""
 
 import dataclasses
+import math
 import types
 import typing
 from dataclasses import dataclass, field
@@ -56,7 +57,8 @@ def plain_type(f: dataclasses.Field) -> type:
     return f.type  # type: ignore[return-value]
 
 
-LEAST_STEPS = 500
+ENOUGH_STEPS = 500  # that a run on a short list should come to
+LEAST_BATCH = 16
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class TrainOptions(Options):
     split_seed: int = option(42, "seed of the shuffle before the split", low=0)
     steps: int | None = option(None, "length of training, in steps", low=1)
     epochs: float | None = option(None, "length of training, in passes over the train words", low=0.001)
-    batch_size: int | None = option(None, "examples a step", low=1, high=1 << 20)
+    batch_size: int | None = option(None, "examples a step; a short list takes fewer", low=1, high=1 << 20)
     optimizer: str | None = option(None, "the update rule", choices=("adamw", "sgd"))
     lr: float | None = option(None, "highest learning rate", low=1e-12, high=1e6)
     weight_decay: float | None = option(
@@ -102,7 +104,9 @@ class TrainOptions(Options):
     def resolved(self, model_defaults: dict[str, Any], n_tokens: int) -> "TrainOptions":
         """These options with the model's choices filled in, and steps in place of epochs.
 
-        Without --steps and --epochs a run has at least LEAST_STEPS: a short list is gone over more often.
+        Where neither --steps nor --batch-size is given, a list too short for ENOUGH_STEPS batches takes smaller ones,
+        powers of two down to LEAST_BATCH, and a rate smaller by the square root of that: going over it more often
+        would overfit (measured on 100 to 4,000 names).
         """
         given = {k: v for k, v in dataclasses.asdict(self).items() if v is not None}
         chosen = {**model_defaults, **given}
@@ -114,7 +118,13 @@ class TrainOptions(Options):
             rule = {"weight_decay": 0.0, "schedule": "step", "warmup": 0.0}
         chosen = {**rule, **chosen}
         if "epochs" in chosen:
-            least = 1 if "epochs" in given else LEAST_STEPS
-            chosen["steps"] = max(least, round(chosen["epochs"] * n_tokens / chosen["batch_size"]))
+            examples = chosen["epochs"] * n_tokens
+            if "batch_size" not in given:
+                fitting = 2 ** int(math.log2(max(examples / ENOUGH_STEPS, LEAST_BATCH)))
+                if fitting < chosen["batch_size"]:
+                    if "lr" not in given:
+                        chosen["lr"] *= math.sqrt(fitting / chosen["batch_size"])
+                    chosen["batch_size"] = fitting
+            chosen["steps"] = max(1, round(examples / chosen["batch_size"]))
         chosen["epochs"] = None
         return TrainOptions(**chosen)

@@ -7,6 +7,7 @@ from pathlib import Path
 from ..errors import InputError
 from ..files import STANDARD_INPUT
 
+
 def read_words(source: str | Path) -> list[str]:
     """Read the words of a UTF-8 file, one a line, in file order, repeats kept; `-` reads standard input.
 

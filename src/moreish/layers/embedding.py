@@ -49,7 +49,7 @@ def forward(tokens, C, y):
 @kernel
 def backward(tokens, dy, dC):
     """Tokens (N,), dy (N, E) -> dC (V, E)."""
-    dC[:] = 0
+    dC.fill(0)
     for n in range(tokens.size):
         v = index(tokens[n])
         # y[n, e] = C[v, e]

@@ -56,7 +56,7 @@ def backward(x, W, dy, dx, dW, db):
     # y = x W + b
     dot(x.T, dy, dW)
     dot(dy, W.T, dx)
-    db[:] = 0
+    db.fill(0)
     for n in range(dy.shape[0]):
         for m in range(dy.shape[1]):
             db[m] += dy[n, m]

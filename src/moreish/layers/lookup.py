@@ -61,12 +61,13 @@ def forward(tokens, C, W, b, number, slot, first, seen, x, table, y):
     used = 0
     for f in range(F):
         first[f] = used
-        number[:] = -1  # each token's row of the table at this position, or -1
+        number.fill(-1)  # each token's row of the table at this position, or -1
         for n in range(N):
             v = tokens[n, f]
             if number[v] < 0:
                 number[v] = used
-                x[used] = C[v]
+                for e in range(E):
+                    x[used, e] = C[v, e]
                 seen[used] = v
                 used += 1
             slot[n, f] = number[v]
@@ -97,9 +98,9 @@ def backward(W, slot, first, seen, x, dy, dtable, dx, dC, dW, db):
     dtable (S, H) and dx (S, E) are scratch.
     """
     (N, F), E, H = slot.shape, dC.shape[1], dy.shape[1]
-    dC[:] = 0
-    db[:] = 0
-    dtable[: first[F]] = 0
+    dC.fill(0)
+    db.fill(0)
+    dtable.fill(0)
     for n in range(N):
         # y[n] = b + sum over f of table[slot[n, f]]
         for f in range(F):

@@ -158,7 +158,7 @@ def kernel_table(codes: Iterable[int], dtype: type) -> tuple[Callable, Any]:
 
 
 @cache
-def walks(dtype: type) -> tuple[Callable, Callable]:
+def walks(dtype: type) -> tuple[Callable, ...]:
     """The forward and the backward walk alone, for those who look between the steps."""
     signature = Signatures(dtype).walk
     return tuple(_compile(f, signature, first_class=False) for f in (machine.forward, machine.backward))

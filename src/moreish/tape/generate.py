@@ -86,7 +86,8 @@ def generate(
     (B, T), V = contexts.shape, logits.shape[1]
     n, P = lengths.size, prefix.size
     for j in range(n):
-        words[j, :P] = prefix
+        for k in range(P):
+            words[j, k] = prefix[k]
         lengths[j] = P
     active = min(B, n)
     started = active

@@ -1,0 +1,59 @@
+"""Puts the figures of benchmarks/results/*.json into the README, between its markers."""
+
+import json
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def speed_section(found: dict) -> str:
+    """The README's table of speed, from what benchmarks/speed.py measured."""
+    machine, versions, seconds = found["machine"], found["versions"], found["process_seconds"]
+    lines = [
+        "| mlp (context / embedding / hidden) | batch | moreish | PyTorch eager | times as fast | of its products |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for row in found["step"]:
+        us = row["us"]
+        lines.append(
+            f"| {row['context']} / {row['embedding']} / {row['hidden']} | {row['batch']} | {us['moreish']:.1f} us "
+            f"| {us['torch']:.0f} us | {row['times_torch']:.1f} | {row['of_products']:.2f} |"
+        )
+    names = found["sampling"]["names_per_second"]
+    lines += [
+        "",
+        "Microseconds of one SGD step. The last column is the whole step as a share of the time that its six plain",
+        "matrix products alone take in OpenBLAS, called from compiled code.",
+        "",
+        f"- `moreish train {found['data']}`, from prompt to prompt: {seconds['train_warm']:.2f} s, and",
+        f"  {seconds['train_cold']:.1f} s the first time, when it compiles. `import torch` alone:"
+        f" {seconds['import_torch']:.2f} s.",
+        f"- Sampling from an mlp: {names:,.0f} names a second, on one core.",
+        "",
+        f"Measured by `benchmarks/speed.py` on {found['data']}, {found['threads']} thread, {machine['processor']},"
+        f" {machine['cores']} cores, {machine['system']}; "
+        + ", ".join(f"{name} {version}" for name, version in versions.items())
+        + (f"; OpenBLAS with {machine['blas']} kernels" if machine.get("blas") else "")
+        + ". Each ratio is of two loops that alternated within one run.",
+    ]
+    return "\n".join(lines)
+
+
+SECTIONS = {"speed": speed_section}
+
+
+def filled(readme: str) -> str:
+    """The README with every section between its markers made anew."""
+    for name, section in SECTIONS.items():
+        found = json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text(encoding="utf-8"))
+        start, end = f"<!-- {name}: made by benchmarks/readme.py -->\n", f"\n<!-- end of {name} -->"
+        before, rest = readme.split(start)
+        readme = before + start + section(found) + end + rest.split(end)[1]
+    return readme
+
+
+if __name__ == "__main__":
+    path = ROOT / "README.md"
+    path.write_text(filled(path.read_text(encoding="utf-8")), encoding="utf-8")
+    sys.exit(0)

@@ -1,0 +1,42 @@
+"""The README says what is true: its figures are the benchmark's, its commands and its Python run."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+import moreish
+from moreish.cli import VERBS
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_figures_are_those_of_the_benchmark(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    sys.modules.pop("readme", None)
+    import readme
+
+    assert readme.filled(README) == README
+
+
+def test_every_command_is_documented():
+    for verb in VERBS:
+        assert f"moreish {verb}" in README
+
+
+def test_the_python_of_the_readme_runs(words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "names.txt").write_text("\n".join([*words, "john"] * 2), encoding="utf-8")
+    code = re.search(r"```python\n(.*?)```", README, re.DOTALL)
+    assert code is not None
+    found: dict = {}
+    exec(code[1].replace("steps=20_000", "steps=20"), found)
+    assert isinstance(found["run"], moreish.Run)
+    assert found["X"].shape == (len(found["Y"]), 3)
+
+
+@pytest.mark.parametrize("path", re.findall(r"`((?:src/moreish/|layers/|tape/|models/)?[a-z_/]+\.py)`", README))
+def test_the_files_it_names_are_there(path):
+    assert any((ROOT / base / path).exists() for base in (".", "src/moreish")), path
