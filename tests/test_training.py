@@ -134,11 +134,12 @@ def test_a_short_list_does_not_overfit_to_speak_of(words):
 
 def test_steps_and_epochs_give_the_length(words):
     tokens = moreish.Corpus(words).stream("train").size - 1
-    for options, steps in (
+    cases: list[tuple[dict[str, Any], int]] = [
         ({"steps": 7}, 7),
         ({"epochs": 2, "batch_size": 10}, round(2 * tokens / 10)),
         ({"epochs": 0.001, "batch_size": 10}, 1),
-    ):
+    ]
+    for options, steps in cases:
         assert moreish.train(words, n_hidden=8, **options).options.steps == steps
 
 
