@@ -2,6 +2,9 @@
 
 import itertools
 import math
+import os
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -155,3 +158,24 @@ def test_bigram_counts_score_a_pair_by_its_frequency():
     assert run.model.score("ab").per_char == pytest.approx([0, 0, 0], abs=1e-6)
     assert run.model.score("ba").nll > 10
     assert BigramCounts(smoothing=1e-9) == run.model.family
+
+
+def test_the_same_code_runs_uncompiled(words):
+    """With NUMBA_DISABLE_JIT the kernels are plain Python, for a debugger; they compute the same."""
+    code = (
+        "import sys, moreish\n"
+        "words = sys.argv[1].split()\n"
+        "for batch_size in (8, 64):\n"
+        "    run = moreish.train(words, steps=3, batch_size=batch_size, n_hidden=9, keep='last', lr=0.1)\n"
+        "    print(run.loss['train'], *run.model.sample(5))\n"
+    )
+    printed = []
+    for disabled in ("0", "1"):
+        command = [sys.executable, "-W", "error", "-c", code, " ".join(words[:60])]
+        environment = {**os.environ, "NUMBA_DISABLE_JIT": disabled}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=100)
+        assert done.returncode == 0, done.stderr
+        printed.append([line.split() for line in done.stdout.splitlines()])
+    for compiled, plain in zip(*printed, strict=True):
+        assert float(compiled[0]) == pytest.approx(float(plain[0]), rel=1e-5)
+        assert compiled[1:] == plain[1:]

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import shutil
+import threading
 import warnings
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from . import generate, machine
 
 config: Any = numba.core.config
 log = logging.getLogger("moreish")
+_one_at_a_time = threading.RLock()
 
 
 class Signatures:
@@ -114,15 +116,16 @@ def _compile(function: Callable, signature, first_class: bool) -> Callable:
                 return numba.cfunc(signature, cache=kept, fastmath=FASTMATH, error_model="numpy")(function)
             return numba.njit(signature, cache=kept, nogil=True)(function)
 
-    folder = cache_folder()
-    try:
-        return compile_with(folder)
-    except Exception as error:
-        if folder is None:
-            raise
-        log.warning("the kept kernels in %s cannot be used (%s): compiling without them", folder, type(error).__name__)
-        shutil.rmtree(folder, ignore_errors=True)
-        return compile_with(None)
+    with _one_at_a_time:
+        folder = cache_folder()
+        try:
+            return compile_with(folder)
+        except Exception as error:
+            if folder is None:
+                raise
+            log.warning("the kernels kept in %s cannot be used (%s): compiling them anew", folder, type(error).__name__)
+            shutil.rmtree(folder, ignore_errors=True)
+            return compile_with(None)
 
 
 @cache

@@ -38,7 +38,6 @@ def weights(logits, temperature, top_k, may_end, out):
             if out[v] < threshold:
                 out[v] = nothing
     inverse = logits.dtype.type(1 / temperature if temperature > 0 else 1)
-    total = out[0] * 0
     for v in range(V):
         out[v] = exp((logits[v] - largest) * inverse) * (out[v] > nothing)
     total = logits.dtype.type(0)

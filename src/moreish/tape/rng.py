@@ -7,8 +7,11 @@ an order that is a permutation computed on the fly: no shuffled index of the dat
 
 import numpy as np
 from numba import njit
+from numba.core import config
 
-# Arithmetic wraps around at 64 bits, by intention.
+# Arithmetic wraps around at 64 bits, by intention: where it is not compiled, NumPy need not warn of it.
+if config.DISABLE_JIT:  # type: ignore[attr-defined]
+    np.seterr(over="ignore")
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _27, _30, _31, _64, _11, _1 = (np.uint64(n) for n in (27, 30, 31, 64, 11, 1))
