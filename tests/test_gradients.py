@@ -116,8 +116,8 @@ def test_layer_against_central_differences(kind, monkeypatch):
 def test_mlp_against_central_differences(n_layer, activation, fuse, monkeypatch):
     if fuse:
         always_fuse(monkeypatch)
-    family = MLP(block_size=3, n_embd=2, n_hidden=6, n_layer=n_layer, activation=activation)
-    layers, (contexts, targets) = family.layers(V), batch(block_size=3)
+    config = MLP(block_size=3, n_embd=2, n_hidden=6, n_layer=n_layer, activation=activation)
+    layers, (contexts, targets) = config.layers(V), batch(block_size=3)
     tape, params = Tape(layers, 3, V, np.float64), weights(layers)
     grads = tape.loss_and_grads(params, contexts, targets, fuse=fuse)[1]
     assert worst(layers, grads, differences(tape, params, contexts, targets)) <= 1e-6
@@ -126,21 +126,31 @@ def test_mlp_against_central_differences(n_layer, activation, fuse, monkeypatch)
 @pytest.mark.parametrize("name", MODELS)
 def test_float32_follows_float64(name):
     """The float32 kernels, polynomials and all, within a few roundings of the float64 ones, for every model."""
-    family = MODELS[name]()
-    layers, (contexts, targets) = family.layers(27), batch(200, family.context, 27)
+    config = MODELS[name]()
+    layers, (contexts, targets) = config.layers(27), batch(200, config.context, 27)
     generator = np.random.default_rng(3)
     params = Layout(layers).initial(3, np.float64) + 0.01 * generator.standard_normal(Layout(layers).size)
-    exact_loss, exact = Tape(layers, family.context, 27, np.float64).loss_and_grads(params, contexts, targets)
-    loss, grads = Tape(layers, family.context, 27).loss_and_grads(params.astype(np.float32), contexts, targets)
+    exact_loss, exact = Tape(layers, config.context, 27, np.float64).loss_and_grads(params, contexts, targets)
+    loss, grads = Tape(layers, config.context, 27).loss_and_grads(params.astype(np.float32), contexts, targets)
     assert loss == pytest.approx(exact_loss, rel=1e-5)
     assert worst(layers, grads.astype(np.float64), exact) <= 1e-4
+
+
+@pytest.mark.parametrize("kind", NETWORKS, ids=lambda kind: kind.__name__)
+def test_every_network_fused_is_unfused(kind, monkeypatch):
+    """Among them groups of positions that are not yet the whole context."""
+    always_fuse(monkeypatch)
+    layers, (contexts, targets) = NETWORKS[kind], batch(50)
+    tape, params = Tape(layers, T, V, np.float64), weights(layers)
+    grads = tape.loss_and_grads(params, contexts, targets)[1]
+    assert worst(layers, grads, tape.loss_and_grads(params, contexts, targets, fuse=False)[1]) <= 1e-12
 
 
 @pytest.mark.parametrize("block_size", [1, 2, 3, 4, 5, 8])
 def test_fused_is_unfused(block_size, monkeypatch):
     always_fuse(monkeypatch)
-    family = MLP(block_size=block_size, n_embd=3, n_hidden=20, n_layer=2)
-    layers, (contexts, targets) = family.layers(V), batch(50, block_size)
+    config = MLP(block_size=block_size, n_embd=3, n_hidden=20, n_layer=2)
+    layers, (contexts, targets) = config.layers(V), batch(50, block_size)
     tape, params = Tape(layers, block_size, V, np.float64), weights(layers)
     assert any(type(op.layer) in FUSED.values() for op in tape.plan(50).operations)
     loss, grads = tape.loss_and_grads(params, contexts, targets)
@@ -165,3 +175,12 @@ def test_a_gradient_that_is_wrong_is_seen(monkeypatch):
     tape, params = Tape(layers, T, V, np.float64), weights(layers)
     grads = tape.loss_and_grads(params, contexts, targets, fuse=False)[1]
     assert worst(layers, grads, differences(tape, params, contexts, targets)) > 1e-2
+
+
+def test_layers_that_do_not_fit_are_refused():
+    for layers in (
+        [Embedding(V, 3), FlattenConsecutive(3)],
+        [Embedding(V, 3), FlattenConsecutive(T), Linear(50, V, SPREAD)],
+    ):
+        with pytest.raises(ValueError, match="FlattenConsecutive|Linear"):
+            Tape(layers, T, V).plan(B)

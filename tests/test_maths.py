@@ -1,6 +1,4 @@
-"""The float32 polynomials, the products, and the learning-rate schedules."""
-
-import math
+"""The float32 polynomials, and the matrix products."""
 
 import numpy as np
 import pytest
@@ -8,7 +6,6 @@ from numba import njit
 
 from moreish.layers.maths import exp, kernel, tanh
 from moreish.layers.product import affine, dot
-from moreish.optim import Schedule
 
 
 @kernel
@@ -99,16 +96,3 @@ def test_a_row_of_a_product_does_not_depend_on_the_others():
         row = np.ascontiguousarray(a[i : i + 1])
         products(row, b, np.ascontiguousarray(row.T), np.ascontiguousarray(b.T), bias, alone)
         assert alone[0].tobytes() == whole[0, i : i + 1].tobytes()
-
-
-def test_schedules_have_their_shape():
-    steps = 1000
-    rates = {kind: Schedule(kind, 0.1, steps).rates(0, steps) for kind in ("constant", "step", "linear", "cosine")}
-    assert (rates["constant"] == 0.1).all()
-    assert rates["step"].tolist() == pytest.approx([0.1] * 500 + [0.01] * 500)
-    np.testing.assert_allclose(rates["linear"], 0.1 * (1 - np.arange(steps) / steps))
-    np.testing.assert_allclose(rates["cosine"], [0.05 * (1 + math.cos(math.pi * s / steps)) for s in range(steps)])
-    warm = Schedule("linear", 0.1, steps, warmup=0.1)
-    assert (np.diff(warm.rates(0, 100)) > 0).all()
-    assert warm.rates(100, 101)[0] == pytest.approx(0.1)
-    np.testing.assert_array_equal(warm.rates(37, 611), warm.rates(0, steps)[37:611])

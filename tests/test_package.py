@@ -25,6 +25,8 @@ def test_importing_is_instant():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+    words = "import sys; from moreish.cli import run; run(['words', '--json']); assert 'numba' not in sys.modules"
+    subprocess.run([sys.executable, "-c", words], capture_output=True, check=True)
 
 
 def test_training_needs_neither_torch_nor_scipy_nor_matplotlib(tmp_path):
@@ -40,11 +42,13 @@ def test_training_needs_neither_torch_nor_scipy_nor_matplotlib(tmp_path):
 # Who may import whom: each stands on those before it, and knows nothing of those after.
 FLOORS = [
     {"errors", "files"},
-    {"corpus", "datasets", "options", "optim"},
-    {"layers"},
-    {"models", "tape"},
+    {"corpus", "datasets", "layers", "optim"},
+    {"options"},
+    {"tape"},
+    {"models"},
     {"model"},
-    {"evaluation", "run"},
+    {"evaluation"},
+    {"run"},
     {"training"},
     {"cli"},
 ]
@@ -62,5 +66,5 @@ def test_nothing_imports_upward():
                 package = list(home[: -node.level])
                 target = [*package, *(node.module or "").split(".")]
                 name = next((part for part in target if part), None) or node.names[0].name
-                if name in floor:
+                if name != "__version__":
                     assert floor[name] <= floor[home[0]], f"{path} imports {name}"

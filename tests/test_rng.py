@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from moreish.tape.rng import bit_width, bits, draw_batch, permuted, uniform
+from moreish.tape.batch import draw_batch
+from moreish.tape.rng import bit_width, bits, permuted, uniform
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 16, 17, 1000, 1024, 1025])

@@ -1,20 +1,29 @@
 """Run folders: what is written comes back, and what is damaged is said so."""
 
+import dataclasses
 import json
+import os
 import shutil
+import signal
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
 
 import moreish
 from moreish import InputError
-from moreish.run import CONFIG, MODEL, WORDS
+from moreish.run import CHECKPOINT, CONFIG, HISTORY, MODEL, WORDS, Checkpoint, load_checkpoint
 
 
 def test_a_run_comes_back_as_it_was(saved_run):
     loaded = moreish.load(saved_run.path)
     assert loaded.model.params.tobytes() == saved_run.model.params.tobytes()
-    assert loaded.model.family == saved_run.model.family
+    assert loaded.model.config == saved_run.model.config
     assert loaded.options == saved_run.options
     assert loaded.corpus.parts == saved_run.corpus.parts
     assert loaded.history == saved_run.history
@@ -69,7 +78,11 @@ def cut(path, n=100):
         (lambda f: cut(f / CONFIG), "config.json: damaged"),
         (lambda f: edit_config(f, format=99, versions={"moreish": "9.0"}), "written by a newer moreish (9.0"),
         (lambda f: edit_config(f, model="nothing"), "config.json: damaged"),
-        (lambda f: edit_config(f, vocab="ab"), "damaged"),
+        (lambda f: edit_config(f, vocab="ab"), "config.json: damaged"),
+        (lambda f: edit_config(f, split=5), "config.json: damaged"),
+        (lambda f: edit_config(f, split={"kind": 5, "seed": 1}), "damaged"),
+        (lambda f: edit_config(f, model_options={"n_hidden": None}), "config.json: damaged"),
+        (lambda f: (f / CONFIG).write_text("[" * 100_000), "config.json: damaged"),
         (lambda f: edit_config(f, model_options={"n_hidden": 7}), "model.safetensors: damaged"),
         (lambda f: (f / MODEL).unlink(), "model.safetensors: damaged or incomplete (missing)"),
         (lambda f: cut(f / MODEL), "model.safetensors: damaged"),
@@ -84,6 +97,71 @@ def test_damage_is_said_in_one_line(copy, damage, says):
         moreish.load(copy)
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def stopped_run(words, tmp_path_factory):
+    """A run whose training was stopped after 50 of 100 steps."""
+    folder = tmp_path_factory.mktemp("stopped") / "run"
+
+    def stop(at):
+        if at.step >= 50:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        moreish.train(words, n_hidden=8, n_embd=2, batch_size=16, steps=100, log_every=5, out=folder, on_progress=stop)
+    return folder
+
+
+def change_checkpoint(folder, **changes):
+    tensors = load_tensors((folder / CHECKPOINT).read_bytes())
+    (folder / CHECKPOINT).write_bytes(save_tensors({**tensors, **{k: np.asarray(v) for k, v in changes.items()}}))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda f: cut(f / CHECKPOINT),
+        lambda f: (f / CHECKPOINT).write_bytes(b""),
+        lambda f: change_checkpoint(f, moments=np.zeros((1, 3), np.float32)),
+        lambda f: change_checkpoint(f, params=np.zeros(3, np.float32)),
+        lambda f: change_checkpoint(f, best=np.float32(1)),
+        lambda f: change_checkpoint(f, best=load_tensors((f / CHECKPOINT).read_bytes())["best"] * np.nan),
+        lambda f: change_checkpoint(f, params=load_tensors((f / CHECKPOINT).read_bytes())["params"].astype(np.float64)),
+        lambda f: change_checkpoint(f, step=-1),
+        lambda f: change_checkpoint(f, step=101),
+        lambda f: change_checkpoint(f, step=1.5),
+        lambda f: change_checkpoint(f, more=1),
+        lambda f: (f / HISTORY).write_text('{"a": 1}\n'),
+        lambda f: (f / HISTORY).write_text("5\n"),
+    ],
+)
+def test_a_damaged_state_is_not_resumed_and_nothing_is_lost(stopped_run, tmp_path, damage):
+    folder = shutil.copytree(stopped_run, tmp_path / "copy")
+    damage(folder)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(InputError, match="damaged or incomplete"):
+        moreish.resume(folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_checkpoint_comes_back_as_it_was(stopped_run):
+    run = moreish.load(stopped_run)
+    state = load_checkpoint(stopped_run, run.model, run.options)
+    again = Checkpoint.from_bytes(state.to_bytes())
+    for f in dataclasses.fields(Checkpoint):
+        np.testing.assert_array_equal(getattr(again, f.name), getattr(state, f.name))
+        assert type(getattr(again, f.name)) is type(getattr(state, f.name))
+    assert 50 <= state.step < 100
+    assert state.moments.any()
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]), min_size=1), min_size=6))
+def test_any_words_that_train_come_back(words):
+    with tempfile.TemporaryDirectory() as folder:
+        moreish.train(words, "bigram-counts", out=Path(folder) / "run")
+        assert moreish.load(Path(folder) / "run").corpus.words == words
 
 
 def test_what_is_no_run_is_refused(tmp_path):

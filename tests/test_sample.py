@@ -2,6 +2,7 @@
 
 from collections import Counter
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -97,6 +98,16 @@ def test_temperature_zero_and_top_one_take_the_likeliest(saved_run):
     assert len(set(greedy)) == 1
 
 
+def test_ties_are_kept_to_the_number_asked_for(words):
+    """A model of zeros finds all characters alike: of equals the first are taken."""
+    vocab = moreish.Vocab("abcdef")
+    model = moreish.Model(moreish.models.MLP(init="zero"), vocab)
+    several: list[dict[str, Any]] = [{"temperature": 0}, {"temperature": 1e-40}, {"top_k": 1}]
+    for options in several:
+        assert set("".join(model.sample(20, max_length=5, **options))) == {"a"}
+    assert set("".join(model.sample(200, max_length=5, top_k=3))) == {"a", "b", "c"}
+
+
 def test_seeds(saved_run):
     model = saved_run.model
     assert model.sample(50, seed=1) == model.sample(50, seed=1) != model.sample(50, seed=2)
@@ -120,6 +131,8 @@ def test_an_untrained_model_stops_too(words):
     ("options", "says"),
     [
         ({"n": -1}, "number of samples"),
+        ({"n": 1 << 40}, "number of samples"),
+        ({"max_length": 1 << 40}, "max-length"),
         ({"temperature": -0.1}, "temperature"),
         ({"temperature": float("nan")}, "temperature"),
         ({"top_k": -1}, "top-k"),

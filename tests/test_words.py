@@ -22,7 +22,7 @@ WORD = (
 def test_what_is_around_a_word_does_not_matter(words, line_end, bom, space):
     text = line_end.join(space + word + space for word in words) + line_end
     data = text.encode("utf-8-sig" if bom else "utf-8")
-    # A byte-order mark inside the first word would be taken for the file's own.
+    # A byte-order mark at the start of the first word is taken for the file's own.
     if not words[0].startswith("\ufeff"):
         assert parse_words(data, "f") == [unicodedata.normalize("NFC", w).strip() for w in words]
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .corpus import PARTS, Corpus
+from .errors import InputError
 from .model import Model
 
 
@@ -27,7 +28,7 @@ class Evaluation:
     @property
     def perplexity(self) -> dict[str, float]:
         """e**loss: among how many equally likely tokens the model could as well be choosing."""
-        return {part: math.exp(loss) for part, loss in self.loss.items()}
+        return {part: math.exp(loss) if loss < 700 else math.inf for part, loss in self.loss.items()}
 
     def as_json(self) -> dict:
         """Everything as plain dictionaries."""
@@ -35,6 +36,8 @@ class Evaluation:
 
 
 def evaluate(model: Model, corpus: Corpus, parts: Iterable[str] = PARTS) -> Evaluation:
-    """Evaluate a model on parts of a corpus of the same vocabulary: on every token of each, without sampling."""
+    """Evaluate a model on every token of parts of a corpus. Raises InputError if their vocabularies differ."""
+    if corpus.vocab != model.vocab:
+        raise InputError(f"the corpus has the characters {corpus.vocab.characters}, the model {model.vocab.characters}")
     nll = {part: model.nll(corpus.stream(part)) for part in parts}
     return Evaluation({part: float(x.mean()) for part, x in nll.items()}, {part: x.size for part, x in nll.items()})

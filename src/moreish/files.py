@@ -1,5 +1,6 @@
 """Writing files so that a crash at any instant leaves the old one or the new one, whole."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -18,5 +19,6 @@ def write_atomically(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise WorkError(f"{path}: cannot be written ({error.strerror}); what was saved before is intact") from error

@@ -1,4 +1,4 @@
-"""A model: a family's options, a vocabulary, and the flat weights of its layers."""
+"""A model: its config, a vocabulary, and the flat weights of its layers."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,8 +9,10 @@ from .corpus import Vocab
 from .errors import InputError
 from .layers import Layer
 from .layers.layout import Layout
-from .models import MODELS, Family
+from .models import MODELS, ModelConfig
 from .tape import Tape
+
+LONGEST_SAMPLE = 10_000  # characters
 
 
 @dataclass(frozen=True)
@@ -32,18 +34,18 @@ class Score:
 class Model:
     """A model that scores and draws words.
 
-    family  its options; vocab  its characters; params  its weights, flat (layout.size,) float32
+    config  its options; vocab  its characters; params  its weights, flat (layout.size,) float32
     """
 
-    def __init__(self, family: Family, vocab: Vocab, params: np.ndarray | None = None, seed: int = 42):
-        self.family, self.vocab = family, vocab
-        self.layers: list[Layer] = family.layers(len(vocab))
+    def __init__(self, config: ModelConfig, vocab: Vocab, params: np.ndarray | None = None, seed: int = 42):
+        self.config, self.vocab = config, vocab
+        self.layers: list[Layer] = config.layers(len(vocab))
         self.layout = Layout(self.layers)
         self.params = self.layout.initial(seed) if params is None else np.ascontiguousarray(params, np.float32)
 
     @property
     def name(self) -> str:
-        return next(name for name, family in MODELS.items() if family is type(self.family))
+        return next(name for name, config in MODELS.items() if config is type(self.config))
 
     @property
     def weights(self) -> dict[str, np.ndarray]:
@@ -52,7 +54,7 @@ class Model:
 
     @cached_property
     def engine(self) -> Tape:
-        return Tape(self.layers, self.family.context, len(self.vocab))
+        return Tape(self.layers, self.config.context, len(self.vocab))
 
     def nll(self, stream: np.ndarray) -> np.ndarray:
         """The nll in nats of each token of a flat stream (see `Corpus.stream`) after its first 0, float64 (N,)."""
@@ -85,8 +87,8 @@ class Model:
         The same seed draws the same words. No word is empty. Raises InputError for values out of range and for a
         prefix with characters that the model does not know.
         """
-        if n < 0:
-            raise InputError(f"the number of samples is {n}: it must be at least 0")
+        if not 0 <= n < 1 << 31:
+            raise InputError(f"the number of samples is {n}: it must be from 0 to {(1 << 31) - 1:,}")
         if not 0 <= temperature < float("inf"):
             raise InputError(f"temperature is {temperature}: it must be a number from 0")
         if top_k < 0:
@@ -95,13 +97,19 @@ class Model:
             raise InputError(f"seed is {seed}: it must be from 0 to 2**63 - 1")
         tokens = self.vocab.encode(prefix)
         longest = len(tokens) + 50 if max_length is None else max_length
-        if longest < max(len(tokens), 1):
+        if not max(len(tokens), 1) <= longest <= LONGEST_SAMPLE:
             raise InputError(
                 f"max-length is {longest}: it must be at least 1, and the prefix has {len(tokens)} characters"
             )
         if n == 0:
             return []
         drawn = self.engine.generate(
-            self.params, n, prefix=tokens, temperature=temperature, top_k=top_k, seed=seed, max_length=longest
+            self.params,
+            n,
+            prefix=tokens,
+            temperature=temperature,
+            top_k=min(top_k, len(self.vocab)),
+            seed=seed,
+            max_length=longest,
         )
         return self.vocab.split(drawn)

@@ -66,10 +66,6 @@ class Schedule:
     step_at: float = 0.5
     warmup: float = 0.0
 
-    def __post_init__(self):
-        if self.kind not in SCHEDULES:
-            raise ValueError(self.kind)
-
     def rates(self, start: int, stop: int) -> np.ndarray:
         """The rates of steps start ... stop - 1, as float64 (stop - start,)."""
         s = np.arange(start, stop, dtype=np.float64)

@@ -7,7 +7,9 @@ import typing
 from dataclasses import dataclass, field
 from typing import Any
 
-from .errors import InputError, nearest
+from .corpus.split import SPLITS
+from .errors import InputError, unknown
+from .optim import OPTIMIZERS, SCHEDULES
 
 
 def option(
@@ -28,7 +30,7 @@ class Options:
             self._check(f, getattr(self, f.name))
 
     def _check(self, f: dataclasses.Field, value: Any) -> None:
-        if value is None:
+        if value is None and f.default is None:
             return
         name, meta = f.name.replace("_", "-"), f.metadata
         wanted = plain_type(f)
@@ -37,10 +39,7 @@ class Options:
         elif not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
             raise InputError(f"--{name} is {value!r}: it must be {_KINDS[wanted]}")
         if meta["choices"] and value not in meta["choices"]:
-            choices = list(meta["choices"])
-            raise InputError(
-                f"--{name} is {value!r}{nearest(str(value), choices)}; it must be one of {', '.join(choices)}"
-            )
+            raise unknown(f"--{name}", value, meta["choices"])
         low, high = meta["low"], meta["high"]
         if (low is not None and not value >= low) or (high is not None and not value <= high):
             limits = f"at least {low:,}" if high is None else f"between {low:,} and {high:,}"
@@ -65,31 +64,25 @@ LEAST_BATCH = 16
 class TrainOptions(Options):
     """How a model is trained. What is None here is chosen by the model; `resolved` fills it in."""
 
-    split: str = option(
-        "lecture", "how words are shared out; distinct drops repeats first", choices=("lecture", "distinct")
-    )
+    split: str = option("lecture", "how words are shared out; distinct drops repeated words first", choices=SPLITS)
     split_seed: int = option(42, "seed of the shuffle before the split", low=0)
     steps: int | None = option(None, "length of training, in steps", low=1)
-    epochs: float | None = option(None, "length of training, in passes over the train words", low=0.001)
+    epochs: float | None = option(None, "length of training, in passes over the train words", low=0.001, high=1e9)
     batch_size: int | None = option(None, "examples a step; a short list takes fewer", low=1, high=1 << 20)
-    optimizer: str | None = option(None, "the update rule", choices=("adamw", "sgd"))
+    optimizer: str | None = option(None, "the update rule", choices=tuple(OPTIMIZERS))
     lr: float | None = option(None, "highest learning rate", low=1e-12, high=1e6)
-    weight_decay: float | None = option(
-        None, "pull of the weights towards zero: 0.01 for adamw, 0 for sgd", low=0, high=1e6
-    )
+    weight_decay: float | None = option(None, "pull of the weights towards zero", low=0, high=1e6)
     schedule: str | None = option(
         None,
-        "course of the learning rate: linear for adamw, step for sgd",
-        choices=("constant", "step", "linear", "cosine"),
+        "how the learning rate changes over the run",
+        choices=SCHEDULES,
     )
     step_at: float = option(0.5, "share of the run after which step takes a tenth of the rate", low=0, high=1)
-    warmup: float | None = option(
-        None, "share of the run over which the rate rises: 0.05 for adamw, 0 for sgd", low=0, high=1
-    )
-    keep: str = option("best", "the weights to keep: of the best val loss seen, or the last", choices=("best", "last"))
+    warmup: float | None = option(None, "share of the run over which the rate rises from zero", low=0, high=1)
+    keep: str = option("best", "keep the weights of the best val loss seen, or the last ones", choices=("best", "last"))
     seed: int = option(42, "seed of weights, batches and samples", low=0, high=(1 << 63) - 1)
-    log_every: int | None = option(None, "steps from one line of the log to the next; a tenth of the run", low=1)
-    engine: str = option("tape", "what computes", choices=("tape",))
+    log_every: int | None = option(None, "steps from one line of the log to the next", low=1)
+    engine: str = option("tape", "which engine trains", choices=("tape",))
 
     def __post_init__(self):
         super().__post_init__()
@@ -97,8 +90,8 @@ class TrainOptions(Options):
             raise InputError("--steps and --epochs both give the length of training: give one of them")
 
     @property
-    def given(self) -> list[str]:
-        """The options that were given of those that a model chooses otherwise."""
+    def overridden(self) -> list[str]:
+        """The options that were set of those that the model would choose otherwise."""
         return [f.name for f in dataclasses.fields(self) if f.default is None and getattr(self, f.name) is not None]
 
     def resolved(self, model_defaults: dict[str, Any], n_tokens: int) -> "TrainOptions":
@@ -115,8 +108,8 @@ class TrainOptions(Options):
         if chosen["optimizer"] == "adamw":
             rule = {"weight_decay": 0.01, "schedule": "linear", "warmup": 0.05}
         else:
-            rule = {"weight_decay": 0.0, "schedule": "step", "warmup": 0.0}
-        chosen = {**rule, **chosen}
+            rule = {"weight_decay": 0.0, "schedule": "step", "warmup": 0.0, "lr": 0.1}
+        chosen = {**chosen, **rule, **given}
         if "epochs" in chosen:
             examples = chosen["epochs"] * n_tokens
             if "batch_size" not in given:

@@ -1,16 +1,20 @@
 """A run folder: a trained model with everything needed to sample from it, score with it, evaluate it or train on.
 
-config.json             model, options, vocabulary, split, data hash, versions
 words.txt               the word list
-model.safetensors       the weights by name, once training has ended
-checkpoint.safetensors  while training: see `Checkpoint`
 history.jsonl           a line for each point of the log: step, lr, train and val loss in nats
+checkpoint.safetensors  while training: see `Checkpoint`
+model.safetensors       the weights by name, once training has ended
+config.json             model, options, vocabulary, split, data hash, versions
+
+Each file is replaced whole, and config.json is the last to be written: a folder that has one is a run, which loads, and
+resumes if its training has not ended.
 """
 
 import dataclasses
 import json
 import platform
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,11 +25,13 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from . import __version__
-from .corpus import Corpus, Vocab, read_words
-from .errors import InputError
+from .corpus import Corpus, Vocab
+from .errors import InputError, WorkError
+from .evaluation import evaluate
 from .files import write_atomically
 from .model import Model
 from .models import MODELS
+from .optim import OPTIMIZERS
 from .options import TrainOptions
 
 FORMAT = 1  # of the folder; a change that older versions cannot read raises it
@@ -44,7 +50,7 @@ class Checkpoint:
 
     step        steps made
     params      weights now, flat (P,); best: those of the best val loss; moments: the optimizer's (n, P)
-    best_loss   that val loss in nats, and best_step, where it was seen
+    best_loss   that val loss in nats
     loss_sum    of the batch losses of the last loss_count steps: those since the last line of the history
     """
 
@@ -53,7 +59,6 @@ class Checkpoint:
     best: np.ndarray
     moments: np.ndarray
     best_loss: float = float("inf")
-    best_step: int = 0
     loss_sum: float = 0.0
     loss_count: int = 0
 
@@ -70,7 +75,6 @@ class Checkpoint:
 class Run:
     """A trained (or partly trained) model, the corpus that it learnt from, and how.
 
-    loss        nats per token on train, val and test, once training has ended
     history     a dictionary for each point of the log
     path        its folder, if it has one
     """
@@ -78,38 +82,60 @@ class Run:
     model: Model
     corpus: Corpus
     options: TrainOptions
-    loss: dict[str, float] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
     path: Path | None = None
 
+    @cached_property
+    def loss(self) -> dict[str, float]:
+        """Nats per token on train, val and test."""
+        return evaluate(self.model, self.corpus).loss
+
     def save(self, path: str | Path) -> "Run":
         """Write the run into a folder that does not exist or is empty. Raises InputError otherwise."""
-        self.path = claim_folder(path)
-        write_beginning(self, self.path)
-        write_history(self.path, self.history)
-        write_end(self, self.path)
+        begin_folder(self, path, MODEL, model_bytes(self.model))
         return self
 
 
-def claim_folder(path: str | Path) -> Path:
-    """Make a folder for a run. Raises InputError if there is something in it, or it cannot be made."""
+def begin_folder(run: Run, path: str | Path, name: str, data: bytes) -> None:
+    """Make the folder of a run, with its weights in the file `name`: a checkpoint, or the trained model.
+
+    Raises InputError if something else is in the folder or it cannot be made, WorkError if it cannot be written; then
+    nothing of it stays.
+    """
     folder = Path(path)
+    made = not folder.exists()
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            what = "already holds a run" if (folder / CONFIG).exists() else "is there already, and not empty"
-            raise InputError(f"{folder} {what}: give another --out, or go on with it by train --resume {folder}")
+            is_run = (folder / CONFIG).exists()
+            what = "already holds a run" if is_run else "is there already, and not empty"
+            raise InputError(f"{folder} {what}: choose another folder (--out)")
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{folder}: cannot be made ({error.strerror}); give another --out") from None
-    return folder
+        raise InputError(f"{folder}: cannot be made ({error.strerror}): choose another folder (--out)") from None
+    try:
+        write_atomically(folder / WORDS, "".join(f"{word}\n" for word in run.corpus.words).encode())
+        write_history(folder, run.history)
+        write_atomically(folder / name, data)
+        write_atomically(folder / CONFIG, _config_bytes(run))
+    except WorkError:
+        discard_folder(folder, made)
+        raise
+    run.path = folder
 
 
-def write_beginning(run: Run, folder: Path) -> None:
-    """Write all that is known before the first step. The config comes last: with it the folder is a run."""
+def discard_folder(folder: Path, made: bool = True) -> None:
+    """Remove the files of a run that could not begin, and the folder if it was made for it."""
+    for name in (CONFIG, WORDS, HISTORY, CHECKPOINT, MODEL):
+        (folder / name).unlink(missing_ok=True)
+    if made:
+        folder.rmdir()
+
+
+def _config_bytes(run: Run) -> bytes:
     config = {
         "format": FORMAT,
         "model": run.model.name,
-        "model_options": dataclasses.asdict(run.model.family),  # type: ignore[call-overload]
+        "model_options": dataclasses.asdict(run.model.config),  # type: ignore[call-overload]
         "train_options": dataclasses.asdict(run.options),
         "vocab": run.model.vocab.characters,
         "split": {"kind": run.corpus.split, "seed": run.corpus.split_seed},
@@ -120,8 +146,7 @@ def write_beginning(run: Run, folder: Path) -> None:
             **{name: version(name) for name in ("numpy", "numba")},
         },
     }
-    write_atomically(folder / WORDS, "".join(f"{word}\n" for word in run.corpus.words).encode())
-    write_atomically(folder / CONFIG, (json.dumps(config, indent=2, ensure_ascii=False) + "\n").encode())
+    return (json.dumps(config, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def write_history(folder: Path, history: list[dict[str, Any]]) -> None:
@@ -129,28 +154,47 @@ def write_history(folder: Path, history: list[dict[str, Any]]) -> None:
     write_atomically(folder / HISTORY, "".join(json.dumps(line) + "\n" for line in history).encode())
 
 
-def write_end(run: Run, folder: Path) -> None:
+def model_bytes(model: Model) -> bytes:
+    """The weights of a model by name, as a safetensors file."""
+    return save_tensors({name: np.ascontiguousarray(weight) for name, weight in model.weights.items()})
+
+
+def end_folder(run: Run, folder: Path) -> None:
     """Write the trained weights, after which the checkpoint has served."""
-    write_atomically(folder / MODEL, save_tensors({k: np.ascontiguousarray(v) for k, v in run.model.weights.items()}))
+    write_history(folder, run.history)
+    write_atomically(folder / MODEL, model_bytes(run.model))
     (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
-def load_checkpoint(folder: Path) -> Checkpoint:
+def load_checkpoint(folder: Path, model: Model, options: TrainOptions) -> Checkpoint:
     """Read the state of a training. Raises InputError if there is none, or it is damaged."""
     try:
-        return Checkpoint.from_bytes((folder / CHECKPOINT).read_bytes())
+        state = Checkpoint.from_bytes((folder / CHECKPOINT).read_bytes())
+        P = model.layout.size
+        shapes = {"params": (P,), "best": (P,), "moments": (OPTIMIZERS[str(options.optimizer)].n_moments, P)}
+        for name, shape in shapes.items():
+            array = getattr(state, name)
+            if array.dtype != np.float32 or array.shape != shape:
+                raise ValueError(f"{name} is {array.dtype} {array.shape}, not float32 {shape}")
+            if not np.isfinite(array).all():
+                raise ValueError(f"{name} holds what is not a number")
+        if type(state.step) is not int or not 0 <= state.step <= (options.steps or 0):
+            raise ValueError(f"step is {state.step}, of {options.steps}")
     except FileNotFoundError:
         raise InputError(f"{folder}: its training has ended, there is nothing to resume") from None
-    except (SafetensorError, TypeError, OSError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, OSError) as error:
         raise damaged(folder, CHECKPOINT, error) from None
+    return state
 
 
-def damaged(folder: Path, name: str, error: object) -> InputError:
-    return InputError(f"{folder / name}: damaged or incomplete ({error}); restore it from a copy, or train again")
+def damaged(folder: Path, name: str, why: object) -> InputError:
+    """The error for a file of a run that is not as it was written."""
+    reason = " ".join(str(why).split())
+    return InputError(f"{folder / name}: damaged or incomplete ({reason}): restore it from a copy, or train again")
 
 
 def load(path: str | Path) -> Run:
-    """Read a run folder. A run whose training goes on or was stopped has its best weights so far.
+    """Read a run folder. A run whose training was stopped has its best weights so far.
 
     Raises InputError if the folder is missing, is no run, is damaged, or was written by a newer version.
     """
@@ -160,60 +204,59 @@ def load(path: str | Path) -> Run:
     if not (folder / CONFIG).is_file():
         raise InputError(f"{folder}: not a run folder, it has no {CONFIG}; train one with: moreish train --out DIR")
     try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        if config["format"] > FORMAT:
-            raise InputError(
-                f"{folder}: written by a newer moreish ({config['versions']['moreish']}, this is {__version__}); "
-                "upgrade with: pip install --upgrade moreish"
-            )
-        family = MODELS[config["model"]](**config["model_options"])
-        options = TrainOptions(**config["train_options"])
-        vocab = Vocab(config["vocab"])
-        split, data_hash = config["split"], config["data_sha256"]
+        stored = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        newer = stored["versions"]["moreish"] if stored["format"] > FORMAT else None
+    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
+        raise damaged(folder, CONFIG, error) from None
+    if newer:
+        raise InputError(
+            f"{folder}: written by a newer moreish ({newer}, this is {__version__}); "
+            "upgrade with: pip install --upgrade moreish"
+        )
+    try:
+        config = MODELS[stored["model"]](**stored["model_options"])
+        options = TrainOptions(**stored["train_options"])
+        vocab = Vocab(stored["vocab"])
+        split, split_seed, data_hash = stored["split"]["kind"], stored["split"]["seed"], stored["data_sha256"]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        if isinstance(error, InputError) and "newer" in str(error):
-            raise
         raise damaged(folder, CONFIG, error) from None
     try:
-        corpus = Corpus(read_words(folder / WORDS), split["kind"], split["seed"])
-    except InputError as error:
+        # Exactly as written: the reader of word lists would tidy up words that came from Python.
+        words = (folder / WORDS).read_bytes().decode().split("\n")[:-1]
+        corpus = Corpus(words, split, split_seed)
+    except (InputError, TypeError, ValueError, OSError) as error:
         raise damaged(folder, WORDS, error) from None
     if corpus.data_hash != data_hash:
         raise damaged(folder, WORDS, "it is not the list that the model was trained on")
-    model = Model(family, vocab, _load_weights(folder, family.layers(len(vocab))))
-    return Run(model, corpus, options, history=load_history(folder), path=folder)
+    if corpus.vocab != vocab:
+        raise damaged(folder, CONFIG, "its vocabulary is not that of the list")
+    model = Model(config, vocab)
+    _load_weights(folder, model, options)
+    return Run(model, corpus, options, history=_load_history(folder), path=folder)
 
 
-def _load_weights(folder: Path, layers: list) -> np.ndarray:
-    """The flat weights of a run: the trained ones, or the best of its checkpoint."""
-    from .layers.layout import Layout
-
-    layout = Layout(layers)
+def _load_weights(folder: Path, model: Model, options: TrainOptions) -> None:
+    """Fill in the weights of a run: the trained ones, or the best of its checkpoint."""
     if not (folder / MODEL).is_file():
         if not (folder / CHECKPOINT).is_file():
             raise damaged(folder, MODEL, "missing")
-        flat = load_checkpoint(folder).best
-        if flat.shape != (layout.size,):
-            raise damaged(folder, CHECKPOINT, f"{flat.size} weights where the model has {layout.size}")
-        return flat
+        model.params[:] = load_checkpoint(folder, model, options).best
+        return
     try:
         tensors = load_tensors((folder / MODEL).read_bytes())
-        flat = np.empty(layout.size, np.float32)
-        for slot in layout:
-            if tensors[slot.name].shape != slot.shape:
-                raise ValueError(f"{slot.name} is {tensors[slot.name].shape}, not {slot.shape}")
-            slot.view(flat)[...] = tensors[slot.name]
+        for name, weight in model.weights.items():
+            if tensors[name].shape != weight.shape:
+                raise ValueError(f"{name} is {tensors[name].shape}, not {weight.shape}")
+            weight[...] = tensors[name]
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise damaged(folder, MODEL, error) from None
-    return flat
 
 
-def load_history(folder: Path) -> list[dict[str, Any]]:
-    """The lines of the history; a last one that a crash cut short is dropped."""
-    history = []
+def _load_history(folder: Path) -> list[dict[str, Any]]:
     try:
-        for line in (folder / HISTORY).read_text(encoding="utf-8").splitlines():
-            history.append(json.loads(line))
-    except (OSError, ValueError):
-        pass
-    return history
+        history = [json.loads(line) for line in (folder / HISTORY).read_text(encoding="utf-8").splitlines()]
+        if not all(type(line["step"]) is int for line in history):
+            raise ValueError("a step is no whole number")
+        return history
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise damaged(folder, HISTORY, error) from None

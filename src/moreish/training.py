@@ -11,23 +11,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
 from .corpus import Corpus
-from .errors import InputError, WorkError, nearest
-from .evaluation import evaluate
+from .errors import InputError, WorkError
 from .files import write_atomically
 from .model import Model
-from .models import MODELS, Family
+from .models import make_config
 from .optim import Schedule
 from .options import TrainOptions
 from .run import (
     CHECKPOINT,
     Checkpoint,
     Run,
-    claim_folder,
+    begin_folder,
+    discard_folder,
+    end_folder,
     load,
     load_checkpoint,
-    write_beginning,
-    write_end,
     write_history,
 )
 
@@ -60,22 +61,6 @@ class Progress:
     is_line: bool
 
 
-def make_family(model: str, options: dict[str, Any]) -> Family:
-    """The options of a model by its name. Raises InputError for an unknown model, option or value."""
-    if model not in MODELS:
-        raise InputError(f"unknown model {model!r}{nearest(model, list(MODELS))} (there is {', '.join(MODELS)})")
-    known = [f.name for f in dataclasses.fields(MODELS[model])]  # type: ignore[arg-type]
-    for name in options:
-        if name not in known:
-            dashed = [k.replace("_", "-") for k in known]
-            shown = name.replace("_", "-")
-            raise InputError(
-                f"model {model} has no option --{shown}{nearest(shown, dashed)} "
-                f"(it has {', '.join('--' + k for k in dashed)})"
-            )
-    return MODELS[model](**options)
-
-
 def train(
     words: Iterable[str] | Corpus,
     model: str = "mlp",
@@ -86,7 +71,7 @@ def train(
 ) -> Run:
     """Train a model on words and return the run.
 
-    options are those of `TrainOptions` and of the model's family, by name. With `out`, the run is saved in that
+    options are those of `TrainOptions` and of the model's config, by name. With `out`, the run is saved in that
     folder as it goes; without, `Run.save` can do it later. `on_progress` is called about ten times a second.
 
     Raises InputError for unknown options, values out of range, or fewer words than a split needs; WorkError when the
@@ -94,53 +79,60 @@ def train(
     the state is saved.
     """
     of_training = {f.name for f in dataclasses.fields(TrainOptions)}
-    family = make_family(model, {k: v for k, v in options.items() if k not in of_training})
+    config = make_config(model, {k: v for k, v in options.items() if k not in of_training})
     chosen = TrainOptions(**{k: v for k, v in options.items() if k in of_training})
-    corpus = words if isinstance(words, Corpus) else Corpus(words, chosen.split, chosen.split_seed)
-    chosen = dataclasses.replace(chosen, split=corpus.split, split_seed=corpus.split_seed)
-    counted = family.fit(corpus)
-    if counted is None:
-        chosen = chosen.resolved(type(family).defaults, corpus.stream("train").size - 1)
-    elif chosen.given:
-        name = chosen.given[0].replace("_", "-")
+    if isinstance(words, Corpus):
+        for name in {"split", "split_seed"} & options.keys():
+            if options[name] != getattr(words, name):
+                raise InputError(f"{name} is {options[name]}, and the corpus was split with {getattr(words, name)}")
+        corpus = words
+        chosen = dataclasses.replace(chosen, split=corpus.split, split_seed=corpus.split_seed)
+    else:
+        corpus = Corpus(words, chosen.split, chosen.split_seed)
+    counted = config.fit(corpus)
+    if counted is not None and chosen.overridden:
+        name = chosen.overridden[0].replace("_", "-")
         raise InputError(f"model {model} is counted, not trained by steps: it has no option --{name}")
-    run = Run(Model(family, corpus.vocab, counted, seed=chosen.seed), corpus, chosen)
-    if out is not None:
-        run.path = claim_folder(out)
-        write_beginning(run, run.path)
     if counted is None:
-        params = run.model.params
-        moments = run.model.engine.zero_moments(_given(chosen.optimizer), params.size)
-        return _go(run, Checkpoint(0, params, params.copy(), moments), on_progress)
-    return _finish(run)
+        chosen = chosen.resolved(type(config).defaults, corpus.stream("train").size - 1)
+    run = Run(Model(config, corpus.vocab, counted, seed=chosen.seed), corpus, chosen)
+    if counted is not None:
+        return run if out is None else run.save(out)
+    params = run.model.params
+    state = Checkpoint(0, params, params.copy(), run.model.engine.zero_moments(_given(chosen.optimizer), params.size))
+    if out is not None:
+        begin_folder(run, out, CHECKPOINT, state.to_bytes())
+    return _train_to_the_end(run, state, on_progress)
 
 
 def resume(path: str | Path, *, on_progress: Callable[[Progress], None] | None = None) -> Run:
-    """Go on with a training that was stopped, from its last checkpoint: bit for bit as if it never had been.
+    """Continue a training that was stopped, from its last checkpoint: bit for bit as if it never had been.
 
     Raises InputError if the folder is no run, or its training has ended; else as `train`.
     """
     folder = Path(path)
     run = load(folder)
-    checkpoint = load_checkpoint(folder)
+    checkpoint = load_checkpoint(folder, run.model, run.options)
     run.history = [line for line in run.history if line["step"] <= checkpoint.step]
-    return _go(run, checkpoint, on_progress)
+    run.model.params = checkpoint.params
+    return _train_to_the_end(run, checkpoint, on_progress)
 
 
-def _go(run: Run, state: Checkpoint, on_progress: Callable[[Progress], None] | None) -> Run:
+def _train_to_the_end(run: Run, state: Checkpoint, on_progress: Callable[[Progress], None] | None) -> Run:
     try:
         _Training(run, state, on_progress).go()
-    except Diverged:
-        _finish(run)
+    except MemoryError:
+        if run.path is not None and state.step == 0:
+            discard_folder(run.path)
         raise
-    return _finish(run)
-
-
-def _finish(run: Run) -> Run:
-    run.loss = evaluate(run.model, run.corpus).loss
+    except Diverged:
+        run.model.params = state.best
+        if run.path is not None:
+            end_folder(run, run.path)
+        raise
+    run.model.params = state.best if run.options.keep == "best" else state.params
     if run.path is not None:
-        write_history(run.path, run.history)
-        write_end(run, run.path)
+        end_folder(run, run.path)
     return run
 
 
@@ -160,13 +152,11 @@ class _Training:
         self.evaluations = shares(self.steps, EVALUATIONS)
         self.lines = shares(self.steps, LINES)
         self.stream = run.corpus.stream("train")
-        self.last_point = state.params.copy()
-        self.saved_at = -math.inf
+        self.saved_at = time.monotonic()
 
     def go(self) -> None:
-        """Train to the end, and leave the weights to keep in the model."""
+        """Train to the end. Raises Diverged where the loss is no longer a finite number."""
         state, chunk = self.state, 8
-        self._save()
         with interruptible() as interrupted:
             while state.step < self.steps:
                 latest = state.step + chunk
@@ -180,11 +170,14 @@ class _Training:
                 self._report()
                 if interrupted.is_set():
                     self._save()
-                    saved = f" and saved; go on with: moreish train --resume {self.run.path}" if self.run.path else ""
+                    saved = (
+                        f" and saved; continue with: moreish train --resume {self.run.path}" if self.run.path else ""
+                    )
                     raise KeyboardInterrupt(f"stopped{saved}")
                 if time.monotonic() - self.saved_at > CHECKPOINT_SECONDS:
                     self._save()
-        self.run.model.params = state.best if self.run.options.keep == "best" else state.params
+        if not np.isfinite(state.params).all():
+            self._diverged(self.steps)
 
     def _is_point(self, step: int) -> bool:
         """Whether something is evaluated or logged after a step."""
@@ -214,9 +207,8 @@ class _Training:
         state.loss_count += len(losses)
 
     def _diverged(self, step: int) -> None:
-        state, o = self.state, self.run.options
-        self.run.model.params = state.best if o.keep == "best" else self.last_point
-        where = f"; {self.run.path} keeps the last good weights" if self.run.path else ""
+        o = self.run.options
+        where = f"; {self.run.path} keeps the best weights until then" if self.run.path else ""
         raise Diverged(
             f"the loss is not finite at step {step}: try --lr {_given(o.lr) / 10:g} (it was {o.lr:g}){where}"
         )
@@ -228,9 +220,9 @@ class _Training:
         if step in self.evaluations:
             val = float(self.run.model.engine.nll(state.params, self.run.corpus.stream("val")).mean())
             if val < state.best_loss:
-                state.best_loss, state.best_step, state.best = val, step, state.params.copy()
+                state.best_loss, state.best = val, state.params.copy()
+            val = val if math.isfinite(val) else None
         if self._is_point(step):
-            self.last_point = state.params.copy()
             self.run.history.append({"step": step, "lr": lr, "train": loss, "val": val})
             state.loss_sum, state.loss_count = 0.0, 0
         if self.on_progress is not None:

@@ -1,5 +1,6 @@
 """The command line: one thin file a verb, which parses, calls the API and prints."""
 
+import errno
 import sys
 from collections.abc import Sequence
 
@@ -23,9 +24,17 @@ app = App(
 
 # A verb's module is imported when it is called: `moreish words` does not wait for the compiler to load.
 VERBS = {
-    "train": "Train a model on a list of words, and print new ones.",
-    "sample": "Make new words with a trained model.",
-    "eval": "Measure the loss of a trained model on its train, val and test words.",
+    "train": """Train a model on a list of words, and print new ones.
+
+Prints the loss on the three parts of the list, in nats per predicted token (every character, and the end of a word),
+and new words, each marked new or with the part that it stands in. Saves the run in a folder; Ctrl-C saves it too, and
+--resume continues it.""",
+    "sample": """Make new words with a trained model.
+
+Each word is marked new, or with the part of the list (train, val, test) that it stands in.""",
+    "eval": """Measure the loss of a trained model on its train, val and test words.
+
+The loss is the mean negative log-likelihood in nats per predicted token: every character, and the end of each word.""",
     "show": "Show what a model computes: each operation with its shapes, parameters and cost.",
     "models": "List the models, their options and defaults.",
     "words": "Describe a list of words: how many, which characters, how long, what is odd.",
@@ -47,15 +56,13 @@ for verb, summary in VERBS.items():
     )
 
 
-def run(tokens: Sequence[str] | None = None) -> int:
+def run(tokens: Sequence[str]) -> int:
     """Run a command line and return its exit status.
 
     0 success; 1 the work failed; 2 the request was wrong; 130 stopped by Ctrl-C.
     """
-    tokens = sys.argv[1:] if tokens is None else tokens
     try:
-        # A lone - would be taken for an option without a name.
-        app([STANDARD_INPUT if token == "-" else token for token in tokens])
+        app(_with_standard_input(tokens))
     except CycloptsError as error:
         return _complain(" ".join(str(error).split()) + " (see --help)", 2)
     except MoreishError as error:
@@ -66,7 +73,19 @@ def run(tokens: Sequence[str] | None = None) -> int:
         return _complain(str(stop) or "stopped", 130)
     except BrokenPipeError:  # the reader of our output has seen enough
         return 0
+    except OSError as error:
+        wrong_name = error.errno in (errno.ENAMETOOLONG, errno.EINVAL)
+        return _complain(f"{error.filename or 'output'}: {error.strerror or error}", 2 if wrong_name else 1)
     return 0
+
+
+def _with_standard_input(tokens: Sequence[str]) -> list[str]:
+    """The command line with a lone - as the word list named: it would be taken for an option without a name."""
+    after = ["", *tokens]
+    return [
+        STANDARD_INPUT if token == "-" and not before.startswith("-") else token
+        for before, token in zip(after, tokens, strict=False)
+    ]
 
 
 def _complain(message: str, status: int) -> int:

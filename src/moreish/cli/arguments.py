@@ -9,13 +9,18 @@ from cyclopts import Group, Parameter
 
 from ..models import MODELS
 from ..options import TrainOptions, plain_type
+from .values import whole_number
 
 
 def _argument(f: dataclasses.Field, group: Group, default: str) -> tuple[str, Any, Any]:
     choices = f.metadata["choices"]
-    help = f.metadata["help"] + (f": {', '.join(choices)}" if choices else "")
+    help = f.metadata["help"] + (f" [choices: {', '.join(choices)}]" if choices else "")
     parameter = Parameter(
-        help=help + (f" [default: {default}]" if default else ""), group=group, show_default=False, negative=""
+        help=help + (f" [default: {default}]" if default else ""),
+        group=group,
+        show_default=False,
+        negative="",
+        converter=whole_number if plain_type(f) is int else None,
     )
     return f.name, Annotated[plain_type(f) | None, parameter], field(default=None)
 
@@ -27,11 +32,11 @@ def _arguments_class(name: str, arguments: Iterable[tuple[str, Any, Any]]) -> ty
 
 
 def _model_arguments() -> type:
-    """One class with the options of all families; each says whose it is, and its default there."""
+    """One class with the options of all models; each says whose it is, and its default there."""
     group = Group("Model options", sort_key=1)
     arguments = {}
-    for _name, family in MODELS.items():
-        for f in dataclasses.fields(family):  # type: ignore[arg-type]
+    for config in MODELS.values():
+        for f in dataclasses.fields(config):  # type: ignore[arg-type]
             default = ", ".join(
                 f"{other.default} ({model})"
                 for model, kind in MODELS.items()
@@ -42,12 +47,20 @@ def _model_arguments() -> type:
     return _arguments_class("ModelArguments", arguments.values())
 
 
+BY_OPTIMIZER = {
+    "weight_decay": "0.01 for adamw, 0 for sgd",
+    "schedule": "linear for adamw, step for sgd",
+    "warmup": "0.05 for adamw, 0 for sgd",
+    "log_every": "a tenth of the run",
+}
+
+
 def _train_arguments() -> type:
     group = Group("Training options", sort_key=2)
     arguments = []
     for f in dataclasses.fields(TrainOptions):
         of_models = [f"{kind.defaults[f.name]} ({name})" for name, kind in MODELS.items() if f.name in kind.defaults]
-        default = ", ".join(of_models) if f.default is None else str(f.default)
+        default = ", ".join(of_models) or BY_OPTIMIZER.get(f.name, "") if f.default is None else str(f.default)
         arguments.append(_argument(f, group, default))
     return _arguments_class("TrainArguments", arguments)
 

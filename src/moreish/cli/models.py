@@ -1,16 +1,14 @@
 """moreish models"""
 
 import dataclasses
-from typing import Annotated
-
-from cyclopts import Parameter
 
 from ..models import MODELS
 from .terminal import print_json, print_table
+from .values import Flag
 
 
-def models(*, json: Annotated[bool, Parameter(negative="")] = False) -> None:
-    """List the models, their options and defaults.
+def models(*, json: Flag = False) -> None:
+    """`moreish models`: its text stands in VERBS.
 
     Parameters
     ----------

@@ -7,23 +7,22 @@ from cyclopts import Parameter
 
 from ..run import load
 from .terminal import announce_work, print_json, print_samples
+from .values import Flag, WholeNumber, whole_number
 
 
 def sample(
     run: Path,
     /,
     *,
-    n: Annotated[int, Parameter(name=["-n", "--number"])] = 20,
-    seed: int | None = None,
+    n: Annotated[int, Parameter(name=["-n", "--number"], converter=whole_number)] = 20,
+    seed: WholeNumber | None = None,
     temperature: float = 1.0,
-    top_k: int = 0,
+    top_k: WholeNumber = 0,
     prefix: str = "",
-    max_length: int | None = None,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    max_length: WholeNumber | None = None,
+    json: Flag = False,
 ) -> None:
-    """Make new words with a trained model.
-
-    Each word is marked new, or with the part of the list (train, val, test) that it stands in.
+    """`moreish sample`: its text stands in VERBS.
 
     Parameters
     ----------

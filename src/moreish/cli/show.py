@@ -4,25 +4,26 @@ from pathlib import Path
 from typing import Annotated
 
 from ..corpus import Vocab, bundled
+from ..errors import InputError
 from ..layers.spec import Y
 from ..model import Model
-from ..models import MODELS
+from ..models import MODELS, make_config
 from ..options import TrainOptions
 from ..run import load
-from ..training import make_family
 from .arguments import Flat, ModelArguments, given
 from .terminal import print_table
+from .values import WholeNumber
 
 
 def show(
     what: str,
     /,
     *,
-    batch_size: int | None = None,
+    batch_size: WholeNumber | None = None,
     fuse: bool = True,
     model_options: Annotated[ModelArguments, Flat] = ModelArguments(),  # pyright: ignore[reportInvalidTypeForm]
 ) -> None:
-    """Show what a model computes: each operation with its shapes, parameters and cost.
+    """`moreish show`: its text stands in VERBS.
 
     Parameters
     ----------
@@ -33,11 +34,15 @@ def show(
     fuse
         Plan with the fused kernels, as training does; without, every layer is an operation of its own.
     """
+    if batch_size is not None and batch_size < 1:
+        raise InputError(f"--batch-size is {batch_size}: it must be at least 1")
     if what in MODELS or not Path(what).exists():
-        family = make_family(what, given(model_options))
-        model = Model(family, Vocab(set().union(*bundled())))
-        options = TrainOptions(batch_size=family.defaults.get("batch_size"))
+        config = make_config(what, given(model_options))
+        model = Model(config, Vocab(set().union(*bundled())))
+        options = TrainOptions(batch_size=config.defaults.get("batch_size"))
     else:
+        if given(model_options):
+            raise InputError(f"{what} is a run: its model has its options already")
         run = load(what)
         model, options = run.model, run.options
     plan = model.engine.plan(batch_size or options.batch_size or 1, fuse=fuse)
@@ -52,7 +57,7 @@ def show(
                 _shape((B, *op.out_shape)),
                 parameters,
                 f"{sum(slot.parameter.size for slot in op.slots):,}",
-                f"{B * op.layer.flops(op.in_shape):,}",
+                f"{op.layer.flops(op.in_shape, B):,}",
                 buffers,
             )
         )

@@ -12,31 +12,30 @@ from ..run import Run
 from ..training import resume as resume_training
 from ..training import train as train_model
 from .arguments import Flat, ModelArguments, TrainArguments, given
-from .terminal import TrainingView, announce_work, print_losses, print_samples, say
+from .progress import TrainingView
+from .terminal import announce_work, print_losses, print_samples, say
+from .values import WholeNumber
 
 
 def train(
     file: str | None = None,
     /,
     *,
-    model: str = "mlp",
+    model: str | None = None,
     out: Path | None = None,
     resume: Path | None = None,
-    samples: int = 10,
+    samples: WholeNumber = 10,
     model_options: Annotated[ModelArguments, Flat] = ModelArguments(),  # pyright: ignore[reportInvalidTypeForm]
     train_options: Annotated[TrainArguments, Flat] = TrainArguments(),  # pyright: ignore[reportInvalidTypeForm]
 ) -> None:
-    """Train a model on a list of words, and print new ones.
-
-    Prints the loss on the three parts of the list (nats a predicted token, the end of a word included) and samples,
-    each marked new or with the part that it stands in, and saves the run. Ctrl-C saves too; --resume goes on.
+    """`moreish train`: its text stands in VERBS.
 
     Parameters
     ----------
     file
         Word list, UTF-8, one word a line; - reads standard input. Without it, the bundled names.
     model
-        What to train; `moreish models` lists them.
+        What to train; `moreish models` lists them [default: mlp].
     out
         Folder of the run. Without it, a new one under runs/.
     resume
@@ -44,18 +43,19 @@ def train(
     samples
         How many new words to print at the end.
     """
+    if samples < 0:
+        raise InputError(f"--samples is {samples}: it must be at least 0")
     announce_work()
     began = time.perf_counter()
     with TrainingView() as view:
         if resume is not None:
-            if file is not None or out is not None or given(model_options) or given(train_options):
-                raise InputError(
-                    "--resume goes on with a run as it was begun: give it no file, no --out and no options"
-                )
+            if file or model or out or given(model_options) or given(train_options):
+                raise InputError("--resume continues a run as it was begun: give it no file, no --out and no options")
             run = resume_training(resume, on_progress=view)
         else:
             words = bundled() if file is None else read_words(file)
             options = {**given(model_options), **given(train_options)}
+            model = model or "mlp"
             run = train_model(words, model, out=out or new_folder(file, model), on_progress=view, **options)
     report(run, time.perf_counter() - began, samples)
     if file is None and resume is None:
@@ -67,8 +67,7 @@ def report(run: Run, seconds: float, n_samples: int) -> None:
     o = run.options
     how = "counted" if not run.history else f"{o.steps:,} steps of {o.batch_size}"
     print(f"{run.model.name}: {run.model.layout.size:,} parameters, {how}, {seconds:.1f} s")
-    evaluation = Evaluation(run.loss, {})
-    print_losses(evaluation.loss, evaluation.bits, evaluation.perplexity)
+    print_losses(Evaluation(run.loss, {}))
     words = run.model.sample(n_samples, seed=o.seed)
     print()
     print_samples(words, [run.corpus.mark(word) for word in words])

@@ -1,23 +1,21 @@
 """moreish words"""
 
-from typing import Annotated
-
-from cyclopts import Parameter
-
 from ..corpus import Corpus, bundled, read_words
 from ..corpus.describe import describe
 from .terminal import print_json, print_table
+from .values import Flag
 
 
-def words(file: str | None = None, /, *, json: Annotated[bool, Parameter(negative="")] = False) -> None:
-    """Describe a list of words: how many, which characters, how long, what is odd.
+def words(file: str | None = None, /, *, json: Flag = False) -> None:
+    """`moreish words`: its text stands in VERBS.
 
     Parameters
     ----------
     file
         Word list, UTF-8, one word a line; - reads standard input. Without it, the bundled names.
     json
-        Print JSON.
+        Print JSON: {"words": ..., "distinct": ..., "repeats": ..., "parts": {...}, "tokens": {...}, "in_train": {...},
+        "alphabet": ..., "length": {"min", "max", "mean"}, "odd": [...]}.
     """
     found = describe(Corpus(bundled() if file is None else read_words(file)))
     if json:

@@ -48,4 +48,4 @@ def _oddities(words: list[str]):
     rare = sorted(c for c, n in counts.items() if n <= RARE)
     if rare:
         shown = " ".join(rare[:30]) + (" ..." if len(rare) > 30 else "")
-        yield f"{len(rare):,} characters occur {RARE} times or less: {shown}"
+        yield f"{len(rare):,} characters occur {RARE} times or fewer: {shown}"

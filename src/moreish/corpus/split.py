@@ -3,7 +3,7 @@
 import random
 from collections.abc import Sequence
 
-from ..errors import InputError, nearest
+from ..errors import InputError, unknown
 
 PARTS = ("train", "val", "test")
 SPLITS = ("lecture", "distinct")
@@ -19,7 +19,7 @@ def split_words(words: Sequence[str], how: str = "lecture", seed: int = 42) -> d
     Raises InputError if a part would be empty.
     """
     if how not in SPLITS:
-        raise InputError(f"unknown split {how!r}{nearest(how, list(SPLITS))} (one of {', '.join(SPLITS)})")
+        raise unknown("split", how, SPLITS)
     shuffled = list(dict.fromkeys(words)) if how == "distinct" else list(words)
     random.Random(seed).shuffle(shuffled)
     n = len(shuffled)
@@ -27,5 +27,5 @@ def split_words(words: Sequence[str], how: str = "lecture", seed: int = 42) -> d
     parts = {"train": shuffled[:first], "val": shuffled[first:second], "test": shuffled[second:]}
     if not all(parts.values()):
         kind = "different words" if how == "distinct" else "words"
-        raise InputError(f"only {n} {kind}: a split into train, val and test needs at least 6")
+        raise InputError(f"only {n} {kind}: a split into train, val and test needs at least 6, so add some")
     return parts

@@ -1,5 +1,6 @@
 """The characters of a list, numbered."""
 
+import unicodedata
 from collections.abc import Iterable
 
 import numpy as np
@@ -33,21 +34,13 @@ class Vocab:
         return f"Vocab({self.characters!r})"
 
     def encode(self, word: str) -> list[int]:
-        """The tokens of a word, without an end token. Raises InputError for a character that is not in the list."""
+        """The tokens of a word in NFC, without an end token. Raises InputError for a character not in the list."""
         try:
-            return [self._number[c] for c in word]
+            return [self._number[c] for c in unicodedata.normalize("NFC", word)]
         except KeyError as error:
             raise InputError(
                 f"{word!r}: the character {error.args[0]!r} is not in the word list (it has {self.characters})"
             ) from None
-
-    def decode(self, tokens: Iterable[int]) -> str:
-        """The word that tokens spell, end tokens left out."""
-        return "".join(self.characters[t - 1] for t in tokens if t != END)
-
-    def label(self, token: int) -> str:
-        """How a token is shown: its character, or <end>."""
-        return "<end>" if token == END else self.characters[token - 1]
 
     def stream(self, words: Iterable[str]) -> np.ndarray:
         """Words as one flat stream of tokens, int32 (1 + tokens,): 0, then each word followed by 0.

@@ -31,7 +31,7 @@ def parse_words(data: bytes, name: str) -> list[str]:
             f"{name}:{line}: this is a binary file (it holds a zero byte); give a text file, one word a line"
         )
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode("utf-8-sig").lstrip("\ufeff")
     except UnicodeDecodeError as error:
         # With a byte-order mark, positions count from behind it.
         at = error.start + (3 if data.startswith(b"\xef\xbb\xbf") else 0)

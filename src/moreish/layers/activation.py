@@ -27,8 +27,8 @@ class Activation:
     def sizes(self, in_shape: Shape) -> tuple[int, ...]:
         return (in_shape[-1],)
 
-    def flops(self, in_shape: Shape) -> int:
-        return prod(in_shape)
+    def flops(self, in_shape: Shape, batch_size: int) -> int:
+        return batch_size * prod(in_shape)
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,14 @@ class ReLU(Activation):
 
 @kernel
 def tanh_forward(x, y):
-    """X (N,) -> y (N,)."""
+    """x (N,) -> y (N,)."""
     for i in range(x.size):
         y[i] = tanh(x[i])
 
 
 @kernel
 def tanh_backward(y, dy, dx):
-    """Y (N,), dy (N,) -> dx (N,)."""
+    """y (N,), dy (N,) -> dx (N,)."""
     for i in range(y.size):
         # y[i] = tanh(x[i])
         dx[i] = dy[i] * (1 - y[i] * y[i])
@@ -58,14 +58,14 @@ def tanh_backward(y, dy, dx):
 
 @kernel
 def relu_forward(x, y):
-    """X (N,) -> y (N,)."""
+    """x (N,) -> y (N,)."""
     for i in range(x.size):
-        y[i] = x[i] if x[i] > 0 else x[i] * 0  # not plain 0: NaN stays NaN
+        y[i] = 0 if x[i] < 0 else x[i]  # asked this way round, NaN stays NaN
 
 
 @kernel
 def relu_backward(y, dy, dx):
-    """Y (N,), dy (N,) -> dx (N,)."""
+    """y (N,), dy (N,) -> dx (N,)."""
     for i in range(y.size):
         # y[i] = max(x[i], 0)
         dx[i] = dy[i] * (y[i] > 0)

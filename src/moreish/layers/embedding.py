@@ -33,13 +33,13 @@ class Embedding:
     def sizes(self, in_shape: Shape) -> tuple[int, ...]:
         return (self.n_vocab, self.n_embd)
 
-    def flops(self, in_shape: Shape) -> int:
+    def flops(self, in_shape: Shape, batch_size: int) -> int:
         return 0
 
 
 @kernel
 def forward(tokens, C, y):
-    """Tokens (N,), C (V, E) -> y (N, E)."""
+    """tokens (N,), C (V, E) -> y (N, E)."""
     for n in range(tokens.size):
         v = index(tokens[n])
         for e in range(C.shape[1]):
@@ -48,7 +48,7 @@ def forward(tokens, C, y):
 
 @kernel
 def backward(tokens, dy, dC):
-    """Tokens (N,), dy (N, E) -> dC (V, E)."""
+    """tokens (N,), dy (N, E) -> dC (V, E)."""
     dC.fill(0)
     for n in range(tokens.size):
         v = index(tokens[n])

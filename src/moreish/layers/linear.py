@@ -35,24 +35,26 @@ class Linear:
         return (Parameter("W", (self.n_in, self.n_out), self.weight), Parameter("b", (self.n_out,), self.bias))
 
     def out_shape(self, in_shape: Shape) -> Shape:
+        if in_shape[-1] != self.n_in:
+            raise ValueError(f"Linear takes {self.n_in} numbers, and the layer before it gives {in_shape[-1]}")
         return (*in_shape[:-1], self.n_out)
 
     def sizes(self, in_shape: Shape) -> tuple[int, ...]:
         return (self.n_in, self.n_out)
 
-    def flops(self, in_shape: Shape) -> int:
-        return prod(in_shape[:-1]) * (2 * self.n_in * self.n_out + self.n_out)
+    def flops(self, in_shape: Shape, batch_size: int) -> int:
+        return batch_size * prod(in_shape[:-1]) * (2 * self.n_in * self.n_out + self.n_out)
 
 
 @kernel
 def forward(x, W, b, y):
-    """X (N, K), W (K, M), b (M,) -> y (N, M)."""
+    """x (N, K), W (K, M), b (M,) -> y (N, M)."""
     affine(x, W, b, y)
 
 
 @kernel
 def backward(x, W, dy, dx, dW, db):
-    """X (N, K), W (K, M), dy (N, M) -> dx (N, K), dW (K, M), db (M,)."""
+    """x (N, K), W (K, M), dy (N, M) -> dx (N, K), dW (K, M), db (M,)."""
     # y = x W + b
     dot(x.T, dy, dW)
     dot(dy, W.T, dx)

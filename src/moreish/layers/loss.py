@@ -36,13 +36,13 @@ class SoftmaxCrossEntropy:
     def sizes(self, in_shape: Shape) -> tuple[int, ...]:
         return (self.n_vocab,)
 
-    def flops(self, in_shape: Shape) -> int:
-        return 4 * prod(in_shape)
+    def flops(self, in_shape: Shape, batch_size: int) -> int:
+        return 4 * batch_size * prod(in_shape)
 
 
 @kernel
 def forward(x, targets, p, nll):
-    """Logits x (N, V), targets (N,) -> probabilities p (N, V), nll (N,) in nats."""
+    """logits x (N, V), targets (N,) -> probabilities p (N, V), nll (N,) in nats."""
     N, V = x.shape
     for n in range(N):
         m = x[n, 0]
@@ -65,7 +65,7 @@ def forward(x, targets, p, nll):
 
 @kernel
 def backward(p, targets, dx):
-    """Probabilities p (N, V), targets (N,) -> dx (N, V), of the mean nll."""
+    """probabilities p (N, V), targets (N,) -> dx (N, V), of the mean nll."""
     N, V = p.shape
     scale = p.dtype.type(1 / N)
     for n in range(N):

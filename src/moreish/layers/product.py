@@ -1,13 +1,13 @@
 """Matrix products for the small matrices of these models.
 
-A BLAS is made for large ones; on a 32 x 200 by 200 x 27 product it spends its time on getting ready. Here a tile of
-`ROWS` rows and one or two vectors of columns is held in registers while k runs over the inner dimension, the innermost
-scheme of Goto and van de Geijn 2008, without the packing that only large matrices repay:
+A BLAS is made for large ones; on a 32 x 200 by 200 x 27 product it spends much of its time on packing. Here a tile of
+`TILE_ROWS` rows and one or two vectors of columns is held in registers while k runs over the inner dimension, the
+innermost scheme of Goto and van de Geijn 2008, without the packing that only large matrices repay:
 
     out[i, j] = bias[j] + sum over k of a[i, k] b[k, j]
 
-Every element is summed in the order of k, whatever the tile and the width of a vector: results do not depend on the
-shape of the batch, on threads or on how wide the processor's registers are.
+Every element is summed in the order of k, whatever the tile: a row of the result does not depend on the batch that it
+is in, nor on threads.
 """
 
 import functools
@@ -25,7 +25,7 @@ from .maths import intrinsic, kernel
 
 _WIDE = bool(llvm.get_host_cpu_features().get("avx512f"))
 VECTOR_BYTES = 64 if _WIDE else 32
-ROWS = 8 if _WIDE else 4  # two vectors a row: as many registers as half of the register file
+TILE_ROWS = 8 if _WIDE else 4  # two vectors a row: as many registers as half of the register file
 
 
 def dot(a, b, out):
@@ -77,24 +77,21 @@ def _multiply(a, b, bias, out, wide):
         for j in range(0, N, 2 * wide):
             left, right = min(j, N - wide), min(j + wide, N - wide)
             if left == right:
-                for i in range(0, M, ROWS):
+                for i in range(0, M, TILE_ROWS):
                     _wide_tile(a, b, bias, out, i, (left,))
             else:
-                for i in range(0, M, ROWS):
+                for i in range(0, M, TILE_ROWS):
                     _wide_tile(a, b, bias, out, i, (left, right))
     elif N >= 8:
-        for i in range(0, M, ROWS):
+        for i in range(0, M, TILE_ROWS):
             _tile_of_8(a, b, bias, out, i, (0, N - 8))
     elif N >= 4:
-        for i in range(0, M, ROWS):
+        for i in range(0, M, TILE_ROWS):
             _tile_of_4(a, b, bias, out, i, (0, N - 4))
     else:
-        for i in range(M):
-            for j in range(N):
-                total = bias[j]
-                for k in range(a.shape[1]):
-                    total += a[i, k] * b[k, j]
-                out[i, j] = total
+        for j in range(N):
+            for i in range(0, M, TILE_ROWS):
+                _tile_of_1(a, b, bias, out, i, (j,))
 
 
 class _Array:
@@ -129,7 +126,7 @@ def _lanes(numbers) -> ir.Constant:
 
 
 def _tile(lanes_of):
-    """An intrinsic that fills rows i ... i + ROWS - 1 of out, in a vector of columns from each of `columns` on.
+    """An intrinsic that fills rows i ... i + TILE_ROWS - 1 of out, in a vector of columns from each of `columns` on.
 
     Rows past the last are the last one again.
     """
@@ -146,7 +143,7 @@ def _tile(lanes_of):
             vector, (rows, inner) = OUT.vector, A.shape
             last = builder.sub(rows, ir.Constant(rows.type, 1))
             tile_rows = []
-            for r in range(ROWS):
+            for r in range(TILE_ROWS):
                 row = builder.add(args[4], ir.Constant(rows.type, r))
                 tile_rows.append(builder.select(builder.icmp_signed("<", row, last), row, last))
             columns = cgutils.unpack_tuple(builder, args[5])
@@ -198,3 +195,4 @@ def _transpose_tile(typing_context, source, target, i, j):
 _wide_tile = _tile(lambda dtype: VECTOR_BYTES // (dtype.bitwidth // 8))
 _tile_of_8 = _tile(lambda dtype: 8)
 _tile_of_4 = _tile(lambda dtype: 4)
+_tile_of_1 = _tile(lambda dtype: 1)

@@ -23,12 +23,14 @@ class FlattenConsecutive:
 
     def out_shape(self, in_shape: Shape) -> Shape:
         T, C = in_shape
+        if T % self.n:
+            raise ValueError(f"FlattenConsecutive({self.n}) cannot group {T} positions")
         return (T // self.n, C * self.n) if self.n < T else (C * self.n,)
 
     def sizes(self, in_shape: Shape) -> tuple[int, ...]:
         return ()
 
-    def flops(self, in_shape: Shape) -> int:
+    def flops(self, in_shape: Shape, batch_size: int) -> int:
         return 0
 
 

@@ -65,8 +65,8 @@ class Layer(Protocol):
         """The sizes that the kernels read from S0, S1, S2, S3."""
         ...
 
-    def flops(self, in_shape: Shape) -> int:
-        """Floating-point operations of a forward pass over one example."""
+    def flops(self, in_shape: Shape, batch_size: int) -> int:
+        """Floating-point operations of a forward pass over a batch, at most."""
         ...
 
 

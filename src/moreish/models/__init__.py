@@ -1,16 +1,32 @@
-"""The model families, one file each: a config and the list of layers that it stands for.
+"""The models, one file a family: a config, and the list of layers that it stands for.
 
-A new family is one file here and its row in MODELS: the command line, run folders, checks and common tests know it
-from there.
+A new family is one file here and its row in MODELS: the command line, run folders and common tests know it from there.
 """
 
-from .family import Family
+import dataclasses
+from typing import Any
+
+from ..errors import unknown
+from .config import ModelConfig
 from .mlp import MLP
 from .ngram import BigramCounts
 
-MODELS: dict[str, type[Family]] = {
+MODELS: dict[str, type[ModelConfig]] = {
     "bigram-counts": BigramCounts,
     "mlp": MLP,
 }
 
-__all__ = ["MLP", "MODELS", "BigramCounts", "Family"]
+
+def make_config(model: str, options: dict[str, Any]) -> ModelConfig:
+    """The config of a model by its name. Raises InputError for an unknown model, option or value."""
+    if model not in MODELS:
+        raise unknown("model", model, MODELS)
+    known = [f.name for f in dataclasses.fields(MODELS[model])]  # type: ignore[arg-type]
+    for name in options:
+        if name not in known:
+            dashed = [f"--{k.replace('_', '-')}" for k in known]
+            raise unknown(f"option of {model}", f"--{name.replace('_', '-')}", dashed)
+    return MODELS[model](**options)
+
+
+__all__ = ["MLP", "MODELS", "BigramCounts", "ModelConfig", "make_config"]

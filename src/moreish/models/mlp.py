@@ -7,14 +7,14 @@ from typing import Any, ClassVar
 from ..layers import Embedding, FlattenConsecutive, Layer, Linear, ReLU, Tanh
 from ..layers.init import GAINS, SCHEMES, bias_init, embedding_init, weight_init
 from ..options import option
-from .family import Family
+from .config import ModelConfig
 
 ACTIVATIONS = {"tanh": Tanh, "relu": ReLU}
-SMALL = 0.1  # of the last layer's weights: all characters start about equally likely, so the first loss is log V
+LOGITS_GAIN = 0.1  # of the last layer's weights: all characters start about equally likely, so the first loss is log V
 
 
 @dataclass(frozen=True)
-class MLP(Family):
+class MLP(ModelConfig):
     """Embedding, concatenation, `n_layer` hidden layers, and a layer of logits."""
 
     summary: ClassVar[str] = "embeddings of the last characters, hidden layers, logits (Bengio et al. 2003)"
@@ -41,4 +41,4 @@ class MLP(Family):
             weight = weight_init(self.init, width, self.n_hidden, GAINS[self.activation])
             layers += [Linear(width, self.n_hidden, weight, bias), ACTIVATIONS[self.activation]()]
             width = self.n_hidden
-        return [*layers, Linear(width, n_vocab, weight_init(self.init, width, n_vocab, SMALL), bias)]
+        return [*layers, Linear(width, n_vocab, weight_init(self.init, width, n_vocab, LOGITS_GAIN), bias)]

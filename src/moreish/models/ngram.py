@@ -16,16 +16,16 @@ import numpy as np
 from ..corpus import Corpus
 from ..layers import Embedding, Layer
 from ..options import option
-from .family import Family
+from .config import ModelConfig
 
 
 @dataclass(frozen=True)
-class BigramCounts(Family):
+class BigramCounts(ModelConfig):
     """Counts of pairs of characters, smoothed by adding a constant to each."""
 
     summary: ClassVar[str] = "counts of pairs of characters; trains by counting"
 
-    smoothing: float = option(1.0, "what is added to every count", low=1e-9, high=1e9)
+    smoothing: float = option(1.0, "count added to every pair", low=1e-9, high=1e9)
 
     @property
     def context(self) -> int:

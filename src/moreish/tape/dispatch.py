@@ -14,7 +14,7 @@ from ..layers.maths import intrinsic
 
 
 def pick(like, table, code):
-    """The function at table[code]; compiled, a table of addresses of functions of the type that `like` has."""
+    """The function at table[code]. In Python the table holds functions; compiled, their addresses, of `like`'s type."""
     return table[code]
 
 

@@ -1,5 +1,6 @@
 """The tape engine: a list of layers run by the compiled machine."""
 
+import threading
 from collections.abc import Sequence
 from functools import cache
 
@@ -11,6 +12,7 @@ from ..optim import BETA1, BETA2, EPSILON, OPTIMIZERS
 from .compiled import compiled, kernel_table, optimizer, walks
 from .plan import Plan
 
+# One size each, however little there is to do: what comes out then does not depend on how much was asked for.
 EVALUATION_BATCH = 512
 GENERATION_BATCH = 256
 
@@ -32,14 +34,15 @@ class _Prepared:
 
 
 class Tape:
-    """Runs `layers`, which map contexts (B, block_size) to logits (B, n_vocab), in float32 or float64."""
+    """Runs `layers`, which map contexts (B, block_size) to logits (B, n_vocab), in float32 or float64.
 
-    name = "tape"
+    It works in memory of its own, so threads that share one Tape take turns.
+    """
 
     def __init__(self, layers: Sequence[Layer], block_size: int, n_vocab: int, dtype: type = np.float32):
         self.layers, self.block_size, self.n_vocab, self.dtype = list(layers), block_size, n_vocab, dtype
         self._prepare = cache(self._prepared)
-        self._grads = np.zeros(0, dtype)
+        self._turn = threading.Lock()
 
     def plan(self, batch_size: int, *, loss: bool = True, gradients: bool = True, fuse: bool = True) -> Plan:
         """The plan for batches of a size: with or without the loss as last operation, and the backward pass."""
@@ -53,14 +56,15 @@ class Tape:
         self, params: np.ndarray, contexts: np.ndarray, targets: np.ndarray, *, fuse: bool = True
     ) -> tuple[float, np.ndarray]:
         """The mean nll in nats of targets (B,) after contexts (B, T), and its gradient by params, flat (P,)."""
-        ready = self._prepare(len(targets), True, True, fuse)
-        ready.contexts[:] = contexts
-        ready.targets[:] = targets
-        grads = np.zeros_like(params)
-        for walk in walks(self.dtype):
-            walk(*ready.table, ready.ops, ready.arena, params, grads, ready.ints)
-        start = ready.ops[-1, Y]
-        return float(ready.arena[start : start + len(targets)].mean(dtype=np.float64)), grads
+        with self._turn:
+            ready = self._prepare(len(targets), True, True, fuse)
+            ready.contexts[:] = contexts
+            ready.targets[:] = targets
+            grads = np.zeros_like(params)
+            for walk in walks(self.dtype):
+                walk(*ready.table, ready.ops, ready.arena, params, grads, ready.ints)
+            start = ready.ops[-1, Y]
+            return float(ready.arena[start : start + len(targets)].mean(dtype=np.float64)), grads
 
     def train(
         self,
@@ -80,31 +84,44 @@ class Tape:
         Returns the loss of each step in nats, before its update. It is shorter than `rates` by the steps not made
         when a loss is not finite; that loss is the last one, and its step was not made either.
         """
-        ready = self._prepare(batch_size, True, True)
-        if self._grads.size != params.size:
-            self._grads = np.zeros_like(params)
-        losses = np.zeros(len(rates))
-        hyper = np.array([weight_decay, BETA1, BETA2, EPSILON])
-        step = optimizer(optimizer_name, self.dtype)
-        done = compiled(self.dtype).train(
-            *(*ready.table, ready.ops, ready.arena, params, self._grads, ready.ints, stream),
-            *((batch_size, self.block_size), step, moments, hyper, seed, first, rates, losses),
-        )
-        return losses[: done + 1]
+        with self._turn:
+            ready = self._prepare(batch_size, True, True)
+            losses = np.zeros(len(rates))
+            hyper = np.array([weight_decay, BETA1, BETA2, EPSILON])
+            step = optimizer(optimizer_name, self.dtype)
+            done = compiled(self.dtype).train(
+                *(*ready.table, ready.ops, ready.arena, params, np.empty_like(params), ready.ints, stream),
+                *((batch_size, self.block_size), step, moments, hyper, seed, first, rates, losses),
+            )
+            return losses[: done + 1]
 
     def zero_moments(self, optimizer_name: str, size: int) -> np.ndarray:
         """The moments that an optimizer starts from: (n_moments, size)."""
         return np.zeros((OPTIMIZERS[optimizer_name].n_moments, size), self.dtype)
 
     def nll(self, params: np.ndarray, stream: np.ndarray) -> np.ndarray:
-        """The nll in nats of every token of a flat stream (1 + N,) after its first 0, as float64 (N,)."""
-        size = min(EVALUATION_BATCH, len(stream) - 1)
-        ready = self._prepare(size, True, False)
-        nll = np.zeros(len(stream) - 1)
-        compiled(self.dtype).evaluate(
-            *(*ready.table, ready.ops, ready.arena, params, ready.ints, stream, (size, self.block_size), nll)
-        )
-        return nll
+        """The nll in nats of every token of a flat stream (1 + N,) after its first 0, as float64 (N,).
+
+        Raises ValueError for a token that is none of the n_vocab.
+        """
+        if stream.min() < 0 or stream.max() >= self.n_vocab:
+            raise ValueError(f"tokens must be from 0 to {self.n_vocab - 1}")
+        with self._turn:
+            ready = self._prepare(EVALUATION_BATCH, True, False)
+            nll = np.zeros(len(stream) - 1)
+            compiled(self.dtype).evaluate(
+                *(
+                    *ready.table,
+                    ready.ops,
+                    ready.arena,
+                    params,
+                    ready.ints,
+                    stream,
+                    (EVALUATION_BATCH, self.block_size),
+                    nll,
+                )
+            )
+            return nll
 
     def generate(
         self,
@@ -118,14 +135,14 @@ class Tape:
         max_length: int,
     ) -> np.ndarray:
         """Draw n words: a flat run of tokens, int32, each word ended by 0. No word is empty or over max_length."""
-        size = min(GENERATION_BATCH, n)
-        ready = self._prepare(size, False, False)
-        start = ready.ops[-1, Y]
-        logits = ready.arena[start : start + size * self.n_vocab].reshape(size, self.n_vocab)
-        # One column more than the longest word: the 0 that ends it.
-        words, lengths = np.zeros((n, max_length + 1), np.int32), np.zeros(n, np.int64)
-        compiled(self.dtype).generate(
-            *(*ready.table, ready.ops, ready.arena, params, ready.ints, ready.contexts, logits),
-            *(np.array(prefix, np.int32), temperature, top_k, seed, max_length, words, lengths),
-        )
-        return words[np.arange(max_length + 1) <= lengths[:, None]]
+        with self._turn:
+            ready = self._prepare(GENERATION_BATCH, False, False)
+            start = ready.ops[-1, Y]
+            logits = ready.arena[start : start + GENERATION_BATCH * self.n_vocab].reshape(-1, self.n_vocab)
+            # One column more than the longest word: the 0 that ends it.
+            words, lengths = np.zeros((n, max_length + 1), np.int32), np.zeros(n, np.int64)
+            compiled(self.dtype).generate(
+                *(*ready.table, ready.ops, ready.arena, params, ready.ints, ready.contexts, logits),
+                *(np.array(prefix, np.int32), temperature, top_k, seed, max_length, words, lengths),
+            )
+            return words[np.arange(max_length + 1) <= lengths[:, None]]

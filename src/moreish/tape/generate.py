@@ -10,40 +10,52 @@ from .rng import bits, uniform
 
 @kernel
 def weights(logits, temperature, top_k, may_end, out):
-    """Logits (V,) -> out (V,): weights proportional to the probabilities to draw from; returns their sum.
+    """logits (V,) -> out (V,): weights proportional to the probabilities to draw from; returns their sum.
 
     Logits are divided by the temperature, all but the `top_k` largest fall out (0 keeps all), and so does the end
-    token unless the word may end. Temperature 0 leaves only the largest.
+    token unless the word may end. A temperature of 0 (below 1e-6) keeps the largest alone. Of equal logits the first
+    count as larger.
     """
     V = logits.size
     nothing = logits.dtype.type(-np.inf)
-    largest = nothing
+    if temperature < 1e-6:
+        top_k, temperature = 1, 1.0
     for v in range(V):
         out[v] = logits[v]
     if not may_end:
         out[0] = nothing
+    largest = nothing
     for v in range(V):
         largest = max(largest, out[v])
-    if temperature == 0:
-        top_k = 1
-    if top_k > 0:
-        threshold = largest
-        for _ in range(min(top_k, V) - 1):
-            below = nothing
-            for v in range(V):
-                if out[v] < threshold:
-                    below = max(below, out[v])
-            threshold = below
-        for v in range(V):
-            if out[v] < threshold:
-                out[v] = nothing
-    inverse = logits.dtype.type(1 / temperature if temperature > 0 else 1)
-    for v in range(V):
-        out[v] = exp((logits[v] - largest) * inverse) * (out[v] > nothing)
+    if 0 < top_k < V:
+        keep_largest(out, largest, top_k, nothing)
+    inverse = logits.dtype.type(1 / temperature)
     total = logits.dtype.type(0)
     for v in range(V):
+        out[v] = exp((out[v] - largest) * inverse) * (out[v] > nothing)
         total += out[v]
     return total
+
+
+@kernel
+def keep_largest(values, largest, n, nothing):
+    """Put `nothing` in place of all but the n largest values (V,), of equal ones the first."""
+    threshold, above = largest, 0  # how many are larger than the threshold
+    while True:
+        equal, below = 0, nothing
+        for value in values:
+            if value == threshold:
+                equal += 1
+            elif value < threshold:
+                below = max(below, value)
+        if above + equal >= n or below == nothing:
+            break
+        above, threshold = above + equal, below
+    for v in range(values.size):
+        if values[v] == threshold and above < n:
+            above += 1
+        elif values[v] <= threshold:
+            values[v] = nothing
 
 
 @njit
@@ -76,7 +88,7 @@ def generate(
     words,
     lengths,
 ):
-    """Draw n words -> words (n, max_length) int32 tokens, lengths (n,) characters, both given.
+    """Draw n words -> words (n, max_length + 1) int32 tokens, lengths (n,) characters.
 
     contexts (B, T) and logits (B, V) are views of ints and arena: B words grow side by side, and a place that ends
     one begins the next. prefix (P,) tokens begin every word. A word is never empty; one that reaches max_length ends

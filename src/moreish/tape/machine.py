@@ -9,8 +9,8 @@ import numpy as np
 from numba import njit
 
 from ..layers.spec import BACKWARD, FORWARD, ROWS, Y
+from .batch import context, draw_batch
 from .dispatch import pick
-from .rng import context, draw_batch
 
 
 @njit

@@ -65,7 +65,6 @@ class Plan:
             row = self._row(layer, kernels, shape, slots, (x, dx, y, dy))
             self.operations.append(Operation(layer, shape, out_shape, slots, row))
             shape, x, dx = out_shape, y, dy
-        self.out_shape = shape
 
     def _steps(self) -> Iterator[tuple[Layer, list[Slot]]]:
         """The layers with their parameters' places, runs of them replaced by their fused form where that pays."""

@@ -1,0 +1,46 @@
+"""A training as it is watched: a progress bar, and the lines of its log."""
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from ..training import Progress as Step
+
+
+class _PatientConsole(Console):
+    """A console whose reader may leave: the training goes on."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+
+
+class TrainingView:
+    """A progress bar where there is a terminal, and a line at each point of the log."""
+
+    def __init__(self) -> None:
+        self.console = _PatientConsole(stderr=True, highlight=False)
+        columns = (
+            *(
+                TextColumn("step {task.completed:,.0f}/{task.total:,.0f}"),
+                BarColumn(),
+                TextColumn("loss {task.fields[loss]:.4f}"),
+            ),
+            *(TimeElapsedColumn(), TextColumn("elapsed,"), TimeRemainingColumn(), TextColumn("left")),
+        )
+        self.progress = Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal)
+        self.task = None
+
+    def __enter__(self) -> "TrainingView":
+        self.progress.__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.progress.__exit__(*exception)  # type: ignore[arg-type]
+
+    def __call__(self, at: Step) -> None:
+        if self.task is None:
+            self.task = self.progress.add_task("", total=at.steps, loss=at.loss)
+        self.progress.update(self.task, completed=at.step, loss=at.loss)
+        if at.is_line:
+            width = len(f"{at.steps:,}")
+            val = "" if at.val is None else f"   val {at.val:.4f}"
+            self.console.print(f"step {at.step:>{width},}/{at.steps:,}   train {at.loss:.4f}{val}   lr {at.lr:.2g}")
