@@ -15,10 +15,10 @@ import json
 import platform
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
@@ -143,7 +143,8 @@ def _config_bytes(run: Run) -> bytes:
         "versions": {
             "moreish": __version__,
             "python": platform.python_version(),
-            **{name: version(name) for name in ("numpy", "numba")},
+            "numpy": np.__version__,
+            "numba": numba.__version__,
         },
     }
     return (json.dumps(config, indent=2, ensure_ascii=False) + "\n").encode()
