@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import shutil
 import signal
 import tempfile
@@ -106,7 +105,7 @@ def stopped_run(words, tmp_path_factory):
 
     def stop(at):
         if at.step >= 50:
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
         moreish.train(words, n_hidden=8, n_embd=2, batch_size=16, steps=100, log_every=5, out=folder, on_progress=stop)

@@ -45,7 +45,8 @@ class Model:
 
     @property
     def name(self) -> str:
-        return next(name for name, config in MODELS.items() if config is type(self.config))
+        """The name that its config has in MODELS."""
+        return next(name for name, kind in MODELS.items() if kind is type(self.config))
 
     @property
     def weights(self) -> dict[str, np.ndarray]:
@@ -54,6 +55,7 @@ class Model:
 
     @cached_property
     def engine(self) -> Tape:
+        """What runs its layers."""
         return Tape(self.layers, self.config.context, len(self.vocab))
 
     def nll(self, stream: np.ndarray) -> np.ndarray:

@@ -72,11 +72,7 @@ class TrainOptions(Options):
     optimizer: str | None = option(None, "the update rule", choices=tuple(OPTIMIZERS))
     lr: float | None = option(None, "highest learning rate", low=1e-12, high=1e6)
     weight_decay: float | None = option(None, "pull of the weights towards zero", low=0, high=1e6)
-    schedule: str | None = option(
-        None,
-        "how the learning rate changes over the run",
-        choices=SCHEDULES,
-    )
+    schedule: str | None = option(None, "how the learning rate changes over the run", choices=SCHEDULES)
     step_at: float = option(0.5, "share of the run after which step takes a tenth of the rate", low=0, high=1)
     warmup: float | None = option(None, "share of the run over which the rate rises from zero", low=0, high=1)
     keep: str = option("best", "keep the weights of the best val loss seen, or the last ones", choices=("best", "last"))

@@ -102,7 +102,12 @@ def train(
     state = Checkpoint(0, params, params.copy(), run.model.engine.zero_moments(_given(chosen.optimizer), params.size))
     if out is not None:
         begin_folder(run, out, CHECKPOINT, state.to_bytes())
-    return _train_to_the_end(run, state, on_progress)
+    try:
+        return _train_to_the_end(run, state, on_progress)
+    except MemoryError:
+        if run.path is not None and state.step == 0:
+            discard_folder(run.path)
+        raise
 
 
 def resume(path: str | Path, *, on_progress: Callable[[Progress], None] | None = None) -> Run:
@@ -121,10 +126,6 @@ def resume(path: str | Path, *, on_progress: Callable[[Progress], None] | None =
 def _train_to_the_end(run: Run, state: Checkpoint, on_progress: Callable[[Progress], None] | None) -> Run:
     try:
         _Training(run, state, on_progress).go()
-    except MemoryError:
-        if run.path is not None and state.step == 0:
-            discard_folder(run.path)
-        raise
     except Diverged:
         run.model.params = state.best
         if run.path is not None:
@@ -178,6 +179,7 @@ class _Training:
                     self._save()
         if not np.isfinite(state.params).all():
             self._diverged(self.steps)
+        self._save()
 
     def _is_point(self, step: int) -> bool:
         """Whether something is evaluated or logged after a step."""

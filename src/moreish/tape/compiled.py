@@ -149,6 +149,7 @@ def kernel_table(codes: Iterable[int], dtype: type) -> tuple[Callable, Any]:
 
     Only those named are compiled; the places of others hold 0.
     """
+    # Two a kind, in the order in which a plan numbers them.
     kernels = [k for row in layers.LAYERS.values() for k in (row.forward, row.backward)]
     wanted: dict[int, Any] = {code: _kernel(kernels[code], dtype) for code in codes}
     like = next(iter(wanted.values()))

@@ -23,12 +23,13 @@ class _Prepared:
     def __init__(self, plan: Plan, dtype: type):
         self.plan, self.ops = plan, plan.ops
         columns = (FORWARD, BACKWARD) if plan.gradients else (FORWARD,)
-        self.table = kernel_table(np.unique(self.ops[:, columns]).tolist(), dtype)
+        table = kernel_table(np.unique(self.ops[:, columns]).tolist(), dtype)
         # A buffer begins at a cache line whatever address NumPy was given.
         raw = np.zeros(plan.arena_size + 64 // np.dtype(dtype).itemsize, dtype)
         skip = -raw.ctypes.data % 64 // raw.itemsize
         self.arena = raw[skip : skip + plan.arena_size]
         self.ints = np.zeros(plan.ints_size, np.int64)
+        self.walk = (*table, self.ops, self.arena)  # what every function of the machine takes first
         B, T = plan.batch_size, plan.block_size
         self.contexts, self.targets = self.ints[: B * T].reshape(B, T), self.ints[B * T : B * T + B]
 
@@ -62,7 +63,7 @@ class Tape:
             ready.targets[:] = targets
             grads = np.zeros_like(params)
             for walk in walks(self.dtype):
-                walk(*ready.table, ready.ops, ready.arena, params, grads, ready.ints)
+                walk(*ready.walk, params, grads, ready.ints)
             start = ready.ops[-1, Y]
             return float(ready.arena[start : start + len(targets)].mean(dtype=np.float64)), grads
 
@@ -90,8 +91,8 @@ class Tape:
             hyper = np.array([weight_decay, BETA1, BETA2, EPSILON])
             step = optimizer(optimizer_name, self.dtype)
             done = compiled(self.dtype).train(
-                *(*ready.table, ready.ops, ready.arena, params, np.empty_like(params), ready.ints, stream),
-                *((batch_size, self.block_size), step, moments, hyper, seed, first, rates, losses),
+                *(*ready.walk, params, np.empty_like(params), ready.ints, stream, (batch_size, self.block_size)),
+                *(step, moments, hyper, seed, first, rates, losses),
             )
             return losses[: done + 1]
 
@@ -109,18 +110,8 @@ class Tape:
         with self._turn:
             ready = self._prepare(EVALUATION_BATCH, True, False)
             nll = np.zeros(len(stream) - 1)
-            compiled(self.dtype).evaluate(
-                *(
-                    *ready.table,
-                    ready.ops,
-                    ready.arena,
-                    params,
-                    ready.ints,
-                    stream,
-                    (EVALUATION_BATCH, self.block_size),
-                    nll,
-                )
-            )
+            shape = (EVALUATION_BATCH, self.block_size)
+            compiled(self.dtype).evaluate(*ready.walk, params, ready.ints, stream, shape, nll)
             return nll
 
     def generate(
@@ -142,7 +133,7 @@ class Tape:
             # One column more than the longest word: the 0 that ends it.
             words, lengths = np.zeros((n, max_length + 1), np.int32), np.zeros(n, np.int64)
             compiled(self.dtype).generate(
-                *(*ready.table, ready.ops, ready.arena, params, ready.ints, ready.contexts, logits),
+                *(*ready.walk, params, ready.ints, ready.contexts, logits),
                 *(np.array(prefix, np.int32), temperature, top_k, seed, max_length, words, lengths),
             )
             return words[np.arange(max_length + 1) <= lengths[:, None]]
