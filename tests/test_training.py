@@ -46,13 +46,19 @@ def run_cli(*arguments):
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def wait_for_checkpoint(process, folder, seconds=60):
-    """Wait until the run has begun, then a random moment more."""
-    end = time.monotonic() + seconds
-    while not (folder / CHECKPOINT).exists():
+def wait_for_progress(process, folder, seconds=60):
+    """Wait until a process has saved its state anew, then a random moment, short against what is left to do."""
+
+    def saved():
+        return (folder / CHECKPOINT).stat().st_mtime_ns if (folder / CHECKPOINT).exists() else 0
+
+    end, before = time.monotonic() + seconds, saved()
+    while saved() in (0, before):
+        before = before or saved()
         assert time.monotonic() < end
         assert process.poll() is None, process.stderr.read()
-        time.sleep(0.01)
+        time.sleep(0.005)
+    time.sleep(random.uniform(0, 0.2))  # to end at another moment each time is the point: there is no seed to repeat
 
 
 def checkpoint_step(folder):
@@ -67,16 +73,18 @@ def words_file(words, tmp_path):
     return path
 
 
-LONG = ["--n-hidden", "64", "--batch-size", "64", "--steps", "60000", "--keep", "last"]
+LONG = ["--n-hidden", "64", "--batch-size", "64", "--steps", "200000", "--keep", "last"]
 
 
-@pytest.fixture
-def never_stopped(words_file, tmp_path):
+@pytest.fixture(scope="module")
+def never_stopped(words, tmp_path_factory):
     """The weights, as bytes, of a run of LONG that was never stopped."""
-    process = run_cli(words_file, *LONG, "--out", tmp_path / "whole")
+    folder = tmp_path_factory.mktemp("whole")
+    (folder / "words.txt").write_text("\n".join(words), encoding="utf-8")
+    process = run_cli(folder / "words.txt", *LONG, "--out", folder / "run")
     _, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
-    return (tmp_path / "whole" / MODEL).read_bytes()
+    return (folder / "run" / MODEL).read_bytes()
 
 
 posix_signals = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals to a process")
@@ -84,31 +92,29 @@ posix_signals = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX 
 
 @posix_signals
 def test_a_run_killed_at_random_moments_ends_with_the_same_bytes(words_file, tmp_path, never_stopped):
-    folder, generator = tmp_path / "killed", random.Random()
+    folder = tmp_path / "killed"
     first = (words_file, *LONG, "--out", folder)
-    for attempt in range(3):  # to end at other moments each time is the point: there is no seed to repeat
+    for attempt in range(3):
         process = run_cli(*(first if attempt == 0 else ("--resume", folder)))
-        wait_for_checkpoint(process, folder)
-        time.sleep(generator.uniform(0.3, 0.9))
+        wait_for_progress(process, folder)
         process.send_signal(signal.SIGKILL)
         process.communicate()
     assert not (folder / MODEL).exists(), "the machine was too fast: the run ended before it was killed"
     steps = checkpoint_step(folder)
-    assert 0 < steps < 60000
+    assert 0 < steps < 200_000
     run = moreish.resume(folder)
     assert (folder / MODEL).read_bytes() == never_stopped
     assert not (folder / CHECKPOINT).exists()
     lines = [json.loads(line)["step"] for line in (folder / HISTORY).read_text().splitlines()]
     assert lines == sorted(set(lines)) == [line["step"] for line in run.history]
-    assert lines[-1] == 60000
+    assert lines[-1] == 200_000
 
 
 @posix_signals
 def test_ctrl_c_saves_and_says_how_to_go_on(words_file, tmp_path, never_stopped):
     folder = tmp_path / "stopped"
     process = run_cli(words_file, *LONG, "--out", folder)
-    wait_for_checkpoint(process, folder)
-    time.sleep(0.5)
+    wait_for_progress(process, folder)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
