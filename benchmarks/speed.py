@@ -29,6 +29,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from moreish import Corpus, bundled, read_words, train
 from moreish.model import Model
 from moreish.models import MLP
+from moreish.optim import zero_moments
 from moreish.tape.compiled import cache_folder
 
 ROUNDS = 7
@@ -58,7 +59,7 @@ def tape_loop(corpus: Corpus, shape, optimizer="sgd"):
     """Training steps of our engine."""
     block_size, n_embd, n_hidden, batch = shape
     model = Model(MLP(block_size=block_size, n_embd=n_embd, n_hidden=n_hidden), corpus.vocab)
-    moments = model.engine.zero_moments(optimizer, model.params.size)
+    moments = zero_moments(optimizer, model.params)
     stream, made = corpus.stream("train"), 0
 
     def loop(n: int) -> None:

@@ -2,15 +2,19 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .corpus import Vocab
+from .engines import Engine, make_engine, need_torch
 from .errors import InputError
 from .layers import Layer
 from .layers.layout import Layout
 from .models import MODELS, ModelConfig
-from .tape import Tape
+
+if TYPE_CHECKING:
+    from torch import nn
 
 LONGEST_SAMPLE = 10_000  # characters
 
@@ -54,9 +58,33 @@ class Model:
         return self.layout.views(self.params)
 
     @cached_property
-    def engine(self) -> Tape:
-        """What runs its layers."""
-        return Tape(self.layers, self.config.context, len(self.vocab))
+    def engine(self) -> Engine:
+        """What runs its layers: the tape, unless another is put in its place."""
+        return make_engine("tape", self.layers, self.config.context, len(self.vocab))
+
+    def to_torch(self) -> "nn.Module":
+        """A torch.nn.Module from contexts (B, T), int64, to logits (B, V), with a copy of the weights.
+
+        Raises InputError if PyTorch is missing.
+        """
+        need_torch("Model.to_torch")
+        import torch
+
+        from .autograd import to_module
+
+        return to_module(self.layers, torch.from_numpy(self.params.copy()))
+
+    def from_torch(self, module: "nn.Module") -> "Model":
+        """Take over the weights of a module that `to_torch` made, perhaps trained since; returns the model.
+
+        Raises InputError if its parameters are not those of this model.
+        """
+        theirs = [p.detach().cpu().numpy() for p in module.parameters()]
+        if [p.shape for p in theirs] != [slot.shape for slot in self.layout]:
+            raise InputError(f"the module's parameters are not those of this model: {[p.shape for p in theirs]}")
+        for mine, other in zip(self.weights.values(), theirs, strict=True):
+            mine[...] = other
+        return self
 
     def nll(self, stream: np.ndarray) -> np.ndarray:
         """The nll in nats of each token of a flat stream (see `Corpus.stream`) after its first 0, float64 (N,)."""

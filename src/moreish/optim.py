@@ -49,6 +49,13 @@ class Optimizer(NamedTuple):
 
 
 OPTIMIZERS = {"sgd": Optimizer(sgd, 0), "adamw": Optimizer(adamw, 2)}
+
+
+def zero_moments(name: str, params: np.ndarray) -> np.ndarray:
+    """The moments that an optimizer starts from, for params (P,): (n_moments, P)."""
+    return np.zeros((OPTIMIZERS[name].n_moments, params.size), params.dtype)
+
+
 SCHEDULES = ("constant", "step", "linear", "cosine")
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .corpus.split import SPLITS
+from .engines import DEVICES, ENGINES
 from .errors import InputError, unknown
 from .optim import OPTIMIZERS, SCHEDULES
 
@@ -78,7 +79,9 @@ class TrainOptions(Options):
     keep: str = option("best", "keep the weights of the best val loss seen, or the last ones", choices=("best", "last"))
     seed: int = option(42, "seed of weights, batches and samples", low=0, high=(1 << 63) - 1)
     log_every: int | None = option(None, "steps from one line of the log to the next", low=1)
-    engine: str = option("tape", "which engine trains", choices=("tape",))
+    engine: str = option("tape", "what trains: our compiled engine, PyTorch, or both in lockstep", choices=ENGINES)
+    device: str = option("auto", "where PyTorch computes; auto takes a GPU if there is one", choices=DEVICES)
+    compile: bool = option(False, "let PyTorch compile the model first (torch.compile)")
 
     def __post_init__(self):
         super().__post_init__()

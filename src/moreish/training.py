@@ -14,11 +14,12 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .corpus import Corpus
+from .engines import make_engine
 from .errors import InputError, WorkError
 from .files import write_atomically
 from .model import Model
 from .models import make_config
-from .optim import Schedule
+from .optim import Schedule, zero_moments
 from .options import TrainOptions
 from .run import (
     CHECKPOINT,
@@ -51,6 +52,7 @@ class Progress:
     loss    mean batch loss in nats of the steps since the last line of the log
     val     val loss, where it was just evaluated
     is_line whether this is a point of the log
+    notes   what the engine has to say there, by name
     """
 
     step: int
@@ -59,6 +61,7 @@ class Progress:
     lr: float
     val: float | None
     is_line: bool
+    notes: dict[str, float]
 
 
 def train(
@@ -98,8 +101,9 @@ def train(
     run = Run(Model(config, corpus.vocab, counted, seed=chosen.seed), corpus, chosen)
     if counted is not None:
         return run if out is None else run.save(out)
+    _choose_engine(run)
     params = run.model.params
-    state = Checkpoint(0, params, params.copy(), run.model.engine.zero_moments(_given(chosen.optimizer), params.size))
+    state = Checkpoint(0, params, params.copy(), zero_moments(_given(chosen.optimizer), params))
     if out is not None:
         begin_folder(run, out, CHECKPOINT, state.to_bytes())
     try:
@@ -120,7 +124,14 @@ def resume(path: str | Path, *, on_progress: Callable[[Progress], None] | None =
     checkpoint = load_checkpoint(folder, run.model, run.options)
     run.history = [line for line in run.history if line["step"] <= checkpoint.step]
     run.model.params = checkpoint.params
+    _choose_engine(run)
     return _train_to_the_end(run, checkpoint, on_progress)
+
+
+def _choose_engine(run: Run) -> None:
+    """Let the engine of the options train the run. Raises InputError if it needs PyTorch, which is missing."""
+    model, o = run.model, run.options
+    model.engine = make_engine(o.engine, model.layers, model.config.context, len(model.vocab), o.device, o.compile)
 
 
 def _train_to_the_end(run: Run, state: Checkpoint, on_progress: Callable[[Progress], None] | None) -> Run:
@@ -217,7 +228,7 @@ class _Training:
 
     def _report(self) -> None:
         """Evaluate, keep, log and show what is due at this step."""
-        state, step, val = self.state, self.state.step, None
+        state, step, val, notes = self.state, self.state.step, None, {}
         loss, lr = state.loss_sum / state.loss_count, float(self.schedule.rates(step - 1, step)[0])
         if step in self.evaluations:
             val = float(self.run.model.engine.nll(state.params, self.run.corpus.stream("val")).mean())
@@ -225,10 +236,11 @@ class _Training:
                 state.best_loss, state.best = val, state.params.copy()
             val = val if math.isfinite(val) else None
         if self._is_point(step):
-            self.run.history.append({"step": step, "lr": lr, "train": loss, "val": val})
+            notes = self.run.model.engine.notes(state.params)
+            self.run.history.append({"step": step, "lr": lr, "train": loss, "val": val, **notes})
             state.loss_sum, state.loss_count = 0.0, 0
         if self.on_progress is not None:
-            self.on_progress(Progress(step, self.steps, loss, lr, val, self._is_line(step)))
+            self.on_progress(Progress(step, self.steps, loss, lr, val, self._is_line(step), notes))
 
     def _save(self) -> None:
         if self.run.path is not None:

@@ -43,4 +43,8 @@ class TrainingView:
         if at.is_line:
             width = len(f"{at.steps:,}")
             val = "" if at.val is None else f"   val {at.val:.4f}"
-            self.console.print(f"step {at.step:>{width},}/{at.steps:,}   train {at.loss:.4f}{val}   lr {at.lr:.2g}")
+            notes = "".join(f"   {name.replace('_', ' ')} {value:.5g}" for name, value in at.notes.items())
+            self.console.print(
+                f"step {at.step:>{width},}/{at.steps:,}   train {at.loss:.4f}{val}   lr {at.lr:.2g}{notes}",
+                soft_wrap=True,
+            )

@@ -10,6 +10,7 @@ from ..model import Model
 from ..models import MODELS, make_config
 from ..options import TrainOptions
 from ..run import load
+from ..tape import Tape
 from .arguments import Flat, ModelArguments, given
 from .terminal import print_table
 from .values import WholeNumber
@@ -45,7 +46,9 @@ def show(
             raise InputError(f"{what} is a run: its model has its options already")
         run = load(what)
         model, options = run.model, run.options
-    plan = model.engine.plan(batch_size or options.batch_size or 1, fuse=fuse)
+    plan = Tape(model.layers, model.config.context, len(model.vocab)).plan(
+        batch_size or options.batch_size or 1, fuse=fuse
+    )
     B, rows = plan.batch_size, []
     for op in plan.operations:
         parameters = ", ".join(f"{slot.name} {_shape(slot.shape)}" for slot in op.slots)

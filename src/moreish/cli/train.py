@@ -13,7 +13,7 @@ from ..training import resume as resume_training
 from ..training import train as train_model
 from .arguments import Flat, ModelArguments, TrainArguments, given
 from .progress import TrainingView
-from .terminal import announce_work, print_losses, print_samples, say
+from .terminal import announce_work, print_losses, print_samples, print_table, say
 from .values import WholeNumber
 
 
@@ -68,6 +68,11 @@ def report(run: Run, seconds: float, n_samples: int) -> None:
     how = "counted" if not run.history else f"{o.steps:,} steps of {o.batch_size}"
     print(f"{run.model.name}: {run.model.layout.size:,} parameters, {how}, {seconds:.1f} s")
     print_losses(Evaluation(run.loss, {}))
+    if any("torch_loss" in line for line in run.history):
+        print("\nthe tape beside PyTorch, each on its own copy of the weights:")
+        columns = ("step", "torch_loss", "gradient_difference", "weight_difference")
+        rows = [[f"{line[name]:.6g}" for name in columns] for line in run.history if "torch_loss" in line]
+        print_table([f">{name.replace('_', ' ')}" for name in columns], rows)
     words = run.model.sample(n_samples, seed=o.seed)
     print()
     print_samples(words, [run.corpus.mark(word) for word in words])

@@ -48,3 +48,11 @@ def draw_batch(stream, seed, step, batch_size, contexts, targets):
         if place == n:
             number, place = number + 1, 0
             key = bits(seed, number)
+
+
+@njit
+def windows(stream, first, n, contexts, targets):
+    """The n windows from position `first` on: contexts (>= n, T) and targets (>= n,), filled from stream (M,)."""
+    for i in range(n):
+        context(stream, first + i, contexts[i])
+        targets[i] = stream[first + i]

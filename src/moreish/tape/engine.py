@@ -8,7 +8,7 @@ import numpy as np
 
 from ..layers import Layer, SoftmaxCrossEntropy
 from ..layers.spec import BACKWARD, FORWARD, Y
-from ..optim import BETA1, BETA2, EPSILON, OPTIMIZERS
+from ..optim import BETA1, BETA2, EPSILON
 from .compiled import compiled, kernel_table, optimizer, walks
 from .plan import Plan
 
@@ -96,9 +96,9 @@ class Tape:
             )
             return losses[: done + 1]
 
-    def zero_moments(self, optimizer_name: str, size: int) -> np.ndarray:
-        """The moments that an optimizer starts from: (n_moments, size)."""
-        return np.zeros((OPTIMIZERS[optimizer_name].n_moments, size), self.dtype)
+    def notes(self, params: np.ndarray) -> dict[str, float]:
+        """Nothing to say at a point of the log."""
+        return {}
 
     def nll(self, params: np.ndarray, stream: np.ndarray) -> np.ndarray:
         """The nll in nats of every token of a flat stream (1 + N,) after its first 0, as float64 (N,).

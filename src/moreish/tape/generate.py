@@ -5,7 +5,7 @@ from numba import njit
 
 from ..layers.maths import exp, kernel
 from .machine import forward
-from .rng import bits, uniform
+from .rng import draw
 
 
 @kernel
@@ -117,7 +117,7 @@ def generate(
             token = 0
             if length < max_length:
                 total = weights(logits[i], temperature, top_k, length > 0, weight)
-                token = pick_token(weight, total, uniform(bits(seed, j), length))
+                token = pick_token(weight, total, draw(seed, j, length))
             if token != 0:
                 words[j, length] = token
                 lengths[j] = length + 1

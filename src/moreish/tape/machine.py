@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 
 from ..layers.spec import BACKWARD, FORWARD, ROWS, Y
-from .batch import context, draw_batch
+from .batch import draw_batch, windows
 from .dispatch import pick
 
 
@@ -65,9 +65,7 @@ def evaluate(like, table, ops, arena, params, ints, stream, shape, nll):
     n = nll.size
     for start in range(0, n, B):
         count = min(B, n - start)
-        for i in range(count):
-            context(stream, 1 + start + i, contexts[i])
-            targets[i] = stream[1 + start + i]
+        windows(stream, 1 + start, count, contexts, targets)
         forward(like, table, ops, arena, params, params, ints)
         for i in range(count):
             nll[start + i] = arena[ops[-1, Y] + i]

@@ -33,6 +33,12 @@ def uniform(key, counter):
 
 
 @njit
+def draw(seed, word, place):
+    """The number in [0, 1) that decides a character: of word number `word`, at its `place`."""
+    return uniform(bits(seed, word), place)
+
+
+@njit
 def bit_width(n):
     """How many bits the numbers 0 ... n - 1 need; at least 2."""
     width = np.uint64(2)

@@ -1,0 +1,76 @@
+"""The engines by name, and what each of them can do: training and evaluation never ask which one they have."""
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import Protocol
+
+import numpy as np
+
+from .errors import InputError, unknown
+from .layers import Layer
+from .tape import Tape
+
+ENGINES = ("tape", "torch", "both")
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+class Engine(Protocol):
+    """Runs a list of layers over a flat vector of weights; `tape.Tape` says what each method takes and returns."""
+
+    def train(
+        self,
+        params: np.ndarray,
+        moments: np.ndarray,
+        stream: np.ndarray,
+        *,
+        batch_size: int,
+        seed: int,
+        optimizer_name: str,
+        weight_decay: float,
+        first: int,
+        rates: np.ndarray,
+    ) -> np.ndarray: ...
+
+    def notes(self, params: np.ndarray) -> dict[str, float]:
+        """What the engine has to say at a point of the log, by name."""
+        ...
+
+    def nll(self, params: np.ndarray, stream: np.ndarray) -> np.ndarray: ...
+
+    def generate(
+        self,
+        params: np.ndarray,
+        n: int,
+        *,
+        prefix: Sequence[int],
+        temperature: float,
+        top_k: int,
+        seed: int,
+        max_length: int,
+    ) -> np.ndarray: ...
+
+
+def make_engine(
+    name: str, layers: Sequence[Layer], block_size: int, n_vocab: int, device: str = "auto", compile: bool = False
+) -> Engine:
+    """An engine for layers from contexts (B, block_size) to logits (B, n_vocab), in float32.
+
+    device and compile are for PyTorch. Raises InputError for an unknown name, and if PyTorch is wanted and missing.
+    """
+    if name not in ENGINES:
+        raise unknown("engine", name, ENGINES)
+    tape = Tape(layers, block_size, n_vocab)
+    if name == "tape":
+        return tape
+    need_torch(f"--engine {name}")
+    from .autograd import Torch
+    from .lockstep import Lockstep
+
+    torch = Torch(layers, block_size, n_vocab, device=device, compile=compile)
+    return torch if name == "torch" else Lockstep(tape, torch)
+
+
+def need_torch(what: str) -> None:
+    """Raise InputError, which says what to install, if PyTorch is missing."""
+    if find_spec("torch") is None:
+        raise InputError(f"{what} needs PyTorch: install it with: pip install 'moreish[torch]'")

@@ -1,0 +1,64 @@
+"""Two engines step by step beside each other: from the same weights, on the same batches, each with its own copy.
+
+What trains by hand-derived gradients and what trains by autograd is then seen to be the same, and by how much not.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .autograd import Torch
+from .tape import Tape
+from .tape.batch import draw_batch
+
+
+class Lockstep:
+    """The tape, whose weights and losses count, and beside it PyTorch on a copy of the weights that it first saw."""
+
+    def __init__(self, tape: Tape, torch: Torch):
+        self.tape, self.torch = tape, torch
+        self._params: np.ndarray | None = None  # PyTorch's copy
+        self._moments = np.zeros(0)
+        self._loss = float("nan")  # PyTorch's, of the last step
+        self._next: tuple[np.ndarray, int, int, int] | None = None  # the next batch: stream, seed, step, size
+
+    def train(self, params: np.ndarray, moments: np.ndarray, stream: np.ndarray, **options: Any) -> np.ndarray:
+        """Make the steps with both engines. Returns the tape's losses."""
+        if self._params is None:
+            self._params, self._moments = params.copy(), moments.copy()
+        losses = self.tape.train(params, moments, stream, **options)
+        theirs = self.torch.train(self._params, self._moments, stream, **options)
+        self._loss = float(theirs[-1])
+        self._next = stream, options["seed"], options["first"] + len(losses), options["batch_size"]
+        return losses
+
+    def notes(self, params: np.ndarray) -> dict[str, float]:
+        """PyTorch's last loss in nats; the largest differences of gradients, on the next batch, and of weights.
+
+        Differences are of each engine's own copies, relative to PyTorch's largest.
+        """
+        if self._params is None or self._next is None:
+            return {}
+        batch_size = self._next[-1]
+        contexts, targets = np.zeros((batch_size, self.tape.block_size), np.int64), np.zeros(batch_size, np.int64)
+        draw_batch(*self._next, contexts, targets)
+        grads = self.tape.loss_and_grads(params, contexts, targets)[1]
+        their_grads = self.torch.loss_and_grads(self._params, contexts, targets)[1]
+        return {
+            "torch_loss": self._loss,
+            "gradient_difference": _relative(grads, their_grads),
+            "weight_difference": _relative(params, self._params),
+        }
+
+    def nll(self, params: np.ndarray, stream: np.ndarray) -> np.ndarray:
+        """As the tape's."""
+        return self.tape.nll(params, stream)
+
+    def generate(self, params: np.ndarray, n: int, *, prefix: Sequence[int], **options: Any) -> np.ndarray:
+        """As the tape's."""
+        return self.tape.generate(params, n, prefix=prefix, **options)
+
+
+def _relative(ours: np.ndarray, theirs: np.ndarray) -> float:
+    return float(np.abs(ours - theirs).max() / np.abs(theirs).max())

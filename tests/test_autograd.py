@@ -1,0 +1,170 @@
+"""The hand-derived gradients and the whole training against PyTorch's autograd and optimizers."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import made_up_words
+from test_gradients import NETWORKS, B, T, V, batch, weights, worst
+
+import moreish
+from moreish import InputError
+from moreish.autograd import TORCH, Torch
+from moreish.cli import run
+from moreish.layers import FUSED, LAYERS, SoftmaxCrossEntropy
+from moreish.layers.layout import Layout
+from moreish.models import MODELS
+from moreish.optim import OPTIMIZERS, zero_moments
+from moreish.run import MODEL
+from moreish.tape import Tape
+
+
+def test_every_layer_has_a_row_in_pytorch():
+    """But for fused kinds, which stand for others, and the loss, which is PyTorch's own."""
+    assert set(TORCH) == set(LAYERS) - set(FUSED.values()) - {SoftmaxCrossEntropy}
+
+
+@pytest.mark.parametrize("fuse", [True, False], ids=["fused", "unfused"])
+@pytest.mark.parametrize("kind", NETWORKS, ids=lambda kind: kind.__name__)
+def test_layer_against_autograd(kind, fuse):
+    layers, (contexts, targets), params = NETWORKS[kind], batch(B if not fuse else 40), weights(NETWORKS[kind])
+    loss, grads = Tape(layers, T, V, np.float64).loss_and_grads(params, contexts, targets, fuse=fuse)
+    expected_loss, expected = Torch(layers, T, V, np.float64).loss_and_grads(params, contexts, targets)
+    assert loss == pytest.approx(expected_loss, rel=1e-12)
+    assert worst(layers, grads, expected) <= 1e-8
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_model_against_autograd(name):
+    config = MODELS[name]()
+    layers, (contexts, targets) = config.layers(27), batch(200, config.context, 27)
+    generator = np.random.default_rng(3)
+    params = Layout(layers).initial(3, np.float64) + 0.1 * generator.standard_normal(Layout(layers).size)
+    loss, grads = Tape(layers, config.context, 27, np.float64).loss_and_grads(params, contexts, targets)
+    expected_loss, expected = Torch(layers, config.context, 27, np.float64).loss_and_grads(params, contexts, targets)
+    assert loss == pytest.approx(expected_loss, rel=1e-12)
+    assert worst(layers, grads, expected) <= 1e-8
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_two_engines_stay_together(corpus, optimizer):
+    """In float64, over a thousand steps on the same batches, each with its own copy of the weights."""
+    config = moreish.models.MLP(block_size=3, n_embd=4, n_hidden=20)
+    layers, V = config.layers(len(corpus.vocab)), len(corpus.vocab)
+    stream, found = corpus.stream("train"), []
+    options: dict[str, Any] = {"batch_size": 16, "seed": 3, "optimizer_name": optimizer, "weight_decay": 0.01}
+    for kind in (Tape, Torch):
+        engine, params = kind(layers, 3, V, np.float64), Layout(layers).initial(1, np.float64)
+        moments = zero_moments(optimizer, params)
+        losses = [
+            engine.train(params, moments, stream, first=i, rates=np.full(250, 0.01), **options)
+            for i in range(0, 1000, 250)
+        ]
+        words = engine.generate(params, 30, prefix=[], temperature=1.0, top_k=0, seed=2, max_length=9)
+        found.append((params, np.concatenate(losses), engine.nll(params, corpus.stream("val")), words))
+    (params, losses, nll, words), (their_params, their_losses, their_nll, their_words) = found
+    assert losses.size == 1000
+    assert losses[-50:].mean() < 0.9 * losses[0]
+    assert np.abs(params - their_params).max() / np.abs(their_params).max() <= 1e-9
+    np.testing.assert_allclose(losses, their_losses, rtol=1e-9)
+    np.testing.assert_allclose(nll, their_nll, rtol=1e-9)
+    np.testing.assert_array_equal(words, their_words)
+
+
+def test_a_run_trained_by_pytorch_is_a_run_like_any(words, tmp_path):
+    options: dict[str, Any] = {"n_hidden": 16, "n_embd": 4, "batch_size": 32, "steps": 60}
+    ours = moreish.train(words, **options)
+    theirs = moreish.train(words, **options, engine="torch", device="cpu", out=tmp_path / "run")
+    assert theirs.loss == pytest.approx(ours.loss, rel=1e-3)
+    assert [line["step"] for line in theirs.history] == [line["step"] for line in ours.history]
+    loaded = moreish.load(tmp_path / "run")  # which the tape evaluates
+    assert moreish.evaluate(loaded.model, loaded.corpus).loss == pytest.approx(theirs.loss, rel=1e-5)
+    assert run(["sample", str(tmp_path / "run"), "-n", "3"]) == 0
+
+
+def test_a_training_by_pytorch_resumes(words, tmp_path):
+    options: dict[str, Any] = {
+        "n_hidden": 8,
+        "n_embd": 2,
+        "batch_size": 16,
+        "steps": 40,
+        "engine": "torch",
+        "device": "cpu",
+    }
+
+    def stop(at):
+        if at.step >= 20:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        moreish.train(words, **options, out=tmp_path / "stopped", on_progress=stop)
+    moreish.resume(tmp_path / "stopped")
+    moreish.train(words, **options, out=tmp_path / "whole")
+    assert (tmp_path / "stopped" / MODEL).read_bytes() == (tmp_path / "whole" / MODEL).read_bytes()
+
+
+def test_weights_move_both_ways(saved_run):
+    model = moreish.load(saved_run.path).model
+    module, (contexts, targets) = model.to_torch(), saved_run.corpus.windows("val", model.config.context)
+    assert [name for name, _ in module.named_parameters()] == ["0.C", "2.W", "2.b", "4.W", "4.b"]
+    loss = torch.nn.functional.cross_entropy(module(torch.from_numpy(contexts)), torch.from_numpy(targets))
+    assert loss.item() == pytest.approx(saved_run.loss["val"], rel=1e-5)
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.5)
+    loss.backward()
+    optimizer.step()
+    assert model.nll(saved_run.corpus.stream("val")).mean() == pytest.approx(loss.item(), rel=1e-5), "it is a copy"
+    after = torch.nn.functional.cross_entropy(module(torch.from_numpy(contexts)), torch.from_numpy(targets)).item()
+    assert model.from_torch(module).nll(saved_run.corpus.stream("val")).mean() == pytest.approx(after, rel=1e-5)
+    assert after < loss.item()
+    with pytest.raises(InputError, match="not those of this model"):
+        model.from_torch(torch.nn.Linear(2, 3))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="asks for a device that is there")
+def test_a_device_that_is_not_there_falls_back_and_says_so(words, caplog):
+    moreish.train(words[:50], n_hidden=4, steps=2, engine="torch", device="cuda")
+    assert "there is no device cuda: the CPU computes" in caplog.text
+
+
+def test_without_pytorch_one_line_says_what_to_install(tmp_path):
+    (tmp_path / "list.txt").write_text("\n".join(made_up_words(50)))
+    code = (
+        "import sys, importlib.util as u; found = u.find_spec\n"
+        "u.find_spec = lambda name, *rest: None if name == 'torch' else found(name, *rest)\n"
+        "from moreish.cli import run; sys.exit(run(['train', sys.argv[1], '--engine', 'torch', '--out', sys.argv[2]]))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "list.txt"), str(tmp_path / "run")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr == "moreish: --engine torch needs PyTorch: install it with: pip install 'moreish[torch]'\n"
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_engine_is_chosen_on_the_command_line(words, tmp_path, capsys):
+    (tmp_path / "list.txt").write_text("\n".join(words))
+    options = ["--engine", "torch", "--device", "cpu", "--steps", "20", "--n-hidden", "8", "--batch-size", "16"]
+    assert run(["train", str(tmp_path / "list.txt"), *options, "--out", str(tmp_path / "run")]) == 0
+    capsys.readouterr()
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["train_options"]["engine"] == "torch"
+
+
+def test_both_engines_in_lockstep(words, tmp_path, capsys):
+    """The tape's weights are kept; beside them the log says how PyTorch fares on its own copy."""
+    options: dict[str, Any] = {"n_hidden": 16, "n_embd": 4, "batch_size": 32, "steps": 100, "log_every": 20}
+    both = moreish.train(words, **options, engine="both", device="cpu")
+    assert both.model.params.tobytes() == moreish.train(words, **options).model.params.tobytes()
+    lines = [line for line in both.history if "torch_loss" in line]
+    assert [line["step"] for line in lines][-1] == 100
+    for line in lines:
+        assert 0 < line["gradient_difference"] < 1e-3
+        assert 0 < line["weight_difference"] < 1e-3
+    (tmp_path / "list.txt").write_text("\n".join(words))
+    arguments = ["--engine", "both", "--device", "cpu", "--steps", "20", "--n-hidden", "8", "--batch-size", "16"]
+    assert run(["train", str(tmp_path / "list.txt"), *arguments, "--out", str(tmp_path / "run")]) == 0
+    printed = capsys.readouterr()
+    assert "gradient difference" in printed.err
+    assert "each on its own copy" in printed.out
