@@ -52,7 +52,7 @@ FLOORS = [
     {"model"},
     {"evaluation"},
     {"run"},
-    {"training"},
+    {"gradcheck", "training"},
     {"cli"},
 ]
 

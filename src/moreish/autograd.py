@@ -203,3 +203,31 @@ class Torch:
                 growing = growing[words[growing, T + lengths[growing]] != 0]
                 lengths[growing] += 1
             return words[:, T:][np.arange(max_length + 1) <= lengths[:, None]]
+
+
+def gradients(
+    layers: Sequence[Layer], params: np.ndarray, contexts: np.ndarray, targets: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Autograd's gradients of the mean nll by every parameter, every layer's output, and every step inside the loss.
+
+    Names are those of `gradcheck`: `2.linear.W`, `2.linear.out`, `loss.probs`.
+    """
+    module = to_module(layers, torch.from_numpy(params.copy()))
+    wanted: dict[str, torch.Tensor] = {}
+    x = torch.from_numpy(contexts)
+    for i, (layer, part, slots) in enumerate(zip(layers, module, Layout(layers).slots, strict=True)):
+        x = part(x)
+        wanted[f"{i}.{type(layer).__name__.lower()}.out"] = x
+        wanted.update({slot.name: part.get_parameter(slot.parameter.name) for slot in slots})
+    x = x.view(len(targets), -1)
+    shifted = x - x.max(dim=1, keepdim=True).values
+    counts = shifted.exp()
+    counts_sum = counts.sum(dim=1, keepdim=True)
+    probs = counts / counts_sum
+    logprobs = probs.log()
+    steps = {"shifted": shifted, "counts": counts, "counts_sum": counts_sum, "probs": probs, "logprobs": logprobs}
+    wanted.update({f"loss.{name}": tensor for name, tensor in steps.items()})
+    for tensor in wanted.values():
+        tensor.retain_grad()
+    (-logprobs[torch.arange(len(targets)), torch.from_numpy(targets)].mean()).backward()
+    return {name: np.asarray(tensor.grad) for name, tensor in wanted.items()}

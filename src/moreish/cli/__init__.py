@@ -35,6 +35,10 @@ Each word is marked new, or with the part of the list (train, val, test) that it
     "eval": """Measure the loss of a trained model on its train, val and test words.
 
 The loss is the mean negative log-likelihood in nats per predicted token: every character, and the end of each word.""",
+    "gradcheck": """Check every hand-derived gradient of the models, parameter by parameter and layer by layer.
+
+Each is held against autograd (if PyTorch is there) and against central differences, in float64 and float32, in the
+order of the backward pass. Exit status 1 if any is wrong.""",
     "show": "Show what a model computes: each operation with its shapes, parameters and cost.",
     "models": "List the models, their options and defaults.",
     "words": "Describe a list of words: how many, which characters, how long, what is odd.",
@@ -43,6 +47,7 @@ EXAMPLES = {
     "train": ("moreish train", "moreish train names.txt --model mlp --n-hidden 300 --epochs 10 --out runs/big"),
     "sample": ("moreish sample runs/names-mlp -n 10", "moreish sample runs/names-mlp --prefix mar --temperature 0.8"),
     "eval": ("moreish eval runs/names-mlp", "moreish eval runs/names-mlp --split test --json"),
+    "gradcheck": ("moreish gradcheck", "moreish gradcheck mlp --json"),
     "show": ("moreish show mlp --n-layer 3", "moreish show runs/names-mlp --no-fuse"),
     "models": ("moreish models", "moreish models --json"),
     "words": ("moreish words", "moreish words names.txt --json"),

@@ -88,3 +88,54 @@ def backward_op(row, arena, params, grads, ints):
 
 
 KERNELS = Kernels(forward_op, backward_op, reads="targets", scratch=lambda layer, rows: (rows * layer.n_vocab, 0))
+
+
+def stepwise(x, targets):
+    """The loss in the lecture's small steps, in NumPy: {name: (tensor, its gradient)}, in the backward pass's order.
+
+    Logits x (N, V), targets (N,). The fused `backward` above is what these come to when they are multiplied out.
+    """
+    N = len(x)
+    rows = np.arange(N)
+    shifted = x - x.max(axis=1, keepdims=True)
+    counts = np.exp(shifted)
+    counts_sum = counts.sum(axis=1, keepdims=True)
+    probs = counts / counts_sum
+    logprobs = np.log(probs)
+    # loss = -mean of logprobs[rows, targets]
+    dlogprobs = np.zeros_like(x)
+    dlogprobs[rows, targets] = -1 / N
+    # logprobs = log(probs)
+    dprobs = dlogprobs / probs
+    # probs = counts / counts_sum: counts_sum is shared by a row, so its gradient is summed over the row
+    dcounts_sum = -(dprobs * counts).sum(axis=1, keepdims=True) / counts_sum**2
+    # counts reaches the loss on two ways: through probs, and through counts_sum
+    dcounts = dprobs / counts_sum + dcounts_sum
+    # counts = exp(shifted)
+    dshifted = dcounts * counts
+    return {
+        "logprobs": (logprobs, dlogprobs),
+        "probs": (probs, dprobs),
+        "counts_sum": (counts_sum, dcounts_sum),
+        "counts": (counts, dcounts),
+        "shifted": (shifted, dshifted),
+    }
+
+
+def stepwise_losses(tensors, targets):
+    """The mean nll as a function of each tensor of `stepwise` as it then is: {name: function}."""
+    rows = np.arange(len(targets))
+    shifted, counts, counts_sum, probs, logprobs = (
+        tensors[name][0] for name in ("shifted", "counts", "counts_sum", "probs", "logprobs")
+    )
+
+    def loss(p):
+        return float(-np.log(p[rows, targets]).mean())
+
+    return {
+        "shifted": lambda: loss(np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True)),
+        "counts": lambda: loss(counts / counts.sum(axis=1, keepdims=True)),
+        "counts_sum": lambda: loss(counts / counts_sum),
+        "probs": lambda: loss(probs),
+        "logprobs": lambda: float(-logprobs[rows, targets].mean()),
+    }

@@ -17,7 +17,7 @@ EVALUATION_BATCH = 512
 GENERATION_BATCH = 256
 
 
-class _Prepared:
+class Prepared:
     """A plan with its memory and its kernels, ready to run."""
 
     def __init__(self, plan: Plan, dtype: type):
@@ -50,8 +50,12 @@ class Tape:
         layers = [*self.layers, SoftmaxCrossEntropy(self.n_vocab)] if loss else self.layers
         return Plan(layers, self.block_size, batch_size, fuse=fuse, gradients=gradients)
 
-    def _prepared(self, batch_size: int, loss: bool, gradients: bool, fuse: bool = True) -> _Prepared:
-        return _Prepared(self.plan(batch_size, loss=loss, gradients=gradients, fuse=fuse), self.dtype)
+    def _prepared(self, batch_size: int, loss: bool, gradients: bool, fuse: bool = True) -> Prepared:
+        return Prepared(self.plan(batch_size, loss=loss, gradients=gradients, fuse=fuse), self.dtype)
+
+    def prepared(self, batch_size: int, *, fuse: bool) -> Prepared:
+        """A plan of one's own for training on batches of a size, with its memory, to be walked step by step."""
+        return self._prepared(batch_size, True, True, fuse)
 
     def loss_and_grads(
         self, params: np.ndarray, contexts: np.ndarray, targets: np.ndarray, *, fuse: bool = True

@@ -1,0 +1,58 @@
+"""moreish gradcheck"""
+
+from importlib.util import find_spec
+
+from ..errors import WorkError, unknown
+from ..gradcheck import as_json, check_models, first_wrong
+from ..models import MODELS
+from .terminal import announce_work, print_json, print_table, say
+from .values import Flag
+
+
+def gradcheck(*models: str, json: Flag = False) -> None:
+    """`moreish gradcheck`: its text stands in VERBS.
+
+    Parameters
+    ----------
+    models
+        Which models to check, by name; without any, all.
+    json
+        Print JSON: {"models": {NAME: {"ok": ..., "tensors": [{"name", "kind", "shape", "dtype", "against", "exact",
+        "approximate", "max_abs", "max_rel", "ok"}, ...]}, ...}}.
+    """
+    for name in models:
+        if name not in MODELS:
+            raise unknown("model", name, MODELS)
+    announce_work()
+    if find_spec("torch") is None:
+        say(
+            "moreish: without PyTorch, gradients are checked against central differences alone "
+            "(for autograd too: pip install 'moreish[torch]')"
+        )
+    results = check_models(list(models) or list(MODELS))
+    if json:
+        print_json(as_json(results))
+    for name, checks in results.items():
+        if not json:
+            print(f"{name}: every gradient, in the order of the backward pass")
+            rows = [
+                (
+                    c.name,
+                    " x ".join(map(str, c.shape)),
+                    c.dtype,
+                    c.against,
+                    "yes" if c.exact else "",
+                    "yes" if c.approximate else "",
+                )
+                + (f"{c.max_abs:.1e}", f"{c.max_rel:.1e}", "ok" if c.ok else "WRONG")
+                for c in checks
+            ]
+            print_table(
+                ["tensor", ">shape", "float", "against", "exact", "approximate", ">max abs", ">max rel", ""], rows
+            )
+            print()
+    wrong = {name: bad for name, checks in results.items() if (bad := first_wrong(checks))}
+    for name, bad in wrong.items():
+        raise WorkError(
+            f"{name}: the first wrong gradient of the backward pass is that of {bad.name}, against {bad.against}"
+        )
