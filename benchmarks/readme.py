@@ -20,6 +20,12 @@ def speed_section(found: dict) -> str:
             f"| {row['context']} / {row['embedding']} / {row['hidden']} | {row['batch']} | {us['moreish']:.1f} us "
             f"| {us['torch']:.0f} us | {row['times_torch']:.1f} | {row['of_products']:.2f} |"
         )
+    if found["torch"]:
+        ways = list(found["torch"][0]["us"])
+        lines += ["", "| mlp 4 / 10 / 200, us a step | " + " | ".join(ways) + " |", "|---" + "|---:" * len(ways) + "|"]
+        for row in found["torch"]:
+            lines.append(f"| batch {row['batch']} | " + " | ".join(f"{row['us'][way]:.0f}" for way in ways) + " |")
+        lines += ["", "PyTorch eager, through `torch.compile`, and with the gradients written by hand."]
     names = found["sampling"]["names_per_second"]
     lines += [
         "",

@@ -71,12 +71,11 @@ def tape_loop(corpus: Corpus, shape, optimizer="sgd"):
     return loop
 
 
-def torch_loop(corpus: Corpus, shape):
-    """The training loop of the lecture, in eager PyTorch."""
+def torch_loop(corpus: Corpus, shape, how: str = "eager", threads: int = 1):
+    """The training loop of the lecture in PyTorch: eager, compiled (torch.compile), or with its gradients by hand."""
     import torch
     import torch.nn.functional as F
 
-    torch.set_num_threads(1)
     block_size, n_embd, n_hidden, batch = shape
     X, Y = (torch.from_numpy(a) for a in corpus.windows("train", block_size))
     V, generator = len(corpus.vocab), torch.Generator().manual_seed(1)
@@ -85,19 +84,42 @@ def torch_loop(corpus: Corpus, shape):
     b1 = torch.zeros(n_hidden)
     W2, b2 = torch.randn((n_hidden, V), generator=generator) * 0.01, torch.zeros(V)
     parameters = [C, W1, b1, W2, b2]
+
+    def loss_of(x, y):
+        h = torch.tanh(C[x].view(batch, -1) @ W1 + b1)
+        return F.cross_entropy(h @ W2 + b2, y)
+
+    loss_now = torch.compile(loss_of) if how == "compiled" else loss_of
+
+    def by_autograd(x, y):
+        loss = loss_now(x, y)
+        for p in parameters:
+            p.grad = None
+        loss.backward()
+        return [p.grad for p in parameters]
+
+    @torch.no_grad()
+    def by_hand(x, y):
+        emb = C[x].view(batch, -1)
+        h = torch.tanh(emb @ W1 + b1)
+        dlogits = F.softmax(h @ W2 + b2, 1)
+        dlogits[range(batch), y] -= 1
+        dlogits /= batch
+        dhpre = (dlogits @ W2.T) * (1 - h * h)
+        dC = torch.zeros_like(C).index_add_(0, x.view(-1), (dhpre @ W1.T).view(-1, n_embd))
+        return [dC, emb.T @ dhpre, dhpre.sum(0), h.T @ dlogits, dlogits.sum(0)]
+
     for p in parameters:
-        p.requires_grad = True
+        p.requires_grad = how != "by hand"
+    gradients = by_hand if how == "by hand" else by_autograd
 
     def loop(n: int) -> None:
+        torch.set_num_threads(threads)
         for _ in range(n):
             ix = torch.randint(0, X.shape[0], (batch,), generator=generator)
-            h = torch.tanh(C[X[ix]].view(batch, -1) @ W1 + b1)
-            loss = F.cross_entropy(h @ W2 + b2, Y[ix])
-            for p in parameters:
-                p.grad = None
-            loss.backward()
-            for p in parameters:
-                p.data += -0.1 * p.grad
+            for p, gradient in zip(parameters, gradients(X[ix], Y[ix]), strict=True):
+                p.data += -0.1 * gradient
+        torch.set_num_threads(1)
 
     return loop
 
@@ -141,6 +163,20 @@ def step_rows(corpus: Corpus) -> list[dict]:
         if "torch" in best:
             row["times_torch"] = best["torch"] / best["moreish"]
         rows.append(row)
+    return rows
+
+
+def torch_rows(corpus: Corpus) -> list[dict]:
+    """PyTorch in its several ways, on one thread and on two, beside the tape on one."""
+    rows = []
+    for shape in SHAPES[:2]:
+        ways = [(how, threads) for how in ("eager", "compiled", "by hand") for threads in (1, 2)]
+        loops = {
+            f"{how}, {threads} thread{'s' * (threads > 1)}": torch_loop(corpus, shape, how, threads)
+            for how, threads in ways
+        }
+        best = alternate({"moreish": tape_loop(corpus, shape), **loops})
+        rows.append({"batch": shape[3], "us": {name: seconds * 1e6 for name, seconds in best.items()}})
     return rows
 
 
@@ -224,6 +260,7 @@ def main() -> None:
         "threads": 1,
         "data": Path(arguments.names).name if arguments.names else "bundled names",
         "step": steps,
+        "torch": torch_rows(corpus) if "torch" in VERSIONS else [],
         "sampling": sampling_row(corpus),
         "process_seconds": process_rows(arguments.names),
     }
@@ -251,6 +288,9 @@ def main() -> None:
         )
     console = Console(width=120)
     console.print(table)
+    for row in found["torch"]:
+        ways = ", ".join(f"{name} {us:.0f}" for name, us in row["us"].items())
+        console.print(f"mlp 4/10/200, batch {row['batch']}, us a step: {ways}")
     console.print(f"sampling: {found['sampling']['names_per_second']:,.0f} names a second")
     console.print("whole processes: " + ", ".join(f"{k} {v:.2f} s" for k, v in found["process_seconds"].items()))
     if arguments.json:

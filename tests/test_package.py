@@ -9,7 +9,7 @@ import moreish
 
 PUBLIC = [
     *("Corpus", "Evaluation", "InputError", "Model", "MoreishError", "Progress", "Run", "Score", "Vocab", "WorkError"),
-    *("__version__", "bundled", "evaluate", "load", "read_words", "resume", "train"),
+    *("__version__", "bundled", "check_gradients", "evaluate", "load", "read_words", "resume", "train"),
 ]
 
 
@@ -42,7 +42,7 @@ def test_training_needs_neither_torch_nor_scipy_nor_matplotlib(tmp_path):
 # Who may import whom: each stands on those before it, and knows nothing of those after.
 FLOORS = [
     {"errors", "files"},
-    {"corpus", "datasets", "layers", "optim"},
+    {"checker", "corpus", "datasets", "layers", "optim"},
     {"tape"},
     {"autograd"},
     {"lockstep"},

@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .checker import check_gradients
     from .corpus import Corpus, Vocab, bundled, read_words
     from .errors import InputError, MoreishError, WorkError
     from .evaluation import Evaluation, evaluate
@@ -34,6 +35,7 @@ __all__ = [
     "WorkError",
     "__version__",
     "bundled",
+    "check_gradients",
     "evaluate",
     "load",
     "read_words",
@@ -42,6 +44,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "checker": ("check_gradients",),
     "corpus": ("Corpus", "Vocab", "bundled", "read_words"),
     "errors": ("InputError", "MoreishError", "WorkError"),
     "evaluation": ("Evaluation", "evaluate"),
