@@ -55,7 +55,7 @@ class Report:
     def __str__(self) -> str:
         width = max((len(verdict.name) for verdict in self.verdicts), default=0)
         lines = [
-            f"{v.name:<{width}}  {'ok' if v.ok else 'WRONG':<5}  difference {v.max_abs:.1e} ({v.max_rel:.1e})  {v.words}"
+            f"{v.name:<{width}}  {'ok' if v.ok else 'WRONG':<5}  off by {v.max_abs:.1e} ({v.max_rel:.1e})  {v.words}"
             for v in self.verdicts
         ]
         if self.first_wrong is not None:
