@@ -20,17 +20,19 @@ def speed_section(found: dict) -> str:
             f"| {row['context']} / {row['embedding']} / {row['hidden']} | {row['batch']} | {us['moreish']:.1f} us "
             f"| {us['torch']:.0f} us | {row['times_torch']:.1f} | {row['of_products']:.2f} |"
         )
+    names = found["sampling"]["names_per_second"]
+    lines += [
+        "",
+        "Microseconds of one SGD step. The last column is the whole step as a share of the time that its six plain",
+        "matrix products alone take in OpenBLAS, called from compiled code: 1.06 is 6% more than these.",
+    ]
     if found["torch"]:
         ways = list(found["torch"][0]["us"])
         lines += ["", "| mlp 4 / 10 / 200, us a step | " + " | ".join(ways) + " |", "|---" + "|---:" * len(ways) + "|"]
         for row in found["torch"]:
             lines.append(f"| batch {row['batch']} | " + " | ".join(f"{row['us'][way]:.0f}" for way in ways) + " |")
         lines += ["", "PyTorch eager, through `torch.compile`, and with the gradients written by hand."]
-    names = found["sampling"]["names_per_second"]
     lines += [
-        "",
-        "Microseconds of one SGD step. The last column is the whole step as a share of the time that its six plain",
-        "matrix products alone take in OpenBLAS, called from compiled code: 1.06 is 6% more than these.",
         "",
         f"- `moreish train {found['data']}`, from prompt to prompt: {seconds['train_warm']:.2f} s, and",
         f"  {seconds['train_cold']:.1f} s the first time, when it compiles. `import torch` alone:"

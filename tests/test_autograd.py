@@ -160,6 +160,7 @@ def test_both_engines_in_lockstep(words, tmp_path, capsys):
     lines = [line for line in both.history if "torch_loss" in line]
     assert [line["step"] for line in lines][-1] == 100
     for line in lines:
+        assert line["tape_loss"] == pytest.approx(line["torch_loss"], rel=1e-3)
         assert 0 < line["gradient_difference"] < 1e-3
         assert 0 < line["weight_difference"] < 1e-3
     (tmp_path / "list.txt").write_text("\n".join(words))

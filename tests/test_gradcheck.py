@@ -9,9 +9,9 @@ import pytest
 
 from moreish.cli import run
 from moreish.gradcheck import check_model, first_wrong
-from moreish.layers import LAYERS, Embedding, Linear, ReLU, SoftmaxCrossEntropy, Tanh
+from moreish.layers import LAYERS, Embedding, Linear, LookupLinear, ReLU, SoftmaxCrossEntropy, Tanh
 from moreish.layers.maths import kernel
-from moreish.layers.spec import DX, P0, P1, ROWS, S0, S1
+from moreish.layers.spec import DX, P0, P1, P2, ROWS, S0, S1, S3
 from moreish.models import MLP, MODELS
 from moreish.tape import compiled
 
@@ -23,7 +23,9 @@ def test_every_gradient_of_every_model_holds(name):
     assert first_wrong(checks) is None
     layers = config.layers(27)
     parameters = {c.name for c in checks if c.kind == "parameter"}
-    assert len(parameters) == sum(len(layer.parameters()) for layer in layers)
+    assert len({name.removesuffix(" (fused)") for name in parameters}) == sum(
+        len(layer.parameters()) for layer in layers
+    )
     assert {"loss.logprobs", "loss.probs", "loss.counts_sum", "loss.counts", "loss.shifted"} < {c.name for c in checks}
     for check in checks:
         assert check.max_rel <= {"float64": 1e-6, "float32": 1e-3}[check.dtype]
@@ -37,18 +39,24 @@ def test_every_gradient_of_every_model_holds(name):
 BROKEN = {
     "embedding: a wrong sign": (Embedding, P0, (S0, S1), -1.0, "0.embedding.C"),
     "linear: W half as large": (Linear, P0, (S0, S1), 0.5, "4.linear.W"),
-    "linear: b a mean, not a sum": (Linear, P1, (S1,), 1 / 40, "4.linear.b"),
+    "linear: b a mean, not a sum": (Linear, P1, (S1,), 1 / 120, "4.linear.b"),
     "linear: x of a wrong sign": (Linear, DX, (ROWS, S0), -1.0, "3.tanh.out"),
     "tanh: off by a hundredth": (Tanh, DX, (ROWS, S0), 1.01, "2.linear.out"),
     "relu: a wrong sign": (ReLU, DX, (ROWS, S0), -1.0, "2.linear.out"),
-    "loss: without 1/N": (SoftmaxCrossEntropy, DX, (ROWS, S0), 40.0, "4.linear.out"),
+    "loss: without 1/N": (SoftmaxCrossEntropy, DX, (ROWS, S0), 120.0, "4.linear.out"),
+    "lookup: C of a wrong sign": (LookupLinear, P0, (S0, S1), -1.0, "0.embedding.C (fused)"),
+    "lookup: b half as large": (LookupLinear, P2, (S3,), 0.5, "2.linear.b (fused)"),
 }
+
+
+def test_every_kernel_is_broken_here():
+    assert {kind for kind, *_ in BROKEN.values()} == {kind for kind, kernels in LAYERS.items() if kernels.backward}
 
 
 @pytest.mark.parametrize("mistake", BROKEN)
 def test_a_broken_backward_is_seen_and_named_first(mistake, monkeypatch):
     kind, column, size, factor, first = BROKEN[mistake]
-    backward, of_params = LAYERS[kind].backward, column in (P0, P1)
+    backward, of_params = LAYERS[kind].backward, column in (P0, P1, P2)
     assert backward is not None
     right = kernel(backward)
 

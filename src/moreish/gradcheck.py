@@ -2,7 +2,7 @@
 
 For a model, the plan without fused kernels is walked forward and backward once, and every parameter's and every
 buffer's gradient is compared, in the order in which the backward pass computes them: the first one that is wrong is
-the one whose derivation to look at.
+the one whose derivation to look at. The parameters' gradients by the fused kernels, which training runs, follow.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,6 +11,7 @@ from importlib.util import find_spec
 
 import numpy as np
 
+from .layers import FUSED as FUSED_KINDS
 from .layers.layout import Layout
 from .layers.loss import stepwise, stepwise_losses
 from .layers.spec import DY, Y
@@ -18,7 +19,8 @@ from .models import MODELS, ModelConfig
 from .tape import Tape
 from .tape.compiled import walks
 
-N_VOCAB, BATCH = 27, 40
+N_VOCAB, BATCH = 27, 120  # enough examples a character for the fused kernels to be planned
+FUSED = " (fused)"
 ENTRIES = 25  # of a tensor that are moved for central differences
 STEP = 1e-5
 
@@ -77,10 +79,11 @@ def check_model(config: ModelConfig, *, seed: int = 1) -> list[Check]:
             from .autograd import gradients
 
             known = gradients(*_case(config, dtype, seed))
-        for g in _hand_derived(config, dtype, seed):
+        for g in (*_hand_derived(config, dtype, seed), *_fused(config, dtype, seed)):
+            tensor = g.name.removesuffix(FUSED)
             if known:
-                checks.append(_compare(g, g.gradient, known[g.name], np.dtype(dtype).name, "autograd"))
-            entries, slopes = _differences(exact[g.name], seed)
+                checks.append(_compare(g, g.gradient, known[tensor], np.dtype(dtype).name, "autograd"))
+            entries, slopes = _differences(exact[tensor], seed)
             checks.append(_compare(g, g.gradient.ravel()[entries], slopes, np.dtype(dtype).name, "differences"))
     return checks
 
@@ -166,6 +169,17 @@ def _hand_derived(config: ModelConfig, dtype: type, seed: int) -> Iterator[_Grad
         yield _Gradient(f"{name}.out", "intermediate", gradient, _buffer(arena, op, Y), lambda n=step: loss_from(n + 1))
         for slot in op.slots:
             yield _Gradient(slot.name, "parameter", slot.view(grads), slot.view(params), lambda n=step: loss_from(n))
+
+
+def _fused(config: ModelConfig, dtype: type, seed: int) -> Iterator[_Gradient]:
+    """The parameters' gradients once more, by the fused kernels; nothing where the plan has none."""
+    layers, params, contexts, targets = _case(config, dtype, seed)
+    tape = Tape(layers, config.context, N_VOCAB, dtype)
+    if not any(type(op.layer) in FUSED_KINDS.values() for op in tape.plan(BATCH).operations):
+        return
+    grads = tape.loss_and_grads(params, contexts, targets)[1]
+    for slot in reversed(list(Layout(layers))):
+        yield _Gradient(slot.name + FUSED, "parameter", slot.view(grads), slot.view(params), lambda: 0.0)
 
 
 def _buffer(arena: np.ndarray, op, column: int) -> np.ndarray:

@@ -20,7 +20,7 @@ class Lockstep:
         self.tape, self.torch = tape, torch
         self._params: np.ndarray | None = None  # PyTorch's copy
         self._moments = np.zeros(0)
-        self._loss = float("nan")  # PyTorch's, of the last step
+        self._losses = (float("nan"), float("nan"))  # the tape's and PyTorch's, of the last step
         self._next: tuple[np.ndarray, int, int, int] | None = None  # the next batch: stream, seed, step, size
 
     def train(self, params: np.ndarray, moments: np.ndarray, stream: np.ndarray, **options: Any) -> np.ndarray:
@@ -29,12 +29,12 @@ class Lockstep:
             self._params, self._moments = params.copy(), moments.copy()
         losses = self.tape.train(params, moments, stream, **options)
         theirs = self.torch.train(self._params, self._moments, stream, **options)
-        self._loss = float(theirs[-1])
+        self._losses = float(losses[-1]), float(theirs[-1])
         self._next = stream, options["seed"], options["first"] + len(losses), options["batch_size"]
         return losses
 
     def notes(self, params: np.ndarray) -> dict[str, float]:
-        """PyTorch's last loss in nats; the largest differences of gradients, on the next batch, and of weights.
+        """Both losses of the last step in nats; the largest differences of gradients, on the next batch, and weights.
 
         Differences are of each engine's own copies, relative to PyTorch's largest.
         """
@@ -46,7 +46,8 @@ class Lockstep:
         grads = self.tape.loss_and_grads(params, contexts, targets)[1]
         their_grads = self.torch.loss_and_grads(self._params, contexts, targets)[1]
         return {
-            "torch_loss": self._loss,
+            "tape_loss": self._losses[0],
+            "torch_loss": self._losses[1],
             "gradient_difference": _relative(grads, their_grads),
             "weight_difference": _relative(params, self._params),
         }

@@ -70,7 +70,7 @@ def report(run: Run, seconds: float, n_samples: int) -> None:
     print_losses(Evaluation(run.loss, {}))
     if any("torch_loss" in line for line in run.history):
         print("\nthe tape beside PyTorch, each on its own copy of the weights:")
-        columns = ("step", "torch_loss", "gradient_difference", "weight_difference")
+        columns = ("step", "tape_loss", "torch_loss", "gradient_difference", "weight_difference")
         rows = [[f"{line[name]:.6g}" for name in columns] for line in run.history if "torch_loss" in line]
         print_table([f">{name.replace('_', ' ')}" for name in columns], rows)
     words = run.model.sample(n_samples, seed=o.seed)
