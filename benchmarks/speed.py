@@ -30,6 +30,7 @@ from moreish import Corpus, bundled, read_words, train
 from moreish.model import Model
 from moreish.models import MLP
 from moreish.optim import zero_moments
+from moreish.tape import Steps
 from moreish.tape.compiled import cache_folder
 
 ROUNDS = 7
@@ -64,8 +65,8 @@ def tape_loop(corpus: Corpus, shape, optimizer="sgd"):
 
     def loop(n: int) -> None:
         nonlocal made
-        options = {"batch_size": batch, "seed": 1, "optimizer_name": optimizer, "weight_decay": 0.0}
-        model.engine.train(model.params, moments, stream, **options, first=made, rates=np.full(n, 0.1))
+        steps = Steps(batch, 1, optimizer, weight_decay=0.0, first=made, rates=np.full(n, 0.1))
+        model.engine.train(model.params, moments, stream, steps)
         made += n
 
     return loop

@@ -20,7 +20,7 @@ from moreish.layers.layout import Layout
 from moreish.models import MODELS
 from moreish.optim import OPTIMIZERS, zero_moments
 from moreish.run import MODEL
-from moreish.tape import Tape
+from moreish.tape import Draw, Steps, Tape
 
 
 def test_every_layer_has_a_row_in_pytorch():
@@ -56,15 +56,14 @@ def test_two_engines_stay_together(corpus, optimizer):
     config = moreish.models.MLP(block_size=3, n_embd=4, n_hidden=20)
     layers, V = config.layers(len(corpus.vocab)), len(corpus.vocab)
     stream, found = corpus.stream("train"), []
-    options: dict[str, Any] = {"batch_size": 16, "seed": 3, "optimizer_name": optimizer, "weight_decay": 0.01}
     for kind in (Tape, Torch):
         engine, params = kind(layers, 3, V, np.float64), Layout(layers).initial(1, np.float64)
         moments = zero_moments(optimizer, params)
         losses = [
-            engine.train(params, moments, stream, first=i, rates=np.full(250, 0.01), **options)
+            engine.train(params, moments, stream, Steps(16, 3, optimizer, 0.01, first=i, rates=np.full(250, 0.01)))
             for i in range(0, 1000, 250)
         ]
-        words = engine.generate(params, 30, prefix=[], temperature=1.0, top_k=0, seed=2, max_length=9)
+        words = engine.generate(params, 30, Draw([], 1.0, top_k=0, seed=2, max_length=9))
         found.append((params, np.concatenate(losses), engine.nll(params, corpus.stream("val")), words))
     (params, losses, nll, words), (their_params, their_losses, their_nll, their_words) = found
     assert losses.size == 1000

@@ -19,7 +19,8 @@ from .layers.layout import Layout
 from .optim import BETA1, BETA2, EPSILON
 from .tape.batch import draw_batch, windows
 from .tape.generate import pick_token, weights
-from .tape.rng import draw
+from .tape.requests import Draw, Steps
+from .tape.rng import draw_number
 
 EVALUATION_BATCH = 4096
 log = logging.getLogger("moreish")
@@ -115,33 +116,27 @@ class Torch:
             loss.backward()
             return loss.item(), self.grads.cpu().numpy().copy()
 
-    def train(
-        self,
-        params: np.ndarray,
-        moments: np.ndarray,
-        stream: np.ndarray,
-        *,
-        batch_size: int,
-        seed: int,
-        optimizer_name: str,
-        weight_decay: float,
-        first: int,
-        rates: np.ndarray,
-    ) -> np.ndarray:
+    def train(self, params: np.ndarray, moments: np.ndarray, stream: np.ndarray, steps: Steps) -> np.ndarray:
         """Make steps, as `Tape.train` does, with PyTorch's own optimizers."""
         with self._turn:
             self._take(params)
             m = torch.from_numpy(moments).to(self.device, copy=True)
             self.flat.grad = self.grads
-            if optimizer_name == "sgd":
-                optimizer = torch.optim.SGD([self.flat], weight_decay=weight_decay)
+            if steps.optimizer == "sgd":
+                optimizer = torch.optim.SGD([self.flat], weight_decay=steps.weight_decay)
             else:
-                optimizer = torch.optim.AdamW([self.flat], betas=(BETA1, BETA2), eps=EPSILON, weight_decay=weight_decay)
-                optimizer.state[self.flat] = {"step": torch.tensor(float(first)), "exp_avg": m[0], "exp_avg_sq": m[1]}
-            contexts = np.zeros((batch_size, self.block_size), np.int64)
-            targets, losses = np.zeros(batch_size, np.int64), []
-            for i, rate in enumerate(rates.tolist()):
-                draw_batch(stream, seed, first + i, batch_size, contexts, targets)
+                optimizer = torch.optim.AdamW(
+                    [self.flat], betas=(BETA1, BETA2), eps=EPSILON, weight_decay=steps.weight_decay
+                )
+                optimizer.state[self.flat] = {
+                    "step": torch.tensor(float(steps.first)),
+                    "exp_avg": m[0],
+                    "exp_avg_sq": m[1],
+                }
+            contexts = np.zeros((steps.batch_size, self.block_size), np.int64)
+            targets, losses = np.zeros(steps.batch_size, np.int64), []
+            for i, rate in enumerate(steps.rates.tolist()):
+                draw_batch(stream, steps.seed, steps.first + i, steps.batch_size, contexts, targets)
                 self.grads.zero_()
                 loss = self._loss(contexts, targets)
                 losses.append(loss.item())
@@ -174,35 +169,25 @@ class Torch:
             return out
 
     @torch.no_grad()
-    def generate(
-        self,
-        params: np.ndarray,
-        n: int,
-        *,
-        prefix: Sequence[int],
-        temperature: float,
-        top_k: int,
-        seed: int,
-        max_length: int,
-    ) -> np.ndarray:
+    def generate(self, params: np.ndarray, n: int, draw: Draw) -> np.ndarray:
         """Draw n words, as `Tape.generate` does: by the same numbers, from probabilities that PyTorch computed."""
-        T, P = self.block_size, len(prefix)
+        T, P = self.block_size, len(draw.prefix)
         with self._turn:
             self._take(params)
             # T zeros before each word: what a context holds where the word has not begun.
-            words, lengths = np.zeros((n, T + max_length + 1), np.int32), np.full(n, P)
-            words[:, T : T + P] = prefix
+            words, lengths = np.zeros((n, T + draw.max_length + 1), np.int32), np.full(n, P)
+            words[:, T : T + P] = draw.prefix
             growing, weight = np.arange(n), np.zeros(self.n_vocab, self.dtype)
             while growing.size:
                 contexts = words[growing[:, None], lengths[growing, None] + np.arange(T)].astype(np.int64)
                 logits = self.logits(torch.from_numpy(contexts).to(self.device)).view(-1, self.n_vocab).cpu().numpy()
                 for j, row in zip(growing, logits, strict=True):
-                    if lengths[j] < max_length:
-                        total = weights(row, temperature, top_k, lengths[j] > 0, weight)
-                        words[j, T + lengths[j]] = pick_token(weight, total, draw(seed, j, lengths[j]))
+                    if lengths[j] < draw.max_length:
+                        total = weights(row, draw.temperature, draw.top_k, lengths[j] > 0, weight)
+                        words[j, T + lengths[j]] = pick_token(weight, total, draw_number(draw.seed, j, lengths[j]))
                 growing = growing[words[growing, T + lengths[growing]] != 0]
                 lengths[growing] += 1
-            return words[:, T:][np.arange(max_length + 1) <= lengths[:, None]]
+            return words[:, T:][np.arange(draw.max_length + 1) <= lengths[:, None]]
 
 
 def gradients(

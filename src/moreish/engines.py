@@ -8,7 +8,7 @@ import numpy as np
 
 from .errors import InputError, unknown
 from .layers import Layer
-from .tape import Tape
+from .tape import Draw, Steps, Tape
 
 ENGINES = ("tape", "torch", "both")
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -17,19 +17,7 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 class Engine(Protocol):
     """Runs a list of layers over a flat vector of weights; `tape.Tape` says what each method takes and returns."""
 
-    def train(
-        self,
-        params: np.ndarray,
-        moments: np.ndarray,
-        stream: np.ndarray,
-        *,
-        batch_size: int,
-        seed: int,
-        optimizer_name: str,
-        weight_decay: float,
-        first: int,
-        rates: np.ndarray,
-    ) -> np.ndarray: ...
+    def train(self, params: np.ndarray, moments: np.ndarray, stream: np.ndarray, steps: Steps) -> np.ndarray: ...
 
     def notes(self, params: np.ndarray) -> dict[str, float]:
         """What the engine has to say at a point of the log, by name."""
@@ -37,17 +25,7 @@ class Engine(Protocol):
 
     def nll(self, params: np.ndarray, stream: np.ndarray) -> np.ndarray: ...
 
-    def generate(
-        self,
-        params: np.ndarray,
-        n: int,
-        *,
-        prefix: Sequence[int],
-        temperature: float,
-        top_k: int,
-        seed: int,
-        max_length: int,
-    ) -> np.ndarray: ...
+    def generate(self, params: np.ndarray, n: int, draw: Draw) -> np.ndarray: ...
 
 
 def make_engine(

@@ -3,13 +3,10 @@
 What trains by hand-derived gradients and what trains by autograd is then seen to be the same, and by how much not.
 """
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 
 from .autograd import Torch
-from .tape import Tape
+from .tape import Draw, Steps, Tape
 from .tape.batch import draw_batch
 
 
@@ -23,14 +20,14 @@ class Lockstep:
         self._losses = (float("nan"), float("nan"))  # the tape's and PyTorch's, of the last step
         self._next: tuple[np.ndarray, int, int, int] | None = None  # the next batch: stream, seed, step, size
 
-    def train(self, params: np.ndarray, moments: np.ndarray, stream: np.ndarray, **options: Any) -> np.ndarray:
+    def train(self, params: np.ndarray, moments: np.ndarray, stream: np.ndarray, steps: Steps) -> np.ndarray:
         """Make the steps with both engines. Returns the tape's losses."""
         if self._params is None:
             self._params, self._moments = params.copy(), moments.copy()
-        losses = self.tape.train(params, moments, stream, **options)
-        theirs = self.torch.train(self._params, self._moments, stream, **options)
+        losses = self.tape.train(params, moments, stream, steps)
+        theirs = self.torch.train(self._params, self._moments, stream, steps)
         self._losses = float(losses[-1]), float(theirs[-1])
-        self._next = stream, options["seed"], options["first"] + len(losses), options["batch_size"]
+        self._next = stream, steps.seed, steps.first + len(losses), steps.batch_size
         return losses
 
     def notes(self, params: np.ndarray) -> dict[str, float]:
@@ -56,9 +53,9 @@ class Lockstep:
         """As the tape's."""
         return self.tape.nll(params, stream)
 
-    def generate(self, params: np.ndarray, n: int, *, prefix: Sequence[int], **options: Any) -> np.ndarray:
+    def generate(self, params: np.ndarray, n: int, draw: Draw) -> np.ndarray:
         """As the tape's."""
-        return self.tape.generate(params, n, prefix=prefix, **options)
+        return self.tape.generate(params, n, draw)
 
 
 def _relative(ours: np.ndarray, theirs: np.ndarray) -> float:

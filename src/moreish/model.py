@@ -12,6 +12,7 @@ from .errors import InputError
 from .layers import Layer
 from .layers.layout import Layout
 from .models import MODELS, ModelConfig
+from .tape import Draw
 
 if TYPE_CHECKING:
     from torch import nn
@@ -133,13 +134,5 @@ class Model:
             )
         if n == 0:
             return []
-        drawn = self.engine.generate(
-            self.params,
-            n,
-            prefix=tokens,
-            temperature=temperature,
-            top_k=min(top_k, len(self.vocab)),
-            seed=seed,
-            max_length=longest,
-        )
-        return self.vocab.split(drawn)
+        draw = Draw(tokens, temperature, min(top_k, len(self.vocab)), seed, longest)
+        return self.vocab.split(self.engine.generate(self.params, n, draw))

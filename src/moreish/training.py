@@ -32,6 +32,7 @@ from .run import (
     load_checkpoint,
     write_history,
 )
+from .tape import Steps
 
 EVALUATIONS = 20  # of the val loss in a run
 LINES = 10  # of the log in a run, unless --log-every says otherwise
@@ -202,17 +203,15 @@ class _Training:
 
     def _advance(self, stop: int) -> None:
         state, o = self.state, self.run.options
-        losses = self.run.model.engine.train(
-            state.params,
-            state.moments,
-            self.stream,
-            batch_size=_given(o.batch_size),
-            seed=o.seed,
-            optimizer_name=_given(o.optimizer),
-            weight_decay=_given(o.weight_decay),
+        steps = Steps(
+            _given(o.batch_size),
+            o.seed,
+            _given(o.optimizer),
+            _given(o.weight_decay),
             first=state.step,
             rates=self.schedule.rates(state.step, stop),
         )
+        losses = self.run.model.engine.train(state.params, state.moments, self.stream, steps)
         if not math.isfinite(losses[-1]):
             self._diverged(state.step + len(losses) - 1)
         state.step = stop

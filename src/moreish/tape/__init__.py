@@ -2,5 +2,6 @@
 
 from .engine import Tape
 from .plan import Operation, Plan
+from .requests import Draw, Steps
 
-__all__ = ["Operation", "Plan", "Tape"]
+__all__ = ["Draw", "Operation", "Plan", "Steps", "Tape"]

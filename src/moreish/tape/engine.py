@@ -11,6 +11,7 @@ from ..layers.spec import BACKWARD, FORWARD, Y
 from ..optim import BETA1, BETA2, EPSILON
 from .compiled import compiled, kernel_table, optimizer, walks
 from .plan import Plan
+from .requests import Draw, Steps
 
 # One size each, however little there is to do: what comes out then does not depend on how much was asked for.
 EVALUATION_BATCH = 512
@@ -71,32 +72,20 @@ class Tape:
             start = ready.ops[-1, Y]
             return float(ready.arena[start : start + len(targets)].mean(dtype=np.float64)), grads
 
-    def train(
-        self,
-        params: np.ndarray,
-        moments: np.ndarray,
-        stream: np.ndarray,
-        *,
-        batch_size: int,
-        seed: int,
-        optimizer_name: str,
-        weight_decay: float,
-        first: int,
-        rates: np.ndarray,
-    ) -> np.ndarray:
-        """Make steps `first`, `first` + 1, ... at the learning rates (n,) given, updating params and moments.
+    def train(self, params: np.ndarray, moments: np.ndarray, stream: np.ndarray, steps: Steps) -> np.ndarray:
+        """Make steps, updating params (P,) and moments (n_moments, P), on stream (M,).
 
-        Returns the loss of each step in nats, before its update. It is shorter than `rates` by the steps not made
+        Returns the loss of each step in nats, before its update. It is shorter than the rates by the steps not made
         when a loss is not finite; that loss is the last one, and its step was not made either.
         """
         with self._turn:
-            ready = self._prepare(batch_size, True, True)
-            losses = np.zeros(len(rates))
-            hyper = np.array([weight_decay, BETA1, BETA2, EPSILON])
-            step = optimizer(optimizer_name, self.dtype)
+            ready = self._prepare(steps.batch_size, True, True)
+            losses = np.zeros(len(steps.rates))
+            hyper = np.array([steps.weight_decay, BETA1, BETA2, EPSILON])
+            step, shape = optimizer(steps.optimizer, self.dtype), (steps.batch_size, self.block_size)
             done = compiled(self.dtype).train(
-                *(*ready.walk, params, np.empty_like(params), ready.ints, stream, (batch_size, self.block_size)),
-                *(step, moments, hyper, seed, first, rates, losses),
+                *(*ready.walk, params, np.empty_like(params), ready.ints, stream, shape),
+                *(step, moments, hyper, steps.seed, steps.first, steps.rates, losses),
             )
             return losses[: done + 1]
 
@@ -118,26 +107,17 @@ class Tape:
             compiled(self.dtype).evaluate(*ready.walk, params, ready.ints, stream, shape, nll)
             return nll
 
-    def generate(
-        self,
-        params: np.ndarray,
-        n: int,
-        *,
-        prefix: Sequence[int],
-        temperature: float,
-        top_k: int,
-        seed: int,
-        max_length: int,
-    ) -> np.ndarray:
+    def generate(self, params: np.ndarray, n: int, draw: Draw) -> np.ndarray:
         """Draw n words: a flat run of tokens, int32, each word ended by 0. No word is empty or over max_length."""
         with self._turn:
             ready = self._prepare(GENERATION_BATCH, False, False)
             start = ready.ops[-1, Y]
             logits = ready.arena[start : start + GENERATION_BATCH * self.n_vocab].reshape(-1, self.n_vocab)
             # One column more than the longest word: the 0 that ends it.
-            words, lengths = np.zeros((n, max_length + 1), np.int32), np.zeros(n, np.int64)
+            words, lengths = np.zeros((n, draw.max_length + 1), np.int32), np.zeros(n, np.int64)
             compiled(self.dtype).generate(
                 *(*ready.walk, params, ready.ints, ready.contexts, logits),
-                *(np.array(prefix, np.int32), temperature, top_k, seed, max_length, words, lengths),
+                *(np.array(draw.prefix, np.int32), draw.temperature, draw.top_k, draw.seed, draw.max_length),
+                *(words, lengths),
             )
-            return words[np.arange(max_length + 1) <= lengths[:, None]]
+            return words[np.arange(draw.max_length + 1) <= lengths[:, None]]

@@ -5,7 +5,7 @@ from numba import njit
 
 from ..layers.maths import exp, kernel
 from .machine import forward
-from .rng import draw
+from .rng import draw_number
 
 
 @kernel
@@ -117,7 +117,7 @@ def generate(
             token = 0
             if length < max_length:
                 total = weights(logits[i], temperature, top_k, length > 0, weight)
-                token = pick_token(weight, total, draw(seed, j, length))
+                token = pick_token(weight, total, draw_number(seed, j, length))
             if token != 0:
                 words[j, length] = token
                 lengths[j] = length + 1

@@ -33,7 +33,7 @@ def uniform(key, counter):
 
 
 @njit
-def draw(seed, word, place):
+def draw_number(seed, word, place):
     """The number in [0, 1) that decides a character: of word number `word`, at its `place`."""
     return uniform(bits(seed, word), place)
 

@@ -1,0 +1,32 @@
+"""What an engine is asked for: a stretch of training steps, or a draw of words."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Steps:
+    """A stretch of training steps: `first`, `first` + 1, ... with the learning rates (n,) given.
+
+    batch_size and seed, with a step's number, are its batch; optimizer is a name of optim.OPTIMIZERS.
+    """
+
+    batch_size: int
+    seed: int
+    optimizer: str
+    weight_decay: float
+    first: int
+    rates: np.ndarray
+
+
+@dataclass(frozen=True)
+class Draw:
+    """How words are drawn: see `Model.sample`. prefix holds tokens; no word is over max_length characters."""
+
+    prefix: Sequence[int]
+    temperature: float
+    top_k: int
+    seed: int
+    max_length: int
