@@ -32,16 +32,16 @@ def test_the_defaults(corpus):
 
 
 LECTURE = {
-    "steps": 200_000,
-    "optimizer": "sgd",
-    "lr": 0.1,
-    "keep": "last",
+    "block_size": 3,
     "n_embd": 10,
     "n_hidden": 200,
     "activation": "tanh",
+    "steps": 200_000,
+    "batch_size": 32,
+    "optimizer": "sgd",
+    "lr": 0.1,
+    "keep": "last",
 }
-
-
 WIDER = {"block_size": 3, "n_embd": 16, "n_hidden": 300, "steps": 60_000, "batch_size": 64, "lr": 0.003}
 
 
@@ -55,6 +55,8 @@ WIDER = {"block_size": 3, "n_embd": 16, "n_hidden": 300, "steps": 60_000, "batch
     ids=["context 4", "context 3", "context 3, wider"],
 )
 def test_published_mlps_are_reached(corpus, options, train, val):
-    loss = moreish.train(corpus, **options).loss
+    run = moreish.train(corpus, **options)
+    assert (run.model.config.context, run.options.batch_size) == (options["block_size"], options["batch_size"])
+    loss = run.loss
     assert loss["train"] <= train
     assert loss["val"] <= val

@@ -1,6 +1,6 @@
 """Matrix products for the small matrices of these models.
 
-A BLAS is made for large ones; on a 32 x 200 by 200 x 27 product it spends much of its time on packing. Here a tile of
+A BLAS is made for large ones, and is slower on some shapes as small as 32 x 200 by 200 x 27. Here a tile of
 `TILE_ROWS` rows and one or two vectors of columns is held in registers while k runs over the inner dimension, the
 innermost scheme of Goto and van de Geijn 2008, without the packing that only large matrices repay:
 
