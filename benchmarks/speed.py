@@ -30,7 +30,7 @@ from moreish import Corpus, bundled, read_words, train
 from moreish.model import Model
 from moreish.models import MLP
 from moreish.optim import zero_moments
-from moreish.tape import Steps
+from moreish.tape import Batches, Steps
 from moreish.tape.compiled import cache_folder
 
 ROUNDS = 7
@@ -60,13 +60,13 @@ def tape_loop(corpus: Corpus, shape, optimizer="sgd"):
     """Training steps of our engine."""
     block_size, n_embd, n_hidden, batch = shape
     model = Model(MLP(block_size=block_size, n_embd=n_embd, n_hidden=n_hidden), corpus.vocab)
-    moments = zero_moments(optimizer, model.params)
-    stream, made = corpus.stream("train"), 0
+    moments = zero_moments(optimizer, model.layout.n_trained)
+    batches, made = Batches.drawn(corpus.stream("train"), batch, 1, block_size, whole_words=False), 0
 
     def loop(n: int) -> None:
         nonlocal made
-        steps = Steps(batch, 1, optimizer, weight_decay=0.0, first=made, rates=np.full(n, 0.1))
-        model.engine.train(model.params, moments, stream, steps)
+        steps = Steps(optimizer, weight_decay=0.0, first=made, rates=np.full(n, 0.1))
+        model.engine.train(model.params, moments, batches, steps)
         made += n
 
     return loop

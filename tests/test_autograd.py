@@ -13,29 +13,32 @@ from test_gradients import NETWORKS, B, T, V, batch, weights, worst
 
 import moreish
 from moreish import InputError
-from moreish.autograd import TORCH, Torch
+from moreish.autograd import Torch
 from moreish.cli import run
 from moreish.layers import FUSED, LAYERS, SoftmaxCrossEntropy
 from moreish.layers.layout import Layout
 from moreish.models import MODELS
 from moreish.optim import OPTIMIZERS, zero_moments
 from moreish.run import MODEL
-from moreish.tape import Draw, Steps, Tape
+from moreish.tape import Batches, Draw, Steps, Tape
 
 
-def test_every_layer_has_a_row_in_pytorch():
+def test_every_layer_has_its_forward_pass_in_pytorch():
     """But for fused kinds, which stand for others, and the loss, which is PyTorch's own."""
-    assert set(TORCH) == set(LAYERS) - set(FUSED.values()) - {SoftmaxCrossEntropy}
+    without = {kind for kind, kernels in LAYERS.items() if kernels.torch is None}
+    assert without == {*FUSED.values(), SoftmaxCrossEntropy}
 
 
 @pytest.mark.parametrize("fuse", [True, False], ids=["fused", "unfused"])
-@pytest.mark.parametrize("kind", NETWORKS, ids=lambda kind: kind.__name__)
-def test_layer_against_autograd(kind, fuse):
-    layers, (contexts, targets), params = NETWORKS[kind], batch(B if not fuse else 40), weights(NETWORKS[kind])
-    loss, grads = Tape(layers, T, V, np.float64).loss_and_grads(params, contexts, targets, fuse=fuse)
-    expected_loss, expected = Torch(layers, T, V, np.float64).loss_and_grads(params, contexts, targets)
-    assert loss == pytest.approx(expected_loss, rel=1e-12)
-    assert worst(layers, grads, expected) <= 1e-8
+@pytest.mark.parametrize("name", NETWORKS)
+def test_layer_against_autograd(name, fuse):
+    layers, (contexts, targets), params = NETWORKS[name], batch(B if not fuse else 40), weights(NETWORKS[name])
+    counts = np.random.default_rng(5).integers(0, 4, targets.shape)
+    for how_often in (None, counts):
+        loss, grads = Tape(layers, T, V, np.float64).loss_and_grads(params, contexts, targets, how_often, fuse=fuse)
+        expected_loss, expected = Torch(layers, T, V, np.float64).loss_and_grads(params, contexts, targets, how_often)
+        assert loss == pytest.approx(expected_loss, rel=1e-12)
+        assert worst(layers, grads, expected) <= 1e-8
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -43,24 +46,34 @@ def test_model_against_autograd(name):
     config = MODELS[name]()
     layers, (contexts, targets) = config.layers(27), batch(200, config.context, 27)
     generator = np.random.default_rng(3)
-    params = Layout(layers).initial(3, np.float64) + 0.1 * generator.standard_normal(Layout(layers).size)
+    params = Layout(layers).initial(3, np.float64)
+    params[: Layout(layers).n_trained] += 0.1 * generator.standard_normal(Layout(layers).n_trained)
     loss, grads = Tape(layers, config.context, 27, np.float64).loss_and_grads(params, contexts, targets)
     expected_loss, expected = Torch(layers, config.context, 27, np.float64).loss_and_grads(params, contexts, targets)
     assert loss == pytest.approx(expected_loss, rel=1e-12)
     assert worst(layers, grads, expected) <= 1e-8
 
 
+CONFIGS = {
+    "mlp": moreish.models.MLP(block_size=3, n_embd=4, n_hidden=20),
+    "mlp, BatchNorm": moreish.models.MLP(block_size=3, n_embd=4, n_hidden=20, batch_norm=True),
+    "wavenet-conv": moreish.models.WaveNetConv(block_size=4, n_embd=4, n_hidden=12),
+}
+
+
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_two_engines_stay_together(corpus, optimizer):
+@pytest.mark.parametrize("name", CONFIGS)
+def test_two_engines_stay_together(corpus, name, optimizer):
     """In float64, over a thousand steps on the same batches, each with its own copy of the weights."""
-    config = moreish.models.MLP(block_size=3, n_embd=4, n_hidden=20)
-    layers, V = config.layers(len(corpus.vocab)), len(corpus.vocab)
-    stream, found = corpus.stream("train"), []
+    config, V, stream = CONFIGS[name], len(corpus.vocab), corpus.stream("train")
+    layers, found = config.layers(V), []
+    layout = Layout(layers)
+    batches = Batches.drawn(stream, 16, 3, config.context, config.whole_words)
     for kind in (Tape, Torch):
-        engine, params = kind(layers, 3, V, np.float64), Layout(layers).initial(1, np.float64)
-        moments = zero_moments(optimizer, params)
+        engine, params = kind(layers, config.context, V, np.float64), layout.initial(1, np.float64)
+        moments = zero_moments(optimizer, layout.n_trained, np.float64)
         losses = [
-            engine.train(params, moments, stream, Steps(16, 3, optimizer, 0.01, first=i, rates=np.full(250, 0.01)))
+            engine.train(params, moments, batches, Steps(optimizer, 0.01, first=i, rates=np.full(250, 0.01)))
             for i in range(0, 1000, 250)
         ]
         words = engine.generate(params, 30, Draw([], 1.0, top_k=0, seed=2, max_length=9))

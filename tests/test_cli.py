@@ -98,7 +98,7 @@ def test_show_accounts_for_every_parameter(name, capsys):
     for more in ([], ["--no-fuse"], ["--batch-size", "512"]):
         assert run(["show", name, *more]) == 0
         out = capsys.readouterr().out
-        assert f"{model.layout.size:,} parameters" in out
+        assert f"{model.layout.n_trained:,} parameters" in out
         assert all(slot.name in out for slot in model.layout)
 
 

@@ -2,18 +2,20 @@
 
 import dataclasses
 import json
+import math
 import subprocess
 import sys
 
 import pytest
+from test_gradients import NETWORKS, T, V, always_fuse
 
 from moreish.cli import run
-from moreish.gradcheck import check_model, first_wrong
-from moreish.layers import LAYERS, Embedding, Linear, LookupLinear, ReLU, SoftmaxCrossEntropy, Tanh
+from moreish.gradcheck import BATCH, check_layers, check_model, first_wrong
+from moreish.layers import FUSED, LAYERS
 from moreish.layers.maths import kernel
-from moreish.layers.spec import DX, P0, P1, P2, ROWS, S0, S1, S3
-from moreish.models import MLP, MODELS
-from moreish.tape import compiled
+from moreish.layers.spec import DX, P0, P1, P2, P3
+from moreish.models import MODELS
+from moreish.tape import Tape, compiled
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -24,7 +26,7 @@ def test_every_gradient_of_every_model_holds(name):
     layers = config.layers(27)
     parameters = {c.name for c in checks if c.kind == "parameter"}
     assert len({name.removesuffix(" (fused)") for name in parameters}) == sum(
-        len(layer.parameters()) for layer in layers
+        parameter.trained for layer in layers for parameter in layer.parameters()
     )
     assert {"loss.logprobs", "loss.probs", "loss.counts_sum", "loss.counts", "loss.shifted"} < {c.name for c in checks}
     for check in checks:
@@ -34,45 +36,48 @@ def test_every_gradient_of_every_model_holds(name):
     }
 
 
-# A backward pass broken on purpose, for each kernel: where its result stands, the columns whose product is its size, by
-# what it is multiplied, and which gradient is then the first wrong one.
-BROKEN = {
-    "embedding: a wrong sign": (Embedding, P0, (S0, S1), -1.0, "0.embedding.C"),
-    "linear: W half as large": (Linear, P0, (S0, S1), 0.5, "4.linear.W"),
-    "linear: b a mean, not a sum": (Linear, P1, (S1,), 1 / 120, "4.linear.b"),
-    "linear: x of a wrong sign": (Linear, DX, (ROWS, S0), -1.0, "3.tanh.out"),
-    "tanh: off by a hundredth": (Tanh, DX, (ROWS, S0), 1.01, "2.linear.out"),
-    "relu: a wrong sign": (ReLU, DX, (ROWS, S0), -1.0, "2.linear.out"),
-    "loss: without 1/N": (SoftmaxCrossEntropy, DX, (ROWS, S0), 120.0, "4.linear.out"),
-    "lookup: C of a wrong sign": (LookupLinear, P0, (S0, S1), -1.0, "0.embedding.C (fused)"),
-    "lookup: b half as large": (LookupLinear, P2, (S3,), 0.5, "2.linear.b (fused)"),
-}
+def results(kind: type) -> list[tuple[str, int]]:
+    """What a backward pass gives: the gradient by each trained parameter, and by the input; and its column."""
+    row, kernels = LAYERS[kind].example.parameters(), LAYERS[kind]
+    found = [(p.name, column) for p, column in zip(row, (P0, P1, P2, P3), strict=False) if p.trained]
+    return found if kernels.reads == "contexts" else [*found, ("x", DX)]
 
 
-def test_every_kernel_is_broken_here():
-    assert {kind for kind, *_ in BROKEN.values()} == {kind for kind, kernels in LAYERS.items() if kernels.backward}
+MISTAKES = [(kind, *result) for kind, kernels in LAYERS.items() if kernels.backward for result in results(kind)]
 
 
-@pytest.mark.parametrize("mistake", BROKEN)
-def test_a_broken_backward_is_seen_and_named_first(mistake, monkeypatch):
-    kind, column, size, factor, first = BROKEN[mistake]
-    backward, of_params = LAYERS[kind].backward, column in (P0, P1, P2)
+@pytest.mark.parametrize(("kind", "what", "column"), MISTAKES, ids=lambda value: getattr(value, "__name__", value))
+@pytest.mark.parametrize("factor", [-1.0, 1.01])
+def test_a_broken_backward_is_seen_and_named_first(kind, what, column, factor, monkeypatch):
+    """Each result of each kernel in turn has a wrong sign, or is off by a hundredth."""
+    always_fuse(monkeypatch)
+    layers = NETWORKS[kind.__name__]
+    fuse = kind in FUSED.values()
+    operations = [op for op in Tape(layers, T, V).plan(BATCH, fuse=fuse).operations if op.row is not None]
+    place = max(n for n, op in enumerate(operations) if type(op.layer) is kind)
+    op = operations[place]
+    if what == "x":
+        before = operations[place - 1]
+        index = layers.index(before.layer)
+        size, first = BATCH * math.prod(op.in_shape), f"{index}.{before.name.lower()}.out"
+    else:
+        slot = next(s for s in op.slots if s.parameter.name == what)
+        size, first = slot.parameter.size, slot.name + " (fused)" * fuse
+    backward = LAYERS[kind].backward
     assert backward is not None
     right = kernel(backward)
 
     def wrong(row, arena, params, grads, ints):
         right(row, arena, params, grads, ints)
-        n = 1
-        for c in size:
-            n *= row[c]
-        into = grads if of_params else arena
-        for i in range(row[column], row[column] + n):
-            into[i] *= factor
+        into = arena if column == DX else grads
+        if what == "x" or row[column] == start:
+            for i in range(row[column], row[column] + size):
+                into[i] *= factor
 
+    start = op.row[column] if op.row is not None else 0
     monkeypatch.setattr(compiled, "cache_folder", lambda: None)  # what is wrong is not to be kept
     monkeypatch.setitem(LAYERS, kind, dataclasses.replace(LAYERS[kind], backward=wrong))
-    config = MLP(block_size=2, n_embd=3, n_hidden=5, activation="relu" if kind is ReLU else "tanh")
-    bad = first_wrong(check_model(config))
+    bad = first_wrong(check_layers(layers, T, V))
     assert bad is not None
     assert bad.name == first
 

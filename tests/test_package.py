@@ -50,6 +50,7 @@ FLOORS = [
     {"options"},
     {"models"},
     {"model"},
+    {"batchnorm"},
     {"evaluation"},
     {"run"},
     {"gradcheck", "training"},

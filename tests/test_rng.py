@@ -1,9 +1,12 @@
 """Counter-based random numbers, and the batches drawn with them."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
-from moreish.tape.batch import draw_batch
+from moreish import Corpus
+from moreish.tape import Batches
 from moreish.tape.rng import bit_width, bits, permuted, uniform
 
 
@@ -34,25 +37,50 @@ def test_uniform_numbers_are_uniform():
     assert len({int(bits(np.uint64(key), 0)) for key in range(1000)}) == 1000
 
 
+def drawn(batches: Batches, step: int, T: int):
+    """The contexts (B, T), targets (B, L) and counts (B, L) of a step."""
+    contexts = np.full((batches.size, T - 1 + batches.n_targets), -1, np.int64)
+    targets, counts = np.full((2, batches.size, batches.n_targets), -1, np.int64)
+    batches.fill(step, contexts, targets, counts)
+    return contexts, targets, counts
+
+
+@pytest.mark.parametrize("whole_words", [False, True])
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
-def test_batches_of_a_pass_hold_every_window_once(corpus, batch_size):
-    stream, T = corpus.stream("train"), 3
+def test_batches_of_a_pass_hold_every_window_once(corpus, batch_size, whole_words):
+    """Also those of whole words, whose every target has before it the context that a window has."""
+    T = 3
     X, Y = corpus.windows("train", T)
-    drawn = []
-    for step in range(-(-len(Y) // batch_size)):
-        contexts, targets = np.zeros((batch_size, T), np.int64), np.zeros(batch_size, np.int64)
-        draw_batch(stream, 5, step, batch_size, contexts, targets)
-        drawn += [(*c, t) for c, t in zip(contexts.tolist(), targets.tolist(), strict=True)]
-    assert sorted(drawn[: len(Y)]) == sorted((*x, y) for x, y in zip(X.tolist(), Y.tolist(), strict=True))
+    batches, found = Batches.drawn(corpus.stream("train"), batch_size, 5, T, whole_words), []
+    for number in range(batches.n_examples):
+        contexts, targets, counts = drawn(batches, number // batch_size, T)
+        row = number % batch_size
+        for k in np.flatnonzero(counts[row]):
+            found.append((*contexts[row, k : k + T].tolist(), int(targets[row, k])))
+        assert (targets[row][counts[row] == 0] == 0).all()
+    assert sorted(found) == sorted((*x, y) for x, y in zip(X.tolist(), Y.tolist(), strict=True))
+
+
+def test_words_longer_than_the_room_are_several_examples():
+    corpus = Corpus(["ab"] * 30 + ["abcdefghij"] * 3)
+    batches = Batches.drawn(corpus.stream("train"), 4, 1, 2, whole_words=True)
+    assert batches.n_targets < 11
+    assert batches.n_examples > len(corpus.parts["train"])
+
+
+def test_the_full_batch_holds_every_window_as_often_as_the_data(corpus):
+    X, Y = corpus.windows("train", 3)
+    contexts, targets, counts = drawn(Batches.of_all(corpus.stream("train"), 3), 0, 3)
+    found = Counter(
+        {(*c, t): n for c, (t,), (n,) in zip(contexts.tolist(), targets.tolist(), counts.tolist(), strict=True)}
+    )
+    assert found == Counter((*x, y) for x, y in zip(X.tolist(), Y.tolist(), strict=True))
+    assert len(found) < len(Y) / 2
 
 
 def test_a_batch_depends_on_seed_and_step_alone(corpus):
-    stream = corpus.stream("train")
-
     def draw(seed, step):
-        contexts, targets = np.full((8, 3), -1, np.int64), np.full(8, -1, np.int64)
-        draw_batch(stream, seed, step, 8, contexts, targets)
-        return contexts.tolist(), targets.tolist()
+        return [a.tolist() for a in drawn(Batches.drawn(corpus.stream("train"), 8, seed, 3, False), step, 3)]
 
     assert draw(1, 10) == draw(1, 10)
     assert draw(1, 10) != draw(1, 11)

@@ -1,8 +1,8 @@
 """The PyTorch engine: the same list of layers over the same flat vector of weights, differentiated by autograd.
 
-It is there to be compared with: a layer is one row of TORCH, its forward pass alone, and PyTorch derives the rest. It
-draws the same batches, follows the same learning rates and leaves the same run folder as the tape. Importing this
-module needs PyTorch, which comes with the extra `moreish[torch]`.
+It is there to be compared with: of a layer it takes the forward pass in PyTorch that stands in the layer's own file,
+and PyTorch derives the rest. It draws the same batches, follows the same learning rates and leaves the same run folder
+as the tape. Importing this module needs PyTorch, which comes with the extra `moreish[torch]`.
 """
 
 import logging
@@ -14,10 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .layers import Embedding, FlattenConsecutive, Layer, Linear, ReLU, Tanh
-from .layers.layout import Layout
+from .layers import LAYERS, Layer, SoftmaxCrossEntropy
+from .layers.layout import Layout, Slot
 from .optim import BETA1, BETA2, EPSILON
-from .tape.batch import draw_batch, windows
+from .tape.batch import Batches, windows
 from .tape.generate import pick_token, weights
 from .tape.requests import Draw, Steps
 from .tape.rng import draw_number
@@ -25,30 +25,33 @@ from .tape.rng import draw_number
 EVALUATION_BATCH = 4096
 log = logging.getLogger("moreish")
 
-# The forward pass of each layer: (layer, input, its parameters) -> output, for a batch (B, ...).
-TORCH: dict[type, Callable[..., torch.Tensor]] = {
-    Embedding: lambda layer, x, C: C[x],
-    FlattenConsecutive: lambda layer, x: x.reshape(len(x), *layer.out_shape(tuple(x.shape[1:]))),
-    Linear: lambda layer, x, W, b: x @ W + b,
-    Tanh: lambda layer, x: torch.tanh(x),
-    ReLU: lambda layer, x: torch.relu(x),
-}
-
 
 class TorchLayer(nn.Module):
-    """A layer as a module: its parameters are views of the flat vector, under their own names."""
+    """A layer as a module: its parameters are views of the flat vector, under their own names.
 
-    def __init__(self, layer: Layer, parameters: dict[str, torch.Tensor]):
+    Those that are not trained are buffers.
+    """
+
+    def __init__(self, layer: Layer, parameters: dict[Slot, torch.Tensor]):
         super().__init__()
         self.layer = layer
-        for name, value in parameters.items():
-            self.register_parameter(name, nn.Parameter(value))
+        self.compute: Callable[..., torch.Tensor] = LAYERS[type(layer)].torch or nn.Identity()
+        for slot, value in parameters.items():
+            if slot.parameter.trained:
+                self.register_parameter(slot.parameter.name, nn.Parameter(value))
+            else:
+                self.register_buffer(slot.parameter.name, value)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return TORCH[type(self.layer)](self.layer, x, **dict(self.named_parameters()))
+        return self.compute(self, x)
 
     def extra_repr(self) -> str:
         return str(self.layer)
+
+
+def view(flat: torch.Tensor, slot: Slot) -> torch.Tensor:
+    """A parameter as a view of a flat vector, in its own shape."""
+    return flat[slot.start : slot.start + slot.parameter.size].view(slot.shape)
 
 
 def to_module(layers: Sequence[Layer], flat: torch.Tensor) -> nn.Sequential:
@@ -56,11 +59,10 @@ def to_module(layers: Sequence[Layer], flat: torch.Tensor) -> nn.Sequential:
 
     Its parameters are views of the flat vector (P,): `0.C`, `2.W`, `2.b` and so on, by layer and name.
     """
-    modules = []
-    for layer, slots in zip(layers, Layout(layers).slots, strict=True):
-        views = {s.parameter.name: flat[s.start : s.start + s.parameter.size].view(s.shape) for s in slots}
-        modules.append(TorchLayer(layer, views))
-    return nn.Sequential(*modules)
+    slots = Layout(layers).slots
+    return nn.Sequential(
+        *(TorchLayer(layer, {slot: view(flat, slot) for slot in slots[i]}) for i, layer in enumerate(layers))
+    )
 
 
 def choose_device(wanted: str) -> str:
@@ -87,58 +89,66 @@ class Torch:
         compile: bool = False,
     ):
         self.block_size, self.n_vocab, self.dtype, self.device = block_size, n_vocab, dtype, choose_device(device)
-        self.flat = torch.zeros(
-            Layout(layers).size, dtype=torch.from_numpy(np.zeros(0, dtype)).dtype, device=self.device
-        )
-        self.grads = torch.zeros_like(self.flat)
+        layout, like = Layout(layers), torch.from_numpy(np.zeros(0, dtype))
+        self.flat = torch.zeros(layout.size, dtype=like.dtype, device=self.device)
+        self.grads = torch.zeros(layout.n_trained, dtype=like.dtype, device=self.device)
         self.module = to_module(layers, self.flat)
-        for parameter, gradient in zip(
-            self.module.parameters(), to_module(layers, self.grads).parameters(), strict=True
-        ):
-            parameter.grad = gradient.detach()  # autograd adds to it in place: all gradients in one flat vector
+        trained = [slot for slot in layout if slot.parameter.trained]
+        for parameter, slot in zip(self.module.parameters(), trained, strict=True):
+            parameter.grad = view(self.grads, slot)  # autograd adds to it in place: all gradients in one flat vector
         self.logits: Callable[[torch.Tensor], torch.Tensor] = torch.compile(self.module) if compile else self.module
         self._turn = threading.RLock()
 
-    def _loss(self, contexts: np.ndarray, targets: np.ndarray, reduction: str = "mean") -> torch.Tensor:
+    def _nll(self, contexts: np.ndarray, targets: np.ndarray) -> torch.Tensor:
         x, y = (torch.from_numpy(a).to(self.device) for a in (contexts, targets))
-        return F.cross_entropy(self.logits(x).view(-1, self.n_vocab), y, reduction=reduction)
+        return F.cross_entropy(self.logits(x).view(-1, self.n_vocab), y.view(-1), reduction="none")
+
+    def _loss(self, contexts: np.ndarray, targets: np.ndarray, counts: np.ndarray) -> torch.Tensor:
+        weights = torch.from_numpy(counts / counts.sum()).view(-1).to(self.flat)
+        return self._nll(contexts, targets) @ weights
 
     def _take(self, params: np.ndarray) -> None:
         with torch.no_grad():
             self.flat.copy_(torch.from_numpy(params))
 
-    def loss_and_grads(self, params: np.ndarray, contexts: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
-        """The mean nll in nats of targets (B,) after contexts (B, T), and its gradient by params, flat (P,)."""
+    def loss_and_grads(
+        self, params: np.ndarray, contexts: np.ndarray, targets: np.ndarray, counts: np.ndarray | None = None
+    ) -> tuple[float, np.ndarray]:
+        """The mean nll in nats of targets after contexts, and its gradient, as `Tape.loss_and_grads` gives them."""
         with self._turn:
             self._take(params)
+            self.module.train()
             self.grads.zero_()
-            loss = self._loss(contexts, targets)
+            loss = self._loss(contexts, targets, np.ones_like(targets) if counts is None else counts)
             loss.backward()
             return loss.item(), self.grads.cpu().numpy().copy()
 
-    def train(self, params: np.ndarray, moments: np.ndarray, stream: np.ndarray, steps: Steps) -> np.ndarray:
+    def train(self, params: np.ndarray, moments: np.ndarray, batches: Batches, steps: Steps) -> np.ndarray:
         """Make steps, as `Tape.train` does, with PyTorch's own optimizers."""
         with self._turn:
             self._take(params)
+            self.module.train()
             m = torch.from_numpy(moments).to(self.device, copy=True)
-            self.flat.grad = self.grads
+            trained = self.flat[: self.grads.numel()]
+            trained.grad = self.grads
             if steps.optimizer == "sgd":
-                optimizer = torch.optim.SGD([self.flat], weight_decay=steps.weight_decay)
+                optimizer = torch.optim.SGD([trained], weight_decay=steps.weight_decay)
             else:
                 optimizer = torch.optim.AdamW(
-                    [self.flat], betas=(BETA1, BETA2), eps=EPSILON, weight_decay=steps.weight_decay
+                    [trained], betas=(BETA1, BETA2), eps=EPSILON, weight_decay=steps.weight_decay
                 )
-                optimizer.state[self.flat] = {
+                optimizer.state[trained] = {
                     "step": torch.tensor(float(steps.first)),
                     "exp_avg": m[0],
                     "exp_avg_sq": m[1],
                 }
-            contexts = np.zeros((steps.batch_size, self.block_size), np.int64)
-            targets, losses = np.zeros(steps.batch_size, np.int64), []
+            contexts = np.zeros((batches.size, self.block_size - 1 + batches.n_targets), np.int64)
+            targets, counts = np.zeros((2, batches.size, batches.n_targets), np.int64)
+            losses = []
             for i, rate in enumerate(steps.rates.tolist()):
-                draw_batch(stream, steps.seed, steps.first + i, steps.batch_size, contexts, targets)
+                batches.fill(steps.first + i, contexts, targets, counts)
                 self.grads.zero_()
-                loss = self._loss(contexts, targets)
+                loss = self._loss(contexts, targets, counts)
                 losses.append(loss.item())
                 if not np.isfinite(losses[-1]):
                     break
@@ -160,12 +170,13 @@ class Torch:
             raise ValueError(f"tokens must be from 0 to {self.n_vocab - 1}")
         with self._turn:
             self._take(params)
+            self.module.eval()
             out = np.zeros(len(stream) - 1)
             for start in range(0, len(out), EVALUATION_BATCH):
                 n = min(EVALUATION_BATCH, len(out) - start)
                 contexts, targets = np.zeros((n, self.block_size), np.int64), np.zeros(n, np.int64)
                 windows(stream, 1 + start, n, contexts, targets)
-                out[start : start + n] = self._loss(contexts, targets, "none").cpu().numpy()
+                out[start : start + n] = self._nll(contexts, targets).cpu().numpy()
             return out
 
     @torch.no_grad()
@@ -174,6 +185,7 @@ class Torch:
         T, P = self.block_size, len(draw.prefix)
         with self._turn:
             self._take(params)
+            self.module.eval()
             # T zeros before each word: what a context holds where the word has not begun.
             words, lengths = np.zeros((n, T + draw.max_length + 1), np.int32), np.full(n, P)
             words[:, T : T + P] = draw.prefix
@@ -191,28 +203,31 @@ class Torch:
 
 
 def gradients(
-    layers: Sequence[Layer], params: np.ndarray, contexts: np.ndarray, targets: np.ndarray
+    layers: Sequence[Layer], params: np.ndarray, contexts: np.ndarray, targets: np.ndarray, counts: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Autograd's gradients of the mean nll by every parameter, every layer's output, and every step inside the loss.
+    """Autograd's gradients of the mean nll by every parameter, every layer's output, and every small step inside one.
 
-    Names are those of `gradcheck`: `2.linear.W`, `2.linear.out`, `loss.probs`.
+    Names are those of `gradcheck`: `2.linear.W`, `2.linear.out`, `3.batchnorm1d.xhat`, `loss.probs`.
     """
     module = to_module(layers, torch.from_numpy(params.copy()))
     wanted: dict[str, torch.Tensor] = {}
+
+    def traced(name: str) -> Callable[[str, torch.Tensor], torch.Tensor]:
+        return lambda step, tensor: wanted.setdefault(f"{name}.{step}", tensor)
+
     x = torch.from_numpy(contexts)
     for i, (layer, part, slots) in enumerate(zip(layers, module, Layout(layers).slots, strict=True)):
-        x = part(x)
-        wanted[f"{i}.{type(layer).__name__.lower()}.out"] = x
-        wanted.update({slot.name: part.get_parameter(slot.parameter.name) for slot in slots})
-    x = x.view(len(targets), -1)
-    shifted = x - x.max(dim=1, keepdim=True).values
-    counts = shifted.exp()
-    counts_sum = counts.sum(dim=1, keepdim=True)
-    probs = counts / counts_sum
-    logprobs = probs.log()
-    steps = {"shifted": shifted, "counts": counts, "counts_sum": counts_sum, "probs": probs, "logprobs": logprobs}
-    wanted.update({f"loss.{name}": tensor for name, tensor in steps.items()})
+        name, steps = f"{i}.{type(layer).__name__.lower()}", LAYERS[type(layer)].steps
+        if steps is None:
+            x = part(x)
+        else:
+            x = steps.forward(traced(name), torch, x.flatten(0, -2), *part.parameters()).view(x.shape)
+        wanted[f"{name}.out"] = x
+        wanted.update({s.name: part.get_parameter(s.parameter.name) for s in slots if s.parameter.trained})
+    steps = LAYERS[SoftmaxCrossEntropy].steps
+    assert steps is not None
+    nll = steps.forward(traced("loss"), torch, x.flatten(0, -2), torch.from_numpy(targets.ravel()))
     for tensor in wanted.values():
         tensor.retain_grad()
-    (-logprobs[torch.arange(len(targets)), torch.from_numpy(targets)].mean()).backward()
+    (nll @ torch.from_numpy((counts / counts.sum()).astype(params.dtype)).view(-1)).backward()
     return {name: np.asarray(tensor.grad) for name, tensor in wanted.items()}

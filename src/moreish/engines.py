@@ -8,7 +8,7 @@ import numpy as np
 
 from .errors import InputError, unknown
 from .layers import Layer
-from .tape import Draw, Steps, Tape
+from .tape import Batches, Draw, Steps, Tape
 
 ENGINES = ("tape", "torch", "both")
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -17,7 +17,7 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 class Engine(Protocol):
     """Runs a list of layers over a flat vector of weights; `tape.Tape` says what each method takes and returns."""
 
-    def train(self, params: np.ndarray, moments: np.ndarray, stream: np.ndarray, steps: Steps) -> np.ndarray: ...
+    def train(self, params: np.ndarray, moments: np.ndarray, batches: Batches, steps: Steps) -> np.ndarray: ...
 
     def notes(self, params: np.ndarray) -> dict[str, float]:
         """What the engine has to say at a point of the log, by name."""

@@ -1,28 +1,30 @@
 """The proof that the hand-derived gradients are right: each one against autograd, and against central differences.
 
-For a model, the plan without fused kernels is walked forward and backward once, and every parameter's and every
-buffer's gradient is compared, in the order in which the backward pass computes them: the first one that is wrong is
-the one whose derivation to look at. The parameters' gradients by the fused kernels, which training runs, follow.
+For a model, the plan without fused kernels is walked forward and backward once, and the gradient of every parameter,
+every buffer, and every small step of a layer that has them is compared, in the order in which the backward pass
+computes them: the first one that is wrong is the one whose derivation to look at. The parameters' gradients by the
+fused kernels, which training runs, follow.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
+from math import prod
 
 import numpy as np
 
 from .layers import FUSED as FUSED_KINDS
+from .layers import LAYERS, Layer
 from .layers.layout import Layout
-from .layers.loss import stepwise, stepwise_losses
-from .layers.spec import DY, Y
+from .layers.spec import DY, X, Y
 from .models import MODELS, ModelConfig
-from .tape import Tape
+from .tape import Operation, Tape
 from .tape.compiled import walks
 
 N_VOCAB, BATCH = 27, 120  # enough examples a character for the fused kernels to be planned
 FUSED = " (fused)"
-ENTRIES = 25  # of a tensor that are moved for central differences
-STEP = 1e-5
+ENTRIES = 16  # of a tensor that are moved for central differences, and half as many where the gradient is largest
+STEP = 1e-2  # of the first try, relative to the entry
 
 # The largest |difference| / largest |reference| that a gradient may have, by float type and by what it is held against.
 TOLERANCE = {
@@ -65,25 +67,49 @@ class _Gradient:
     loss: Callable[[], float]
 
 
-def check_model(config: ModelConfig, *, seed: int = 1) -> list[Check]:
-    """Check every gradient of a model over an alphabet of 26 letters, in float64 and float32.
+@dataclass(frozen=True)
+class _Case:
+    """What is checked: layers, their weights, and a batch; the same numbers for every float type."""
 
-    Weights are the model's own initial ones with noise, so that none is zero. Without PyTorch, references are central
+    layers: list[Layer]
+    context: int
+    n_vocab: int
+    params: np.ndarray
+    contexts: np.ndarray
+    targets: np.ndarray
+    counts: np.ndarray
+
+    @property
+    def tape(self) -> Tape:
+        return Tape(self.layers, self.context, self.n_vocab, self.params.dtype.type)
+
+
+def check_model(config: ModelConfig, *, seed: int = 1) -> list[Check]:
+    """Check every gradient of a model over an alphabet of 26 letters: see `check_layers`."""
+    n_targets = 3 if config.whole_words else 1
+    return check_layers(config.layers(N_VOCAB), config.context, N_VOCAB, n_targets=n_targets, seed=seed)
+
+
+def check_layers(layers: list[Layer], context: int, n_vocab: int, *, n_targets: int = 1, seed: int = 1) -> list[Check]:
+    """Check every gradient of layers from contexts (B, context) to logits (B, n_vocab), in float64 and float32.
+
+    Weights are the layers' own initial ones with noise, so that none is zero. Without PyTorch, references are central
     differences alone.
     """
-    checks = []
+    checks, case = [], _case(layers, context, n_vocab, n_targets, seed)
+    with np.errstate(invalid="ignore"):  # a step may leave the domain of a logarithm: the next one is smaller
+        differences = {g.name: _differences(g, seed) for g in _hand_derived(case)}
     for dtype in (np.float64, np.float32):
-        exact = {g.name: g for g in _hand_derived(config, np.float64, seed)}
-        known = {}
+        typed, known = replace(case, params=case.params.astype(dtype)), {}
         if find_spec("torch") is not None:
             from .autograd import gradients
 
-            known = gradients(*_case(config, dtype, seed))
-        for g in (*_hand_derived(config, dtype, seed), *_fused(config, dtype, seed)):
+            known = gradients(layers, typed.params, case.contexts, case.targets, case.counts)
+        for g in (*_hand_derived(typed), *_fused(typed)):
             tensor = g.name.removesuffix(FUSED)
             if known:
                 checks.append(_compare(g, g.gradient, known[tensor], np.dtype(dtype).name, "autograd"))
-            entries, slopes = _differences(exact[tensor], seed)
+            entries, slopes = differences[tensor]
             checks.append(_compare(g, g.gradient.ravel()[entries], slopes, np.dtype(dtype).name, "differences"))
     return checks
 
@@ -122,69 +148,90 @@ def _compare(g: _Gradient, ours: np.ndarray, reference: np.ndarray, dtype: str, 
     )
 
 
-def _case(config: ModelConfig, dtype: type, seed: int):
-    """The layers, weights, contexts and targets that a model is checked with: the same for every float type."""
+def _case(layers: list[Layer], context: int, n_vocab: int, n_targets: int, seed: int) -> _Case:
     generator = np.random.default_rng(seed)
-    layers = config.layers(N_VOCAB)
-    noise = 0.1 * generator.standard_normal(Layout(layers).size)
-    params = (Layout(layers).initial(seed, np.float64) + noise).astype(dtype)
-    contexts = generator.integers(0, N_VOCAB, (BATCH, config.context))
-    return layers, params, contexts, generator.integers(0, N_VOCAB, BATCH)
+    layout = Layout(layers)
+    params = layout.initial(seed, np.float64)
+    params[: layout.n_trained] += 0.1 * generator.standard_normal(layout.n_trained)
+    contexts = generator.integers(0, n_vocab, (BATCH, context - 1 + n_targets))
+    targets = generator.integers(0, n_vocab, (BATCH, n_targets))
+    return _Case(layers, context, n_vocab, params, contexts, targets, generator.integers(1, 4, targets.shape))
 
 
-def _hand_derived(config: ModelConfig, dtype: type, seed: int) -> Iterator[_Gradient]:
+def _hand_derived(case: _Case) -> Iterator[_Gradient]:
     """Every gradient of the unfused plan, in the order of the backward pass."""
-    layers, params, contexts, targets = _case(config, dtype, seed)
-    tape = Tape(layers, config.context, N_VOCAB, dtype)
-    ready = tape.prepared(BATCH, fuse=False)
-    ready.contexts[:], ready.targets[:] = contexts, targets
-    forward, backward = walks(dtype)
-    grads = np.zeros_like(params)
+    params = case.params.copy()
+    ready = case.tape.prepared(*case.targets.shape, fuse=False)
+    ready.take(case.contexts, case.targets, case.counts)
+    forward, backward = walks(params.dtype.type)
+    grads = np.zeros(ready.plan.layout.n_trained, params.dtype)
     for walk in (forward, backward):
         walk(*ready.walk, params, grads, ready.ints)
-    (like, table, ops, arena), start = ready.walk, ready.ops[-1, Y]
-    grads, after = grads.copy(), arena.copy()
+    (like, table, ops, arena) = ready.walk
+    grads = grads.copy()
 
     def loss_from(step: int) -> float:
         """The loss when the operations from `step` on are made again."""
         forward(like, table, ops[step:], arena, params, grads, ready.ints)
-        return float(arena[start : start + BATCH].mean(dtype=np.float64))
+        return ready.loss()
 
-    steps = [op for op in ready.plan.operations if op.row is not None]
-    places = {id(op): n for n, op in enumerate(steps)}
-    logits_step = len(steps) - 2
-    logits = _buffer(after, steps[logits_step], Y).reshape(BATCH, N_VOCAB)
-    chain = stepwise(logits, targets)
-    losses = stepwise_losses(chain, targets)
-    for name, (tensor, gradient) in chain.items():
-        yield _Gradient(f"loss.{name}", "intermediate", gradient, tensor, losses[name])
-    index = len(layers)
-    for op in reversed(ready.plan.operations[:-1]):
+    step, index = len(ops), len(case.layers) + 1
+    for op in reversed(ready.plan.operations):
         index -= 1
         if op.row is None:
             continue
-        step = places[id(op)]
-        name = f"{index}.{op.name.lower()}"
-        gradient = _buffer(after, op, DY)
-        yield _Gradient(f"{name}.out", "intermediate", gradient, _buffer(arena, op, Y), lambda n=step: loss_from(n + 1))
+        step -= 1
+        is_loss = index == len(case.layers)
+        name = "loss" if is_loss else f"{index}.{op.name.lower()}"
+        y = ready.buffer(op, Y)
+        if is_loss:
+            dy = (case.counts / case.counts.sum()).astype(params.dtype).reshape(y.shape)
+        else:
+            dy = ready.buffer(op, DY).copy()
+            yield _Gradient(f"{name}.out", "intermediate", dy, y, lambda n=step: loss_from(n + 1))
+        others = [case.targets.ravel()] if is_loss else [s.view(params) for s in op.slots if s.parameter.trained]
+        if LAYERS[type(op.layer)].steps is not None:
+            x = arena[op.row[X] :][: BATCH * prod(op.in_shape)].reshape(-1, op.in_shape[-1])
+            yield from _in_steps(name, op, x, y, dy, others, lambda n=step: loss_from(n + 1))
         for slot in op.slots:
-            yield _Gradient(slot.name, "parameter", slot.view(grads), slot.view(params), lambda n=step: loss_from(n))
+            if slot.parameter.trained:
+                yield _Gradient(
+                    slot.name, "parameter", slot.view(grads), slot.view(params), lambda n=step: loss_from(n)
+                )
 
 
-def _fused(config: ModelConfig, dtype: type, seed: int) -> Iterator[_Gradient]:
+def _in_steps(
+    name: str, op: Operation, x: np.ndarray, y: np.ndarray, dy: np.ndarray, others: list, loss_after: Callable
+) -> Iterator[_Gradient]:
+    """The gradients inside an operation that has small steps, in the order of its backward pass."""
+    steps = LAYERS[type(op.layer)].steps
+    assert steps is not None
+    tensors: dict[str, np.ndarray] = {}
+    steps.forward(lambda step, tensor: tensors.setdefault(step, tensor), np, x, *others)
+    dy = dy.reshape(-1, *dy.shape[len(op.in_shape) :])
+    for step, gradient in steps.backward(tensors, dy, *others).items():
+
+        def loss(step: str = step) -> float:
+            """The loss with this tensor as it now is, whatever it should be."""
+            result = steps.forward(lambda s, tensor: tensors[step] if s == step else tensor, np, x, *others)
+            kept = y.copy()
+            y[...] = result.reshape(y.shape)
+            found = loss_after()
+            y[...] = kept
+            return found
+
+        yield _Gradient(f"{name}.{step}", "intermediate", gradient, tensors[step], loss)
+
+
+def _fused(case: _Case) -> Iterator[_Gradient]:
     """The parameters' gradients once more, by the fused kernels; nothing where the plan has none."""
-    layers, params, contexts, targets = _case(config, dtype, seed)
-    tape = Tape(layers, config.context, N_VOCAB, dtype)
-    if not any(type(op.layer) in FUSED_KINDS.values() for op in tape.plan(BATCH).operations):
+    layout, tape = Layout(case.layers), case.tape
+    if not any(type(op.layer) in FUSED_KINDS.values() for op in tape.plan(*case.targets.shape).operations):
         return
-    grads = tape.loss_and_grads(params, contexts, targets)[1]
-    for slot in reversed(list(Layout(layers))):
-        yield _Gradient(slot.name + FUSED, "parameter", slot.view(grads), slot.view(params), lambda: 0.0)
-
-
-def _buffer(arena: np.ndarray, op, column: int) -> np.ndarray:
-    shape = (BATCH, *op.out_shape)
-    return arena[op.row[column] : op.row[column] + int(np.prod(shape))].reshape(shape)
+    grads = tape.loss_and_grads(case.params, case.contexts, case.targets, case.counts)[1]
+    for slot in reversed(list(layout)):
+        if slot.parameter.trained:
+            yield _Gradient(slot.name + FUSED, "parameter", slot.view(grads), slot.view(case.params), lambda: 0.0)
 
 
 def _differences(g: _Gradient, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -197,11 +244,18 @@ def _differences(g: _Gradient, seed: int) -> tuple[np.ndarray, np.ndarray]:
     slopes = np.zeros(len(entries))
     for i, entry in enumerate(entries):
         before = flat[entry]
-        h = STEP * max(0.1, abs(float(before)))
-        # (8 (f(h) - f(-h)) - (f(2h) - f(-2h))) / 12 h: its error falls with h**4, which small probabilities need.
-        for steps, weight in ((1, 8), (-1, -8), (2, -1), (-2, 1)):
-            flat[entry] = before + steps * h
-            slopes[i] += weight * g.loss() / (12 * h)
+
+        def moved(by: float, entry=entry, before=before) -> float:
+            flat[entry] = before + by
+            return g.loss()
+
+        # The larger the step, the less rounding counts; the slope's error falls with its fourth power, that of the
+        # plain difference with its second. Where these two agree, the step is small enough for the better one.
+        for h in STEP * max(0.1, abs(float(before))) * 4.0 ** -np.arange(8):
+            near, far = moved(h) - moved(-h), moved(2 * h) - moved(-2 * h)
+            slopes[i] = (8 * near - far) / (12 * h)
+            if abs(slopes[i] - near / (2 * h)) <= 1e-4 * abs(slopes[i]):
+                break
         flat[entry] = before
     g.loss()
     return entries, slopes

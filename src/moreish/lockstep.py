@@ -6,8 +6,7 @@ What trains by hand-derived gradients and what trains by autograd is then seen t
 import numpy as np
 
 from .autograd import Torch
-from .tape import Draw, Steps, Tape
-from .tape.batch import draw_batch
+from .tape import Batches, Draw, Steps, Tape
 
 
 class Lockstep:
@@ -18,16 +17,16 @@ class Lockstep:
         self._params: np.ndarray | None = None  # PyTorch's copy
         self._moments = np.zeros(0)
         self._losses = (float("nan"), float("nan"))  # the tape's and PyTorch's, of the last step
-        self._next: tuple[np.ndarray, int, int, int] | None = None  # the next batch: stream, seed, step, size
+        self._next: tuple[Batches, int] | None = None  # where the next batch comes from: its step
 
-    def train(self, params: np.ndarray, moments: np.ndarray, stream: np.ndarray, steps: Steps) -> np.ndarray:
+    def train(self, params: np.ndarray, moments: np.ndarray, batches: Batches, steps: Steps) -> np.ndarray:
         """Make the steps with both engines. Returns the tape's losses."""
         if self._params is None:
             self._params, self._moments = params.copy(), moments.copy()
-        losses = self.tape.train(params, moments, stream, steps)
-        theirs = self.torch.train(self._params, self._moments, stream, steps)
+        losses = self.tape.train(params, moments, batches, steps)
+        theirs = self.torch.train(self._params, self._moments, batches, steps)
         self._losses = float(losses[-1]), float(theirs[-1])
-        self._next = stream, steps.seed, steps.first + len(losses), steps.batch_size
+        self._next = batches, steps.first + len(losses)
         return losses
 
     def notes(self, params: np.ndarray) -> dict[str, float]:
@@ -37,11 +36,12 @@ class Lockstep:
         """
         if self._params is None or self._next is None:
             return {}
-        batch_size = self._next[-1]
-        contexts, targets = np.zeros((batch_size, self.tape.block_size), np.int64), np.zeros(batch_size, np.int64)
-        draw_batch(*self._next, contexts, targets)
-        grads = self.tape.loss_and_grads(params, contexts, targets)[1]
-        their_grads = self.torch.loss_and_grads(self._params, contexts, targets)[1]
+        batches, step = self._next
+        contexts = np.zeros((batches.size, self.tape.block_size - 1 + batches.n_targets), np.int64)
+        targets, counts = np.zeros((2, batches.size, batches.n_targets), np.int64)
+        batches.fill(step, contexts, targets, counts)
+        grads = self.tape.loss_and_grads(params, contexts, targets, counts)[1]
+        their_grads = self.torch.loss_and_grads(self._params, contexts, targets, counts)[1]
         return {
             "tape_loss": self._losses[0],
             "torch_loss": self._losses[1],

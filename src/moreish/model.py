@@ -80,11 +80,16 @@ class Model:
 
         Raises InputError if its parameters are not those of this model.
         """
-        theirs = [p.detach().cpu().numpy() for p in module.parameters()]
-        if [p.shape for p in theirs] != [slot.shape for slot in self.layout]:
-            raise InputError(f"the module's parameters are not those of this model: {[p.shape for p in theirs]}")
-        for mine, other in zip(self.weights.values(), theirs, strict=True):
-            mine[...] = other
+        theirs = {name: tensor.detach().cpu().numpy() for name, tensor in module.state_dict().items()}
+        mine = {
+            f"{i}.{slot.parameter.name}": slot.view(self.params)
+            for i, slots in enumerate(self.layout.slots)
+            for slot in slots
+        }
+        if {k: w.shape for k, w in theirs.items()} != {k: w.shape for k, w in mine.items()}:
+            raise InputError(f"the module's parameters are not those of this model: {', '.join(theirs) or 'none'}")
+        for name, weight in mine.items():
+            weight[...] = theirs[name]
         return self
 
     def nll(self, stream: np.ndarray) -> np.ndarray:

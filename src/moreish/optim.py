@@ -2,7 +2,8 @@
 
 An optimizer is a kernel `step(params, grads, moments, lr, number, hyper)`, called with step numbers from 1:
 
-    params, grads (P,); moments (n_moments, P), zero at first; hyper = [weight_decay, beta1, beta2, epsilon]
+    params (P,); grads (n_trained,): the first so many are trained; moments (n_moments, n_trained), zero at first;
+    hyper = [weight_decay, beta1, beta2, epsilon]
 """
 
 from collections.abc import Callable
@@ -17,7 +18,7 @@ BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 def sgd(params, grads, moments, lr, number, hyper):
     """p <- p - lr (g + decay p)."""
     rate, decay = params.dtype.type(lr), params.dtype.type(hyper[0])
-    for i in range(params.size):
+    for i in range(grads.size):
         params[i] -= rate * (grads[i] + decay * params[i])
 
 
@@ -34,7 +35,7 @@ def adamw(params, grads, moments, lr, number, hyper):
     scale = real(1 / np.sqrt(1 - hyper[2] ** number))
     m, v = moments[0], moments[1]
     one = real(1)
-    for i in range(params.size):
+    for i in range(grads.size):
         g = grads[i]
         m[i] = beta1 * m[i] + (one - beta1) * g
         v[i] = beta2 * v[i] + (one - beta2) * g * g
@@ -51,9 +52,9 @@ class Optimizer(NamedTuple):
 OPTIMIZERS = {"sgd": Optimizer(sgd, 0), "adamw": Optimizer(adamw, 2)}
 
 
-def zero_moments(name: str, params: np.ndarray) -> np.ndarray:
-    """The moments that an optimizer starts from, for params (P,): (n_moments, P)."""
-    return np.zeros((OPTIMIZERS[name].n_moments, params.size), params.dtype)
+def zero_moments(name: str, n_trained: int, dtype: type = np.float32) -> np.ndarray:
+    """The moments that an optimizer starts from: (n_moments, n_trained)."""
+    return np.zeros((OPTIMIZERS[name].n_moments, n_trained), dtype)
 
 
 SCHEDULES = ("constant", "step", "linear", "cosine")

@@ -57,6 +57,11 @@ def plain_type(f: dataclasses.Field) -> type:
     return f.type  # type: ignore[return-value]
 
 
+# What an optimizer takes where the model, which has its own one in mind, does not say.
+BY_OPTIMIZER = {
+    "adamw": {"lr": 0.01, "weight_decay": 0.01, "schedule": "linear", "warmup": 0.05},
+    "sgd": {"lr": 0.1, "weight_decay": 0.0, "schedule": "step", "warmup": 0.0},
+}
 ENOUGH_STEPS = 500  # that a run on a short list should come to
 LEAST_BATCH = 16
 
@@ -70,6 +75,7 @@ class TrainOptions(Options):
     steps: int | None = option(None, "length of training, in steps", low=1)
     epochs: float | None = option(None, "length of training, in passes over the train words", low=0.001, high=1e9)
     batch_size: int | None = option(None, "examples a step; a short list takes fewer", low=1, high=1 << 20)
+    full_batch: bool | None = option(None, "take the exact gradient over all train words at every step")
     optimizer: str | None = option(None, "the update rule", choices=tuple(OPTIMIZERS))
     lr: float | None = option(None, "highest learning rate", low=1e-12, high=1e6)
     weight_decay: float | None = option(None, "pull of the weights towards zero", low=0, high=1e6)
@@ -77,6 +83,7 @@ class TrainOptions(Options):
     step_at: float = option(0.5, "share of the run after which step takes a tenth of the rate", low=0, high=1)
     warmup: float | None = option(None, "share of the run over which the rate rises from zero", low=0, high=1)
     keep: str = option("best", "keep the weights of the best val loss seen, or the last ones", choices=("best", "last"))
+    calibrate: bool = option(False, "in the end, take BatchNorm's running statistics over all train words")
     seed: int = option(42, "seed of weights, batches and samples", low=0, high=(1 << 63) - 1)
     log_every: int | None = option(None, "steps from one line of the log to the next", low=1)
     engine: str = option("tape", "what trains: our compiled engine, PyTorch, or both in lockstep", choices=ENGINES)
@@ -87,14 +94,16 @@ class TrainOptions(Options):
         super().__post_init__()
         if self.steps is not None and self.epochs is not None:
             raise InputError("--steps and --epochs both give the length of training: give one of them")
+        if self.full_batch and self.batch_size is not None:
+            raise InputError("--full-batch takes all train words at every step: give no --batch-size with it")
 
     @property
     def overridden(self) -> list[str]:
         """The options that were set of those that the model would choose otherwise."""
         return [f.name for f in dataclasses.fields(self) if f.default is None and getattr(self, f.name) is not None]
 
-    def resolved(self, model_defaults: dict[str, Any], n_tokens: int) -> "TrainOptions":
-        """These options with the model's choices filled in, and steps in place of epochs.
+    def resolved(self, model_defaults: dict[str, Any], n_examples: int) -> "TrainOptions":
+        """These options with the model's choices filled in, and steps in place of epochs, for n_examples to train on.
 
         Where neither --steps nor --batch-size is given, a list too short for ENOUGH_STEPS batches takes smaller ones,
         powers of two down to LEAST_BATCH, and a rate smaller by the square root of that: going over it more often
@@ -102,15 +111,17 @@ class TrainOptions(Options):
         """
         given = {k: v for k, v in dataclasses.asdict(self).items() if v is not None}
         chosen = {**model_defaults, **given}
+        of_model = model_defaults if chosen["optimizer"] == model_defaults["optimizer"] else {}
+        chosen = {**chosen, **BY_OPTIMIZER[chosen["optimizer"]], **of_model, **given}
         if "steps" in given:
             chosen.pop("epochs", None)
-        if chosen["optimizer"] == "adamw":
-            rule = {"weight_decay": 0.01, "schedule": "linear", "warmup": 0.05}
-        else:
-            rule = {"weight_decay": 0.0, "schedule": "step", "warmup": 0.0, "lr": 0.1}
-        chosen = {**chosen, **rule, **given}
-        if "epochs" in chosen:
-            examples = chosen["epochs"] * n_tokens
+        chosen["full_batch"] = chosen.get("full_batch", False) and "batch_size" not in given
+        if chosen["full_batch"]:
+            chosen["batch_size"] = None
+            if "epochs" in chosen:
+                chosen["steps"] = max(1, round(chosen["epochs"]))
+        elif "epochs" in chosen:
+            examples = chosen["epochs"] * n_examples
             if "batch_size" not in given:
                 fitting = 2 ** int(math.log2(max(examples / ENOUGH_STEPS, LEAST_BATCH)))
                 if fitting < chosen["batch_size"]:

@@ -49,7 +49,7 @@ class Checkpoint:
     """The state of a training that goes on: what the next step depends on, and what to keep in the end.
 
     step        steps made
-    params      weights now, flat (P,); best: those of the best val loss; moments: the optimizer's (n, P)
+    params      weights now, flat (P,); best: those of the best val loss; moments: the optimizer's (n, n_trained)
     best_loss   that val loss in nats
     loss_sum    of the batch losses of the last loss_count steps: those since the last line of the history
     """
@@ -171,8 +171,8 @@ def load_checkpoint(folder: Path, model: Model, options: TrainOptions) -> Checkp
     """Read the state of a training. Raises InputError if there is none, or it is damaged."""
     try:
         state = Checkpoint.from_bytes((folder / CHECKPOINT).read_bytes())
-        P = model.layout.size
-        shapes = {"params": (P,), "best": (P,), "moments": (OPTIMIZERS[str(options.optimizer)].n_moments, P)}
+        P, n_moments = model.layout.size, OPTIMIZERS[str(options.optimizer)].n_moments
+        shapes = {"params": (P,), "best": (P,), "moments": (n_moments, model.layout.n_trained)}
         for name, shape in shapes.items():
             array = getattr(state, name)
             if array.dtype != np.float32 or array.shape != shape:

@@ -13,12 +13,14 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from .batchnorm import calibrate
 from .corpus import Corpus
 from .engines import make_engine
 from .errors import InputError, WorkError
 from .files import write_atomically
+from .layers import LAYERS
 from .model import Model
-from .models import make_config
+from .models import ModelConfig, make_config
 from .optim import Schedule, zero_moments
 from .options import TrainOptions
 from .run import (
@@ -32,7 +34,7 @@ from .run import (
     load_checkpoint,
     write_history,
 )
-from .tape import Steps
+from .tape import Batches, Steps, make_plan
 
 EVALUATIONS = 20  # of the val loss in a run
 LINES = 10  # of the log in a run, unless --log-every says otherwise
@@ -98,17 +100,19 @@ def train(
         name = chosen.overridden[0].replace("_", "-")
         raise InputError(f"model {model} is counted, not trained by steps: it has no option --{name}")
     if counted is None:
-        chosen = chosen.resolved(type(config).defaults, corpus.stream("train").size - 1)
+        chosen = chosen.resolved(type(config).defaults, _batches(config, corpus, chosen).n_examples)
     run = Run(Model(config, corpus.vocab, counted, seed=chosen.seed), corpus, chosen)
     if counted is not None:
         return run if out is None else run.save(out)
     _choose_engine(run)
     params = run.model.params
-    state = Checkpoint(0, params, params.copy(), zero_moments(_given(chosen.optimizer), params))
+    moments = zero_moments(_given(chosen.optimizer), run.model.layout.n_trained)
+    state = Checkpoint(0, params, params.copy(), moments)
+    training = _Training(run, state, on_progress)
     if out is not None:
         begin_folder(run, out, CHECKPOINT, state.to_bytes())
     try:
-        return _train_to_the_end(run, state, on_progress)
+        return _to_the_end(training)
     except MemoryError:
         if run.path is not None and state.step == 0:
             discard_folder(run.path)
@@ -126,7 +130,7 @@ def resume(path: str | Path, *, on_progress: Callable[[Progress], None] | None =
     run.history = [line for line in run.history if line["step"] <= checkpoint.step]
     run.model.params = checkpoint.params
     _choose_engine(run)
-    return _train_to_the_end(run, checkpoint, on_progress)
+    return _to_the_end(_Training(run, checkpoint, on_progress))
 
 
 def _choose_engine(run: Run) -> None:
@@ -135,18 +139,40 @@ def _choose_engine(run: Run) -> None:
     model.engine = make_engine(o.engine, model.layers, model.config.context, len(model.vocab), o.device, o.compile)
 
 
-def _train_to_the_end(run: Run, state: Checkpoint, on_progress: Callable[[Progress], None] | None) -> Run:
+def _to_the_end(training: "_Training") -> Run:
+    run, state = training.run, training.state
     try:
-        _Training(run, state, on_progress).go()
+        training.go()
     except Diverged:
         run.model.params = state.best
         if run.path is not None:
             end_folder(run, run.path)
         raise
     run.model.params = state.best if run.options.keep == "best" else state.params
+    if run.options.calibrate:
+        calibrate(run.model, run.corpus)
     if run.path is not None:
         end_folder(run, run.path)
     return run
+
+
+def _batches(config: ModelConfig, corpus: Corpus, o: TrainOptions) -> Batches:
+    """The batches that options stand for; before they are resolved, of one example each."""
+    stream = corpus.stream("train")
+    if o.full_batch:
+        return Batches.of_all(stream, config.context)
+    return Batches.drawn(stream, o.batch_size or 1, o.seed, config.context, config.whole_words)
+
+
+def _check_batches(run: Run, batches: Batches) -> None:
+    """Raise InputError if the layers cannot be trained on such batches."""
+    layers, L = run.model.layers, batches.n_targets
+    make_plan(layers, (batches.size, run.model.config.context - 1 + L, L))
+    if run.options.full_batch and any(LAYERS[type(layer)].batch_statistics for layer in layers):
+        raise InputError(
+            "--full-batch takes equal examples as one, which BatchNorm's statistics would miss: "
+            "train with --no-batch-norm, or with a large --batch-size"
+        )
 
 
 def _given(value: T | None) -> T:
@@ -164,7 +190,8 @@ class _Training:
         self.schedule = Schedule(_given(o.schedule), _given(o.lr), self.steps, o.step_at, _given(o.warmup))
         self.evaluations = shares(self.steps, EVALUATIONS)
         self.lines = shares(self.steps, LINES)
-        self.stream = run.corpus.stream("train")
+        self.batches = _batches(run.model.config, run.corpus, o)
+        _check_batches(run, self.batches)
         self.saved_at = time.monotonic()
 
     def go(self) -> None:
@@ -203,15 +230,9 @@ class _Training:
 
     def _advance(self, stop: int) -> None:
         state, o = self.state, self.run.options
-        steps = Steps(
-            _given(o.batch_size),
-            o.seed,
-            _given(o.optimizer),
-            _given(o.weight_decay),
-            first=state.step,
-            rates=self.schedule.rates(state.step, stop),
-        )
-        losses = self.run.model.engine.train(state.params, state.moments, self.stream, steps)
+        rates = self.schedule.rates(state.step, stop)
+        steps = Steps(_given(o.optimizer), _given(o.weight_decay), first=state.step, rates=rates)
+        losses = self.run.model.engine.train(state.params, state.moments, self.batches, steps)
         if not math.isfinite(losses[-1]):
             self._diverged(state.step + len(losses) - 1)
         state.step = stop

@@ -46,10 +46,9 @@ def show(
             raise InputError(f"{what} is a run: its model has its options already")
         run = load(what)
         model, options = run.model, run.options
-    plan = Tape(model.layers, model.config.context, len(model.vocab)).plan(
-        batch_size or options.batch_size or 1, fuse=fuse
-    )
-    B, rows = plan.batch_size, []
+    tape = Tape(model.layers, model.config.context, len(model.vocab))
+    plan = tape.plan(batch_size or options.batch_size or 1, fuse=fuse)
+    B, rows = plan.shape[0], []
     for op in plan.operations:
         parameters = ", ".join(f"{slot.name} {_shape(slot.shape)}" for slot in op.slots)
         buffers = "same memory" if op.row is None else f"arena {op.row[Y]:,}"
@@ -65,7 +64,7 @@ def show(
             )
         )
     print_table(["operation", "in", "out", "parameters", ">count", ">FLOP forward", "output in"], rows)
-    print(f"\n{model.layout.size:,} parameters, batch {B}, arena {plan.arena_size * 4 / 2**20:.2f} MiB in float32")
+    print(f"\n{model.layout.n_trained:,} parameters, batch {B}, arena {plan.arena_size * 4 / 2**20:.2f} MiB in float32")
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -4,14 +4,16 @@ A new kind is one file here and its row in LAYERS. A kind that is a faster form 
 FUSED too. The plan, the checks of gradients and the common tests know it from these tables.
 """
 
-from . import activation, embedding, linear, lookup, loss, reshape
+from . import activation, conv, embedding, linear, lookup, loss, norm, reshape
 from .activation import ReLU, Tanh
+from .conv import Unfold
 from .embedding import Embedding
 from .linear import Linear
 from .lookup import LookupLinear
 from .loss import SoftmaxCrossEntropy
+from .norm import BatchNorm1d
 from .reshape import FlattenConsecutive
-from .spec import Kernels, Layer, Parameter, Shape
+from .spec import Kernels, Layer, Parameter, Shape, Steps
 
 LAYERS: dict[type, Kernels] = {
     Embedding: embedding.KERNELS,
@@ -21,6 +23,8 @@ LAYERS: dict[type, Kernels] = {
     ReLU: activation.RELU,
     SoftmaxCrossEntropy: loss.KERNELS,
     LookupLinear: lookup.KERNELS,
+    BatchNorm1d: norm.KERNELS,
+    Unfold: conv.KERNELS,
 }
 
 # A run of layers of these kinds may be planned as the one on the right, made from them.
@@ -31,6 +35,7 @@ FUSED: dict[tuple[type, ...], type] = {
 __all__ = [
     "FUSED",
     "LAYERS",
+    "BatchNorm1d",
     "Embedding",
     "FlattenConsecutive",
     "Kernels",
@@ -41,5 +46,7 @@ __all__ = [
     "ReLU",
     "Shape",
     "SoftmaxCrossEntropy",
+    "Steps",
     "Tanh",
+    "Unfold",
 ]

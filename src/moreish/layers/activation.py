@@ -91,5 +91,5 @@ def relu_backward_op(row, arena, params, grads, ints):
     relu_backward(vector(arena, row[Y], n), vector(arena, row[DY], n), vector(arena, row[DX], n))
 
 
-TANH = Kernels(tanh_forward_op, tanh_backward_op)
-RELU = Kernels(relu_forward_op, relu_backward_op)
+TANH = Kernels(tanh_forward_op, tanh_backward_op, torch=lambda module, x: x.tanh(), example=Tanh())
+RELU = Kernels(relu_forward_op, relu_backward_op, torch=lambda module, x: x.relu(), example=ReLU())

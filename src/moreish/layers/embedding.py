@@ -67,4 +67,6 @@ def backward_op(row, arena, params, grads, ints):
     backward(vector(ints, row[INTS], N), matrix(arena, row[DY], N, E), matrix(grads, row[P0], V, E))
 
 
-KERNELS = Kernels(forward_op, backward_op, reads="contexts")
+KERNELS = Kernels(
+    forward_op, backward_op, torch=lambda module, x: module.C[x], example=Embedding(7, 3), reads="contexts"
+)

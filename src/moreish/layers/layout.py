@@ -29,25 +29,30 @@ class Slot:
 
 
 class Layout:
-    """The places of all parameters of `layers`: `slots[i]` are those of layer i, `size` is the flat length."""
+    """The places of all parameters of `layers`.
+
+    slots       slots[i] are those of layer i
+    n_trained   how many numbers gradient descent trains; they come first, so gradients are a vector of this length
+    size        the flat length: those, and then what the layers keep beside them
+    """
 
     def __init__(self, layers: Sequence[Layer]):
-        self.slots: list[list[Slot]] = []
-        self.size = 0
+        self.slots: list[list[Slot]] = [[] for _ in layers]
+        self.n_trained = sum(p.size for layer in layers for p in layer.parameters() if p.trained)
+        ends = {True: 0, False: self.n_trained}
         for index, layer in enumerate(layers):
-            of_layer = []
             for parameter in layer.parameters():
                 name = f"{index}.{type(layer).__name__.lower()}.{parameter.name}"
-                of_layer.append(Slot(name, self.size, parameter))
-                self.size += parameter.size
-            self.slots.append(of_layer)
+                self.slots[index].append(Slot(name, ends[parameter.trained], parameter))
+                ends[parameter.trained] += parameter.size
+        self.size = ends[False]
 
     def __iter__(self):
         return (slot for of_layer in self.slots for slot in of_layer)
 
     def views(self, flat: np.ndarray) -> dict[str, np.ndarray]:
-        """Every parameter of a flat vector, by name, as views in their shapes."""
-        return {slot.name: slot.view(flat) for slot in self}
+        """Every parameter of a flat vector, of weights or of gradients, by name, as views in their shapes."""
+        return {slot.name: slot.view(flat) for slot in self if slot.start < flat.size}
 
     def initial(self, seed: int, dtype: type = np.float32) -> np.ndarray:
         """Fresh weights (size,): each parameter drawn from its own distribution, in order, from one generator."""

@@ -9,7 +9,7 @@ Each entry of W, x and b reaches the loss through every y that it is a term of:
     db[m]    = sum over n of dy[n, m]
 
 The shapes leave no other choice: dW has W's shape (K, M), and x^T dy is the only product of x (N, K) and dy (N, M)
-that has it.
+that has it. Before a BatchNorm b is left out (`bias=None`): taking the mean off takes any constant off with it.
 """
 
 from dataclasses import dataclass
@@ -29,10 +29,11 @@ class Linear:
     n_in: int
     n_out: int
     weight: Init = Normal(1.0)
-    bias: Init = Constant(0.0)
+    bias: Init | None = Constant(0.0)
 
     def parameters(self) -> tuple[Parameter, ...]:
-        return (Parameter("W", (self.n_in, self.n_out), self.weight), Parameter("b", (self.n_out,), self.bias))
+        W = Parameter("W", (self.n_in, self.n_out), self.weight)
+        return (W,) if self.bias is None else (W, Parameter("b", (self.n_out,), self.bias))
 
     def out_shape(self, in_shape: Shape) -> Shape:
         if in_shape[-1] != self.n_in:
@@ -48,20 +49,24 @@ class Linear:
 
 @kernel
 def forward(x, W, b, y):
-    """x (N, K), W (K, M), b (M,) -> y (N, M)."""
-    affine(x, W, b, y)
+    """x (N, K), W (K, M), b (M,) -> y (N, M). b may have no elements."""
+    if b.size:
+        affine(x, W, b, y)
+    else:
+        dot(x, W, y)
 
 
 @kernel
 def backward(x, W, dy, dx, dW, db):
-    """x (N, K), W (K, M), dy (N, M) -> dx (N, K), dW (K, M), db (M,)."""
+    """x (N, K), W (K, M), dy (N, M) -> dx (N, K), dW (K, M), db (M,). db may have no elements."""
     # y = x W + b
     dot(x.T, dy, dW)
     dot(dy, W.T, dx)
-    db.fill(0)
-    for n in range(dy.shape[0]):
-        for m in range(dy.shape[1]):
-            db[m] += dy[n, m]
+    if db.size:
+        db.fill(0)
+        for n in range(dy.shape[0]):
+            for m in range(dy.shape[1]):
+                db[m] += dy[n, m]
 
 
 def forward_op(row, arena, params, grads, ints):
@@ -69,7 +74,7 @@ def forward_op(row, arena, params, grads, ints):
     forward(
         matrix(arena, row[X], N, K),
         matrix(params, row[P0], K, M),
-        vector(params, row[P1], M),
+        vector(params, row[P1], M * (row[P1] >= 0)),
         matrix(arena, row[Y], N, M),
     )
 
@@ -82,8 +87,12 @@ def backward_op(row, arena, params, grads, ints):
         matrix(arena, row[DY], N, M),
         matrix(arena, row[DX], N, K),
         matrix(grads, row[P0], K, M),
-        vector(grads, row[P1], M),
+        vector(grads, row[P1], M * (row[P1] >= 0)),
     )
 
 
-KERNELS = Kernels(forward_op, backward_op)
+def torch_forward(module, x):
+    return x @ module.W if module.layer.bias is None else x @ module.W + module.b
+
+
+KERNELS = Kernels(forward_op, backward_op, torch=torch_forward, example=Linear(6, 5, Normal(0.4)))

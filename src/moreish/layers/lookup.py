@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from math import prod
 
 from .embedding import Embedding
+from .init import Normal
 from .linear import Linear
 from .maths import index, kernel
 from .product import dot
@@ -52,7 +53,7 @@ class LookupLinear:
 
 @kernel
 def forward(tokens, C, W, b, number, slot, first, seen, x, table, y):
-    """tokens (N, F), C (V, E), W (F E, H), b (H,) -> y (N, H).
+    """tokens (N, F), C (V, E), W (F E, H), b (H,) -> y (N, H). b may have no elements.
 
     Left for the backward pass: slot (N, F), the table's row for each token; first (F + 1,), where each position's
     rows begin; seen (S,), each row's token, and x (S, E), its embedding, with S = F min(N, V).
@@ -75,8 +76,12 @@ def forward(tokens, C, W, b, number, slot, first, seen, x, table, y):
         dot(x[first[f] : used], W[f * E : (f + 1) * E], table[first[f] : used])
     first[F] = used
     for n in range(N):
-        for h in range(H):
-            y[n, h] = b[h]
+        if b.size:
+            for h in range(H):
+                y[n, h] = b[h]
+        else:
+            for h in range(H):
+                y[n, h] = 0
         for f in range(0, F - 3, 4):  # four at a time: y is read and written a quarter as often
             i, j, k, m = index(slot[n, f]), index(slot[n, f + 1]), index(slot[n, f + 2]), index(slot[n, f + 3])
             for h in range(H):
@@ -100,7 +105,6 @@ def backward(W, slot, first, seen, x, dy, dtable, dx, dC, dW, db):
     """
     (N, F), E, H = slot.shape, dC.shape[1], dy.shape[1]
     dC.fill(0)
-    db.fill(0)
     dtable.fill(0)
     for n in range(N):
         # y[n] = b + sum over f of table[slot[n, f]]
@@ -108,9 +112,11 @@ def backward(W, slot, first, seen, x, dy, dtable, dx, dC, dW, db):
             i = index(slot[n, f])
             for h in range(H):
                 dtable[i, h] += dy[n, h]
-    for i in range(first[1]):  # each row of y looked up one row of the first position
-        for h in range(H):
-            db[h] += dtable[i, h]
+    if db.size:
+        db.fill(0)
+        for i in range(first[1]):  # each row of y looked up one row of the first position
+            for h in range(H):
+                db[h] += dtable[i, h]
     for f in range(F):
         block, rows = slice(f * E, (f + 1) * E), slice(first[f], first[f + 1])
         # table[rows] = x[rows] W[block]
@@ -130,7 +136,7 @@ def forward_op(row, arena, params, grads, ints):
         matrix(ints, row[INTS], N, F),
         matrix(params, row[P0], V, E),
         matrix(params, row[P1], F * E, H),
-        vector(params, row[P2], H),
+        vector(params, row[P2], H * (row[P2] >= 0)),
         vector(ints, i + N * F + F + 1 + S, V),
         matrix(ints, i, N, F),
         vector(ints, i + N * F, F + 1),
@@ -155,7 +161,7 @@ def backward_op(row, arena, params, grads, ints):
         matrix(arena, a + S * E, S, E),
         matrix(grads, row[P0], V, E),
         matrix(grads, row[P1], F * E, H),
-        vector(grads, row[P2], H),
+        vector(grads, row[P2], H * (row[P2] >= 0)),
     )
 
 
@@ -165,9 +171,17 @@ def scratch(layer: LookupLinear, rows: int) -> tuple[int, int]:
     return S * (2 * E + H), rows * F + F + 1 + S + V
 
 
-def pays(layer: LookupLinear, batch_size: int) -> bool:
-    """Pays from four examples a character on: with V = 27 it breaks even near a batch of 64, and gains from there."""
-    return batch_size >= 4 * layer.embedding.n_vocab
+def pays(layer: LookupLinear, rows: int) -> bool:
+    """Pays from four rows a character on: with V = 27 it breaks even near 64 rows, and gains from there."""
+    return rows >= 4 * layer.embedding.n_vocab
 
 
-KERNELS = Kernels(forward_op, backward_op, reads="contexts", scratch=scratch, pays=pays)
+KERNELS = Kernels(
+    forward_op,
+    backward_op,
+    torch=None,
+    example=LookupLinear(Embedding(7, 3), FlattenConsecutive(2), Linear(6, 5, Normal(0.4))),
+    reads="contexts",
+    scratch=scratch,
+    pays=pays,
+)

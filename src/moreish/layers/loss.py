@@ -1,12 +1,15 @@
 """Softmax cross-entropy: the negative log-likelihood of each target, in nats.
 
     p[n, v] = exp(x[n, v]) / sum over u of exp(x[n, u])         nll[n] = -log p[n, target[n]]
-    loss = (1 / N) sum over n of nll[n]
+    loss = sum over n of share[n] nll[n],     share[n] = count[n] / sum over m of count[m]
+
+Each example counts once in a mini-batch: its share is 1 / N. One that stands for many equal ones counts as often, and a
+place that has no target counts 0 times.
 
 The largest logit m of a row is taken off first: exp never overflows, and p does not change. With
 nll = log(sum over u of exp(x[u] - m)) - (x[target] - m), the derivative of the logarithm of the sum is the softmax:
 
-    dx[n, v] = (p[n, v] - (1 if v = target[n] else 0)) / N
+    dx[n, v] = share[n] (p[n, v] - (1 if v = target[n] else 0))
 
 Pull the target up by what it lacks, push each other one down by what it has: a row of dx sums to zero.
 """
@@ -17,7 +20,7 @@ from math import prod
 import numpy as np
 
 from .maths import exp, kernel
-from .spec import AUX, DX, INTS, ROWS, S0, Kernels, Parameter, Shape, X, Y
+from .spec import AUX, DX, INTS, ROWS, S0, Kernels, Parameter, Shape, Steps, X, Y
 from .views import matrix, vector
 
 
@@ -64,15 +67,18 @@ def forward(x, targets, p, nll):
 
 
 @kernel
-def backward(p, targets, dx):
-    """probabilities p (N, V), targets (N,) -> dx (N, V), of the mean nll."""
+def backward(p, targets, counts, dx):
+    """probabilities p (N, V), targets (N,), counts (N,) -> dx (N, V), of the loss."""
     N, V = p.shape
-    scale = p.dtype.type(1 / N)
+    total = 0
     for n in range(N):
-        # nll[n] = log(sum of exp(x[n] - m)) - (x[n, target] - m)
+        total += counts[n]
+    for n in range(N):
+        # loss = sum over n of share[n] nll[n],  nll[n] = log(sum of exp(x[n] - m)) - (x[n, target] - m)
+        share = p.dtype.type(counts[n] / total)
         for v in range(V):
-            dx[n, v] = p[n, v] * scale
-        dx[n, targets[n]] -= scale
+            dx[n, v] = p[n, v] * share
+        dx[n, targets[n]] -= share
 
 
 def forward_op(row, arena, params, grads, ints):
@@ -84,58 +90,49 @@ def forward_op(row, arena, params, grads, ints):
 
 def backward_op(row, arena, params, grads, ints):
     N, V = row[ROWS], row[S0]
-    backward(matrix(arena, row[AUX], N, V), vector(ints, row[INTS], N), matrix(arena, row[DX], N, V))
+    targets, counts = vector(ints, row[INTS], N), vector(ints, row[INTS] + N, N)
+    backward(matrix(arena, row[AUX], N, V), targets, counts, matrix(arena, row[DX], N, V))
 
 
-KERNELS = Kernels(forward_op, backward_op, reads="targets", scratch=lambda layer, rows: (rows * layer.n_vocab, 0))
+def stepwise_forward(trace, xp, x, targets):
+    """Logits x (N, V), targets (N,) -> nll (N,): the loss in the lecture's small steps."""
+    shifted = trace("shifted", x - xp.amax(x, 1, keepdims=True))
+    counts = trace("counts", xp.exp(shifted))
+    counts_sum = trace("counts_sum", counts.sum(1, keepdims=True))
+    probs = trace("probs", counts / counts_sum)
+    logprobs = trace("logprobs", xp.log(probs))
+    return -logprobs[xp.arange(len(x)), targets]
 
 
-def stepwise(x, targets):
-    """The loss in the lecture's small steps, in NumPy: {name: (tensor, its gradient)}, in the backward pass's order.
-
-    Logits x (N, V), targets (N,). The fused `backward` above is what these come to when they are multiplied out.
-    """
-    N = len(x)
-    rows = np.arange(N)
-    shifted = x - x.max(axis=1, keepdims=True)
-    counts = np.exp(shifted)
-    counts_sum = counts.sum(axis=1, keepdims=True)
-    probs = counts / counts_sum
-    logprobs = np.log(probs)
-    # loss = -mean of logprobs[rows, targets]
-    dlogprobs = np.zeros_like(x)
-    dlogprobs[rows, targets] = -1 / N
+def stepwise_backward(tensors, dnll, targets):
+    """dnll (N,) -> the gradient of every tensor above. Multiplied out, they come to the fused `backward`."""
+    counts, counts_sum, probs = tensors["counts"], tensors["counts_sum"], tensors["probs"]
+    # nll = -logprobs[n, targets[n]]
+    dlogprobs = np.zeros_like(probs)
+    dlogprobs[np.arange(len(probs)), targets] = -dnll
     # logprobs = log(probs)
     dprobs = dlogprobs / probs
     # probs = counts / counts_sum: counts_sum is shared by a row, so its gradient is summed over the row
-    dcounts_sum = -(dprobs * counts).sum(axis=1, keepdims=True) / counts_sum**2
+    dcounts_sum = -(dprobs * counts).sum(1, keepdims=True) / counts_sum**2
     # counts reaches the loss on two ways: through probs, and through counts_sum
     dcounts = dprobs / counts_sum + dcounts_sum
     # counts = exp(shifted)
     dshifted = dcounts * counts
     return {
-        "logprobs": (logprobs, dlogprobs),
-        "probs": (probs, dprobs),
-        "counts_sum": (counts_sum, dcounts_sum),
-        "counts": (counts, dcounts),
-        "shifted": (shifted, dshifted),
+        "logprobs": dlogprobs,
+        "probs": dprobs,
+        "counts_sum": dcounts_sum,
+        "counts": dcounts,
+        "shifted": dshifted,
     }
 
 
-def stepwise_losses(tensors, targets):
-    """The mean nll as a function of each tensor of `stepwise` as it then is: {name: function}."""
-    rows = np.arange(len(targets))
-    shifted, counts, counts_sum, probs, logprobs = (
-        tensors[name][0] for name in ("shifted", "counts", "counts_sum", "probs", "logprobs")
-    )
-
-    def loss(p):
-        return float(-np.log(p[rows, targets]).mean())
-
-    return {
-        "shifted": lambda: loss(np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True)),
-        "counts": lambda: loss(counts / counts.sum(axis=1, keepdims=True)),
-        "counts_sum": lambda: loss(counts / counts_sum),
-        "probs": lambda: loss(probs),
-        "logprobs": lambda: float(-logprobs[rows, targets].mean()),
-    }
+KERNELS = Kernels(
+    forward_op,
+    backward_op,
+    torch=None,
+    example=SoftmaxCrossEntropy(7),
+    reads="targets",
+    scratch=lambda layer, rows: (rows * layer.n_vocab, 0),
+    steps=Steps(stepwise_forward, stepwise_backward),
+)

@@ -8,13 +8,13 @@ All kernels share one signature, `kernel(row, arena, params, grads, ints)`:
 row     (WIDTH,) int64   one operation of the plan: the offsets and sizes named below
 arena   float            every activation and its gradient
 params  float            all parameters, flat
-grads   float            their gradients, the same layout; a backward pass overwrites its own part
-ints    int64            the batch: contexts (B, T), then targets (B,), then integer scratch
+grads   float            gradients of those that are trained, the same layout; a backward pass overwrites its own part
+ints    int64            the batch: contexts (B, T), targets (B, L), counts (B, L); then integer scratch
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -25,9 +25,9 @@ X, DX, Y, DY = 3, 4, 5, 6  # arena: input, its gradient, output, its gradient
 AUX = 7  # arena: float scratch, kept from forward to backward
 INTS = 8  # ints: what this layer reads of the batch, contexts or targets
 INT_AUX = 9  # ints: integer scratch
-P0, P1, P2 = 10, 11, 12  # params and grads: parameters in the order in which the layer names them
-S0, S1, S2, S3 = 13, 14, 15, 16  # sizes, as the layer's `sizes` gives them
-WIDTH = 17
+P0, P1, P2, P3 = 10, 11, 12, 13  # params and grads: parameters in the order in which the layer names them
+S0, S1, S2, S3 = 14, 15, 16, 17  # sizes, as the layer's `sizes` gives them
+WIDTH = 18
 
 Shape = tuple[int, ...]
 
@@ -39,11 +39,15 @@ class Init(Protocol):
 
 
 class Parameter(NamedTuple):
-    """A learnt array of a layer: its name in the layer, its shape, and how it starts."""
+    """An array that a layer keeps: its name in the layer, its shape, and how it starts.
+
+    One that is not trained has no gradient: the layer's own forward pass keeps it up to date.
+    """
 
     name: str
     shape: Shape
     init: Init
+    trained: bool = True
 
     @property
     def size(self) -> int:
@@ -54,7 +58,7 @@ class Layer(Protocol):
     """A layer's sizes. Shapes are those of one example: a batch adds the dimension B before them."""
 
     def parameters(self) -> tuple[Parameter, ...]:
-        """The learnt arrays, in the order in which the kernels expect them (P0, P1, P2)."""
+        """The arrays that it keeps, in the order in which the kernels expect them (P0, P1, P2, P3)."""
         ...
 
     def out_shape(self, in_shape: Shape) -> Shape:
@@ -70,18 +74,41 @@ class Layer(Protocol):
         ...
 
 
+class Steps(NamedTuple):
+    """A layer in the lecture's small steps, to be read and checked beside its fused kernels.
+
+    forward     (trace, xp, x, *others) -> y, where others are its parameters, or the targets. It passes each tensor on
+                its way through `trace(name, tensor)`; xp is numpy or torch
+    backward    (tensors, dy, *others) -> the gradient of each traced tensor by name, in the order of a backward pass
+    """
+
+    forward: Callable[..., Any]
+    backward: Callable[..., dict[str, np.ndarray]]
+
+
 @dataclass(frozen=True)
 class Kernels:
     """A layer's row in the registry.
 
     forward, backward   the adapters; None for a layer that only renames the shape of its input
+    torch               (module, x) -> y: the forward pass in PyTorch, whose autograd derives the rest. The module has
+                        the layer as `layer` and its parameters under their names. None for the loss and fused kinds
+    example             one for the common tests: from (4, 6) numbers, or from 4 of 7 tokens
+    inference           the adapter of a forward pass outside training, where it is another one
     reads               what the layer takes from the batch: "contexts", "targets" or nothing
     scratch             (layer, rows) -> floats and ints of scratch
-    pays                (layer, batch size) -> whether a fused kind is faster than what it stands for
+    pays                (layer, rows) -> whether a fused kind is faster than what it stands for
+    steps               the layer in small steps
+    batch_statistics    whether its training mixes the examples of a batch
     """
 
     forward: Callable | None
     backward: Callable | None
+    torch: Callable[..., Any] | None
+    example: Any
+    inference: Callable | None = None
     reads: str | None = None
     scratch: Callable[..., tuple[int, int]] = lambda layer, rows: (0, 0)
-    pays: Callable[..., bool] = lambda layer, batch_size: True
+    pays: Callable[..., bool] = lambda layer, rows: True
+    steps: Steps | None = None
+    batch_statistics: bool = False

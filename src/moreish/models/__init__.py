@@ -7,13 +7,18 @@ import dataclasses
 from typing import Any
 
 from ..errors import unknown
+from .bigram import Bigram
 from .config import ModelConfig
 from .mlp import MLP
 from .ngram import BigramCounts
+from .wavenet import WaveNet, WaveNetConv
 
 MODELS: dict[str, type[ModelConfig]] = {
     "bigram-counts": BigramCounts,
+    "bigram": Bigram,
     "mlp": MLP,
+    "wavenet": WaveNet,
+    "wavenet-conv": WaveNetConv,
 }
 
 
@@ -29,4 +34,4 @@ def make_config(model: str, options: dict[str, Any]) -> ModelConfig:
     return MODELS[model](**options)
 
 
-__all__ = ["MLP", "MODELS", "BigramCounts", "ModelConfig", "make_config"]
+__all__ = ["MLP", "MODELS", "Bigram", "BigramCounts", "ModelConfig", "WaveNet", "WaveNetConv", "make_config"]

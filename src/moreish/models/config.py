@@ -1,13 +1,18 @@
-"""What every model's config has."""
+"""What every model's config has, and what those of nets share."""
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ..corpus import Corpus
-from ..layers import Layer
-from ..options import Options
+from ..layers import BatchNorm1d, Embedding, Layer, Linear, ReLU, Tanh
+from ..layers.init import GAINS, SCHEMES, bias_init, embedding_init, weight_init
+from ..options import Options, option
+
+ACTIVATIONS = {"tanh": Tanh, "relu": ReLU}
+LOGITS_GAIN = 0.1  # of the last layer's weights: all characters start about equally likely, so the first loss is log V
 
 
 class ModelConfig(Options, ABC):
@@ -15,10 +20,13 @@ class ModelConfig(Options, ABC):
 
     summary     one line for `moreish models`
     defaults    this model's values of the training options whose default is None
+    whole_words whether it trains on every position of a word at once: its layers take longer contexts, and then give
+                logits for every position that has a whole context before it
     """
 
     summary: ClassVar[str]
     defaults: ClassVar[dict[str, Any]] = {}
+    whole_words: ClassVar[bool] = False
 
     @property
     @abstractmethod
@@ -32,3 +40,26 @@ class ModelConfig(Options, ABC):
     def fit(self, corpus: Corpus) -> np.ndarray | None:
         """The flat weights of a model that is counted rather than trained, from the train part; None for others."""
         return None
+
+
+@dataclass(frozen=True)
+class NetConfig(ModelConfig):
+    """Options of the nets with hidden layers, and the parts that they are put together from."""
+
+    activation: str = option("tanh", "what a hidden unit computes", choices=tuple(ACTIVATIONS))
+    batch_norm: bool = option(False, "normalise every hidden layer over the batch")
+    init: str = option("kaiming", "how weights start; naive and zero show what goes wrong", choices=SCHEMES)
+
+    def embedding(self, n_vocab: int, n_embd: int) -> Layer:
+        return Embedding(n_vocab, n_embd, embedding_init(self.init))
+
+    def hidden(self, n_in: int, n_out: int) -> list[Layer]:
+        """A hidden layer: Linear, BatchNorm1d if it is on, activation."""
+        weight, activation = weight_init(self.init, n_in, n_out, GAINS[self.activation]), ACTIVATIONS[self.activation]()
+        if self.batch_norm:
+            return [Linear(n_in, n_out, weight, bias=None), BatchNorm1d(n_out), activation]
+        return [Linear(n_in, n_out, weight, bias_init(self.init)), activation]
+
+    def logits(self, n_in: int, n_vocab: int) -> Layer:
+        weight = weight_init(self.init, n_in, n_vocab, LOGITS_GAIN)
+        return Linear(n_in, n_vocab, weight, bias_init(self.init))

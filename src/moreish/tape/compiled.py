@@ -17,10 +17,10 @@ import numpy as np
 import platformdirs
 from numba import types
 
-from .. import layers
 from ..layers.maths import FASTMATH
 from ..optim import OPTIMIZERS
 from . import generate, machine
+from .plan import kernels_in_order
 
 config: Any = numba.core.config
 log = logging.getLogger("moreish")
@@ -38,12 +38,12 @@ class Signatures:
         self.optimizer = types.void(reals, reals, reals2, number, count, numbers)
         table = (types.FunctionType(self.kernel), ints)
         step = types.FunctionType(self.optimizer)
-        shape = types.UniTuple(count, 2)
+        shape = types.UniTuple(count, 3)
         self.train = count(
-            *(*table, ints2, reals, reals, reals, ints, tokens, shape),
-            *(step, reals2, numbers, count, count, numbers, numbers),
+            *(*table, ints2, reals, reals, reals, ints, shape),
+            *(tokens, ints, count, step, reals2, numbers, count, numbers, numbers),
         )
-        self.evaluate = types.void(*table, ints2, reals, reals, ints, tokens, shape, numbers)
+        self.evaluate = types.void(*table, ints2, reals, reals, ints, shape, tokens, numbers)
         self.generate = types.void(
             *(*table, ints2, reals, reals, ints, ints2, real[:, ::1], types.int32[::1], number, count, count, count),
             *(types.int32[:, ::1], ints),
@@ -149,8 +149,7 @@ def kernel_table(codes: Iterable[int], dtype: type) -> tuple[Callable, Any]:
 
     Only those named are compiled; the places of others hold 0.
     """
-    # Two a kind, in the order in which a plan numbers them.
-    kernels = [k for row in layers.LAYERS.values() for k in (row.forward, row.backward)]
+    kernels = kernels_in_order()
     wanted: dict[int, Any] = {code: _kernel(kernels[code], dtype) for code in codes}
     like = next(iter(wanted.values()))
     if config.DISABLE_JIT:

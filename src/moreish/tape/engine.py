@@ -2,15 +2,17 @@
 
 import threading
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
 from ..layers import Layer, SoftmaxCrossEntropy
 from ..layers.spec import BACKWARD, FORWARD, Y
 from ..optim import BETA1, BETA2, EPSILON
+from .batch import Batches
 from .compiled import compiled, kernel_table, optimizer, walks
-from .plan import Plan
+from .machine import batch_of
+from .plan import Operation, Plan, make_plan
 from .requests import Draw, Steps
 
 # One size each, however little there is to do: what comes out then does not depend on how much was asked for.
@@ -31,61 +33,92 @@ class Prepared:
         self.arena = raw[skip : skip + plan.arena_size]
         self.ints = np.zeros(plan.ints_size, np.int64)
         self.walk = (*table, self.ops, self.arena)  # what every function of the machine takes first
-        B, T = plan.batch_size, plan.block_size
-        self.contexts, self.targets = self.ints[: B * T].reshape(B, T), self.ints[B * T : B * T + B]
+        self.contexts, self.targets, self.counts = batch_of(self.ints, plan.shape)
+
+    def take(self, contexts: np.ndarray, targets: np.ndarray, counts: np.ndarray | None = None) -> None:
+        """Put a batch in place: contexts (B, T), targets and counts (B, L) or, if L is 1, (B,). All count once."""
+        self.contexts[:] = contexts
+        self.targets[:] = targets.reshape(self.targets.shape)
+        self.counts[:] = 1 if counts is None else counts.reshape(self.counts.shape)
+
+    def buffer(self, op: Operation, column: int) -> np.ndarray:
+        """An operation's output (column Y) or its gradient (DY) as a view: (B, *op.out_shape)."""
+        assert op.row is not None
+        shape = (self.plan.shape[0], *op.out_shape)
+        return self.arena[op.row[column] :][: np.prod(shape)].reshape(shape)
+
+    def loss(self) -> float:
+        """The mean nll in nats of the batch that was last walked forward."""
+        nll = self.buffer(self.plan.operations[-1], Y).reshape(self.counts.shape)
+        return float(np.average(nll.astype(np.float64), weights=self.counts))
 
 
 class Tape:
     """Runs `layers`, which map contexts (B, block_size) to logits (B, n_vocab), in float32 or float64.
 
+    Layers that keep every position take longer contexts too: (B, block_size - 1 + L) give logits (B, L, n_vocab).
     It works in memory of its own, so threads that share one Tape take turns.
     """
 
     def __init__(self, layers: Sequence[Layer], block_size: int, n_vocab: int, dtype: type = np.float32):
         self.layers, self.block_size, self.n_vocab, self.dtype = list(layers), block_size, n_vocab, dtype
-        self._prepare = cache(self._prepared)
+        self._prepare = lru_cache(4)(self._prepared)
         self._turn = threading.Lock()
 
-    def plan(self, batch_size: int, *, loss: bool = True, gradients: bool = True, fuse: bool = True) -> Plan:
+    def plan(
+        self, batch_size: int, n_targets: int = 1, *, loss: bool = True, gradients: bool = True, fuse: bool = True
+    ) -> Plan:
         """The plan for batches of a size: with or without the loss as last operation, and the backward pass."""
         layers = [*self.layers, SoftmaxCrossEntropy(self.n_vocab)] if loss else self.layers
-        return Plan(layers, self.block_size, batch_size, fuse=fuse, gradients=gradients)
+        shape = (batch_size, self.block_size - 1 + n_targets, n_targets)
+        return make_plan(layers, shape, fuse=fuse, gradients=gradients)
 
-    def _prepared(self, batch_size: int, loss: bool, gradients: bool, fuse: bool = True) -> Prepared:
-        return Prepared(self.plan(batch_size, loss=loss, gradients=gradients, fuse=fuse), self.dtype)
+    def _prepared(self, batch_size: int, n_targets: int, loss: bool, gradients: bool, fuse: bool = True) -> Prepared:
+        return Prepared(self.plan(batch_size, n_targets, loss=loss, gradients=gradients, fuse=fuse), self.dtype)
 
-    def prepared(self, batch_size: int, *, fuse: bool) -> Prepared:
-        """A plan of one's own for training on batches of a size, with its memory, to be walked step by step."""
-        return self._prepared(batch_size, True, True, fuse)
+    def prepared(self, batch_size: int, n_targets: int = 1, *, gradients: bool = True, fuse: bool) -> Prepared:
+        """A plan of one's own for batches of a size, with its memory, to be walked step by step."""
+        return self._prepared(batch_size, n_targets, True, gradients, fuse)
 
     def loss_and_grads(
-        self, params: np.ndarray, contexts: np.ndarray, targets: np.ndarray, *, fuse: bool = True
+        self,
+        params: np.ndarray,
+        contexts: np.ndarray,
+        targets: np.ndarray,
+        counts: np.ndarray | None = None,
+        *,
+        fuse: bool = True,
     ) -> tuple[float, np.ndarray]:
-        """The mean nll in nats of targets (B,) after contexts (B, T), and its gradient by params, flat (P,)."""
+        """The mean nll in nats of targets after contexts, as in training, and its gradient, flat (n_trained,).
+
+        contexts (B, T); targets and counts (B, L) with L = T - block_size + 1, or (B,) if L is 1. Each target weighs
+        as often as it counts; without counts, once. params (P,) stay as they are.
+        """
         with self._turn:
-            ready = self._prepare(len(targets), True, True, fuse)
-            ready.contexts[:] = contexts
-            ready.targets[:] = targets
-            grads = np.zeros_like(params)
+            ready = self._prepare(len(targets), contexts.shape[1] - self.block_size + 1, True, True, fuse)
+            ready.take(contexts, targets, counts)
+            params = params.copy()  # training's forward pass updates what layers keep beside the trained
+            grads = np.zeros(ready.plan.layout.n_trained, self.dtype)
             for walk in walks(self.dtype):
                 walk(*ready.walk, params, grads, ready.ints)
-            start = ready.ops[-1, Y]
-            return float(ready.arena[start : start + len(targets)].mean(dtype=np.float64)), grads
+            return ready.loss(), grads
 
-    def train(self, params: np.ndarray, moments: np.ndarray, stream: np.ndarray, steps: Steps) -> np.ndarray:
-        """Make steps, updating params (P,) and moments (n_moments, P), on stream (M,).
+    def train(self, params: np.ndarray, moments: np.ndarray, batches: Batches, steps: Steps) -> np.ndarray:
+        """Make steps, updating params (P,) and moments (n_moments, n_trained).
 
         Returns the loss of each step in nats, before its update. It is shorter than the rates by the steps not made
         when a loss is not finite; that loss is the last one, and its step was not made either.
         """
         with self._turn:
-            ready = self._prepare(steps.batch_size, True, True)
-            losses = np.zeros(len(steps.rates))
+            ready = self._prepare(batches.size, batches.n_targets, True, True, True)
+            if batches.fixed is not None:
+                ready.take(*batches.fixed)
+            losses, grads = np.zeros(len(steps.rates)), np.empty(ready.plan.layout.n_trained, self.dtype)
             hyper = np.array([steps.weight_decay, BETA1, BETA2, EPSILON])
-            step, shape = optimizer(steps.optimizer, self.dtype), (steps.batch_size, self.block_size)
             done = compiled(self.dtype).train(
-                *(*ready.walk, params, np.empty_like(params), ready.ints, stream, shape),
-                *(step, moments, hyper, steps.seed, steps.first, steps.rates, losses),
+                *(*ready.walk, params, grads, ready.ints, ready.plan.shape),
+                *(batches.stream, batches.starts, batches.seed),
+                *(optimizer(steps.optimizer, self.dtype), moments, hyper, steps.first, steps.rates, losses),
             )
             return losses[: done + 1]
 
@@ -101,16 +134,15 @@ class Tape:
         if stream.min() < 0 or stream.max() >= self.n_vocab:
             raise ValueError(f"tokens must be from 0 to {self.n_vocab - 1}")
         with self._turn:
-            ready = self._prepare(EVALUATION_BATCH, True, False)
+            ready = self._prepare(EVALUATION_BATCH, 1, True, False)
             nll = np.zeros(len(stream) - 1)
-            shape = (EVALUATION_BATCH, self.block_size)
-            compiled(self.dtype).evaluate(*ready.walk, params, ready.ints, stream, shape, nll)
+            compiled(self.dtype).evaluate(*ready.walk, params, ready.ints, ready.plan.shape, stream, nll)
             return nll
 
     def generate(self, params: np.ndarray, n: int, draw: Draw) -> np.ndarray:
         """Draw n words: a flat run of tokens, int32, each word ended by 0. No word is empty or over max_length."""
         with self._turn:
-            ready = self._prepare(GENERATION_BATCH, False, False)
+            ready = self._prepare(GENERATION_BATCH, 1, False, False)
             start = ready.ops[-1, Y]
             logits = ready.arena[start : start + GENERATION_BATCH * self.n_vocab].reshape(-1, self.n_vocab)
             # One column more than the longest word: the 0 that ends it.

@@ -7,8 +7,9 @@ An operation is a row (see layers.spec); `table` holds the kernels that its FORW
 
 import numpy as np
 from numba import njit
+from numba.extending import register_jitable
 
-from ..layers.spec import BACKWARD, FORWARD, ROWS, Y
+from ..layers.spec import BACKWARD, FORWARD, Y
 from .batch import draw_batch, windows
 from .dispatch import pick
 
@@ -27,30 +28,58 @@ def backward(like, table, ops, arena, params, grads, ints):
         pick(like, table, ops[i, BACKWARD])(ops[i], arena, params, grads, ints)
 
 
+@register_jitable
+def batch_of(ints, shape):
+    """The batch in ints as contexts (B, T), targets (B, L) and counts (B, L), for a shape (B, T, L)."""
+    B, T, L = shape
+    start = B * T
+    targets, counts = ints[start : start + B * L], ints[start + B * L : start + 2 * B * L]
+    return ints[:start].reshape(B, T), targets.reshape(B, L), counts.reshape(B, L)
+
+
 @njit
-def mean_nll(ops, arena):
-    """The mean over what the last operation, the loss, left: nats per token."""
-    start, n = ops[-1, Y], ops[-1, ROWS]
-    total = 0.0
-    for i in range(n):
-        total += arena[start + i]
+def mean_nll(ops, arena, counts):
+    """The mean over what the last operation, the loss, left, each as often as it counts: nats per token."""
+    start, (B, L) = ops[-1, Y], counts.shape
+    total, n = 0.0, 0
+    for b in range(B):
+        for k in range(L):
+            total += arena[start + b * L + k] * counts[b, k]
+            n += counts[b, k]
     return total / n
 
 
 def train(
-    like, table, ops, arena, params, grads, ints, stream, shape, optimizer, moments, hyper, seed, first, rates, losses
+    like,
+    table,
+    ops,
+    arena,
+    params,
+    grads,
+    ints,
+    shape,
+    stream,
+    starts,
+    seed,
+    optimizer,
+    moments,
+    hyper,
+    first,
+    rates,
+    losses,
 ):
-    """Steps `first`, `first` + 1, ... with the learning rates given: updates params (P,) and moments (n, P).
+    """Steps `first`, `first` + 1, ... with the learning rates given: updates params (P,) and moments (n, n_trained).
 
-    stream (M,) int32; shape = (B, T); rates, losses (n,) float64. Returns how many steps were made: fewer than n
-    when a loss is not finite, which is then the last one written and after which nothing was updated.
+    shape = (B, T, L); stream (M,) int32 and starts (S,): see `draw_batch`; an empty stream keeps the batch that is in
+    ints. grads (n_trained,); rates, losses (n,) float64. Returns how many steps were made: fewer than n when a loss is
+    not finite, which is then the last one written and after which nothing was updated.
     """
-    B, T = shape
-    contexts, targets = ints[: B * T].reshape(B, T), ints[B * T : B * T + B]
+    contexts, targets, counts = batch_of(ints, shape)
     for i in range(rates.size):
-        draw_batch(stream, seed, first + i, B, contexts, targets)
+        if stream.size:
+            draw_batch(stream, starts, seed, first + i, contexts, targets, counts)
         forward(like, table, ops, arena, params, grads, ints)
-        losses[i] = mean_nll(ops, arena)
+        losses[i] = mean_nll(ops, arena, counts)
         if not np.isfinite(losses[i]):
             return i
         backward(like, table, ops, arena, params, grads, ints)
@@ -58,14 +87,13 @@ def train(
     return rates.size
 
 
-def evaluate(like, table, ops, arena, params, ints, stream, shape, nll):
-    """The nll in nats of every token of stream (M,) after the first -> nll (M - 1,) float64. shape = (B, T)."""
-    B, T = shape
-    contexts, targets = ints[: B * T].reshape(B, T), ints[B * T : B * T + B]
+def evaluate(like, table, ops, arena, params, ints, shape, stream, nll):
+    """The nll in nats of every token of stream (M,) after the first -> nll (M - 1,) float64. shape = (B, T, 1)."""
+    contexts, targets, _ = batch_of(ints, shape)
     n = nll.size
-    for start in range(0, n, B):
-        count = min(B, n - start)
-        windows(stream, 1 + start, count, contexts, targets)
+    for start in range(0, n, shape[0]):
+        count = min(shape[0], n - start)
+        windows(stream, 1 + start, count, contexts, targets[:, 0])
         forward(like, table, ops, arena, params, params, ints)
         for i in range(count):
             nll[start + i] = arena[ops[-1, Y] + i]

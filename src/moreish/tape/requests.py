@@ -10,11 +10,9 @@ import numpy as np
 class Steps:
     """A stretch of training steps: `first`, `first` + 1, ... with the learning rates (n,) given.
 
-    batch_size and seed, with a step's number, are its batch; optimizer is a name of optim.OPTIMIZERS.
+    optimizer is a name of optim.OPTIMIZERS.
     """
 
-    batch_size: int
-    seed: int
     optimizer: str
     weight_decay: float
     first: int

@@ -1,0 +1,236 @@
+"""BatchNorm1d: every feature to mean 0 and variance 1 over the batch, then scaled and shifted.
+
+Ioffe and Szegedy 2015, algorithm 1:
+
+    mean = (1 / N) sum over n of x[n]           var = (1 / N) sum over n of (x[n] - mean)**2
+    xhat[n] = (x[n] - mean) s,                  s = 1 / sqrt(var + EPSILON)
+    y[n] = gamma xhat[n] + beta                 all of it for each feature apart
+
+x[n] reaches xhat[m] on three ways: directly, if m = n; through the mean; through the variance. With
+dxhat = gamma dy, and g any feature's column:
+
+    ds   = sum over n of dxhat[n] (x[n] - mean)         dvar = -1/2 s**3 ds
+    dx[n] = s dxhat[n]                                  directly
+          - (1 / N) sum over m of s dxhat[m]            mean: 1 / N of every x, and -s in every xhat
+          + dvar (2 / N) (x[n] - mean)                  variance (the mean in it adds nothing: sum of x - mean is 0)
+
+and since x - mean = xhat / s, the last line is -(s / N) xhat[n] times the sum over m of dxhat[m] xhat[m]. Together,
+with dbeta = sum of dy and dgamma = sum of dy xhat:
+
+    dx[n] = (gamma s / N) (N dy[n] - dbeta - xhat[n] dgamma)
+
+The parts of dy along a constant and along xhat are taken out of it: normalising forgets both, so the loss cannot depend
+on them.
+
+Outside training there may be no batch. Then running statistics stand in, kept while training as PyTorch keeps them:
+running = (1 - MOMENTUM) running + MOMENTUM batch, where the batch's variance is taken with 1 / (N - 1). That is
+Bessel's correction: squared deviations from a batch's own mean are smaller than those from the true mean, by
+(N - 1) / N on average. For normalising the batch itself 1 / N is right, since xhat is to have variance 1 there.
+
+All dimensions before the last are rows: with (B, T, C) the statistics are over B and T.
+"""
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from .init import Constant
+from .maths import kernel
+from .spec import AUX, DX, DY, P0, P1, P2, P3, ROWS, S0, Kernels, Parameter, Shape, Steps, X, Y
+from .views import matrix, vector
+
+EPSILON = 1e-5
+MOMENTUM = 0.1
+
+
+@dataclass(frozen=True)
+class BatchNorm1d:
+    """Normalises `n_features` numbers over the batch: the shape stays."""
+
+    n_features: int
+
+    def parameters(self) -> tuple[Parameter, ...]:
+        shape, zero, one = (self.n_features,), Constant(0.0), Constant(1.0)
+        return (
+            Parameter("gamma", shape, one),
+            Parameter("beta", shape, zero),
+            Parameter("running_mean", shape, zero, trained=False),
+            Parameter("running_var", shape, one, trained=False),
+        )
+
+    def out_shape(self, in_shape: Shape) -> Shape:
+        if in_shape[-1] != self.n_features:
+            raise ValueError(f"BatchNorm1d takes {self.n_features} numbers, and the layer before gives {in_shape[-1]}")
+        return in_shape
+
+    def sizes(self, in_shape: Shape) -> tuple[int, ...]:
+        return (self.n_features,)
+
+    def flops(self, in_shape: Shape, batch_size: int) -> int:
+        return 8 * batch_size * prod(in_shape)
+
+
+@kernel
+def forward(x, gamma, beta, running_mean, running_var, xhat, s, mean, y):
+    """x (N, C); gamma, beta (C,) -> y (N, C), and xhat (N, C) and s (C,) for the backward pass.
+
+    running_mean and running_var (C,) take their share of the batch; mean (C,) is scratch. N is at least 2.
+    """
+    N, C = x.shape
+    real = x.dtype.type
+    one_Nth, share, bessel = real(1 / N), real(MOMENTUM), real(N / (N - 1))
+    mean.fill(0)
+    s.fill(0)
+    for n in range(N):
+        for c in range(C):
+            mean[c] += x[n, c]
+    for c in range(C):
+        mean[c] *= one_Nth
+    for n in range(N):
+        for c in range(C):
+            xhat[n, c] = x[n, c] - mean[c]
+            s[c] += xhat[n, c] * xhat[n, c]
+    for c in range(C):
+        var = s[c] * one_Nth
+        running_mean[c] += share * (mean[c] - running_mean[c])
+        running_var[c] += share * (bessel * var - running_var[c])
+        s[c] = 1 / np.sqrt(var + real(EPSILON))
+    for n in range(N):
+        for c in range(C):
+            xhat[n, c] *= s[c]
+            y[n, c] = gamma[c] * xhat[n, c] + beta[c]
+
+
+@kernel
+def backward(gamma, xhat, s, dy, scale, dx, dgamma, dbeta):
+    """gamma (C,), xhat (N, C), s (C,), dy (N, C) -> dx (N, C), dgamma (C,), dbeta (C,). scale (C,) is scratch."""
+    N, C = dy.shape
+    real = dy.dtype.type
+    rows, one_Nth = real(N), real(1 / N)
+    dgamma.fill(0)
+    dbeta.fill(0)
+    for n in range(N):
+        # y[n] = gamma xhat[n] + beta
+        for c in range(C):
+            dbeta[c] += dy[n, c]
+            dgamma[c] += dy[n, c] * xhat[n, c]
+    for c in range(C):
+        scale[c] = gamma[c] * s[c] * one_Nth
+    for n in range(N):
+        # xhat[n] = (x[n] - mean) s
+        for c in range(C):
+            dx[n, c] = scale[c] * (rows * dy[n, c] - dbeta[c] - xhat[n, c] * dgamma[c])
+
+
+@kernel
+def inference(x, gamma, beta, running_mean, running_var, scale, shift, y):
+    """x (N, C) and the four parameters (C,) -> y (N, C), each row for itself. scale and shift (C,) are scratch."""
+    N, C = x.shape
+    for c in range(C):
+        scale[c] = gamma[c] / np.sqrt(running_var[c] + x.dtype.type(EPSILON))
+        shift[c] = beta[c] - running_mean[c] * scale[c]
+    for n in range(N):
+        for c in range(C):
+            y[n, c] = scale[c] * x[n, c] + shift[c]
+
+
+def forward_op(row, arena, params, grads, ints):
+    N, C, a = row[ROWS], row[S0], row[AUX]
+    forward(
+        matrix(arena, row[X], N, C),
+        vector(params, row[P0], C),
+        vector(params, row[P1], C),
+        vector(params, row[P2], C),
+        vector(params, row[P3], C),
+        matrix(arena, a, N, C),
+        vector(arena, a + N * C, C),
+        vector(arena, a + (N + 1) * C, C),
+        matrix(arena, row[Y], N, C),
+    )
+
+
+def backward_op(row, arena, params, grads, ints):
+    N, C, a = row[ROWS], row[S0], row[AUX]
+    backward(
+        vector(params, row[P0], C),
+        matrix(arena, a, N, C),
+        vector(arena, a + N * C, C),
+        matrix(arena, row[DY], N, C),
+        vector(arena, a + (N + 1) * C, C),
+        matrix(arena, row[DX], N, C),
+        vector(grads, row[P0], C),
+        vector(grads, row[P1], C),
+    )
+
+
+def inference_op(row, arena, params, grads, ints):
+    N, C, a = row[ROWS], row[S0], row[AUX]
+    inference(
+        matrix(arena, row[X], N, C),
+        vector(params, row[P0], C),
+        vector(params, row[P1], C),
+        vector(params, row[P2], C),
+        vector(params, row[P3], C),
+        vector(arena, a + N * C, C),
+        vector(arena, a + (N + 1) * C, C),
+        matrix(arena, row[Y], N, C),
+    )
+
+
+def fold(W, b, gamma, beta, running_mean, running_var):
+    """A Linear W (K, C), b (C,) and the BatchNorm after it as one Linear (W', b'), in inference, where both are affine.
+
+    gamma (x W + b - running_mean) / sqrt(running_var + EPSILON) + beta = x W' + b'
+    """
+    scale = gamma / np.sqrt(running_var + EPSILON)
+    return W * scale, (b - running_mean) * scale + beta
+
+
+def stepwise_forward(trace, xp, x, gamma, beta):
+    """x (N, C); gamma, beta (C,) -> y (N, C): the layer in the lecture's small steps."""
+    mean = trace("mean", x.sum(0) / len(x))
+    diff = trace("diff", x - mean)
+    diff2 = trace("diff2", diff**2)
+    var = trace("var", diff2.sum(0) / len(x))
+    s = trace("s", (var + EPSILON) ** -0.5)
+    xhat = trace("xhat", diff * s)
+    return gamma * xhat + beta
+
+
+def stepwise_backward(tensors, dy, gamma, beta):
+    """dy (N, C) -> the gradient of every tensor above. Multiplied out, they come to the fused `backward`."""
+    diff, var, s = tensors["diff"], tensors["var"], tensors["s"]
+    N = len(diff)
+    # y = gamma xhat + beta
+    dxhat = dy * gamma
+    # xhat = diff s: s is shared by a column, so its gradient is summed over the column
+    ds = (dxhat * diff).sum(0)
+    # s = (var + EPSILON) ** -0.5
+    dvar = ds * -0.5 * (var + EPSILON) ** -1.5
+    # var = (sum of diff2) / N
+    ddiff2 = np.ones_like(diff) * (dvar / N)
+    # diff reaches y on two ways: through xhat, and through diff2 = diff**2
+    ddiff = dxhat * s + ddiff2 * 2 * diff
+    # diff = x - mean
+    dmean = -ddiff.sum(0)
+    return {"xhat": dxhat, "s": ds, "var": dvar, "diff2": ddiff2, "diff": ddiff, "mean": dmean}
+
+
+def torch_forward(module, x):
+    from torch.nn.functional import batch_norm
+
+    statistics, rows = (module.running_mean, module.running_var), x.reshape(-1, x.shape[-1])
+    return batch_norm(rows, *statistics, module.gamma, module.beta, module.training, MOMENTUM, EPSILON).view(x.shape)
+
+
+KERNELS = Kernels(
+    forward_op,
+    backward_op,
+    torch=torch_forward,
+    example=BatchNorm1d(6),
+    inference=inference_op,
+    scratch=lambda layer, rows: ((rows + 2) * layer.n_features, 0),
+    steps=Steps(stepwise_forward, stepwise_backward),
+    batch_statistics=True,
+)

@@ -1,0 +1,61 @@
+"""The WaveNet (van den Oord et al. 2016) of characters, in its two forms with the same weights.
+
+`wavenet` is the tree over one context: pairs of characters, pairs of pairs, and so on, until one vector is left, from
+which the next character is predicted. Each level halves the positions.
+
+`wavenet-conv` is the dilated causal convolution over a whole word: the same levels, at every position. What the trees
+for one character and for the next share is computed once, and all characters of a word are predicted at once.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from ..errors import InputError
+from ..layers import FlattenConsecutive, Layer, Unfold
+from ..options import option
+from .config import NetConfig
+
+
+@dataclass(frozen=True)
+class WaveNet(NetConfig):
+    """Embedding, a level of pairs for each doubling of the context, and a layer of logits."""
+
+    summary: ClassVar[str] = "pairs of characters, pairs of pairs, ...: a tree over the context"
+    defaults: ClassVar[dict[str, Any]] = {"epochs": 6.0, "batch_size": 128, "optimizer": "adamw", "lr": 0.006}
+
+    block_size: int = option(8, "context length, in characters: a power of two for wavenets", low=1, high=1024)
+    n_embd: int = option(24, "numbers in a character's embedding", low=1, high=1 << 16)
+    n_hidden: int = option(128, "units in a hidden layer", low=1, high=1 << 20)
+    batch_norm: bool = option(True, "normalise every hidden layer over the batch")
+
+    def __post_init__(self):
+        super().__post_init__()
+        n = self.block_size
+        if n < 2 or n & (n - 1):
+            raise InputError(f"--block-size is {n}: a wavenet takes a power of two, such as 4, 8 or 16")
+
+    @property
+    def context(self) -> int:
+        return self.block_size
+
+    def pairs(self, level: int) -> Layer:
+        """What puts two vectors side by side on a level (0, 1, ...) of the tree."""
+        return FlattenConsecutive(2)
+
+    def layers(self, n_vocab: int) -> list[Layer]:
+        layers, width = [self.embedding(n_vocab, self.n_embd)], self.n_embd
+        for level in range(self.block_size.bit_length() - 1):
+            layers += [self.pairs(level), *self.hidden(2 * width, self.n_hidden)]
+            width = self.n_hidden
+        return [*layers, self.logits(width, n_vocab)]
+
+
+@dataclass(frozen=True)
+class WaveNetConv(WaveNet):
+    """The same levels at every position: dilations 1, 2, 4, ... in place of the tree."""
+
+    summary: ClassVar[str] = "the same by dilated causal convolutions, over all positions of a word at once"
+    whole_words: ClassVar[bool] = True
+
+    def pairs(self, level: int) -> Layer:
+        return Unfold(1 << level)
