@@ -9,7 +9,8 @@ import moreish
 
 PUBLIC = [
     *("Corpus", "Evaluation", "InputError", "Model", "MoreishError", "Progress", "Run", "Score", "Vocab", "WorkError"),
-    *("__version__", "bundled", "check_gradients", "evaluate", "load", "read_words", "resume", "train"),
+    *("__version__", "bundled", "calibrate", "check_gradients", "evaluate", "fold", "load", "read_words", "resume"),
+    "train",
 ]
 
 

@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .batchnorm import calibrate, fold
     from .checker import check_gradients
     from .corpus import Corpus, Vocab, bundled, read_words
     from .errors import InputError, MoreishError, WorkError
@@ -35,8 +36,10 @@ __all__ = [
     "WorkError",
     "__version__",
     "bundled",
+    "calibrate",
     "check_gradients",
     "evaluate",
+    "fold",
     "load",
     "read_words",
     "resume",
@@ -44,6 +47,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "batchnorm": ("calibrate", "fold"),
     "checker": ("check_gradients",),
     "corpus": ("Corpus", "Vocab", "bundled", "read_words"),
     "errors": ("InputError", "MoreishError", "WorkError"),

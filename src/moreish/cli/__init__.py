@@ -35,6 +35,10 @@ Each word is marked new, or with the part of the list (train, val, test) that it
     "eval": """Measure the loss of a trained model on its train, val and test words.
 
 The loss is the mean negative log-likelihood in nats per predicted token: every character, and the end of each word.""",
+    "fold": """Fold BatchNorm into the layers before it.
+
+Writes a run whose model computes the same without BatchNorm: by the running statistics it is an affine map, as is the
+Linear before it, and two of them are one. Both are evaluated on val; nothing is saved if they differ.""",
     "gradcheck": """Check every hand-derived gradient of the models, parameter by parameter and layer by layer.
 
 Each is held against autograd (if PyTorch is there) and against central differences, in float64 and float32, in the
@@ -47,6 +51,10 @@ EXAMPLES = {
     "train": ("moreish train", "moreish train names.txt --model mlp --n-hidden 300 --epochs 10 --out runs/big"),
     "sample": ("moreish sample runs/names-mlp -n 10", "moreish sample runs/names-mlp --prefix mar --temperature 0.8"),
     "eval": ("moreish eval runs/names-mlp", "moreish eval runs/names-mlp --split test --json"),
+    "fold": (
+        "moreish fold runs/names-wavenet --out runs/folded",
+        "moreish fold runs/names-wavenet --calibrate --out runs/folded",
+    ),
     "gradcheck": ("moreish gradcheck", "moreish gradcheck mlp --json"),
     "show": ("moreish show mlp --n-layer 3", "moreish show runs/names-mlp --no-fuse"),
     "models": ("moreish models", "moreish models --json"),

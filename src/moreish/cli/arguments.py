@@ -19,7 +19,7 @@ def _argument(f: dataclasses.Field, group: Group, default: str) -> tuple[str, An
         help=help + (f" [default: {default}]" if default else ""),
         group=group,
         show_default=False,
-        negative="",
+        negative=None if plain_type(f) is bool else "",
         converter=whole_number if plain_type(f) is int else None,
     )
     return f.name, Annotated[plain_type(f) | None, parameter], field(default=None)

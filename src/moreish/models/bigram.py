@@ -25,10 +25,10 @@ class Bigram(ModelConfig):
     summary: ClassVar[str] = "pairs of characters again: one linear layer, trained by gradient descent"
     defaults: ClassVar[dict[str, Any]] = {
         "full_batch": True,
-        "epochs": 2000.0,
+        "epochs": 3000.0,
         "optimizer": "sgd",
         "lr": 50.0,
-        "schedule": "constant",
+        "schedule": "linear",
     }
 
     @property

@@ -1,0 +1,169 @@
+"""BatchNorm: the layer against PyTorch's, its running statistics, calibration, folding."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import moreish
+from moreish import InputError, calibrate, fold
+from moreish.autograd import Torch
+from moreish.cli import run
+from moreish.layers import LAYERS, BatchNorm1d, Embedding, FlattenConsecutive, Linear
+from moreish.layers.layout import Layout
+from moreish.layers.norm import EPSILON
+from moreish.models import MLP, WaveNet
+from moreish.tape import Batches, Steps, Tape
+from moreish.tape.compiled import walks
+
+
+@pytest.fixture(scope="module")
+def normalised(words) -> moreish.Run:
+    """A small trained wavenet with BatchNorm. Do not change it."""
+    return moreish.train(words, "wavenet", block_size=4, n_embd=4, n_hidden=12, steps=150, batch_size=32)
+
+
+def test_training_and_inference_are_those_of_pytorch():
+    """Output, running statistics with Bessel's correction, and then the output by these, at (B, T, C)."""
+    layers, generator = (
+        [Embedding(7, 6), BatchNorm1d(6), FlattenConsecutive(4), Linear(24, 7)],
+        np.random.default_rng(1),
+    )
+    contexts, params = generator.integers(0, 7, (9, 4)), Layout(layers).initial(2, np.float64)
+    weights = Layout(layers).views(params)
+    weights["1.batchnorm1d.gamma"][:], weights["1.batchnorm1d.beta"][:] = generator.uniform(0.5, 2, (2, 6))
+    theirs = torch.nn.BatchNorm1d(6, dtype=torch.float64)
+    with torch.no_grad():
+        theirs.weight[:] = torch.from_numpy(weights["1.batchnorm1d.gamma"])
+        theirs.bias[:] = torch.from_numpy(weights["1.batchnorm1d.beta"])
+    x = torch.from_numpy(weights["0.embedding.C"].copy())[contexts].permute(0, 2, 1)  # PyTorch wants (B, C, T)
+    for training in (True, True, False):
+        theirs.train(training)
+        ready = Tape(layers, 4, 7, np.float64).prepared(9, gradients=training, fuse=False)
+        ready.take(contexts, np.zeros(9, np.int64))
+        walks(np.float64)[0](*ready.walk, params, params, ready.ints)
+        y = ready.buffer(ready.plan.operations[1], 5)
+        np.testing.assert_allclose(y, theirs(x).permute(0, 2, 1).detach(), rtol=1e-12)
+        np.testing.assert_allclose(weights["1.batchnorm1d.running_mean"], theirs.running_mean, rtol=1e-12)
+        np.testing.assert_allclose(weights["1.batchnorm1d.running_var"], theirs.running_var, rtol=1e-12)
+        if training:
+            rows = y.reshape(-1, 6) - weights["1.batchnorm1d.beta"]
+            np.testing.assert_allclose(rows.mean(0), 0, atol=1e-12)
+            np.testing.assert_allclose(rows.std(0), weights["1.batchnorm1d.gamma"], rtol=1e-4)
+
+
+def test_small_steps_come_to_the_fused_kernels():
+    generator = np.random.default_rng(3)
+    x, dy = generator.standard_normal((2, 11, 5))
+    gamma, beta = generator.uniform(0.5, 2, (2, 5))
+    steps, tensors = LAYERS[BatchNorm1d].steps, {}
+    assert steps is not None
+    y = steps.forward(lambda name, tensor: tensors.setdefault(name, tensor), np, x, gamma, beta)
+    gradients = steps.backward(tensors, dy, gamma, beta)
+    assert list(gradients) == list(reversed(tensors))
+    s = 1 / np.sqrt(x.var(0) + EPSILON)
+    xhat = (x - x.mean(0)) * s
+    np.testing.assert_allclose(y, gamma * xhat + beta, rtol=1e-12)
+    by_steps = gradients["diff"] + gradients["mean"] / len(x)  # x reaches diff directly, and through the mean
+    fused = gamma * s / len(x) * (len(x) * dy - dy.sum(0) - xhat * (dy * xhat).sum(0))
+    np.testing.assert_allclose(by_steps, fused, rtol=1e-9)
+
+
+def test_both_engines_keep_the_same_running_statistics(corpus):
+    config, V = MLP(block_size=3, n_embd=4, n_hidden=10, n_layer=2, batch_norm=True), len(corpus.vocab)
+    layout, found = Layout(config.layers(V)), []
+    batches = Batches.drawn(corpus.stream("train"), 8, 1, 3, whole_words=False)
+    for kind in (Tape, Torch):
+        engine, params = kind(config.layers(V), 3, V, np.float64), layout.initial(1, np.float64)
+        engine.train(params, np.zeros((0, layout.n_trained)), batches, Steps("sgd", 0.5, 0, np.full(50, 0.1)))
+        found.append(params[layout.n_trained :])
+    np.testing.assert_allclose(*found, rtol=1e-9)
+    assert np.abs(found[0] - layout.initial(1)[layout.n_trained :]).min() > 1e-6, "weight decay does not reach them"
+
+
+@pytest.mark.parametrize("engine", ["tape", "torch"])
+def test_a_batch_of_one_is_refused_in_one_line(words, tmp_path, capsys, engine):
+    (tmp_path / "list.txt").write_text("\n".join(words))
+    arguments = ["--model", "wavenet", "--batch-size", "1", "--engine", engine, "--out", str(tmp_path / "run")]
+    assert run(["train", str(tmp_path / "list.txt"), *arguments]) == 2
+    assert "one example has none: train with --batch-size 2 or more" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+    assert moreish.train(words, "wavenet", batch_size=1, batch_norm=False, steps=3).loss["val"] > 0
+
+
+def test_batch_norm_has_no_full_batch(words):
+    with pytest.raises(InputError, match="--no-batch-norm"):
+        moreish.train(words, "mlp", full_batch=True, batch_norm=True, steps=3)
+
+
+def test_calibration_takes_the_statistics_of_all_train_words(words):
+    """Layer by layer: what the second one sees is normalised by the new statistics of the first."""
+    options: dict[str, Any] = {"block_size": 3, "n_embd": 4, "n_hidden": 8, "n_layer": 2, "batch_norm": True}
+    run = moreish.train(words, "mlp", **options, steps=30)
+    before = run.loss["train"]
+    calibrate(run.model, run.corpus)
+    X, _ = run.corpus.windows("train", 3)
+    w, x = run.model.weights, run.model.weights["0.embedding.C"][X].reshape(len(X), -1).astype(np.float64)
+    for linear in (2, 5):
+        h = x @ w[f"{linear}.linear.W"]
+        norm = f"{linear + 1}.batchnorm1d"
+        np.testing.assert_allclose(w[f"{norm}.running_mean"], h.mean(0), rtol=1e-3, atol=1e-5)
+        np.testing.assert_allclose(w[f"{norm}.running_var"], h.var(0, ddof=1), rtol=1e-3)
+        x = np.tanh((h - h.mean(0)) / np.sqrt(h.var(0, ddof=1) + EPSILON) * w[f"{norm}.gamma"] + w[f"{norm}.beta"])
+    assert moreish.evaluate(run.model, run.corpus).loss["train"] != before
+    optioned = moreish.train(words, "mlp", **options, steps=30, calibrate=True)
+    np.testing.assert_array_equal(optioned.model.params, run.model.params)
+
+
+@pytest.mark.parametrize("model", ["mlp", "wavenet", "wavenet-conv"])
+def test_a_folded_model_is_the_same_function(words, model):
+    options: dict[str, Any] = {"n_embd": 4, "n_hidden": 9, "block_size": 4, "batch_norm": True}
+    run = moreish.train(words, model, **options, steps=60, batch_size=16)
+    folded = fold(run.model)
+    assert not any(isinstance(layer, BatchNorm1d) for layer in folded.layers)
+    for part in ("val", "test"):
+        stream = run.corpus.stream(part)
+        np.testing.assert_allclose(folded.nll(stream), run.model.nll(stream), rtol=1e-4, atol=1e-5)
+    assert folded.layout.n_trained < run.model.layout.n_trained
+    with pytest.raises(InputError, match="no BatchNorm to fold"):
+        fold(folded)
+
+
+def test_the_fold_command(normalised, tmp_path, capsys):
+    normalised.save(tmp_path / "run")
+    assert run(["fold", str(tmp_path / "run"), "--out", str(tmp_path / "folded")]) == 0
+    assert "largest difference" in capsys.readouterr().out
+    folded = moreish.load(tmp_path / "folded")
+    assert json.loads((tmp_path / "folded" / "config.json").read_text())["model_options"]["batch_norm"] is False
+    assert folded.loss == pytest.approx(normalised.loss, rel=1e-5)
+    assert run(["fold", str(tmp_path / "folded"), "--out", str(tmp_path / "again")]) == 2
+    assert not (tmp_path / "again").exists()
+
+
+def test_running_statistics_are_saved_and_resumed(words, tmp_path):
+    options: dict[str, Any] = {"block_size": 4, "n_embd": 4, "n_hidden": 12, "steps": 40, "batch_size": 16}
+
+    def stop(at):
+        if at.step >= 20:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        moreish.train(words, "wavenet", **options, out=tmp_path / "stopped", on_progress=stop)
+    resumed = moreish.resume(tmp_path / "stopped")
+    whole = moreish.train(words, "wavenet", **options)
+    np.testing.assert_array_equal(resumed.model.params, whole.model.params)
+    loaded = moreish.load(tmp_path / "stopped").model
+    np.testing.assert_array_equal(loaded.params, whole.model.params)
+
+
+def test_they_move_to_pytorch_and_back(normalised):
+    model, stream = normalised.model, normalised.corpus.stream("val")
+    module = model.to_torch().eval()
+    X, Y = normalised.corpus.windows("val", 4)
+    loss = torch.nn.functional.cross_entropy(module(torch.from_numpy(X)), torch.from_numpy(Y)).item()
+    assert loss == pytest.approx(model.nll(stream).mean(), rel=1e-5)
+    other = moreish.Model(model.config, model.vocab, seed=9).from_torch(module)
+    np.testing.assert_array_equal(other.params, model.params)
+    assert isinstance(model.config, WaveNet)
