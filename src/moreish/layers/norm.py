@@ -89,8 +89,7 @@ def forward(x, gamma, beta, running_mean, running_var, xhat, s, mean, y):
         mean[c] *= one_Nth
     for n in range(N):
         for c in range(C):
-            xhat[n, c] = x[n, c] - mean[c]
-            s[c] += xhat[n, c] * xhat[n, c]
+            s[c] += (x[n, c] - mean[c]) * (x[n, c] - mean[c])
     for c in range(C):
         var = s[c] * one_Nth
         running_mean[c] += share * (mean[c] - running_mean[c])
@@ -98,7 +97,7 @@ def forward(x, gamma, beta, running_mean, running_var, xhat, s, mean, y):
         s[c] = 1 / np.sqrt(var + real(EPSILON))
     for n in range(N):
         for c in range(C):
-            xhat[n, c] *= s[c]
+            xhat[n, c] = (x[n, c] - mean[c]) * s[c]
             y[n, c] = gamma[c] * xhat[n, c] + beta[c]
 
 

@@ -44,29 +44,13 @@ def _dot(a, b, out):
     wide = VECTOR_BYTES // (out.dtype.bitwidth // 8)
     if b.layout == "C":
         return lambda a, b, out: _multiply(a, b, np.zeros(b.shape[1], b.dtype), out, wide)
-    return lambda a, b, out: _multiply(a, _transposed(b.T), np.zeros(b.shape[1], b.dtype), out, wide)
+    return lambda a, b, out: _multiply_transposed(a, b.T, np.zeros(b.shape[1], b.dtype), out, wide)
 
 
 @overload(affine)
 def _affine(a, b, bias, out):
     wide = VECTOR_BYTES // (out.dtype.bitwidth // 8)
     return lambda a, b, bias, out: _multiply(a, b, bias, out, wide)
-
-
-@kernel
-def _transposed(b):
-    """b (N, K), row-major, as (K, N), row-major."""
-    N, K = b.shape
-    out = np.empty((K, N), b.dtype)
-    if N >= 8 and K >= 8:
-        for i in range(0, N, 8):
-            for j in range(0, K, 8):
-                _transpose_tile(b, out, min(i, N - 8), min(j, K - 8))
-    else:
-        for j in range(K):
-            for i in range(N):
-                out[j, i] = b[i, j]
-    return out
 
 
 @kernel
@@ -78,20 +62,57 @@ def _multiply(a, b, bias, out, wide):
             left, right = min(j, N - wide), min(j + wide, N - wide)
             if left == right:
                 for i in range(0, M, TILE_ROWS):
-                    _wide_tile(a, b, bias, out, i, (left,))
+                    _wide_tile(a, b, bias, out, i, 0, (left,))
             else:
                 for i in range(0, M, TILE_ROWS):
-                    _wide_tile(a, b, bias, out, i, (left, right))
+                    _wide_tile(a, b, bias, out, i, 0, (left, right))
     elif N >= 8:
         for i in range(0, M, TILE_ROWS):
-            _tile_of_8(a, b, bias, out, i, (0, N - 8))
+            _tile_of_8(a, b, bias, out, i, 0, (0, N - 8))
     elif N >= 4:
         for i in range(0, M, TILE_ROWS):
-            _tile_of_4(a, b, bias, out, i, (0, N - 4))
+            _tile_of_4(a, b, bias, out, i, 0, (0, N - 4))
     else:
         for j in range(N):
             for i in range(0, M, TILE_ROWS):
-                _tile_of_1(a, b, bias, out, i, (j,))
+                _tile_of_1(a, b, bias, out, i, 0, (j,))
+
+
+@kernel
+def _multiply_transposed(a, b, bias, out, wide):
+    """a (M, K) times the transpose of b (N, K): turned round a panel of columns at a time, which stays in the cache."""
+    (M, N), K, width = out.shape, b.shape[1], 2 * wide
+    if width >= N:
+        turned = np.empty((K, N), b.dtype)
+        _transpose(b, turned)
+        _multiply(a, turned, bias, out, wide)
+    else:
+        panel = np.empty((K, width), b.dtype)
+        for j in range(0, N, width):
+            if N - j > wide:
+                first = min(j, N - width)
+                _transpose(b[first : first + width], panel)
+                for i in range(0, M, TILE_ROWS):
+                    _wide_tile(a, panel, bias, out, i, first, (0, wide))
+            else:
+                first = N - wide
+                _transpose(b[first:], panel)
+                for i in range(0, M, TILE_ROWS):
+                    _wide_tile(a, panel, bias, out, i, first, (0,))
+
+
+@kernel
+def _transpose(b, out):
+    """b (N, K) -> the first N columns of out (K, >= N), both row-major."""
+    N, K = b.shape
+    if N >= 8 and K >= 8:
+        for i in range(0, N, 8):
+            for j in range(0, K, 8):
+                _transpose_tile(b, out, min(i, N - 8), min(j, K - 8))
+    else:
+        for j in range(K):
+            for i in range(N):
+                out[j, i] = b[i, j]
 
 
 class _Array:
@@ -128,11 +149,11 @@ def _lanes(numbers) -> ir.Constant:
 def _tile(lanes_of):
     """An intrinsic that fills rows i ... i + TILE_ROWS - 1 of out, in a vector of columns from each of `columns` on.
 
-    Rows past the last are the last one again.
+    b's column c is column first + c of out. Rows past the last are the last one again.
     """
 
     @intrinsic
-    def tile(typing_context, a, b, bias, out, i, columns):
+    def tile(typing_context, a, b, bias, out, i, first, columns):
         lanes = lanes_of(out.dtype)
 
         def generate(context: BaseContext, builder: ir.IRBuilder, signature, args):
@@ -146,25 +167,26 @@ def _tile(lanes_of):
             for r in range(TILE_ROWS):
                 row = builder.add(args[4], ir.Constant(rows.type, r))
                 tile_rows.append(builder.select(builder.icmp_signed("<", row, last), row, last))
-            columns = cgutils.unpack_tuple(builder, args[5])
-            biases = [BIAS.load_vector(c) for c in columns]
+            columns = cgutils.unpack_tuple(builder, args[6])
+            places = [builder.add(args[5], c) for c in columns]
+            biases = [BIAS.load_vector(c) for c in places]
             sums = [[cgutils.alloca_once_value(builder, bias) for bias in biases] for _ in tile_rows]
             name = f"llvm.fmuladd.v{lanes}f{out.dtype.bitwidth}"
             fma = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), name)
-            undefined, first = ir.Constant(vector, ir.Undefined), _lanes([0] * lanes)
+            undefined, spread_first = ir.Constant(vector, ir.Undefined), _lanes([0] * lanes)
             with cgutils.for_range(builder, inner) as loop:
                 b_k = [B.load_vector(loop.index, c) for c in columns]
                 for row, row_sums in zip(tile_rows, sums, strict=True):
                     a_ik = builder.insert_element(undefined, A.load(row, loop.index), ir.Constant(ir.IntType(32), 0))
-                    spread = builder.shuffle_vector(a_ik, undefined, first)
+                    spread = builder.shuffle_vector(a_ik, undefined, spread_first)
                     for total, b_kj in zip(row_sums, b_k, strict=True):
                         builder.store(builder.call(fma, [spread, b_kj, builder.load(total, typ=vector)]), total)
             for row, row_sums in zip(tile_rows, sums, strict=True):
-                for total, c in zip(row_sums, columns, strict=True):
+                for total, c in zip(row_sums, places, strict=True):
                     OUT.store_vector(builder.load(total, typ=vector), row, c)
             return context.get_dummy_value()
 
-        return types.void(a, b, bias, out, i, columns), generate
+        return types.void(a, b, bias, out, i, first, columns), generate
 
     return tile
 
