@@ -10,21 +10,19 @@ lecture writes it, taken by the BLAS that SciPy carries, called from compiled co
 
 import argparse
 import json
-import os
-import platform
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numba
 import numpy as np
+from machine import machine, versions
 from rich.console import Console
 from rich.table import Table
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import threadpool_limits
 
 from moreish import Corpus, bundled, read_words, train
 from moreish.model import Model
@@ -217,35 +215,7 @@ def _timed(command: list[str]) -> float:
     return time.perf_counter() - began
 
 
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for name in ("moreish", "numpy", "numba", "scipy", "torch"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def _machine() -> dict:
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [
-            line.split(":")[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
-        ]
-        model = names[0] if names else model
-    import llvmlite.binding as llvm
-
-    return {
-        "processor": f"{model} ({llvm.get_host_cpu_name()})",
-        "cores": os.cpu_count(),
-        "system": platform.system(),
-        "blas": next((pool["architecture"] for pool in threadpool_info() if "scipy" in pool["filepath"]), ""),
-    }
-
-
-VERSIONS = _versions()
+VERSIONS = versions()
 
 
 def main() -> None:
@@ -256,7 +226,7 @@ def main() -> None:
     corpus = Corpus(read_words(arguments.names) if arguments.names else bundled())
     steps = step_rows(corpus)
     found = {
-        "machine": _machine(),
+        "machine": machine(),
         "versions": VERSIONS,
         "threads": 1,
         "data": Path(arguments.names).name if arguments.names else "bundled names",

@@ -1,6 +1,10 @@
 """Vocabulary, splits, streams and windows."""
 
 import random
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from importlib import resources
 
 import numpy as np
 import pytest
@@ -9,13 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moreish import Corpus, InputError, Vocab, bundled
-from moreish.corpus.describe import describe
-from moreish.corpus.split import split_words
+from moreish.corpus import BUNDLED, WordList
 
 WORDS = st.lists(st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]), min_size=1), min_size=6)
 
 
-def lecture_windows(words: list[str], vocab: Vocab, block_size: int):
+def lecture_windows(words: Sequence[str], vocab: Vocab, block_size: int):
     """Contexts and targets as the lecture builds them: a sliding list of tokens, word by word."""
     X, Y = [], []
     for word in words:
@@ -44,7 +47,7 @@ def test_streams_give_the_words_back(words):
     stream = corpus.vocab.stream(words)
     assert stream.dtype == np.int32
     assert stream[0] == 0
-    assert corpus.vocab.split(stream[1:]) == words
+    assert corpus.vocab.split(stream[1:]) == corpus.words == [unicodedata.normalize("NFC", word) for word in words]
 
 
 def test_the_lecture_split_is_the_shuffle_of_the_lines():
@@ -52,23 +55,27 @@ def test_the_lecture_split_is_the_shuffle_of_the_lines():
     expected = list(words)
     random.seed(42)
     random.shuffle(expected)
-    parts = split_words(words)
-    assert parts == {"train": expected[:82], "val": expected[82:92], "test": expected[92:]}
+    assert Corpus(words).parts == {"train": expected[:82], "val": expected[82:92], "test": expected[92:]}
 
 
-def test_the_distinct_split_keeps_the_parts_apart():
+def test_the_distinct_split_is_that_shuffle_without_repeats():
     words = made_up_words(300)
-    parts = split_words(words, "distinct")
-    assert sum(map(len, parts.values())) == len(set(words)) < len(words)
-    assert set.union(*map(set, parts.values())) == set(words)
+    expected = list(dict.fromkeys(words))
+    random.Random(7).shuffle(expected)
+    parts = Corpus(words, "distinct", 7).parts
+    n = len(expected)
+    assert n < len(words)
+    assert parts == {"train": expected[: int(0.8 * n)], "val": expected[int(0.8 * n) : int(0.9 * n)],
+                     "test": expected[int(0.9 * n) :]}  # fmt: skip
+    assert not set(parts["train"]) & set(parts["val"])
 
 
 def test_a_list_too_short_to_split_is_refused():
-    assert all(split_words(["a"] * 6).values())
+    assert all(map(len, Corpus(["a"] * 6).parts.values()))
     with pytest.raises(InputError, match="only 5 words"):
-        split_words(["a"] * 5)
+        Corpus(["a"] * 5)
     with pytest.raises(InputError, match="only 1 different words"):
-        split_words(["a"] * 50, "distinct")
+        Corpus(["a"] * 50, "distinct")
 
 
 def test_words_that_cannot_be_words_are_refused():
@@ -94,22 +101,52 @@ def test_marks_name_the_first_part_that_has_the_word():
         assert corpus.mark(word) == "train"
 
 
-def test_the_bundled_names_are_what_they_say():
-    names = bundled("names")
-    assert len(set(names)) == len(names) >= 5000
-    assert all(name.isascii() and name.isalpha() and name.islower() for name in names)
+def test_marks_do_not_depend_on_a_hash_alone(monkeypatch):
+    """Words whose hashes are equal are told apart."""
+    import moreish.corpus.wordlist as home
+
+    monkeypatch.setattr(home, "hash", lambda word: len(word), raising=False)
+    words = made_up_words(80)
+    corpus = Corpus(words)
+    assert corpus.words.distinct().tolist() == [i for i, word in enumerate(words) if word not in words[:i]]
+    for part in ("val", "test"):
+        for word in corpus.parts[part]:
+            assert corpus.mark(word) == ("train" if word in set(corpus.parts["train"]) else corpus.mark(word))
+        shared = sum(word in set(corpus.parts["train"]) for word in corpus.parts[part])
+        assert corpus.in_train(part) == shared / len(corpus.parts[part])
+    assert corpus.mark("zzzz") == "new"
+
+
+@given(WORDS, st.data())
+def test_a_word_list_is_a_sequence(words, data):
+    words = [unicodedata.normalize("NFC", word) for word in words]
+    listed = WordList.of(words)
+    assert list(listed) == words == listed
+    assert listed.n_characters == sum(map(len, words))
+    assert WordList.of_text(listed.text) == words
+    i = data.draw(st.integers(-len(words), len(words) - 1))
+    assert listed[i] == words[i]
+    assert listed[i:] == words[i:] == WordList.of(listed[i:])
+    assert "".join(listed.chunks()) == listed.text
+    assert listed.character_counts() == dict(sorted(Counter("".join(words)).items()))
+    assert listed.first_places.tolist() == [words.index(word) for word in words]
+    assert listed.places(words[i]) == [j for j, word in enumerate(words) if word == words[i]]
+    assert listed != words[:-1]
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_the_bundled_lists_are_what_they_say(name):
+    words = bundled(name)
+    assert len(set(words)) == len(words) >= 1000
+    assert not any("#" in word for word in words)
+    assert all(word[0].isalpha() or word[0] == "'" for word in words)
+    if name != "places":
+        assert all(word.isascii() and word.isalpha() and word.islower() for word in words)
+    header = (resources.files("moreish.datasets") / f"{name}.txt").read_text(encoding="utf-8").splitlines()[:2]
+    assert all(line.startswith("# ") for line in header)
+    assert "taken from no" in header[1]
+
+
+def test_a_list_that_is_not_there_is_named():
     with pytest.raises(InputError, match="did you mean names"):
         bundled("nmaes")
-
-
-def test_a_description_counts_what_is_there_and_names_what_is_odd():
-    words = ["Anna", "b2", "x y", "é", "anna", "anna", "w" * 50, "ab\u200bc"]
-    found = describe(Corpus(words))
-    assert (found["words"], found["distinct"], found["repeats"]) == (8, 7, 1)
-    assert found["length"] == {"min": 1, "max": 50, "mean": sum(map(len, words)) / 8}
-    odd = "\n".join(found["odd"])
-    for expected in ("capital letters (the first: 'Anna')", "digits", "a space inside", "invisible", "more than 40"):
-        assert expected in odd
-    plain = describe(Corpus(made_up_words(200)))
-    assert plain["odd"] == []
-    assert 0 < plain["in_train"]["val"] <= 1

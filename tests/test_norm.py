@@ -46,8 +46,8 @@ def test_training_and_inference_are_those_of_pytorch():
         walks(np.float64)[0](*ready.walk, params, params, ready.ints)
         y = ready.buffer(ready.plan.operations[1], 5)
         np.testing.assert_allclose(y, theirs(x).permute(0, 2, 1).detach(), rtol=1e-12)
-        np.testing.assert_allclose(weights["1.batchnorm1d.running_mean"], theirs.running_mean, rtol=1e-12)
-        np.testing.assert_allclose(weights["1.batchnorm1d.running_var"], theirs.running_var, rtol=1e-12)
+        np.testing.assert_allclose(weights["1.batchnorm1d.running_mean"], np.asarray(theirs.running_mean), rtol=1e-12)
+        np.testing.assert_allclose(weights["1.batchnorm1d.running_var"], np.asarray(theirs.running_var), rtol=1e-12)
         if training:
             rows = y.reshape(-1, 6) - weights["1.batchnorm1d.beta"]
             np.testing.assert_allclose(rows.mean(0), 0, atol=1e-12)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from .batchnorm import calibrate
 from .corpus import Corpus
 from .engines import make_engine
 from .errors import InputError, WorkError
+from .evaluation import mean_nll
 from .files import write_atomically
 from .layers import LAYERS
 from .model import Model
@@ -251,7 +253,7 @@ class _Training:
         state, step, val, notes = self.state, self.state.step, None, {}
         loss, lr = state.loss_sum / state.loss_count, float(self.schedule.rates(step - 1, step)[0])
         if step in self.evaluations:
-            val = float(self.run.model.engine.nll(state.params, self.run.corpus.stream("val")).mean())
+            val = mean_nll(partial(self.run.model.engine.nll, state.params), self.run.corpus.stream("val"))
             if val < state.best_loss:
                 state.best_loss, state.best = val, state.params.copy()
             val = val if math.isfinite(val) else None

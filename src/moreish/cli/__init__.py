@@ -45,10 +45,20 @@ Each is held against autograd (if PyTorch is there) and against central differen
 order of the backward pass. Exit status 1 if any is wrong.""",
     "show": "Show what a model computes: each operation with its shapes, parameters and cost.",
     "models": "List the models, their options and defaults.",
-    "words": "Describe a list of words: how many, which characters, how long, what is odd.",
+    "words": """Describe a list of words: how many, which characters, how long, what is odd.
+
+Odd are repeats, capital letters, digits, spaces inside, invisible and rare characters, mixed scripts and very long
+lines. --clean OUT writes the list without them and says what it changed.""",
+    "download": """Fetch a word list that others publish, check it, and keep it in the user's cache folder.
+
+`moreish download names` fetches the reference list of the lecture, after which `moreish train names.txt` finds it.""",
 }
 EXAMPLES = {
-    "train": ("moreish train", "moreish train names.txt --model mlp --n-hidden 300 --epochs 10 --out runs/big"),
+    "train": (
+        "moreish train",
+        "moreish train dinosaurs",
+        "moreish train names.txt --model mlp --n-hidden 300 --epochs 10 --out runs/big",
+    ),
     "sample": ("moreish sample runs/names-mlp -n 10", "moreish sample runs/names-mlp --prefix mar --temperature 0.8"),
     "eval": ("moreish eval runs/names-mlp", "moreish eval runs/names-mlp --split test --json"),
     "fold": (
@@ -58,7 +68,8 @@ EXAMPLES = {
     "gradcheck": ("moreish gradcheck", "moreish gradcheck mlp --json"),
     "show": ("moreish show mlp --n-layer 3", "moreish show runs/names-mlp --no-fuse"),
     "models": ("moreish models", "moreish models --json"),
-    "words": ("moreish words", "moreish words names.txt --json"),
+    "words": ("moreish words places", "moreish words mine.txt --clean cleaned.txt --keep case,spaces"),
+    "download": ("moreish download", "moreish download names"),
 }
 for verb, summary in VERBS.items():
     app.command(

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 from typing import Annotated
 
-from ..corpus import BUNDLED, bundled, read_words
+from ..corpus import BUNDLED, words_of
 from ..errors import InputError
 from ..evaluation import Evaluation
 from ..files import STANDARD_INPUT
@@ -33,7 +33,8 @@ def train(
     Parameters
     ----------
     file
-        Word list, UTF-8, one word a line; - reads standard input. Without it, the bundled names.
+        Word list, UTF-8, one word a line; - reads standard input; or the name of a bundled list: names, dinosaurs,
+        minerals, places. Without it, the bundled names.
     model
         What to train; `moreish models` lists them [default: mlp].
     out
@@ -53,7 +54,7 @@ def train(
                 raise InputError("--resume continues a run as it was begun: give it no file, no --out and no options")
             run = resume_training(resume, on_progress=view)
         else:
-            words = bundled() if file is None else read_words(file)
+            words = words_of(file)
             options = {**given(model_options), **given(train_options)}
             model = model or "mlp"
             run = train_model(words, model, out=out or new_folder(file, model), on_progress=view, **options)

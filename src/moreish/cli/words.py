@@ -1,23 +1,54 @@
 """moreish words"""
 
-from ..corpus import Corpus, bundled, read_words
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from ..corpus import BUNDLED, KINDS, Corpus, WordList, words_of
+from ..corpus import clean as clean_words
 from ..corpus.describe import describe
+from ..errors import InputError, unknown
+from ..files import write_atomically
 from .terminal import print_json, print_table
 from .values import Flag
 
+SHOWN = 100  # characters of an alphabet
 
-def words(file: str | None = None, /, *, json: Flag = False) -> None:
+
+def words(
+    file: str | None = None,
+    /,
+    *,
+    clean: Path | None = None,
+    keep: Annotated[str, Parameter(help=f"Kinds of oddity that --clean leaves: some of {','.join(KINDS)}.")] = "",
+    json: Flag = False,
+) -> None:
     """`moreish words`: its text stands in VERBS.
 
     Parameters
     ----------
     file
-        Word list, UTF-8, one word a line; - reads standard input. Without it, the bundled names.
+        Word list, UTF-8, one word a line; - reads standard input; or the name of a bundled list. Without it, the
+        bundled names.
+    clean
+        Write the list without its oddities into this new file, and say what was changed.
     json
         Print JSON: {"words": ..., "distinct": ..., "repeats": ..., "parts": {...}, "tokens": {...}, "in_train": {...},
-        "alphabet": ..., "length": {"min", "max", "mean"}, "odd": [...]}.
+        "alphabet": ..., "length": {"min", "max", "mean"}, "odd": [{"kind", "count", "first", "message"}, ...]}, and
+        with --clean "cleaned": {"path", "words", "changes": [{"kind", "count", "first", "done", "message"}, ...]}.
     """
-    found = describe(Corpus(bundled() if file is None else read_words(file)))
+    kept = [kind.strip() for kind in keep.split(",") if kind.strip()]
+    for kind in kept:
+        if kind not in KINDS:
+            raise unknown("--keep", kind, KINDS)
+    if kept and clean is None:
+        raise InputError("--keep says what --clean is to leave: give it with --clean OUT")
+    listed = words_of(file)
+    found = describe(Corpus(listed))
+    if clean is not None:
+        found["cleaned"] = write_cleaned(listed, clean, kept)
     if json:
         print_json(found)
         return
@@ -26,9 +57,37 @@ def words(file: str | None = None, /, *, json: Flag = False) -> None:
         ("distinct", f"{found['distinct']:,} ({found['repeats']:,} repeats)"),
         *((f"{part} words", f"{n:,} ({found['tokens'][part]:,} tokens)") for part, n in found["parts"].items()),
         *((f"{part} words in train too", f"{share:.1%}") for part, share in found["in_train"].items()),
-        ("alphabet", f"{len(found['alphabet'])} characters: {found['alphabet']}"),
+        ("alphabet", f"{len(found['alphabet']):,} characters: {_shown(found['alphabet'])}"),
         ("length", "{min} to {max} characters, mean {mean:.1f}".format(**found["length"])),
     ]
     print_table(["", ""], rows)
     for oddity in found["odd"]:
-        print(f"odd: {oddity}")
+        print(f"odd: {oddity['message']}")
+    if clean is not None:
+        for change in found["cleaned"]["changes"]:
+            print(f"changed: {change['message']}" if change["done"] else f"left: {change['message']}")
+        print(f"wrote {clean}: {found['cleaned']['words']:,} words of {found['words']:,}")
+    elif found["odd"] and file not in (None, *BUNDLED):
+        print("(for a list without these: --clean OUT)")
+
+
+def write_cleaned(listed: WordList, out: Path, keep: list[str]) -> dict[str, Any]:
+    """Write the cleaned words into a file that is not there yet; what was done."""
+    if out.exists():
+        raise InputError(f"{out} is there already: choose another file (--clean)")
+    cleaned, changes = clean_words(listed, keep)
+    if not cleaned:
+        raise InputError("nothing would be left of this list: say with --keep what is not odd about it")
+    try:
+        write_atomically(out, cleaned.text.encode())
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written ({error.strerror}): choose another file (--clean)") from None
+    return {
+        "path": str(out),
+        "words": len(cleaned),
+        "changes": [{**asdict(change), "message": change.message} for change in changes],
+    }
+
+
+def _shown(alphabet: str) -> str:
+    return alphabet if len(alphabet) <= SHOWN else f"{alphabet[:SHOWN]} ..."

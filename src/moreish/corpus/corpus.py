@@ -7,16 +7,17 @@ from functools import cached_property
 import numpy as np
 
 from ..errors import InputError
-from .split import split_words
+from .split import PARTS, split_words
 from .vocab import Vocab
+from .wordlist import WordList
 
 
 class Corpus:
     """Words shared out into train, val and test.
 
-    words       in file order, repeats kept
+    words       in file order, repeats kept, in NFC
     vocab       the characters of all of them
-    parts       {"train": [...], "val": [...], "test": [...]}
+    parts       {"train": ..., "val": ..., "test": ...}, the words of each in shuffled order
 
     Raises InputError for a word that is empty or holds a line break, and for fewer words than a split needs.
     """
@@ -24,21 +25,17 @@ class Corpus:
     def __init__(self, words: Iterable[str], split: str = "lecture", split_seed: int = 42):
         if isinstance(words, str):
             raise InputError(f"{words[:40]!r} is one text: give a list of words, or the file to read_words")
-        self.words = list(words)
-        for number, word in enumerate(self.words, start=1):
-            if not word or "\n" in word or not _encodable(word):
-                raise InputError(
-                    f"word {number} is {word!r}: a word needs a character, and no line break or half of one"
-                )
+        self.words = WordList.of(words)
         self.split, self.split_seed = split, split_seed
-        self.parts = split_words(self.words, split, split_seed)
-        self.vocab = Vocab(set().union(*self.words))
+        self._places = split_words(self.words, split, split_seed)
+        self.parts = {part: self.words[places] for part, places in self._places.items()}
+        self.vocab = Vocab(self.words.character_counts())
         self._streams: dict[str, np.ndarray] = {}
 
     @property
     def data_hash(self) -> str:
-        """A SHA-256 of the words in order, which names the data of a run."""
-        return hashlib.sha256("\n".join(self.words).encode()).hexdigest()
+        """A SHA-256 of the words in order, with line breaks between them, which names the data of a run."""
+        return hashlib.sha256(self.words.text[:-1].encode()).hexdigest()
 
     def stream(self, part: str) -> np.ndarray:
         """One part as flat tokens, int32 (1 + tokens,): 0, then each word followed by 0."""
@@ -57,19 +54,20 @@ class Corpus:
         return np.where(places >= starts[:, None], tokens[np.maximum(places, 0)], 0), tokens[1:]
 
     @cached_property
-    def _seen(self) -> dict[str, str]:
-        """Each word of the list, with the first of train, val and test that it stands in."""
-        return {word: part for part in reversed(self.parts) for word in self.parts[part]}
+    def _part_numbers(self) -> np.ndarray:
+        """For each word of the list the number of its part in PARTS; a dropped repeat has that of none."""
+        numbers = np.full(len(self.words), len(PARTS), np.int8)
+        for number, part in enumerate(PARTS):
+            numbers[self._places[part]] = number
+        return numbers
 
     def mark(self, word: str) -> str:
-        """Where a word stands: "train", "val", "test", or "new"."""
-        return self._seen.get(word, "new")
+        """Where a word stands: the first of "train", "val" and "test" that has it, or "new"."""
+        return (*PARTS, "new")[
+            min((self._part_numbers[place] for place in self.words.places(word)), default=len(PARTS))
+        ]
 
-
-def _encodable(word: str) -> bool:
-    """Whether a word can be written to a file: half of a surrogate pair cannot."""
-    try:
-        word.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    def in_train(self, part: str) -> float:
+        """The share of a part's words that stand in train too."""
+        first = self.words.first_places
+        return float(np.isin(first[self._places[part]], first[self._places["train"]]).mean())

@@ -1,51 +1,28 @@
-"""What a list of words is like, and what is odd about it."""
+"""What a list of words is like."""
 
-from collections import Counter
+from dataclasses import asdict
+from typing import Any
 
 from .corpus import Corpus
-
-LONG = 40  # characters: a line longer than this is hardly a word
-RARE = 3  # occurrences: a character seen no more often than this cannot be learnt
+from .oddities import oddities
 
 
-def describe(corpus: Corpus) -> dict:
-    """Counts, alphabet, lengths, repeats across the split, and a line for each thing that is odd."""
+def describe(corpus: Corpus) -> dict[str, Any]:
+    """Counts, alphabet, lengths, repeats across the split, and what is odd."""
     words, parts = corpus.words, corpus.parts
-    lengths = [len(word) for word in words]
-    distinct = set(words)
-    train = set(parts["train"])
+    distinct = len(words.distinct())
     return {
         "words": len(words),
-        "distinct": len(distinct),
-        "repeats": len(words) - len(distinct),
+        "distinct": distinct,
+        "repeats": len(words) - distinct,
         "parts": {part: len(ws) for part, ws in parts.items()},
-        "tokens": {part: corpus.stream(part).size - 1 for part in parts},
-        "in_train": {part: sum(w in train for w in parts[part]) / len(parts[part]) for part in ("val", "test")},
+        "tokens": {part: ws.n_characters + len(ws) for part, ws in parts.items()},
+        "in_train": {part: corpus.in_train(part) for part in ("val", "test")},
         "alphabet": corpus.vocab.characters,
-        "length": {"min": min(lengths), "max": max(lengths), "mean": sum(lengths) / len(lengths)},
-        "odd": list(_oddities(words)),
+        "length": {
+            "min": int(words.lengths.min()),
+            "max": int(words.lengths.max()),
+            "mean": words.n_characters / len(words),
+        },
+        "odd": [{**asdict(oddity), "message": oddity.message} for oddity in oddities(words)],
     }
-
-
-def _oddities(words: list[str]):
-    counts = Counter()
-    for word in words:
-        counts.update(word)
-    kinds = {
-        "hold capital letters": str.isupper,
-        "hold digits": str.isdigit,
-        "hold a space inside": str.isspace,
-        "hold control or invisible characters": lambda c: not c.isprintable() and not c.isspace(),
-    }
-    for what, test in kinds.items():
-        characters = {c for c in counts if test(c)}
-        having = [word for word in words if not characters.isdisjoint(word)] if characters else []
-        if having:
-            yield f"{len(having):,} words {what} (the first: {having[0]!r})"
-    long = [word for word in words if len(word) > LONG]
-    if long:
-        yield f"{len(long):,} words have more than {LONG} characters (the first: {long[0][:LONG]!r}...)"
-    rare = sorted(c for c, n in counts.items() if n <= RARE)
-    if rare:
-        shown = " ".join(rare[:30]) + (" ..." if len(rare) > 30 else "")
-        yield f"{len(rare):,} characters occur {RARE} times or fewer: {shown}"

@@ -1,16 +1,19 @@
 """How a list is shared out: 80% to train on, 10% to choose by, 10% to report."""
 
 import random
-from collections.abc import Sequence
+from array import array
+
+import numpy as np
 
 from ..errors import InputError, unknown
+from .wordlist import WordList
 
 PARTS = ("train", "val", "test")
 SPLITS = ("lecture", "distinct")
 
 
-def split_words(words: Sequence[str], how: str = "lecture", seed: int = 42) -> dict[str, list[str]]:
-    """Share out words into train, val and test, 80/10/10.
+def split_words(words: WordList, how: str = "lecture", seed: int = 42) -> dict[str, np.ndarray]:
+    """Share out words into train, val and test, 80/10/10: the places of each part's words, in shuffled order.
 
     lecture     shuffle the lines in file order with `random.Random(seed)` and cut: the split that published results
                 on names.txt use. A repeated word may stand in several parts.
@@ -20,12 +23,16 @@ def split_words(words: Sequence[str], how: str = "lecture", seed: int = 42) -> d
     """
     if how not in SPLITS:
         raise unknown("split", how, SPLITS)
-    shuffled = list(dict.fromkeys(words)) if how == "distinct" else list(words)
+    places = words.distinct() if how == "distinct" else np.arange(len(words), dtype=np.intc)
+    n = len(places)
+    shuffled = array(
+        "i", range(n)
+    )  # in which order depends on n alone; a list of numbers would take ten times the room
     random.Random(seed).shuffle(shuffled)
-    n = len(shuffled)
+    places = places[np.frombuffer(shuffled, np.intc)]
     first, second = int(0.8 * n), int(0.9 * n)
-    parts = {"train": shuffled[:first], "val": shuffled[first:second], "test": shuffled[second:]}
-    if not all(parts.values()):
+    parts = {"train": places[:first], "val": places[first:second], "test": places[second:]}
+    if not all(map(len, parts.values())):
         kind = "different words" if how == "distinct" else "words"
         raise InputError(f"only {n} {kind}: a split into train, val and test needs at least 6, so add some")
     return parts

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ..errors import InputError
+from .wordlist import WordList
 
 END = 0  # the token that ends every word, and stands for all that comes before one; it is no character
 
@@ -45,13 +46,17 @@ class Vocab:
     def stream(self, words: Iterable[str]) -> np.ndarray:
         """Words as one flat stream of tokens, int32 (1 + tokens,): 0, then each word followed by 0.
 
-        Every character must be of this vocabulary, and no word may hold a line break.
+        Every character must be of this vocabulary. Raises InputError for what is no word.
         """
-        text = "\n".join(["", *words, ""])
-        codes = np.frombuffer(text.encode("utf-32-le"), np.uint32)
+        words = WordList.of(words) if not isinstance(words, WordList) else words
         table = np.zeros(max(int(self._codes[-1]), ord("\n")) + 1, np.int32)
         table[self._codes] = np.arange(len(self))
-        return table[codes]
+        stream, end = np.zeros(1 + words.n_characters + len(words), np.int32), 1
+        for chunk in words.chunks():
+            codes = np.frombuffer(chunk.encode("utf-32-le"), np.uint32)
+            stream[end : end + len(codes)] = table[codes]
+            end += len(codes)
+        return stream
 
     def split(self, tokens: np.ndarray) -> list[str]:
         """The words of a flat run of tokens, each ended by 0: what `stream` made, without its first 0."""

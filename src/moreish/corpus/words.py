@@ -2,13 +2,17 @@
 
 import sys
 import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import InputError
 from ..files import STANDARD_INPUT
+from .wordlist import WordList
+
+PIECE = 1 << 20  # characters of a file that are taken apart at a time
 
 
-def read_words(source: str | Path) -> list[str]:
+def read_words(source: str | Path) -> WordList:
     """Read the words of a UTF-8 file, one a line, in file order, repeats kept; `-` reads standard input.
 
     A byte-order mark, any kind of line end, blank lines and space around a word are taken off, and the text is
@@ -21,7 +25,7 @@ def read_words(source: str | Path) -> list[str]:
     return parse_words(data, name)
 
 
-def parse_words(data: bytes, name: str) -> list[str]:
+def parse_words(data: bytes, name: str) -> WordList:
     """The words in the bytes of a file; `name` is what errors call it. Raises InputError as `read_words` does."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise InputError(f"{name}: this is UTF-16; save it as UTF-8 (iconv -f utf-16 -t utf-8 {name})")
@@ -41,10 +45,20 @@ def parse_words(data: bytes, name: str) -> list[str]:
             f"convert the file first (for example iconv -f latin1 -t utf-8 {name})"
         ) from None
     text = unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
-    words = [word for line in text.split("\n") if (word := line.strip())]
+    words = WordList.of_text("".join(_stripped(text)))
     if not words:
         raise InputError(f"{name}: no words in it; give a text file, one word a line")
     return words
+
+
+def _stripped(text: str) -> Iterator[str]:
+    """The lines without the space around them, blank ones left out, some thousands at a time."""
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start + PIECE)
+        end = len(text) if end < 0 else end
+        yield "\n".join([word for line in text[start:end].split("\n") if (word := line.strip())] + [""])
+        start = end
 
 
 def _read_bytes(source: str | Path) -> tuple[str, bytes]:

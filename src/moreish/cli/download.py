@@ -1,0 +1,59 @@
+"""moreish download"""
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+from ..corpus import DOWNLOADS, read_words
+from ..corpus import download as download_list
+from .terminal import print_json, print_table
+from .values import Flag
+
+
+class Bar:
+    """The progress of a download, where there is a terminal: used as one of tqdm's bars is."""
+
+    def __init__(self, name: str):
+        console = Console(stderr=True)
+        columns = (TextColumn(name), BarColumn(), DownloadColumn())
+        self.progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self.task = self.progress.add_task("", total=None)
+        self.total = 0
+
+    def update(self, n: int) -> None:
+        self.progress.start()
+        self.progress.update(self.task, total=self.total or None, advance=n)
+
+    def reset(self) -> None:
+        self.progress.reset(self.task)
+
+    def close(self) -> None:
+        self.progress.stop()
+
+
+def download(name: str | None = None, /, *, json: Flag = False) -> None:
+    """`moreish download`: its text stands in VERBS.
+
+    Parameters
+    ----------
+    name
+        What to fetch; without it, the lists that there are.
+    json
+        Print JSON: {"name": ..., "path": ..., "words": ...}, or {"lists": {NAME: {"summary", "url", "sha256"}, ...}}.
+    """
+    if name is None:
+        lists = {n: {"summary": d.summary, "url": d.url, "sha256": d.sha256} for n, d in DOWNLOADS.items()}
+        if json:
+            print_json({"lists": lists})
+        else:
+            print_table(["list", "what it is", "from"], [(n, d["summary"], d["url"]) for n, d in lists.items()])
+        return
+    bar = Bar(name)
+    try:
+        path = download_list(name, progress=bar)
+    finally:
+        bar.close()
+    words = len(read_words(path))
+    if json:
+        print_json({"name": name, "path": str(path), "words": words})
+    else:
+        print(f"{words:,} words in {path}; train on them with: moreish train {DOWNLOADS[name].file}")

@@ -1,0 +1,100 @@
+"""Word lists by name: those that come with the package, and those that are fetched once and kept."""
+
+import hashlib
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from ..errors import InputError, WorkError, unknown
+from .wordlist import WordList
+from .words import parse_words, read_words
+
+# Each with a line on what it is; its file begins with lines on its source.
+BUNDLED = {
+    "names": "given names from many cultures, in lower-case Latin letters",
+    "dinosaurs": "genera of dinosaurs",
+    "minerals": "minerals and their varieties",
+    "places": "cities and towns of the world, with capitals, diacritics and spaces",
+}
+
+
+@dataclass(frozen=True)
+class Download:
+    """A list that somebody else publishes: what it is, where it is fetched, and the SHA-256 of the file."""
+
+    summary: str
+    file: str
+    url: str
+    sha256: str
+
+
+DOWNLOADS = {
+    "names": Download(
+        "the 32,033 names of the lecture, on which published results are compared",
+        "names.txt",
+        "https://raw.githubusercontent.com/karpathy/makemore/master/names.txt",
+        "0a30b5557f192f32ab962680889aac5f6fda0f4cecf40a6d0b5694f58ea8cc4d",
+    ),
+}
+
+
+def bundled(name: str = "names") -> WordList:
+    """The words of a bundled list, without the lines of its header. Raises InputError for an unknown name."""
+    if name not in BUNDLED:
+        raise unknown("bundled list", name, BUNDLED)
+    text = (resources.files("moreish.datasets") / f"{name}.txt").read_bytes()
+    return parse_words(b"".join(line for line in text.splitlines(keepends=True) if line[:1] != b"#"), name)
+
+
+def downloads_folder() -> Path:
+    """Where fetched lists are kept: a folder of the user's cache."""
+    return Path(platformdirs.user_cache_dir("moreish")) / "lists"
+
+
+def download(name: str, *, progress: Any = None) -> Path:
+    """Fetch a list of DOWNLOADS, unless it is there already, and return its path in the user's cache folder.
+
+    progress is a bar like tqdm's. Raises InputError for an unknown name; WorkError if the list cannot be reached, or is
+    not the file that it should be, of which nothing is kept.
+    """
+    if name not in DOWNLOADS:
+        raise unknown("list to download", name, DOWNLOADS)
+    import logging
+
+    import pooch
+    import requests
+
+    pooch.get_logger().setLevel(logging.ERROR)
+    wanted, folder = DOWNLOADS[name], downloads_folder()
+    fetch = pooch.HTTPDownloader(progressbar=progress or False)
+    try:
+        return Path(pooch.retrieve(wanted.url, wanted.sha256, wanted.file, folder, downloader=fetch))  # type: ignore[arg-type]
+    except requests.RequestException as error:
+        why = f"{wanted.url} cannot be reached ({type(error).__name__})"
+        raise WorkError(f"{why}: try again when you are online, or give a file of your own") from None
+    except ValueError:
+        raise WorkError(f"{wanted.url} is not the file that it was (its SHA-256 differs): nothing was kept") from None
+    except OSError as error:
+        raise WorkError(f"{folder}: cannot be written ({error.strerror})") from None
+
+
+def words_of(source: str | Path | None) -> WordList:
+    """The words of a file, or else of the list of that name: a bundled one, or one fetched before by its file name.
+
+    None is the bundled names. Raises InputError as `read_words` does.
+    """
+    if source is None:
+        return bundled()
+    if not Path(source).exists():
+        if source in BUNDLED:
+            return bundled(str(source))
+        kept = downloads_folder() / Path(source).name
+        for name, wanted in DOWNLOADS.items():
+            if str(source) == wanted.file:
+                if kept.is_file() and hashlib.sha256(kept.read_bytes()).hexdigest() == wanted.sha256:
+                    return read_words(kept)
+                raise InputError(f"{source}: no such file; fetch it with: moreish download {name}")
+    return read_words(source)

@@ -1,0 +1,115 @@
+"""What is odd about a list, and cleaning it."""
+
+import json
+
+import pytest
+from conftest import made_up_words
+from hypothesis import given
+from hypothesis import strategies as st
+
+from moreish import Corpus
+from moreish.cli import run
+from moreish.corpus import KINDS, WordList, clean
+from moreish.corpus.describe import describe
+from moreish.corpus.oddities import oddities
+
+PLAIN = list(dict.fromkeys(made_up_words(600)))
+# An odd word of each kind, and what is left of it.
+ODD = {
+    "invisible": ("ab\u200bace", "abace"),
+    "spaces": ("ba\u00a0  ce", "ba ce"),
+    "case": ("Gadefa", "gadefa"),
+    "digits": ("ba2", None),
+    "scripts": ("bаce", None),  # the second letter is Cyrillic
+    "long": ("ba" * 30, None),
+    "rare": ("baþe", None),
+    "repeats": (PLAIN[0], None),
+}
+
+
+def test_every_kind_has_an_example_here():
+    assert set(ODD) == set(KINDS)
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_each_kind_is_found_and_cleaned(kind):
+    odd, left = ODD[kind]
+    # What makes the odd characters themselves common enough to stay.
+    common = {"scripts": ["бвгд", "бвга", "авгб", "вгаб", "габв"], "spaces": ["ba de", "de ba", "fa be", "be fa"]}
+    words = WordList.of([*PLAIN, *common.get(kind, []), odd])
+    found = {oddity.kind: oddity for oddity in oddities(words)}
+    assert found[kind].count == (5 if kind == "spaces" else 1)
+    cleaned, changes = clean(words)
+    by_kind = {change.kind: change for change in changes}
+    assert by_kind[kind].done
+    assert by_kind[kind].first in (odd, left)
+    assert list(cleaned)[: len(PLAIN)] == PLAIN
+    assert (cleaned[-1] == left) if left else (odd not in list(cleaned)[1:])
+    _, changes = clean(words, keep=[kind])
+    assert kind not in {change.kind for change in changes}
+
+
+def test_nothing_is_odd_about_a_plain_list():
+    assert oddities(WordList.of(PLAIN)) == []
+    cleaned, changes = clean(WordList.of(PLAIN))
+    assert (cleaned, changes) == (PLAIN, [])
+
+
+def test_what_is_common_in_a_list_is_not_dropped():
+    words = WordList.of([word + "7" for word in PLAIN[:80]] + PLAIN[:80])
+    cleaned, changes = clean(words)
+    assert cleaned == words
+    assert [(change.kind, change.done) for change in changes] == [("digits", False)]
+    assert "too many to be dropped: kept" in changes[0].message
+
+
+def test_scripts_that_belong_together_are_not_mixed():
+    words = ["日本ひらがな", "カタカナと漢字", "ロミオ"] * 4 + ["नमस्ते", "क्‍ष"] * 4 + ["Ωμέγα"] * 4
+    assert "scripts" not in {oddity.kind for oddity in oddities(WordList.of(words))}
+    assert "invisible" not in {oddity.kind for oddity in oddities(WordList.of(words))}
+
+
+@given(st.lists(st.text("abAB1 \u200b\tдé", min_size=1).filter(str.strip), min_size=1))
+def test_a_cleaned_list_stays_as_it_is(words):
+    """Whatever cleaning changed is gone, and a second cleaning changes nothing that the first did not leave."""
+    cleaned, _ = clean(WordList.of(words))
+    assert len(set(cleaned)) == len(cleaned)
+    assert not any("\u200b" in word or word != word.lower() for word in cleaned)
+    if cleaned:
+        again, changes = clean(cleaned)
+        dropped = {"digits", "scripts", "long", "rare"}  # they may now be few enough
+        assert {change.kind for change in changes if change.done} <= dropped
+        assert set(again) <= set(cleaned)
+
+
+def test_a_description_counts_what_is_there():
+    words = ["Anna", "b2", "x y", "é", "anna", "anna", "w" * 50, "ab\u200bc"]
+    found = describe(Corpus(words))
+    assert (found["words"], found["distinct"], found["repeats"]) == (8, 7, 1)
+    assert found["length"] == {"min": 1, "max": 50, "mean": sum(map(len, words)) / 8}
+    assert sum(found["tokens"].values()) == sum(map(len, words)) + 8
+    assert "1 word hold capital letters (the first: 'Anna')" in {oddity["message"] for oddity in found["odd"]}
+    plain = describe(Corpus(made_up_words(200)))
+    assert [oddity["kind"] for oddity in plain["odd"]] == ["repeats"]
+    assert 0 < plain["in_train"]["val"] <= 1
+
+
+def test_the_command_cleans_and_says_what_it_did(tmp_path, capsys):
+    (tmp_path / "list.txt").write_text("\n".join([*PLAIN, "Gadefa", "ba2", PLAIN[3]]), encoding="utf-8")
+    command = ["words", str(tmp_path / "list.txt")]
+    assert run(command) == 0
+    assert "--clean OUT" in capsys.readouterr().out
+    assert run([*command, "--clean", str(tmp_path / "out.txt"), "--keep", "case,rare"]) == 0
+    out = capsys.readouterr().out
+    assert "changed: 1 word with digits dropped (the first: 'ba2')" in out
+    assert "changed: 1 word that repeat" in out
+    assert (tmp_path / "out.txt").read_text(encoding="utf-8").split() == [*PLAIN, "Gadefa"]
+    assert run([*command, "--clean", str(tmp_path / "out.txt")]) == 2, "nothing is overwritten"
+    assert "is there already" in capsys.readouterr().err
+    assert run([*command, "--json", "--clean", str(tmp_path / "other.txt")]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["cleaned"]["words"] == len(PLAIN) + 1
+    assert {change["kind"] for change in found["cleaned"]["changes"]} == {"case", "digits", "repeats"}
+    assert run([*command, "--keep", "case"]) == 2
+    assert run([*command, "--clean", str(tmp_path / "x.txt"), "--keep", "cases"]) == 2
+    assert "did you mean case" in capsys.readouterr().err
