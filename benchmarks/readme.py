@@ -11,19 +11,19 @@ def speed_section(found: dict) -> str:
     """The README's table of speed, from what benchmarks/speed.py measured."""
     machine, versions, seconds = found["machine"], found["versions"], found["process_seconds"]
     lines = [
-        "| mlp (context / embedding / hidden) | batch | moreish | PyTorch eager | times as fast | of its products |",
+        "| context / embedding / hidden | batch | moreish | PyTorch eager | times as fast | of its products |",
         "|---|---:|---:|---:|---:|---:|",
     ]
     for row in found["step"]:
         us = row["us"]
         lines.append(
-            f"| {row['context']} / {row['embedding']} / {row['hidden']} | {row['batch']} | {us['moreish']:.1f} us "
+            f"| {row['model']} | {row['batch']} | {us['moreish']:.1f} us "
             f"| {us['torch']:.0f} us | {row['times_torch']:.1f} | {row['of_products']:.2f} |"
         )
     names = found["sampling"]["names_per_second"]
     lines += [
         "",
-        "Microseconds of one SGD step. The last column is the whole step as a share of the time that its six plain",
+        "Microseconds of one SGD step. The last column is the whole step as a share of the time that its plain",
         "matrix products alone take in OpenBLAS, called from compiled code: 1.06 is 6% more than these.",
     ]
     if found["torch"]:
@@ -48,7 +48,55 @@ def speed_section(found: dict) -> str:
     return "\n".join(lines)
 
 
-SECTIONS = {"speed": speed_section}
+def ladder_section(found: dict) -> str:
+    """The README's ladder of models, from what benchmarks/quality.py measured."""
+    lines = [
+        "| model (context / embedding / hidden) | parameters | train | val | published val | test | seconds |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for rung in found["rungs"]:
+        median, published = rung["median"], rung["published"][1]
+        lines.append(
+            f"| {rung['name']} | {rung['parameters']:,} | {median['train']:.3f} | **{median['val']:.3f}** "
+            f"| {'' if published is None else f'{published:.3f}'} | {median['test']:.3f} | {rung['seconds']:.1f} |"
+        )
+    machine, versions = found["machine"], found["versions"]
+    lines += [
+        "",
+        f"Nats per token on {found['data']}, lecture split, the median of {len(found['seeds'])} seeds; the time is that"
+        " of one training and its evaluation. Published rungs are trained as published, 200,000 steps of 32 by SGD, and"
+        " keep the last weights. Settings were chosen by val, never by test.",
+        "",
+        f"Measured by `benchmarks/quality.py`, 1 thread, {machine['processor']}, {machine['cores']} cores,"
+        f" {machine['system']}; moreish {versions['moreish']}, numpy {versions['numpy']}, numba {versions['numba']}.",
+    ]
+    return "\n".join(lines)
+
+
+def size_section(found: dict) -> str:
+    """The README's table of list sizes, from what benchmarks/size.py measured."""
+    lines = [
+        "| words | file | read | split | first steps | memory | times the file |",
+        "|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for row in found["sizes"]:
+        s = row["seconds"]
+        lines.append(
+            f"| {row['words']:,} | {row['file_bytes'] / 1e6:.1f} MB | {s['read']:.2f} s | {s['split']:.2f} s "
+            f"| {s['first_steps']:.2f} s | {row['memory_bytes'] / 1e6:.0f} MB | {row['times_file']:.1f} |"
+        )
+    machine, versions = found["machine"], found["versions"]
+    lines += [
+        "",
+        "Memory is the most that the whole process held, Python and the compiled kernels included.",
+        "",
+        f"Measured by `benchmarks/size.py`, {machine['processor']}, {machine['cores']} cores, {machine['system']};"
+        f" python {versions['python']}, moreish {versions['moreish']}, numpy {versions['numpy']}.",
+    ]
+    return "\n".join(lines)
+
+
+SECTIONS = {"speed": speed_section, "quality": ladder_section, "size": size_section}
 
 
 def filled(readme: str) -> str:

@@ -24,6 +24,16 @@ def test_bigram_counts(corpus):
     assert loss["test"] == pytest.approx(2.4584, abs=0.0005)
 
 
+def test_the_bigram_net(corpus):
+    counted, trained = moreish.train(corpus, "bigram-counts").loss, moreish.train(corpus, "bigram").loss
+    assert trained == pytest.approx(counted, abs=0.01)
+
+
+@pytest.mark.parametrize("model", ["wavenet", "wavenet-conv"])
+def test_wavenets_with_their_defaults(corpus, model):
+    assert moreish.train(corpus, model).loss["val"] <= 2.01
+
+
 def test_the_defaults(corpus):
     run = moreish.train(corpus)
     assert run.loss["val"] <= 2.06
@@ -51,8 +61,9 @@ WIDER = {"block_size": 3, "n_embd": 16, "n_hidden": 300, "steps": 60_000, "batch
         ({**LECTURE, "block_size": 4, "batch_size": 64}, 1.97, 2.07),
         (LECTURE, 2.0607, 2.1171),
         (WIDER, 2.0156, 2.0992),
+        ({**LECTURE, "batch_norm": True}, 2.075, 2.115),
     ],
-    ids=["context 4", "context 3", "context 3, wider"],
+    ids=["context 4", "context 3", "context 3, wider", "BatchNorm"],
 )
 def test_published_mlps_are_reached(corpus, options, train, val):
     run = moreish.train(corpus, **options)

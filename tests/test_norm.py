@@ -160,7 +160,7 @@ def test_running_statistics_are_saved_and_resumed(words, tmp_path):
 
 def test_they_move_to_pytorch_and_back(normalised):
     model, stream = normalised.model, normalised.corpus.stream("val")
-    module = model.to_torch().eval()
+    module = model.to_torch()
     X, Y = normalised.corpus.windows("val", 4)
     loss = torch.nn.functional.cross_entropy(module(torch.from_numpy(X)), torch.from_numpy(Y)).item()
     assert loss == pytest.approx(model.nll(stream).mean(), rel=1e-5)

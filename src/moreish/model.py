@@ -64,7 +64,7 @@ class Model:
         return make_engine("tape", self.layers, self.config.context, len(self.vocab))
 
     def to_torch(self) -> "nn.Module":
-        """A torch.nn.Module from contexts (B, T), int64, to logits (B, V), with a copy of the weights.
+        """A torch.nn.Module from contexts (B, T), int64, to logits (B, V), with a copy of the weights, in eval mode.
 
         Raises InputError if PyTorch is missing.
         """
@@ -73,7 +73,7 @@ class Model:
 
         from .autograd import to_module
 
-        return to_module(self.layers, torch.from_numpy(self.params.copy()))
+        return to_module(self.layers, torch.from_numpy(self.params.copy())).eval()
 
     def from_torch(self, module: "nn.Module") -> "Model":
         """Take over the weights of a module that `to_torch` made, perhaps trained since; returns the model.

@@ -102,7 +102,7 @@ def train(
         name = chosen.overridden[0].replace("_", "-")
         raise InputError(f"model {model} is counted, not trained by steps: it has no option --{name}")
     if counted is None:
-        chosen = chosen.resolved(type(config).defaults, _batches(config, corpus, chosen).n_examples)
+        chosen = chosen.resolved(type(config).defaults, batches_of(config, corpus, chosen).n_examples)
     run = Run(Model(config, corpus.vocab, counted, seed=chosen.seed), corpus, chosen)
     if counted is not None:
         return run if out is None else run.save(out)
@@ -158,7 +158,7 @@ def _to_the_end(training: "_Training") -> Run:
     return run
 
 
-def _batches(config: ModelConfig, corpus: Corpus, o: TrainOptions) -> Batches:
+def batches_of(config: ModelConfig, corpus: Corpus, o: TrainOptions) -> Batches:
     """The batches that options stand for; before they are resolved, of one example each."""
     stream = corpus.stream("train")
     if o.full_batch:
@@ -192,7 +192,7 @@ class _Training:
         self.schedule = Schedule(_given(o.schedule), _given(o.lr), self.steps, o.step_at, _given(o.warmup))
         self.evaluations = shares(self.steps, EVALUATIONS)
         self.lines = shares(self.steps, LINES)
-        self.batches = _batches(run.model.config, run.corpus, o)
+        self.batches = batches_of(run.model.config, run.corpus, o)
         _check_batches(run, self.batches)
         self.saved_at = time.monotonic()
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from ..corpus import Vocab, bundled
+from ..corpus import Corpus, bundled
 from ..errors import InputError
 from ..layers.spec import Y
 from ..model import Model
@@ -11,6 +11,7 @@ from ..models import MODELS, make_config
 from ..options import TrainOptions
 from ..run import load
 from ..tape import Tape
+from ..training import batches_of
 from .arguments import Flat, ModelArguments, given
 from .terminal import print_table
 from .values import WholeNumber
@@ -29,7 +30,7 @@ def show(
     Parameters
     ----------
     what
-        A model's name (taken with the alphabet of the bundled names) or the folder of a run.
+        A model's name (taken as it would train on the bundled names) or the folder of a run.
     batch_size
         Examples in the batch that is planned for [default: the model's own].
     fuse
@@ -38,16 +39,18 @@ def show(
     if batch_size is not None and batch_size < 1:
         raise InputError(f"--batch-size is {batch_size}: it must be at least 1")
     if what in MODELS or not Path(what).exists():
-        config = make_config(what, given(model_options))
-        model = Model(config, Vocab(set().union(*bundled())))
-        options = TrainOptions(batch_size=config.defaults.get("batch_size"))
+        config, corpus = make_config(what, given(model_options)), Corpus(bundled())
+        model, options = Model(config, corpus.vocab), TrainOptions()
+        if config.defaults:
+            options = options.resolved(config.defaults, batches_of(config, corpus, options).n_examples)
     else:
         if given(model_options):
             raise InputError(f"{what} is a run: its model has its options already")
         run = load(what)
-        model, options = run.model, run.options
+        model, corpus, options = run.model, run.corpus, run.options
+    batches = batches_of(model.config, corpus, options)
     tape = Tape(model.layers, model.config.context, len(model.vocab))
-    plan = tape.plan(batch_size or options.batch_size or 1, fuse=fuse)
+    plan = tape.plan(batch_size or batches.size, batches.n_targets, fuse=fuse)
     B, rows = plan.shape[0], []
     for op in plan.operations:
         parameters = ", ".join(f"{slot.name} {_shape(slot.shape)}" for slot in op.slots)

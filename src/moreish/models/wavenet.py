@@ -21,7 +21,7 @@ class WaveNet(NetConfig):
     """Embedding, a level of pairs for each doubling of the context, and a layer of logits."""
 
     summary: ClassVar[str] = "pairs of characters, pairs of pairs, ...: a tree over the context"
-    defaults: ClassVar[dict[str, Any]] = {"epochs": 6.0, "batch_size": 128, "optimizer": "adamw", "lr": 0.006}
+    defaults: ClassVar[dict[str, Any]] = {"epochs": 6.0, "batch_size": 256, "optimizer": "adamw", "lr": 0.004}
 
     block_size: int = option(8, "context length, in characters: a power of two for wavenets", low=1, high=1024)
     n_embd: int = option(24, "numbers in a character's embedding", low=1, high=1 << 16)
@@ -55,6 +55,7 @@ class WaveNetConv(WaveNet):
     """The same levels at every position: dilations 1, 2, 4, ... in place of the tree."""
 
     summary: ClassVar[str] = "the same by dilated causal convolutions, over all positions of a word at once"
+    defaults: ClassVar[dict[str, Any]] = {"epochs": 6.0, "batch_size": 64, "optimizer": "adamw", "lr": 0.006}
     whole_words: ClassVar[bool] = True
 
     def pairs(self, level: int) -> Layer:

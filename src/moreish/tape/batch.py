@@ -13,40 +13,41 @@ from .rng import bit_width, bits, permuted
 
 
 @njit
-def context(stream, position, out):
-    """The tokens before `position` in its word -> out (T,): 0, the end token, wherever the word has not begun.
+def context(stream, position, row, n, contexts):
+    """The n tokens before `position` in its word -> contexts[row, :n]: 0, the end token, where the word has not begun.
 
     stream (M,) is words one after another, each ended by 0, after a first 0.
     """
-    T = out.size
-    k = T - 1
+    k = n - 1
     while k >= 0:
         position -= 1
-        out[k] = stream[position]
-        if out[k] == 0:
+        contexts[row, k] = stream[position]
+        if contexts[row, k] == 0:
             break
         k -= 1
     while k >= 0:
-        out[k] = 0
+        contexts[row, k] = 0
         k -= 1
 
 
 @njit
-def example(stream, position, tokens, targets, counts):
-    """The tokens from `position` to the end of their word as targets (L,), after tokens (T,), all that predicts them.
+def example(stream, position, row, contexts, targets, counts):
+    """The tokens from `position` to the end of their word as targets (B, L), after contexts (B, T), in one row of each.
 
-    counts (L,) is 1 for each target, and 0 for places past the end of the word, where tokens and targets are 0.
+    counts (B, L) is 1 for each target, and 0 for places past the end of the word, where tokens and targets are 0.
     """
-    L = targets.size
-    first = tokens.size - L + 1  # of the targets' own tokens among `tokens`: the last target is not among them
-    context(stream, position, tokens[:first])
-    going = True
-    for k in range(L):
-        targets[k] = stream[position + k] if going else 0
-        counts[k] = 1 if going else 0
-        if k < L - 1:
-            tokens[first + k] = targets[k]
-        going = going and targets[k] != 0
+    L = targets.shape[1]
+    n = contexts.shape[1] - L + 1  # before the first target; all targets but the last follow
+    context(stream, position, row, n, contexts)
+    token = stream[position]
+    targets[row, 0] = token
+    counts[row, 0] = 1
+    for k in range(1, L):
+        contexts[row, n - 1 + k] = token
+        ended = token == 0
+        token = 0 if ended else stream[position + k]
+        targets[row, k] = token
+        counts[row, k] = 0 if ended else 1
 
 
 @njit
@@ -65,7 +66,7 @@ def draw_batch(stream, starts, seed, step, contexts, targets, counts):
     for i in range(B):
         chosen = permuted(place, n, width, key)
         position = starts[chosen] if starts.size else 1 + chosen
-        example(stream, position, contexts[i], targets[i], counts[i])
+        example(stream, position, i, contexts, targets, counts)
         place += 1
         if place == n:
             number, place = number + 1, 0
@@ -76,7 +77,7 @@ def draw_batch(stream, starts, seed, step, contexts, targets, counts):
 def windows(stream, first, n, contexts, targets):
     """The n windows from position `first` on: contexts (>= n, T) and targets (>= n,), filled from stream (M,)."""
     for i in range(n):
-        context(stream, first + i, contexts[i])
+        context(stream, first + i, i, contexts.shape[1], contexts)
         targets[i] = stream[first + i]
 
 
