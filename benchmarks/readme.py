@@ -43,7 +43,7 @@ def speed_section(found: dict) -> str:
         f" {machine['cores']} cores, {machine['system']}; "
         + ", ".join(f"{name} {version}" for name, version in versions.items())
         + (f"; OpenBLAS with {machine['blas']} kernels" if machine.get("blas") else "")
-        + ". Ratios of steps are of loops that alternated within one run; processes were timed kind after kind.",
+        + ". Loops and processes that are compared took turns within one run.",
     ]
     return "\n".join(lines)
 

@@ -83,17 +83,22 @@ def sampling_row(corpus: Corpus) -> dict:
 
 
 def process_rows(names: str | None) -> dict:
-    """Whole processes, in seconds: training with the defaults, first with nothing kept on disk, then warm."""
+    """Whole processes, in seconds: training with the defaults, first with nothing kept on disk; then warm, in turns."""
     command, rows = [sys.executable, "-m", "moreish", "train", *([names] if names else []), "--out"], {}
     kept = cache_folder()
     if kept is not None:
         shutil.rmtree(kept)
     with tempfile.TemporaryDirectory() as folder:
         rows["train_cold"] = _timed([*command, f"{folder}/cold"])
-        rows["train_warm"] = min(_timed([*command, f"{folder}/warm{i}"]) for i in range(ROUNDS))
-    rows["import_numpy"] = min(_timed([sys.executable, "-c", "import numpy"]) for _ in range(ROUNDS))
-    if "torch" in VERSIONS:
-        rows["import_torch"] = min(_timed([sys.executable, "-c", "import torch"]) for _ in range(ROUNDS))
+        for i in range(ROUNDS):
+            kinds = {
+                "train_warm": [*command, f"{folder}/warm{i}"],
+                "import_numpy": [sys.executable, "-c", "import numpy"],
+            }
+            if "torch" in VERSIONS:
+                kinds["import_torch"] = [sys.executable, "-c", "import torch"]
+            for kind, line in kinds.items():
+                rows[kind] = min(rows.get(kind, float("inf")), _timed(line))
     return rows
 
 

@@ -92,9 +92,11 @@ class WordList(Sequence[str]):
 
     def character_counts(self) -> dict[str, int]:
         """How often each character occurs, in code point order."""
-        counts = np.zeros(0x110000, np.int64)
+        counts = np.zeros(128, np.int64)
         for chunk in self.chunks():
-            counts += np.bincount(np.frombuffer(chunk.encode("utf-32-le"), np.uint32), minlength=len(counts))
+            found = np.bincount(np.frombuffer(chunk.encode("utf-32-le"), np.uint32), minlength=len(counts))
+            found[: len(counts)] += counts
+            counts = found
         counts[ord("\n")] = 0
         return {chr(code): int(counts[code]) for code in np.flatnonzero(counts)}
 
