@@ -5,7 +5,7 @@ import time
 
 import numba
 import numpy as np
-from numba.typed import List as TypedList
+from numba.typed.typedlist import List as numba_list
 from threadpoolctl import threadpool_limits
 
 from moreish import Corpus
@@ -96,7 +96,7 @@ def module_loop(corpus: Corpus, config: ModelConfig, batch: int):
                 p.grad = None
             loss.backward()
             for p in parameters:
-                p.data += -0.1 * p.grad
+                p.data += -0.1 * p.grad  # pyright: ignore[reportOperatorIssue, reportOptionalOperand]
 
     return loop
 
@@ -176,5 +176,5 @@ def products_loop(corpus: Corpus, config: ModelConfig, batch: int):
                 np.dot(x.T, dy, dW)
                 np.dot(dy, W.T, dx)
 
-    typed = [TypedList(kept) for kept in arrays]
+    typed = [numba_list(kept) for kept in arrays]
     return lambda n: products(n, *typed)

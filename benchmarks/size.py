@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -60,10 +61,9 @@ def measure(path: str) -> dict:
         if at.step >= STEPS:
             raise Enough
 
-    try:
+    with suppress(Enough):
         moreish.train(corpus, steps=10**9, on_progress=stop)
-    except Enough:
-        training = time.perf_counter()
+    training = time.perf_counter()
     unit = 1 if platform.system() == "Darwin" else 1024
     size = Path(path).stat().st_size
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -23,12 +23,12 @@ from rich.console import Console
 from rich.table import Table
 
 from moreish import Corpus, bundled, read_words, train
-from moreish.models import MLP, ModelConfig, WaveNet
+from moreish.models import MLP, WaveNet
 from moreish.tape.compiled import cache_folder
 
 MLP4, MLP3 = (MLP(block_size=n, n_embd=10, n_hidden=200) for n in (4, 3))
 # What is trained, at which batch sizes; sizes are context / embedding / hidden.
-NETS: dict[str, tuple[ModelConfig, tuple[int, ...]]] = {
+NETS: dict[str, tuple[MLP | WaveNet, tuple[int, ...]]] = {
     "mlp 4 / 10 / 200": (MLP4, (32, 64, 256)),
     "mlp 3 / 10 / 200": (MLP3, (32,)),
     "mlp 3 / 10 / 200, BatchNorm": (MLP(block_size=3, n_embd=10, n_hidden=200, batch_norm=True), (32,)),
@@ -43,8 +43,10 @@ def step_rows(corpus: Corpus) -> list[dict]:
             loops = {"moreish": tape_loop(corpus, config, batch), "products": products_loop(corpus, config, batch)}
             loops["adamw"] = tape_loop(corpus, config, batch, "adamw")
             if "torch" in VERSIONS:
-                plain = isinstance(config, MLP) and not config.batch_norm
-                loops["torch"] = torch_loop(corpus, config, batch) if plain else module_loop(corpus, config, batch)
+                if isinstance(config, MLP) and not config.batch_norm:
+                    loops["torch"] = torch_loop(corpus, config, batch)
+                else:
+                    loops["torch"] = module_loop(corpus, config, batch)
             best = {name: seconds * 1e6 for name, seconds in alternate(loops).items()}
             row = {"model": name, "batch": batch, "us": best, "of_products": best["moreish"] / best["products"]}
             if "torch" in best:

@@ -261,6 +261,7 @@ def _differences(g: _Gradient, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return entries, slopes
 
 
-def check_models(names: list[str]) -> dict[str, list[Check]]:
-    """Check models by name, in their default sizes."""
-    return {name: check_model(MODELS[name]()) for name in names}
+def check_models(names: list[str]) -> Iterator[tuple[str, list[Check]]]:
+    """Check models by name, in their default sizes, one after the other."""
+    for name in names:
+        yield name, check_model(MODELS[name]())

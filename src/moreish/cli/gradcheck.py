@@ -29,10 +29,9 @@ def gradcheck(*models: str, json: Flag = False) -> None:
             "moreish: without PyTorch, gradients are checked against central differences alone "
             "(for autograd too: pip install 'moreish[torch]')"
         )
-    results = check_models(list(models) or list(MODELS))
-    if json:
-        print_json(as_json(results))
-    for name, checks in results.items():
+    results = {}
+    for name, checks in check_models(list(models) or list(MODELS)):
+        results[name] = checks
         if not json:
             print(f"{name}: every gradient, in the order of the backward pass")
             rows = [
@@ -51,6 +50,8 @@ def gradcheck(*models: str, json: Flag = False) -> None:
                 ["tensor", ">shape", "float", "against", "exact", "approximate", ">max abs", ">max rel", ""], rows
             )
             print()
+    if json:
+        print_json(as_json(results))
     wrong = {name: bad for name, checks in results.items() if (bad := first_wrong(checks))}
     for name, bad in wrong.items():
         raise WorkError(

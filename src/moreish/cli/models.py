@@ -30,5 +30,6 @@ def models(*, json: Flag = False) -> None:
         print(f"{name}: {model['summary']}")
         fields = dataclasses.fields(MODELS[name])  # type: ignore[arg-type]
         rows = [(f"  --{f.name.replace('_', '-')}", f.default, f.metadata["help"]) for f in fields]
-        print_table(["  option", "default", ""], rows)
+        if rows:
+            print_table(["  option", "default", ""], rows)
         print()

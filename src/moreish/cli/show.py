@@ -53,7 +53,7 @@ def show(
     plan = tape.plan(batch_size or batches.size, batches.n_targets, fuse=fuse)
     B, rows = plan.shape[0], []
     for op in plan.operations:
-        parameters = ", ".join(f"{slot.name} {_shape(slot.shape)}" for slot in op.slots)
+        parameters = ", ".join(f"{slot.parameter.name} {_shape(slot.shape)}" for slot in op.slots)
         buffers = "same memory" if op.row is None else f"arena {op.row[Y]:,}"
         rows.append(
             (
@@ -61,12 +61,12 @@ def show(
                 _shape((B, *op.in_shape)),
                 _shape((B, *op.out_shape)),
                 parameters,
-                f"{sum(slot.parameter.size for slot in op.slots):,}",
+                f"{sum(slot.parameter.size for slot in op.slots if slot.parameter.trained):,}",
                 f"{op.layer.flops(op.in_shape, B):,}",
                 buffers,
             )
         )
-    print_table(["operation", "in", "out", "parameters", ">count", ">FLOP forward", "output in"], rows)
+    print_table(["operation", "in", "out", "parameters", ">trained", ">FLOP forward", "output in"], rows)
     print(f"\n{model.layout.n_trained:,} parameters, batch {B}, arena {plan.arena_size * 4 / 2**20:.2f} MiB in float32")
 
 
