@@ -65,12 +65,12 @@ RUNGS = [
 
 def measure(rung: Rung, corpus: Corpus) -> dict:
     """Train a rung with each seed."""
-    runs, seconds = [], []
+    runs, losses, seconds = [], [], []
     for seed in SEEDS:
         began = time.perf_counter()
         runs.append(train(corpus, rung.model, seed=seed, **rung.options))
+        losses.append(runs[-1].loss)
         seconds.append(time.perf_counter() - began)
-    losses = [run.loss for run in runs]
     return {
         "name": rung.name,
         "model": rung.model,

@@ -76,19 +76,21 @@ def ladder_section(found: dict) -> str:
 def size_section(found: dict) -> str:
     """The README's table of list sizes, from what benchmarks/size.py measured."""
     lines = [
-        "| words | file | read | split | first steps | memory | times the file |",
+        f"| words | file | read | split | first steps of {', '.join(found['models'])} | memory | times the file |",
         "|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for row in found["sizes"]:
         s = row["seconds"]
+        steps = ", ".join(f"{s[f'first_steps_{model}']:.1f}" for model in found["models"])
         lines.append(
             f"| {row['words']:,} | {row['file_bytes'] / 1e6:.1f} MB | {s['read']:.2f} s | {s['split']:.2f} s "
-            f"| {s['first_steps']:.2f} s | {row['memory_bytes'] / 1e6:.0f} MB | {row['times_file']:.1f} |"
+            f"| {steps} s | {row['memory_bytes'] / 1e6:.0f} MB | {row['times_file']:.1f} |"
         )
     machine, versions = found["machine"], found["versions"]
     lines += [
         "",
-        "Memory is the most that the whole process held, Python and the compiled kernels included.",
+        "Memory is the most that the whole process held, Python and the compiled kernels included, for the model that"
+        " needs most of " + ", ".join(found["models"]) + ".",
         "",
         f"Measured by `benchmarks/size.py`, {machine['processor']}, {machine['cores']} cores, {machine['system']};"
         f" python {versions['python']}, moreish {versions['moreish']}, numpy {versions['numpy']}.",

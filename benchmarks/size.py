@@ -24,6 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 SIZES = (10**4, 10**5, 10**6, 10**7)
+MODELS = ("mlp", "wavenet-conv", "bigram")  # by tokens, by words, and by the whole list at once
 STEPS = 20
 
 
@@ -42,7 +43,7 @@ def write_words(path: Path, n: int) -> None:
             file.write(b"\n".join(words.tolist()) + b"\n")
 
 
-def measure(path: str) -> dict:
+def measure(path: str, model: str) -> dict:
     """Read, split and begin to train, in this process: seconds of each, and the most memory that it ever held."""
     import moreish
     from moreish.training import Progress
@@ -62,7 +63,7 @@ def measure(path: str) -> dict:
             raise Enough
 
     with suppress(Enough):
-        moreish.train(corpus, steps=10**9, on_progress=stop)
+        moreish.train(corpus, model, steps=10**9, on_progress=stop)
     training = time.perf_counter()
     unit = 1 if platform.system() == "Darwin" else 1024
     size = Path(path).stat().st_size
@@ -81,32 +82,40 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--words", type=int, nargs="+", default=SIZES, help="sizes of lists")
     parser.add_argument("--json", type=Path, help="where to write the figures")
-    parser.add_argument("--one", help=argparse.SUPPRESS)
+    parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
-        print(json.dumps(measure(arguments.one)))
+        print(json.dumps(measure(*arguments.one)))
         return
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for n in arguments.words:
             path = Path(folder) / f"{n}.txt"
             write_words(path, n)
-            done = subprocess.run([sys.executable, __file__, "--one", path], check=True, capture_output=True, text=True)
-            rows.append(json.loads(done.stdout))
-    table = Table(title="a list in memory", title_justify="left")
-    for column in ("words", "file, MB", "read, s", "split, s", "first steps, s", "memory, MB", "times the file"):
+            found = []
+            for model in MODELS:
+                command = [sys.executable, __file__, "--one", path, model]
+                done = subprocess.run(command, check=True, capture_output=True, text=True)
+                found.append(json.loads(done.stdout))
+            most = max(found, key=lambda row: row["memory_bytes"])
+            seconds = {
+                f"first_steps_{model}": row["seconds"]["first_steps"] for model, row in zip(MODELS, found, strict=True)
+            }
+            rows.append({**most, "seconds": {**found[0]["seconds"], **seconds}})
+    table = Table(title="a list in memory; under a model, seconds to its first steps", title_justify="left")
+    for column in ("words", "file, MB", "read, s", "split, s", *MODELS, "memory, MB", "times the file"):
         table.add_column(column, justify="right")
     for row in rows:
         table.add_row(
             f"{row['words']:,}",
             f"{row['file_bytes'] / 1e6:.1f}",
-            *(f"{row['seconds'][k]:.2f}" for k in ("read", "split", "first_steps")),
+            *(f"{row['seconds'][k]:.2f}" for k in ("read", "split", *(f"first_steps_{model}" for model in MODELS))),
             f"{row['memory_bytes'] / 1e6:.0f}",
             f"{row['times_file']:.1f}",
         )
     Console(width=120).print(table)
     if arguments.json:
-        found = {"machine": machine(), "versions": versions(), "steps": STEPS, "sizes": rows}
+        found = {"machine": machine(), "versions": versions(), "steps": STEPS, "models": MODELS, "sizes": rows}
         arguments.json.write_text(json.dumps(found, indent=2) + "\n")
 
 

@@ -51,7 +51,7 @@ def test_weight_decay_towards_zero_is_smoothing_towards_uniform(corpus):
     shares = counts / counts.sum(1, keepdims=True)
 
     def decayed(decay: float) -> moreish.Run:
-        return moreish.train(corpus, "bigram", weight_decay=decay, keep="last", lr=min(50, 0.5 / max(decay, 1e-9)))
+        return moreish.train(corpus, "bigram", weight_decay=decay, keep="last")
 
     def smoothed(smoothing: float) -> np.ndarray:
         return probabilities(moreish.train(corpus, "bigram-counts", smoothing=smoothing))
@@ -72,6 +72,35 @@ def test_weight_decay_towards_zero_is_smoothing_towards_uniform(corpus):
     W = run.model.weights["0.embedding.C"]
     slope = counts.sum(1, keepdims=True) / counts.sum() * (probabilities(run) - shares)
     np.testing.assert_allclose(slope, -0.01 * W, atol=1e-4)
+
+
+def test_full_batches_and_mini_batches_are_for_every_model(corpus, words):
+    mini = moreish.train(corpus, "bigram", batch_size=64)
+    assert mini.options.full_batch is False
+    assert mini.options.steps == round(3 * (corpus.stream("train").size - 1) / 64)
+    assert mini.options.lr == 0.1
+    assert moreish.train(corpus, "bigram", full_batch=False, steps=5).options.batch_size == 256
+    full = moreish.train(corpus, "mlp", full_batch=True, n_hidden=10, epochs=30)
+    assert (full.options.steps, full.options.batch_size) == (30, None)
+    assert full.history[-1]["train"] < full.history[0]["train"]
+    with pytest.raises(InputError, match="give no --batch-size"):
+        moreish.train(corpus, "mlp", full_batch=True, batch_size=64)
+
+
+@pytest.mark.parametrize("context", [1, 3, 40])
+def test_the_full_batch_is_the_same_in_pieces(corpus, context, monkeypatch):
+    """Also where a window is too long to be packed into one number."""
+    whole = Batches.of_all(corpus.stream("train"), context)
+    monkeypatch.setattr("moreish.tape.batch.PIECE", 97)
+    pieces = Batches.of_all(corpus.stream("train"), context)
+    assert whole.fixed is not None
+    assert pieces.fixed is not None
+    for one, other in zip(whole.fixed, pieces.fixed, strict=True):
+        np.testing.assert_array_equal(one, other)
+    X, Y = corpus.windows("train", context)
+    different, counts = np.unique(np.column_stack([X, Y]), axis=0, return_counts=True)
+    np.testing.assert_array_equal(np.column_stack([*whole.fixed[:2]]), different)
+    np.testing.assert_array_equal(whole.fixed[2].ravel(), counts)
 
 
 def test_full_batch_gradients_are_the_plain_sums(corpus):

@@ -64,13 +64,21 @@ def test_a_list_is_fetched_once_and_found_by_its_name(served, capsys, tmp_path, 
     assert run(["download", "names"]) == 0, "it is there: nothing is fetched"
     assert lists.words_of("names.txt") == WORDS
     assert run(["train", "names.txt", "--steps", "5", "--out", str(tmp_path / "run")]) == 0
+    (tmp_path / "dinosaurs").mkdir()
+    assert lists.words_of("dinosaurs") == moreish.bundled("dinosaurs")
+    with pytest.raises(InputError, match="did you mean dinosaurs"):
+        lists.words_of("dinosaur")
     (tmp_path / "names.txt").write_text("mine\n")
     assert lists.words_of("names.txt") == ["mine"], "a file of the user's own comes first"
 
 
 @pytest.mark.parametrize(
     ("path", "says"),
-    [("/nowhere.txt", "cannot be reached"), ("/altered.txt", "SHA-256 differs"), ("/half.txt", "names.txt|half.txt")],
+    [
+        ("/nowhere.txt", "its server answers 404"),
+        ("/altered.txt", "SHA-256 differs"),
+        ("/half.txt", "cannot be reached|SHA-256 differs"),
+    ],
 )
 def test_what_is_not_the_list_is_refused_and_not_kept(served, path, says, capsys):
     kept = served(path)

@@ -11,7 +11,7 @@ import moreish
 from moreish import InputError, calibrate, fold
 from moreish.autograd import Torch
 from moreish.cli import run
-from moreish.layers import LAYERS, BatchNorm1d, Embedding, FlattenConsecutive, Linear
+from moreish.layers import LAYERS, BatchNorm1d, Embedding, FlattenConsecutive, Linear, norm
 from moreish.layers.layout import Layout
 from moreish.layers.norm import EPSILON
 from moreish.models import MLP, WaveNet
@@ -63,12 +63,14 @@ def test_small_steps_come_to_the_fused_kernels():
     y = steps.forward(lambda name, tensor: tensors.setdefault(name, tensor), np, x, gamma, beta)
     gradients = steps.backward(tensors, dy, gamma, beta)
     assert list(gradients) == list(reversed(tensors))
-    s = 1 / np.sqrt(x.var(0) + EPSILON)
-    xhat = (x - x.mean(0)) * s
-    np.testing.assert_allclose(y, gamma * xhat + beta, rtol=1e-12)
     by_steps = gradients["diff"] + gradients["mean"] / len(x)  # x reaches diff directly, and through the mean
-    fused = gamma * s / len(x) * (len(x) * dy - dy.sum(0) - xhat * (dy * xhat).sum(0))
-    np.testing.assert_allclose(by_steps, fused, rtol=1e-9)
+    fused_y, xhat, dx = np.empty((3, *x.shape))
+    mean, s, scale, dgamma, dbeta = np.empty((5, 5))
+    norm.forward(x, gamma, beta, np.zeros(5), np.ones(5), xhat, s, mean, fused_y)
+    norm.backward(gamma, xhat, s, dy, scale, dx, dgamma, dbeta)
+    np.testing.assert_allclose(fused_y, y, rtol=1e-12)
+    np.testing.assert_allclose(dx, by_steps, rtol=1e-9, atol=1e-14)
+    np.testing.assert_allclose(dgamma, (dy * tensors["xhat"]).sum(0), rtol=1e-9)
 
 
 def test_both_engines_keep_the_same_running_statistics(corpus):
@@ -113,6 +115,8 @@ def test_calibration_takes_the_statistics_of_all_train_words(words):
         np.testing.assert_allclose(w[f"{norm}.running_var"], h.var(0, ddof=1), rtol=1e-3)
         x = np.tanh((h - h.mean(0)) / np.sqrt(h.var(0, ddof=1) + EPSILON) * w[f"{norm}.gamma"] + w[f"{norm}.beta"])
     assert moreish.evaluate(run.model, run.corpus).loss["train"] != before
+    with pytest.raises(InputError, match="the corpus has the characters"):
+        calibrate(run.model, moreish.Corpus(["xyz"] * 10))
     optioned = moreish.train(words, "mlp", **options, steps=30, calibrate=True)
     np.testing.assert_array_equal(optioned.model.params, run.model.params)
 

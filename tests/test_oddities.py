@@ -7,7 +7,6 @@ from conftest import made_up_words
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moreish import Corpus
 from moreish.cli import run
 from moreish.corpus import KINDS, WordList, clean
 from moreish.corpus.describe import describe
@@ -60,11 +59,12 @@ def test_what_is_common_in_a_list_is_not_dropped():
     cleaned, changes = clean(words)
     assert cleaned == words
     assert [(change.kind, change.done) for change in changes] == [("digits", False)]
-    assert "too many to be dropped: kept" in changes[0].message
+    assert "too many to be dropped, kept" in changes[0].message
 
 
 def test_scripts_that_belong_together_are_not_mixed():
-    words = ["日本ひらがな", "カタカナと漢字", "ロミオ"] * 4 + ["नमस्ते", "क्‍ष"] * 4 + ["Ωμέγα"] * 4
+    words = ["日本ひらがな", "カタカナと漢字", "ロミオ"] * 4 + ["नमस्ते", "क्‍ष"] * 4 + ["Ωμέγα", "Mª José", "µm"] * 4
+    words += ["\U0001f3f4\U000e0067\U000e0062\U000e007f"] * 4  # a flag, spelt in invisible tags
     assert "scripts" not in {oddity.kind for oddity in oddities(WordList.of(words))}
     assert "invisible" not in {oddity.kind for oddity in oddities(WordList.of(words))}
 
@@ -82,14 +82,29 @@ def test_a_cleaned_list_stays_as_it_is(words):
         assert set(again) <= set(cleaned)
 
 
+def test_lower_case_leaves_no_loose_dot():
+    cleaned, _ = clean(WordList.of([*PLAIN, *["İzmir", "Isparta", "ÉMILE"] * 4]))
+    assert list(cleaned)[-3:] == ["izmir", "isparta", "émile"]
+
+
+def test_a_list_too_short_to_train_on_is_described_and_cleaned(tmp_path, capsys):
+    (tmp_path / "list.txt").write_text("ab\nab\nAb\n")
+    command = ["words", str(tmp_path / "list.txt"), "--keep", "rare", "--clean"]
+    assert run([*command, str(tmp_path / "out.txt")]) == 0
+    assert (tmp_path / "out.txt").read_text() == "ab\n"
+    assert "wrote" in capsys.readouterr().out
+    assert run([*command, str(tmp_path / "nowhere" / "out.txt")]) == 2
+    assert "no such folder" in capsys.readouterr().err
+
+
 def test_a_description_counts_what_is_there():
     words = ["Anna", "b2", "x y", "é", "anna", "anna", "w" * 50, "ab\u200bc"]
-    found = describe(Corpus(words))
+    found = describe(WordList.of(words))
     assert (found["words"], found["distinct"], found["repeats"]) == (8, 7, 1)
     assert found["length"] == {"min": 1, "max": 50, "mean": sum(map(len, words)) / 8}
     assert sum(found["tokens"].values()) == sum(map(len, words)) + 8
-    assert "1 word hold capital letters (the first: 'Anna')" in {oddity["message"] for oddity in found["odd"]}
-    plain = describe(Corpus(made_up_words(200)))
+    assert "capital letters: 1 word (the first: 'Anna')" in {oddity["message"] for oddity in found["odd"]}
+    plain = describe(WordList.of(made_up_words(200)))
     assert [oddity["kind"] for oddity in plain["odd"]] == ["repeats"]
     assert 0 < plain["in_train"]["val"] <= 1
 
@@ -101,8 +116,8 @@ def test_the_command_cleans_and_says_what_it_did(tmp_path, capsys):
     assert "--clean OUT" in capsys.readouterr().out
     assert run([*command, "--clean", str(tmp_path / "out.txt"), "--keep", "case,rare"]) == 0
     out = capsys.readouterr().out
-    assert "changed: 1 word with digits dropped (the first: 'ba2')" in out
-    assert "changed: 1 word that repeat" in out
+    assert "changed: dropped for their digits: 1 word (the first: 'ba2')" in out
+    assert "changed: dropped as repeats: 1 word" in out
     assert (tmp_path / "out.txt").read_text(encoding="utf-8").split() == [*PLAIN, "Gadefa"]
     assert run([*command, "--clean", str(tmp_path / "out.txt")]) == 2, "nothing is overwritten"
     assert "is there already" in capsys.readouterr().err

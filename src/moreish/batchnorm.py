@@ -19,8 +19,10 @@ EXAMPLES = 1024  # at a time
 def calibrate(model: Model, corpus: Corpus) -> None:
     """Set BatchNorm's running statistics to those over the whole train part, in place of the last batches' average.
 
-    Layer by layer: what reaches the second depends on the first. A model without BatchNorm stays as it is.
+    Layer by layer: what reaches the second depends on the first. As in training, a model over whole words takes the
+    places past their ends with it. A model without BatchNorm stays as it is. Raises InputError for another vocabulary.
     """
+    model.check_vocab(corpus)
     batches = Batches.drawn(corpus.stream("train"), EXAMPLES, 0, model.config.context, model.config.whole_words)
     tape = Tape(model.layers, model.config.context, len(model.vocab))
     ready = tape.prepared(EXAMPLES, batches.n_targets, gradients=False, fuse=False)
@@ -50,7 +52,8 @@ def fold(model: Model) -> Model:
     Raises InputError for a model that has none.
     """
     if not any(isinstance(layer, BatchNorm1d) for layer in model.layers):
-        raise InputError(f"this {model.name} has no BatchNorm to fold; train one with --batch-norm")
+        hint = "; train one with --batch-norm" if hasattr(model.config, "batch_norm") else ""
+        raise InputError(f"this {model.name} has no BatchNorm to fold{hint}")
     folded = Model(dataclasses.replace(model.config, batch_norm=False), model.vocab)  # type: ignore[call-arg]
     targets = iter(folded.layout.slots)
     into: dict[str, np.ndarray] = {}

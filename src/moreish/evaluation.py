@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from .corpus import END, PARTS, Corpus
-from .errors import InputError
 from .model import Model
 
 TOKENS = 1 << 20  # whose losses are held in memory at a time
@@ -41,8 +40,7 @@ class Evaluation:
 
 def evaluate(model: Model, corpus: Corpus, parts: Iterable[str] = PARTS) -> Evaluation:
     """Evaluate a model on every token of parts of a corpus. Raises InputError if their vocabularies differ."""
-    if corpus.vocab != model.vocab:
-        raise InputError(f"the corpus has the characters {corpus.vocab.characters}, the model {model.vocab.characters}")
+    model.check_vocab(corpus)
     streams = {part: corpus.stream(part) for part in parts}
     loss = {part: mean_nll(model.nll, stream) for part, stream in streams.items()}
     return Evaluation(loss, {part: len(stream) - 1 for part, stream in streams.items()})

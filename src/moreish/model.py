@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .corpus import Vocab
+from .corpus import Corpus, Vocab
 from .engines import Engine, make_engine, need_torch
 from .errors import InputError
 from .layers import Layer
@@ -66,6 +66,8 @@ class Model:
     def to_torch(self) -> "nn.Module":
         """A torch.nn.Module from contexts (B, T), int64, to logits (B, V), with a copy of the weights, in eval mode.
 
+        Layers over whole words give (B, L, V), for contexts (B, T - 1 + L).
+
         Raises InputError if PyTorch is missing.
         """
         need_torch("Model.to_torch")
@@ -91,6 +93,13 @@ class Model:
         for name, weight in mine.items():
             weight[...] = theirs[name]
         return self
+
+    def check_vocab(self, corpus: Corpus) -> None:
+        """Raise InputError if a corpus does not have this model's vocabulary."""
+        if corpus.vocab != self.vocab:
+            raise InputError(
+                f"the corpus has the characters {corpus.vocab.characters}, the model {self.vocab.characters}"
+            )
 
     def nll(self, stream: np.ndarray) -> np.ndarray:
         """The nll in nats of each token of a flat stream (see `Corpus.stream`) after its first 0, float64 (N,)."""

@@ -62,6 +62,8 @@ BY_OPTIMIZER = {
     "adamw": {"lr": 0.01, "weight_decay": 0.01, "schedule": "linear", "warmup": 0.05},
     "sgd": {"lr": 0.1, "weight_decay": 0.0, "schedule": "step", "warmup": 0.0},
 }
+# How long, for a model that is not meant for full batches, or for nothing else: by whether they are full.
+OF_BATCH = {False: {"epochs": 3.0, "batch_size": 256}, True: {"epochs": 500.0}}
 ENOUGH_STEPS = 500  # that a run on a short list should come to
 LEAST_BATCH = 16
 
@@ -110,16 +112,19 @@ class TrainOptions(Options):
         would overfit (measured on 100 to 4,000 names).
         """
         given = {k: v for k, v in dataclasses.asdict(self).items() if v is not None}
-        chosen = {**model_defaults, **given}
-        of_model = model_defaults if chosen["optimizer"] == model_defaults["optimizer"] else {}
-        chosen = {**chosen, **BY_OPTIMIZER[chosen["optimizer"]], **of_model, **given}
+        own_full = model_defaults.get("full_batch", False)
+        full = given.get("full_batch", own_full and "batch_size" not in given)
+        optimizer = given.get("optimizer", model_defaults["optimizer"])
+        # The model has one way of training in mind: its rate and length say nothing about another.
+        own = model_defaults if (full, optimizer) == (own_full, model_defaults["optimizer"]) else {}
+        length = OF_BATCH[full] if full != own_full else {k: model_defaults[k] for k in OF_BATCH[full]}
+        chosen = {"optimizer": optimizer, **length, **BY_OPTIMIZER[optimizer], **own, **given, "full_batch": full}
         if "steps" in given:
-            chosen.pop("epochs", None)
-        chosen["full_batch"] = chosen.get("full_batch", False) and "batch_size" not in given
-        if chosen["full_batch"]:
-            chosen["batch_size"] = None
-            if "epochs" in chosen:
-                chosen["steps"] = max(1, round(chosen["epochs"]))
+            chosen.pop("epochs")
+        if optimizer == "sgd" and "lr" not in given:  # a step that takes off more than all of a weight diverges
+            chosen["lr"] = min(chosen["lr"], 0.5 / max(chosen["weight_decay"], 1e-12))
+        if "epochs" in chosen and full:
+            chosen["steps"] = max(1, round(chosen["epochs"]))
         elif "epochs" in chosen:
             examples = chosen["epochs"] * n_examples
             if "batch_size" not in given:

@@ -122,7 +122,7 @@ def train(
 
 
 def resume(path: str | Path, *, on_progress: Callable[[Progress], None] | None = None) -> Run:
-    """Continue a training that was stopped, from its last checkpoint: bit for bit as if it never had been.
+    """Continue a training that was stopped, from its last checkpoint: by the tape, bit for bit as if it never had been.
 
     Raises InputError if the folder is no run, or its training has ended; else as `train`.
     """

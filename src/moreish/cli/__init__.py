@@ -48,7 +48,8 @@ order of the backward pass. Exit status 1 if any is wrong.""",
     "words": """Describe a list of words: how many, which characters, how long, what is odd.
 
 Odd are repeats, capital letters, digits, spaces inside, invisible and rare characters, mixed scripts and very long
-lines. --clean OUT writes the list without them and says what it changed.""",
+lines. --clean OUT writes a cleaned list and says what it changed: words are mended where they can be, else dropped, but
+not for what more than a tenth of them have.""",
     "download": """Fetch a word list that others publish, check it, and keep it in the user's cache folder.
 
 `moreish download names` fetches the reference list of the lecture, after which `moreish train names.txt` finds it.""",

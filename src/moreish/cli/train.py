@@ -40,7 +40,7 @@ def train(
     out
         Folder of the run. Without it, a new one under runs/.
     resume
-        A stopped run to go on with, exactly as if it never had stopped.
+        A stopped run to go on with; the tape goes on exactly as if it never had stopped.
     samples
         How many new words to print at the end.
     """

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from ..corpus import BUNDLED, KINDS, Corpus, WordList, words_of
+from ..corpus import BUNDLED, KINDS, WordList, words_of
 from ..corpus import clean as clean_words
 from ..corpus.describe import describe
 from ..errors import InputError, unknown
@@ -33,10 +33,10 @@ def words(
         Word list, UTF-8, one word a line; - reads standard input; or the name of a bundled list. Without it, the
         bundled names.
     clean
-        Write the list without its oddities into this new file, and say what was changed.
+        Write a cleaned list into this new file, and say what was changed.
     json
-        Print JSON: {"words": ..., "distinct": ..., "repeats": ..., "parts": {...}, "tokens": {...}, "in_train": {...},
-        "alphabet": ..., "length": {"min", "max", "mean"}, "odd": [{"kind", "count", "first", "message"}, ...]}, and
+        Print JSON: {"words": ..., "distinct": ..., "repeats": ..., "alphabet": ..., "length": {"min", "max", "mean"},
+        "odd": [{"kind", "count", "first", "message"}, ...], "parts": {...}, "tokens": {...}, "in_train": {...}}, and
         with --clean "cleaned": {"path", "words", "changes": [{"kind", "count", "first", "done", "message"}, ...]}.
     """
     kept = [kind.strip() for kind in keep.split(",") if kind.strip()]
@@ -46,7 +46,7 @@ def words(
     if kept and clean is None:
         raise InputError("--keep says what --clean is to leave: give it with --clean OUT")
     listed = words_of(file)
-    found = describe(Corpus(listed))
+    found = describe(listed)
     if clean is not None:
         found["cleaned"] = write_cleaned(listed, clean, kept)
     if json:
@@ -66,9 +66,9 @@ def words(
     if clean is not None:
         for change in found["cleaned"]["changes"]:
             print(f"changed: {change['message']}" if change["done"] else f"left: {change['message']}")
-        print(f"wrote {clean}: {found['cleaned']['words']:,} words of {found['words']:,}")
+        print(f"wrote {clean}: {found['cleaned']['words']:,} of the {found['words']:,} words")
     elif found["odd"] and file not in (None, *BUNDLED):
-        print("(for a list without these: --clean OUT)")
+        print("(for a cleaned list: --clean OUT)")
 
 
 def write_cleaned(listed: WordList, out: Path, keep: list[str]) -> dict[str, Any]:
@@ -78,10 +78,9 @@ def write_cleaned(listed: WordList, out: Path, keep: list[str]) -> dict[str, Any
     cleaned, changes = clean_words(listed, keep)
     if not cleaned:
         raise InputError("nothing would be left of this list: say with --keep what is not odd about it")
-    try:
-        write_atomically(out, cleaned.text.encode())
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written ({error.strerror}): choose another file (--clean)") from None
+    if not out.parent.is_dir():
+        raise InputError(f"{out.parent}: no such folder; make it, or choose another (--clean)")
+    write_atomically(out, cleaned.text.encode())
     return {
         "path": str(out),
         "words": len(cleaned),

@@ -5,24 +5,32 @@ from typing import Any
 
 from .corpus import Corpus
 from .oddities import oddities
+from .split import FEWEST
+from .wordlist import WordList
 
 
-def describe(corpus: Corpus) -> dict[str, Any]:
-    """Counts, alphabet, lengths, repeats across the split, and what is odd."""
-    words, parts = corpus.words, corpus.parts
+def describe(words: WordList) -> dict[str, Any]:
+    """Counts, alphabet, lengths, what is odd; and for a list long enough to be split, how its parts share words."""
     distinct = len(words.distinct())
-    return {
+    found = {
         "words": len(words),
         "distinct": distinct,
         "repeats": len(words) - distinct,
-        "parts": {part: len(ws) for part, ws in parts.items()},
-        "tokens": {part: ws.n_characters + len(ws) for part, ws in parts.items()},
-        "in_train": {part: corpus.in_train(part) for part in ("val", "test")},
-        "alphabet": corpus.vocab.characters,
+        "alphabet": "".join(words.character_counts()),
         "length": {
             "min": int(words.lengths.min()),
             "max": int(words.lengths.max()),
             "mean": words.n_characters / len(words),
         },
         "odd": [{**asdict(oddity), "message": oddity.message} for oddity in oddities(words)],
+        "parts": {},
+        "tokens": {},
+        "in_train": {},
     }
+    if len(words) >= FEWEST:
+        corpus = Corpus(words)
+        for part, listed in corpus.parts.items():
+            found["parts"][part] = len(listed)
+            found["tokens"][part] = listed.n_characters + len(listed)
+        found["in_train"] = {part: corpus.in_train(part) for part in ("val", "test")}
+    return found

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,9 @@ def download(name: str, *, progress: Any = None) -> Path:
     fetch = pooch.HTTPDownloader(progressbar=progress or False)
     try:
         return Path(pooch.retrieve(wanted.url, wanted.sha256, wanted.file, folder, downloader=fetch))  # type: ignore[arg-type]
+    except requests.HTTPError as error:
+        answer = error.response.status_code if error.response is not None else error
+        raise WorkError(f"{wanted.url} cannot be fetched: its server answers {answer}") from None
     except requests.RequestException as error:
         why = f"{wanted.url} cannot be reached ({type(error).__name__})"
         raise WorkError(f"{why}: try again when you are online, or give a file of your own") from None
@@ -88,13 +92,14 @@ def words_of(source: str | Path | None) -> WordList:
     """
     if source is None:
         return bundled()
-    if not Path(source).exists():
-        if source in BUNDLED:
-            return bundled(str(source))
-        kept = downloads_folder() / Path(source).name
-        for name, wanted in DOWNLOADS.items():
-            if str(source) == wanted.file:
-                if kept.is_file() and hashlib.sha256(kept.read_bytes()).hexdigest() == wanted.sha256:
-                    return read_words(kept)
-                raise InputError(f"{source}: no such file; fetch it with: moreish download {name}")
+    if source in BUNDLED and not Path(source).is_file():
+        return bundled(str(source))
+    kept = downloads_folder() / Path(source).name
+    for name, wanted in DOWNLOADS.items():
+        if str(source) == wanted.file and not Path(source).exists():
+            if kept.is_file() and hashlib.sha256(kept.read_bytes()).hexdigest() == wanted.sha256:
+                return read_words(kept)
+            raise InputError(f"{source}: no such file; fetch it with: moreish download {name}")
+    if not Path(source).exists() and (close := get_close_matches(str(source), BUNDLED, n=1, cutoff=0.7)):
+        raise InputError(f"{source}: no such file, and no bundled list; did you mean {close[0]}?")
     return read_words(source)

@@ -16,15 +16,16 @@ from .wordlist import WordList
 LONG = 40  # characters: a line longer than this is hardly a word
 RARE = 3  # occurrences: a character seen no more often than this cannot be learnt
 ODD_SHARE = 0.1  # of the words: what more of them have is not dropped
-JOINERS = "\u200c\u200d"  # invisible, but part of how Indic words and emoji are written
+# Invisible, but part of how Indic words and emoji are written: joiners, and the tags that spell a flag.
+JOINERS = {"\u200c", "\u200d", *map(chr, range(0xE0020, 0xE0080))}
 
 
 @dataclass(frozen=True)
 class Kind:
     """A kind of oddity.
 
-    what    what it is, after "3 words"
-    remedy  what cleaning does about it, after "3 words"
+    what    what it is, before ": 3 words"
+    remedy  what cleaning does about it, before ": 3 words"
     places  the places of the words that have it
     change  a word without it; None where such words are dropped
     """
@@ -45,24 +46,20 @@ class Oddity:
 
     @property
     def message(self) -> str:
-        return f"{_words(self.count)} {KINDS[self.kind].what} (the first: {_shown(self.first)})"
+        return f"{KINDS[self.kind].what}: {_words(self.count)} (the first: {_shown(self.first)})"
 
 
 @dataclass(frozen=True)
-class Change:
+class Change(Oddity):
     """What cleaning did about an oddity: nothing, where too many words have it."""
 
-    kind: str
-    count: int
-    first: str
     done: bool
 
     @property
     def message(self) -> str:
-        first = f"(the first: {_shown(self.first)})"
         if self.done:
-            return f"{_words(self.count)} {KINDS[self.kind].remedy} {first}"
-        return f"{_words(self.count)} {KINDS[self.kind].what}, too many to be dropped: kept {first}"
+            return f"{KINDS[self.kind].remedy}: {_words(self.count)} (the first: {_shown(self.first)})"
+        return f"{super().message}: too many to be dropped, kept"
 
 
 def oddities(words: WordList) -> list[Oddity]:
@@ -112,8 +109,12 @@ def _rare(words: WordList) -> np.ndarray:
 
 
 def _script(character: str) -> str | None:
-    """The script of a letter, as its Unicode name begins; the scripts that Japanese and Korean mix count as one."""
-    if unicodedata.category(character) not in ("Lu", "Ll", "Lt", "Lo"):
+    """The script of a letter, as its Unicode name begins; the scripts that Japanese and Korean mix count as one.
+
+    None for what is no letter, and for forms of letters that stand for others, such as ª and µ.
+    """
+    is_letter = unicodedata.category(character) in ("Lu", "Ll", "Lt", "Lo")
+    if not is_letter or unicodedata.normalize("NFKC", character) != character:
         return None
     name = unicodedata.name(character, "").split(" ")[0]
     return "EAST ASIAN" if name in ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO") else name
@@ -135,35 +136,39 @@ def _invisible(character: str) -> bool:
     return unicodedata.category(character) in ("Cc", "Cf") and not character.isspace() and character not in JOINERS
 
 
+def _lower(word: str) -> str:
+    return word.lower().replace("i\u0307", "i")  # İ becomes i with a loose dot, which is not meant
+
+
 KINDS: dict[str, Kind] = {
     "invisible": Kind(
-        "hold control or invisible characters",
-        "freed from control or invisible characters",
+        "control or invisible characters",
+        "control or invisible characters taken off",
         _holding(_invisible),
         lambda word: "".join(c for c in word if not _invisible(c)).strip(),
     ),
     "spaces": Kind(
-        "hold a space inside",
-        "given plain single spaces inside",
+        "spaces inside",
+        "spaces inside made plain and single",
         _holding(str.isspace),
         lambda word: " ".join(word.split()),
     ),
-    "case": Kind("hold capital letters", "put in lower case", _holding(lambda c: c.lower() != c), str.lower),
-    "digits": Kind("hold digits", "with digits dropped", _holding(str.isdigit)),
-    "scripts": Kind("mix scripts", "of mixed scripts dropped", _mixed),
+    "case": Kind("capital letters", "put in lower case", _holding(lambda c: c.lower() != c), _lower),
+    "digits": Kind("digits", "dropped for their digits", _holding(str.isdigit)),
+    "scripts": Kind("mixed scripts", "dropped for mixed scripts", _mixed),
     "long": Kind(
-        f"have more than {LONG} characters",
-        f"of more than {LONG} characters dropped",
+        f"more than {LONG} characters",
+        f"dropped for more than {LONG} characters",
         lambda words: np.flatnonzero(words.lengths > LONG),
     ),
     "rare": Kind(
-        f"hold characters that occur {RARE} times or fewer",
-        f"with characters that occur {RARE} times or fewer dropped",
+        f"characters that occur {RARE} times or fewer",
+        f"dropped for characters that occur {RARE} times or fewer",
         _rare,
     ),
     "repeats": Kind(
-        "repeat an earlier one",
-        "that repeat an earlier one dropped",
+        "repeats of an earlier word",
+        "dropped as repeats",
         lambda words: np.flatnonzero(words.first_places != np.arange(len(words))),
     ),
 }

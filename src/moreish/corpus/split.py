@@ -10,6 +10,7 @@ from .wordlist import WordList
 
 PARTS = ("train", "val", "test")
 SPLITS = ("lecture", "distinct")
+FEWEST = 6  # words, for each part to have one
 
 
 def split_words(words: WordList, how: str = "lecture", seed: int = 42) -> dict[str, np.ndarray]:
@@ -34,5 +35,5 @@ def split_words(words: WordList, how: str = "lecture", seed: int = 42) -> dict[s
     parts = {"train": places[:first], "val": places[first:second], "test": places[second:]}
     if not all(map(len, parts.values())):
         kind = "different words" if how == "distinct" else "words"
-        raise InputError(f"only {n} {kind}: a split into train, val and test needs at least 6, so add some")
+        raise InputError(f"only {n} {kind}: a split into train, val and test needs at least {FEWEST}, so add some")
     return parts

@@ -13,7 +13,7 @@ from .lookup import LookupLinear
 from .loss import SoftmaxCrossEntropy
 from .norm import BatchNorm1d
 from .reshape import FlattenConsecutive
-from .spec import Kernels, Layer, Parameter, Shape, Steps
+from .spec import Kernels, Layer, Parameter, Shape, SmallSteps
 
 LAYERS: dict[type, Kernels] = {
     Embedding: embedding.KERNELS,
@@ -45,8 +45,8 @@ __all__ = [
     "Parameter",
     "ReLU",
     "Shape",
+    "SmallSteps",
     "SoftmaxCrossEntropy",
-    "Steps",
     "Tanh",
     "Unfold",
 ]

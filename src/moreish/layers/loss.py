@@ -20,7 +20,7 @@ from math import prod
 import numpy as np
 
 from .maths import exp, kernel
-from .spec import AUX, DX, INTS, ROWS, S0, Kernels, Parameter, Shape, Steps, X, Y
+from .spec import AUX, DX, INTS, ROWS, S0, Kernels, Parameter, Shape, SmallSteps, X, Y
 from .views import matrix, vector
 
 
@@ -134,5 +134,5 @@ KERNELS = Kernels(
     example=SoftmaxCrossEntropy(7),
     reads="targets",
     scratch=lambda layer, rows: (rows * layer.n_vocab, 0),
-    steps=Steps(stepwise_forward, stepwise_backward),
+    steps=SmallSteps(stepwise_forward, stepwise_backward),
 )

@@ -7,7 +7,7 @@ Ioffe and Szegedy 2015, algorithm 1:
     y[n] = gamma xhat[n] + beta                 all of it for each feature apart
 
 x[n] reaches xhat[m] on three ways: directly, if m = n; through the mean; through the variance. With
-dxhat = gamma dy, and g any feature's column:
+dxhat = gamma dy, for any feature:
 
     ds   = sum over n of dxhat[n] (x[n] - mean)         dvar = -1/2 s**3 ds
     dx[n] = s dxhat[n]                                  directly
@@ -19,8 +19,7 @@ with dbeta = sum of dy and dgamma = sum of dy xhat:
 
     dx[n] = (gamma s / N) (N dy[n] - dbeta - xhat[n] dgamma)
 
-The parts of dy along a constant and along xhat are taken out of it: normalising forgets both, so the loss cannot depend
-on them.
+The parts of dy along a constant and along xhat are taken out of it: normalising forgets both (but for EPSILON).
 
 Outside training there may be no batch. Then running statistics stand in, kept while training as PyTorch keeps them:
 running = (1 - MOMENTUM) running + MOMENTUM batch, where the batch's variance is taken with 1 / (N - 1). That is
@@ -37,7 +36,7 @@ import numpy as np
 
 from .init import Constant
 from .maths import kernel
-from .spec import AUX, DX, DY, P0, P1, P2, P3, ROWS, S0, Kernels, Parameter, Shape, Steps, X, Y
+from .spec import AUX, DX, DY, P0, P1, P2, P3, ROWS, S0, Kernels, Parameter, Shape, SmallSteps, X, Y
 from .views import matrix, vector
 
 EPSILON = 1e-5
@@ -230,6 +229,6 @@ KERNELS = Kernels(
     example=BatchNorm1d(6),
     inference=inference_op,
     scratch=lambda layer, rows: ((rows + 2) * layer.n_features, 0),
-    steps=Steps(stepwise_forward, stepwise_backward),
+    steps=SmallSteps(stepwise_forward, stepwise_backward),
     batch_statistics=True,
 )

@@ -74,7 +74,7 @@ class Layer(Protocol):
         ...
 
 
-class Steps(NamedTuple):
+class SmallSteps(NamedTuple):
     """A layer in the lecture's small steps, to be read and checked beside its fused kernels.
 
     forward     (trace, xp, x, *others) -> y, where others are its parameters, or the targets. It passes each tensor on
@@ -110,5 +110,5 @@ class Kernels:
     reads: str | None = None
     scratch: Callable[..., tuple[int, int]] = lambda layer, rows: (0, 0)
     pays: Callable[..., bool] = lambda layer, rows: True
-    steps: Steps | None = None
+    steps: SmallSteps | None = None
     batch_statistics: bool = False

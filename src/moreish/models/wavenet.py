@@ -4,7 +4,9 @@
 which the next character is predicted. Each level halves the positions.
 
 `wavenet-conv` is the dilated causal convolution over a whole word: the same levels, at every position. What the trees
-for one character and for the next share is computed once, and all characters of a word are predicted at once.
+for one character and for the next share is computed once, and all characters of a word are predicted at once. With
+BatchNorm they train a little apart: the convolution's statistics are over every place of a word once, and over the
+places past the end of the shorter ones.
 """
 
 from dataclasses import dataclass
@@ -23,7 +25,7 @@ class WaveNet(NetConfig):
     summary: ClassVar[str] = "pairs of characters, pairs of pairs, ...: a tree over the context"
     defaults: ClassVar[dict[str, Any]] = {"epochs": 6.0, "batch_size": 256, "optimizer": "adamw", "lr": 0.004}
 
-    block_size: int = option(8, "context length, in characters: a power of two for wavenets", low=1, high=1024)
+    block_size: int = option(8, "context length, in characters: a power of two", low=1, high=1024)
     n_embd: int = option(24, "numbers in a character's embedding", low=1, high=1 << 16)
     n_hidden: int = option(128, "units in a hidden layer", low=1, high=1 << 20)
     batch_norm: bool = option(True, "normalise every hidden layer over the batch")

@@ -11,6 +11,10 @@ from numba import njit
 
 from .rng import bit_width, bits, permuted
 
+END = 0  # the token that ends a word
+LONGEST = 1024  # targets that an example may have
+PIECE = 1 << 18  # windows that are looked at together
+
 
 @njit
 def context(stream, position, row, n, contexts):
@@ -123,21 +127,33 @@ class Batches:
         """
         if not whole_words:
             return cls(stream, size, seed, np.zeros(0, np.int64))
-        begins = np.flatnonzero(stream[:-1] == 0) + 1
-        lengths = np.diff(begins, append=len(stream))
-        rooms = np.arange(1, min(int(lengths.max()), 1024) + 1)
+        begins = np.flatnonzero(stream[:-1] == END) + 1
+        lengths = np.diff(begins, append=len(stream)).astype(np.int32)
+        rooms = np.arange(1, min(int(lengths.max()), LONGEST) + 1)
         different, words = np.unique(lengths, return_counts=True)
         examples = (-(-different // rooms[:, None]) * words).sum(1)
         room = int(rooms[np.argmin(examples * (context - 1 + rooms))])
         pieces = -(-lengths // room)  # of each word
-        number = np.arange(pieces.sum()) - np.repeat(np.cumsum(pieces) - pieces, pieces)  # of a piece in its word
-        return cls(stream, size, seed, np.repeat(begins, pieces) + number * room, room)
+        starts = np.repeat(begins, pieces)
+        number = np.arange(len(starts), dtype=np.int32)  # of a piece in its word
+        number -= np.repeat(np.cumsum(pieces, dtype=np.int32) - pieces, pieces)
+        starts += number * room
+        return cls(stream, size, seed, starts, room)
 
     @classmethod
     def of_all(cls, stream: np.ndarray, context: int) -> "Batches":
         """One batch of all tokens. Equal contexts with equal targets are one example, which counts as often."""
-        contexts, targets = np.zeros((len(stream) - 1, context), np.int64), np.zeros(len(stream) - 1, np.int64)
-        windows(stream, 1, len(targets), contexts, targets)
-        different, counts = np.unique(np.column_stack([contexts, targets]), axis=0, return_counts=True)
-        fixed = np.ascontiguousarray(different[:, :-1]), different[:, -1:], counts[:, None]
-        return cls(stream[:0], len(different), 0, np.zeros(0, np.int64), fixed=fixed)
+        width, V = context + 1, int(stream.max()) + 1
+        packed = V**width < 1 << 62  # a window as one number of base V
+        found = np.zeros(0, np.int64) if packed else np.zeros((0, width), np.int64)
+        counts = np.zeros(0, np.int64)
+        for first in range(1, len(stream), PIECE):
+            rows = np.zeros((min(PIECE, len(stream) - first), width), np.int64)
+            windows(stream, first, len(rows), rows[:, :-1], rows[:, -1])
+            more = rows @ V ** np.arange(width)[::-1] if packed else rows
+            found, of_which = np.unique(np.concatenate([found, more]), axis=0, return_inverse=True)
+            once = np.ones(len(rows), np.int64)
+            counts = np.bincount(of_which.ravel(), np.concatenate([counts, once])).astype(np.int64)
+        rows = found[:, None] // V ** np.arange(width)[::-1] % V if packed else found
+        fixed = np.ascontiguousarray(rows[:, :-1]), rows[:, -1:], counts[:, None]
+        return cls(stream[:0], len(rows), 0, np.zeros(0, np.int64), fixed=fixed)
