@@ -11,9 +11,9 @@ from threadpoolctl import threadpool_limits
 from moreish import Corpus
 from moreish.layers import BatchNorm1d, Embedding, FlattenConsecutive, Linear, Tanh
 from moreish.model import Model
-from moreish.models import MLP, ModelConfig
+from moreish.models import MLP, NetConfig
 from moreish.optim import zero_moments
-from moreish.tape import Batches, Steps
+from moreish.tape import Batches, Steps, Tape
 
 ROUNDS = 7
 ROUND_SECONDS = 0.3
@@ -37,22 +37,23 @@ def alternate(loops: dict) -> dict[str, float]:
     return best
 
 
-def tape_loop(corpus: Corpus, config: ModelConfig, batch: int, optimizer="sgd"):
+def tape_loop(corpus: Corpus, config: NetConfig, batch: int, optimizer="sgd"):
     """Training steps of our engine."""
     model = Model(config, corpus.vocab)
+    engine = Tape(model.layers, config.context, len(corpus.vocab))
     moments = zero_moments(optimizer, model.layout.n_trained)
     batches, made = Batches.drawn(corpus.stream("train"), batch, 1, config.context, config.whole_words), 0
 
     def loop(n: int) -> None:
         nonlocal made
         steps = Steps(optimizer, weight_decay=0.0, first=made, rates=np.full(n, 0.1))
-        model.engine.train(model.params, moments, batches, steps)
+        engine.train(model.params, moments, batches, steps)
         made += n
 
     return loop
 
 
-def module_loop(corpus: Corpus, config: ModelConfig, batch: int):
+def module_loop(corpus: Corpus, config: NetConfig, batch: int):
     """The training loop of the lecture in PyTorch, eager, on a Sequential of PyTorch's own modules."""
     import torch
     import torch.nn.functional as F
@@ -154,7 +155,7 @@ def torch_loop(corpus: Corpus, config: MLP, batch: int, how: str = "eager", thre
     return loop
 
 
-def products_loop(corpus: Corpus, config: ModelConfig, batch: int):
+def products_loop(corpus: Corpus, config: NetConfig, batch: int):
     """The plain matrix products of a step, three for each Linear, by BLAS from compiled code, on one thread."""
     import scipy.linalg.cython_blas  # noqa: F401  where Numba finds gemm
 

@@ -39,6 +39,7 @@ class Rung:
 
 RUNGS = [
     Rung("pairs counted", "bigram-counts", {}, (None, 2.453)),
+    Rung("up to six counted", "ngram", {}),
     Rung("pairs as a net", "bigram", {}, (None, 2.46)),
     Rung("mlp 3 / 10 / 200", "mlp", {**LECTURE, "block_size": 3, "n_embd": 10, "n_hidden": 200}, (2.036, 2.103)),
     Rung(
@@ -75,7 +76,7 @@ def measure(rung: Rung, corpus: Corpus) -> dict:
         "name": rung.name,
         "model": rung.model,
         "options": rung.options,
-        "parameters": runs[0].model.layout.n_trained,
+        "parameters": runs[0].model.n_parameters,
         "steps": runs[0].options.steps if runs[0].history else None,
         "losses": losses,
         "median": {part: statistics.median(loss[part] for loss in losses) for part in losses[0]},

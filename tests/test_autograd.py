@@ -17,7 +17,7 @@ from moreish.autograd import Torch
 from moreish.cli import run
 from moreish.layers import FUSED, LAYERS, SoftmaxCrossEntropy
 from moreish.layers.layout import Layout
-from moreish.models import MODELS
+from moreish.models import NETS
 from moreish.optim import OPTIMIZERS, zero_moments
 from moreish.run import MODEL
 from moreish.tape import Batches, Draw, Steps, Tape
@@ -41,9 +41,9 @@ def test_layer_against_autograd(name, fuse):
         assert worst(layers, grads, expected) <= 1e-8
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", NETS)
 def test_model_against_autograd(name):
-    config = MODELS[name]()
+    config = NETS[name]()
     layers, (contexts, targets) = config.layers(27), batch(200, config.context, 27)
     generator = np.random.default_rng(3)
     params = Layout(layers).initial(3, np.float64)

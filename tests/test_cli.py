@@ -10,7 +10,7 @@ import pytest
 
 import moreish
 from moreish.cli import VERBS, run
-from moreish.models import MODELS
+from moreish.models import MODELS, NETS
 
 
 def entry_point(*arguments, **options):
@@ -92,7 +92,7 @@ def test_words_describes(words_file, capsys):
     assert "26 characters" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", NETS)
 def test_show_accounts_for_every_parameter(name, capsys):
     model = moreish.Model(MODELS[name](), moreish.Vocab(set().union(*moreish.bundled())))
     for more in ([], ["--no-fuse"], ["--batch-size", "512"]):

@@ -13,7 +13,7 @@ from numba.core import event
 
 import moreish
 from moreish import Corpus, Model, Vocab
-from moreish.models import MLP, MODELS, BigramCounts
+from moreish.models import MLP, MODELS, NETS, BigramCounts
 
 
 def test_softmax_of_zeros_costs_log_v():
@@ -40,7 +40,7 @@ def test_bigram_counts_are_the_counts(corpus):
                 counts[a, b] += 1
         p = counts / counts.sum(axis=1, keepdims=True)
         stream = corpus.stream("val")
-        run = moreish.train(corpus, "bigram-counts", smoothing=smoothing)
+        run = moreish.train(corpus, "bigram-counts", added=smoothing)
         np.testing.assert_allclose(run.model.nll(stream), -np.log(p[stream[:-1], stream[1:]]), rtol=1e-5)
         assert run.loss["val"] == pytest.approx(-np.log(p[stream[:-1], stream[1:]]).mean(), rel=1e-5)
 
@@ -82,10 +82,17 @@ def test_a_markov_source_is_learnt_to_its_entropy():
         assert run.loss["test"] == pytest.approx(entropy, abs=4 * error)
 
 
+def some_model(name: str, alphabet: str) -> Model:
+    """A model of a name: with random weights, or counted on random words."""
+    if name in NETS:
+        return Model(MODELS[name](), Vocab(alphabet), seed=3)
+    generator = np.random.default_rng(3)
+    return moreish.train(["".join(generator.choice(list(alphabet), 9)) for _ in range(200)], name).model
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_predictions_do_not_see_what_comes_after(name):
-    vocab = Vocab("abcde")
-    model = Model(MODELS[name](), vocab, seed=3)
+    model = some_model(name, "abcde")
     one, other = model.score("abcdea").per_char, model.score("abcdbb").per_char
     assert one[:4] == other[:4]
     assert one[5] != other[5]
@@ -94,8 +101,7 @@ def test_predictions_do_not_see_what_comes_after(name):
 @pytest.mark.parametrize("name", MODELS)
 def test_predictions_are_distributions(name):
     """After any context the probabilities of all characters and of the end sum to one."""
-    vocab = Vocab("abcd")
-    model = Model(MODELS[name](), vocab, seed=5)
+    model = some_model(name, "abcd")
     for prefix in ("", "a", "cab", "abcdabcd"):
         ends = model.score(prefix + "a").per_char[len(prefix)] if prefix else model.score("a").per_char[0]
         total = math.exp(-ends)
@@ -154,10 +160,10 @@ def test_nothing_recompiles_when_sizes_and_options_change(words):
 
 
 def test_bigram_counts_score_a_pair_by_its_frequency():
-    run = moreish.train(["ab"] * 100, "bigram-counts", smoothing=1e-9)
+    run = moreish.train(["ab"] * 100, "bigram-counts", added=1e-9)
     assert run.model.score("ab").per_char == pytest.approx([0, 0, 0], abs=1e-6)
     assert run.model.score("ba").nll > 10
-    assert BigramCounts(smoothing=1e-9) == run.model.config
+    assert BigramCounts(added=1e-9) == run.model.config
 
 
 def test_the_same_code_runs_uncompiled(words):

@@ -14,13 +14,13 @@ from moreish.gradcheck import BATCH, check_layers, check_model, first_wrong
 from moreish.layers import FUSED, LAYERS
 from moreish.layers.maths import kernel
 from moreish.layers.spec import DX, P0, P1, P2, P3
-from moreish.models import MODELS
+from moreish.models import NETS
 from moreish.tape import Tape, compiled
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", NETS)
 def test_every_gradient_of_every_model_holds(name):
-    config = MODELS[name]()
+    config = NETS[name]()
     checks = check_model(config)
     assert first_wrong(checks) is None
     layers = config.layers(27)
@@ -83,8 +83,8 @@ def test_a_broken_backward_is_seen_and_named_first(kind, what, column, factor, m
 
 
 def test_the_command(capsys):
-    assert run(["gradcheck", "bigram-counts", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)["models"]["bigram-counts"]
+    assert run(["gradcheck", "bigram", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["models"]["bigram"]
     assert found["ok"]
     keys = {"name", "kind", "shape", "dtype", "against", "exact", "approximate", "max_abs", "max_rel", "ok"}
     assert all(set(tensor) == keys for tensor in found["tensors"])
@@ -93,13 +93,14 @@ def test_the_command(capsys):
     assert "2.linear.W" in out
     assert "WRONG" not in out
     assert run(["gradcheck", "mpl"]) == 2
+    assert run(["gradcheck", "ngram"]) == 2, "it has no gradients"
 
 
 def test_without_pytorch_it_checks_against_differences_and_says_so():
     code = (
         "import sys, importlib.util as u; found = u.find_spec\n"
         "u.find_spec = lambda name, *rest: None if name == 'torch' else found(name, *rest)\n"
-        "from moreish.cli import run; sys.exit(run(['gradcheck', 'bigram-counts']))"
+        "from moreish.cli import run; sys.exit(run(['gradcheck', 'bigram']))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stderr

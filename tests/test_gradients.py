@@ -18,7 +18,7 @@ from moreish.layers import (
 )
 from moreish.layers.init import Normal
 from moreish.layers.layout import Layout
-from moreish.models import MLP, MODELS
+from moreish.models import MLP, NETS
 from moreish.tape import Tape
 
 V, T, B = 7, 4, 6
@@ -143,10 +143,10 @@ def test_mlp_against_central_differences(n_layer, activation, fuse, monkeypatch)
     assert worst(layers, grads, differences(tape, params, contexts, targets)) <= 1e-6
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", NETS)
 def test_float32_follows_float64(name):
     """The float32 kernels, polynomials and all, within a few roundings of the float64 ones, for every model."""
-    config = MODELS[name]()
+    config = NETS[name]()
     layers, (contexts, targets) = config.layers(27), batch(200, config.context, 27)
     generator = np.random.default_rng(3)
     params = Layout(layers).initial(3, np.float64)

@@ -30,11 +30,11 @@ def test_one_hot_times_a_matrix_is_a_lookup():
 
 
 def test_the_bigram_net_ends_where_counting_begins(corpus):
-    counted, trained = moreish.train(corpus, "bigram-counts", smoothing=0.01), moreish.train(corpus, "bigram")
+    counted, trained = moreish.train(corpus, "bigram-counts", added=0.01), moreish.train(corpus, "bigram")
     for part in ("train", "val", "test"):
         assert trained.loss[part] == pytest.approx(counted.loss[part], abs=0.01)
     exact = moreish.train(corpus, "bigram", epochs=20_000, keep="last")
-    bare = moreish.train(corpus, "bigram-counts", smoothing=1e-9)
+    bare = moreish.train(corpus, "bigram-counts", added=1e-9)
     assert exact.loss["train"] == pytest.approx(bare.loss["train"], abs=1e-3)
 
 
@@ -54,7 +54,13 @@ def test_weight_decay_towards_zero_is_smoothing_towards_uniform(corpus):
         return moreish.train(corpus, "bigram", weight_decay=decay, keep="last")
 
     def smoothed(smoothing: float) -> np.ndarray:
-        return probabilities(moreish.train(corpus, "bigram-counts", smoothing=smoothing))
+        model = moreish.train(corpus, "bigram-counts", added=smoothing).model
+        pairs = np.stack(np.meshgrid(np.arange(V), np.arange(V)), -1).reshape(-1, 2)  # (second, first)
+        nll = [
+            model.nll(np.array([0, *first, second], np.int32))[-1]
+            for second, first in ((b, [a] if a else []) for b, a in pairs)
+        ]
+        return np.exp(-np.array(nll)).reshape(V, V)
 
     for little, much, made in (
         (1e-9, 1e9, smoothed),

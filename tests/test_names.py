@@ -24,6 +24,16 @@ def test_bigram_counts(corpus):
     assert loss["test"] == pytest.approx(2.4584, abs=0.0005)
 
 
+def test_ngrams_with_fitted_strengths(corpus):
+    """As measured elsewhere with the same formula; and a higher order never does harm."""
+    losses = {order: moreish.train(corpus, "ngram", order=order).loss for order in range(1, 9)}
+    for order, val, test in ((4, 2.058, 2.058), (5, 1.984, 1.984), (6, 1.976, 1.975), (8, 1.976, 1.975)):
+        assert losses[order]["val"] == pytest.approx(val, abs=0.002)
+        assert losses[order]["test"] == pytest.approx(test, abs=0.002)
+    for order in range(2, 9):
+        assert losses[order]["val"] <= min(losses[k]["val"] for k in range(1, order)) + 0.002
+
+
 def test_the_bigram_net(corpus):
     counted, trained = moreish.train(corpus, "bigram-counts").loss, moreish.train(corpus, "bigram").loss
     assert trained == pytest.approx(counted, abs=0.01)

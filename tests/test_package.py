@@ -45,6 +45,7 @@ FLOORS = [
     {"errors", "files"},
     {"checker", "corpus", "datasets", "layers", "optim"},
     {"tape"},
+    {"counts"},
     {"autograd"},
     {"lockstep"},
     {"engines"},

@@ -10,6 +10,7 @@ from .layers import BatchNorm1d
 from .layers.norm import fold as fold_arrays
 from .layers.spec import Y
 from .model import Model
+from .models import NetConfig
 from .tape import Batches, Tape
 from .tape.compiled import walks
 
@@ -23,7 +24,10 @@ def calibrate(model: Model, corpus: Corpus) -> None:
     places past their ends with it. A model without BatchNorm stays as it is. Raises InputError for another vocabulary.
     """
     model.check_vocab(corpus)
-    batches = Batches.drawn(corpus.stream("train"), EXAMPLES, 0, model.config.context, model.config.whole_words)
+    if not any(isinstance(layer, BatchNorm1d) for layer in model.layers):
+        return
+    whole_words = isinstance(model.config, NetConfig) and model.config.whole_words
+    batches = Batches.drawn(corpus.stream("train"), EXAMPLES, 0, model.config.context, whole_words)
     tape = Tape(model.layers, model.config.context, len(model.vocab))
     ready = tape.prepared(EXAMPLES, batches.n_targets, gradients=False, fuse=False)
     (like, table, ops, arena), forward = ready.walk, walks(np.float32)[0]

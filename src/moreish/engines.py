@@ -14,18 +14,22 @@ ENGINES = ("tape", "torch", "both")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
-class Engine(Protocol):
-    """Runs a list of layers over a flat vector of weights; `tape.Tape` says what each method takes and returns."""
+class Reader(Protocol):
+    """Reads and draws words; `tape.Tape` says what each method takes and returns."""
+
+    def nll(self, params: np.ndarray, stream: np.ndarray) -> np.ndarray: ...
+
+    def generate(self, params: np.ndarray, n: int, draw: Draw) -> np.ndarray: ...
+
+
+class Engine(Reader, Protocol):
+    """Runs a list of layers over a flat vector of weights, and trains it."""
 
     def train(self, params: np.ndarray, moments: np.ndarray, batches: Batches, steps: Steps) -> np.ndarray: ...
 
     def notes(self, params: np.ndarray) -> dict[str, float]:
         """What the engine has to say at a point of the log, by name."""
         ...
-
-    def nll(self, params: np.ndarray, stream: np.ndarray) -> np.ndarray: ...
-
-    def generate(self, params: np.ndarray, n: int, draw: Draw) -> np.ndarray: ...
 
 
 def make_engine(

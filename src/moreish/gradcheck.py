@@ -17,7 +17,7 @@ from .layers import FUSED as FUSED_KINDS
 from .layers import LAYERS, Layer
 from .layers.layout import Layout
 from .layers.spec import DY, X, Y
-from .models import MODELS, ModelConfig
+from .models import NETS, NetConfig
 from .tape import Operation, Tape
 from .tape.compiled import walks
 
@@ -84,7 +84,7 @@ class _Case:
         return Tape(self.layers, self.context, self.n_vocab, self.params.dtype.type)
 
 
-def check_model(config: ModelConfig, *, seed: int = 1) -> list[Check]:
+def check_model(config: NetConfig, *, seed: int = 1) -> list[Check]:
     """Check every gradient of a model over an alphabet of 26 letters: see `check_layers`."""
     n_targets = 3 if config.whole_words else 1
     return check_layers(config.layers(N_VOCAB), config.context, N_VOCAB, n_targets=n_targets, seed=seed)
@@ -264,4 +264,4 @@ def _differences(g: _Gradient, seed: int) -> tuple[np.ndarray, np.ndarray]:
 def check_models(names: list[str]) -> Iterator[tuple[str, list[Check]]]:
     """Check models by name, in their default sizes, one after the other."""
     for name in names:
-        yield name, check_model(MODELS[name]())
+        yield name, check_model(NETS[name]())

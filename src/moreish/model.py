@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .corpus import Corpus, Vocab
-from .engines import Engine, make_engine, need_torch
+from .engines import Reader, make_engine, need_torch
 from .errors import InputError
 from .layers import Layer
 from .layers.layout import Layout
-from .models import MODELS, ModelConfig
+from .models import MODELS, CountConfig, ModelConfig, NetConfig
 from .tape import Draw
 
 if TYPE_CHECKING:
@@ -39,12 +39,20 @@ class Score:
 class Model:
     """A model that scores and draws words.
 
-    config  its options; vocab  its characters; params  its weights, flat (layout.size,) float32
+    config  its options; vocab  its characters; params  its weights, flat (layout.size,) float32, none for a counted one
+    arrays  what a counted model has counted, by name
     """
 
-    def __init__(self, config: ModelConfig, vocab: Vocab, params: np.ndarray | None = None, seed: int = 42):
-        self.config, self.vocab = config, vocab
-        self.layers: list[Layer] = config.layers(len(vocab))
+    def __init__(
+        self,
+        config: ModelConfig,
+        vocab: Vocab,
+        params: np.ndarray | None = None,
+        seed: int = 42,
+        arrays: dict[str, np.ndarray] | None = None,
+    ):
+        self.config, self.vocab, self.arrays = config, vocab, arrays or {}
+        self.layers: list[Layer] = config.layers(len(vocab)) if isinstance(config, NetConfig) else []
         self.layout = Layout(self.layers)
         self.params = self.layout.initial(seed) if params is None else np.ascontiguousarray(params, np.float32)
 
@@ -56,11 +64,18 @@ class Model:
     @property
     def weights(self) -> dict[str, np.ndarray]:
         """Every parameter by name, as views in their shapes: to change one is to change the model."""
-        return self.layout.views(self.params)
+        return self.arrays or self.layout.views(self.params)
+
+    @property
+    def n_parameters(self) -> int:
+        """How many numbers were learnt: trained ones, or probabilities and shares that were counted."""
+        return self.layout.n_trained or self.arrays["p"].size + self.arrays["share"].size
 
     @cached_property
-    def engine(self) -> Engine:
-        """What runs its layers: the tape, unless another is put in its place."""
+    def engine(self) -> Reader:
+        """What reads and draws words: for layers the tape, unless another is put in its place."""
+        if isinstance(self.config, CountConfig):
+            return self.config.reader(self.arrays, len(self.vocab))
         return make_engine("tape", self.layers, self.config.context, len(self.vocab))
 
     def to_torch(self) -> "nn.Module":
@@ -68,9 +83,11 @@ class Model:
 
         Layers over whole words give (B, L, V), for contexts (B, T - 1 + L).
 
-        Raises InputError if PyTorch is missing.
+        Raises InputError if PyTorch is missing, and for a counted model, which has no layers.
         """
         need_torch("Model.to_torch")
+        if not self.layers:
+            raise InputError(f"{self.name} is counted: it has no layers to make a module of")
         import torch
 
         from .autograd import to_module

@@ -30,7 +30,7 @@ from .errors import InputError, WorkError
 from .evaluation import evaluate
 from .files import write_atomically
 from .model import Model
-from .models import MODELS
+from .models import MODELS, CountConfig, ModelConfig
 from .optim import OPTIMIZERS
 from .options import TrainOptions
 
@@ -231,26 +231,30 @@ def load(path: str | Path) -> Run:
         raise damaged(folder, WORDS, "it is not the list that the model was trained on")
     if corpus.vocab != vocab:
         raise damaged(folder, CONFIG, "its vocabulary is not that of the list")
-    model = Model(config, vocab)
-    _load_weights(folder, model, options)
+    model = _load_model(folder, config, vocab, options)
     return Run(model, corpus, options, history=_load_history(folder), path=folder)
 
 
-def _load_weights(folder: Path, model: Model, options: TrainOptions) -> None:
-    """Fill in the weights of a run: the trained ones, or the best of its checkpoint."""
+def _load_model(folder: Path, config: ModelConfig, vocab: Vocab, options: TrainOptions) -> Model:
+    """The model of a run with its weights: the trained ones, or the best of its checkpoint."""
+    model = Model(config, vocab)
     if not (folder / MODEL).is_file():
-        if not (folder / CHECKPOINT).is_file():
+        if isinstance(config, CountConfig) or not (folder / CHECKPOINT).is_file():
             raise damaged(folder, MODEL, "missing")
         model.params[:] = load_checkpoint(folder, model, options).best
-        return
+        return model
     try:
         tensors = load_tensors((folder / MODEL).read_bytes())
+        if isinstance(config, CountConfig):
+            config.reader(tensors, len(vocab))
+            return Model(config, vocab, arrays=tensors)
         for name, weight in model.weights.items():
             if tensors[name].shape != weight.shape:
                 raise ValueError(f"{name} is {tensors[name].shape}, not {weight.shape}")
             weight[...] = tensors[name]
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise damaged(folder, MODEL, error) from None
+    return model
 
 
 def _load_history(folder: Path) -> list[dict[str, Any]]:

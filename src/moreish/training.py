@@ -22,7 +22,7 @@ from .evaluation import mean_nll
 from .files import write_atomically
 from .layers import LAYERS
 from .model import Model
-from .models import ModelConfig, make_config
+from .models import CountConfig, ModelConfig, NetConfig, make_config
 from .optim import Schedule, zero_moments
 from .options import TrainOptions
 from .run import (
@@ -97,16 +97,14 @@ def train(
         chosen = dataclasses.replace(chosen, split=corpus.split, split_seed=corpus.split_seed)
     else:
         corpus = Corpus(words, chosen.split, chosen.split_seed)
-    counted = config.fit(corpus)
-    if counted is not None and chosen.overridden:
-        name = chosen.overridden[0].replace("_", "-")
-        raise InputError(f"model {model} is counted, not trained by steps: it has no option --{name}")
-    if counted is None:
-        chosen = chosen.resolved(type(config).defaults, batches_of(config, corpus, chosen).n_examples)
-    run = Run(Model(config, corpus.vocab, counted, seed=chosen.seed), corpus, chosen)
-    if counted is not None:
+    if isinstance(config, CountConfig):
+        if chosen.overridden:
+            name = chosen.overridden[0].replace("_", "-")
+            raise InputError(f"model {model} is counted, not trained by steps: it has no option --{name}")
+        run = Run(Model(config, corpus.vocab, arrays=config.fit(corpus)), corpus, chosen)
         return run if out is None else run.save(out)
-    _choose_engine(run)
+    chosen = chosen.resolved(type(config).defaults, batches_of(config, corpus, chosen).n_examples)
+    run = Run(Model(config, corpus.vocab, seed=chosen.seed), corpus, chosen)
     params = run.model.params
     moments = zero_moments(_given(chosen.optimizer), run.model.layout.n_trained)
     state = Checkpoint(0, params, params.copy(), moments)
@@ -131,14 +129,7 @@ def resume(path: str | Path, *, on_progress: Callable[[Progress], None] | None =
     checkpoint = load_checkpoint(folder, run.model, run.options)
     run.history = [line for line in run.history if line["step"] <= checkpoint.step]
     run.model.params = checkpoint.params
-    _choose_engine(run)
     return _to_the_end(_Training(run, checkpoint, on_progress))
-
-
-def _choose_engine(run: Run) -> None:
-    """Let the engine of the options train the run. Raises InputError if it needs PyTorch, which is missing."""
-    model, o = run.model, run.options
-    model.engine = make_engine(o.engine, model.layers, model.config.context, len(model.vocab), o.device, o.compile)
 
 
 def _to_the_end(training: "_Training") -> Run:
@@ -163,7 +154,8 @@ def batches_of(config: ModelConfig, corpus: Corpus, o: TrainOptions) -> Batches:
     stream = corpus.stream("train")
     if o.full_batch:
         return Batches.of_all(stream, config.context)
-    return Batches.drawn(stream, o.batch_size or 1, o.seed, config.context, config.whole_words)
+    whole_words = isinstance(config, NetConfig) and config.whole_words
+    return Batches.drawn(stream, o.batch_size or 1, o.seed, config.context, whole_words)
 
 
 def _check_batches(run: Run, batches: Batches) -> None:
@@ -194,6 +186,11 @@ class _Training:
         self.lines = shares(self.steps, LINES)
         self.batches = batches_of(run.model.config, run.corpus, o)
         _check_batches(run, self.batches)
+        model = run.model
+        self.engine = make_engine(
+            o.engine, model.layers, model.config.context, len(model.vocab), device=o.device, compile=o.compile
+        )
+        model.engine = self.engine
         self.saved_at = time.monotonic()
 
     def go(self) -> None:
@@ -234,7 +231,7 @@ class _Training:
         state, o = self.state, self.run.options
         rates = self.schedule.rates(state.step, stop)
         steps = Steps(_given(o.optimizer), _given(o.weight_decay), first=state.step, rates=rates)
-        losses = self.run.model.engine.train(state.params, state.moments, self.batches, steps)
+        losses = self.engine.train(state.params, state.moments, self.batches, steps)
         if not math.isfinite(losses[-1]):
             self._diverged(state.step + len(losses) - 1)
         state.step = stop
@@ -253,12 +250,12 @@ class _Training:
         state, step, val, notes = self.state, self.state.step, None, {}
         loss, lr = state.loss_sum / state.loss_count, float(self.schedule.rates(step - 1, step)[0])
         if step in self.evaluations:
-            val = mean_nll(partial(self.run.model.engine.nll, state.params), self.run.corpus.stream("val"))
+            val = mean_nll(partial(self.engine.nll, state.params), self.run.corpus.stream("val"))
             if val < state.best_loss:
                 state.best_loss, state.best = val, state.params.copy()
             val = val if math.isfinite(val) else None
         if self._is_point(step):
-            notes = self.run.model.engine.notes(state.params)
+            notes = self.engine.notes(state.params)
             self.run.history.append({"step": step, "lr": lr, "train": loss, "val": val, **notes})
             state.loss_sum, state.loss_count = 0.0, 0
         if self.on_progress is not None:

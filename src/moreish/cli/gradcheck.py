@@ -4,7 +4,7 @@ from importlib.util import find_spec
 
 from ..errors import WorkError, unknown
 from ..gradcheck import as_json, check_models, first_wrong
-from ..models import MODELS
+from ..models import NETS
 from .terminal import announce_work, print_json, print_table, say
 from .values import Flag
 
@@ -21,8 +21,8 @@ def gradcheck(*models: str, json: Flag = False) -> None:
         "approximate", "max_abs", "max_rel", "ok"}, ...]}, ...}}.
     """
     for name in models:
-        if name not in MODELS:
-            raise unknown("model", name, MODELS)
+        if name not in NETS:
+            raise unknown("model with gradients", name, NETS)
     announce_work()
     if find_spec("torch") is None:
         say(
@@ -30,7 +30,7 @@ def gradcheck(*models: str, json: Flag = False) -> None:
             "(for autograd too: pip install 'moreish[torch]')"
         )
     results = {}
-    for name, checks in check_models(list(models) or list(MODELS)):
+    for name, checks in check_models(list(models) or list(NETS)):
         results[name] = checks
         if not json:
             print(f"{name}: every gradient, in the order of the backward pass")

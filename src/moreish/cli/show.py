@@ -3,15 +3,17 @@
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
+
 from ..corpus import Corpus, bundled
 from ..errors import InputError
 from ..layers.spec import Y
 from ..model import Model
-from ..models import MODELS, make_config
+from ..models import MODELS, CountConfig, make_config
 from ..options import TrainOptions
 from ..run import load
 from ..tape import Tape
-from ..training import batches_of
+from ..training import batches_of, train
 from .arguments import Flat, ModelArguments, given
 from .terminal import print_table
 from .values import WholeNumber
@@ -40,13 +42,19 @@ def show(
         raise InputError(f"--batch-size is {batch_size}: it must be at least 1")
     if what in MODELS or not Path(what).exists():
         config, corpus = make_config(what, given(model_options)), Corpus(bundled())
-        model, options = Model(config, corpus.vocab), TrainOptions()
-        if config.defaults:
-            options = options.resolved(config.defaults, batches_of(config, corpus, options).n_examples)
+        if isinstance(config, CountConfig):
+            show_counts(train(corpus, what, **given(model_options)).model)
+            return
+        model = Model(config, corpus.vocab)
+        options = TrainOptions()
+        options = options.resolved(config.defaults, batches_of(config, corpus, options).n_examples)
     else:
         if given(model_options):
             raise InputError(f"{what} is a run: its model has its options already")
         run = load(what)
+        if isinstance(run.model.config, CountConfig):
+            show_counts(run.model)
+            return
         model, corpus, options = run.model, run.corpus, run.options
     batches = batches_of(model.config, corpus, options)
     tape = Tape(model.layers, model.config.context, len(model.vocab))
@@ -68,6 +76,25 @@ def show(
         )
     print_table(["operation", "in", "out", "parameters", ">trained", ">FLOP forward", "output in"], rows)
     print(f"\n{model.layout.n_trained:,} parameters, batch {B}, arena {plan.arena_size * 4 / 2**20:.2f} MiB in float32")
+
+
+def show_counts(model: Model) -> None:
+    """Print what a counted model holds at each order."""
+    parent, first = model.arrays["parent"], model.arrays["first"]
+    level = np.ones(len(parent), int)
+    for _ in range(len(parent)):  # as often as there are orders
+        deeper = np.where(np.arange(len(parent)) > 0, level[parent] + 1, 1)
+        if (deeper == level).all():
+            break
+        level = deeper
+    rows = []
+    for k in range(1, level.max() + 1):
+        here = level == k
+        fitted = model.arrays["strengths"][:, k - 1] if "strengths" in model.arrays else []
+        rows.append((k, f"{here.sum():,}", f"{np.diff(first)[here].sum():,}", *(f"{x:.3g}" for x in fitted)))
+    strengths = [">a", ">b", ">d"] if "strengths" in model.arrays else []
+    print_table([">order", ">contexts", ">characters seen after them", *strengths], rows)
+    print(f"\n{model.n_parameters:,} probabilities and shares")
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -67,7 +67,7 @@ def report(run: Run, seconds: float, n_samples: int) -> None:
     """Print what came of a training."""
     o = run.options
     how = "counted" if not run.history else f"{o.steps:,} steps of {o.batch_size or 'all words'}"
-    print(f"{run.model.name}: {run.model.layout.n_trained:,} parameters, {how}, {seconds:.1f} s")
+    print(f"{run.model.name}: {run.model.n_parameters:,} parameters, {how}, {seconds:.1f} s")
     print_losses(Evaluation(run.loss, {}))
     if any("torch_loss" in line for line in run.history):
         print("\nthe tape beside PyTorch, each on its own copy of the weights:")

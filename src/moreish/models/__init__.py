@@ -8,18 +8,21 @@ from typing import Any
 
 from ..errors import unknown
 from .bigram import Bigram
-from .config import ModelConfig
+from .config import CountConfig, ModelConfig, NetConfig
 from .mlp import MLP
-from .ngram import BigramCounts
+from .ngram import BigramCounts, NGram
 from .wavenet import WaveNet, WaveNetConv
 
 MODELS: dict[str, type[ModelConfig]] = {
     "bigram-counts": BigramCounts,
+    "ngram": NGram,
     "bigram": Bigram,
     "mlp": MLP,
     "wavenet": WaveNet,
     "wavenet-conv": WaveNetConv,
 }
+
+NETS: dict[str, type[NetConfig]] = {name: kind for name, kind in MODELS.items() if issubclass(kind, NetConfig)}
 
 
 def make_config(model: str, options: dict[str, Any]) -> ModelConfig:
@@ -34,4 +37,17 @@ def make_config(model: str, options: dict[str, Any]) -> ModelConfig:
     return MODELS[model](**options)
 
 
-__all__ = ["MLP", "MODELS", "Bigram", "BigramCounts", "ModelConfig", "WaveNet", "WaveNetConv", "make_config"]
+__all__ = [
+    "MLP",
+    "MODELS",
+    "NETS",
+    "Bigram",
+    "BigramCounts",
+    "CountConfig",
+    "ModelConfig",
+    "NGram",
+    "NetConfig",
+    "WaveNet",
+    "WaveNetConv",
+    "make_config",
+]

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..layers import Embedding, Layer
-from .config import ModelConfig
+from .config import NetConfig
 
 
 @dataclass(frozen=True)
-class Bigram(ModelConfig):
+class Bigram(NetConfig):
     """One matrix of logits, trained on all words at every step."""
 
     summary: ClassVar[str] = "pairs of characters again: one linear layer, trained by gradient descent"

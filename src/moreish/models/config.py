@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..corpus import Corpus
+from ..engines import Reader
 from ..layers import BatchNorm1d, Embedding, Layer, Linear, ReLU, Tanh
 from ..layers.init import GAINS, SCHEMES, bias_init, embedding_init, weight_init
 from ..options import Options, option
@@ -16,34 +17,49 @@ LOGITS_GAIN = 0.1  # of the last layer's weights: all characters start about equ
 
 
 class ModelConfig(Options, ABC):
-    """A model's options, and the layers that they stand for. Configs are frozen dataclasses of `option` fields.
+    """A model's options. Configs are frozen dataclasses of `option` fields.
 
     summary     one line for `moreish models`
     defaults    this model's values of the training options whose default is None
-    whole_words whether it trains on every position of a word at once: its layers take longer contexts, and then give
-                logits for every position that has a whole context before it
     """
 
     summary: ClassVar[str]
     defaults: ClassVar[dict[str, Any]] = {}
-    whole_words: ClassVar[bool] = False
 
     @property
     @abstractmethod
     def context(self) -> int:
         """How many characters before a character its prediction depends on: T, the length of a context."""
 
+
+class CountConfig(ModelConfig):
+    """A model that is counted rather than trained by steps."""
+
+    @abstractmethod
+    def fit(self, corpus: Corpus) -> dict[str, np.ndarray]:
+        """What is counted on the train part, as arrays by name."""
+
+    @abstractmethod
+    def reader(self, arrays: dict[str, np.ndarray], n_vocab: int) -> Reader:
+        """What reads and draws words by these arrays. Raises ValueError if they do not fit together."""
+
+
+class NetConfig(ModelConfig):
+    """A model that is a list of layers.
+
+    whole_words whether it trains on every position of a word at once: its layers take longer contexts, and then give
+                logits for every position that has a whole context before it
+    """
+
+    whole_words: ClassVar[bool] = False
+
     @abstractmethod
     def layers(self, n_vocab: int) -> list[Layer]:
         """The layers from contexts (B, T) to logits (B, n_vocab)."""
 
-    def fit(self, corpus: Corpus) -> np.ndarray | None:
-        """The flat weights of a model that is counted rather than trained, from the train part; None for others."""
-        return None
-
 
 @dataclass(frozen=True)
-class NetConfig(ModelConfig):
+class HiddenConfig(NetConfig):
     """Options of the nets with hidden layers, and the parts that they are put together from."""
 
     activation: str = option("tanh", "what a hidden unit computes", choices=tuple(ACTIVATIONS))

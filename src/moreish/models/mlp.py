@@ -6,11 +6,11 @@ from typing import Any, ClassVar
 
 from ..layers import FlattenConsecutive, Layer
 from ..options import option
-from .config import NetConfig
+from .config import HiddenConfig
 
 
 @dataclass(frozen=True)
-class MLP(NetConfig):
+class MLP(HiddenConfig):
     """Embedding, concatenation, `n_layer` hidden layers, and a layer of logits."""
 
     summary: ClassVar[str] = "embeddings of the last characters, hidden layers, logits (Bengio et al. 2003)"

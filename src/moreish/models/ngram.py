@@ -1,11 +1,7 @@
-"""Counting: how often each character follows another.
+"""Counting: how often each character follows the last few, smoothed so that nothing is impossible.
 
-    p(b | a) = (n(a b) + smoothing) / (n(a) + smoothing V)
-
-where V counts the characters and the end token. The end token stands before the first character too, so n(0 b) counts
-the words that begin with b. Adding `smoothing` to every count leaves nothing impossible.
-
-As layers this is one Embedding of width V: row a of its table holds the logits log p(. | a).
+The oldest language model, and on words as short as names one of the best for its cost. `moreish.counts.smoothing` has
+the formulas. With the default smoothing the strengths of every order are fitted on val, a few numbers each.
 """
 
 from dataclasses import dataclass
@@ -14,28 +10,38 @@ from typing import ClassVar
 import numpy as np
 
 from ..corpus import Corpus
-from ..layers import Embedding, Layer
+from ..counts import SMOOTHINGS, Automaton, count_tables, smoothed
 from ..options import option
-from .config import ModelConfig
+from .config import CountConfig
 
 
 @dataclass(frozen=True)
-class BigramCounts(ModelConfig):
+class NGram(CountConfig):
+    """Counts of up to `order` characters in a row, mixed from the shortest up."""
+
+    summary: ClassVar[str] = "counts of up to six characters in a row; trains by counting"
+
+    order: int = option(6, "characters in a row that are counted, the predicted one included", low=1, high=64)
+    smoothing: str = option("fitted", "what is left for the unseen; fitted chooses by val", choices=SMOOTHINGS)
+    added: float = option(1.0, "added to every count by additive smoothing", low=1e-9, high=1e9)
+
+    @property
+    def context(self) -> int:
+        return max(1, self.order - 1)
+
+    def fit(self, corpus: Corpus) -> dict[str, np.ndarray]:
+        tables = count_tables(corpus.stream("train"), self.order, len(corpus.vocab))
+        return smoothed(tables, self.smoothing, self.added, corpus.stream("val"))
+
+    def reader(self, arrays: dict[str, np.ndarray], n_vocab: int) -> Automaton:
+        return Automaton(self.order, n_vocab, arrays)
+
+
+@dataclass(frozen=True)
+class BigramCounts(NGram):
     """Counts of pairs of characters, smoothed by adding a constant to each."""
 
     summary: ClassVar[str] = "counts of pairs of characters; trains by counting"
 
-    smoothing: float = option(1.0, "count added to every pair", low=1e-9, high=1e9)
-
-    @property
-    def context(self) -> int:
-        return 1
-
-    def layers(self, n_vocab: int) -> list[Layer]:
-        return [Embedding(n_vocab, n_vocab)]
-
-    def fit(self, corpus: Corpus) -> np.ndarray:
-        stream, V = corpus.stream("train"), len(corpus.vocab)
-        counts = np.bincount(stream[:-1].astype(np.int64) * V + stream[1:], minlength=V * V).reshape(V, V)
-        smoothed = counts + self.smoothing
-        return np.log(smoothed / smoothed.sum(axis=1, keepdims=True)).ravel()
+    order: int = option(2, "characters in a row that are counted, the predicted one included", low=1, high=64)
+    smoothing: str = option("additive", "what is left for the unseen; fitted chooses by val", choices=SMOOTHINGS)

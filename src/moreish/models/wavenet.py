@@ -15,11 +15,11 @@ from typing import Any, ClassVar
 from ..errors import InputError
 from ..layers import FlattenConsecutive, Layer, Unfold
 from ..options import option
-from .config import NetConfig
+from .config import HiddenConfig
 
 
 @dataclass(frozen=True)
-class WaveNet(NetConfig):
+class WaveNet(HiddenConfig):
     """Embedding, a level of pairs for each doubling of the context, and a layer of logits."""
 
     summary: ClassVar[str] = "pairs of characters, pairs of pairs, ...: a tree over the context"

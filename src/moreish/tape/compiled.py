@@ -61,8 +61,10 @@ class Machine(NamedTuple):
 
 def _source_hash() -> str:
     """A name for the exact sources that are compiled, so that no stale machine code is ever loaded."""
-    here = Path(__file__).parent
-    sources = sorted([*here.glob("*.py"), *(here.parent / "layers").glob("*.py"), here.parent / "optim.py"])
+    root = Path(__file__).parents[1]
+    sources = sorted(
+        [*(p for home in ("tape", "layers", "counts") for p in (root / home).glob("*.py")), root / "optim.py"]
+    )
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
 
 
@@ -126,6 +128,11 @@ def _compile(function: Callable, signature, first_class: bool) -> Callable:
             log.warning("the kernels kept in %s cannot be used (%s): compiling them anew", folder, type(error).__name__)
             shutil.rmtree(folder, ignore_errors=True)
             return compile_with(None)
+
+
+def compiled_function(function: Callable, signature: Any) -> Callable:
+    """A function compiled for one signature, or loaded as it was compiled before."""
+    return _compile(function, signature, first_class=False)
 
 
 @cache

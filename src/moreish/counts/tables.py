@@ -1,0 +1,114 @@
+"""Counts of every order in one automaton, whose walk over a text meets the longest known context of every character.
+
+A node is a context that has been seen: the last k - 1 characters at order k, end tokens where the word had not begun.
+Node 0 is the empty one. Every node knows its `parent`, the context without its first character, and its entries, a run
+of `char`: the characters seen after it. An entry knows its count, the `lower` entry of the same character at the
+parent, and the node that comes `after` it: the longest known context once the character has been read. So a text is
+read with one step a character, and going from a context to a shorter one is a step to the parent.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .windows import count_windows
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What was counted, up to an order.
+
+    order       n: contexts have up to n - 1 characters
+    n_vocab     V, the end token included
+    start       the node at the beginning of a word
+    level       each node's order, (nodes,); their entries: first[node] to first[node + 1], (nodes + 1,)
+    parent      (nodes,); of node 0 itself
+    char, count, lower, after       (entries,); lower is -1 at order 1
+    outer_end   whether a context begins with the end token, (nodes,): nothing but that token can stand before it
+    """
+
+    order: int
+    n_vocab: int
+    start: int
+    level: np.ndarray
+    first: np.ndarray
+    parent: np.ndarray
+    char: np.ndarray
+    count: np.ndarray
+    lower: np.ndarray
+    after: np.ndarray
+    outer_end: np.ndarray
+
+    @property
+    def node(self) -> np.ndarray:
+        """The node of each entry, (entries,)."""
+        return np.repeat(np.arange(len(self.parent)), np.diff(self.first))
+
+    def sums(self, of_entries: np.ndarray) -> np.ndarray:
+        """For each node the sum of something over its entries, (nodes,) float64."""
+        return np.bincount(self.node, of_entries, minlength=len(self.parent))
+
+
+def count_tables(stream: np.ndarray, order: int, n_vocab: int) -> Tables:
+    """Count a flat stream of tokens (see `Corpus.stream`): the different windows of `order` tokens, and from them all
+    shorter ones."""
+    window, counts = count_windows(stream, order, n_vocab)
+    target = window(order - 1)
+    context = np.zeros(len(counts), np.int64)  # of each window at this order, numbered from 0
+    known: list[np.ndarray] = []  # at each order, contexts as (number of the parent, first character), packed, sorted
+    columns: dict[str, list[np.ndarray]] = {
+        name: [] for name in ("level", "size", "parent", "char", "count", "lower", "after", "outer_end")
+    }
+    nodes = entries = 0  # how many the lower orders have
+    above_nodes = above_entries = 0  # where those of the order before begin
+    in_entry = np.zeros(0, np.int64)  # each window's entry at the order before
+    parent_of_window = context
+    for k in range(1, order + 1):
+        keys, representative, entry = np.unique(context * n_vocab + target, return_index=True, return_inverse=True)
+        node_of, char = keys // n_vocab, keys % n_vocab
+        size = np.bincount(node_of)
+        first_window = representative[np.searchsorted(node_of, np.arange(len(size)))]
+        lower = above_entries + in_entry[representative] if k > 1 else np.full(len(keys), -1)
+        columns["level"].append(np.full(len(size), k))
+        columns["size"].append(size)
+        columns["parent"].append(above_nodes + parent_of_window[first_window] if k > 1 else np.zeros(1, np.int64))
+        columns["char"].append(char)
+        columns["count"].append(np.bincount(entry, counts).astype(np.int64))
+        columns["lower"].append(lower)
+        outer = window(order - k) if k > 1 else np.full(len(counts), -1)  # the first character of each context
+        columns["outer_end"].append(outer[first_window] == 0)
+        columns["after"].append(np.zeros(len(keys), np.int64))  # filled in below
+        above_nodes, above_entries = nodes, entries
+        nodes, entries = nodes + len(size), entries + len(keys)
+        in_entry, parent_of_window = entry, context
+        if k < order:
+            pairs, context = np.unique(context * n_vocab + window(order - 1 - k), return_inverse=True)
+            known.append(pairs)
+    starts = np.cumsum([0, *map(len, columns["level"])])
+    after_parent = np.zeros(0, np.int64)
+    start = 0
+    for pairs in known:  # the context of end tokens alone, as long as it may be
+        start = int(np.searchsorted(pairs, start * n_vocab))
+    start += int(starts[order - 1])
+    for k in range(1, order + 1):
+        char, lower = columns["char"][k - 1], columns["lower"][k - 1]
+        if k == order:  # the context would be too long: the lower entry says which one comes
+            after = after_parent[lower - _first_entry(columns, k - 1)] if order > 1 else np.zeros(len(char), np.int64)
+            columns["after"][k - 1] = after + (starts[order - 1] if order > 1 else 0)
+        else:
+            # The context read so far is one longer than that after the lower entry: its first character is the node's.
+            node_of = np.repeat(np.arange(len(columns["size"][k - 1])), columns["size"][k - 1])
+            shorter = after_parent[lower - _first_entry(columns, k - 1)] if k > 1 else np.zeros(len(char), np.int64)
+            outer = known[k - 2][node_of] % n_vocab if k > 1 else char
+            after_parent = np.searchsorted(known[k - 1], shorter * n_vocab + outer)
+            columns["after"][k - 1] = after_parent + starts[k]
+        columns["after"][k - 1][char == 0] = start
+    joined = {name: np.concatenate(parts) for name, parts in columns.items()}
+    small = {name: joined[name].astype(np.int32) for name in ("level", "parent", "char", "lower", "after")}
+    first = np.concatenate([[0], np.cumsum(joined["size"])])
+    return Tables(order, n_vocab, start, first=first, count=joined["count"], outer_end=joined["outer_end"], **small)
+
+
+def _first_entry(columns: dict[str, list[np.ndarray]], k: int) -> int:
+    """Where the entries of order k begin."""
+    return sum(len(chars) for chars in columns["char"][: k - 1])

@@ -1,0 +1,223 @@
+"""Counted models against a brute-force implementation from the formulas, on small alphabets."""
+
+import itertools
+import json
+import math
+from collections import Counter, defaultdict
+
+import numpy as np
+import pytest
+from conftest import made_up_words
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import moreish
+from moreish import Corpus, InputError
+from moreish.cli import run
+from moreish.counts import SMOOTHINGS, count_tables
+from moreish.counts.smoothing import discounts, fit_strengths, minimised
+from moreish.counts.windows import count_windows
+from moreish.models import NGram
+
+ORDERS = (1, 2, 3, 5, 8)
+SMALL = st.lists(st.text("abc", min_size=1, max_size=6), min_size=6, max_size=40)
+
+
+def windows(words, n: int) -> Counter:
+    """Every window of n characters, the last one the target: '.' is the end, and stands for all before the word."""
+    found = Counter()
+    for word in words:
+        text = "." * (n - 1) + word + "."
+        found.update(text[i : i + n] for i in range(len(word) + 1))
+    return found
+
+
+class BruteForce:
+    """p(character | context) of a smoothing, by the formulas, from dictionaries of counts."""
+
+    def __init__(self, words, order: int, alphabet: str, smoothing: str, added: float = 1.0, strengths=None):
+        self.order, self.alphabet, self.smoothing, self.added = order, alphabet, smoothing, added
+        self.strengths = strengths if strengths is not None else np.zeros((3, order))
+        self.counts = {k: defaultdict(Counter) for k in range(1, order + 1)}
+        for k in range(1, order + 1):
+            for window, n in windows(words, k).items():
+                self.counts[k][window[:-1]][window[-1]] += n
+        if smoothing == "kneser-ney":
+            raw = {k: {h: Counter(c) for h, c in of.items()} for k, of in self.counts.items()}
+            for k in range(1, order):
+                for h, characters in self.counts[k].items():
+                    if not h.startswith("."):
+                        for c in characters:
+                            characters[c] = sum(longer[1:] == h and c in raw[k + 1][longer] for longer in raw[k + 1])
+            self.D = {
+                k: discounts(np.array([n for c in of.values() for n in c.values()])) for k, of in self.counts.items()
+            }
+
+    def p(self, c: str, context: str) -> float:
+        if self.smoothing == "additive":
+            seen = self.counts[self.order][context[len(context) - self.order + 1 :]]
+            return (seen[c] + self.added) / (seen.total() + self.added * len(self.alphabet))
+        p = 1 / len(self.alphabet)
+        for k in range(1, self.order + 1):
+            seen = self.counts[k].get(context[len(context) - k + 1 :])
+            if seen is None:
+                break
+            N, t, n = seen.total(), len(seen), seen[c]
+            if self.smoothing == "kneser-ney":
+                D = (0.0, *self.D[k])
+                p = (n - D[min(n, 3)] + sum(D[min(m, 3)] for m in seen.values()) * p) / N
+            else:
+                a, b, d = (1.0, 0.0, 0.0) if self.smoothing == "witten-bell" else self.strengths[:, k - 1]
+                m = a * t + b
+                p = (max(n - d, 0) + (m + d * t) * p) / (N + m)
+        return p
+
+
+@given(SMALL, st.sampled_from(ORDERS), st.sampled_from(SMOOTHINGS))
+@settings(max_examples=60, deadline=None)  # the first one compiles
+def test_every_probability_is_that_of_brute_force(words, order, smoothing):
+    """Of every character, at every place of every word that there is, and of some that there is not."""
+    corpus = Corpus([*words, "abc"])
+    run = moreish.train(corpus, "ngram", order=order, smoothing=smoothing, added=0.3)
+    strengths = run.model.weights.get("strengths")
+    brute = BruteForce(corpus.parts["train"], order, "." + corpus.vocab.characters, smoothing, 0.3, strengths)
+    for word in ["abc", "cba", "a", "ccccccc", *words[:5]]:
+        if set(word) <= set(corpus.vocab.characters):
+            text = "." * order + word + "."
+            expected = [-math.log(brute.p(text[i], text[:i])) for i in range(order, len(text))]
+            assert run.model.score(word).per_char == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("smoothing", SMOOTHINGS)
+@pytest.mark.parametrize("order", ORDERS)
+def test_distributions_sum_to_one_after_every_context(order, smoothing):
+    """Of an alphabet of three characters and the end, after every context of up to four characters."""
+    model = moreish.train(made_up_words(30, alphabet="abc"), "ngram", order=order, smoothing=smoothing).model
+    for length in range(5):
+        for context in map("".join, itertools.product(model.vocab.characters, repeat=length)):
+            total = math.exp(-model.score(context).per_char[-1]) if context else 0.0
+            total += sum(math.exp(-model.score(context + c).per_char[length]) for c in model.vocab.characters)
+            if not context:
+                total += math.exp(-model.nll(np.array([0, 0], np.int32))[0])
+            assert total == pytest.approx(1, rel=1e-9)
+
+
+@given(SMALL, st.integers(1, 9))
+@settings(deadline=None)
+def test_windows_are_counted_as_they_occur(words, n):
+    corpus = Corpus(words)
+    window, counts = count_windows(corpus.stream("train"), n, len(corpus.vocab))
+    letters = np.array(list("." + corpus.vocab.characters))
+    found = {"".join(letters[[window(k)[i] for k in range(n)]]): int(m) for i, m in enumerate(counts)}
+    assert found == windows(corpus.parts["train"], n)
+
+
+def test_a_large_alphabet_and_a_long_window_are_counted_too():
+    """Where a window does not fit into one number, and where the table has to grow."""
+    words = [chr(0x4E00 + i % 3000) + chr(0x4E00 + i * 7 % 3000) for i in range(9000)]
+    corpus = Corpus(words)
+    for n in (2, 8):
+        window, counts = count_windows(corpus.stream("train"), n, len(corpus.vocab))
+        assert counts.sum() == corpus.stream("train").size - 1
+        assert len(counts) == len(windows(corpus.parts["train"], n))
+        assert (window(n - 1) < len(corpus.vocab)).all()
+    assert moreish.train(corpus, "ngram", order=8).loss["val"] < math.log(len(corpus.vocab))
+
+
+def test_tables_hold_what_they_say():
+    corpus = Corpus(made_up_words(200))
+    t = count_tables(corpus.stream("train"), 4, len(corpus.vocab))
+    assert t.sums(t.count)[0] == corpus.stream("train").size - 1
+    deeper = t.lower >= 0
+    assert (t.char[deeper] == t.char[t.lower[deeper]]).all()
+    assert (t.level[t.parent[1:]] == t.level[1:] - 1).all()
+    assert (t.count[deeper] <= t.count[t.lower[deeper]]).all()
+    assert (t.after[t.char == 0] == t.start).all()
+    assert (t.level[t.after[t.char > 0]] == np.minimum(t.level[t.node[t.char > 0]] + 1, 4)).all()
+
+
+def test_fitted_strengths_are_at_a_minimum(corpus):
+    """No single strength, moved, gives val a smaller loss."""
+    run = moreish.train(corpus, "ngram", order=3)
+    best, fitted = run.loss["val"], run.model.weights["strengths"]
+    assert best < min(
+        moreish.train(corpus, "ngram", order=3, smoothing=s).loss["val"] for s in SMOOTHINGS if s != "fitted"
+    )
+    words, alphabet = corpus.parts["train"], "." + corpus.vocab.characters
+    val = [("." * 3 + w + ".", i) for w in corpus.parts["val"] for i in range(3, len(w) + 4)]
+    for row, order, factor in itertools.product(range(3), range(3), (0.7, 1.3)):
+        moved = fitted.copy()
+        moved[row, order] *= factor
+        if row == 2 and not 0 < moved[row, order] < 1:
+            continue
+        brute = BruteForce(words, 3, alphabet, "fitted", strengths=moved)
+        assert -np.mean([math.log(brute.p(text[i], text[:i])) for text, i in val]) >= best - 1e-5
+
+
+def test_the_minimiser_finds_the_minimum_of_a_curved_valley():
+    """Rosenbrock's function, whose minimum is 0 at (1, 1)."""
+
+    def valley(x):
+        a, b = x[1] - x[0] ** 2, 1 - x[0]
+        return 100 * a * a + b * b, np.array([-400 * a * x[0] - 2 * b, 200 * a])
+
+    assert minimised(valley, np.array([-1.2, 1.0]), least=1e-14) == pytest.approx([1, 1], rel=1e-4)
+
+
+def test_the_gradient_of_the_fit_is_right(corpus, monkeypatch):
+    """Against central differences, at random strengths."""
+    import moreish.counts.smoothing as home
+
+    seen = {}
+    monkeypatch.setattr(home, "minimised", lambda function, x: seen.setdefault("loss", function) and x)
+    tables = count_tables(corpus.stream("train"), 4, len(corpus.vocab))
+    fit_strengths(tables, *home.traced(tables, corpus.stream("val")))
+    x = np.random.default_rng(1).normal(size=12)
+    gradient = seen["loss"](x)[1]
+    moved = np.eye(12) * 1e-5
+    slopes = [(seen["loss"](x + h)[0] - seen["loss"](x - h)[0]) / 2e-5 for h in moved]
+    np.testing.assert_allclose(gradient, slopes, rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize("counts", [[1], [5, 5], [1, 1, 1], [1, 2, 3, 4], [2] * 9, [1] * 99 + [2], [3, 3, 1, 9]])
+def test_discounts_leave_something_and_take_no_more_than_there_is(counts):
+    found = discounts(np.array(counts))
+    assert all(0 < d <= r for r, d in enumerate(found, start=1))
+
+
+def test_samples_are_drawn_by_their_probabilities():
+    model = moreish.train(made_up_words(60, alphabet="abc"), "ngram", order=3).model
+    drawn = Counter(model.sample(40_000, seed=3))
+    assert sum(drawn.values()) == 40_000
+    empty = 1 - math.exp(-model.nll(np.array([0, 0], np.int32))[0])  # no word is empty
+    for word, n in drawn.most_common(8):
+        score = model.score(word)
+        p = math.exp(-sum(score.per_char)) / empty
+        assert n / 40_000 == pytest.approx(p, abs=5 * math.sqrt(p / 40_000))
+    assert model.sample(30, seed=5) == model.sample(60, seed=5)[:30]
+    assert all(word.startswith("ab") for word in model.sample(20, prefix="ab"))
+    assert all(len(word) <= 3 for word in model.sample(200, max_length=3))
+    assert len(set(model.sample(20, temperature=0))) == 1
+
+
+def test_a_run_is_saved_and_loaded(tmp_path, words, capsys):
+    saved = moreish.train(words, "ngram", order=4, out=tmp_path / "run")
+    loaded = moreish.load(tmp_path / "run")
+    assert loaded.model.sample(20) == saved.model.sample(20)
+    assert loaded.loss == saved.loss
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["model_options"]["order"] == 4
+    assert run(["show", str(tmp_path / "run")]) == 0
+    assert "probabilities and shares" in capsys.readouterr().out
+    assert run(["train", "--model", "ngram", "--steps", "5", "--out", str(tmp_path / "other")]) == 2
+    assert "counted, not trained by steps" in capsys.readouterr().err
+    with pytest.raises(InputError, match="it has no layers"):
+        loaded.model.to_torch()
+
+
+@pytest.mark.parametrize("name", ["first", "parent", "char", "after", "start", "p", "share"])
+def test_arrays_that_point_nowhere_are_refused(words, name):
+    model = moreish.train(words, "ngram", order=3).model
+    assert isinstance(model.config, NGram)
+    for broken in (model.arrays[name] - 10_000, model.arrays[name][:-1], model.arrays[name].astype(np.float32)):
+        with pytest.raises(ValueError, match="its arrays"):
+            model.config.reader({**model.arrays, name: broken}, len(model.vocab))
