@@ -1,8 +1,8 @@
-"""Losses on the parts of a split, in the units that people quote."""
+"""Losses on the parts of a split, in the units that people quote, and how sure they are."""
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -10,6 +10,9 @@ from .corpus import END, PARTS, Corpus
 from .model import Model
 
 TOKENS = 1 << 20  # whose losses are held in memory at a time
+RESAMPLES = 1000
+GROUPS = 10_000  # that words are put into at most, each to be drawn whole
+COVERAGE = 0.95
 
 
 @dataclass(frozen=True)
@@ -18,10 +21,15 @@ class Evaluation:
 
     loss        mean nll in nats per predicted token: every character of a word, and its end token
     tokens      how many were predicted
+    interval    where asked for, 95% intervals of the loss: what other words of the same kind would have given
+    in_train, new   then also the loss of the words that stand in train too, and of those that do not
     """
 
     loss: dict[str, float]
     tokens: dict[str, int]
+    interval: dict[str, tuple[float, float]] = field(default_factory=dict)
+    in_train: dict[str, float] = field(default_factory=dict)
+    new: dict[str, float] = field(default_factory=dict)
 
     @property
     def bits(self) -> dict[str, float]:
@@ -35,24 +43,62 @@ class Evaluation:
 
     def as_json(self) -> dict:
         """Everything as plain dictionaries."""
-        return {"loss": self.loss, "bits": self.bits, "perplexity": self.perplexity, "tokens": self.tokens}
+        names = ("loss", "interval", "bits", "perplexity", "tokens", "in_train", "new")
+        return {name: getattr(self, name) for name in names}
 
 
-def evaluate(model: Model, corpus: Corpus, parts: Iterable[str] = PARTS) -> Evaluation:
-    """Evaluate a model on every token of parts of a corpus. Raises InputError if their vocabularies differ."""
+def evaluate(model: Model, corpus: Corpus, parts: Iterable[str] = PARTS, *, intervals: bool = False) -> Evaluation:
+    """Evaluate a model on every token of parts of a corpus. Raises InputError if their vocabularies differ.
+
+    intervals   give intervals too, and the losses apart of words that stand in train and of words that do not
+    """
     model.check_vocab(corpus)
-    streams = {part: corpus.stream(part) for part in parts}
-    loss = {part: mean_nll(model.nll, stream) for part, stream in streams.items()}
-    return Evaluation(loss, {part: len(stream) - 1 for part, stream in streams.items()})
+    found = Evaluation({}, {})
+    for part in parts:
+        nll, tokens = word_nll(model.nll, corpus.stream(part))
+        found.loss[part], found.tokens[part] = float(nll.sum() / tokens.sum()), int(tokens.sum())
+        if intervals:
+            found.interval[part] = interval(nll, tokens)
+            seen = corpus.stand_in_train(part)
+            for kind, which in ((found.in_train, seen), (found.new, ~seen)):
+                if which.any():
+                    kind[part] = float(nll[which].sum() / tokens[which].sum())
+    return found
+
+
+def word_nll(nll: Callable[[np.ndarray], np.ndarray], stream: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The nll in nats of each word of a flat stream, end token included, and its tokens: (W,) float64, (W,) int64."""
+    sums, tokens, start = [], [], 0
+    while start < len(stream) - 1:
+        stop = min(start + TOKENS, len(stream) - 1)
+        stop += int(np.argmax(stream[stop:] == END))  # to the end of the word
+        ends = np.flatnonzero(stream[start + 1 : stop + 1] == END) + 1
+        begins = np.concatenate([[0], ends[:-1]])
+        sums.append(np.add.reduceat(nll(stream[start : stop + 1]), begins))
+        tokens.append(ends - begins)
+        start = stop
+    return np.concatenate(sums), np.concatenate(tokens)
 
 
 def mean_nll(nll: Callable[[np.ndarray], np.ndarray], stream: np.ndarray) -> float:
-    """The mean nll in nats of every token of a flat stream after its first 0, a million or so at a time."""
-    total, start = 0.0, 0
-    while start < len(stream) - 1:
-        stop = start + TOKENS
-        if stop < len(stream) - 1:
-            stop += int(np.argmax(stream[stop:] == END))  # to the end of the word
-        total += float(nll(stream[start : stop + 1]).sum())
-        start = stop
-    return total / (len(stream) - 1)
+    """The mean nll in nats of every token of a flat stream after its first 0."""
+    sums, tokens = word_nll(nll, stream)
+    return float(sums.sum() / tokens.sum())
+
+
+def interval(nll: np.ndarray, tokens: np.ndarray, seed: int = 0) -> tuple[float, float]:
+    """A 95% interval of the loss per token, by the bootstrap: from words drawn again from the words that there are.
+
+    nll, tokens (W,) of each word. Words are drawn, and not tokens, since the tokens of a word go together. Of many
+    words, groups made by chance are drawn, which vary as much (Efron and Tibshirani 1993, chapter 13: percentiles).
+    """
+    generator = np.random.default_rng(seed)
+    if len(nll) > GROUPS:
+        group = generator.permutation(len(nll)) % GROUPS
+        nll, tokens = (np.bincount(group, x, minlength=GROUPS) for x in (nll, tokens))
+    losses = np.empty(RESAMPLES)
+    for i in range(RESAMPLES):
+        drawn = generator.integers(0, len(nll), len(nll))
+        losses[i] = nll[drawn].sum() / tokens[drawn].sum()
+    low, high = np.quantile(losses, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2])
+    return float(low), float(high)

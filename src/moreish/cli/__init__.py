@@ -34,7 +34,9 @@ and new words, each marked new or with the part that it stands in. Saves the run
 Each word is marked new, or with the part of the list (train, val, test) that it stands in.""",
     "eval": """Measure the loss of a trained model on its train, val and test words.
 
-The loss is the mean negative log-likelihood in nats per predicted token: every character, and the end of each word.""",
+The loss is the mean negative log-likelihood in nats per predicted token: every character, and the end of each word.
+Beside it stand a 95% interval, by drawing the words again, and the loss apart of words that stand in train too and of
+words that do not.""",
     "fold": """Fold BatchNorm into the layers before it.
 
 Writes a run whose model computes the same without BatchNorm: by the running statistics it is an affine map, as is the

@@ -20,13 +20,14 @@ def eval(run: Path, /, *, split: str | None = None, json: Flag = False) -> None:
     split
         Only this part: train, val or test [default: all three].
     json
-        Print JSON: {"loss": {"train": ..., ...}, "bits": ..., "perplexity": ..., "tokens": ...}.
+        Print JSON: {"loss": {"train": ..., ...}, "interval": {"train": [low, high], ...}, "bits": ..., "tokens": ...,
+        "perplexity": ..., "in_train": ..., "new": ...}.
     """
     if split is not None and split not in PARTS:
         raise unknown("--split", split, PARTS)
     announce_work()
     loaded = load(run)
-    evaluation = evaluate(loaded.model, loaded.corpus, PARTS if split is None else (split,))
+    evaluation = evaluate(loaded.model, loaded.corpus, PARTS if split is None else (split,), intervals=True)
     if json:
         print_json(evaluation.as_json())
     else:

@@ -45,11 +45,16 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
 
 def print_losses(found: Any) -> None:
     """Print an Evaluation: its losses by part of the split."""
-    rows = [
-        (part, f"{loss:.4f}", f"{found.bits[part]:.4f}", f"{found.perplexity[part]:.3f}")
-        for part, loss in found.loss.items()
-    ]
-    print_table(["", ">loss (nats)", ">bits", ">perplexity"], rows)
+    rows = []
+    for part, loss in found.loss.items():
+        row = [part, f"{loss:.4f}", f"{found.bits[part]:.4f}", f"{found.perplexity[part]:.3f}"]
+        if found.interval:
+            low, high = found.interval[part]
+            apart = (f"{kind[part]:.4f}" if part in kind else "" for kind in (found.in_train, found.new))
+            row[2:2] = [f"{low:.4f} to {high:.4f}", *apart]
+        rows.append(row)
+    more = [">95% interval", ">words in train", ">other words"] if found.interval else []
+    print_table(["", ">loss (nats)", *more, ">bits", ">perplexity"], rows)
 
 
 def print_samples(words: Sequence[str], marks: Sequence[str]) -> None:

@@ -67,7 +67,7 @@ class Corpus:
             min((self._part_numbers[place] for place in self.words.places(word)), default=len(PARTS))
         ]
 
-    def in_train(self, part: str) -> float:
-        """The share of a part's words that stand in train too."""
+    def stand_in_train(self, part: str) -> np.ndarray:
+        """Which of a part's words stand in train too: bool (words,)."""
         first = self.words.first_places
-        return float(np.isin(first[self._places[part]], first[self._places["train"]]).mean())
+        return np.isin(first[self._places[part]], first[self._places["train"]])

@@ -32,5 +32,5 @@ def describe(words: WordList) -> dict[str, Any]:
         for part, listed in corpus.parts.items():
             found["parts"][part] = len(listed)
             found["tokens"][part] = listed.n_characters + len(listed)
-        found["in_train"] = {part: corpus.in_train(part) for part in ("val", "test")}
+        found["in_train"] = {part: float(corpus.stand_in_train(part).mean()) for part in ("val", "test")}
     return found

@@ -1,0 +1,85 @@
+"""Losses, and the intervals beside them."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+import moreish
+from moreish import evaluate
+from moreish.cli import run
+from moreish.evaluation import interval, word_nll
+
+
+def test_words_have_the_loss_of_their_tokens(saved_run, monkeypatch):
+    """Also where a stream is looked at in pieces, which end with a word."""
+    model, stream = saved_run.model, saved_run.corpus.stream("val")
+    expected = [sum(model.score(word).per_char) for word in saved_run.corpus.parts["val"]]
+    for tokens in (1 << 20, 1, 10):
+        monkeypatch.setattr("moreish.evaluation.TOKENS", tokens)
+        nll, lengths = word_nll(model.nll, stream)
+        np.testing.assert_allclose(nll, expected, rtol=1e-5)
+        assert lengths.tolist() == [len(word) + 1 for word in saved_run.corpus.parts["val"]]
+
+
+@pytest.mark.parametrize("groups", [10_000, 50])
+def test_intervals_hold_the_truth_as_often_as_they_say(groups, monkeypatch):
+    """Words of random length whose tokens share a word's own luck; the true loss is known. Also in groups."""
+    monkeypatch.setattr("moreish.evaluation.GROUPS", groups)
+    monkeypatch.setattr("moreish.evaluation.RESAMPLES", 300)
+    generator, held, truth = np.random.default_rng(1), 0, 2.0
+    for seed in range(300):
+        tokens = generator.integers(2, 12, 150)
+        luck = generator.gamma(4, truth / 4, 150)  # nats a token, the same for all tokens of a word
+        low, high = interval(tokens * luck, tokens, seed)
+        held += low <= truth <= high
+    # 95% of 300 is 285, with a standard deviation of 3.8; the bootstrap is a little too sure on so few words.
+    assert 267 <= held <= 297
+
+
+def test_intervals_over_tokens_would_be_too_narrow():
+    generator = np.random.default_rng(2)
+    tokens = np.full(400, 10)
+    luck = generator.gamma(4, 0.5, 400)
+    low, high = interval(tokens * luck, tokens)
+    by_word = luck.std() / math.sqrt(400) * 3.92
+    assert high - low == pytest.approx(by_word, rel=0.15)
+    as_tokens = interval(np.repeat(luck, 10), np.ones(4000))
+    assert as_tokens[1] - as_tokens[0] < 0.5 * (high - low)
+
+
+def test_words_in_train_and_others_come_to_the_whole(saved_run):
+    corpus, found = saved_run.corpus, evaluate(saved_run.model, saved_run.corpus, intervals=True)
+    for part in ("val", "test"):
+        seen = corpus.stand_in_train(part)
+        nll, tokens = word_nll(saved_run.model.nll, corpus.stream(part))
+        whole = found.in_train[part] * tokens[seen].sum() + found.new[part] * tokens[~seen].sum()
+        assert whole / tokens.sum() == pytest.approx(found.loss[part])
+        low, high = found.interval[part]
+        assert low < found.loss[part] < high
+        assert nll.sum() / tokens.sum() == pytest.approx(saved_run.loss[part])
+    assert found.in_train["train"] == found.loss["train"]
+    assert "train" not in found.new
+    assert evaluate(saved_run.model, corpus).interval == {}
+
+
+def test_the_command_shows_them(saved_run, capsys):
+    assert run(["eval", str(saved_run.path)]) == 0
+    assert "95% interval" in capsys.readouterr().out
+    assert run(["eval", str(saved_run.path), "--split", "val", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert set(found) == {"loss", "interval", "bits", "perplexity", "tokens", "in_train", "new"}
+    low, high = found["interval"]["val"]
+    assert low < found["loss"]["val"] < high
+    assert found["bits"]["val"] == pytest.approx(found["loss"]["val"] / math.log(2))
+
+
+def test_a_bigger_sample_has_a_smaller_interval():
+    words = moreish.bundled("names")
+    widths = []
+    for n in (500, 8000):
+        corpus = moreish.Corpus(words[:n])
+        low, high = evaluate(moreish.train(corpus, "ngram").model, corpus, ("val",), intervals=True).interval["val"]
+        widths.append(high - low)
+    assert widths[1] == pytest.approx(widths[0] / 4, rel=0.5)
