@@ -9,7 +9,18 @@ import moreish
 
 PUBLIC = [
     *("Corpus", "Evaluation", "InputError", "Model", "MoreishError", "Progress", "Run", "Score", "Vocab", "WorkError"),
-    *("__version__", "bundled", "calibrate", "check_gradients", "evaluate", "fold", "load", "read_words", "resume"),
+    *(
+        "__version__",
+        "bundled",
+        "calibrate",
+        "check_gradients",
+        "evaluate",
+        "fold",
+        "load",
+        "mix",
+        "read_words",
+        "resume",
+    ),
     "train",
 ]
 
@@ -55,6 +66,7 @@ FLOORS = [
     {"batchnorm"},
     {"evaluation"},
     {"run"},
+    {"mixing"},
     {"gradcheck", "training"},
     {"cli"},
 ]

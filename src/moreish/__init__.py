@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .corpus import Corpus, Vocab, bundled, read_words
     from .errors import InputError, MoreishError, WorkError
     from .evaluation import Evaluation, evaluate
+    from .mixing import mix
     from .model import Model, Score
     from .run import Run, load
     from .training import Progress, resume, train
@@ -41,6 +42,7 @@ __all__ = [
     "evaluate",
     "fold",
     "load",
+    "mix",
     "read_words",
     "resume",
     "train",
@@ -52,6 +54,7 @@ _HOMES = {
     "corpus": ("Corpus", "Vocab", "bundled", "read_words"),
     "errors": ("InputError", "MoreishError", "WorkError"),
     "evaluation": ("Evaluation", "evaluate"),
+    "mixing": ("mix",),
     "model": ("Model", "Score"),
     "run": ("Run", "load"),
     "training": ("Progress", "resume", "train"),

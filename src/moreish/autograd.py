@@ -18,9 +18,8 @@ from .layers import LAYERS, Layer, SoftmaxCrossEntropy
 from .layers.layout import Layout, Slot
 from .optim import BETA1, BETA2, EPSILON
 from .tape.batch import Batches, windows
-from .tape.generate import pick_token, weights
+from .tape.generate import draw_words
 from .tape.requests import Draw, Steps
-from .tape.rng import draw_number
 
 EVALUATION_BATCH = 4096
 log = logging.getLogger("moreish")
@@ -96,12 +95,12 @@ class Torch:
         trained = [slot for slot in layout if slot.parameter.trained]
         for parameter, slot in zip(self.module.parameters(), trained, strict=True):
             parameter.grad = view(self.grads, slot)  # autograd adds to it in place: all gradients in one flat vector
-        self.logits: Callable[[torch.Tensor], torch.Tensor] = torch.compile(self.module) if compile else self.module
+        self._logits: Callable[[torch.Tensor], torch.Tensor] = torch.compile(self.module) if compile else self.module
         self._turn = threading.RLock()
 
     def _nll(self, contexts: np.ndarray, targets: np.ndarray) -> torch.Tensor:
         x, y = (torch.from_numpy(a).to(self.device) for a in (contexts, targets))
-        return F.cross_entropy(self.logits(x).view(-1, self.n_vocab), y.view(-1), reduction="none")
+        return F.cross_entropy(self._logits(x).view(-1, self.n_vocab), y.view(-1), reduction="none")
 
     def _loss(self, contexts: np.ndarray, targets: np.ndarray, counts: np.ndarray) -> torch.Tensor:
         weights = torch.from_numpy(counts / counts.sum()).view(-1).to(self.flat)
@@ -180,26 +179,16 @@ class Torch:
             return out
 
     @torch.no_grad()
-    def generate(self, params: np.ndarray, n: int, draw: Draw) -> np.ndarray:
-        """Draw n words, as `Tape.generate` does: by the same numbers, from probabilities that PyTorch computed."""
-        T, P = self.block_size, len(draw.prefix)
+    def logits(self, params: np.ndarray, contexts: np.ndarray) -> np.ndarray:
+        """Contexts (N, block_size) -> logits (N, n_vocab)."""
         with self._turn:
             self._take(params)
             self.module.eval()
-            # T zeros before each word: what a context holds where the word has not begun.
-            words, lengths = np.zeros((n, T + draw.max_length + 1), np.int32), np.full(n, P)
-            words[:, T : T + P] = draw.prefix
-            growing, weight = np.arange(n), np.zeros(self.n_vocab, self.dtype)
-            while growing.size:
-                contexts = words[growing[:, None], lengths[growing, None] + np.arange(T)].astype(np.int64)
-                logits = self.logits(torch.from_numpy(contexts).to(self.device)).view(-1, self.n_vocab).cpu().numpy()
-                for j, row in zip(growing, logits, strict=True):
-                    if lengths[j] < draw.max_length:
-                        total = weights(row, draw.temperature, draw.top_k, lengths[j] > 0, weight)
-                        words[j, T + lengths[j]] = pick_token(weight, total, draw_number(draw.seed, j, lengths[j]))
-                growing = growing[words[growing, T + lengths[growing]] != 0]
-                lengths[growing] += 1
-            return words[:, T:][np.arange(draw.max_length + 1) <= lengths[:, None]]
+            return self._logits(torch.from_numpy(contexts).to(self.device)).view(-1, self.n_vocab).cpu().numpy()
+
+    def generate(self, params: np.ndarray, n: int, draw: Draw) -> np.ndarray:
+        """Draw n words, as `Tape.generate` does: by the same numbers, from probabilities that PyTorch computed."""
+        return draw_words(lambda contexts: self.logits(params, contexts), n, self.block_size, draw)
 
 
 def gradients(

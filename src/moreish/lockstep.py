@@ -53,6 +53,10 @@ class Lockstep:
         """As the tape's."""
         return self.tape.nll(params, stream)
 
+    def logits(self, params: np.ndarray, contexts: np.ndarray) -> np.ndarray:
+        """As the tape's."""
+        return self.tape.logits(params, contexts)
+
     def generate(self, params: np.ndarray, n: int, draw: Draw) -> np.ndarray:
         """As the tape's."""
         return self.tape.generate(params, n, draw)

@@ -11,7 +11,7 @@ from .engines import Reader, make_engine, need_torch
 from .errors import InputError
 from .layers import Layer
 from .layers.layout import Layout
-from .models import MODELS, CountConfig, ModelConfig, NetConfig
+from .models import KINDS, ModelConfig, NetConfig, ReaderConfig
 from .tape import Draw
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ class Score:
 class Model:
     """A model that scores and draws words.
 
-    config  its options; vocab  its characters; params  its weights, flat (layout.size,) float32, none for a counted one
-    arrays  what a counted model has counted, by name
+    config  its options; vocab  its characters; params  its weights, flat (layout.size,) float32, if it has layers
+    arrays  what a counted model has counted, or what a mixture is made of, by name
     """
 
     def __init__(
@@ -58,8 +58,8 @@ class Model:
 
     @property
     def name(self) -> str:
-        """The name that its config has in MODELS."""
-        return next(name for name, kind in MODELS.items() if kind is type(self.config))
+        """The name of its kind."""
+        return next(name for name, kind in KINDS.items() if kind is type(self.config))
 
     @property
     def weights(self) -> dict[str, np.ndarray]:
@@ -68,13 +68,15 @@ class Model:
 
     @property
     def n_parameters(self) -> int:
-        """How many numbers were learnt: trained ones, or probabilities and shares that were counted."""
-        return self.layout.n_trained or self.arrays["p"].size + self.arrays["share"].size
+        """How many numbers were learnt, by training or by counting."""
+        if isinstance(self.config, ReaderConfig):
+            return self.config.n_parameters(self.arrays)
+        return self.layout.n_trained
 
     @cached_property
     def engine(self) -> Reader:
         """What reads and draws words: for layers the tape, unless another is put in its place."""
-        if isinstance(self.config, CountConfig):
+        if isinstance(self.config, ReaderConfig):
             return self.config.reader(self.arrays, len(self.vocab))
         return make_engine("tape", self.layers, self.config.context, len(self.vocab))
 
@@ -83,11 +85,11 @@ class Model:
 
         Layers over whole words give (B, L, V), for contexts (B, T - 1 + L).
 
-        Raises InputError if PyTorch is missing, and for a counted model, which has no layers.
+        Raises InputError if PyTorch is missing, and for a model that has no layers.
         """
         need_torch("Model.to_torch")
         if not self.layers:
-            raise InputError(f"{self.name} is counted: it has no layers to make a module of")
+            raise InputError(f"a {self.name} is no net: it has no layers to make a module of")
         import torch
 
         from .autograd import to_module

@@ -30,7 +30,7 @@ from .errors import InputError, WorkError
 from .evaluation import evaluate
 from .files import write_atomically
 from .model import Model
-from .models import MODELS, CountConfig, ModelConfig
+from .models import KINDS, ModelConfig, ReaderConfig
 from .optim import OPTIMIZERS
 from .options import TrainOptions
 
@@ -215,7 +215,7 @@ def load(path: str | Path) -> Run:
             "upgrade with: pip install --upgrade moreish"
         )
     try:
-        config = MODELS[stored["model"]](**stored["model_options"])
+        config = KINDS[stored["model"]](**stored["model_options"])
         options = TrainOptions(**stored["train_options"])
         vocab = Vocab(stored["vocab"])
         split, split_seed, data_hash = stored["split"]["kind"], stored["split"]["seed"], stored["data_sha256"]
@@ -239,13 +239,13 @@ def _load_model(folder: Path, config: ModelConfig, vocab: Vocab, options: TrainO
     """The model of a run with its weights: the trained ones, or the best of its checkpoint."""
     model = Model(config, vocab)
     if not (folder / MODEL).is_file():
-        if isinstance(config, CountConfig) or not (folder / CHECKPOINT).is_file():
+        if isinstance(config, ReaderConfig) or not (folder / CHECKPOINT).is_file():
             raise damaged(folder, MODEL, "missing")
         model.params[:] = load_checkpoint(folder, model, options).best
         return model
     try:
         tensors = load_tensors((folder / MODEL).read_bytes())
-        if isinstance(config, CountConfig):
+        if isinstance(config, ReaderConfig):
             config.reader(tensors, len(vocab))
             return Model(config, vocab, arrays=tensors)
         for name, weight in model.weights.items():

@@ -41,6 +41,9 @@ words that do not.""",
 
 Writes a run whose model computes the same without BatchNorm: by the running statistics it is an affine map, as is the
 Linear before it, and two of them are one. Both are evaluated on val; nothing is saved if they differ.""",
+    "mix": """Mix several trained models into one, with weights fitted on val.
+
+The mixture is a run like any other: sample, eval and mix take it. All runs must be of the same words and split.""",
     "gradcheck": """Check every hand-derived gradient of the models, parameter by parameter and layer by layer.
 
 Each is held against autograd (if PyTorch is there) and against central differences, in float64 and float32, in the
@@ -67,6 +70,10 @@ EXAMPLES = {
     "fold": (
         "moreish fold runs/names-wavenet --out runs/folded",
         "moreish fold runs/names-wavenet --calibrate --out runs/folded",
+    ),
+    "mix": (
+        "moreish mix runs/names-ngram runs/names-wavenet --out runs/mixed",
+        "moreish mix runs/a runs/b runs/c --log-linear --out runs/mixed",
     ),
     "gradcheck": ("moreish gradcheck", "moreish gradcheck mlp --json"),
     "show": ("moreish show mlp --n-layer 3", "moreish show runs/names-mlp --no-fuse"),

@@ -55,6 +55,8 @@ def show(
         if isinstance(run.model.config, CountConfig):
             show_counts(run.model)
             return
+        if not run.model.layers:
+            raise InputError(f"{what} is a mixture: show the runs that it is made of")
         model, corpus, options = run.model, run.corpus, run.options
     batches = batches_of(model.config, corpus, options)
     tape = Tape(model.layers, model.config.context, len(model.vocab))

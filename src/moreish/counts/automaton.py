@@ -89,6 +89,19 @@ def distribution(first, parent, char, p, share, n_vocab, node, path, out):
             out[char[entry]] = p[entry]
 
 
+def predict(first, parent, char, after, start, p, share, n_vocab, order, contexts, logits):
+    """Contexts (N, T), 0 where the word has not begun -> the log-probability of every next token (N, V)."""
+    path = np.zeros(order, np.int64)
+    for i in range(contexts.shape[0]):
+        node = start
+        for k in range(contexts.shape[1]):
+            if contexts[i, k] != 0:
+                node = advance(first, parent, char, after, start, node, contexts[i, k])
+        distribution(first, parent, char, p, share, n_vocab, node, path, logits[i])
+        for v in range(n_vocab):
+            logits[i, v] = np.log(logits[i, v])
+
+
 def write(
     first,
     parent,
@@ -130,7 +143,7 @@ def write(
 
 
 @cache
-def _compiled() -> tuple[Callable, Callable, Callable]:
+def _compiled() -> tuple[Callable, ...]:
     count, number, small = types.int64, types.float64, types.int32[::1]
     counts, numbers, table = types.int64[::1], types.float64[::1], types.int32[:, ::1]
     walk = (counts, small, small, small, count)  # first, parent, char, after, start
@@ -141,6 +154,9 @@ def _compiled() -> tuple[Callable, Callable, Callable]:
         compiled_function(
             write,
             types.void(*walk, *probabilities, count, small, number, count, count, count, table, counts),
+        ),
+        compiled_function(
+            predict, types.void(*walk, *probabilities, count, types.int64[:, ::1], types.float64[:, ::1])
         ),
     )
 
@@ -185,6 +201,12 @@ class Automaton:
         nll = np.zeros(len(stream) - 1)
         _compiled()[0](*self._walk, *self._probabilities, stream, nll)
         return nll
+
+    def logits(self, params: np.ndarray, contexts: np.ndarray) -> np.ndarray:
+        """Contexts (N, T), T at least order - 1 -> log-probabilities, float64 (N, n_vocab)."""
+        logits = np.zeros((len(contexts), self.n_vocab))
+        _compiled()[3](*self._walk, *self._probabilities, self.order, contexts, logits)
+        return logits
 
     def generate(self, params: np.ndarray, n: int, draw: Draw) -> np.ndarray:
         """Draw n words: a flat run of tokens, int32, each word ended by 0. No word is empty or over max_length."""

@@ -8,7 +8,8 @@ from typing import Any
 
 from ..errors import unknown
 from .bigram import Bigram
-from .config import CountConfig, ModelConfig, NetConfig
+from .config import CountConfig, ModelConfig, NetConfig, ReaderConfig
+from .mixture import Mixture
 from .mlp import MLP
 from .ngram import BigramCounts, NGram
 from .wavenet import WaveNet, WaveNetConv
@@ -24,29 +25,34 @@ MODELS: dict[str, type[ModelConfig]] = {
 
 NETS: dict[str, type[NetConfig]] = {name: kind for name, kind in MODELS.items() if issubclass(kind, NetConfig)}
 
+KINDS: dict[str, type[ModelConfig]] = {**MODELS, "mixture": Mixture}  # those that are made of others too
+
 
 def make_config(model: str, options: dict[str, Any]) -> ModelConfig:
     """The config of a model by its name. Raises InputError for an unknown model, option or value."""
-    if model not in MODELS:
+    if model not in KINDS:
         raise unknown("model", model, MODELS)
-    known = [f.name for f in dataclasses.fields(MODELS[model])]  # type: ignore[arg-type]
+    known = [f.name for f in dataclasses.fields(KINDS[model])]  # type: ignore[arg-type]
     for name in options:
         if name not in known:
             dashed = [f"--{k.replace('_', '-')}" for k in known]
             raise unknown(f"option of {model}", f"--{name.replace('_', '-')}", dashed)
-    return MODELS[model](**options)
+    return KINDS[model](**options)
 
 
 __all__ = [
+    "KINDS",
     "MLP",
     "MODELS",
     "NETS",
     "Bigram",
     "BigramCounts",
     "CountConfig",
+    "Mixture",
     "ModelConfig",
     "NGram",
     "NetConfig",
+    "ReaderConfig",
     "WaveNet",
     "WaveNetConv",
     "make_config",

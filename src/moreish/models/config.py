@@ -32,16 +32,24 @@ class ModelConfig(Options, ABC):
         """How many characters before a character its prediction depends on: T, the length of a context."""
 
 
-class CountConfig(ModelConfig):
+class ReaderConfig(ModelConfig):
+    """A model that is no list of layers, but arrays by name and what reads them."""
+
+    @abstractmethod
+    def reader(self, arrays: dict[str, np.ndarray], n_vocab: int) -> Reader:
+        """What reads and draws words by these arrays. Raises KeyError or ValueError if they do not fit together."""
+
+    @abstractmethod
+    def n_parameters(self, arrays: dict[str, np.ndarray]) -> int:
+        """How many numbers were learnt."""
+
+
+class CountConfig(ReaderConfig):
     """A model that is counted rather than trained by steps."""
 
     @abstractmethod
     def fit(self, corpus: Corpus) -> dict[str, np.ndarray]:
         """What is counted on the train part, as arrays by name."""
-
-    @abstractmethod
-    def reader(self, arrays: dict[str, np.ndarray], n_vocab: int) -> Reader:
-        """What reads and draws words by these arrays. Raises ValueError if they do not fit together."""
 
 
 class NetConfig(ModelConfig):

@@ -36,6 +36,9 @@ class NGram(CountConfig):
     def reader(self, arrays: dict[str, np.ndarray], n_vocab: int) -> Automaton:
         return Automaton(self.order, n_vocab, arrays)
 
+    def n_parameters(self, arrays: dict[str, np.ndarray]) -> int:
+        return arrays["p"].size + arrays["share"].size
+
 
 @dataclass(frozen=True)
 class BigramCounts(NGram):

@@ -139,6 +139,19 @@ class Tape:
             compiled(self.dtype).evaluate(*ready.walk, params, ready.ints, ready.plan.shape, stream, nll)
             return nll
 
+    def logits(self, params: np.ndarray, contexts: np.ndarray) -> np.ndarray:
+        """Contexts (N, block_size) -> logits (N, n_vocab)."""
+        with self._turn:
+            ready = self._prepare(GENERATION_BATCH, 1, False, False)
+            forward, logits = walks(self.dtype)[0], np.zeros((len(contexts), self.n_vocab), self.dtype)
+            y = ready.buffer(ready.plan.operations[-1], Y).reshape(GENERATION_BATCH, self.n_vocab)
+            for first in range(0, len(contexts), GENERATION_BATCH):
+                some = contexts[first : first + GENERATION_BATCH]
+                ready.contexts[: len(some)] = some
+                forward(*ready.walk, params, params, ready.ints)
+                logits[first : first + len(some)] = y[: len(some)]
+            return logits
+
     def generate(self, params: np.ndarray, n: int, draw: Draw) -> np.ndarray:
         """Draw n words: a flat run of tokens, int32, each word ended by 0. No word is empty or over max_length."""
         with self._turn:

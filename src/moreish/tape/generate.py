@@ -1,10 +1,13 @@
 """Drawing words from a model, many side by side, in one compiled loop."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numba import njit
 
 from ..layers.maths import exp, kernel
 from .machine import forward
+from .requests import Draw
 from .rng import draw_number
 
 
@@ -127,3 +130,26 @@ def generate(
             else:  # or to the last one still growing
                 active -= 1
                 word[i] = word[active]
+
+
+def draw_words(logits_of: Callable[[np.ndarray], np.ndarray], n: int, context: int, draw: Draw) -> np.ndarray:
+    """Draw n words by the numbers by which the tape draws them, from a function of contexts (B, T) to logits (B, V).
+
+    All words grow side by side, one call of the function a character.
+    """
+    T, P = context, len(draw.prefix)
+    # T zeros before each word: what a context holds where the word has not begun.
+    words, lengths = np.zeros((n, T + draw.max_length + 1), np.int32), np.full(n, P)
+    words[:, T : T + P] = draw.prefix
+    growing = np.arange(n)
+    while growing.size:
+        contexts = words[growing[:, None], lengths[growing, None] + np.arange(T)].astype(np.int64)
+        logits = logits_of(contexts)
+        weight = np.zeros(logits.shape[1], logits.dtype)
+        for j, row in zip(growing, logits, strict=True):
+            if lengths[j] < draw.max_length:
+                total = weights(row, draw.temperature, draw.top_k, lengths[j] > 0, weight)
+                words[j, T + lengths[j]] = pick_token(weight, total, draw_number(draw.seed, j, lengths[j]))
+        growing = growing[words[growing, T + lengths[growing]] != 0]
+        lengths[growing] += 1
+    return words[:, T:][np.arange(draw.max_length + 1) <= lengths[:, None]]

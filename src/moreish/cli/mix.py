@@ -1,0 +1,35 @@
+"""moreish mix"""
+
+from pathlib import Path
+
+from ..evaluation import Evaluation
+from ..mixing import mix as mix_runs
+from ..run import load
+from .terminal import announce_work, print_losses, print_table
+from .values import Flag
+
+
+def mix(*runs: Path, out: Path, log_linear: Flag = False) -> None:
+    """`moreish mix`: its text stands in VERBS.
+
+    Parameters
+    ----------
+    runs
+        Folders of two runs or more, on the same words and split.
+    out
+        Folder for the mixture.
+    log_linear
+        Multiply powers of the probabilities, in place of adding shares of them.
+    """
+    announce_work()
+    loaded = [load(run) for run in runs]
+    mixture = mix_runs(loaded, "log-linear" if log_linear else "linear").save(out)
+    weights = mixture.model.weights["weights"]
+    rows = [
+        (str(run.path), run.model.name, f"{weight:.3f}", f"{run.loss['val']:.4f}", f"{run.loss['test']:.4f}")
+        for run, weight in zip(loaded, weights, strict=True)
+    ]
+    print_table(["run", "model", ">weight", ">val", ">test"], rows)
+    print()
+    print_losses(Evaluation(mixture.loss, {}))
+    print(f"\nsaved in {out}; new words with: moreish sample {out}")

@@ -1,0 +1,139 @@
+"""Several models as one: their probabilities mixed, with weights fitted on val.
+
+    linear      p(c | h) = sum over i of w_i p_i(c | h)              the w_i are positive and sum to one
+    log-linear  p(c | h) = product over i of p_i(c | h)**w_i / Z(h)  the w_i are any positive numbers
+
+A linear mixture asks each model how often it is right; a log-linear one lets a model that is sure outvote the others.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ..engines import Reader, make_engine
+from ..layers.layout import Layout
+from ..options import option
+from ..tape import Draw
+from ..tape.batch import windows
+from ..tape.generate import draw_words
+from .config import ModelConfig, NetConfig, ReaderConfig
+
+MIXTURES = ("linear", "log-linear")
+WINDOWS = 1 << 14  # that log-linear probabilities are taken for at a time
+
+
+@dataclass(frozen=True)
+class Part:
+    """A model of a mixture: its config, what reads by it, and its flat weights, if it has layers."""
+
+    config: ModelConfig
+    reader: Reader
+    params: np.ndarray
+    n_parameters: int
+
+    @classmethod
+    def of(cls, config: ModelConfig, arrays: dict[str, np.ndarray], n_vocab: int) -> "Part":
+        """Raises KeyError or ValueError if the arrays are not those of the config."""
+        if isinstance(config, ReaderConfig):
+            return cls(config, config.reader(arrays, n_vocab), np.zeros(0), config.n_parameters(arrays))
+        assert isinstance(config, NetConfig)
+        layers = config.layers(n_vocab)
+        layout = Layout(layers)
+        params = np.zeros(layout.size, np.float32)
+        for name, place in layout.views(params).items():
+            place[...] = arrays[name]
+        return cls(config, make_engine("tape", layers, config.context, n_vocab), params, layout.n_trained)
+
+
+@dataclass(frozen=True)
+class Mixture(ReaderConfig):
+    """A mixture of models: `parts` are {"model": name, "options": {...}} each."""
+
+    summary: ClassVar[str] = "several runs as one, with weights fitted on val; made by moreish mix"
+
+    kind: str = option("linear", "how probabilities are mixed", choices=MIXTURES)
+    parts: list | None = option(None, "the models: names and options")
+
+    @property
+    def configs(self) -> list[ModelConfig]:
+        from . import make_config  # which knows mixtures too
+
+        return [make_config(part["model"], part["options"]) for part in self.parts or []]
+
+    @property
+    def context(self) -> int:
+        return max(config.context for config in self.configs)
+
+    def made_of(self, arrays: dict[str, np.ndarray], n_vocab: int) -> list[Part]:
+        return [Part.of(config, of_part(arrays, i), n_vocab) for i, config in enumerate(self.configs)]
+
+    def reader(self, arrays: dict[str, np.ndarray], n_vocab: int) -> Reader:
+        return MixtureReader(self.kind, self.made_of(arrays, n_vocab), arrays["weights"], n_vocab)
+
+    def n_parameters(self, arrays: dict[str, np.ndarray]) -> int:
+        n_vocab = int(arrays["n_vocab"][0])
+        return sum(part.n_parameters for part in self.made_of(arrays, n_vocab)) + len(self.configs)
+
+
+def of_part(arrays: dict[str, np.ndarray], number: int) -> dict[str, np.ndarray]:
+    """The arrays of one part, under their own names."""
+    start = f"part{number}."
+    return {name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)}
+
+
+class MixtureReader:
+    """Reads and draws words by a mixture. Raises ValueError if there is not a positive weight for each part."""
+
+    def __init__(self, kind: str, parts: Sequence[Part], weights: np.ndarray, n_vocab: int):
+        if weights.shape != (len(parts),) or not (weights > 0).all() or not np.isfinite(weights).all():
+            raise ValueError("its weights are not those of its parts")
+        self.kind, self.parts, self.weights, self.n_vocab = kind, parts, weights, n_vocab
+        self.context = max(part.config.context for part in parts)
+
+    def nll(self, params: np.ndarray, stream: np.ndarray) -> np.ndarray:
+        """The nll in nats of every token of a flat stream (1 + N,) after its first 0, as float64 (N,)."""
+        if self.kind == "linear":
+            logs = [part.reader.nll(part.params, stream) for part in self.parts or []]
+            return -log_sum(np.log(self.weights)[:, None] - np.array(logs))
+        nll = np.zeros(len(stream) - 1)
+        for first in range(0, len(nll), WINDOWS):
+            contexts, targets = windows_of(stream, first, min(WINDOWS, len(nll) - first), self.context)
+            nll[first : first + len(targets)] = -self.logits(params, contexts)[np.arange(len(targets)), targets]
+        return nll
+
+    def logits(self, params: np.ndarray, contexts: np.ndarray) -> np.ndarray:
+        """Contexts (N, T) -> the log-probabilities of every next token, float64 (N, V)."""
+        logs = part_logs(self.parts, contexts)
+        if self.kind == "linear":
+            return log_sum(np.log(self.weights)[:, None, None] + logs)
+        mixed = np.tensordot(self.weights, logs, 1)
+        return mixed - log_sum(mixed.T)[:, None]
+
+    def generate(self, params: np.ndarray, n: int, draw: Draw) -> np.ndarray:
+        """Draw n words, as `Tape.generate` does."""
+        return draw_words(lambda contexts: self.logits(params, contexts), n, self.context, draw)
+
+
+def part_logs(parts: Sequence[Part], contexts: np.ndarray) -> np.ndarray:
+    """Contexts (N, T) -> each part's log-probabilities of every next token, float64 (parts, N, V)."""
+    logs = []
+    for part in parts:
+        own = np.ascontiguousarray(contexts[:, contexts.shape[1] - part.config.context :])
+        logits = part.reader.logits(part.params, own).astype(np.float64)
+        logs.append(logits - log_sum(logits.T)[:, None])
+    return np.array(logs)
+
+
+def windows_of(stream: np.ndarray, first: int, n: int, context: int) -> tuple[np.ndarray, np.ndarray]:
+    """The contexts (n, context) and targets (n,) of tokens `first` ... of a stream."""
+    contexts, targets = np.zeros((n, context), np.int64), np.zeros(n, np.int64)
+    windows(stream, 1 + first, n, contexts, targets)
+    return contexts, targets
+
+
+def log_sum(logs: np.ndarray) -> np.ndarray:
+    """The logarithm of the sum of exp(logs) over the first dimension."""
+    largest = logs.max(0)
+    return largest + np.log(np.exp(logs - largest).sum(0))
