@@ -34,6 +34,12 @@ def test_ngrams_with_fitted_strengths(corpus):
         assert losses[order]["val"] <= min(losses[k]["val"] for k in range(1, order)) + 0.002
 
 
+def test_an_ngram_and_a_net_together_beat_both(corpus):
+    parts = [moreish.train(corpus, "ngram"), moreish.train(corpus, "wavenet")]
+    for kind in ("linear", "log-linear"):
+        assert moreish.mix(parts, kind).loss["test"] < min(part.loss["test"] for part in parts) - 0.02
+
+
 def test_the_bigram_net(corpus):
     counted, trained = moreish.train(corpus, "bigram-counts").loss, moreish.train(corpus, "bigram").loss
     assert trained == pytest.approx(counted, abs=0.01)

@@ -9,19 +9,8 @@ import moreish
 
 PUBLIC = [
     *("Corpus", "Evaluation", "InputError", "Model", "MoreishError", "Progress", "Run", "Score", "Vocab", "WorkError"),
-    *(
-        "__version__",
-        "bundled",
-        "calibrate",
-        "check_gradients",
-        "evaluate",
-        "fold",
-        "load",
-        "mix",
-        "read_words",
-        "resume",
-    ),
-    "train",
+    *("__version__", "bundled", "calibrate", "check_gradients", "compare", "evaluate", "fold", "load", "mix"),
+    *("read_words", "resume", "train"),
 ]
 
 
@@ -66,7 +55,7 @@ FLOORS = [
     {"batchnorm"},
     {"evaluation"},
     {"run"},
-    {"mixing"},
+    {"comparison", "mixing"},
     {"gradcheck", "training"},
     {"cli"},
 ]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .batchnorm import calibrate, fold
     from .checker import check_gradients
+    from .comparison import compare
     from .corpus import Corpus, Vocab, bundled, read_words
     from .errors import InputError, MoreishError, WorkError
     from .evaluation import Evaluation, evaluate
@@ -39,6 +40,7 @@ __all__ = [
     "bundled",
     "calibrate",
     "check_gradients",
+    "compare",
     "evaluate",
     "fold",
     "load",
@@ -51,6 +53,7 @@ __all__ = [
 _HOMES = {
     "batchnorm": ("calibrate", "fold"),
     "checker": ("check_gradients",),
+    "comparison": ("compare",),
     "corpus": ("Corpus", "Vocab", "bundled", "read_words"),
     "errors": ("InputError", "MoreishError", "WorkError"),
     "evaluation": ("Evaluation", "evaluate"),

@@ -41,6 +41,10 @@ words that do not.""",
 
 Writes a run whose model computes the same without BatchNorm: by the running statistics it is an affine map, as is the
 Linear before it, and two of them are one. Both are evaluated on val; nothing is saved if they differ.""",
+    "compare": """Compare trained models on the same tokens, and say which differences are shown.
+
+Every run is scored on val and test of one split, with 95% intervals, and each two of them by the paired bootstrap over
+words. Runs on other words or another split are refused, unless --rescore says to score them on that of the first.""",
     "mix": """Mix several trained models into one, with weights fitted on val.
 
 The mixture is a run like any other: sample, eval and mix take it. All runs must be of the same words and split.""",
@@ -70,6 +74,10 @@ EXAMPLES = {
     "fold": (
         "moreish fold runs/names-wavenet --out runs/folded",
         "moreish fold runs/names-wavenet --calibrate --out runs/folded",
+    ),
+    "compare": (
+        "moreish compare runs/names-mlp runs/names-ngram runs/names-wavenet",
+        "moreish compare runs/names-mlp runs/names-ngram --markdown",
     ),
     "mix": (
         "moreish mix runs/names-ngram runs/names-wavenet --out runs/mixed",

@@ -1,0 +1,138 @@
+"""Runs beside each other, on the same tokens of the same split, and how sure their differences are."""
+
+import csv
+import io
+import itertools
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from .corpus import Corpus
+from .errors import InputError
+from .evaluation import interval, word_nll
+from .run import Run
+
+PARTS = ("val", "test")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A run: its losses on val and test in nats per token, with 95% intervals.
+
+    seen    the share of each part's words that stand in the words which the run was trained on
+    """
+
+    name: str
+    model: str
+    parameters: int
+    loss: dict[str, float]
+    interval: dict[str, tuple[float, float]]
+    seen: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two runs on one part: the loss of the one less that of the other, with a 95% interval by the paired bootstrap."""
+
+    one: str
+    other: str
+    part: str
+    difference: float
+    interval: tuple[float, float]
+
+    @property
+    def verdict(self) -> str:
+        low, high = self.interval
+        if low <= 0 <= high:
+            return "no difference shown"
+        return f"{self.one if high < 0 else self.other} is better"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Rows by val loss, the best first, and a pair for each two of them on each part."""
+
+    rows: list[Row]
+    pairs: list[Pair]
+
+    def as_json(self) -> dict:
+        """Everything as plain dictionaries."""
+        pairs = [{**asdict(pair), "verdict": pair.verdict} for pair in self.pairs]
+        return {"runs": [asdict(row) for row in self.rows], "pairs": pairs}
+
+    def table(self) -> tuple[list[str], list[list[str]]]:
+        """The rows as a heading and cells."""
+        cells = [
+            [row.name, row.model, f"{row.parameters:,}"]
+            + [f"{row.loss[part]:.4f} ({row.interval[part][0]:.4f} to {row.interval[part][1]:.4f})" for part in PARTS]
+            for row in self.rows
+        ]
+        return ["run", "model", "parameters", *PARTS], cells
+
+    def markdown(self) -> str:
+        """The rows as a table in Markdown."""
+        heading, cells = self.table()
+        lines = [heading, ["---", "---", *["---:"] * 3], *cells]
+        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+    def csv(self) -> str:
+        """The rows as comma-separated values, losses and intervals in columns of their own."""
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        columns = [f"{part}{what}" for part in PARTS for what in ("", "_low", "_high")]
+        writer.writerow(["run", "model", "parameters", *columns])
+        for row in self.rows:
+            losses = [x for part in PARTS for x in (row.loss[part], *row.interval[part])]
+            writer.writerow([row.name, row.model, row.parameters, *losses])
+        return out.getvalue()
+
+
+def compare(runs: Sequence[Run], *, rescore: bool = False) -> Comparison:
+    """Compare runs on val and test of the first one's split.
+
+    Raises InputError for runs on other words or another split, unless they are to be scored on it too (`rescore`);
+    then `seen` of their rows tells how many of these words they have learnt from. And for another vocabulary.
+    """
+    if len(runs) < 2:
+        raise InputError("a comparison takes two runs or more")
+    names, corpus = _names(runs), runs[0].corpus
+    rows, nll = [], {}
+    for name, run in zip(names, runs, strict=True):
+        if _of(run.corpus) != _of(corpus) and not rescore:
+            raise InputError(
+                f"{name} was trained on other words or another split than {names[0]}, so their losses cannot be "
+                "compared: --rescore scores all on the split of the first, and says what of it they have learnt from"
+            )
+        run.model.check_vocab(corpus)
+        losses, intervals, seen = {}, {}, {}
+        train = set(run.corpus.parts["train"])
+        for part in PARTS:
+            sums, tokens = nll[name, part] = word_nll(run.model.nll, corpus.stream(part))
+            losses[part], intervals[part] = float(sums.sum() / tokens.sum()), interval(sums, tokens)
+            seen[part] = sum(word in train for word in corpus.parts[part]) / len(corpus.parts[part])
+        rows.append(Row(name, run.model.name, run.model.n_parameters, losses, intervals, seen))
+    rows.sort(key=lambda row: row.loss["val"])
+    pairs = []
+    for part in PARTS:
+        for one, other in itertools.combinations([row.name for row in rows], 2):
+            (a, tokens), (b, _) = nll[one, part], nll[other, part]
+            difference = float((a - b).sum() / tokens.sum())
+            # The words are drawn again for both at once: what a word costs both of them cancels out.
+            pairs.append(Pair(one, other, part, difference, interval(a - b, tokens)))
+    return Comparison(rows, pairs)
+
+
+def _of(corpus: Corpus) -> tuple[str, str, int]:
+    return corpus.data_hash, corpus.split, corpus.split_seed
+
+
+def _names(runs: Sequence[Run]) -> list[str]:
+    """A name for each run: its folder, or its model; numbered where two are the same."""
+    names: list[str] = []
+    for run in runs:
+        base = str(run.path) if run.path else run.model.name
+        number, name = 1, base
+        while name in names:
+            number += 1
+            name = f"{base} ({number})"
+        names.append(name)
+    return names
