@@ -19,7 +19,7 @@ from machine import machine, versions
 from rich.console import Console
 from rich.table import Table
 
-from moreish import Corpus, read_words, train
+from moreish import Corpus, Run, mix, read_words, train
 
 SEEDS = (1, 2, 3)
 LECTURE: dict[str, Any] = {"steps": 200_000, "batch_size": 32, "optimizer": "sgd", "lr": 0.1, "keep": "last"}
@@ -64,7 +64,11 @@ RUNGS = [
 ]
 
 
-def measure(rung: Rung, corpus: Corpus) -> dict:
+# What is mixed: rungs, each with its own seed.
+MIXED = ("up to six counted", "tree 8 / 24 / 192, our settings")
+
+
+def measure(rung: Rung, corpus: Corpus) -> tuple[dict, list[Run]]:
     """Train a rung with each seed."""
     runs, losses, seconds = [], [], []
     for seed in SEEDS:
@@ -72,17 +76,30 @@ def measure(rung: Rung, corpus: Corpus) -> dict:
         runs.append(train(corpus, rung.model, seed=seed, **rung.options))
         losses.append(runs[-1].loss)
         seconds.append(time.perf_counter() - began)
+    row = {"name": rung.name, "model": rung.model, "options": rung.options, "published": rung.published}
+    return {**row, **summary(runs, losses, seconds)}, runs
+
+
+def summary(runs: list[Run], losses: list[dict[str, float]], seconds: list[float]) -> dict:
+    """What is told of the runs of a rung."""
     return {
-        "name": rung.name,
-        "model": rung.model,
-        "options": rung.options,
         "parameters": runs[0].model.n_parameters,
-        "steps": runs[0].options.steps if runs[0].history else None,
         "losses": losses,
         "median": {part: statistics.median(loss[part] for loss in losses) for part in losses[0]},
         "seconds": statistics.median(seconds),
-        "published": rung.published,
     }
+
+
+def measure_mixture(kept: dict[str, list[Run]]) -> dict:
+    """Mix the runs of the rungs in MIXED, seed by seed."""
+    runs, losses, seconds = [], [], []
+    for parts in zip(*(kept[name] for name in MIXED), strict=True):
+        began = time.perf_counter()
+        runs.append(mix(parts))
+        losses.append(runs[-1].loss)
+        seconds.append(time.perf_counter() - began)
+    row = {"name": "the last and the counted one, mixed", "model": "mixture", "options": {}, "published": (None, None)}
+    return {**row, **summary(runs, losses, seconds)}
 
 
 def main() -> None:
@@ -92,11 +109,14 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="where to write the figures")
     arguments = parser.parse_args()
     corpus, rows, console = Corpus(read_words(arguments.names)), [], Console(width=120)
-    wanted = arguments.rungs or [""]
+    wanted, kept = arguments.rungs or [""], {}
     for rung in RUNGS:
         if any(word in rung.name or word == rung.model for word in wanted):
-            rows.append(measure(rung, corpus))
-            console.print(f"{rung.name}: val {rows[-1]['median']['val']:.4f}, {rows[-1]['seconds']:.1f} s a run")
+            row, kept[rung.name] = measure(rung, corpus)
+            rows.append(row)
+            console.print(f"{rung.name}: val {row['median']['val']:.4f}, {row['seconds']:.1f} s a run")
+    if all(name in kept for name in MIXED):
+        rows.append(measure_mixture(kept))
     table = Table(title=f"median of seeds {SEEDS}", title_justify="left")
     for column in ("model", "parameters", "train", "val", "test", "published train", "published val", "s a run"):
         table.add_column(column, justify="left" if column == "model" else "right")

@@ -100,6 +100,13 @@ def test_batch_norm_has_no_full_batch(words):
         moreish.train(words, "mlp", full_batch=True, batch_norm=True, steps=3)
 
 
+def test_without_batch_norm_there_is_nothing_to_calibrate(words, capsys, tmp_path):
+    (tmp_path / "list.txt").write_text("\n".join(words))
+    assert run(["train", str(tmp_path / "list.txt"), "--calibrate", "--out", str(tmp_path / "run")]) == 2
+    assert "--calibrate is for models with BatchNorm" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 def test_calibration_takes_the_statistics_of_all_train_words(words):
     """Layer by layer: what the second one sees is normalised by the new statistics of the first."""
     options: dict[str, Any] = {"block_size": 3, "n_embd": 4, "n_hidden": 8, "n_layer": 2, "batch_norm": True}

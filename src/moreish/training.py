@@ -162,7 +162,10 @@ def _check_batches(run: Run, batches: Batches) -> None:
     """Raise InputError if the layers cannot be trained on such batches."""
     layers, L = run.model.layers, batches.n_targets
     make_plan(layers, (batches.size, run.model.config.context - 1 + L, L))
-    if run.options.full_batch and any(LAYERS[type(layer)].batch_statistics for layer in layers):
+    normalised = any(LAYERS[type(layer)].batch_statistics for layer in layers)
+    if run.options.calibrate and not normalised:
+        raise InputError("--calibrate is for models with BatchNorm, and this one has none")
+    if run.options.full_batch and normalised:
         raise InputError(
             "--full-batch takes equal examples as one, which BatchNorm's statistics would miss: "
             "train with --no-batch-norm, or with a large --batch-size"
