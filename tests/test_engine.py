@@ -174,6 +174,10 @@ def test_the_same_code_runs_uncompiled(words):
         "for batch_size in (8, 64):\n"
         "    run = moreish.train(words, steps=3, batch_size=batch_size, n_hidden=9, keep='last', lr=0.1)\n"
         "    print(run.loss['train'], *run.model.sample(5))\n"
+        "small = dict(block_size=4, n_embd=3, n_hidden=5, steps=3)\n"
+        "for model, options in (('ngram', {'order': 3}), ('wavenet', small), ('wavenet-conv', small)):\n"
+        "    run = moreish.train(words, model, **options)\n"
+        "    print(run.loss['train'], *run.model.sample(3, max_length=9))\n"
     )
     printed = []
     for disabled in ("0", "1"):

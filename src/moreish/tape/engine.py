@@ -36,7 +36,7 @@ class Prepared:
         self.contexts, self.targets, self.counts = batch_of(self.ints, plan.shape)
 
     def take(self, contexts: np.ndarray, targets: np.ndarray, counts: np.ndarray | None = None) -> None:
-        """Put a batch in place: contexts (B, T), targets and counts (B, L) or, if L is 1, (B,). All count once."""
+        """Put a batch in place: contexts (B, T), targets and counts (B, L) or, if L is 1, (B,); or each counts once."""
         self.contexts[:] = contexts
         self.targets[:] = targets.reshape(self.targets.shape)
         self.counts[:] = 1 if counts is None else counts.reshape(self.counts.shape)
