@@ -1,6 +1,7 @@
 """Mixtures of runs: their weights, their probabilities, and that they are runs like any other."""
 
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -132,6 +133,14 @@ def test_the_command(parts, tmp_path, capsys):
     for command in (["eval"], ["sample", "-n", "3"]):
         assert run([*command, str(tmp_path / "mixed")]) == 0
     assert run(["show", str(tmp_path / "mixed")]) == 2
+    config = tmp_path / "mixed" / "config.json"
+    good = config.read_text(encoding="utf-8")
+    for bad in ('"parts": [1, 2]', '"parts": [{"model": "nothing", "options": {}}]', '"parts": []'):
+        config.write_text(re.sub(r'"parts": \[.*?\}\s*\}\s*\]', bad, good, flags=re.DOTALL), encoding="utf-8")
+        assert config.read_text(encoding="utf-8") != good
+        assert run(["eval", str(tmp_path / "mixed")]) == 2
+        assert "damaged or incomplete" in capsys.readouterr().err
+    config.write_text(good, encoding="utf-8")
     (tmp_path / "mixed" / "model.safetensors").write_bytes((tmp_path / "0" / "model.safetensors").read_bytes())
     assert run(["eval", str(tmp_path / "mixed")]) == 2
     assert "damaged or incomplete" in capsys.readouterr().err

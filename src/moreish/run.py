@@ -252,7 +252,7 @@ def _load_model(folder: Path, config: ModelConfig, vocab: Vocab, options: TrainO
             if tensors[name].shape != weight.shape:
                 raise ValueError(f"{name} is {tensors[name].shape}, not {weight.shape}")
             weight[...] = tensors[name]
-    except (SafetensorError, KeyError, ValueError, OSError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
         raise damaged(folder, MODEL, error) from None
     return model
 
