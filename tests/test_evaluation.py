@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from conftest import made_up_words
 
 import moreish
 from moreish import evaluate
@@ -32,20 +33,36 @@ def test_intervals_hold_the_truth_as_often_as_they_say(groups, monkeypatch):
     for seed in range(300):
         tokens = generator.integers(2, 12, 150)
         luck = generator.gamma(4, truth / 4, 150)  # nats a token, the same for all tokens of a word
-        low, high = interval(tokens * luck, tokens, seed)
+        low, high = interval(tokens * luck, tokens, seed) or (0, 0)
         held += low <= truth <= high
     # 95% of 300 is 285, with a standard deviation of 3.8; the bootstrap is a little too sure on so few words.
     assert 267 <= held <= 297
+
+
+def test_a_few_words_give_no_interval(tmp_path, capsys):
+    """One word drawn again is always the same one: an interval of no width would be a lie."""
+    assert interval(np.ones(19), np.ones(19)) is None
+    assert interval(np.ones(20), np.ones(20)) == (1, 1)
+    (tmp_path / "list.txt").write_text("\n".join(made_up_words(30)))
+    for order in ("2", "3"):
+        command = ["train", str(tmp_path / "list.txt"), "--model", "ngram", "--order", order]
+        assert run([*command, "--out", str(tmp_path / order)]) == 0
+    capsys.readouterr()
+    assert run(["eval", str(tmp_path / "2")]) == 0
+    assert "too few words" in capsys.readouterr().out
+    for form, says in ((), "too few words to tell"), (("--markdown",), "too few words"), (("--csv",), ",,"):
+        assert run(["compare", str(tmp_path / "2"), str(tmp_path / "3"), *form]) == 0
+        assert says in capsys.readouterr().out
 
 
 def test_intervals_over_tokens_would_be_too_narrow():
     generator = np.random.default_rng(2)
     tokens = np.full(400, 10)
     luck = generator.gamma(4, 0.5, 400)
-    low, high = interval(tokens * luck, tokens)
+    low, high = interval(tokens * luck, tokens) or (0, 0)
     by_word = luck.std() / math.sqrt(400) * 3.92
     assert high - low == pytest.approx(by_word, rel=0.15)
-    as_tokens = interval(np.repeat(luck, 10), np.ones(4000))
+    as_tokens = interval(np.repeat(luck, 10), np.ones(4000)) or (0, 0)
     assert as_tokens[1] - as_tokens[0] < 0.5 * (high - low)
 
 
@@ -56,7 +73,7 @@ def test_words_in_train_and_others_come_to_the_whole(saved_run):
         nll, tokens = word_nll(saved_run.model.nll, corpus.stream(part))
         whole = found.in_train[part] * tokens[seen].sum() + found.new[part] * tokens[~seen].sum()
         assert whole / tokens.sum() == pytest.approx(found.loss[part])
-        low, high = found.interval[part]
+        low, high = found.interval[part] or (0, 0)
         assert low < found.loss[part] < high
         assert nll.sum() / tokens.sum() == pytest.approx(saved_run.loss[part])
     assert found.in_train["train"] == found.loss["train"]
@@ -80,6 +97,7 @@ def test_a_bigger_sample_has_a_smaller_interval():
     widths = []
     for n in (500, 8000):
         corpus = moreish.Corpus(words[:n])
-        low, high = evaluate(moreish.train(corpus, "ngram").model, corpus, ("val",), intervals=True).interval["val"]
+        found = evaluate(moreish.train(corpus, "ngram").model, corpus, ("val",), intervals=True)
+        low, high = found.interval["val"] or (0, 0)
         widths.append(high - low)
     assert widths[1] == pytest.approx(widths[0] / 4, rel=0.5)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from .corpus import Corpus
 from .errors import InputError
-from .evaluation import interval, word_nll
+from .evaluation import Interval, interval, word_nll
 from .run import Run
 
 PARTS = ("val", "test")
@@ -25,7 +25,7 @@ class Row:
     model: str
     parameters: int
     loss: dict[str, float]
-    interval: dict[str, tuple[float, float]]
+    interval: dict[str, Interval | None]
     seen: dict[str, float]
 
 
@@ -37,10 +37,12 @@ class Pair:
     other: str
     part: str
     difference: float
-    interval: tuple[float, float]
+    interval: Interval | None
 
     @property
     def verdict(self) -> str:
+        if self.interval is None:
+            return "too few words to tell"
         low, high = self.interval
         if low <= 0 <= high:
             return "no difference shown"
@@ -63,7 +65,7 @@ class Comparison:
         """The rows as a heading and cells."""
         cells = [
             [row.name, row.model, f"{row.parameters:,}"]
-            + [f"{row.loss[part]:.4f} ({row.interval[part][0]:.4f} to {row.interval[part][1]:.4f})" for part in PARTS]
+            + [f"{row.loss[part]:.4f} ({shown(row.interval[part])})" for part in PARTS]
             for row in self.rows
         ]
         return ["run", "model", "parameters", *PARTS], cells
@@ -81,7 +83,7 @@ class Comparison:
         columns = [f"{part}{what}" for part in PARTS for what in ("", "_low", "_high")]
         writer.writerow(["run", "model", "parameters", *columns])
         for row in self.rows:
-            losses = [x for part in PARTS for x in (row.loss[part], *row.interval[part])]
+            losses = [x for part in PARTS for x in (row.loss[part], *(row.interval[part] or ("", "")))]
             writer.writerow([row.name, row.model, row.parameters, *losses])
         return out.getvalue()
 
@@ -119,6 +121,11 @@ def compare(runs: Sequence[Run], *, rescore: bool = False) -> Comparison:
             # The words are drawn again for both at once: what a word costs both of them cancels out.
             pairs.append(Pair(one, other, part, difference, interval(a - b, tokens)))
     return Comparison(rows, pairs)
+
+
+def shown(found: Interval | None, sign: str = "") -> str:
+    """An interval in words."""
+    return "too few words" if found is None else f"{found[0]:{sign}.4f} to {found[1]:{sign}.4f}"
 
 
 def _of(corpus: Corpus) -> tuple[str, str, int]:

@@ -13,6 +13,9 @@ TOKENS = 1 << 20  # whose losses are held in memory at a time
 RESAMPLES = 1000
 GROUPS = 10_000  # that words are put into at most, each to be drawn whole
 COVERAGE = 0.95
+FEWEST = 20  # words that tell anything about others
+
+Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -21,13 +24,14 @@ class Evaluation:
 
     loss        mean nll in nats per predicted token: every character of a word, and its end token
     tokens      how many were predicted
-    interval    where asked for, 95% intervals of the loss: what other words of the same kind would have given
+    interval    where asked for, 95% intervals of the loss: what other words of the same kind would have given; None
+                for a part of too few words to tell
     in_train, new   then also the loss of the words that stand in train too, and of those that do not
     """
 
     loss: dict[str, float]
     tokens: dict[str, int]
-    interval: dict[str, tuple[float, float]] = field(default_factory=dict)
+    interval: dict[str, Interval | None] = field(default_factory=dict)
     in_train: dict[str, float] = field(default_factory=dict)
     new: dict[str, float] = field(default_factory=dict)
 
@@ -86,12 +90,15 @@ def mean_nll(nll: Callable[[np.ndarray], np.ndarray], stream: np.ndarray) -> flo
     return float(sums.sum() / tokens.sum())
 
 
-def interval(nll: np.ndarray, tokens: np.ndarray, seed: int = 0) -> tuple[float, float]:
+def interval(nll: np.ndarray, tokens: np.ndarray, seed: int = 0) -> Interval | None:
     """A 95% interval of the loss per token, by the bootstrap: from words drawn again from the words that there are.
 
-    nll, tokens (W,) of each word. Words are drawn, and not tokens, since the tokens of a word go together. Of many
-    words, groups made by chance are drawn, which vary as much (Efron and Tibshirani 1993, chapter 13: percentiles).
+    nll, tokens (W,) of each word; None for fewer than FEWEST words. Words are drawn, and not tokens, since the tokens of
+    a word go together. Of many words, groups made by chance are drawn, which vary as much (Efron and Tibshirani 1993,
+    chapter 13: percentiles).
     """
+    if len(nll) < FEWEST:
+        return None
     generator = np.random.default_rng(seed)
     if len(nll) > GROUPS:
         group = generator.permutation(len(nll)) % GROUPS

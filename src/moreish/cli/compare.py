@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ..comparison import compare as compare_runs
+from ..comparison import shown
 from ..run import load
 from .terminal import announce_work, print_json, print_table, say
 from .values import Flag
@@ -42,7 +43,6 @@ def compare(*runs: Path, rescore: Flag = False, json: Flag = False, csv: Flag = 
         print_table([*heading[:2], *(f">{name}" for name in heading[2:])], cells)
         print()
         rows = [
-            (p.one, p.other, p.part, f"{p.difference:+.4f}", f"{p.interval[0]:+.4f} to {p.interval[1]:+.4f}", p.verdict)
-            for p in found.pairs
+            (p.one, p.other, p.part, f"{p.difference:+.4f}", shown(p.interval, "+"), p.verdict) for p in found.pairs
         ]
         print_table(["run", "against", "on", ">difference", ">95% interval", ""], rows)

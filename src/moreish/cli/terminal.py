@@ -49,9 +49,9 @@ def print_losses(found: Any) -> None:
     for part, loss in found.loss.items():
         row = [part, f"{loss:.4f}", f"{found.bits[part]:.4f}", f"{found.perplexity[part]:.3f}"]
         if found.interval:
-            low, high = found.interval[part]
+            between = found.interval[part]
             apart = (f"{kind[part]:.4f}" if part in kind else "" for kind in (found.in_train, found.new))
-            row[2:2] = [f"{low:.4f} to {high:.4f}", *apart]
+            row[2:2] = ["too few words" if between is None else f"{between[0]:.4f} to {between[1]:.4f}", *apart]
         rows.append(row)
     more = [">95% interval", ">words in train", ">other words"] if found.interval else []
     print_table(["", ">loss (nats)", *more, ">bits", ">perplexity"], rows)
