@@ -93,9 +93,9 @@ def mean_nll(nll: Callable[[np.ndarray], np.ndarray], stream: np.ndarray) -> flo
 def interval(nll: np.ndarray, tokens: np.ndarray, seed: int = 0) -> Interval | None:
     """A 95% interval of the loss per token, by the bootstrap: from words drawn again from the words that there are.
 
-    nll, tokens (W,) of each word; None for fewer than FEWEST words. Words are drawn, and not tokens, since the tokens of
-    a word go together. Of many words, groups made by chance are drawn, which vary as much (Efron and Tibshirani 1993,
-    chapter 13: percentiles).
+    nll, tokens (W,) of each word; None for fewer than FEWEST words. Words are drawn, and not tokens, since the tokens
+    of a word go together. Of many words, groups made by chance are drawn, which vary as much.
+    Efron and Tibshirani 1993, chapter 13: percentiles.
     """
     if len(nll) < FEWEST:
         return None
