@@ -120,6 +120,9 @@ def test_runs_that_do_not_go_together_are_refused(parts, words):
         mix(parts[:1])
     with pytest.raises(InputError, match="other words or another split"):
         mix([parts[0], moreish.train(words, "ngram", split="distinct")])
+    with pytest.raises(InputError, match="unknown model mixture"):
+        moreish.train(words, "mixture")
+    assert run(["show", "mixture"]) == 2
     with pytest.raises(InputError, match="did you mean linear"):
         mix(parts, "linaer")
 

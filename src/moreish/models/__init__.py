@@ -4,6 +4,7 @@ A new family is one file here and its row in MODELS: the command line, run folde
 """
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from ..errors import unknown
@@ -28,16 +29,16 @@ NETS: dict[str, type[NetConfig]] = {name: kind for name, kind in MODELS.items() 
 KINDS: dict[str, type[ModelConfig]] = {**MODELS, "mixture": Mixture}  # those that are made of others too
 
 
-def make_config(model: str, options: dict[str, Any]) -> ModelConfig:
+def make_config(model: str, options: dict[str, Any], among: Mapping[str, type[ModelConfig]] = MODELS) -> ModelConfig:
     """The config of a model by its name. Raises InputError for an unknown model, option or value."""
-    if model not in KINDS:
-        raise unknown("model", model, MODELS)
-    known = [f.name for f in dataclasses.fields(KINDS[model])]  # type: ignore[arg-type]
+    if model not in among:
+        raise unknown("model", model, among)
+    known = [f.name for f in dataclasses.fields(among[model])]  # type: ignore[arg-type]
     for name in options:
         if name not in known:
             dashed = [f"--{k.replace('_', '-')}" for k in known]
             raise unknown(f"option of {model}", f"--{name.replace('_', '-')}", dashed)
-    return KINDS[model](**options)
+    return among[model](**options)
 
 
 __all__ = [

@@ -58,9 +58,9 @@ class Mixture(ReaderConfig):
 
     @property
     def configs(self) -> list[ModelConfig]:
-        from . import make_config  # which knows mixtures too
+        from . import KINDS, make_config  # mixtures among them
 
-        return [make_config(part["model"], part["options"]) for part in self.parts or []]
+        return [make_config(part["model"], part["options"], KINDS) for part in self.parts or []]
 
     @property
     def context(self) -> int:
