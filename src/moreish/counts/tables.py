@@ -57,7 +57,7 @@ def count_tables(stream: np.ndarray, order: int, n_vocab: int) -> Tables:
     context = np.zeros(len(counts), np.int64)  # of each window at this order, numbered from 0
     known: list[np.ndarray] = []  # at each order, contexts as (number of the parent, first character), packed, sorted
     columns: dict[str, list[np.ndarray]] = {
-        name: [] for name in ("level", "size", "parent", "char", "count", "lower", "after", "outer_end")
+        name: [] for name in ("level", "size", "parent", "char", "count", "lower", "outer_end")
     }
     nodes = entries = 0  # how many the lower orders have
     above_nodes = above_entries = 0  # where those of the order before begin
@@ -77,13 +77,26 @@ def count_tables(stream: np.ndarray, order: int, n_vocab: int) -> Tables:
         columns["lower"].append(lower)
         outer = window(order - k) if k > 1 else np.full(len(counts), -1)  # the first character of each context
         columns["outer_end"].append(outer[first_window] == 0)
-        columns["after"].append(np.zeros(len(keys), np.int64))  # filled in below
         above_nodes, above_entries = nodes, entries
         nodes, entries = nodes + len(size), entries + len(keys)
         in_entry, parent_of_window = entry, context
         if k < order:
             pairs, context = np.unique(context * n_vocab + window(order - 1 - k), return_inverse=True)
             known.append(pairs)
+    start, columns["after"] = _link(columns, known, n_vocab)
+    joined = {name: np.concatenate(parts) for name, parts in columns.items()}
+    small = {name: joined[name].astype(np.int32) for name in ("level", "parent", "char", "lower", "after")}
+    first = np.concatenate([[0], np.cumsum(joined["size"])])
+    return Tables(order, n_vocab, start, first=first, count=joined["count"], outer_end=joined["outer_end"], **small)
+
+
+def _link(columns: dict[str, list[np.ndarray]], known: list[np.ndarray], n_vocab: int) -> tuple[int, list[np.ndarray]]:
+    """The node at the beginning of a word, and at each order the node after each entry.
+
+    columns hold each order's part of the tables; known, for each order but the highest, the contexts one longer, as
+    (number of the parent at its order, first character), packed and sorted.
+    """
+    order, afters = len(columns["level"]), []
     starts = np.cumsum([0, *map(len, columns["level"])])
     after_parent = np.zeros(0, np.int64)
     start = 0
@@ -94,19 +107,16 @@ def count_tables(stream: np.ndarray, order: int, n_vocab: int) -> Tables:
         char, lower = columns["char"][k - 1], columns["lower"][k - 1]
         if k == order:  # the context would be too long: the lower entry says which one comes
             after = after_parent[lower - _first_entry(columns, k - 1)] if order > 1 else np.zeros(len(char), np.int64)
-            columns["after"][k - 1] = after + (starts[order - 1] if order > 1 else 0)
+            afters.append(after + (starts[order - 1] if order > 1 else 0))
         else:
             # The context read so far is one longer than that after the lower entry: its first character is the node's.
             node_of = np.repeat(np.arange(len(columns["size"][k - 1])), columns["size"][k - 1])
             shorter = after_parent[lower - _first_entry(columns, k - 1)] if k > 1 else np.zeros(len(char), np.int64)
             outer = known[k - 2][node_of] % n_vocab if k > 1 else char
             after_parent = np.searchsorted(known[k - 1], shorter * n_vocab + outer)
-            columns["after"][k - 1] = after_parent + starts[k]
-        columns["after"][k - 1][char == 0] = start
-    joined = {name: np.concatenate(parts) for name, parts in columns.items()}
-    small = {name: joined[name].astype(np.int32) for name in ("level", "parent", "char", "lower", "after")}
-    first = np.concatenate([[0], np.cumsum(joined["size"])])
-    return Tables(order, n_vocab, start, first=first, count=joined["count"], outer_end=joined["outer_end"], **small)
+            afters.append(after_parent + starts[k])
+        afters[-1][char == 0] = start
+    return start, afters
 
 
 def _first_entry(columns: dict[str, list[np.ndarray]], k: int) -> int:
