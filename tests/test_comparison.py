@@ -3,6 +3,9 @@
 import csv
 import io
 import json
+import os
+import signal
+import time
 
 import numpy as np
 import pytest
@@ -10,6 +13,8 @@ import pytest
 import moreish
 from moreish import InputError, compare
 from moreish.cli import run
+from moreish.plots import plot_comparison
+from moreish.plots.style import spread
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +30,8 @@ def runs(words, tmp_path_factory) -> list[moreish.Run]:
 
 def test_rows_are_the_runs_own_losses_the_best_first(runs):
     found = compare([runs[2], runs[0], runs[1]])
-    assert [row.loss["val"] for row in found.rows] == sorted(r.loss["val"] for r in runs)
+    own = moreish.train(runs[0].corpus, "ngram")
+    assert [row.loss["val"] for row in found.rows] == sorted(r.loss["val"] for r in [*runs, own])
     by_name = {row.name: row for row in found.rows}
     for r in runs:
         row = by_name[str(r.path)]
@@ -33,12 +39,67 @@ def test_rows_are_the_runs_own_losses_the_best_first(runs):
         assert row.parameters == r.model.n_parameters
         assert all(found and found[0] < row.loss[part] < found[1] for part, found in row.interval.items())
         assert row.seen["val"] == pytest.approx(r.corpus.stand_in_train("val").mean())
+        assert row.seconds == r.seconds == json.loads((r.path / "history.jsonl").read_text())["seconds"]
+        assert [s["word"] for s in row.samples] == r.model.sample(5)
+        assert [s["seen"] for s in row.samples] == [r.corpus.mark(s["word"]) for s in row.samples]
+
+
+def test_the_counts_are_beside_every_result(runs, words, corpus):
+    found = compare(runs[:1])
+    assert found.baseline == "ngram"
+    assert found.row("ngram").loss["test"] == pytest.approx(moreish.train(corpus, "ngram").loss["test"])
+    # Once only, where one of the runs is that already.
+    own = moreish.train(words, "ngram")
+    assert [row.name for row in compare([own]).rows] == ["ngram"]
+
+
+def test_seconds_are_those_of_the_training(words, tmp_path):
+    began = time.perf_counter()
+    calls = []
+
+    def stop(at):
+        calls.append(at.step)
+        if len(calls) == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        moreish.train(words, n_hidden=16, n_embd=4, batch_size=8, steps=3000, out=tmp_path / "run", on_progress=stop)
+    time.sleep(0.3)  # while nothing is trained
+    run = moreish.resume(tmp_path / "run")
+    took = time.perf_counter() - began
+    seconds = [line["seconds"] for line in run.history]
+    assert seconds == sorted(seconds)
+    assert run.seconds == seconds[-1]
+    assert 0 < seconds[-1] < took - 0.3
+    mixed = moreish.mix([run, moreish.train(words, "ngram")])
+    assert (mixed.seconds or 0) > seconds[-1]
+
+
+def test_the_picture_holds_every_run(runs):
+    found = compare(runs)
+    made = plot_comparison(found)
+    assert [ax.get_xlabel() for ax in made.axes] == ["seconds to train", "parameters, or numbers counted"]
+    for ax, name in zip(made.axes, ("seconds", "parameters"), strict=True):
+        points = {container.get_label(): container[0].get_xydata()[0] for container in ax.containers}
+        assert points == {row.name: pytest.approx((getattr(row, name), row.loss["val"])) for row in found.rows}
+        line = next(line for line in ax.lines if line.get_label() == "ngram (baseline)")
+        assert np.asarray(line.get_ydata()).tolist() == [found.row("ngram").loss["val"]] * 2
+    assert {text.get_text() for text in made.axes[1].texts} == {row.name for row in found.rows}
+
+
+@pytest.mark.parametrize("heights", [[0.0, 0.0, 0.0], [3.0, 1.0, 1.1, 1.2, 7.0, 7.3], [0.0, 0.9, 1.8, 5.0]])
+def test_names_beside_a_picture_are_moved_apart_and_no_further(heights):
+    moved = spread(heights, 1.0)
+    assert np.argsort(moved, kind="stable").tolist() == np.argsort(heights, kind="stable").tolist()
+    assert (np.diff(sorted(moved)) >= 1 - 1e-9).all()
+    assert np.mean(moved) == pytest.approx(np.mean(heights))
+    assert spread([0.0, 2.0, 4.0], 1.0) == [0.0, 2.0, 4.0]
 
 
 def test_a_clear_difference_is_shown_and_a_small_one_is_not(runs):
     good, twin, bad = (str(r.path) for r in runs)
     verdicts = {(p.part, frozenset((p.one, p.other))): p for p in compare(runs).pairs}
-    assert len(verdicts) == 6
+    assert len(verdicts) == 12
     for part in ("val", "test"):
         for better in (good, twin):
             pair = verdicts[part, frozenset((better, bad))]
@@ -62,11 +123,11 @@ def test_other_splits_are_refused_or_said_to_be_seen(runs, words, capsys, tmp_pa
     strange = moreish.train(["xyz", "zyx", "yy"] * 9, "ngram", order=2)
     with pytest.raises(InputError, match="the corpus has the characters"):
         compare([runs[0], strange], rescore=True)
-    with pytest.raises(InputError, match="two runs or more"):
-        compare(runs[:1])
+    with pytest.raises(InputError, match="a run or more"):
+        compare([])
 
 
-def test_the_command_prints_every_form(runs, capsys):
+def test_the_command_prints_every_form(runs, capsys, tmp_path):
     command = ["compare", *(str(r.path) for r in runs)]
     assert run(command) == 0
     assert "no difference shown" in capsys.readouterr().out
@@ -79,4 +140,9 @@ def test_the_command_prints_every_form(runs, capsys):
     assert float(table[0]["val"]) == pytest.approx(found["runs"][0]["loss"]["val"])
     assert float(table[0]["val_low"]) < float(table[0]["val"]) < float(table[0]["val_high"])
     assert run([*command, "--markdown"]) == 0
-    assert capsys.readouterr().out.count("\n") == 5
+    assert capsys.readouterr().out.count("\n") == 2 + 4
+    for ending in (".png", ".svg", ".pdf"):
+        assert run([*command, "--plot", str(tmp_path / f"a{ending}")]) == 0
+        assert (tmp_path / f"a{ending}").stat().st_size > 5000
+    assert run([*command, "--plot", str(tmp_path / "a.bmp")]) == 2
+    assert "saved as one of .png" in capsys.readouterr().err

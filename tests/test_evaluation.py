@@ -86,7 +86,9 @@ def test_the_command_shows_them(saved_run, capsys):
     assert "95% interval" in capsys.readouterr().out
     assert run(["eval", str(saved_run.path), "--split", "val", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert set(found) == {"loss", "interval", "bits", "perplexity", "tokens", "in_train", "new"}
+    assert set(found) == {"loss", "interval", "bits", "perplexity", "tokens", "in_train", "new", "baseline"}
+    counted = moreish.train(saved_run.corpus, "ngram").loss["val"]
+    assert found["baseline"] == {"model": "ngram", "loss": {"val": pytest.approx(counted)}}
     low, high = found["interval"]["val"]
     assert low < found["loss"]["val"] < high
     assert found["bits"]["val"] == pytest.approx(found["loss"]["val"] / math.log(2))

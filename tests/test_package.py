@@ -55,8 +55,10 @@ FLOORS = [
     {"batchnorm"},
     {"evaluation"},
     {"run"},
-    {"comparison", "mixing"},
+    {"mixing"},
     {"gradcheck", "training"},
+    {"comparison"},
+    {"plots"},
     {"cli"},
 ]
 

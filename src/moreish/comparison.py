@@ -9,7 +9,9 @@ from dataclasses import asdict, dataclass
 from .corpus import Corpus
 from .errors import InputError
 from .evaluation import Interval, interval, word_nll
+from .models import NGram
 from .run import Run
+from .training import train
 
 PARTS = ("val", "test")
 
@@ -18,15 +20,19 @@ PARTS = ("val", "test")
 class Row:
     """A run: its losses on val and test in nats per token, with 95% intervals.
 
+    seconds how long it was trained, or counted; None where the run does not say
     seen    the share of each part's words that stand in the words which the run was trained on
+    samples words that it makes, each {"word", "seen"}: with the part of its list where it stands, or "new"
     """
 
     name: str
     model: str
     parameters: int
+    seconds: float | None
     loss: dict[str, float]
     interval: dict[str, Interval | None]
     seen: dict[str, float]
+    samples: list[dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -51,29 +57,37 @@ class Pair:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Rows by val loss, the best first, and a pair for each two of them on each part."""
+    """Rows by val loss, the best first, and a pair for each two of them on each part.
+
+    baseline    the name of the row that all are to be held against: what counting gives
+    """
 
     rows: list[Row]
     pairs: list[Pair]
+    baseline: str
+
+    def row(self, name: str) -> Row:
+        """The row of that name."""
+        return next(row for row in self.rows if row.name == name)
 
     def as_json(self) -> dict:
         """Everything as plain dictionaries."""
         pairs = [{**asdict(pair), "verdict": pair.verdict} for pair in self.pairs]
-        return {"runs": [asdict(row) for row in self.rows], "pairs": pairs}
+        return {"runs": [asdict(row) for row in self.rows], "pairs": pairs, "baseline": self.baseline}
 
     def table(self) -> tuple[list[str], list[list[str]]]:
         """The rows as a heading and cells."""
         cells = [
-            [row.name, row.model, f"{row.parameters:,}"]
+            [row.name, row.model, f"{row.parameters:,}", "" if row.seconds is None else f"{row.seconds:.1f}"]
             + [f"{row.loss[part]:.4f} ({shown(row.interval[part])})" for part in PARTS]
             for row in self.rows
         ]
-        return ["run", "model", "parameters", *PARTS], cells
+        return ["run", "model", "parameters", "seconds", *PARTS], cells
 
     def markdown(self) -> str:
         """The rows as a table in Markdown."""
         heading, cells = self.table()
-        lines = [heading, ["---", "---", *["---:"] * 3], *cells]
+        lines = [heading, ["---", "---", *["---:"] * 4], *cells]
         return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
     def csv(self) -> str:
@@ -81,22 +95,35 @@ class Comparison:
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         columns = [f"{part}{what}" for part in PARTS for what in ("", "_low", "_high")]
-        writer.writerow(["run", "model", "parameters", *columns])
+        writer.writerow(["run", "model", "parameters", "seconds", *columns, "samples"])
         for row in self.rows:
             losses = [x for part in PARTS for x in (row.loss[part], *(row.interval[part] or ("", "")))]
-            writer.writerow([row.name, row.model, row.parameters, *losses])
+            samples = " ".join(sample["word"] for sample in row.samples)
+            writer.writerow([row.name, row.model, row.parameters, row.seconds, *losses, samples])
         return out.getvalue()
 
 
-def compare(runs: Sequence[Run], *, rescore: bool = False) -> Comparison:
-    """Compare runs on val and test of the first one's split.
+def baseline(corpus: Corpus) -> Run:
+    """The n-gram model as it comes, counted on the corpus: what every net's result is to be held against."""
+    return train(corpus, "ngram")
+
+
+def compare(runs: Sequence[Run], *, rescore: bool = False, samples: int = 5, seed: int = 42) -> Comparison:
+    """Compare runs on val and test of the first one's split, with the n-gram model beside them if none of them is that.
+
+    samples     how many words each makes, drawn with `seed`
 
     Raises InputError for runs on other words or another split, unless they are to be scored on it too (`rescore`);
     then `seen` of their rows tells how many of these words they have learnt from. And for another vocabulary.
     """
-    if len(runs) < 2:
-        raise InputError("a comparison takes two runs or more")
-    names, corpus = _names(runs), runs[0].corpus
+    if not runs:
+        raise InputError("a comparison takes a run or more")
+    corpus = runs[0].corpus
+    counted = [run for run in runs if run.model.config == NGram() and _of(run.corpus) == _of(corpus)]
+    if not counted:
+        counted = [baseline(corpus)]
+        runs = [*runs, counted[0]]
+    names = _names(runs)
     rows, nll = [], {}
     for name, run in zip(names, runs, strict=True):
         if _of(run.corpus) != _of(corpus) and not rescore:
@@ -111,7 +138,9 @@ def compare(runs: Sequence[Run], *, rescore: bool = False) -> Comparison:
             sums, tokens = nll[name, part] = word_nll(run.model.nll, corpus.stream(part))
             losses[part], intervals[part] = float(sums.sum() / tokens.sum()), interval(sums, tokens)
             seen[part] = sum(word in train for word in corpus.parts[part]) / len(corpus.parts[part])
-        rows.append(Row(name, run.model.name, run.model.n_parameters, losses, intervals, seen))
+        words = run.model.sample(samples, seed=seed)
+        drawn = [{"word": word, "seen": run.corpus.mark(word)} for word in words]
+        rows.append(Row(name, run.model.name, run.model.n_parameters, run.seconds, losses, intervals, seen, drawn))
     rows.sort(key=lambda row: row.loss["val"])
     pairs = []
     for part in PARTS:
@@ -120,7 +149,7 @@ def compare(runs: Sequence[Run], *, rescore: bool = False) -> Comparison:
             difference = float((a - b).sum() / tokens.sum())
             # The words are drawn again for both at once: what a word costs both of them cancels out.
             pairs.append(Pair(one, other, part, difference, interval(a - b, tokens)))
-    return Comparison(rows, pairs)
+    return Comparison(rows, pairs, names[next(i for i, run in enumerate(runs) if run is counted[0])])
 
 
 def shown(found: Interval | None, sign: str = "") -> str:

@@ -1,6 +1,7 @@
 """Mixing runs: weights that fit val best, by EM or along the gradient, and the mixture as a run of its own."""
 
 import dataclasses
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -34,6 +35,7 @@ def mix(runs: Sequence[Run], kind: str = "linear") -> Run:
                 f"{run.path or run.model.name} was trained on other words or another split than "
                 f"{runs[0].path or runs[0].model.name}: val of the one may be train of the other"
             )
+    began = time.perf_counter()
     config = Mixture(
         kind,
         [{"model": run.model.name, "options": dataclasses.asdict(run.model.config)} for run in runs],  # type: ignore[call-overload]
@@ -49,11 +51,12 @@ def mix(runs: Sequence[Run], kind: str = "linear") -> Run:
             some = np.random.default_rng(0).choice(some, TOKENS, replace=False)
         contexts, targets = windows_of(val, 0, len(val) - 1, config.context)
         arrays["weights"] = fit_log_linear(part_logs(parts, contexts[some]), targets[some])
-    return Run(
-        Model(config, corpus.vocab, arrays=arrays),
-        corpus,
-        TrainOptions(split=corpus.split, split_seed=corpus.split_seed),
-    )
+    of_parts = [run.seconds for run in runs]
+    known = [seconds for seconds in of_parts if seconds is not None]
+    own = time.perf_counter() - began
+    history = [{"step": 0, "seconds": round(sum(known) + own, 4)}] if len(known) == len(runs) else []
+    options = TrainOptions(split=corpus.split, split_seed=corpus.split_seed)
+    return Run(Model(config, corpus.vocab, arrays=arrays), corpus, options, history)
 
 
 def em(logs: np.ndarray) -> tuple[np.ndarray, list[float]]:

@@ -1,7 +1,7 @@
 """A run folder: a trained model with everything needed to sample from it, score with it, evaluate it or train on.
 
 words.txt               the word list
-history.jsonl           a line for each point of the log: step, lr, train and val loss in nats
+history.jsonl           a line for each point of the log: step, seconds so far, lr, train and val loss in nats
 checkpoint.safetensors  while training: see `Checkpoint`
 model.safetensors       the weights by name, once training has ended
 config.json             model, options, vocabulary, split, data hash, versions
@@ -52,6 +52,7 @@ class Checkpoint:
     params      weights now, flat (P,); best: those of the best val loss; moments: the optimizer's (n, n_trained)
     best_loss   that val loss in nats
     loss_sum    of the batch losses of the last loss_count steps: those since the last line of the history
+    seconds     that the steps have taken, evaluations included
     """
 
     step: int
@@ -61,6 +62,7 @@ class Checkpoint:
     best_loss: float = float("inf")
     loss_sum: float = 0.0
     loss_count: int = 0
+    seconds: float = 0.0
 
     def to_bytes(self) -> bytes:
         return save_tensors({f.name: np.asarray(getattr(self, f.name)) for f in dataclasses.fields(self)})
@@ -75,7 +77,7 @@ class Checkpoint:
 class Run:
     """A trained (or partly trained) model, the corpus that it learnt from, and how.
 
-    history     a dictionary for each point of the log
+    history     a dictionary for each point of the log; one alone, with the seconds, for what is not trained by steps
     path        its folder, if it has one
     """
 
@@ -89,6 +91,11 @@ class Run:
     def loss(self) -> dict[str, float]:
         """Nats per token on train, val and test."""
         return evaluate(self.model, self.corpus).loss
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took to train, or to count, evaluations on val included; None where nobody has measured."""
+        return self.history[-1].get("seconds") if self.history else None
 
     def save(self, path: str | Path) -> "Run":
         """Write the run into a folder that does not exist or is empty. Raises InputError otherwise."""

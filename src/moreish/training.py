@@ -101,7 +101,10 @@ def train(
         if chosen.overridden:
             name = chosen.overridden[0].replace("_", "-")
             raise InputError(f"model {model} is counted, not trained by steps: it has no option --{name}")
-        run = Run(Model(config, corpus.vocab, arrays=config.fit(corpus)), corpus, chosen)
+        began = time.perf_counter()
+        arrays = config.fit(corpus)
+        history = [{"step": 0, "seconds": round(time.perf_counter() - began, 4)}]
+        run = Run(Model(config, corpus.vocab, arrays=arrays), corpus, chosen, history)
         return run if out is None else run.save(out)
     chosen = chosen.resolved(type(config).defaults, batches_of(config, corpus, chosen).n_examples)
     run = Run(Model(config, corpus.vocab, seed=chosen.seed), corpus, chosen)
@@ -195,6 +198,7 @@ class _Training:
         )
         model.engine = self.engine
         self.saved_at = time.monotonic()
+        self.began = time.perf_counter() - state.seconds
 
     def go(self) -> None:
         """Train to the end. Raises Diverged where the loss is no longer a finite number."""
@@ -257,9 +261,11 @@ class _Training:
             if val < state.best_loss:
                 state.best_loss, state.best = val, state.params.copy()
             val = val if math.isfinite(val) else None
+        state.seconds = time.perf_counter() - self.began
         if self._is_point(step):
             notes = self.engine.notes(state.params)
-            self.run.history.append({"step": step, "lr": lr, "train": loss, "val": val, **notes})
+            seconds = round(state.seconds, 4)
+            self.run.history.append({"step": step, "seconds": seconds, "lr": lr, "train": loss, "val": val, **notes})
             state.loss_sum, state.loss_count = 0.0, 0
         if self.on_progress is not None:
             self.on_progress(Progress(step, self.steps, loss, lr, val, self._is_line(step), notes))

@@ -36,7 +36,7 @@ Each word is marked new, or with the part of the list (train, val, test) that it
 
 The loss is the mean negative log-likelihood in nats per predicted token: every character, and the end of each word.
 Beside it stand a 95% interval, by drawing the words again, and the loss apart of words that stand in train too and of
-words that do not.""",
+words that do not; beneath, what counting gives on the same parts.""",
     "fold": """Fold BatchNorm into the layers before it.
 
 Writes a run whose model computes the same without BatchNorm: by the running statistics it is an affine map, as is the
@@ -44,7 +44,8 @@ Linear before it, and two of them are one. Both are evaluated on val; nothing is
     "compare": """Compare trained models on the same tokens, and say which differences are shown.
 
 Every run is scored on val and test of one split, with 95% intervals, and each two of them by the paired bootstrap over
-words. Runs on other words or another split are refused, unless --rescore says to score them on that of the first.""",
+words; the n-gram model is counted and stands beside them. Runs on other words or another split are refused, unless
+--rescore says to score them on that of the first.""",
     "mix": """Mix several trained models into one, with weights fitted on val.
 
 The mixture is a run like any other: sample, eval and mix take it. All runs must be of the same words and split.""",
@@ -77,7 +78,7 @@ EXAMPLES = {
     ),
     "compare": (
         "moreish compare runs/names-mlp runs/names-ngram runs/names-wavenet",
-        "moreish compare runs/names-mlp runs/names-ngram --markdown",
+        "moreish compare runs/names-mlp runs/names-bigram --markdown --plot ladder.png",
     ),
     "mix": (
         "moreish mix runs/names-ngram runs/names-wavenet --out runs/mixed",

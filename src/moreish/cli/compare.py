@@ -2,36 +2,54 @@
 
 from pathlib import Path
 
+from ..comparison import PARTS, shown
 from ..comparison import compare as compare_runs
-from ..comparison import shown
 from ..run import load
 from .terminal import announce_work, print_json, print_table, say
-from .values import Flag
+from .values import Flag, WholeNumber
 
 
-def compare(*runs: Path, rescore: Flag = False, json: Flag = False, csv: Flag = False, markdown: Flag = False) -> None:
+def compare(
+    *runs: Path,
+    rescore: Flag = False,
+    samples: WholeNumber = 5,
+    plot: Path | None = None,
+    json: Flag = False,
+    csv: Flag = False,
+    markdown: Flag = False,
+) -> None:
     """`moreish compare`: its text stands in VERBS.
 
     Parameters
     ----------
     runs
-        Folders of two runs or more.
+        Folders of runs.
     rescore
         Score runs on other words or another split too, on that of the first run.
+    samples
+        How many words each makes.
+    plot
+        Write a picture to this file (.png, .svg, .pdf): val loss against seconds and against parameters.
     json
-        Print JSON: {"runs": [{"name", "model", "parameters", "loss", "interval", "seen"}, ...], "pairs": [{"one",
-        "other", "part", "difference", "interval", "verdict"}, ...]}.
+        Print JSON: {"runs": [{"name", "model", "parameters", "seconds", "loss", "interval", "seen", "samples"}, ...],
+        "pairs": [{"one", "other", "part", "difference", "interval", "verdict"}, ...], "baseline": name}.
     csv
         Print the runs as comma-separated values.
     markdown
         Print the runs as a table in Markdown.
     """
     announce_work()
-    found = compare_runs([load(run) for run in runs], rescore=rescore)
+    found = compare_runs([load(run) for run in runs], rescore=rescore, samples=samples)
     if rescore:
         for row in found.rows:
-            shares = ", ".join(f"{share:.1%} of the {part} words" for part, share in row.seen.items())
+            shares = ", ".join(f"{row.seen[part]:.1%} of the {part} words" for part in PARTS)
             say(f"{row.name} has learnt from {shares}")
+    if plot is not None:
+        from ..plots import plot_comparison
+        from ..plots.style import save
+
+        save(plot_comparison(found), plot)
+        say(f"the picture is in {plot}")
     if json:
         print_json(found.as_json())
     elif csv:
@@ -46,3 +64,11 @@ def compare(*runs: Path, rescore: Flag = False, json: Flag = False, csv: Flag = 
             (p.one, p.other, p.part, f"{p.difference:+.4f}", shown(p.interval, "+"), p.verdict) for p in found.pairs
         ]
         print_table(["run", "against", "on", ">difference", ">95% interval", ""], rows)
+        if samples:
+            print()
+            print_table(["run", "makes"], [(row.name, ", ".join(made(s) for s in row.samples)) for row in found.rows])
+
+
+def made(sample: dict[str, str]) -> str:
+    """A sample with where it stands in the list."""
+    return sample["word"] if sample["seen"] == "new" else f"{sample['word']} (in {sample['seen']})"

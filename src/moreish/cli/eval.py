@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ..comparison import baseline
 from ..corpus import PARTS
 from ..errors import unknown
 from ..evaluation import evaluate
@@ -21,14 +22,18 @@ def eval(run: Path, /, *, split: str | None = None, json: Flag = False) -> None:
         Only this part: train, val or test [default: all three].
     json
         Print JSON: {"loss": {"train": ..., ...}, "interval": {"train": [low, high], ...}, "bits": ..., "tokens": ...,
-        "perplexity": ..., "in_train": ..., "new": ...}.
+        "perplexity": ..., "in_train": ..., "new": ..., "baseline": {"model": "ngram", "loss": {...}}}.
     """
     if split is not None and split not in PARTS:
         raise unknown("--split", split, PARTS)
     announce_work()
     loaded = load(run)
-    evaluation = evaluate(loaded.model, loaded.corpus, PARTS if split is None else (split,), intervals=True)
+    parts = PARTS if split is None else (split,)
+    evaluation = evaluate(loaded.model, loaded.corpus, parts, intervals=True)
+    counted = evaluate(baseline(loaded.corpus).model, loaded.corpus, parts).loss
     if json:
-        print_json(evaluation.as_json())
+        print_json({**evaluation.as_json(), "baseline": {"model": "ngram", "loss": counted}})
     else:
         print_losses(evaluation)
+        losses = ", ".join(f"{part} {loss:.4f}" for part, loss in counted.items())
+        print(f"\nbeside it, what counting gives (moreish train --model ngram): {losses}")

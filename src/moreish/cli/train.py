@@ -66,7 +66,7 @@ def train(
 def report(run: Run, seconds: float, n_samples: int) -> None:
     """Print what came of a training."""
     o = run.options
-    how = "counted" if not run.history else f"{o.steps:,} steps of {o.batch_size or 'all words'}"
+    how = f"{o.steps:,} steps of {o.batch_size or 'all words'}" if o.steps else "counted"
     print(f"{run.model.name}: {run.model.n_parameters:,} parameters, {how}, {seconds:.1f} s")
     print_losses(Evaluation(run.loss, {}))
     if any("torch_loss" in line for line in run.history):

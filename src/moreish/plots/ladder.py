@@ -1,0 +1,53 @@
+"""Runs beside each other: what their losses cost in seconds and in parameters."""
+
+from matplotlib.figure import Figure
+
+from ..comparison import Comparison
+from .style import COLOURS, GREY, GUIDE, MARKERS, figure, spread
+
+
+def plot_comparison(found: Comparison, part: str = "val") -> Figure:
+    """The loss of every run on a part against seconds and against parameters, with the n-gram's as a line."""
+    tall = max(4.0, 0.22 * len(found.rows) + 1)
+    made, axes = figure(1, 2, size=(10, tall), sharey=True)
+    models = sorted({row.model for row in found.rows})
+    kinds = {name: (COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]) for i, name in enumerate(models)}
+    for ax, name in zip(axes, ("seconds", "parameters"), strict=True):
+        for row in found.rows:
+            x, y, (colour, marker) = getattr(row, name), row.loss[part], kinds[row.model]
+            if x is None:
+                continue
+            low, high = row.interval[part] or (y, y)
+            ax.errorbar([x], [y], [[y - low], [high - y]], color=colour, marker=marker, linewidth=1, label=row.name)
+        ax.set_xscale("log")
+        ax.set_xlabel({"seconds": "seconds to train", "parameters": "parameters, or numbers counted"}[name])
+        ax.grid(alpha=0.25)
+        ax.axhline(found.row(found.baseline).loss[part], **GUIDE, label=f"{found.baseline} (baseline)")
+    axes[0].set_ylabel(f"{part} loss (nats per token), 95% interval")
+    # The names stand once, beside both: their heights are those of the points, moved apart where they would touch.
+    low, high = axes[1].get_ylim()
+    heights = [row.loss[part] for row in found.rows]
+    beside = axes[1].get_yaxis_transform()
+    for row, height, shown in zip(found.rows, heights, spread(heights, (high - low) / tall / 4), strict=True):
+        axes[1].annotate(
+            row.name,
+            (1.0, height),
+            (1.07, shown),
+            xycoords=beside,
+            textcoords=beside,
+            fontsize=8,
+            va="center",
+            arrowprops={
+                "arrowstyle": "-",
+                "color": GREY,
+                "linewidth": 0.5,
+                "shrinkA": 6,
+                "shrinkB": 0,
+                "relpos": (0, 0.5),
+            },
+        )
+        colour, marker = kinds[row.model]
+        axes[1].plot([1.05], [shown], color=colour, marker=marker, markersize=4, transform=beside, clip_on=False)
+    axes[1].set_ylim(low, high)
+    made.suptitle(f"Loss on {part} against cost; the dashed line is the n-gram", fontsize=11)
+    return made

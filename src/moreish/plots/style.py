@@ -1,0 +1,50 @@
+"""What all pictures share: colours that the colour-blind and a grey printer tell apart, and plain axes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ..errors import InputError, WorkError
+
+# Okabe and Ito 2008, in an order whose greys differ too.
+COLOURS = ("#0072B2", "#D55E00", "#000000", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#F0E442")
+MARKERS = "osD^vP*X"
+GREY, GUIDE = "#666666", {"color": "#666666", "linewidth": 1, "linestyle": "--"}
+FORMATS = (".png", ".svg", ".pdf")
+
+
+def figure(rows: int = 1, columns: int = 1, *, size: tuple[float, float], **options) -> tuple[Figure, list[Axes]]:
+    """A figure of `size` inches, and its axes row by row."""
+    made = Figure(figsize=size, layout="constrained")
+    axes = made.subplots(rows, columns, squeeze=False, **options).ravel().tolist()
+    for ax in axes:
+        ax.spines[["top", "right"]].set_visible(False)
+    return made, axes
+
+
+def spread(heights: Sequence[float], least: float) -> list[float]:
+    """Heights moved apart as little as needed to lie `least` from each other, in the order they had."""
+    order = sorted(range(len(heights)), key=lambda i: heights[i])
+    groups: list[tuple[float, int]] = []  # the centre of labels that touch, and how many they are
+    for i in order:
+        centre, n = heights[i], 1
+        while groups and centre - groups[-1][0] < least * (n + groups[-1][1]) / 2:
+            other, m = groups.pop()
+            centre, n = (centre * n + other * m) / (n + m), n + m
+        groups.append((centre, n))
+    placed = iter([centre + least * (k - (n - 1) / 2) for centre, n in groups for k in range(n)])
+    moved = dict(zip(order, placed, strict=True))
+    return [moved[i] for i in range(len(heights))]
+
+
+def save(made: Figure, path: Path) -> None:
+    """Write a figure as PNG, SVG or PDF, by the name's ending. Raises InputError for another, WorkError if it fails."""
+    if path.suffix not in FORMATS:
+        raise InputError(f"{path}: a picture is saved as one of {', '.join(FORMATS)}")
+    try:
+        # No date in the file: the same picture is the same bytes.
+        made.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
+    except OSError as error:
+        raise WorkError(f"{path}: cannot be written ({error.strerror})") from None
