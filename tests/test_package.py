@@ -8,9 +8,10 @@ from pathlib import Path
 import moreish
 
 PUBLIC = [
-    *("Corpus", "Evaluation", "InputError", "Model", "MoreishError", "Progress", "Run", "Score", "Vocab", "WorkError"),
+    *("Corpus", "Evaluation", "InputError", "Model", "MoreishError", "Progress", "Run", "Score"),
+    *("Tuned", "Vocab", "WorkError"),
     *("__version__", "bundled", "calibrate", "check_gradients", "compare", "evaluate", "fold", "load", "mix"),
-    *("read_words", "resume", "train"),
+    *("read_words", "resume", "train", "tune"),
 ]
 
 
@@ -57,7 +58,7 @@ FLOORS = [
     {"run"},
     {"mixing"},
     {"gradcheck", "training"},
-    {"comparison"},
+    {"comparison", "tuning"},
     {"plots"},
     {"cli"},
 ]

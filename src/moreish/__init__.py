@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .model import Model, Score
     from .run import Run, load
     from .training import Progress, resume, train
+    from .tuning import Tuned, tune
 
 __version__ = "0.1.0"
 
@@ -34,6 +35,7 @@ __all__ = [
     "Progress",
     "Run",
     "Score",
+    "Tuned",
     "Vocab",
     "WorkError",
     "__version__",
@@ -48,6 +50,7 @@ __all__ = [
     "read_words",
     "resume",
     "train",
+    "tune",
 ]
 
 _HOMES = {
@@ -61,6 +64,7 @@ _HOMES = {
     "model": ("Model", "Score"),
     "run": ("Run", "load"),
     "training": ("Progress", "resume", "train"),
+    "tuning": ("Tuned", "tune"),
 }
 
 

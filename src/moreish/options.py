@@ -14,13 +14,21 @@ from .optim import OPTIMIZERS, SCHEDULES
 
 
 def option(
-    default: Any, help: str, *, choices: tuple[str, ...] = (), low: float | None = None, high: float | None = None
+    default: Any,
+    help: str,
+    *,
+    choices: tuple[str, ...] = (),
+    low: float | None = None,
+    high: float | None = None,
+    search: tuple[float, float] | list | None = None,
 ) -> Any:
     """A field of an options class: its default, one line of help, and the values that it may take.
 
     low and high bound a number, ends included. A default of None means one that the model chooses.
+    search is what tuning tries: the ends of a range, of which it takes the log, or a list of values.
     """
-    return field(default=default, metadata={"help": help, "choices": choices, "low": low, "high": high})
+    meta = {"help": help, "choices": choices, "low": low, "high": high, "search": search}
+    return field(default=default, metadata=meta)
 
 
 class Options:

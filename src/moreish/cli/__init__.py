@@ -49,6 +49,12 @@ words; the n-gram model is counted and stands beside them. Runs on other words o
     "mix": """Mix several trained models into one, with weights fitted on val.
 
 The mixture is a run like any other: sample, eval and mix take it. All runs must be of the same words and split.""",
+    "tune": """Search for the options that give the lowest loss on val.
+
+Trains trial after trial (Optuna's TPE, the model's defaults first), gives up early on those that fall behind, and keeps
+the run of the best one, the record of the study and a picture of it. An option that is given is kept as it is; sizes
+and rates that are not are searched. Started again, it goes on with the study; started several times at once, the
+processes share it. Test words play no part.""",
     "gradcheck": """Check every hand-derived gradient of the models, parameter by parameter and layer by layer.
 
 Each is held against autograd (if PyTorch is there) and against central differences, in float64 and float32, in the
@@ -83,6 +89,10 @@ EXAMPLES = {
     "mix": (
         "moreish mix runs/names-ngram runs/names-wavenet --out runs/mixed",
         "moreish mix runs/a runs/b runs/c --log-linear --out runs/mixed",
+    ),
+    "tune": (
+        "moreish tune names.txt --model mlp --trials 50",
+        "moreish tune names.txt --model wavenet --epochs 10 --batch-size 128 --out runs/search",
     ),
     "gradcheck": ("moreish gradcheck", "moreish gradcheck mlp --json"),
     "show": ("moreish show mlp --n-layer 3", "moreish show runs/names-mlp --no-fuse"),

@@ -80,10 +80,14 @@ def report(run: Run, seconds: float, n_samples: int) -> None:
     print(f"\nsaved in {run.path}; more words with: moreish sample {run.path}")
 
 
+def list_name(file: str | None) -> str:
+    """A word list's name, for folders of what is made from it."""
+    return "names" if file is None else "words" if file == STANDARD_INPUT else Path(file).stem
+
+
 def new_folder(file: str | None, model: str) -> Path:
     """A folder under runs/ that is not there yet: runs/LIST-MODEL, or runs/LIST-MODEL-2, runs/LIST-MODEL-3, ..."""
-    words = "names" if file is None else "words" if file == STANDARD_INPUT else Path(file).stem
-    base = Path("runs") / f"{words}-{model}"
+    base = Path("runs") / f"{list_name(file)}-{model}"
     number, folder = 1, base
     while folder.exists():
         number += 1

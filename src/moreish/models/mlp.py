@@ -16,10 +16,12 @@ class MLP(HiddenConfig):
     summary: ClassVar[str] = "embeddings of the last characters, hidden layers, logits (Bengio et al. 2003)"
     defaults: ClassVar[dict[str, Any]] = {"epochs": 3.0, "batch_size": 256, "optimizer": "adamw", "lr": 0.012}
 
-    block_size: int = option(6, "context length, in characters; for wavenets a power of two", low=1, high=1024)
-    n_embd: int = option(24, "numbers in a character's embedding", low=1, high=1 << 16)
-    n_hidden: int = option(256, "units in a hidden layer", low=1, high=1 << 20)
-    n_layer: int = option(1, "hidden layers", low=1, high=1000)
+    block_size: int = option(
+        6, "context length, in characters; for wavenets a power of two", low=1, high=1024, search=(3, 10)
+    )
+    n_embd: int = option(24, "numbers in a character's embedding", low=1, high=1 << 16, search=(8, 64))
+    n_hidden: int = option(256, "units in a hidden layer", low=1, high=1 << 20, search=(64, 512))
+    n_layer: int = option(1, "hidden layers", low=1, high=1000, search=[1, 2])
 
     @property
     def context(self) -> int:

@@ -21,8 +21,12 @@ class NGram(CountConfig):
 
     summary: ClassVar[str] = "counts of up to six characters in a row; trains by counting"
 
-    order: int = option(6, "characters in a row that are counted, the predicted one included", low=1, high=64)
-    smoothing: str = option("fitted", "what is left for the unseen; fitted chooses by val", choices=SMOOTHINGS)
+    order: int = option(
+        6, "characters in a row that are counted, the predicted one included", low=1, high=64, search=(3, 10)
+    )
+    smoothing: str = option(
+        "fitted", "what is left for the unseen; fitted chooses by val", choices=SMOOTHINGS, search=list(SMOOTHINGS)
+    )
     added: float = option(1.0, "added to every count by additive smoothing", low=1e-9, high=1e9)
 
     @property
@@ -48,3 +52,4 @@ class BigramCounts(NGram):
 
     order: int = option(2, "characters in a row that are counted, the predicted one included", low=1, high=64)
     smoothing: str = option("additive", "what is left for the unseen; fitted chooses by val", choices=SMOOTHINGS)
+    added: float = option(1.0, "added to every count by additive smoothing", low=1e-9, high=1e9, search=(0.01, 100))

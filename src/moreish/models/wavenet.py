@@ -25,9 +25,9 @@ class WaveNet(HiddenConfig):
     summary: ClassVar[str] = "pairs of characters, pairs of pairs, ...: a tree over the context"
     defaults: ClassVar[dict[str, Any]] = {"epochs": 6.0, "batch_size": 256, "optimizer": "adamw", "lr": 0.004}
 
-    block_size: int = option(8, "context length, in characters: a power of two", low=1, high=1024)
-    n_embd: int = option(24, "numbers in a character's embedding", low=1, high=1 << 16)
-    n_hidden: int = option(128, "units in a hidden layer", low=1, high=1 << 20)
+    block_size: int = option(8, "context length, in characters: a power of two", low=1, high=1024, search=[4, 8, 16])
+    n_embd: int = option(24, "numbers in a character's embedding", low=1, high=1 << 16, search=(8, 64))
+    n_hidden: int = option(128, "units in a hidden layer", low=1, high=1 << 20, search=(32, 256))
     batch_norm: bool = option(True, "normalise every hidden layer over the batch")
 
     def __post_init__(self):

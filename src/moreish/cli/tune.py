@@ -1,0 +1,96 @@
+"""moreish tune"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from ..corpus import words_of
+from ..tuning import ended_well
+from ..tuning import tune as tune_options
+from .arguments import Flat, ModelArguments, TrainArguments, given
+from .terminal import announce_work, print_json, print_table, say
+from .train import list_name
+from .values import Flag, WholeNumber
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.trial import FrozenTrial
+
+
+def tune(
+    file: str | None = None,
+    /,
+    *,
+    model: str = "mlp",
+    out: Path | None = None,
+    trials: WholeNumber = 30,
+    json: Flag = False,
+    model_options: Annotated[ModelArguments, Flat] = ModelArguments(),  # pyright: ignore[reportInvalidTypeForm]
+    train_options: Annotated[TrainArguments, Flat] = TrainArguments(),  # pyright: ignore[reportInvalidTypeForm]
+) -> None:
+    """`moreish tune`: its text stands in VERBS.
+
+    Parameters
+    ----------
+    file
+        Word list, as for train. Without it, the bundled names.
+    model
+        What to tune; `moreish models` lists them.
+    out
+        Folder of the study [default: runs/LIST-MODEL-study]. One that is there already is gone on with.
+    trials
+        How many trials the study is to have, those made before included.
+    json
+        Print JSON: {"run": folder, "loss": {"val": ...}, "options": {...}, "trials": [{"number", "state", "val",
+        "seconds", "parameters", "options"}, ...]}.
+    """
+    announce_work()
+    folder = out or Path("runs") / f"{list_name(file)}-{model}-study"
+    fixed = {**given(model_options), **given(train_options)}
+
+    def show(study: "Study", trial: "FrozenTrial") -> None:
+        state = f"val {trial.value:.4f}" if trial.state.name == "COMPLETE" else trial.state.name.lower()
+        seconds = trial.duration.total_seconds() if trial.duration else 0.0
+        say(f"trial-{trial.number:<3}  {state:<10}  {seconds:6.1f} s  {shown(trial.params)}")
+
+    found = tune_options(words_of(file), model, out=folder, trials=trials, on_trial=show, **fixed)
+    best = found.study.best_trial
+    picture = folder / "study.png"
+    from ..plots import plot_study
+    from ..plots.style import save
+
+    save(plot_study(found.study), picture)
+    if json:
+        print_json(
+            {
+                "run": str(found.run.path),
+                "loss": {"val": best.value},
+                "options": best.params,
+                "trials": [row(trial) for trial in found.study.get_trials(deepcopy=False)],
+            }
+        )
+        return
+    lines = [
+        (f"trial-{t.number}", f"{loss:.4f}", f"{t.user_attrs['parameters']:,}", shown(t.params))
+        for loss, t in ended_well(found.study)[:5]
+    ]
+    print_table(["the best", ">val", ">parameters", "options"], lines)
+    print(f"\nthe best is saved in {found.run.path}; the study drawn in {picture}")
+    print(f"its losses, test too, which played no part: moreish eval {found.run.path}")
+
+
+def row(trial: "FrozenTrial") -> dict[str, Any]:
+    """A trial as a plain dictionary."""
+    return {
+        "number": trial.number,
+        "state": trial.state.name.lower(),
+        "val": trial.value if trial.state.name == "COMPLETE" else None,
+        "seconds": trial.user_attrs.get("seconds"),
+        "parameters": trial.user_attrs.get("parameters"),
+        "options": trial.params,
+    }
+
+
+def shown(options: dict[str, Any]) -> str:
+    """Options as they are written on the command line."""
+    written = {k: f"{v:.3g}" if isinstance(v, float) else v for k, v in options.items()}
+    return " ".join(f"--{name.replace('_', '-')} {value}" for name, value in written.items())

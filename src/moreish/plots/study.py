@@ -1,0 +1,69 @@
+"""A study of options: how the search went, and what each option has to do with the loss."""
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullFormatter
+
+from ..training import EVALUATIONS
+from ..tuning import ended_well
+from .style import COLOURS, GREY, figure
+
+if TYPE_CHECKING:
+    from optuna import Study
+
+
+def plot_study(study: "Study") -> Figure:
+    """The val loss of every trial in its turn and along its training, and against each option that was searched.
+
+    Raises ValueError if no trial has ended.
+    """
+    in_turn = sorted(ended_well(study), key=lambda pair: pair[1].number)
+    losses, ended = [loss for loss, _ in in_turn], [trial for _, trial in in_turn]
+    pruned = [t for t in study.get_trials(deepcopy=False) if t.state.name == "PRUNED"]
+    best = ended[int(np.argmin(losses))]
+    names = sorted({name for t in ended for name in t.params})
+    columns = min(4, len(names) + 2)
+    rows = math.ceil((len(names) + 2) / columns)
+    made, axes = figure(rows, columns, size=(3.2 * columns, 2.9 * rows))
+    for ax in axes:
+        ax.set_ylabel("val loss (nats per token)")
+    turn, course = axes[:2]
+    numbers = [t.number for t in ended]
+    turn.plot(numbers, losses, "o", color=COLOURS[0], markersize=4, label="trial")
+    turn.step(numbers, np.minimum.accumulate(losses), color=COLOURS[1], where="post", label="best so far")
+    # A pruned one has no loss of its own: it is marked at the upper edge.
+    top = max(losses)
+    turn.plot([t.number for t in pruned], [top] * len(pruned), "x", color=GREY, markersize=5, label="pruned")
+    turn.set_xlabel("trial")
+    turn.legend(fontsize=7, frameon=False)
+    for t in [*pruned, *ended]:
+        is_best = t.number == best.number
+        colour = COLOURS[1] if is_best else GREY if t in pruned else COLOURS[0]
+        values = sorted(t.intermediate_values.items())
+        course.plot(
+            [100 * at / EVALUATIONS for at, _ in values],
+            [loss for _, loss in values],
+            color=colour,
+            linewidth=2 if is_best else 0.7,
+            linestyle=":" if t in pruned else "-",
+        )
+    course.set_xlabel("share of the training (%)")
+    for ax, name in zip(axes[2:], names, strict=False):
+        values = [t.params[name] for t in ended]
+        if isinstance(values[0], str):
+            ax.tick_params(axis="x", rotation=30)
+        elif max(values) > 9 * min(values):
+            ax.set_xscale("log")
+            ax.xaxis.set_minor_formatter(NullFormatter())
+        elif isinstance(values[0], int):
+            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.scatter(values, losses, c=COLOURS[0], s=14, alpha=0.6)
+        ax.scatter([best.params[name]], [min(losses)], c=COLOURS[1], marker="D", s=36)
+        ax.set_xlabel(name.replace("_", "-"))
+    for ax in axes[len(names) + 2 :]:
+        ax.set_axis_off()
+    made.suptitle("A diamond is the best trial; dotted curves were pruned", fontsize=11)
+    return made

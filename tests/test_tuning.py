@@ -1,0 +1,164 @@
+"""Tuning: what is searched, what counts, and that a study survives, is shared and is never mistaken for another."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+import moreish
+from moreish import Corpus, InputError
+from moreish.cli import run
+from moreish.evaluation import evaluate
+from moreish.models import MODELS, make_config
+from moreish.options import TrainOptions
+from moreish.plots import plot_study
+from moreish.tuning import ended_well, space_of
+
+QUICK: dict[str, Any] = {"steps": 60, "batch_size": 16, "block_size": 3, "n_layer": 1}
+NONE: dict[str, Any] = {}
+
+
+@pytest.fixture(scope="module")
+def tuned(words, tmp_path_factory) -> moreish.Tuned:
+    """A small study. Do not change it."""
+    return moreish.tune(words, "mlp", out=tmp_path_factory.mktemp("tuned") / "study", trials=12, **QUICK)
+
+
+def test_the_best_run_is_that_of_the_least_val_loss(tuned):
+    trials = ended_well(tuned.study)
+    assert len(tuned.study.trials) == 12
+    losses = [loss for loss, _ in trials]
+    assert losses == sorted(losses)
+    best = trials[0][1]
+    assert tuned.run.loss["val"] == pytest.approx(losses[0])
+    for name, value in best.params.items():
+        where = tuned.run.model.config if hasattr(tuned.run.model.config, name) else tuned.run.options
+        assert getattr(where, name) == value
+    first = tuned.study.trials[0]
+    assert (first.params["n_embd"], first.params["n_hidden"]) == (24, 256), "the defaults come first"
+    assert losses[0] <= (first.value or 0)
+    folder = tuned.run.path.parent
+    assert {path.name for path in folder.iterdir()} == {"study.journal", f"trial-{best.number}"}
+
+
+def test_test_words_play_no_part(words, tmp_path, monkeypatch):
+    asked = []
+    stream = Corpus.stream
+    monkeypatch.setattr(Corpus, "stream", lambda corpus, part: asked.append(part) or stream(corpus, part))
+    for model, options in (("mlp", QUICK), ("ngram", NONE)):
+        moreish.tune(words, model, out=tmp_path / model, trials=2, **options)
+    assert set(asked) == {"train", "val"}
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_model_says_what_is_searched(model, words):
+    config = MODELS[model]
+    options = TrainOptions()
+    if config.defaults:
+        options = options.resolved(config.defaults, 1000)
+    space = space_of(config, options, ())
+    assert space
+    for name, values in space.items():
+        default = getattr(config, name, None) or getattr(options, name)
+        within = default in values if isinstance(values, list) else values[0] <= default <= values[1]
+        assert within, f"the default of {name} is among what is searched"
+        for value in values:  # and every one of them is allowed
+            given: dict[str, Any] = {name: value}
+            make_config(model, given) if hasattr(config, name) else TrainOptions(**given)
+    for name in space:
+        assert name not in space_of(config, options, [name])
+
+
+def test_a_study_is_gone_on_with_and_not_taken_for_another(words, tmp_path):
+    again = moreish.tune(words, "ngram", out=tmp_path / "study", trials=3)
+    before = [trial.params for trial in again.study.trials]
+    assert [t.params for t in moreish.tune(words, "ngram", out=tmp_path / "study", trials=3).study.trials] == before
+    more = moreish.tune(words, "ngram", out=tmp_path / "study", trials=5).study.trials
+    assert [trial.params for trial in more[:3]] == before
+    assert len(more) == 5
+    # The seed decides what a study tries, up to where it is joined.
+    same = moreish.tune(words, "ngram", out=tmp_path / "same", trials=3)
+    assert [trial.params for trial in same.study.trials] == before
+    for what, call in {
+        "model is ngram": lambda: moreish.tune(words, "bigram-counts", out=tmp_path / "study"),
+        "data sha256 is": lambda: moreish.tune(words[:-1], "ngram", out=tmp_path / "study"),
+        "split is": lambda: moreish.tune(words, "ngram", split_seed=3, out=tmp_path / "study"),
+        "fixed is": lambda: moreish.tune(words, "ngram", order=3, out=tmp_path / "study"),
+        "holds no study": lambda: moreish.tune(words, "ngram", out=tmp_path),
+        "nothing is left": lambda: moreish.tune(words, "bigram-counts", added=1.0, out=tmp_path / "none"),
+        "at least 1": lambda: moreish.tune(words, "ngram", trials=0, out=tmp_path / "none"),
+    }.items():
+        with pytest.raises(InputError, match=what):
+            call()
+
+
+def begin(words, tmp_path, trials: int) -> subprocess.Popen:
+    """A process of its own that works on one study."""
+    (tmp_path / "words.txt").write_text("\n".join(words), encoding="utf-8")
+    options = [part for name, value in QUICK.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+    command = ["tune", str(tmp_path / "words.txt"), "--out", str(tmp_path / "study"), "--trials", str(trials), *options]
+    return subprocess.Popen([sys.executable, "-m", "moreish", *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def test_processes_share_a_study_and_one_may_be_killed(words, tmp_path):
+    first = begin(words, tmp_path, 100)
+    journal = tmp_path / "study" / "study.journal"
+    end = time.monotonic() + 60
+    while not journal.exists() or journal.read_bytes().count(b'"state":1') < 3:
+        assert time.monotonic() < end, first.communicate()
+        assert first.poll() is None, first.communicate()
+        time.sleep(0.01)
+    first.send_signal(signal.SIGTERM)
+    first.communicate()
+    pair = [begin(words, tmp_path, 20) for _ in range(2)]
+    for process in pair:
+        assert process.wait(timeout=120) == 0, process.communicate()
+        process.communicate()
+    tuned = moreish.tune(moreish.read_words(tmp_path / "words.txt"), out=tmp_path / "study", trials=1, **QUICK)
+    done = [trial for trial in tuned.study.trials if trial.state.name in ("COMPLETE", "PRUNED")]
+    assert 20 <= len(done) <= 21
+    tried = [json.dumps(trial.params) for trial in tuned.study.trials[1:]]
+    assert len(set(tried)) == len(tried), "no two draw the same"
+    left = {path.name for path in (tmp_path / "study").glob("trial-*")}
+    assert f"trial-{tuned.study.best_trial.number}" in left
+    assert evaluate(tuned.run.model, tuned.run.corpus, ["val"]).loss["val"] == pytest.approx(tuned.study.best_value)
+
+
+def test_a_rate_that_ends_in_no_number_is_pruned(words, tmp_path):
+    with pytest.raises(InputError, match="no trial has ended well"):
+        moreish.tune(words, "mlp", out=tmp_path / "study", trials=3, optimizer="sgd", lr=1e5, init="naive", steps=40)
+    assert (tmp_path / "study" / "study.journal").read_text().count('"state":2') == 3, "all three are pruned"
+
+
+def test_the_picture_shows_every_trial(tuned):
+    made = plot_study(tuned.study)
+    labels = [ax.get_xlabel() for ax in made.axes]
+    assert labels[:2] == ["trial", "share of the training (%)"]
+    assert set(labels[2:6]) == {"n-embd", "n-hidden", "lr", "weight-decay"}
+    trials = ended_well(tuned.study)
+    points, best = (np.asarray(line.get_xydata()).tolist() for line in made.axes[0].lines[:2])
+    assert sorted(points) == sorted([t.number, loss] for loss, t in trials)
+    assert min(loss for _, loss in best) == trials[0][0]
+    assert len(made.axes[1].lines) == 12
+
+
+def test_the_command(words, tmp_path, capsys, monkeypatch):
+    (tmp_path / "words.txt").write_text("\n".join(words), encoding="utf-8")
+    command = ["tune", str(tmp_path / "words.txt"), "--model", "ngram", "--out", str(tmp_path / "study")]
+    assert run([*command, "--trials", "4"]) == 0
+    shown = capsys.readouterr()
+    assert "the best is saved in" in shown.out
+    assert shown.err.count("trial-") == 4
+    assert (tmp_path / "study" / "study.png").stat().st_size > 10_000
+    assert run([*command, "--trials", "4", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["loss"]["val"] == min(trial["val"] for trial in found["trials"])
+    assert moreish.load(found["run"]).loss["val"] == pytest.approx(found["loss"]["val"])
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    assert run(command) == 2
+    assert "pip install 'moreish[tune]'" in capsys.readouterr().err
