@@ -89,6 +89,8 @@ def test_the_command_shows_them(saved_run, capsys):
     assert set(found) == {"loss", "interval", "bits", "perplexity", "tokens", "in_train", "new", "baseline"}
     counted = moreish.train(saved_run.corpus, "ngram").loss["val"]
     assert found["baseline"] == {"model": "ngram", "loss": {"val": pytest.approx(counted)}}
+    assert run(["eval", str(saved_run.path), "--no-baseline"]) == 0
+    assert "counting" not in capsys.readouterr().out
     low, high = found["interval"]["val"]
     assert low < found["loss"]["val"] < high
     assert found["bits"]["val"] == pytest.approx(found["loss"]["val"] / math.log(2))

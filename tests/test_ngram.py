@@ -124,6 +124,14 @@ def test_a_large_alphabet_and_a_long_window_are_counted_too():
     assert moreish.train(corpus, "ngram", order=8).loss["val"] < math.log(len(corpus.vocab))
 
 
+def test_counts_that_would_outgrow_the_memory_are_refused(corpus, monkeypatch):
+    monkeypatch.setattr("moreish.counts.windows.SMALLEST", 16)
+    monkeypatch.setattr("moreish.counts.windows.MEMORY", 50 * 5 * 100)
+    for n_vocab in (len(corpus.vocab), 1 << 20):  # packed, and sorted
+        with pytest.raises(InputError, match="more than 100 different runs of 5 characters.*with --order 4"):
+            count_windows(corpus.stream("train"), 5, n_vocab)
+
+
 def test_tables_hold_what_they_say():
     corpus = Corpus(made_up_words(200))
     t = count_tables(corpus.stream("train"), 4, len(corpus.vocab))

@@ -11,7 +11,7 @@ from .terminal import announce_work, print_json, print_losses
 from .values import Flag
 
 
-def eval(run: Path, /, *, split: str | None = None, json: Flag = False) -> None:
+def eval(run: Path, /, *, split: str | None = None, no_baseline: Flag = False, json: Flag = False) -> None:
     """`moreish eval`: its text stands in VERBS.
 
     Parameters
@@ -20,6 +20,8 @@ def eval(run: Path, /, *, split: str | None = None, json: Flag = False) -> None:
         Folder of a run.
     split
         Only this part: train, val or test [default: all three].
+    no_baseline
+        Do not count the n-gram model on the same words, to show its losses beside.
     json
         Print JSON: {"loss": {"train": ..., ...}, "interval": {"train": [low, high], ...}, "bits": ..., "tokens": ...,
         "perplexity": ..., "in_train": ..., "new": ..., "baseline": {"model": "ngram", "loss": {...}}}.
@@ -30,10 +32,11 @@ def eval(run: Path, /, *, split: str | None = None, json: Flag = False) -> None:
     loaded = load(run)
     parts = PARTS if split is None else (split,)
     evaluation = evaluate(loaded.model, loaded.corpus, parts, intervals=True)
-    counted = evaluate(baseline(loaded.corpus).model, loaded.corpus, parts).loss
+    beside = {} if no_baseline else evaluate(baseline(loaded.corpus).model, loaded.corpus, parts).loss
     if json:
-        print_json({**evaluation.as_json(), "baseline": {"model": "ngram", "loss": counted}})
-    else:
-        print_losses(evaluation)
-        losses = ", ".join(f"{part} {loss:.4f}" for part, loss in counted.items())
+        print_json({**evaluation.as_json(), **({"baseline": {"model": "ngram", "loss": beside}} if beside else {})})
+        return
+    print_losses(evaluation)
+    if beside:
+        losses = ", ".join(f"{part} {loss:.4f}" for part, loss in beside.items())
         print(f"\nbeside it, what counting gives (moreish train --model ngram): {losses}")

@@ -1,7 +1,9 @@
 """Counting the different windows of n tokens: a context of n - 1, filled up with end tokens, and its target.
 
 A window is packed into one number of n times `bits` bits, and counted in a hash table with open addressing, which holds
-the different windows alone: 32 to 64 bytes for each, and 96 while it grows, however long the text.
+the different windows alone: 32 to 64 bytes for each, and 96 while it grows, however long the text. The tables of all
+orders that are made from them take up to 50 n bytes for each (measured on random text, which repeats least), so it is
+their number that bounds the memory: counting refuses to go beyond MEMORY.
 """
 
 from collections.abc import Callable
@@ -10,11 +12,14 @@ from functools import cache
 import numpy as np
 from numba import njit, types
 
+from ..errors import InputError
 from ..tape import Batches
 from ..tape.compiled import compiled_function
 
 BITS = 62  # of a packed window
 SMALLEST = 1 << 12  # places of a table to begin with
+MEMORY = 8 << 30  # bytes that windows and the tables made from them may take
+PER_TOKEN = 50  # bytes, of a different window
 
 
 @njit
@@ -57,11 +62,13 @@ def count_windows(stream: np.ndarray, n: int, n_vocab: int) -> tuple[Callable[[i
     """The different windows of n tokens in a stream, and how often each occurs (D,).
 
     The windows are a function from a place in the window, 0 to n - 1, to the tokens there (D,).
+    Raises InputError if there are so many that their tables would outgrow MEMORY.
     """
-    bits = max(1, (n_vocab - 1).bit_length())
+    most, bits = MEMORY // (PER_TOKEN * n), max(1, (n_vocab - 1).bit_length())
     if n * bits > BITS:  # a large alphabet and a long window: slower, by sorting
         fixed = Batches.of_all(stream, n - 1).fixed
         assert fixed is not None
+        _check(fixed[2].size, most, n)
         rows = np.column_stack(fixed[:2])
         return lambda place: rows[:, place], fixed[2].ravel()
     keys, counts = np.zeros((2, SMALLEST), np.int64)
@@ -71,6 +78,7 @@ def count_windows(stream: np.ndarray, n: int, n_vocab: int) -> tuple[Callable[[i
     while position < len(stream):
         position, history, used = count(stream, position, history, bits, mask, keys, counts, used)
         if position < len(stream):
+            _check(used, most, n)
             larger = np.zeros((2, 2 * keys.size), np.int64)
             move(keys, counts, *larger)
             keys, counts = larger
@@ -78,6 +86,14 @@ def count_windows(stream: np.ndarray, n: int, n_vocab: int) -> tuple[Callable[[i
     order = np.argsort(keys)
     keys, counts = keys[order], counts[order]
     return lambda place: keys >> bits * (n - 1 - place) & (1 << bits) - 1, counts
+
+
+def _check(found: int, most: int, n: int) -> None:
+    if found > most:
+        raise InputError(
+            f"the list has more than {most:,} different runs of {n} characters, whose counts would take more than "
+            f"{MEMORY >> 30} GB: count shorter ones, with --order {n - 1}"
+        )
 
 
 @cache
