@@ -1,16 +1,16 @@
-"""How good: the lecture's ladder of models, each trained three times, with the published figure beside.
+"""How good: every model, each trained three times on either split, with the published figure beside.
 
     python benchmarks/quality.py --names names.txt [--rungs NAME ...] [--json benchmarks/results/quality.json]
     python benchmarks/readme.py       puts the figures of that file into the README
 
-Losses are nats per predicted token on the lecture split, the median of the seeds. Published rungs are trained as they
+Losses are nats per predicted token, the median of the seeds; the run with the median val loss is compared with those of
+the other rungs, by the paired bootstrap. Published rungs are trained as they
 were: SGD at 0.1, then at 0.01, for 200,000 steps of 32, the last weights kept. Only val has ever been used to choose.
 """
 
 import argparse
 import json
 import statistics
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ from machine import machine, versions
 from rich.console import Console
 from rich.table import Table
 
-from moreish import Corpus, Run, mix, read_words, train
+from moreish import Corpus, Run, compare, mix, read_words, train
+from moreish.corpus.split import SPLITS
 
 SEEDS = (1, 2, 3)
 LECTURE: dict[str, Any] = {"steps": 200_000, "batch_size": 32, "optimizer": "sgd", "lr": 0.1, "keep": "last"}
@@ -66,40 +67,35 @@ RUNGS = [
 
 # What is mixed: rungs, each with its own seed.
 MIXED = ("up to six counted", "tree 8 / 24 / 192, our settings")
+MIXTURE = "the last and the counted one, mixed"
 
 
-def measure(rung: Rung, corpus: Corpus) -> tuple[dict, list[Run]]:
-    """Train a rung with each seed."""
-    runs, losses, seconds = [], [], []
-    for seed in SEEDS:
-        began = time.perf_counter()
-        runs.append(train(corpus, rung.model, seed=seed, **rung.options))
-        losses.append(runs[-1].loss)
-        seconds.append(time.perf_counter() - began)
-    row = {"name": rung.name, "model": rung.model, "options": rung.options, "published": rung.published}
-    return {**row, **summary(runs, losses, seconds)}, runs
+def measure_split(split: str, names: str, wanted: list[str], console: Console) -> dict:
+    """Train every wanted rung with each seed on one split, and compare the median runs."""
+    corpus, rungs, runs = Corpus(read_words(names), split), [], {}
+    for rung in RUNGS:
+        if any(word in rung.name or word == rung.model for word in wanted):
+            runs[rung.name] = [train(corpus, rung.model, seed=seed, **rung.options) for seed in SEEDS]
+            rungs.append({**summary(rung.name, runs[rung.name]), "options": rung.options, "published": rung.published})
+            console.print(f"{split}: {rung.name}: val {rungs[-1]['median']['val']:.4f}, {rungs[-1]['seconds']:.1f} s")
+    if all(name in runs for name in MIXED):
+        runs[MIXTURE] = [mix(parts) for parts in zip(*(runs[name] for name in MIXED), strict=True)]
+        rungs.append({**summary(MIXTURE, runs[MIXTURE]), "options": {}, "published": (None, None)})
+    typical = [sorted(of_seeds, key=lambda run: run.loss["val"])[len(SEEDS) // 2] for of_seeds in runs.values()]
+    return {"rungs": rungs, "comparison": compare(typical, names=list(runs)).as_json()}
 
 
-def summary(runs: list[Run], losses: list[dict[str, float]], seconds: list[float]) -> dict:
+def summary(name: str, runs: list[Run]) -> dict:
     """What is told of the runs of a rung."""
+    losses = [run.loss for run in runs]
     return {
+        "name": name,
+        "model": runs[0].model.name,
         "parameters": runs[0].model.n_parameters,
         "losses": losses,
         "median": {part: statistics.median(loss[part] for loss in losses) for part in losses[0]},
-        "seconds": statistics.median(seconds),
+        "seconds": statistics.median(run.seconds or 0.0 for run in runs),
     }
-
-
-def measure_mixture(kept: dict[str, list[Run]]) -> dict:
-    """Mix the runs of the rungs in MIXED, seed by seed."""
-    runs, losses, seconds = [], [], []
-    for parts in zip(*(kept[name] for name in MIXED), strict=True):
-        began = time.perf_counter()
-        runs.append(mix(parts))
-        losses.append(runs[-1].loss)
-        seconds.append(time.perf_counter() - began)
-    row = {"name": "the last and the counted one, mixed", "model": "mixture", "options": {}, "published": (None, None)}
-    return {**row, **summary(runs, losses, seconds)}
 
 
 def main() -> None:
@@ -108,29 +104,23 @@ def main() -> None:
     parser.add_argument("--rungs", nargs="+", help="only the rungs with one of these words in their name or model")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     arguments = parser.parse_args()
-    corpus, rows, console = Corpus(read_words(arguments.names)), [], Console(width=120)
-    wanted, kept = arguments.rungs or [""], {}
-    for rung in RUNGS:
-        if any(word in rung.name or word == rung.model for word in wanted):
-            row, kept[rung.name] = measure(rung, corpus)
-            rows.append(row)
-            console.print(f"{rung.name}: val {row['median']['val']:.4f}, {row['seconds']:.1f} s a run")
-    if all(name in kept for name in MIXED):
-        rows.append(measure_mixture(kept))
-    table = Table(title=f"median of seeds {SEEDS}", title_justify="left")
-    for column in ("model", "parameters", "train", "val", "test", "published train", "published val", "s a run"):
-        table.add_column(column, justify="left" if column == "model" else "right")
-    for row in rows:
-        table.add_row(
-            row["name"],
-            f"{row['parameters']:,}",
-            *(f"{row['median'][part]:.4f}" for part in ("train", "val", "test")),
-            *("" if loss is None else f"{loss:.3f}" for loss in row["published"]),
-            f"{row['seconds']:.1f}",
-        )
-    console.print(table)
+    console, splits = Console(width=140), {}
+    for split in SPLITS:
+        splits[split] = measure_split(split, arguments.names, arguments.rungs or [""], console)
+        table = Table(title=f"{split} split, median of seeds {SEEDS}", title_justify="left")
+        for column in ("model", "parameters", "train", "val", "test", "published train", "published val", "seconds"):
+            table.add_column(column, justify="left" if column == "model" else "right")
+        for row in splits[split]["rungs"]:
+            table.add_row(
+                row["name"],
+                f"{row['parameters']:,}",
+                *(f"{row['median'][part]:.4f}" for part in ("train", "val", "test")),
+                *("" if loss is None else f"{loss:.3f}" for loss in row["published"]),
+                f"{row['seconds']:.1f}",
+            )
+        console.print(table)
     if arguments.json:
-        found = {"machine": machine(), "versions": versions(), "seeds": SEEDS, "rungs": rows}
+        found = {"machine": machine(), "versions": versions(), "seeds": SEEDS, "splits": splits}
         found["data"] = Path(arguments.names).name
         arguments.json.write_text(json.dumps(found, indent=2) + "\n")
 

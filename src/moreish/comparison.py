@@ -108,9 +108,17 @@ def baseline(corpus: Corpus) -> Run:
     return train(corpus, "ngram")
 
 
-def compare(runs: Sequence[Run], *, rescore: bool = False, samples: int = 5, seed: int = 42) -> Comparison:
+def compare(
+    runs: Sequence[Run],
+    *,
+    names: Sequence[str] | None = None,
+    rescore: bool = False,
+    samples: int = 5,
+    seed: int = 42,
+) -> Comparison:
     """Compare runs on val and test of the first one's split, with the n-gram model beside them if none of them is that.
 
+    names       what to call the runs; without them, their folders or models
     samples     how many words each makes, drawn with `seed`
 
     Raises InputError for runs on other words or another split, unless they are to be scored on it too (`rescore`);
@@ -119,11 +127,11 @@ def compare(runs: Sequence[Run], *, rescore: bool = False, samples: int = 5, see
     if not runs:
         raise InputError("a comparison takes a run or more")
     corpus = runs[0].corpus
+    names = list(names) if names else _names(runs)
     counted = [run for run in runs if run.model.config == NGram() and _of(run.corpus) == _of(corpus)]
     if not counted:
         counted = [baseline(corpus)]
-        runs = [*runs, counted[0]]
-    names = _names(runs)
+        runs, names = [*runs, counted[0]], _unique([*names, "ngram"])
     rows, nll = [], {}
     for name, run in zip(names, runs, strict=True):
         if _of(run.corpus) != _of(corpus) and not rescore:
@@ -162,10 +170,14 @@ def _of(corpus: Corpus) -> tuple[str, str, int]:
 
 
 def _names(runs: Sequence[Run]) -> list[str]:
-    """A name for each run: its folder, or its model; numbered where two are the same."""
+    """A name for each run: its folder, or its model."""
+    return _unique([str(run.path) if run.path else run.model.name for run in runs])
+
+
+def _unique(bases: Sequence[str]) -> list[str]:
+    """Names, numbered where two are the same."""
     names: list[str] = []
-    for run in runs:
-        base = str(run.path) if run.path else run.model.name
+    for base in bases:
         number, name = 1, base
         while name in names:
             number += 1
