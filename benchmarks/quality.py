@@ -82,7 +82,10 @@ def measure_split(split: str, names: str, wanted: list[str], console: Console) -
         runs[MIXTURE] = [mix(parts) for parts in zip(*(runs[name] for name in MIXED), strict=True)]
         rungs.append({**summary(MIXTURE, runs[MIXTURE]), "options": {}, "published": (None, None)})
     typical = [sorted(of_seeds, key=lambda run: run.loss["val"])[len(SEEDS) // 2] for of_seeds in runs.values()]
-    return {"rungs": rungs, "comparison": compare(typical, names=list(runs)).as_json()}
+    found = compare(typical, names=list(runs)).as_json()
+    # Of the pairs, the README shows those with the counts.
+    found["pairs"] = [pair for pair in found["pairs"] if found["baseline"] in (pair["one"], pair["other"])]
+    return {"rungs": rungs, "comparison": found}
 
 
 def summary(name: str, runs: list[Run]) -> dict:

@@ -1,8 +1,13 @@
-"""Puts the figures of benchmarks/results/*.json into the README, between its markers."""
+"""Puts the figures of benchmarks/results/*.json into the README, between its markers, and draws its picture."""
 
 import json
-import sys
 from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from moreish.comparison import Comparison, Row
+from moreish.plots import plot_comparison
+from moreish.plots.style import save
 
 ROOT = Path(__file__).parents[1]
 
@@ -50,27 +55,54 @@ def speed_section(found: dict) -> str:
 
 def ladder_section(found: dict) -> str:
     """The README's ladder of models, from what benchmarks/quality.py measured."""
+    lecture, distinct = found["splits"]["lecture"], found["splits"]["distinct"]
+    rows, baseline = {row["name"]: row for row in lecture["comparison"]["runs"]}, lecture["comparison"]["baseline"]
+    of_distinct = {rung["name"]: rung["median"] for rung in distinct["rungs"]}
     lines = [
-        "| model (context / embedding / hidden) | parameters | train | val | published val | test | seconds |",
-        "|---|---:|---:|---:|---:|---:|---:|",
+        "| model (context / embedding / hidden) | parameters | seconds | train | val | published val | test "
+        "| against the n-gram | distinct val | distinct test |",
+        "|---|---:|---:|---:|---:|---:|---:|---|---:|---:|",
     ]
-    for rung in found["rungs"]:
-        median, published = rung["median"], rung["published"][1]
+    for rung in lecture["rungs"]:
+        name, median, published = rung["name"], rung["median"], rung["published"][1]
+        low, high = rows[name]["interval"]["val"]
         lines.append(
-            f"| {rung['name']} | {rung['parameters']:,} | {median['train']:.3f} | **{median['val']:.3f}** "
-            f"| {'' if published is None else f'{published:.3f}'} | {median['test']:.3f} | {rung['seconds']:.1f} |"
+            f"| {name} | {rung['parameters']:,} | {rung['seconds']:.1f} | {median['train']:.3f} "
+            f"| **{median['val']:.3f}** ± {(high - low) / 2:.3f} | {'' if published is None else f'{published:.3f}'} "
+            f"| {median['test']:.3f} | {against(lecture['comparison']['pairs'], name, baseline)} "
+            f"| {of_distinct[name]['val']:.3f} | {of_distinct[name]['test']:.3f} |"
         )
     machine, versions = found["machine"], found["versions"]
     lines += [
         "",
-        f"Nats per token on {found['data']}, lecture split, the median of {len(found['seeds'])} seeds; the time is that"
-        " of one training and its evaluation. Published rungs are trained as published, 200,000 steps of 32 by SGD, and"
-        " keep the last weights. Settings were chosen by val, never by test.",
+        "![Loss against seconds and against parameters](benchmarks/results/ladder.svg)",
+        "",
+        f"Nats per token on {found['data']}, the median of {len(found['seeds'])} seeds: the lecture split, and the"
+        " distinct one, on which no word of val or test stands in train. ± is half of the 95% interval over words;"
+        " against the n-gram (up to six counted) stands the difference on test and whether the paired bootstrap shows"
+        " it. Published rungs are trained as published, 200,000 steps of 32 by SGD, and keep the last weights. Settings"
+        " were chosen by val, never by test.",
         "",
         f"Measured by `benchmarks/quality.py`, 1 thread, {machine['processor']}, {machine['cores']} cores,"
         f" {machine['system']}; moreish {versions['moreish']}, numpy {versions['numpy']}, numba {versions['numba']}.",
     ]
     return "\n".join(lines)
+
+
+def against(pairs: list[dict], name: str, baseline: str) -> str:
+    """The difference of a run from the baseline on test, and the verdict."""
+    for pair in pairs:
+        if pair["part"] == "test" and {pair["one"], pair["other"]} == {name, baseline}:
+            difference = pair["difference"] if pair["one"] == name else -pair["difference"]
+            shown = "not shown" if pair["verdict"] == "no difference shown" else "better" if difference < 0 else "worse"
+            return f"{difference:+.3f}, {shown}"
+    return ""
+
+
+def ladder_picture(found: dict) -> Figure:
+    """The README's picture of the ladder."""
+    compared = found["splits"]["lecture"]["comparison"]
+    return plot_comparison(Comparison([Row(**row) for row in compared["runs"]], [], compared["baseline"]))
 
 
 def size_section(found: dict) -> str:
@@ -98,7 +130,18 @@ def size_section(found: dict) -> str:
     return "\n".join(lines)
 
 
-SECTIONS = {"speed": speed_section, "quality": ladder_section, "size": size_section}
+def diagnostics_section(found: dict) -> str:
+    """What the README says of the cost of diagnostics, from what benchmarks/diagnostics.py measured."""
+    costs = ", ".join(f"{row['training']} {row['cost']:+.1%}" for row in found["rows"])
+    return f"What `--diagnostics` adds to the time of a training: {costs} ({found['machine']['processor']})."
+
+
+SECTIONS = {
+    "speed": speed_section,
+    "quality": ladder_section,
+    "size": size_section,
+    "diagnostics": diagnostics_section,
+}
 
 
 def filled(readme: str) -> str:
@@ -114,4 +157,5 @@ def filled(readme: str) -> str:
 if __name__ == "__main__":
     path = ROOT / "README.md"
     path.write_text(filled(path.read_text(encoding="utf-8")), encoding="utf-8")
-    sys.exit(0)
+    results = ROOT / "benchmarks" / "results"
+    save(ladder_picture(json.loads((results / "quality.json").read_text(encoding="utf-8"))), results / "ladder.svg")

@@ -8,10 +8,10 @@ from pathlib import Path
 import moreish
 
 PUBLIC = [
-    *("Corpus", "Evaluation", "InputError", "Model", "MoreishError", "Progress", "Run", "Score"),
-    *("Tuned", "Vocab", "WorkError"),
-    *("__version__", "bundled", "calibrate", "check_gradients", "compare", "evaluate", "fold", "load", "mix"),
-    *("read_words", "resume", "train", "tune"),
+    *("Corpus", "Diagnosis", "Evaluation", "InputError", "LRFinding", "Model", "MoreishError", "Progress", "Run"),
+    *("Score", "Tuned", "Vocab", "WorkError"),
+    *("__version__", "bundled", "calibrate", "check_gradients", "compare", "diagnose", "evaluate", "find_lr", "fold"),
+    *("load", "mix", "plots", "read_words", "report", "resume", "train", "tune"),
 ]
 
 
@@ -53,13 +53,17 @@ FLOORS = [
     {"options"},
     {"models"},
     {"model"},
-    {"batchnorm"},
+    {"batchnorm", "trace"},
+    {"record"},
     {"evaluation"},
     {"run"},
     {"mixing"},
-    {"gradcheck", "training"},
-    {"comparison", "tuning"},
+    {"gradcheck", "loop"},
+    {"diagnosis"},
+    {"training"},
+    {"comparison", "lrfind", "tuning"},
     {"plots"},
+    {"reporting"},
     {"cli"},
 ]
 

@@ -12,24 +12,31 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from . import plots
     from .batchnorm import calibrate, fold
     from .checker import check_gradients
     from .comparison import compare
     from .corpus import Corpus, Vocab, bundled, read_words
+    from .diagnosis import Diagnosis, diagnose
     from .errors import InputError, MoreishError, WorkError
     from .evaluation import Evaluation, evaluate
+    from .loop import Progress
+    from .lrfind import LRFinding, find_lr
     from .mixing import mix
     from .model import Model, Score
+    from .reporting import report
     from .run import Run, load
-    from .training import Progress, resume, train
+    from .training import resume, train
     from .tuning import Tuned, tune
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Corpus",
+    "Diagnosis",
     "Evaluation",
     "InputError",
+    "LRFinding",
     "Model",
     "MoreishError",
     "Progress",
@@ -43,11 +50,15 @@ __all__ = [
     "calibrate",
     "check_gradients",
     "compare",
+    "diagnose",
     "evaluate",
+    "find_lr",
     "fold",
     "load",
     "mix",
+    "plots",
     "read_words",
+    "report",
     "resume",
     "train",
     "tune",
@@ -58,17 +69,23 @@ _HOMES = {
     "checker": ("check_gradients",),
     "comparison": ("compare",),
     "corpus": ("Corpus", "Vocab", "bundled", "read_words"),
+    "diagnosis": ("Diagnosis", "diagnose"),
     "errors": ("InputError", "MoreishError", "WorkError"),
     "evaluation": ("Evaluation", "evaluate"),
+    "lrfind": ("LRFinding", "find_lr"),
     "mixing": ("mix",),
+    "loop": ("Progress",),
     "model": ("Model", "Score"),
+    "reporting": ("report",),
     "run": ("Run", "load"),
-    "training": ("Progress", "resume", "train"),
+    "training": ("resume", "train"),
     "tuning": ("Tuned", "tune"),
 }
 
 
 def __getattr__(name: str) -> Any:
+    if name == "plots":
+        return import_module(".plots", __name__)
     for home, names in _HOMES.items():
         if name in names:
             return getattr(import_module(f".{home}", __name__), name)

@@ -25,7 +25,8 @@ class Lockstep:
             self._params, self._moments = params.copy(), moments.copy()
         losses = self.tape.train(params, moments, batches, steps)
         theirs = self.torch.train(self._params, self._moments, batches, steps)
-        self._losses = float(losses[-1]), float(theirs[-1])
+        if len(losses):
+            self._losses = float(losses[-1]), float(theirs[-1])
         self._next = batches, steps.first + len(losses)
         return losses
 

@@ -88,8 +88,7 @@ class Model:
         Raises InputError if PyTorch is missing, and for a model that has no layers.
         """
         need_torch("Model.to_torch")
-        if not self.layers:
-            raise InputError(f"a {self.name} is no net: it has no layers to make a module of")
+        self.need_layers("made a module of")
         import torch
 
         from .autograd import to_module
@@ -112,6 +111,11 @@ class Model:
         for name, weight in mine.items():
             weight[...] = theirs[name]
         return self
+
+    def need_layers(self, what: str) -> None:
+        """Raise InputError if this is no list of layers; what is what cannot be done then."""
+        if not self.layers:
+            raise InputError(f"a {self.name} is no net: it has no layers, so it cannot be {what}")
 
     def check_vocab(self, corpus: Corpus) -> None:
         """Raise InputError if a corpus does not have this model's vocabulary."""

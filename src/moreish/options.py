@@ -95,6 +95,7 @@ class TrainOptions(Options):
     keep: str = option("best", "keep the weights of the best val loss seen, or the last ones", choices=("best", "last"))
     calibrate: bool = option(False, "in the end, take BatchNorm's running statistics over all train words")
     seed: int = option(42, "seed of weights, batches and samples", low=0, high=(1 << 63) - 1)
+    diagnostics: bool = option(False, "keep activations', gradients' and updates' statistics at each point of the log")
     log_every: int | None = option(None, "steps from one line of the log to the next", low=1)
     engine: str = option("tape", "what trains: our compiled engine, PyTorch, or both in lockstep", choices=ENGINES)
     device: str = option("auto", "where PyTorch computes; auto takes a GPU if there is one", choices=DEVICES)

@@ -1,7 +1,8 @@
 """A run folder: a trained model with everything needed to sample from it, score with it, evaluate it or train on.
 
 words.txt               the word list
-history.jsonl           a line for each point of the log: step, seconds so far, lr, train and val loss in nats
+history.jsonl           a line for each point of the log: step, seconds so far, lr, train and val loss in nats, some of
+                        the batch losses since the last one, with --diagnostics also what `record` says
 checkpoint.safetensors  while training: see `Checkpoint`
 model.safetensors       the weights by name, once training has ended
 config.json             model, options, vocabulary, split, data hash, versions
@@ -52,6 +53,7 @@ class Checkpoint:
     params      weights now, flat (P,); best: those of the best val loss; moments: the optimizer's (n, n_trained)
     best_loss   that val loss in nats
     loss_sum    of the batch losses of the last loss_count steps: those since the last line of the history
+    losses      some of them, one by one: see `loop.stride`
     seconds     that the steps have taken, evaluations included
     """
 
@@ -62,6 +64,7 @@ class Checkpoint:
     best_loss: float = float("inf")
     loss_sum: float = 0.0
     loss_count: int = 0
+    losses: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
     seconds: float = 0.0
 
     def to_bytes(self) -> bytes:
@@ -91,6 +94,12 @@ class Run:
     def loss(self) -> dict[str, float]:
         """Nats per token on train, val and test."""
         return evaluate(self.model, self.corpus).loss
+
+    @property
+    def diverged(self) -> bool:
+        """Whether its training ended early, since the loss was no longer a finite number."""
+        ended = self.path is not None and (self.path / MODEL).exists()
+        return ended and (self.history[-1]["step"] if self.history else 0) < (self.options.steps or 0)
 
     @property
     def seconds(self) -> float | None:

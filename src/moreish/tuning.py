@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 from .corpus import Corpus
 from .errors import InputError
 from .evaluation import evaluate
+from .loop import EVALUATIONS, Diverged, Progress, batches_of
 from .models import MODELS, CountConfig, ModelConfig, make_config
 from .options import TrainOptions
 from .run import Run, load
-from .training import EVALUATIONS, Diverged, Progress, batches_of, train
+from .training import train
 
 if TYPE_CHECKING:
     from optuna import Study, Trial

@@ -46,6 +46,19 @@ Linear before it, and two of them are one. Both are evaluated on val; nothing is
 Every run is scored on val and test of one split, with 95% intervals, and each two of them by the paired bootstrap over
 words; the n-gram model is counted and stands beside them. Runs on other words or another split are refused, unless
 --rescore says to score them on that of the first.""",
+    "plot": """Draw pictures of a run.
+
+loss, bigrams, next, word, embedding, activations, saturation, gradients, ratios, weights, start, samples and
+architecture; each is also a function of moreish.plots that returns a matplotlib Figure.""",
+    "diagnose": """Say what ails a training, and what to do about it.
+
+Shows each layer at the first step and now: mean, std, saturated outputs, dead units, gradient; each weight matrix with
+its gradient and update beside its size; and verdicts. What happened on the way is read from the history of a run that
+was trained with --diagnostics; else the beginning is made again, for a few seconds.""",
+    "report": """Write report.html into a run: one file with all that there is to know about it.
+
+Losses with intervals, its place beside the counts, curve, diagnosis, pictures, samples, options. It needs no network,
+and can be read on a phone, in the dark, or printed.""",
     "mix": """Mix several trained models into one, with weights fitted on val.
 
 The mixture is a run like any other: sample, eval and mix take it. All runs must be of the same words and split.""",
@@ -55,6 +68,10 @@ Trains trial after trial (Optuna's TPE, the model's defaults first), gives up ea
 the run of the best one, the record of the study and a picture of it. An option that is given is kept as it is; sizes
 and rates that are not are searched. Started again, it goes on with the study; started several times at once, the
 processes share it. Test words play no part.""",
+    "lr-find": """Suggest a learning rate by one sweep.
+
+Trains from fresh weights while the rate rises from far too low to far too high, in about a second. Suggested is half of
+the rate at which the smoothed loss has risen 0.1 nats above its least, and at most twice that of the least.""",
     "gradcheck": """Check every hand-derived gradient of the models, parameter by parameter and layer by layer.
 
 Each is held against autograd (if PyTorch is there) and against central differences, in float64 and float32, in the
@@ -86,6 +103,9 @@ EXAMPLES = {
         "moreish compare runs/names-mlp runs/names-ngram runs/names-wavenet",
         "moreish compare runs/names-mlp runs/names-bigram --markdown --plot ladder.png",
     ),
+    "plot": ("moreish plot runs/names-mlp", "moreish plot runs/names-mlp loss word --word emma --format svg"),
+    "diagnose": ("moreish diagnose runs/names-mlp", "moreish diagnose runs/names-mlp --json"),
+    "report": ("moreish report runs/names-mlp", "moreish report runs/names-mlp --out report.html"),
     "mix": (
         "moreish mix runs/names-ngram runs/names-wavenet --out runs/mixed",
         "moreish mix runs/a runs/b runs/c --log-linear --out runs/mixed",
@@ -94,6 +114,7 @@ EXAMPLES = {
         "moreish tune names.txt --model mlp --trials 50",
         "moreish tune names.txt --model wavenet --epochs 10 --batch-size 128 --out runs/search",
     ),
+    "lr-find": ("moreish lr-find names.txt --plot lr.png", "moreish lr-find --model wavenet --optimizer sgd"),
     "gradcheck": ("moreish gradcheck", "moreish gradcheck mlp --json"),
     "show": ("moreish show mlp --n-layer 3", "moreish show runs/names-mlp --no-fuse"),
     "models": ("moreish models", "moreish models --json"),
@@ -102,7 +123,7 @@ EXAMPLES = {
 }
 for verb, summary in VERBS.items():
     app.command(
-        f"moreish.cli.{verb}:{verb}",
+        f"moreish.cli.{verb.replace('-', '_')}:{verb.replace('-', '_')}",
         name=verb,
         help=summary,
         help_epilogue="Examples:\n" + "\n".join(f"  {line}" for line in EXAMPLES[verb]),

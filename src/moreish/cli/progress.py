@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from ..training import Progress as Step
+from ..loop import Progress as Step
 
 
 class _PatientConsole(Console):

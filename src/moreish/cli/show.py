@@ -8,12 +8,13 @@ import numpy as np
 from ..corpus import Corpus, bundled
 from ..errors import InputError
 from ..layers.spec import Y
+from ..loop import batches_of
 from ..model import Model
 from ..models import MODELS, CountConfig, make_config
 from ..options import TrainOptions
 from ..run import load
 from ..tape import Tape
-from ..training import batches_of, train
+from ..training import train
 from .arguments import Flat, ModelArguments, given
 from .terminal import print_table
 from .values import WholeNumber

@@ -9,8 +9,10 @@ Both derivatives are functions of the output y: the backward pass needs no x.
 from dataclasses import dataclass
 from math import prod
 
+import numpy as np
+
 from .maths import kernel, tanh
-from .spec import DX, DY, ROWS, S0, Kernels, Parameter, Shape, X, Y
+from .spec import DX, DY, ROWS, S0, Kernels, Parameter, Saturation, Shape, X, Y
 from .views import vector
 
 
@@ -91,5 +93,17 @@ def relu_backward_op(row, arena, params, grads, ints):
     relu_backward(vector(arena, row[Y], n), vector(arena, row[DY], n), vector(arena, row[DX], n))
 
 
-TANH = Kernels(tanh_forward_op, tanh_backward_op, torch=lambda module, x: x.tanh(), example=Tanh())
-RELU = Kernels(relu_forward_op, relu_backward_op, torch=lambda module, x: x.relu(), example=ReLU())
+TANH = Kernels(
+    tanh_forward_op,
+    tanh_backward_op,
+    torch=lambda module, x: x.tanh(),
+    example=Tanh(),
+    saturation=Saturation(lambda y: np.abs(y) > 0.97, much=0.25),
+)
+RELU = Kernels(
+    relu_forward_op,
+    relu_backward_op,
+    torch=lambda module, x: x.relu(),
+    example=ReLU(),
+    saturation=Saturation(lambda y: y <= 0, much=0.9),
+)

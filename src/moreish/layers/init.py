@@ -15,7 +15,7 @@ import numpy as np
 
 from .spec import Init, Shape
 
-SCHEMES = ("kaiming", "xavier", "naive", "zero")
+SCHEMES = ("kaiming", "xavier", "naive", "small", "zero")
 GAINS = {"tanh": 5 / 3, "relu": math.sqrt(2)}
 
 
@@ -48,6 +48,8 @@ def weight_init(scheme: str, fan_in: int, fan_out: int, gain: float) -> Init:
             return Normal(gain * math.sqrt(2 / (fan_in + fan_out)))
         case "naive":
             return Normal(1.0)
+        case "small":
+            return Normal(0.02)
         case "zero":
             return Constant(0.0)
     raise ValueError(scheme)

@@ -86,6 +86,17 @@ class SmallSteps(NamedTuple):
     backward: Callable[..., dict[str, np.ndarray]]
 
 
+class Saturation(NamedTuple):
+    """When an activation has all but stopped to answer to its input.
+
+    where   outputs (...) -> booleans of their shape
+    much    the share of them above which a net that starts so learns badly
+    """
+
+    where: Callable[[np.ndarray], np.ndarray]
+    much: float
+
+
 @dataclass(frozen=True)
 class Kernels:
     """A layer's row in the registry.
@@ -100,6 +111,7 @@ class Kernels:
     pays                (layer, rows) -> whether a fused kind is faster than what it stands for
     steps               the layer in small steps
     batch_statistics    whether its training mixes the examples of a batch
+    saturation  of an activation: when its gradient vanishes
     """
 
     forward: Callable | None
@@ -112,3 +124,4 @@ class Kernels:
     pays: Callable[..., bool] = lambda layer, rows: True
     steps: SmallSteps | None = None
     batch_statistics: bool = False
+    saturation: Saturation | None = None

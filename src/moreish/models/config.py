@@ -72,7 +72,7 @@ class HiddenConfig(NetConfig):
 
     activation: str = option("tanh", "what a hidden unit computes", choices=tuple(ACTIVATIONS))
     batch_norm: bool = option(False, "normalise every hidden layer over the batch")
-    init: str = option("kaiming", "how weights start; naive and zero show what goes wrong", choices=SCHEMES)
+    init: str = option("kaiming", "how weights start; naive, small and zero show what goes wrong", choices=SCHEMES)
 
     def embedding(self, n_vocab: int, n_embd: int) -> Layer:
         return Embedding(n_vocab, n_embd, embedding_init(self.init))

@@ -1,6 +1,27 @@
 """The pictures: every function takes what it shows, and returns a matplotlib Figure."""
 
+from .architecture import plot_architecture
+from .course import plot_loss, plot_ratios, plot_start
+from .embedding import plot_embedding
 from .ladder import plot_comparison
+from .layers import plot_activations, plot_gradients, plot_saturation, plot_weights
 from .study import plot_study
+from .text import plot_bigrams, plot_next, plot_samples, plot_word
 
-__all__ = ["plot_comparison", "plot_study"]
+__all__ = [
+    "plot_activations",
+    "plot_architecture",
+    "plot_bigrams",
+    "plot_comparison",
+    "plot_embedding",
+    "plot_gradients",
+    "plot_loss",
+    "plot_next",
+    "plot_ratios",
+    "plot_samples",
+    "plot_saturation",
+    "plot_start",
+    "plot_study",
+    "plot_weights",
+    "plot_word",
+]

@@ -29,25 +29,10 @@ def plot_comparison(found: Comparison, part: str = "val") -> Figure:
     heights = [row.loss[part] for row in found.rows]
     beside = axes[1].get_yaxis_transform()
     for row, height, shown in zip(found.rows, heights, spread(heights, (high - low) / tall / 4), strict=True):
-        axes[1].annotate(
-            row.name,
-            (1.0, height),
-            (1.07, shown),
-            xycoords=beside,
-            textcoords=beside,
-            fontsize=8,
-            va="center",
-            arrowprops={
-                "arrowstyle": "-",
-                "color": GREY,
-                "linewidth": 0.5,
-                "shrinkA": 6,
-                "shrinkB": 0,
-                "relpos": (0, 0.5),
-            },
-        )
         colour, marker = kinds[row.model]
-        axes[1].plot([1.05], [shown], color=colour, marker=marker, markersize=4, transform=beside, clip_on=False)
+        axes[1].plot([1.0, 1.1], [height, shown], color=GREY, linewidth=0.5, transform=beside, clip_on=False)
+        axes[1].plot([1.12], [shown], color=colour, marker=marker, markersize=4, transform=beside, clip_on=False)
+        axes[1].text(1.15, shown, row.name, fontsize=8, va="center", transform=beside)
     axes[1].set_ylim(low, high)
     made.suptitle(f"Loss on {part} against cost; the dashed line is the n-gram", fontsize=11)
     return made

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
-from ..training import EVALUATIONS
+from ..loop import EVALUATIONS
 from ..tuning import ended_well
 from .style import COLOURS, GREY, figure
 

@@ -1,8 +1,11 @@
 """What all pictures share: colours that the colour-blind and a grey printer tell apart, and plain axes."""
 
+import io
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -44,7 +47,21 @@ def save(made: Figure, path: Path) -> None:
     if path.suffix not in FORMATS:
         raise InputError(f"{path}: a picture is saved as one of {', '.join(FORMATS)}")
     try:
-        # No date in the file: the same picture is the same bytes.
-        made.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
+        _write(made, path, path.suffix.removeprefix("."))
     except OSError as error:
         raise WorkError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+def svg(made: Figure) -> str:
+    """A figure as an SVG file."""
+    data = io.BytesIO()
+    _write(made, data, "svg")
+    return data.getvalue().decode()
+
+
+def _write(made: Figure, to: Path | io.BytesIO, form: str) -> None:
+    # Text stays text. No date and no chance in the file: the same picture is the same bytes.
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "moreish"}), warnings.catch_warnings():
+        # A character that no font here has is drawn as a box.
+        warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from", UserWarning)
+        made.savefig(to, format=form, dpi=150, metadata={"Date": None} if form == "svg" else None)

@@ -1,0 +1,56 @@
+"""moreish diagnose"""
+
+from pathlib import Path
+from typing import Any
+
+from ..diagnosis import diagnose as diagnose_run
+from ..run import load
+from .terminal import announce_work, print_json, print_table
+from .values import Flag
+
+
+def diagnose(run: Path, /, *, json: Flag = False) -> None:
+    """`moreish diagnose`: its text stands in VERBS.
+
+    Parameters
+    ----------
+    run
+        Folder of a run.
+    json
+        Print JSON: {"start": {"layers": [...], "tensors": [...]}, "end": ..., "steps": [...], "replayed": ...,
+        "verdicts": [{"trouble", "seen", "remedy"}, ...]}.
+    """
+    announce_work()
+    found = diagnose_run(load(run))
+    if json:
+        print_json(found.as_json())
+        return
+    for when, state in (("at step 0", found.start), ("now", found.end)):
+        print_table([when, ">mean", ">std", ">saturated", ">dead", ">gradient std"], map(layer_row, state["layers"]))
+        print()
+    heading = ["weights, median over the steps", ">std", ">grad : data", ">update : data"]
+    print_table(heading, map(tensor_row, found.tensors()))
+    print()
+    for verdict in found.verdicts:
+        print(f"{verdict.trouble}: {verdict}")
+    if not found.verdicts:
+        print("nothing is wrong that would show here")
+
+
+def layer_row(row: dict[str, Any]) -> list[str]:
+    """A layer's numbers as cells."""
+    has = "saturated" in row
+    return [
+        row["name"],
+        f"{row['mean']:+.3f}",
+        f"{row['std']:.3f}",
+        f"{row['saturated']:.0%}" if has else "",
+        f"{row['dead']} of {row['units']}" if has else "",
+        f"{row['gradient']:.1e}",
+    ]
+
+
+def tensor_row(row: dict[str, Any]) -> list[str]:
+    """A tensor's numbers as cells."""
+    ratios = (row[what] / row["data"] if row["data"] else 0 for what in ("gradient", "update"))
+    return [row["name"], f"{row['data']:.4f}", *(f"{ratio:.1e}" if ratio else "" for ratio in ratios)]

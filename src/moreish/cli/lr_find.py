@@ -1,0 +1,71 @@
+"""moreish lr-find"""
+
+import shlex
+from pathlib import Path
+from typing import Annotated, Any
+
+from ..corpus import words_of
+from ..files import STANDARD_INPUT
+from ..lrfind import RULE, find_lr
+from .arguments import Flat, ModelArguments, TrainArguments, given
+from .terminal import announce_work, print_json, say
+from .values import Flag
+
+
+def lr_find(
+    file: str | None = None,
+    /,
+    *,
+    model: str = "mlp",
+    low: float | None = None,
+    high: float | None = None,
+    plot: Path | None = None,
+    json: Flag = False,
+    model_options: Annotated[ModelArguments, Flat] = ModelArguments(),  # pyright: ignore[reportInvalidTypeForm]
+    train_options: Annotated[TrainArguments, Flat] = TrainArguments(),  # pyright: ignore[reportInvalidTypeForm]
+) -> None:
+    """`moreish lr-find`: its text stands in VERBS.
+
+    Parameters
+    ----------
+    file
+        Word list, as for train. Without it, the bundled names.
+    model
+        What is to be trained; `moreish models` lists them.
+    low
+        Lowest rate to try [default: 1e-05 for adamw, 0.01 for sgd].
+    high
+        Highest rate to try, unless the loss explodes before [default: 10 for adamw, 1000 for sgd].
+    plot
+        Write a picture to this file (.png, .svg, .pdf): the loss against the rate.
+    json
+        Print JSON: {"suggested": rate, "lr": [...], "loss": [...]}, the loss in nats of each step's batch.
+    """
+    announce_work()
+    options = {**given(model_options), **given(train_options)}
+    found = find_lr(words_of(file), model, low=low, high=high, **options)
+    if plot is not None:
+        from ..plots.lrfind import plot_lr
+        from ..plots.style import save
+
+        save(plot_lr(found), plot)
+        say(f"the picture is in {plot}")
+    if json:
+        print_json(found.as_json())
+        return
+    begin, end = found.valley
+    print(f"{model}: {len(found.lr):,} steps at rates from {found.lr[0]:.2g} to {found.lr[-1]:.2g}")
+    print(f"suggested: {found.suggested:g}, {RULE}: {begin:.2g} to {end:.2g}")
+    print(f"\ntrain with it: {train_command(file, model, {**options, 'lr': found.suggested})}")
+
+
+def train_command(file: str | None, model: str, options: dict[str, Any]) -> str:
+    """The command line that trains a model on a list with these options."""
+    words = ["moreish", "train", *([] if file is None else ["-" if file == STANDARD_INPUT else file]), "--model", model]
+    for name, value in options.items():
+        dashed = name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{dashed}" if value else f"--no-{dashed}")
+        else:
+            words += [f"--{dashed}", f"{value:g}" if isinstance(value, float) else str(value)]
+    return shlex.join(words)

@@ -1,0 +1,68 @@
+"""moreish plot"""
+
+from pathlib import Path
+from typing import Literal
+
+from ..errors import InputError, unknown
+from ..run import load
+from .terminal import announce_work, say
+from .values import WholeNumber
+
+
+def plot(
+    run: Path,
+    /,
+    *what: str,
+    out: Path | None = None,
+    format: Literal["png", "svg", "pdf"] = "png",
+    order: Literal["frequency", "alphabet"] = "frequency",
+    prefix: str = "",
+    word: str | None = None,
+    seed: WholeNumber = 42,
+) -> None:
+    """`moreish plot`: its text stands in VERBS.
+
+    Parameters
+    ----------
+    run
+        Folder of a run.
+    what
+        Which pictures [default: all that there are for the model].
+    out
+        Folder for the pictures [default: plots in the folder of the run].
+    format
+        Of the files.
+    order
+        bigrams: how its rows are ordered.
+    prefix
+        next: what the word begins with.
+    word
+        word: which one is drawn [default: one that the model makes].
+    seed
+        Seed of what the model makes.
+    """
+    from ..plots.pictures import PICTURES, Asked
+    from ..plots.style import save
+
+    for name in what:
+        if name not in PICTURES:
+            raise unknown("picture", name, PICTURES)
+    announce_work()
+    loaded, folder = load(run), out or run / "plots"
+    asked = Asked(order, prefix, word, seed)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made ({error.strerror}): choose another (--out)") from None
+    for name in what or PICTURES:
+        about, draw = PICTURES[name]
+        try:
+            picture = draw(loaded, asked)
+        except InputError as error:
+            if what:
+                raise
+            say(f"no picture {name}: {error}")
+            continue
+        path = folder / f"{name}.{format}"
+        save(picture, path)
+        print(f"{path}  {about}", flush=True)

@@ -1,0 +1,263 @@
+"""A model as a picture, made from the very list of layers that it trains and runs, so that the two cannot differ.
+
+On the left stand the layers, from contexts to logits, each with its output's shape for one example and its weights. On
+the right stand the vectors that they make: a bar for each position, along the layers that treat every position alone,
+and lines where a layer puts positions side by side. Those lines are the concatenation of an MLP, the tree of a WaveNet
+or its dilated convolution (van den Oord et al. 2016, figure 3).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import accumulate
+from math import nan, prod
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.patches import FancyBboxPatch
+from matplotlib.textpath import TextPath
+
+from ..corpus import Vocab
+from ..errors import InputError
+from ..layers import FlattenConsecutive, Layer, Shape, Unfold
+from ..layers.layout import Slot
+from ..model import Model
+from ..models import NetConfig, NGram
+from .style import COLOURS, GREY, figure
+
+MOST_LAYERS, MOST_POSITIONS = 200, 36  # that are drawn; of more positions the last 32
+WEIGHTS, JOINS, PALE = COLOURS[0], COLOURS[1], "#C4C4C4"
+COLUMNS = {"layer": "left", "output": "left", "weights": "left", "parameters": "right"}
+END, EARLIER = "·", "⋯"
+TEXT, SMALL = 7.5, 7  # points
+# Inches: the least width and the tree's, a line of text, between boxes and levels, around all, inside a box, above.
+WIDTH, TREE, LINE, SPACE, GAP, MARGIN, INSET, INDENT, HEAD = 7.2, 2.8, 0.16, 0.05, 0.55, 0.1, 0.07, 0.4, 1.05
+
+
+@dataclass(frozen=True)
+class Box:
+    """A layer's box: its place in the model, such as `2.linear`, and what is written in it, one text a column."""
+
+    name: str
+    cells: tuple[str, str, str, str]
+    colour: str
+    kept: str = ""  # what the layer keeps beside its weights, on a line of its own
+
+    @property
+    def height(self) -> float:
+        return (2 if self.kept else 1) * LINE + 0.12
+
+
+@dataclass(frozen=True)
+class Level:
+    """A layer that joins positions, and those after it that treat each position alone.
+
+    sources     for each of its positions, the positions of the level before (at first, the characters) that it joins
+    caption     how it joins them; dilation, of a convolution
+    """
+
+    sources: Sequence[Sequence[int]]
+    caption: str = ""
+    dilation: int = 0
+    boxes: list[Box] = field(default_factory=list)
+
+    @property
+    def gap(self) -> float:
+        return GAP if self.caption else SPACE
+
+    @property
+    def height(self) -> float:
+        return self.gap + sum(box.height + SPACE for box in self.boxes)
+
+    def places(self, before: Sequence[float]) -> list[float]:
+        """Where its positions stand: a convolution's below the last that it joins, others below the middle of them."""
+        if self.dilation:
+            return [before[joined[-1]] for joined in self.sources]
+        distinct = [{before[i] for i in joined} or set(before) for joined in self.sources]
+        return [sum(places) / len(places) for places in distinct]
+
+
+def plot_architecture(model: Model) -> Figure:
+    """The layers of a model and how they join the characters of a context; for counts, one box.
+
+    A model that trains on whole words is drawn over one, with what the last prediction depends on in colour. Of a long
+    context the last characters are drawn. Raises InputError for a mixture and for more than 200 layers.
+    """
+    word = example(model.vocab)
+    T, levels = levels_of(model, len(word))
+    texts = zip(COLUMNS, *(box.cells for level in levels for box in level.boxes), strict=True)
+    ends = list(accumulate((max(map(length, column)) + 2 * INSET for column in texts), initial=MARGIN))
+    ends[4] = max(ends[4], *(MARGIN + INDENT + length(level.caption) for level in levels))
+    columns = [*(x + INSET for x in ends[:3]), ends[4] - INSET]
+    heights = list(accumulate((level.height for level in levels), initial=HEAD))
+    beside = model.layout.size - model.layout.n_trained
+    width, height = max(WIDTH, ends[4] + TREE), heights[-1] + (0.55 if beside else 0.35)
+    made, (ax,) = figure(size=(width, height))
+    ax.set(xlim=(0, width), ylim=(height, 0))  # inches from the upper left
+    ax.set_axis_off()
+    key = "Each box is a layer, each bar the vector at a position." if model.layers else "Counted: it has no layers."
+    if len(levels[-1].sources) > 1:
+        key += " In colour: what the last prediction depends on."
+    ax.text(MARGIN, 0.2, model.name, fontsize=12, weight="bold", va="center")
+    ax.text(MARGIN, 0.45, key, fontsize=SMALL, color=GREY, va="center")
+    for x, (name, side) in zip(columns, COLUMNS.items(), strict=True):
+        ax.text(x, HEAD - 0.08, name, fontsize=SMALL, color=GREY, ha=side)
+    for level, y in zip(levels, heights, strict=False):
+        draw_boxes(ax, level, y, columns)
+    x, y = columns[3], heights[-1]
+    ax.text(x, y + 0.22, f"{model.n_parameters:,} parameters", fontsize=9, weight="bold", ha="right")
+    if beside:
+        ax.text(x, y + 0.4, f"and {beside:,} numbers kept beside them", fontsize=TEXT, color=GREY, ha="right")
+    draw_vectors(ax, levels, heights, (END * T + word)[-T:], (ends[4] + 0.2, width - MARGIN))
+    return made
+
+
+def example(vocab: Vocab) -> str:
+    """A word of at most four letters of the vocabulary that the font has; ? if it has none."""
+    font = get_font(findfont(FontProperties()))
+    known = [c for c in vocab.characters if c.isalpha() and font.get_char_index(ord(c))]
+    return "".join([c for c in "emma" if c in known] or known)[:4] or "?"
+
+
+def levels_of(model: Model, n: int) -> tuple[int, list[Level]]:
+    """How many characters are drawn, with a word of n, and the levels from them to the prediction."""
+    config = model.config
+    if isinstance(config, NGram):
+        cells = (f"counts of up to {config.order} in a row", str(len(model.vocab)), "", f"{model.n_parameters:,}")
+        caption = "the last characters, as many as were seen before"
+        return config.context, [Level([range(config.order - 1)], caption, boxes=[Box("counts", cells, WEIGHTS)])]
+    if not isinstance(config, NetConfig):
+        raise InputError(f"a {model.name} is made of other models: draw the runs that it is made of")
+    if len(model.layers) > MOST_LAYERS:
+        raise InputError(f"{len(model.layers)} layers are too many to draw: at most {MOST_LAYERS}")
+    shape: Shape = (config.context + (n if config.whole_words else 0),)
+    levels = [Level([[t] for t in range(shape[0])])]
+    for i, (layer, slots) in enumerate(zip(model.layers, model.layout.slots, strict=True)):
+        T, shape, size = shape[0], layer.out_shape(shape), ""
+        if isinstance(layer, FlattenConsecutive):
+            size = f"({layer.n})"
+            those = ("both" if T == 2 else f"all {T}") if layer.n == T else f"every {layer.n} neighbours"
+            caption = f"{those} side by side: {in_words(shape)}"
+            levels.append(Level([range(t, t + layer.n) for t in range(0, T, layer.n)], caption))
+        elif isinstance(layer, Unfold):
+            d, size = layer.dilation, f"({layer.dilation})"
+            caption = f"dilation {d}, each beside the one {d} before: {in_words(shape)}"
+            levels.append(Level([(t, t + d) for t in range(T - d)], caption, d))
+        levels[-1].boxes.append(box_of(i, layer, size, shape, slots))
+    return len(levels[0].sources), levels
+
+
+def box_of(i: int, layer: Layer, size: str, shape: Shape, slots: Sequence[Slot]) -> Box:
+    """The box of layer i, whose output has a shape, with its parameters' slots."""
+    kind = type(layer).__name__
+    trained, kept = ([slot for slot in slots if slot.parameter.trained is which] for which in (True, False))
+    listed, beside = (", ".join(f"{s.parameter.name} {times(s.shape)}" for s in part) for part in (trained, kept))
+    n, n_kept = (sum(slot.parameter.size for slot in part) for part in (trained, kept))
+    return Box(
+        f"{i}.{kind.lower()}",
+        (kind + size, times(shape), listed, f"{n:,}" if n else ""),
+        JOINS if size else WEIGHTS if n else GREY,
+        f"and {n_kept:,} kept: {beside}" if kept else "",
+    )
+
+
+@cache
+def length(text: str) -> float:
+    """How long a text is in a box, in inches."""
+    bold = FontProperties(size=TEXT, weight="bold")
+    return TextPath((0, 0), text, prop=bold).get_extents().width / 72 if text else 0
+
+
+def times(shape: Shape) -> str:
+    return " × ".join(map(str, shape))
+
+
+def in_words(shape: Shape) -> str:
+    *positions, width = shape
+    return f"{positions[0]} vectors of {width}" if prod(positions) > 1 else f"one vector of {width}"
+
+
+def draw_boxes(ax: Axes, level: Level, y: float, columns: Sequence[float]) -> None:
+    """The boxes of a level from a height down, and above them how the level joins what stood before."""
+    if level.caption:
+        middle, x = y + level.gap / 2 - SPACE / 2, MARGIN + INDENT / 2
+        arrow = {"arrowstyle": "-|>", "color": JOINS, "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0}
+        ax.annotate("", (x, middle + 0.2), (x, middle - 0.2), arrowprops=arrow)
+        ax.text(MARGIN + INDENT, middle, level.caption, fontsize=TEXT, va="center_baseline")
+    y += level.gap
+    for box in level.boxes:
+        left, right = columns[0] - INSET, columns[3] + INSET
+        style = {"boxstyle": "round,pad=0,rounding_size=0.05", "facecolor": f"{box.colour}18", "linewidth": 0.9}
+        ax.add_patch(FancyBboxPatch((left, y), right - left, box.height, edgecolor=box.colour, label=box.name, **style))
+        middle = y + 0.06 + LINE / 2
+        for x, (name, side), cell in zip(columns, COLUMNS.items(), box.cells, strict=True):
+            weight, gid = "bold" if name == "layer" else "normal", f"{box.name}.{name}"
+            ax.text(x, middle, cell, fontsize=TEXT, weight=weight, ha=side, va="center_baseline", gid=gid)
+        if box.kept:
+            options = {"fontsize": SMALL, "color": "#444444", "ha": "right", "va": "center_baseline"}
+            ax.text(columns[3], middle + LINE, box.kept, gid=f"{box.name}.kept", **options)
+        y += box.height + SPACE
+
+
+def draw_vectors(ax: Axes, levels: list[Level], heights: list[float], context: str, room: tuple[float, float]) -> None:
+    """The positions of every level and the lines that join them, from the characters down, between two x in inches."""
+    T, n = len(context), len(levels[-1].sources)
+    hidden = T - 32 if T > MOST_POSITIONS else 0  # these first ones all stand at one place
+    shown = range(max(0, hidden - 1), T)
+    step = min(0.3, (room[1] - room[0]) / len(shown))
+    middle = sum(room) / 2
+    places = [middle + step * (max(t, shown[0]) - (shown[0] + T - 1) / 2) for t in range(T)]
+    away = places[0] if hidden else None
+    title = f"an example {'word' if n > 1 else 'context'}" + (f", {END} between words" if END in context else "")
+    ax.text(middle, HEAD - 0.28, title, fontsize=SMALL, color=GREY, ha="center")
+    letters = {"fontsize": 8, "ha": "center", "family": "monospace"}
+    for t in shown:
+        ax.text(places[t], HEAD - 0.08, EARLIER if t < hidden else context[t], **letters)
+    end = HEAD - 0.04
+    for i, (level, y, inside) in enumerate(zip(levels, heights, seen(levels), strict=False)):
+        before, places = places, level.places(places)
+        top, bottom = y + level.gap, y + level.height - SPACE
+        drawn = [j for j, x in enumerate(places) if x != away]
+        joins = {
+            (before[t], end, places[j], top): j in inside
+            for j in drawn
+            for t in level.sources[j]
+            if before[t] != away or j in inside
+        }
+        bars = {(places[j], top, places[j], bottom): j in inside for j in drawn}
+        draw_lines(ax, joins, JOINS if level.caption else GREY, 1.1, f"joins {i}")
+        draw_lines(ax, bars, WEIGHTS, min(3.5, 36 * step), f"vectors {i}")
+        if len(drawn) < len(places):
+            ax.plot([places[0]] * 2, [top, bottom], ":", color=GREY, linewidth=1, label=f"earlier {i}")
+        end = bottom
+    for place, character in zip(places, context[T - n + 1 :] + END if n > 1 else "", strict=False):
+        ax.text(place, end + 0.18, character, **letters)
+    if n > 1:
+        ax.text(places[-1] + 0.05, end + 0.36, "next characters", fontsize=8, ha="right")
+    else:
+        ax.text(places[-1], end + 0.18, "next character", fontsize=8, ha="center")
+
+
+def draw_lines(ax: Axes, lines: dict[tuple[float, ...], bool], colour: str, width: float, label: str) -> None:
+    """Lines (x, y, x, y) in a colour, or below them pale and thin, each kind as one path with gaps."""
+    for bright in (True, False):
+        some = [line for line, kind in lines.items() if kind == bright]
+        xs, ys = ([z for line in some for z in (line[i], line[i + 2], nan)] for i in (0, 1))
+        ax.plot(
+            xs,
+            ys,
+            color=colour if bright else PALE,
+            linewidth=width * (1 if bright else 0.6),
+            solid_capstyle="round",
+            zorder=2 + bright + (colour == WEIGHTS),
+            label=label if bright else f"{label}, not seen by the last",
+        )
+
+
+def seen(levels: list[Level]) -> list[set[int]]:
+    """For each level, the positions that the last position of the last level depends on."""
+    sets = [{len(levels[-1].sources) - 1}]
+    for level in reversed(levels[1:]):
+        sets.append({t for j in sets[-1] for t in level.sources[j]})
+    return sets[::-1]

@@ -1,0 +1,146 @@
+"""The pictures of a training and of what goes through its layers: the data in them, not their pixels."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+
+import moreish
+from moreish import InputError, plots
+from moreish.cli import run
+from moreish.diagnosis import traced
+from moreish.plots.pictures import PICTURES, Asked
+from moreish.plots.style import svg
+
+
+@pytest.fixture(scope="module")
+def looked_at(words, tmp_path_factory) -> moreish.Run:
+    """A run with diagnostics and two hidden layers. Do not change it."""
+    folder = tmp_path_factory.mktemp("looked") / "run"
+    return moreish.train(
+        words, n_layer=2, n_hidden=16, n_embd=2, steps=300, batch_size=32, diagnostics=True, out=folder
+    )
+
+
+def curve(ax: Axes, label: str) -> np.ndarray:
+    """The points (N, 2) of a line by its label."""
+    return np.asarray(next(line for line in ax.lines if str(line.get_label()).startswith(label)).get_xydata())
+
+
+def test_the_loss_curve_is_the_history(looked_at):
+    made = plots.plot_loss(looked_at)
+    loss, rate = made.axes
+    assert (loss.get_ylabel(), rate.get_ylabel(), rate.get_xlabel()) == (
+        "loss (nats per token)",
+        "learning rate",
+        "step",
+    )
+    raw = [x for line in looked_at.history for x in line["losses"]]
+    np.testing.assert_allclose(curve(loss, "batch"), np.column_stack([1 + np.arange(300), raw]))
+    smoothed = curve(loss, "mean of 6 steps")
+    assert smoothed[0].tolist() == pytest.approx([6, np.mean(raw[:6])])
+    assert smoothed[-1].tolist() == pytest.approx([300, np.mean(raw[-6:])])
+    val = [(line["step"], line["val"]) for line in looked_at.history if line["val"] is not None]
+    np.testing.assert_allclose(curve(loss, "val"), val)
+    assert curve(loss, "best val")[0].tolist() == list(min(val, key=lambda point: point[1]))
+    rates = [(line["step"], line["lr"]) for line in looked_at.history]
+    np.testing.assert_allclose(np.asarray(rate.lines[0].get_xydata()), rates)
+    with pytest.raises(InputError, match="not trained by steps"):
+        plots.plot_loss(moreish.train(looked_at.corpus, "ngram"))
+
+
+def test_ratios_are_those_of_the_record(looked_at):
+    made = plots.plot_ratios(looked_at)
+    matrices = ["0.embedding.C", "2.linear.W", "4.linear.W", "6.linear.W"]
+    for ax, what in zip(made.axes, ("gradient", "update"), strict=True):
+        assert [line.get_label() for line in ax.lines][:4] == matrices
+        for name in matrices:
+            rows = [next(r for r in line["tensors"] if r["name"] == name) for line in looked_at.history]
+            expected = [
+                (line["step"], np.log10(r[what] / r["data"])) for line, r in zip(looked_at.history, rows, strict=True)
+            ]
+            np.testing.assert_allclose(curve(ax, name), expected, rtol=1e-6)
+    guide = made.axes[1].lines[-1]
+    assert np.asarray(guide.get_ydata()).tolist() == [-3, -3]
+    assert "made again" not in made.get_suptitle()
+    unrecorded = moreish.Run(looked_at.model, looked_at.corpus, looked_at.options, [{"step": 300}])
+    assert "made again" in plots.plot_ratios(unrecorded).get_suptitle()
+
+
+@pytest.mark.parametrize(("draw", "what"), [(plots.plot_activations, "output"), (plots.plot_gradients, "gradient")])
+def test_histograms_are_of_every_hidden_layer_at_the_start_and_now(looked_at, draw, what):
+    made = draw(looked_at)
+    for ax, at_start in zip(made.axes, (True, False), strict=True):
+        layers = {layer.name: layer for layer in traced(looked_at, at_start=at_start).layers}
+        assert [str(line.get_label()).split(":")[0] for line in ax.lines] == ["3.tanh", "5.tanh"]
+        for name in ("3.tanh", "5.tanh"):
+            x, share = curve(ax, name).T
+            values = getattr(layers[name], what)
+            assert share.sum() == pytest.approx(100)
+            assert (x * share).sum() / 100 == pytest.approx(float(values.mean()), abs=float(np.ptp(values)) / 80)
+            assert values.min() < x[0] < x[-1] < values.max()
+
+
+def test_weights_are_drawn_at_the_start_and_now(looked_at):
+    made = plots.plot_weights(looked_at)
+    for ax, params in zip(made.axes, (looked_at.model.layout.initial(42), looked_at.model.params), strict=True):
+        weights = looked_at.model.layout.views(params)
+        for name in ("0.embedding.C", "2.linear.W", "6.linear.W"):
+            x = curve(ax, name)[:, 0]
+            assert x[0] == pytest.approx(float(weights[name].min()), abs=float(np.ptp(weights[name])) / 80)
+
+
+def test_saturated_units_are_white_and_dead_ones_named(words):
+    broken = moreish.train(words, n_hidden=16, n_embd=4, steps=1)
+    broken.model.weights["2.linear.b"][[3, 11]] = 50.0
+    made = plots.plot_saturation(broken)
+    start, now = made.axes
+    layer = traced(broken).layers[2]
+    image = np.asarray(now.images[0].get_array())
+    assert (image == (np.abs(layer.output) > 0.97)[:200]).all()
+    assert image[:, [3, 11]].all()
+    assert now.images[0].get_cmap()(1.0)[:3] == (1, 1, 1)
+    assert "dead: 2 (3, 11)" in now.get_title()
+    assert "none dead" in start.get_title()
+
+
+def test_a_bad_start_stands_beside_the_right_one(looked_at):
+    made = plots.plot_start(looked_at)
+    loss, own, other = made.axes
+    assert [ax.get_title().split(",")[0] for ax in (own, other)] == ["--init kaiming", "--init naive"]
+    good, bad = curve(loss, "--init kaiming"), curve(loss, "--init naive")
+    even = np.log(len(looked_at.model.vocab))
+    assert good[0, 1] == pytest.approx(even, rel=0.1)
+    assert bad[0, 1] > 2 * even
+    raw = [x for line in looked_at.history for x in line["losses"]]
+    assert good[0, 1] == pytest.approx(raw[0], abs=1e-4), "it is the run's own beginning"
+    assert np.asarray(other.images[0].get_array()).mean() > np.asarray(own.images[0].get_array()).mean()
+    with pytest.raises(InputError, match="no hidden layers"):
+        plots.plot_start(moreish.train(looked_at.corpus, "bigram"))
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_every_picture_has_labelled_axes_and_is_saved(looked_at, name, tmp_path, capsys):
+    made = PICTURES[name][1](looked_at, Asked())
+    for ax in made.axes:
+        if ax.axison:
+            assert ax.get_xlabel() or ax.get_ylabel(), f"{name} has an axis without a label"
+    assert svg(made) == svg(PICTURES[name][1](looked_at, Asked())), "the same picture is the same bytes"
+    for form in ("png", "svg", "pdf"):
+        command = ["plot", str(looked_at.path), name, "--out", str(tmp_path), "--format", form]
+        assert run(command) == 0
+        assert Path(capsys.readouterr().out.split("  ")[0]).stat().st_size > 3000
+
+
+def test_the_command_draws_what_there_is(words, tmp_path, capsys):
+    moreish.train(words, "ngram", order=3, out=tmp_path / "counted")
+    assert run(["plot", str(tmp_path / "counted")]) == 0
+    shown = capsys.readouterr()
+    drawn = {path.stem for path in (tmp_path / "counted" / "plots").iterdir()}
+    assert drawn == {"bigrams", "next", "word", "samples", "architecture"}
+    assert "no picture loss: a ngram is not trained by steps" in shown.err
+    assert run(["plot", str(tmp_path / "counted"), "embedding"]) == 2
+    assert "no embeddings" in capsys.readouterr().err
+    assert run(["plot", str(tmp_path / "counted"), "los"]) == 2
+    assert "did you mean loss?" in capsys.readouterr().err

@@ -1,0 +1,159 @@
+"""What is looked at in a net: traces against PyTorch's autograd, and the numbers that a training keeps of them."""
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+import moreish
+from moreish import InputError
+from moreish.diagnosis import replay, traced
+from moreish.loop import batches_of, stride
+from moreish.record import record
+from moreish.run import MODEL
+from moreish.trace import Tracer
+
+SMALL: dict[str, Any] = {"n_hidden": 16, "n_embd": 4, "batch_size": 32}
+
+
+@pytest.mark.parametrize("model", ["mlp", "wavenet", "wavenet-conv"])
+def test_outputs_and_gradients_are_those_of_autograd(words, model):
+    torch = pytest.importorskip("torch")
+    run = moreish.train(words, model, n_hidden=8, n_embd=4, steps=20, batch_size=8)
+    batches = batches_of(run.model.config, run.corpus, run.options)
+    tracer = Tracer(run.model.layers, run.model.config.context, len(run.model.vocab), batches, 8)
+    before = run.model.params.copy()
+    found = tracer(run.model.params, 5)
+    assert (run.model.params == before).all(), "looking changes nothing, running statistics neither"
+    contexts, targets, counts = (torch.from_numpy(part) for part in tracer.batch)
+    module = run.model.to_torch().train()
+    kept = []
+
+    def keep(_module, _inputs, output):
+        output.retain_grad()
+        kept.append(output)
+
+    for layer in module.children():
+        layer.register_forward_hook(keep)
+    logits = module(contexts)
+    each = torch.nn.functional.cross_entropy(logits.flatten(0, -2), targets.flatten(), reduction="none")
+    loss = (each * counts.flatten()).sum() / counts.sum()
+    loss.backward()
+    assert found.loss == pytest.approx(loss.item(), rel=1e-5)
+    by_index = {int(layer.name.split(".")[0]): layer for layer in found.layers}
+    assert len(by_index) > 3
+    for index, layer in by_index.items():
+        theirs = kept[index]
+        np.testing.assert_allclose(layer.output.ravel(), theirs.detach().ravel(), rtol=1e-3, atol=1e-5)
+        np.testing.assert_allclose(layer.gradient.ravel(), theirs.grad.ravel(), rtol=1e-3, atol=1e-7)
+
+
+def test_a_record_holds_what_it_says(saved_run):
+    trace = traced(saved_run)
+    found = record(trace)
+    for row, layer in zip(found["layers"], trace.layers, strict=True):
+        assert row["mean"] == pytest.approx(layer.output.mean(), rel=1e-3, abs=1e-5)
+        assert row["gradient"] == pytest.approx(layer.gradient.std(), rel=1e-3)
+    row, layer = next(pair for pair in zip(found["layers"], trace.layers, strict=True) if pair[0]["name"] == "3.tanh")
+    saturated = np.abs(layer.output) > 0.97
+    assert row["saturated"] == pytest.approx(saturated.mean(), rel=1e-3)
+    assert (row["dead"], row["units"]) == (saturated.all(0).sum(), 16)
+    assert [row["name"] for row in found["tensors"]] == [slot.name for slot in saved_run.model.layout]
+
+
+def test_a_relu_unit_that_never_answers_is_dead(words):
+    run = moreish.train(words, **SMALL, steps=1, activation="relu")
+    run.model.weights["2.linear.b"][3:5] = -1e3
+    layer = next(layer for layer in traced(run).layers if layer.saturated is not None)
+    assert layer.dead is not None
+    assert layer.dead[3:5].all()
+    assert record(traced(run))["layers"][2]["dead"] == layer.dead.sum() < 16
+
+
+def test_diagnostics_change_nothing_but_the_history(words, tmp_path):
+    plain = moreish.train(words, **SMALL, steps=150, out=tmp_path / "plain")
+    looked = moreish.train(words, **SMALL, steps=150, out=tmp_path / "looked", diagnostics=True)
+    assert (tmp_path / "plain" / MODEL).read_bytes() == (tmp_path / "looked" / MODEL).read_bytes()
+    assert not any("tensors" in line for line in plain.history)
+    assert all("tensors" in line for line in looked.history)
+    assert looked.history[0]["step"] == 1, "the start is a point of the log"
+    vals = {line["step"]: line["val"] for line in plain.history}
+    assert {line["step"]: line["val"] for line in looked.history[1:]} == vals
+    lines = [json.loads(line) for line in (tmp_path / "looked" / "history.jsonl").read_text().splitlines()]
+    assert lines == looked.history
+
+
+def test_gradients_and_updates_are_those_of_the_step(words):
+    run = moreish.train(words, n_hidden=16, n_embd=4, batch_size=32, steps=9, log_every=3, diagnostics=True,
+                        optimizer="sgd", lr=0.3, schedule="constant", keep="last")  # fmt: skip
+    assert [line["step"] for line in run.history] == [*range(1, 10)], "evaluations are points too"
+    for line in run.history:
+        for row in line["tensors"]:  # plain SGD: the update is the rate times the gradient
+            assert row["update"] == pytest.approx(0.3 * row["gradient"], rel=1e-3)
+    again = moreish.train(words, n_hidden=16, n_embd=4, batch_size=32, steps=6, optimizer="sgd", lr=0.3,
+                          schedule="constant", keep="last")  # fmt: skip
+    tracer = Tracer(
+        run.model.layers, 6, len(run.model.vocab), batches_of(run.model.config, run.corpus, run.options), 32
+    )
+    seventh = record(tracer(again.model.params, 6))
+    kept = [{k: v for k, v in row.items() if k != "update"} for row in run.history[6]["tensors"]]
+    assert seventh["tensors"] == kept
+    assert seventh["layers"] == run.history[6]["layers"]
+
+
+def test_a_run_that_is_stopped_keeps_the_same_records(words, tmp_path):
+    def stop(at):
+        if at.step > 60:
+            raise KeyboardInterrupt
+
+    options: dict[str, Any] = {**SMALL, "steps": 200, "diagnostics": True}
+    whole = moreish.train(words, **options)
+    monkey = pytest.MonkeyPatch()
+    monkey.setattr("moreish.loop.CHECKPOINT_SECONDS", 0.0)
+    with monkey.context(), pytest.raises(KeyboardInterrupt):
+        moreish.train(words, **options, out=tmp_path / "run", on_progress=stop)
+    resumed = moreish.resume(tmp_path / "run")
+    monkey.undo()
+    unlike = ("seconds",)
+    for mine, theirs in zip(resumed.history, whole.history, strict=True):
+        assert {k: v for k, v in mine.items() if k not in unlike} == {
+            k: v for k, v in theirs.items() if k not in unlike
+        }
+
+
+@pytest.mark.parametrize("steps", [7, 150, 2500])
+def test_some_batch_losses_are_kept_one_by_one(words, steps):
+    run = moreish.train(words, n_hidden=4, n_embd=2, batch_size=4, steps=steps)
+    losses = [x for line in run.history for x in line["losses"]]
+    assert len(losses) == steps // stride(steps)
+    if stride(steps) == 1:  # then the lines' means are theirs
+        for line in run.history:
+            assert np.mean(line["losses"]) == pytest.approx(line["train"], abs=1e-4)
+    assert losses[0] == pytest.approx(math.log(len(run.model.vocab)), rel=0.05)
+
+
+def test_a_replay_is_the_training_made_again(words):
+    options: dict[str, Any] = {**SMALL, "steps": 100}
+    recorded = moreish.train(words, **options, diagnostics=True, log_every=1)
+    assert replay(moreish.train(words, **options), seconds=60) == [
+        {**line, "seconds": pytest.approx(line["seconds"], abs=60)} for line in recorded.history
+    ]
+
+
+def test_a_counted_model_has_nothing_to_trace(words):
+    with pytest.raises(InputError, match="a ngram is no net: it has no layers, so it cannot be diagnosed"):
+        moreish.diagnose(moreish.train(words, "ngram", order=2))
+
+
+def test_a_callback_sees_the_run_in_the_making(words):
+    seen, recorded = [], []
+
+    def look(at):
+        recorded.append(at.record is not None)
+        seen.append(json.dumps(record(traced(at.run))))
+
+    moreish.train(words, **SMALL, steps=60, diagnostics=True, on_progress=look)
+    assert any(recorded)
+    assert len(set(seen)) == len(seen), "its weights are those of now"
