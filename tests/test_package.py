@@ -63,7 +63,7 @@ FLOORS = [
     {"training"},
     {"comparison", "lrfind", "tuning"},
     {"plots"},
-    {"reporting"},
+    {"reporting", "lessons", "exercises"},
     {"cli"},
 ]
 

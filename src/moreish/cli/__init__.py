@@ -59,6 +59,10 @@ was trained with --diagnostics; else the beginning is made again, for a few seco
 
 Losses with intervals, its place beside the counts, curve, diagnosis, pictures, samples, options. It needs no network,
 and can be read on a phone, in the dark, or printed.""",
+    "lessons": """Copy the lessons into a folder, and open them in Jupyter.
+
+They are notebooks, from counting letters on, with their results in them. One that is in the folder already stays as it
+is.""",
     "mix": """Mix several trained models into one, with weights fitted on val.
 
 The mixture is a run like any other: sample, eval and mix take it. All runs must be of the same words and split.""",
@@ -70,8 +74,8 @@ and rates that are not are searched. Started again, it goes on with the study; s
 processes share it. Test words play no part.""",
     "lr-find": """Suggest a learning rate by one sweep.
 
-Trains from fresh weights while the rate rises from far too low to far too high, in about a second. Suggested is half of
-the rate at which the smoothed loss has risen 0.1 nats above its least, and at most twice that of the least.""",
+Trains from fresh weights while the rate rises from far too low to far too high, which takes seconds. Between them the
+smoothed loss is low; suggested is one and a half times the middle of that valley, on the log scale.""",
     "gradcheck": """Check every hand-derived gradient of the models, parameter by parameter and layer by layer.
 
 Each is held against autograd (if PyTorch is there) and against central differences, in float64 and float32, in the
@@ -106,6 +110,7 @@ EXAMPLES = {
     "plot": ("moreish plot runs/names-mlp", "moreish plot runs/names-mlp loss word --word emma --format svg"),
     "diagnose": ("moreish diagnose runs/names-mlp", "moreish diagnose runs/names-mlp --json"),
     "report": ("moreish report runs/names-mlp", "moreish report runs/names-mlp --out report.html"),
+    "lessons": ("moreish lessons", "moreish lessons my-lessons --copy"),
     "mix": (
         "moreish mix runs/names-ngram runs/names-wavenet --out runs/mixed",
         "moreish mix runs/a runs/b runs/c --log-linear --out runs/mixed",

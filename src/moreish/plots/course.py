@@ -12,7 +12,7 @@ from ..errors import InputError
 from ..loop import stride
 from ..run import Run
 from ..training import train
-from .layers import hidden, show_saturation
+from .layers import LINES, hidden, show_saturation
 from .style import COLOURS, GREY, GUIDE, figure
 
 SMOOTHED = 50  # windows that the raw losses of a run are averaged over
@@ -66,7 +66,7 @@ def plot_ratios(run: Run) -> Figure:
             rows = [next(row for row in line["tensors"] if row["name"] == name) for line in steps]
             with np.errstate(divide="ignore", invalid="ignore"):
                 ratio = np.log10([row[what] for row in rows]) - np.log10([row["data"] for row in rows])
-            style = ("-", "--", ":", "-.")[i // len(COLOURS) % 4]
+            style = LINES[i % len(LINES)]
             at = [line["step"] for line in steps]
             ax.plot(at, ratio, style, color=COLOURS[i % len(COLOURS)], linewidth=1.2, label=name)
         ax.set_xlabel("step")

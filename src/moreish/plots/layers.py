@@ -14,7 +14,7 @@ from .style import COLOURS, figure
 BINS = 80
 SHOWN = 6  # layers that a picture has images of, at most
 IMAGE = (200, 400)  # examples and units of an image, at most
-LINES = ("-", "--", ":", "-.")
+LINES = ("-", "--", ":", "-.")  # that a grey printer tells apart too
 
 
 def hidden(trace: Trace) -> list[Traced]:
@@ -94,7 +94,7 @@ def _histograms(
         for layer in trace.layers if every else hidden(trace):
             for name, array in values(layer).items():
                 shares, edges = np.histogram(array, BINS)
-                colour, style = COLOURS[i % len(COLOURS)], LINES[i // len(COLOURS) % len(LINES)]
+                colour, style = COLOURS[i % len(COLOURS)], LINES[i % len(LINES)]
                 middle = (edges[1:] + edges[:-1]) / 2
                 ax.plot(middle, 100 * shares / array.size, style, color=colour, linewidth=1.2, label=name)
                 i += 1

@@ -7,7 +7,7 @@ from .style import COLOURS, GREY, GUIDE, figure
 
 
 def plot_lr(finding: LRFinding) -> Figure:
-    """The loss of every batch of a sweep against its rate, and the smoothed loss, with the valley and the suggestion."""
+    """The loss of every batch of a sweep against its rate, raw and smoothed, with the valley and the suggestion."""
     made, (ax,) = figure(size=(7, 4.2))
     ax.axvspan(*finding.valley, color=GREY, alpha=0.12, linewidth=0, label="where it is low")
     ax.plot(finding.lr, finding.loss, color=COLOURS[0], linewidth=0.7, alpha=0.35, label="each batch")

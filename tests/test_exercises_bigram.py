@@ -1,0 +1,60 @@
+"""The checks of 01_bigram: right answers pass, and wrong ones are told what is off."""
+
+import numpy as np
+import pytest
+
+from moreish.exercises.bigram import check_index_for_one_hot, check_trigrams, check_tuned_smoothing
+
+WORDS = ["ab", "b", "abba"]
+
+
+def trigrams() -> np.ndarray:
+    stoi, found = {c: i for i, c in enumerate(".ab")}, np.zeros((3, 3, 3), int)
+    for w in WORDS:
+        for a, b, c in zip(".." + w, "." + w, w + ".", strict=False):
+            found[stoi[a], stoi[b], stoi[c]] += 1
+    return found
+
+
+def test_trigrams_are_counted(capsys):
+    assert check_trigrams(trigrams(), WORDS)
+    assert capsys.readouterr().out == "trigram counts: right\n"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "hint"),
+    [
+        (lambda right: ..., "Nothing is counted"),
+        (lambda right: right[0], "shape is"),
+        (lambda right: np.maximum(right - 1, 0), "fewer windows"),
+        (lambda right: right * 2, "more windows"),
+        (lambda right: right.transpose(2, 1, 0), "is off"),
+        (lambda right: right[:, ::-1], "is off"),
+    ],
+)
+def test_wrong_trigrams_are_told_apart(wrong, hint, capsys):
+    assert not check_trigrams(wrong(trigrams()), WORDS)
+    assert hint in capsys.readouterr().out
+
+
+def test_smoothing_is_tuned_where_the_loss_is_least(capsys):
+    def loss(added):
+        return 2.0 + (np.log10(added) - 0.5) ** 2
+
+    assert check_tuned_smoothing(10**0.5, loss)
+    assert not check_tuned_smoothing(1.0, loss)
+    assert "Another amount gives less" in capsys.readouterr().out
+    assert not check_tuned_smoothing(0.0, loss)
+    assert "impossible" in capsys.readouterr().out
+    assert not check_tuned_smoothing(..., loss)
+
+
+def test_a_lookup_is_one_hot_times_the_matrix(capsys):
+    torch = pytest.importorskip("torch")
+    W = torch.randn(5, 3)
+    assert check_index_for_one_hot(lambda W, tokens: W[tokens], W)
+    assert not check_index_for_one_hot(lambda W, tokens: W[tokens + 1], W)
+    assert "other tokens" in capsys.readouterr().out
+    assert not check_index_for_one_hot(lambda W, tokens: W.T[tokens % 3], W)
+    assert "a row of W for each" in capsys.readouterr().out
+    assert not check_index_for_one_hot(..., W)

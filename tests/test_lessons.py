@@ -1,0 +1,64 @@
+"""The lessons: every cell runs, the notebooks are made from their sources, and `moreish lessons` hands them out."""
+
+import runpy
+import shutil
+from pathlib import Path
+
+import nbformat
+import pytest
+
+import moreish
+from moreish import InputError
+from moreish.cli import run
+from moreish.lessons import copy_lessons
+
+ROOT = Path(__file__).parents[1] / "lessons"
+BUILD = runpy.run_path(str(ROOT / "build.py"))
+NAMES = BUILD["names"]()
+
+
+def test_there_is_a_notebook_for_every_lesson():
+    assert NAMES
+    assert sorted(path.stem for path in ROOT.glob("*.ipynb")) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_notebook_is_its_source_with_results(name):
+    kept, source = nbformat.read(ROOT / f"{name}.ipynb", as_version=4), BUILD["source"](name)
+    nbformat.validate(kept)
+    assert [(c.cell_type, c.source) for c in kept.cells] == [(c.cell_type, c.source) for c in source.cells], (
+        f"the two have drifted apart: python lessons/build.py {name}"
+    )
+    code = [cell for cell in kept.cells if cell.cell_type == "code" and cell.source.strip()]
+    assert [cell.execution_count for cell in code] == [*range(1, len(code) + 1)]
+    outputs = [output for cell in code for output in cell.outputs]
+    assert not [output for output in outputs if output.output_type == "error"]
+    assert any("image/png" in output.get("data", {}) for output in outputs), "a lesson has pictures"
+
+
+@pytest.mark.filterwarnings("ignore:Kernel is running over TCP")
+@pytest.mark.parametrize("name", NAMES)
+def test_every_cell_runs(name, monkeypatch):
+    monkeypatch.delenv("PYTHONWARNINGS", raising=False)
+    notebook = BUILD["executed"](name, quick=True)
+    assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip())
+
+
+def test_they_are_copied_and_nobodys_work_is_overwritten(tmp_path, capsys):
+    assert run(["lessons", str(tmp_path / "mine"), "--copy"]) == 0
+    assert capsys.readouterr().out.split() == [str(tmp_path / "mine" / f"{name}.ipynb") for name in NAMES]
+    first = tmp_path / "mine" / f"{NAMES[0]}.ipynb"
+    first.write_text("my own work")
+    copy_lessons(tmp_path / "mine")
+    assert first.read_text() == "my own work"
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="choose another folder"):
+        copy_lessons(tmp_path / "file")
+
+
+def test_without_jupyter_it_says_what_to_install(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("moreish.cli.lessons.find_spec", lambda name: None)
+    assert run(["lessons", str(tmp_path)]) == 2
+    assert "pip install 'moreish[lessons]'" in capsys.readouterr().err
+    assert shutil.which("python")
+    assert moreish.__version__
