@@ -70,7 +70,7 @@ def test_smoothing_keeps_what_is_smooth():
 def test_the_valley_is_where_the_loss_is_low():
     rates = np.geomspace(1e-4, 1.0, 401)
     decades = np.log10(rates)
-    # Falls by 1 nat from 1e-4 to 1e-2 and rises as steeply: nine tenths have fallen at 10^-2.2, seven are back at 10^-0.6.
+    # Falls by a nat from 1e-4 to 1e-2, and rises as steeply: 0.9 have fallen at 10^-2.2, 0.7 are back at 10^-0.6.
     begin, end = find_valley(rates, 3 - np.minimum(decades + 4, 0 - decades) / 2, exploded=False)
     assert begin == pytest.approx(10**-2.2, rel=0.03)
     assert end == pytest.approx(10**-0.6, rel=0.03)

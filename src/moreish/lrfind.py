@@ -7,10 +7,11 @@ times the first if that is less: BatchNorm, which makes up for large weights, pu
 
     suggested = 1.5 sqrt(begin end)
 
-lies above the middle of the valley, on the log scale. It is meant for rates that fall in the end, as they do by default;
-a constant rate should be a third of it. The rule was chosen by val losses on grids of rates. Of 34 kinds of training, of
-three models with both optimizers on four lists, it comes within 0.02 nats of the best rate for most, and 0.03 for all
-whose rate falls; but one sweep in fifteen with SGD, which is best just below where it breaks down, misses by more.
+lies above the middle of the valley, on the log scale. It is meant for rates that fall in the end, as they do by
+default; a constant rate should be a third of it. The rule was chosen by val losses on grids of rates. Of 34 kinds of
+training, of three models with both optimizers on four lists, it comes within 0.02 nats of the best rate for most, and
+0.03 for all whose rate falls; but one sweep in fifteen with SGD, which is best just below where it breaks down, misses
+by more.
 """
 
 import dataclasses
