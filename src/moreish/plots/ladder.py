@@ -3,7 +3,7 @@
 from matplotlib.figure import Figure
 
 from ..comparison import Comparison
-from .style import COLOURS, GREY, GUIDE, MARKERS, figure, spread
+from .style import COLOURS, GREY, GUIDE, MARKERS, figure, log_axis, spread
 
 
 def plot_comparison(found: Comparison, part: str = "val") -> Figure:
@@ -19,7 +19,7 @@ def plot_comparison(found: Comparison, part: str = "val") -> Figure:
                 continue
             low, high = row.interval[part] or (y, y)
             ax.errorbar([x], [y], [[y - low], [high - y]], color=colour, marker=marker, linewidth=1, label=row.name)
-        ax.set_xscale("log")
+        log_axis(ax, [x for row in found.rows if (x := getattr(row, name))])
         ax.set_xlabel({"seconds": "seconds to train", "parameters": "parameters, or numbers counted"}[name])
         ax.grid(alpha=0.25)
         ax.axhline(found.row(found.baseline).loss[part], **GUIDE, label=f"{found.baseline} (baseline)")

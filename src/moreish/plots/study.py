@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
 from ..loop import EVALUATIONS
 from ..tuning import ended_well
-from .style import COLOURS, GREY, figure
+from .style import COLOURS, GREY, figure, log_axis
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -55,11 +55,10 @@ def plot_study(study: "Study") -> Figure:
         values = [t.params[name] for t in ended]
         if isinstance(values[0], str):
             ax.tick_params(axis="x", rotation=30)
-        elif max(values) > 9 * min(values):
-            ax.set_xscale("log")
-            ax.xaxis.set_minor_formatter(NullFormatter())
-        elif isinstance(values[0], int):
-            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        else:
+            if isinstance(values[0], int):
+                ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+            log_axis(ax, values)
         ax.scatter(values, losses, c=COLOURS[0], s=14, alpha=0.6)
         ax.scatter([best.params[name]], [min(losses)], c=COLOURS[1], marker="D", s=36)
         ax.set_xlabel(name.replace("_", "-"))

@@ -8,6 +8,7 @@ from pathlib import Path
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from ..errors import InputError, WorkError
 
@@ -25,6 +26,13 @@ def figure(rows: int = 1, columns: int = 1, *, size: tuple[float, float], **opti
     for ax in axes:
         ax.spines[["top", "right"]].set_visible(False)
     return made, axes
+
+
+def log_axis(ax: Axes, values: Sequence[float]) -> None:
+    """Make the x axis logarithmic if values span a decade; its ticks would be crowded or missing otherwise."""
+    if values and max(values) > 9 * min(values):
+        ax.set_xscale("log")
+        ax.xaxis.set_minor_formatter(NullFormatter())
 
 
 def spread(heights: Sequence[float], least: float) -> list[float]:
