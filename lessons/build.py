@@ -18,6 +18,7 @@ from nbclient import NotebookClient
 
 HERE = Path(__file__).parent
 TIMEOUT = 600  # seconds for a cell
+STEADY: dict[str, bool] = {"record_timing": False, "coalesce_streams": True}  # the same results are the same notebook
 
 
 def names() -> list[str]:
@@ -37,7 +38,7 @@ def executed(name: str, quick: bool = False) -> nbformat.NotebookNode:
     """A lesson with its outputs. Raises nbclient.exceptions.CellExecutionError if a cell fails."""
     notebook = source(name)
     environment = {**os.environ, "MOREISH_QUICK": "1" if quick else ""}
-    client = NotebookClient(notebook, timeout=TIMEOUT, resources={"metadata": {"path": str(HERE)}}, record_timing=False)
+    client = NotebookClient(notebook, timeout=TIMEOUT, resources={"metadata": {"path": str(HERE)}}, **STEADY)
     return client.execute(env=environment)
 
 

@@ -1,0 +1,882 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 3. What goes through a net: initialisation, gradients, BatchNorm
+#
+# A net can have the right layers and still learn badly, because of the numbers that it starts from. This lesson looks
+# at what flows through a net before and during training: forwards, the outputs of its layers; backwards, the gradients.
+# It gives the rules for the first weights, shows what happens when they are broken, and then builds **BatchNorm**, a
+# layer that makes them matter less.
+
+# %%
+import math
+import os
+
+import matplotlib.pyplot as plt
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import moreish
+from moreish.exercises.activations import (
+    TROUBLES,
+    check_bound,
+    check_folded,
+    check_gain,
+    check_moving,
+    check_patients,
+    patients,
+)
+from moreish.exercises.words import lesson_words
+
+# %matplotlib inline
+torch.set_num_threads(1)  # nets this small gain nothing from more
+QUICK = bool(os.environ.get("MOREISH_QUICK"))
+words = list(lesson_words())
+corpus = moreish.Corpus(words)  # the split and the contexts of lesson 2
+block_size, n_embd, n_hidden, V = 3, 10, 200, len(corpus.vocab)
+Xtr, Ytr = map(torch.from_numpy, corpus.windows("train", block_size))  # (N, 3), (N,)
+Xval, Yval = map(torch.from_numpy, corpus.windows("val", block_size))
+Xtr.shape, V
+
+# %% [markdown]
+# ## The first loss
+#
+# Before training a net knows nothing, so it should hold all $V$ characters equally likely. The loss is the mean of
+# $-\log p$ of what came; with $p = 1/V$ it is $\log V$. Here is the net of lesson 2, all its weights drawn from the
+# normal distribution $N(0, 1)$.
+
+
+# %%
+def mlp(scale_W1=1.0, scale_b1=1.0, scale_W2=1.0, scale_b2=1.0):
+    g = torch.Generator().manual_seed(42)
+    C = torch.randn(V, n_embd, generator=g)
+    W1 = torch.randn(block_size * n_embd, n_hidden, generator=g) * scale_W1
+    b1 = torch.randn(n_hidden, generator=g) * scale_b1
+    W2 = torch.randn(n_hidden, V, generator=g) * scale_W2
+    b2 = torch.randn(V, generator=g) * scale_b2
+    return [p.requires_grad_() for p in (C, W1, b1, W2, b2)]
+
+
+def forward(params, X):
+    C, W1, b1, W2, b2 = params
+    x = C[X].flatten(1)  # (B, 30)
+    h = torch.tanh(x @ W1 + b1)  # (B, 200)
+    return h, h @ W2 + b2  # (B, 200), logits (B, V)
+
+
+X, Y = Xtr[:2000], Ytr[:2000]  # to look at
+naive = mlp()
+h, logits = forward(naive, X)
+first_loss = F.cross_entropy(logits, Y).item()
+print(f"log V {math.log(V):.2f}   first loss {first_loss:.2f}   std of logits {logits.std():.1f}")
+
+# %% [markdown]
+# The loss is eight times what knowing nothing costs: the net is sure, and wrong. A logit is a sum of 200 products of an
+# $h$ between -1 and 1 with a number from $N(0, 1)$, so its standard deviation comes near $\sqrt{200} = 14$, and a
+# softmax over such numbers puts nearly everything on one character. How sure is too sure? Random logits of growing
+# scale, against targets that have nothing to do with them:
+
+# %%
+g = torch.Generator().manual_seed(1)
+noise, targets = torch.randn(20_000, V, generator=g), torch.randint(V, (20_000,), generator=g)
+for scale in (0, 0.1, 0.3, 1, 3, 10):
+    print(f"logits of std {scale:<4}  loss {F.cross_entropy(scale * noise, targets):6.2f}")
+
+# %% [markdown]
+# Up to a scale of about 0.3 the loss stays near $\log V$. So the last layer's weights are made small, and its bias
+# zero. (Why not make all weights zero? The first exercise asks.)
+
+# %%
+steps = 150 if QUICK else 1_000
+
+
+def train_mlp(params, steps, lr=0.1):
+    g, losses = torch.Generator().manual_seed(1), []
+    for _ in range(steps):
+        ix = torch.randint(len(Xtr), (32,), generator=g)
+        loss = F.cross_entropy(forward(params, Xtr[ix])[1], Ytr[ix])
+        for p in params:
+            p.grad = None
+        loss.backward()
+        with torch.no_grad():
+            for p in params:
+                p -= lr * p.grad
+        losses.append(loss.item())
+    return torch.tensor(losses)
+
+
+small = mlp(scale_W2=0.01, scale_b2=0)
+small_loss = F.cross_entropy(forward(small, X)[1], Y).item()
+assert abs(small_loss - math.log(V)) < 0.05 < first_loss - math.log(V)
+curves = {"N(0, 1) everywhere": train_mlp(naive, steps), "small last layer": train_mlp(small, steps)}
+fig, ax = plt.subplots(figsize=(7, 3), layout="constrained")
+for (name, losses), style in zip(curves.items(), ("-", "--"), strict=True):
+    ax.plot(losses, style, linewidth=0.8, label=f"{name}: last 100 steps {losses[-100:].mean():.2f}")
+ax.axhline(math.log(V), color="grey", linestyle=":", label=f"log V = {math.log(V):.2f}")
+ax.set(xlabel="step", ylabel="batch loss (nats)")
+ax.legend(frameon=False)
+plt.show()
+
+# %% [markdown]
+# The upper curve is a **hockey stick**: a steep fall, then a long flat part. The fall is no learning about names: the
+# net unlearns its first guesses. After 1,000 steps it still does worse than knowing nothing, 4.23 nats against 3.30.
+# The lower curve begins at $\log V$, every step of it goes into the names, and it is at 2.43.
+
+# %% [markdown]
+# ## Saturated and dead units
+#
+# The second fault is in the hidden layer, and the first loss does not show it. The derivative of $h = \tanh(z)$ is $1 -
+# h^2$: where $h$ is near 1 or -1, almost nothing of a gradient comes through. Such an output is called **saturated**;
+# we take $|h| > 0.97$, where less than 6% of the gradient passes. A unit that is saturated on *every* example is
+# **dead**: the weights into it hardly move, so it stays as it is.
+#
+# Each picture has 100 examples from top to bottom and the 200 units from left to right; white is saturated.
+
+# %%
+starts = {
+    "N(0, 1)": mlp(scale_W2=0.01, scale_b2=0),
+    "N(0, 1), biases N(0, 20²)": mlp(scale_b1=20, scale_W2=0.01, scale_b2=0),
+    "N(0, (5/3)² / 30), no bias": mlp(5 / 3 / math.sqrt(30), 0, 0.01, 0),
+}
+fig, axes = plt.subplots(1, 3, figsize=(11, 2.6), layout="constrained")
+shares = {}
+for ax, (name, params) in zip(axes, starts.items(), strict=True):
+    white = forward(params, X)[0].abs() > 0.97  # (2000, 200)
+    shares[name] = white.float().mean().item()
+    ax.imshow(white[:100], cmap="gray", aspect="auto", interpolation="nearest")
+    ax.set_title(f"{name}\n{shares[name]:.0%} saturated, {white.all(0).sum()} dead", fontsize=9)
+    ax.set(xlabel="unit", ylabel="example")
+assert shares["N(0, 1)"] > 2 * shares["N(0, (5/3)² / 30), no bias"]
+plt.show()
+
+# %% [markdown]
+# On the left, with $N(0, 1)$, more than two thirds of all outputs are saturated, but no column is white from top to
+# bottom: every unit still learns from some examples. In the middle large biases push units so far out that no example
+# brings them back: the columns that are white from top to bottom are dead units, nearly half of all. On the right the
+# weights are small, and about a quarter of the outputs saturate. The rule behind that size, $\frac{5}{3}/\sqrt{30}$,
+# comes in the next section. First, what a dead unit costs: the gradient that arrives at its weights, beside that of the
+# others.
+
+# %%
+params = starts["N(0, 1), biases N(0, 20²)"]
+h, logits = forward(params, X)
+dead = (h.abs() > 0.97).all(0)  # (200,)
+dW1 = torch.autograd.grad(F.cross_entropy(logits, Y), params[1])[0]  # (30, 200)
+print(f"mean |dW1| into dead units {dW1[:, dead].abs().mean():.1e}, into the others {dW1[:, ~dead].abs().mean():.1e}")
+assert dW1[:, dead].abs().mean() < 0.1 * dW1[:, ~dead].abs().mean()
+
+# %% [markdown]
+# Ten thousand times less.
+#
+# A **ReLU**, $\max(z, 0)$, has a flat half: where $z < 0$ its derivative is exactly zero. A ReLU unit that is off on
+# every example gets no gradient at all. It may start so, or be knocked out by steps that are too large. Here the
+# library's compiled engine trains a ReLU net with a learning rate that is far too high, and the library draws the same
+# kind of picture, before the first step and after the last; for a ReLU, white is off.
+
+# %%
+knocked_out = moreish.train(corpus, "mlp", activation="relu", lr=0.1, steps=300, n_hidden=n_hidden, keep="last")
+moreish.plots.plot_saturation(knocked_out)
+
+# %% [markdown]
+# At the start about half of the outputs are off, as they should be, and no unit is dead. In the end nearly all columns
+# are white: 188 of 200 units get no gradient any more, and the work is left to the other twelve.
+
+# %% [markdown]
+# ## How large should weights be?
+#
+# A Linear layer computes $z = \sum_{i=1}^{n} x_i w_i$, where $n$ is its **fan-in**, the number of its inputs. If the
+# $w_i$ are independent with mean 0 and standard deviation $s$, then variances add up: $\operatorname{var} z = n \, s^2
+# \, \overline{x^2}$, where the bar is a mean. So $s = 1/\sqrt{n}$ keeps the scale.
+
+# %%
+g = torch.Generator().manual_seed(2)
+x = torch.randn(1000, 400, generator=g)  # (examples, fan-in)
+W = torch.randn(400, 300, generator=g)
+for name, s in {"1": 1, "1 / sqrt(fan_in)": 400**-0.5}.items():
+    print(f"weights of std {name:<17} x {x.std():.2f} -> x @ W {(x @ (s * W)).std():.2f}")
+assert abs((x @ W / 20).std() - 1) < 0.02
+
+# %% [markdown]
+# Between Linear layers stands an activation, and it squeezes. The **gain** makes up for it: $s = \text{gain}/\sqrt{n}$.
+# This is **Kaiming initialisation** (He et al. 2015). For ReLU the gain follows from one line: it throws away the
+# negative half, so the mean of squares is halved, and $\text{gain}^2 = 2$. For tanh there is no such number, since it
+# squeezes large inputs more than small ones. Measured, through 30 layers of 300 units:
+
+
+# %%
+def scales(activation, gain, depth=30, width=300, draw=torch.randn):
+    """The root of the mean of squares of what each layer puts out."""
+    g = torch.Generator().manual_seed(3)
+    x, found = torch.randn(500, width, generator=g), []
+    for _ in range(depth):
+        x = activation(x @ (draw(width, width, generator=g) * gain / math.sqrt(width)))
+        found.append(x.square().mean().sqrt().item())
+    return found
+
+
+cases = {"tanh": (torch.tanh, {"0.5": 0.5, "1": 1, "5/3": 5 / 3, "3": 3})}
+cases["relu"] = (torch.relu, {"1": 1, "sqrt 2": math.sqrt(2), "5/3": 5 / 3})
+fig, axes = plt.subplots(1, 2, figsize=(10, 3), layout="constrained")
+for ax, (name, (activation, gains)) in zip(axes, cases.items(), strict=True):
+    for (label, gain), style in zip(gains.items(), ("-", "--", "-.", ":"), strict=False):
+        found = scales(activation, gain)
+        ax.semilogy(range(1, 31), found, style, label=f"gain {label}: {found[-1]:.2g} in the end")
+    ax.set(title=name, xlabel="layer", ylabel="root mean square")
+    ax.legend(frameon=False, fontsize=8)
+axes[0].set_ylim(1e-3, 2)  # the line of gain 0.5 leaves the picture
+plt.show()
+
+# %% [markdown]
+# **ReLU**: with gain 1 each layer loses a factor of $\sqrt 2$, which is $2^{15}$ over 30 layers; with 5/3 the signal
+# grows more than 100 times; with $\sqrt 2$ it stays. **Tanh**: gain 0.5 halves the signal at every layer. Gain 1 loses
+# it slowly, as tanh squeezes a little at each layer and nothing makes up for it. Above 1 the layers settle, at a level
+# where squeezing and gain are in balance: at 0.65 for gain 5/3, and at 0.84 for 3, which is close to the limit of 1. So
+# 5/3 is a custom rather than a law: enough to keep the signal, and not so much that units saturate.
+
+# %%
+assert abs(scales(torch.relu, math.sqrt(2))[-1] / scales(torch.relu, math.sqrt(2))[0] - 1) < 0.35
+assert 0.6 < scales(torch.tanh, 5 / 3)[-1] < 0.7
+assert (nn.init.calculate_gain("tanh"), nn.init.calculate_gain("relu")) == (5 / 3, math.sqrt(2))
+
+# %% [markdown]
+# **Normal or uniform?** Only the standard deviation entered the argument, so the shape of the distribution should not
+# matter. A uniform one between $-a$ and $a$ has the standard deviation $a/\sqrt 3$, so it needs $a = \sqrt 3 \, s$.
+
+
+# %%
+def uniform(*shape, generator):
+    """Numbers from -sqrt 3 to sqrt 3, whose std is 1."""
+    return math.sqrt(3) * (2 * torch.rand(*shape, generator=generator) - 1)
+
+
+W = uniform(1000, 300, generator=torch.Generator().manual_seed(4))
+print(f"std of the uniform numbers {W.std():.3f}")
+for name, activation, gain in (("tanh", torch.tanh, 5 / 3), ("relu", torch.relu, math.sqrt(2))):
+    normal, even = scales(activation, gain)[9], scales(activation, gain, draw=uniform)[9]
+    print(f"{name}, after 10 layers: normal {normal:.3f}, uniform {even:.3f}")
+    assert abs(normal / even - 1) < 0.15
+
+torch.manual_seed(5)
+std = nn.Linear(400, 300).weight.std().item()
+print(f"nn.Linear(400, 300): weights of std {std:.4f}, which is a gain of {std * math.sqrt(400):.3f}")
+
+# %% [markdown]
+# They agree. In PyTorch the two are `nn.init.kaiming_normal_` and `nn.init.kaiming_uniform_`. Mind what `nn.Linear`
+# does by itself: it draws uniformly between $\pm 1/\sqrt n$, a gain of $1/\sqrt 3 = 0.577$. In a deep tanh or ReLU net
+# without BatchNorm that is too little, as the pictures above show.
+
+# %% [markdown]
+# ## Through a deep net, forwards and backwards
+#
+# Now six hidden layers of 100 units, as a list of PyTorch's modules. Every weight matrix is Kaiming-normal with the
+# same gain; only the last layer is small. `norm` is for later.
+
+
+# %%
+def deep(gain, norm=None, activation=nn.Tanh, n_layer=6, width=100):
+    g = torch.Generator().manual_seed(42)
+    layers = [nn.Embedding(V, n_embd), nn.Flatten()]  # (B, 3) -> (B, 3, 10) -> (B, 30)
+    nn.init.normal_(layers[0].weight, generator=g)
+    fan_in = block_size * n_embd
+    for _ in range(n_layer):
+        linear = nn.Linear(fan_in, width, bias=norm is None)  # its weight is (fan_out, fan_in)
+        nn.init.normal_(linear.weight, std=gain / math.sqrt(fan_in), generator=g)
+        layers += [linear, norm(width), activation()] if norm else [linear, activation()]
+        fan_in = width
+    last = nn.Linear(fan_in, V)
+    nn.init.normal_(last.weight, std=0.1 / math.sqrt(fan_in), generator=g)
+    for layer in layers + [last]:
+        if isinstance(layer, nn.Linear) and layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+    return nn.Sequential(*layers, last)
+
+
+def look(net, X, Y):
+    """The outputs of the activations, each with its gradient in .grad; and the loss."""
+    x, outputs = X, []
+    for layer in net:
+        x = layer(x)
+        if isinstance(layer, nn.Tanh | nn.ReLU):
+            x.retain_grad()  # autograd drops the gradients of what is not a parameter unless told to keep them
+            outputs.append(x)
+    loss = F.cross_entropy(x, Y)
+    net.zero_grad()
+    loss.backward()
+    return outputs, loss.item()
+
+
+def table(gains, norm=None):
+    found = {}
+    for name, gain in gains.items():
+        outputs, loss = look(deep(gain, norm), X, Y)
+        std = [h.detach().std().item() for h in outputs]
+        grad = [h.grad.std().item() for h in outputs]
+        full = [(h.abs() > 0.97).float().mean().item() for h in outputs]
+        found[name] = (std, grad, full)
+        print(f"gain {name}, first loss {loss:.3f}")
+        print("   std of output  ", "  ".join(f"{s:7.3f}" for s in std))
+        print("   saturated      ", "  ".join(f"{s:7.0%}" for s in full))
+        print("   std of gradient", "  ".join(f"{s:7.1e}" for s in grad))
+    return found
+
+
+gains = {"0.5": 0.5, "1": 1.0, "5/3": 5 / 3, "3": 3.0}
+plain = table(gains)
+
+# %% [markdown]
+# Read the outputs from left to right and the gradients from right to left, as they flow. All four first losses are
+# $\log V$, so the loss alone says nothing of this.
+#
+# - **Gain 0.5: vanishing.** Outputs halve at each layer, from 0.45 to 0.014; the gradient halves on its way back, and
+#   the first layer gets a thirtieth of what the last one gets. This is a **vanishing gradient**.
+# - **Gain 1**: outputs fall from 0.66 to 0.30, gradients by half. Six layers bear it; sixty would not.
+# - **Gain 5/3**: outputs stay near 0.7, gradients are alike everywhere, few units saturate after the first layer.
+# - **Gain 3: exploding.** Four or five in ten outputs are saturated, and yet the gradient *grows* on its way back, 4
+#   times over six layers: what passes the unsaturated units is multiplied by larger weights. This is an **exploding
+#   gradient**.
+#
+# As pictures, a curve for each layer:
+
+# %%
+fig, axes = plt.subplots(2, 4, figsize=(12, 4.6), layout="constrained")
+for column, (name, gain) in zip(axes.T, gains.items(), strict=True):
+    for number, h in enumerate(look(deep(gain), X, Y)[0], 1):
+        colour = plt.colormaps["viridis"]((number - 1) / 6)
+        for ax, values in zip(column, (h.detach(), h.grad), strict=True):
+            counts, edges = torch.histogram(values.flatten(), 60, density=True)
+            ax.plot((edges[1:] + edges[:-1]) / 2, counts, color=colour, linewidth=1, label=f"layer {number}")
+    column[0].set(title=f"gain {name}", xlabel="output", xlim=(-1.05, 1.05), ylim=(0, 4))
+    column[1].set(xlabel="gradient", xlim=(-3e-5, 3e-5), yscale="log")
+axes[0, 0].set_ylabel("density")
+axes[1, 0].set_ylabel("density (log)")
+axes[0, 0].legend(frameon=False, fontsize=7)
+plt.show()
+
+# %%
+first_to_last = {name: grad[0] / grad[-1] for name, (_, grad, _) in plain.items()}
+assert first_to_last["0.5"] < 0.1
+assert 0.5 < first_to_last["5/3"] < 2 < first_to_last["3"]
+assert plain["0.5"][0][-1] < 0.03
+assert plain["3"][2][-1] > 0.3
+
+# %% [markdown]
+# ## Is the learning rate right? Update against data
+#
+# A gradient is neither large nor small by itself: what counts is how much a step changes a weight. The **update:data
+# ratio** of a weight matrix is the standard deviation of its update (learning rate times gradient, for SGD) over that
+# of its values. About $10^{-3}$ is a usual healthy size, a step that changes weights by a thousandth; it is a guide,
+# not a law. Far below, training crawls; far above, each step overwrites what others have learnt.
+
+
+# %%
+def train_net(net, steps, lr=0.1, batch_size=32):
+    """Returns the batch losses, and log10 of update:data of the Linear weights at every tenth step (steps / 10, L)."""
+    g, losses, ratios = torch.Generator().manual_seed(1), [], []
+    matrices = [layer.weight for layer in net if isinstance(layer, nn.Linear)]
+    net.train()
+    for step in range(steps):
+        ix = torch.randint(len(Xtr), (batch_size,), generator=g)
+        loss = F.cross_entropy(net(Xtr[ix]), Ytr[ix])
+        net.zero_grad()
+        loss.backward()
+        with torch.no_grad():
+            for p in net.parameters():
+                p -= lr * p.grad
+            if step % 10 == 0:
+                ratios.append([(lr * W.grad.std() / W.std()).log10().item() for W in matrices])
+        losses.append(loss.item())
+    return torch.tensor(losses), torch.tensor(ratios)
+
+
+deep_steps, last = (100, 50) if QUICK else (1_000, 200)
+fig, axes = plt.subplots(1, 3, figsize=(12, 3), sharey=True, layout="constrained")
+ended = {}
+for ax, lr in zip(axes, (1.0, 0.1, 0.001), strict=True):
+    losses, ratios = train_net(deep(5 / 3), deep_steps, lr)
+    ended[lr] = losses[-last:].mean().item()
+    for number, of_layer in enumerate(ratios.T, 1):
+        ax.plot(range(0, deep_steps, 10), of_layer, linewidth=0.8, label=f"matrix {number}")
+    ax.axhline(-3, color="black", linestyle="--", linewidth=1)
+    ax.set_title(f"lr {lr:g}: loss in the end {ended[lr]:.2f}, median ratio 10^{ratios.median():.1f}", fontsize=9)
+    ax.set_xlabel("step")
+axes[0].set_ylabel("log10 (update : data)")
+axes[0].legend(frameon=False, fontsize=7, ncol=2)
+plt.show()
+
+# %%
+assert ended[0.1] < ended[0.001]
+assert ended[0.1] < ended[1.0]
+
+# %% [markdown]
+# - **0.1** does best, 2.37 in the end. All hidden matrices keep together, a little above the line. The last one is
+#   higher only because its weights were made small: the same step is more beside them.
+# - **0.001**: a hundredth of that. The loss has hardly left $\log V$, and nothing is wrong with the net but the rate.
+# - **1**: each step changes the weights by some 3% of their size, in a direction that only 32 examples have chosen. The
+#   loss ends far above where it began.
+#
+# So a look at this ratio after some hundred steps says more about a learning rate than the loss does by then.
+
+# %% [markdown]
+# ## BatchNorm
+#
+# All of the above is careful bookkeeping so that layers see inputs of a sound scale. Ioffe and Szegedy (2015) turn it
+# round: if a layer should see unit variance, *make* it so. **BatchNorm** takes each feature over the $B$ examples of
+# the batch and subtracts its mean and divides by its standard deviation; these are simple, differentiable operations,
+# so gradients flow through them. Then it scales and shifts by learnt numbers $\gamma$ and $\beta$, that start at 1 and
+# 0, so that the net may choose another scale where that is better:
+#
+# $$\mu = \frac1B \sum_n x_n \qquad \sigma^2 = \frac1B \sum_n (x_n - \mu)^2 \qquad
+# \hat x_n = \frac{x_n - \mu}{\sqrt{\sigma^2 + \varepsilon}} \qquad y_n = \gamma \hat x_n + \beta$$
+#
+# The small $\varepsilon$ is there in case a variance is zero. A word is to be scored alone too, when there is no batch.
+# So while training, the layer keeps a **running mean** and a **running variance**, each moved a tenth of the way to the
+# batch's at every step, and outside of training it uses these. `net.train()` and `net.eval()` switch between the two
+# ways; every module has the flag `training`. What is kept but not trained, PyTorch calls a **buffer**.
+
+
+# %%
+class BatchNorm1d(nn.Module):
+    def __init__(self, n_features, eps=1e-5, momentum=0.1):
+        super().__init__()
+        self.eps, self.momentum = eps, momentum
+        self.gamma = nn.Parameter(torch.ones(n_features))
+        self.beta = nn.Parameter(torch.zeros(n_features))
+        self.register_buffer("running_mean", torch.zeros(n_features))
+        self.register_buffer("running_var", torch.ones(n_features))
+
+    def forward(self, x):  # (B, C) -> (B, C)
+        if self.training:
+            mean = x.mean(0)  # (C,)
+            var = x.var(0, correction=0)  # (C,), with 1 / B
+            with torch.no_grad():
+                B = len(x)
+                unbiased = var * B / (B - 1)  # with 1 / (B - 1), an estimate for all examples from some of them
+                self.running_mean += self.momentum * (mean - self.running_mean)
+                self.running_var += self.momentum * (unbiased - self.running_var)
+        else:
+            mean, var = self.running_mean, self.running_var
+        xhat = (x - mean) / torch.sqrt(var + self.eps)
+        return self.gamma * xhat + self.beta
+
+
+x = 5 + 3 * torch.randn(32, 4, generator=torch.Generator().manual_seed(6))  # (B, C)
+y = BatchNorm1d(4)(x)
+for name, z in {"before": x, "after": y.detach()}.items():
+    mean, std = z.mean(0), z.std(0, correction=0)  # (C,)
+    print(f"{name:<7} mean", *(f"{m:5.2f}" for m in mean), "  std", *(f"{s:5.2f}" for s in std))
+assert torch.allclose(y.mean(0), torch.zeros(4), atol=1e-5)
+
+# %% [markdown]
+# ### What it gives
+#
+# BatchNorm goes between a Linear and its activation. The Linear then needs no bias: what it would add is subtracted
+# again with the mean. Here are the same six layers with the same four gains:
+
+# %%
+normed = table(gains, BatchNorm1d)
+
+# %% [markdown]
+# Four gains, one table: a factor in front of the weights is divided out again. Outputs have a standard deviation of
+# 0.64 everywhere, 3% are saturated, and gradients are alike. Does a bad start survive, then? Losses after 1,000 steps,
+# for gains from far too small to far too large:
+
+# %%
+results, nets = {}, {}
+for gain in (0.1, 0.5, 5 / 3, 10):
+    for norm in (None, BatchNorm1d):
+        nets[gain, norm] = deep(gain, norm)
+        losses, ratios = train_net(nets[gain, norm], deep_steps)
+        results[gain, norm] = losses[-last:].mean().item(), ratios[len(ratios) // 2 :].median().item()
+for gain in (0.1, 0.5, 5 / 3, 10):
+    (without, its), (with_norm, theirs) = results[gain, None], results[gain, BatchNorm1d]
+    print(
+        f"gain {gain:5.2f}   plain: loss {without:.3f}, update:data 10^{its:.1f}"
+        f"   BatchNorm: loss {with_norm:.3f}, update:data 10^{theirs:.1f}"
+    )
+
+# %%
+plain_losses, normed_losses = ([results[g, norm][0] for g in (0.1, 0.5, 5 / 3, 10)] for norm in (None, BatchNorm1d))
+assert max(normed_losses) < max(plain_losses)
+if not QUICK:
+    assert max(normed_losses) - min(normed_losses) < 0.6 * (max(plain_losses) - min(plain_losses))
+
+# %% [markdown]
+# Without BatchNorm a bad start costs up to 0.47 nats against the right gain; with it at most 0.17. At the right gain
+# BatchNorm gives nothing here, 2.41 against 2.37: six layers can be started well by hand, and what it needs is a start
+# that one gets wrong, or a net so deep that nobody gets it right.
+#
+# The start is not quite forgotten, and the ratios say where it went. With weights ten times as large a normalised layer
+# puts out the same, so its gradient is a tenth; and beside weights ten times as large that is a hundredth. The scale of
+# the weights no longer sets the scale of the outputs: it sets the pace of learning. At gain 10 the ratio of $10^{-3.9}$
+# asks for a larger rate. How does a rate ten times as large do?
+
+# %%
+for gain in (5 / 3, 10):
+    losses, ratios = train_net(deep(gain, BatchNorm1d), deep_steps, lr=1.0)
+    fast = losses[-last:].mean().item()
+    print(
+        f"lr 1, gain {gain:5.2f}, BatchNorm: loss {fast:.3f}, update:data 10^{ratios[len(ratios) // 2 :].median():.1f}"
+    )
+    assert fast < ended[1.0]
+print(f"lr 1, gain  1.67, plain:     loss {ended[1.0]:.3f}")
+
+# %% [markdown]
+# The plain net went to pieces at this rate, and the normalised one does not: whatever a step does to the weights, the
+# next layers see unit variance again. It did not make a good net better here, but it widened the range of starts and
+# rates that end well.
+
+# %% [markdown]
+# ### What it costs
+#
+# **Examples are coupled.** In training, what a net says of one example depends on which others happen to be in the
+# batch. The same context, in front of three different batches:
+
+# %%
+net, one = nets[5 / 3, BatchNorm1d], Xtr[:1]
+net.train()
+with torch.no_grad():
+    told = [net(torch.cat([one, Xtr[k : k + 31]]))[0].softmax(0).max().item() for k in (1000, 2000, 3000)]
+    net.eval()
+    alone = [net(torch.cat([one, Xtr[k : k + 31]]))[0].softmax(0).max().item() for k in (1000, 2000, 3000)]
+print("likeliest character of the first context, in training mode:", [f"{p:.3f}" for p in told])
+print("and in evaluation mode:                                    ", [f"{p:.3f}" for p in alone])
+assert max(told) - min(told) > 1e-4 > max(alone) - min(alone)
+
+# %% [markdown]
+# This noise works as a mild regularisation, since the layers above cannot rely on one exact number. It also means that
+# the result depends on the batch size, and that a batch of one cannot be normalised at all: its variance is zero.
+#
+# **There is a second mode.** Who forgets `net.eval()` scores a word by its neighbours, and changes the running
+# statistics by looking. Val losses of one and the same net:
+
+
+# %%
+@torch.no_grad()
+def val_loss(net, batch_size):
+    batches = zip(Xval.split(batch_size), Yval.split(batch_size), strict=True)
+    return sum(F.cross_entropy(net(X), Y).item() * len(X) for X, Y in batches if len(X) > 1) / len(Xval)
+
+
+n_val = 1_000 if QUICK else 8_000
+Xval, Yval = Xval[:n_val], Yval[:n_val]
+by_mode = {"eval": val_loss(net.eval(), 1000)}
+kept = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+for batch_size in (4, 32, 1000):
+    by_mode[f"train, batches of {batch_size}"] = val_loss(net.train(), batch_size)
+    net.load_state_dict(kept)  # undo what that did to the running statistics
+for mode, loss in by_mode.items():
+    print(f"{mode:<24} {loss:.3f}")
+assert by_mode["train, batches of 4"] > by_mode["eval"]
+net = net.eval()
+
+# %% [markdown]
+# Batches of 32 or more tell nearly what the running statistics tell. With batches of 4 the same net seems a tenth of a
+# nat worse: a mean over 4 examples is a rough estimate. The running statistics lag behind the weights too, as they are
+# made from the last ten steps or so; `moreish.calibrate` replaces them by those over all train words.
+
+# %% [markdown]
+# ### Folding it away
+#
+# In evaluation mode BatchNorm multiplies and adds fixed numbers, and a Linear before it does the same. One after the
+# other they are a single Linear. With $z = Wx$ (PyTorch keeps $W$ as fan-out × fan-in) and $s = \gamma / \sqrt{v +
+# \varepsilon}$, where $m$ and $v$ are the running mean and variance:
+#
+# $$y = s \, (Wx - m) + \beta = \underbrace{(\operatorname{diag}(s) \, W)}_{W'} x + \underbrace{\beta - s \, m}_{b'}$$
+#
+# Using that is called **folding**: a trained net loses its BatchNorm layers, and puts out the same.
+
+
+# %%
+@torch.no_grad()
+def folded(net):
+    """A net of Linear, BatchNorm1d and others -> one without BatchNorm1d, with the same outputs in evaluation mode."""
+    layers = []
+    for layer in net:
+        if isinstance(layer, BatchNorm1d):
+            before = layers.pop()
+            s = layer.gamma / torch.sqrt(layer.running_var + layer.eps)  # (C,)
+            bias = torch.zeros_like(s) if before.bias is None else before.bias
+            linear = nn.Linear(before.in_features, before.out_features)
+            linear.weight.copy_(s[:, None] * before.weight)  # (C, K): s scales the rows
+            linear.bias.copy_(s * (bias - layer.running_mean) + layer.beta)
+            layers.append(linear)
+        else:
+            layers.append(layer)
+    return nn.Sequential(*layers)
+
+
+short = folded(net)
+with torch.no_grad():
+    off = (short(Xval) - net(Xval)).abs().max().item()
+print(f"{len(net)} layers, then {len(short)}; logits differ by at most {off:.1e}")
+assert off < 1e-4
+
+# %% [markdown]
+# ## The same by the library
+#
+# `moreish.diagnose` takes these measurements of any run: outputs, gradients and saturation at the start and at the end,
+# update:data on the way; and it says in words what is wrong. Three runs of six tanh layers, by the compiled engine: as
+# it starts nets itself, then with weights from $N(0, 1)$, and with these and BatchNorm.
+
+# %%
+common = {"block_size": block_size, "n_embd": n_embd, "n_layer": 6, "n_hidden": 100}
+common |= {"batch_size": 32, "optimizer": "sgd", "lr": 0.1, "keep": "last"}
+common |= {"steps": 300 if QUICK else 3_000, "diagnostics": True}
+runs = {
+    "kaiming": moreish.train(corpus, "mlp", **common),
+    "naive": moreish.train(corpus, "mlp", init="naive", **common),
+    "naive with BatchNorm": moreish.train(corpus, "mlp", init="naive", batch_norm=True, **common),
+}
+troubles = {}
+for name, run in runs.items():
+    diagnosis = moreish.diagnose(run)
+    troubles[name] = [verdict.trouble for verdict in diagnosis.verdicts]
+    print(f"{name}: first loss {run.history[0]['train']:.2f}, val {run.loss['val']:.3f}")
+    for verdict in diagnosis.verdicts or ["nothing is wrong"]:
+        print("   ", verdict)
+
+# %%
+assert troubles["kaiming"] == []
+assert {"first loss", "saturation"} <= set(troubles["naive"])
+assert "saturation" not in troubles["naive with BatchNorm"]
+
+# %% [markdown]
+# The net that starts with the library's own weights has no complaints. From $N(0, 1)$ everything in this lesson is
+# wrong at once: the first loss, saturation in every layer, a gradient that explodes; 3,000 steps later it is 0.6 nats
+# behind. (The last complaint follows from the others.) With BatchNorm the same weights come within 0.17 nats, and two
+# complaints are left. The first loss is still high, since no BatchNorm follows the last layer. And steps are small
+# beside weights so large.
+#
+# Pictures of the first two over the steps; the learning rate falls to a tenth halfway.
+
+# %%
+moreish.plots.plot_ratios(runs["kaiming"])
+
+# %%
+moreish.plots.plot_ratios(runs["naive"])
+
+# %% [markdown]
+# Well started, the hidden layers keep together, near $10^{-3}$, and all fall to a tenth with the learning rate. Badly
+# started, the first step changes the embedding by twice its own size, since the gradient grew on its way back. Then
+# updates swing over powers of ten from one point to the next, and those of the first layers end far below $10^{-5}$:
+# behind saturated units little arrives.
+
+# %% [markdown]
+# ## Equal to the real thing
+#
+# The layer above against PyTorch's own `nn.BatchNorm1d`, in double precision: outputs in both modes, running
+# statistics, and gradients.
+
+# %%
+g = torch.Generator().manual_seed(7)
+ours, theirs = BatchNorm1d(8).double(), nn.BatchNorm1d(8).double()
+for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
+    with torch.no_grad():
+        p += torch.randn(8, generator=g)
+        q.copy_(p)
+for _ in range(3):
+    x = 2 + 3 * torch.randn(32, 8, generator=g, dtype=torch.float64)
+    x1, x2, dy = x.clone().requires_grad_(), x.clone().requires_grad_(), torch.randn(32, 8, generator=g).double()
+    y1, y2 = ours(x1), theirs(x2)
+    y1.backward(dy)
+    y2.backward(dy)
+pairs = {"output": (y1, y2), "dx": (x1.grad, x2.grad), "dgamma": (ours.gamma.grad, theirs.weight.grad)}
+pairs |= {"dbeta": (ours.beta.grad, theirs.bias.grad), "eval": (ours.eval()(x), theirs.eval()(x))}
+pairs |= {name: (getattr(ours, name), getattr(theirs, name)) for name in ("running_mean", "running_var")}
+for name, (a, b) in pairs.items():
+    print(f"{name:<13} differs by at most {(a - b).abs().max():.1e}")
+    assert torch.allclose(a, b, rtol=1e-9, atol=1e-12)
+
+# %% [markdown]
+# And against the library's model, whose BatchNorm is compiled and has its gradient derived by hand. Its weights go into
+# modules of the kind that we wrote, and both must give the same logits; then both are folded, ours with the function
+# above and theirs with `moreish.fold`.
+
+# %%
+model = runs["naive with BatchNorm"].model
+ours, state = deep(1, BatchNorm1d), {}  # the same list of layers
+for name, array in model.weights.items():  # such as 2.linear.W
+    number, kind, parameter = name.split(".")
+    value = torch.from_numpy(array.copy())
+    if kind == "linear":
+        value = value.T if parameter == "W" else value  # the library has W as (fan-in, fan-out)
+    own_name = {"C": "weight", "W": "weight", "b": "bias"}.get(parameter, parameter)
+    state[f"{number}.{own_name}"] = value
+ours.load_state_dict(state)
+ours.eval()
+with torch.no_grad():
+    logits = model.to_torch()(Xval)
+    assert torch.allclose(ours(Xval), logits, atol=1e-4)
+    theirs_folded = moreish.fold(model)
+    assert torch.allclose(folded(ours)(Xval), theirs_folded.to_torch()(Xval), atol=1e-3)
+for layer, name in ((2, "2.linear.W"), (4, "4.linear.W")):  # without BatchNorm, the second Linear is layer 4
+    W, by_us = torch.from_numpy(theirs_folded.weights[name]), folded(ours)[layer].weight.T
+    assert torch.allclose(by_us, W, rtol=1e-4, atol=1e-5)
+    print(f"{name}, folded: up to {W.abs().max():.2f} in size, differs by at most {(by_us - W).abs().max():.1e}")
+
+# %% [markdown]
+# The gradients of the compiled layer are checked by `moreish gradcheck`, and lesson 4 derives them. The initialisation
+# is the library's too: its `kaiming` scales by the same gains.
+
+# %%
+started = moreish.Model(runs["kaiming"].model.config, corpus.vocab, seed=1)
+for name, W in started.weights.items():
+    if name.endswith(".W"):
+        print(f"{name}: std times sqrt(fan-in) {W.std() * math.sqrt(len(W)):.3f}")
+        gain = 0.1 if name == "14.linear.W" else 5 / 3  # small in the last layer
+        assert abs(W.std() * math.sqrt(len(W)) / gain - 1) < 0.05
+
+# %% [markdown]
+# ## Exercises
+#
+# Each has a cell to fill in, with a check that says whether it is right, and a solution folded away below it.
+#
+# **1. Zero initialisation.** Take the first net of this lesson, $h = \tanh(C[X] W_1 + b_1)$ and $\text{logits} = h
+# W_2 + b_2$. If `W1`, `b1`, `W2` and `b2` all start at zero and only `C` at random, which tensors have a gradient
+# other than zero at the first step? And which have if only `W2` and `b2` start at zero? Think first, in the order of
+# the backward pass. Each answer is a set of names, such as `{"C", "W1"}`.
+
+# %%
+all_zero = ...  # yours
+last_zero = ...  # yours
+check_moving(all_zero, zeros=("W1", "b1", "W2", "b2"))
+check_moving(last_zero, zeros=("W2", "b2"))
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# Backwards: $db_2$ is the column sums of $dlogits$, and these are not zero, since letters are not all equally frequent.
+# $dW_2 = h^T dlogits$ and $h = \tanh(0) = 0$. $dh = dlogits \, W_2^T = 0$, so nothing reaches $b_1$, $W_1$ and $C$.
+# Only `b2` moves, and after its step all this is still so: the net stays a table of how frequent characters are.
+#
+# With only the last layer at zero, $h$ is not zero, so `W2` moves too. $dh$ is still zero at the first step, but not at
+# the second, as `W2` is no longer zero: such a net trains. What kills the first one is not that weights are zero but
+# that units are alike: a constant instead of zero has the same effect, as equal units get equal gradients and stay
+# equal.
+#
+# </details>
+
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+assert check_moving({"b2"}, zeros=("W1", "b1", "W2", "b2"))
+assert check_moving({"W2", "b2"}, zeros=("W2", "b2"))
+
+params = mlp(0, 0, 0, 0)
+train_mlp(params, 300 if QUICK else 3_000)
+frequencies = torch.bincount(Ytr, minlength=V) / len(Ytr)
+entropy = -(frequencies * frequencies.log()).sum()  # the loss of knowing how frequent each character is
+print(f"all zero: loss {F.cross_entropy(forward(params, X)[1], Y):.3f}, by frequencies alone {entropy:.3f}")
+assert all((p == 0).all() for p in params[1:4])
+assert abs(F.cross_entropy(forward(params, Xtr)[1], Ytr) - entropy) < 0.1
+
+params = mlp(0, 0, 0, 0)
+with torch.no_grad():
+    params[1] += 0.1  # every weight into the hidden units the same
+    params[3] += 0.1
+train_mlp(params, 100)
+h = forward(params, X)[0]
+print(f"all alike: the 200 units differ by at most {(h - h[:, :1]).abs().max():.1e} after 100 steps")
+assert (h - h[:, :1]).abs().max() < 1e-4
+
+# %% [markdown]
+# **2. A gain, measured.** Find the gain of ReLU by an experiment, and then that of a **leaky ReLU**, which is $z$ for
+# positive $z$ and $0.3 z$ for negative: the factor by which weights must be larger so that the root of the mean of
+# squares stays. Measure it on a million numbers from $N(0, 1)$, to within 1%.
+
+
+# %%
+def leaky(z):
+    return F.leaky_relu(z, 0.3)
+
+
+relu_gain = ...  # yours
+leaky_gain = ...  # yours
+check_gain(relu_gain, torch.relu, "the gain of relu")
+check_gain(leaky_gain, leaky, "the gain of leaky relu")
+
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+z = torch.randn(1_000_000, generator=torch.Generator().manual_seed(8))
+measured = {activation: 1 / activation(z).square().mean().sqrt().item() for activation in (torch.relu, leaky)}
+print(f"relu: measured {measured[torch.relu]:.4f}, sqrt 2 is {2**0.5:.4f}")
+print(f"leaky relu: measured {measured[leaky]:.4f}, sqrt(2 / (1 + 0.3²)) is {(2 / 1.09) ** 0.5:.4f}")
+assert check_gain(measured[torch.relu], torch.relu, "the gain of relu")
+assert check_gain(measured[leaky], leaky, "the gain of leaky relu")
+
+# %% [markdown]
+# **3. Uniform.** A tanh layer with a fan-in of 30 is to start uniformly between $-a$ and $a$, by Kaiming's rule with a
+# gain of 5/3. What is $a$?
+
+# %%
+a = ...  # yours
+check_bound(a, fan_in=30, gain=5 / 3)
+
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+a = 5 / 3 * math.sqrt(3 / 30)  # U(-a, a) has the std a / sqrt 3
+weights = nn.init.kaiming_uniform_(torch.empty(1000, 30), nonlinearity="tanh")
+print(f"a = {a:.4f}; of 30,000 weights by nn.init the largest is {weights.max():.4f}")
+assert check_bound(a, fan_in=30, gain=5 / 3)
+
+# %% [markdown]
+# **4. Fold the other way.** In some nets BatchNorm stands *before* a Linear: `nn.Sequential(norm, linear)`. In
+# evaluation mode these two are one Linear too. Write its `W` (C, K) and `b` (K,), for `x @ W + b`, from the parameters
+# of both.
+
+# %%
+g = torch.Generator().manual_seed(9)
+norm, linear = BatchNorm1d(12), nn.Linear(12, 7)
+with torch.no_grad():
+    for p in (norm.gamma, norm.beta, norm.running_mean):
+        p.copy_(torch.randn(12, generator=g))
+    norm.running_var.copy_(0.1 + torch.rand(12, generator=g))
+pair = nn.Sequential(norm, linear).eval()
+x = torch.randn(50, 12, generator=g)  # (B, C)
+
+W = ...  # yours
+b = ...  # yours
+check_folded((W, b), pair, x)
+
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+s = norm.gamma / torch.sqrt(norm.running_var + norm.eps)  # (C,)
+W = s[:, None] * linear.weight.T  # x is scaled feature by feature: here that scales the rows of a (C, K)
+b = (norm.beta - s * norm.running_mean) @ linear.weight.T + linear.bias  # the shift goes through the Linear
+assert check_folded((W, b), pair, x)
+
+# %% [markdown]
+# **5. Diagnosis.** Five nets of four hidden layers with 64 units each, trained for a few hundred steps. Of each you see
+# what this lesson has measured: the first loss; of every hidden layer the standard deviation of its output, the share
+# of saturated outputs, that of dead units, and the standard deviation of the gradient, at the start and in the end; and
+# log10 of update:data of the embedding and the five matrices, the median over all steps. One has tanh units replaced by
+# ReLU, for which saturated means off. Which is healthy, and what ails the others?
+
+# %%
+told = patients(corpus, steps=200)
+for name, numbers in told.items():
+    print(f"{name}: first loss {numbers['first_loss']:.2f}, update:data", [round(u, 1) for u in numbers["update"]])
+    for when in ("start", "end"):
+        for what in ("std", "saturated", "dead", "gradient"):
+            print(f"    {when:<6}{what:<10}", "  ".join(f"{layer[what]:8.2g}" for layer in numbers[when]))
+print("to choose from:", TROUBLES)
+
+# %%
+answer = {"ada": ..., "bea": ..., "cas": ..., "dov": ..., "eli": ...}  # yours
+check_patients(answer)
+
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+said = {
+    "ada": "weights too small",  # outputs and gradients shrink about six times a layer
+    "bea": "rate too low",  # starts like cas, and ends where it started; updates of 10^-5
+    "cas": "healthy",  # nothing shrinks, grows or saturates, and updates are near 10^-3
+    "dov": "dead units",  # sound at the start; then whole layers are off on every example
+    "eli": "weights too large",  # first loss far above log V, and four in five outputs saturated from the start
+}
+assert check_patients(said)
