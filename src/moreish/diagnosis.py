@@ -1,12 +1,11 @@
 """What ails a run: its layers in numbers at the start and at the end, and verdicts that say what to do.
 
 The start needs no record: weights and batches are functions of the seed. What happens on the way is read from the
-history, which has it with --diagnostics; without, the beginning of the training is made again for a few seconds.
+history, which has it with --diagnostics; without, the first steps of the training are made again.
 """
 
 import dataclasses
 import math
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +21,7 @@ from .run import Checkpoint, Run
 from .trace import Trace, Tracer
 
 EXAMPLES = 1024  # train examples that are traced
-SECONDS = 3.0  # of training made again, at most
+REPLAYED = 500  # steps that are made again, at most
 FIRST_LOSS = 1.25  # times log V, above which weights start too large
 RISE = 1.1  # times where it began (or log V), above which the loss has risen
 SMALL_UPDATES = 10**-3.4  # of the weights' std: healthy updates are near 1e-3, and above it in the beginning
@@ -93,22 +92,31 @@ def traced(run: Run, *, at_start: bool = False) -> Trace:
     return Tracer(model.layers, model.config.context, len(model.vocab), batches, EXAMPLES)(params, 0)
 
 
-def replay(run: Run, seconds: float = SECONDS) -> list[dict[str, Any]]:
-    """The points of the log of a run's training made again from its start with --diagnostics, for so many seconds."""
-    end = time.monotonic() + seconds
-    steps = given(run.options.steps)
-    options = dataclasses.replace(run.options, diagnostics=True, engine="tape", log_every=max(1, steps // 200))
-    model = Model(run.model.config, run.model.vocab, seed=options.seed)
+def replay(run: Run) -> list[dict[str, Any]]:
+    """The points of the log of the first steps of a run's training, made again from its start with --diagnostics."""
+    return beginning(run, REPLAYED, diagnostics=True).history
+
+
+def beginning(run: Run, steps: int, init: str | None = None, diagnostics: bool = False) -> Run:
+    """The first steps of a run's training made again, perhaps from another way to start; fewer if the loss explodes."""
+    o, config = run.options, run.model.config
+    if init is not None:
+        config = dataclasses.replace(config, init=init)  # type: ignore[type-var]
+    options = dataclasses.replace(o, diagnostics=diagnostics, engine="tape", log_every=max(1, steps // 100))
+    model = Model(config, run.model.vocab, seed=o.seed)
     again = Run(model, run.corpus, options)
-    moments = zero_moments(given(options.optimizer), model.layout.n_trained)
+    moments = zero_moments(given(o.optimizer), model.layout.n_trained)
 
     def stop(at: Progress) -> None:
-        if time.monotonic() > end:
+        if at.step >= steps:
             raise _Enough
 
+    loop = Loop(again, Checkpoint(0, model.params, model.params.copy(), moments), stop)
+    loop.evaluations = set()
     with suppress(_Enough, Diverged):
-        Loop(again, Checkpoint(0, model.params, model.params.copy(), moments), stop).go()
-    return [line for line in again.history if "tensors" in line]
+        loop.go()
+    again.history = [line for line in again.history if line["step"] <= steps]
+    return again
 
 
 class _Enough(Exception):
@@ -119,10 +127,12 @@ def _verdicts(
     run: Run, first_loss: float, start: dict[str, Any], end: dict[str, Any], steps: list[dict[str, Any]]
 ) -> list[Verdict]:
     history = [line for line in run.history if line["step"]]
-    rate = _of_rate(run, first_loss, history, steps)
+    began = _of_start(run, first_loss, start)
+    gradient = any(verdict.trouble.endswith("gradient") for verdict in began)  # which says nothing about the rate then
+    rate = [] if gradient and not run.diverged else _of_rate(run, first_loss, history, steps)
     too_high = any(verdict.trouble == "rate too high" for verdict in rate)  # then val has other reasons to rise
     return [
-        *_of_start(run, first_loss, start),
+        *began,
         *rate,
         *_of_dead(run, end),
         *([] if too_high else _of_overfitting(history)),
@@ -139,7 +149,7 @@ def _of_start(run: Run, loss: float, start: dict[str, Any]) -> list[Verdict]:
         found.append(
             Verdict("zero weights", "all weights start at zero, so that the units of a layer stay alike", remedy)
         )
-    if loss > FIRST_LOSS * even:
+    if not loss <= FIRST_LOSS * even:
         remedy = "start the last layer's weights smaller (--init kaiming)"
         seen = (
             f"the loss starts at {loss:.2f} nats, and even odds for all {len(run.model.vocab)} tokens give {even:.2f}"
@@ -151,13 +161,13 @@ def _of_start(run: Run, loss: float, start: dict[str, Any]) -> list[Verdict]:
         if saturation is not None and row["saturated"] > saturation.much:
             seen = f"layer {row['name']}: {row['saturated']:.0%} saturated at step 0"
             found.append(Verdict("saturation", seen, "scale W by gain / sqrt(fan_in) (5/3 for tanh): --init kaiming"))
-    if len(hidden) > 1 and all(row["gradient"] > 0 for row in hidden):
+    if len(hidden) > 1 and hidden[-1]["gradient"] != 0:
         ratio, deep = hidden[0]["gradient"] / hidden[-1]["gradient"], f"over {len(hidden)} hidden layers"
         remedy = "use --init kaiming, whose gain is the activation's, or --batch-norm"
         if ratio < 1 / DEPTH:
-            seen = f"the gradient shrinks {1 / ratio:,.0f} times {deep} on its way to the first"
+            seen = f"the gradient shrinks {1 / ratio if ratio else math.inf:,.0f} times {deep} on its way to the first"
             found.append(Verdict("vanishing gradient", seen, remedy))
-        elif ratio > DEPTH:
+        elif not ratio <= DEPTH:  # what is no number has exploded
             seen = f"the gradient grows {ratio:,.0f} times {deep} on its way to the first"
             found.append(Verdict("exploding gradient", seen, remedy))
     return found
@@ -174,7 +184,8 @@ def _of_rate(run: Run, first_loss: float, history: list[dict], steps: list[dict]
     if losses and max(losses) > RISE * began:
         seen = f"the loss rose to {max(losses):.2f} nats, from {began:.2f} at the start"
         return [Verdict("rate too high", seen, f"take a smaller --lr than {o.lr:g}; {find}")]
-    early = [line for line in steps if line["step"] <= max(given(o.steps) // 2, 1)]
+    whole = given(o.steps)
+    early = [line for line in steps if given(o.warmup) * whole < line["step"] <= max(whole // 2, 1)]
     ratios = [
         row["update"] / row["data"]
         for line in early

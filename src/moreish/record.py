@@ -17,6 +17,13 @@ def record(trace: Trace) -> dict[str, Any]:
     gradient; `add_updates` adds that of its update.
     """
     layers, tensors = [], []
+    # Before a training breaks down there are infinities, whose means are no numbers: that is what they then say.
+    with np.errstate(invalid="ignore", over="ignore"):
+        _fill(trace, layers, tensors)
+    return {"layers": layers, "tensors": tensors}
+
+
+def _fill(trace: Trace, layers: list[dict[str, Any]], tensors: list[dict[str, Any]]) -> None:
     for traced in trace.layers:
         row: dict[str, Any] = {
             "name": traced.name,
@@ -32,13 +39,13 @@ def record(trace: Trace) -> dict[str, Any]:
         layers.append(_rounded(row))
         for name, weight in traced.weights.items():
             tensors.append(_rounded({"name": name, "data": _std(weight), "gradient": _std(traced.grads[name])}))
-    return {"layers": layers, "tensors": tensors}
 
 
 def add_updates(found: dict[str, Any], updates: dict[str, np.ndarray]) -> None:
     """Add to each tensor of a record the std of the update that the step made to it."""
-    for row in found["tensors"]:
-        row.update(_rounded({"update": _std(updates[row["name"]])}))
+    with np.errstate(invalid="ignore", over="ignore"):
+        for row in found["tensors"]:
+            row.update(_rounded({"update": _std(updates[row["name"]])}))
 
 
 def _std(x: np.ndarray) -> float:

@@ -127,14 +127,19 @@ class _Search:
         import optuna
         from optuna.trial import TrialState
 
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._open(seed)
         ended = (TrialState.COMPLETE, TrialState.PRUNED)
         if len(self.study.get_trials(deepcopy=False, states=ended)) >= trials:
             return
         last = optuna.study.MaxTrialsCallback(trials, states=ended)
         callbacks = [self._clear, *([on_trial] if on_trial else []), last]
-        self.study.optimize(self._trial, callbacks=callbacks)
+        try:
+            self.study.optimize(self._trial, callbacks=callbacks)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"stopped; {self.folder} keeps the study: the same command goes on with it"
+            ) from None
 
     def _open(self, seed: int) -> None:
         """Begin the study, or join it."""
@@ -157,7 +162,6 @@ class _Search:
                 storage=storage, study_name=NAME, sampler=optuna.samplers.TPESampler(seed=seed), pruner=pruner
             )
             self.study.set_user_attr("about", self.about)
-            self.study.enqueue_trial(self.defaults)
         except optuna.exceptions.DuplicatedStudyError:
             self.study = optuna.load_study(
                 storage=storage, study_name=NAME, sampler=optuna.samplers.TPESampler(), pruner=pruner
@@ -169,6 +173,9 @@ class _Search:
                         f"{self.folder} holds a study whose {name.replace('_', ' ')} is {theirs.get(name)}, "
                         f"not {value}: choose another folder (--out)"
                     ) from None
+        tried = [t for t in self.study.get_trials(deepcopy=False) if t.state.name != "FAIL"]
+        if not any(t.system_attrs.get("fixed_params", t.params) == self.defaults for t in tried):
+            self.study.enqueue_trial(self.defaults)
 
     def _trial(self, trial: "Trial") -> float:
         """Train with the options of a trial; its val loss in nats."""
@@ -189,7 +196,7 @@ class _Search:
         trial.set_user_attr("seconds", run.seconds)
         trial.set_user_attr("parameters", run.model.n_parameters)
         so_far = ended_well(self.study)
-        if not so_far or val < so_far[0][0]:
+        if not so_far or val <= so_far[0][0]:  # equal ones are ranked by number, not by which ended first
             run.save(self.folder / f"trial-{trial.number}")
         return val
 
@@ -208,7 +215,11 @@ class _Search:
 
     def best(self) -> Run:
         """The run of the best trial. Raises InputError if none has ended well."""
-        trials = ended_well(self.study)
-        if not trials:
-            raise InputError(f"{self.folder}: no trial has ended well: allow more of them, or fix fewer options")
-        return load(self.folder / f"trial-{trials[0][1].number}")
+        while trials := ended_well(self.study):
+            number = trials[0][1].number
+            try:
+                return load(self.folder / f"trial-{number}")
+            except InputError:  # another process may have beaten and removed it just now
+                if ended_well(self.study)[0][1].number == number:
+                    raise
+        raise InputError(f"{self.folder}: no trial has ended well: allow more of them, or fix fewer options")

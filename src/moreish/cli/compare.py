@@ -38,6 +38,10 @@ def compare(
     markdown
         Print the runs as a table in Markdown.
     """
+    if plot is not None:
+        from ..plots.style import check_format
+
+        check_format(plot)
     announce_work()
     found = compare_runs([load(run) for run in runs], rescore=rescore, samples=samples)
     if rescore:

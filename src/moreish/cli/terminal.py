@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -17,7 +18,16 @@ def say(message: str) -> None:
 
 def print_json(value: Any) -> None:
     """Print a result for a program to read."""
-    print(json.dumps(value, ensure_ascii=False))
+    print(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    """A value with null for what JSON has no number for."""
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def announce_work() -> None:

@@ -34,13 +34,13 @@ def add(key, count, keys, counts, last):
     return 1 if new else 0
 
 
-def count_into(stream, start, history, bits, mask, keys, counts, used):
+def count_into(stream, start, history, bits, mask, keys, counts, used, most):
     """Count windows from position `start` of stream (M,) on into a table: keys, counts (S,), S a power of two.
 
     history is the packed context of the first one; mask takes n - 1 tokens. Stops at the end of the stream, or when
-    half of the table is used; returns the position, the history and how many places are used.
+    half of the table is used, or more than `most` places; returns the position, the history and the places used.
     """
-    last, limit = keys.size - 1, keys.size // 2
+    last, limit = keys.size - 1, min(keys.size // 2, most + 1)
     position = start
     while position < stream.size and used < limit:
         token = stream[position]
@@ -76,9 +76,9 @@ def count_windows(stream: np.ndarray, n: int, n_vocab: int) -> tuple[Callable[[i
     mask = (1 << bits * (n - 1)) - 1
     count, move = _compiled()
     while position < len(stream):
-        position, history, used = count(stream, position, history, bits, mask, keys, counts, used)
+        position, history, used = count(stream, position, history, bits, mask, keys, counts, used, most)
+        _check(used, most, n)
         if position < len(stream):
-            _check(used, most, n)
             larger = np.zeros((2, 2 * keys.size), np.int64)
             move(keys, counts, *larger)
             keys, counts = larger
@@ -101,6 +101,8 @@ def _compiled() -> tuple[Callable, Callable]:
     count, numbers = types.int64, types.int64[::1]
     of_three = types.UniTuple(count, 3)
     return (
-        compiled_function(count_into, of_three(types.int32[::1], count, count, count, count, numbers, numbers, count)),
+        compiled_function(
+            count_into, of_three(types.int32[::1], count, count, count, count, numbers, numbers, count, count)
+        ),
         compiled_function(move, types.void(numbers, numbers, numbers, numbers)),
     )

@@ -1,19 +1,15 @@
 """The course of a training: its losses and its learning rate, what its steps do to the weights, and how it begins."""
 
-import dataclasses
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..corpus import Corpus
-from ..diagnosis import replay, traced
+from ..diagnosis import beginning, replay, traced
 from ..errors import InputError
 from ..loop import stride
 from ..run import Run
-from ..training import train
 from .layers import LINES, hidden, show_saturation
-from .style import COLOURS, GREY, GUIDE, figure
+from .style import COLOURS, GREY, GUIDE, figure, legend
 
 SMOOTHED = 50  # windows that the raw losses of a run are averaged over
 BEGINNING = 300  # steps that a way to start is shown over
@@ -35,9 +31,10 @@ def plot_loss(run: Run) -> Figure:
         means = np.convolve(raw, np.ones(window) / window, mode="valid")
         loss.plot(at[window - 1 :], means, color=COLOURS[0], label=f"mean of {window * every:,} steps")
     val = [(line["step"], line["val"]) for line in lines if line["val"] is not None]
-    loss.plot(*zip(*val, strict=True), "o-", color=COLOURS[1], markersize=4, label="val")
-    best = min(val, key=lambda point: point[1])
-    loss.plot(*best, "D", color=COLOURS[1], markersize=8, label=f"best val {best[1]:.4f}")
+    if val:
+        loss.plot(*zip(*val, strict=True), "o-", color=COLOURS[1], markersize=4, label="val")
+        best = min(val, key=lambda point: point[1])
+        loss.plot(*best, "D", color=COLOURS[1], markersize=8, label=f"best val {best[1]:.4f}")
     loss.set_ylabel("loss (nats per token)")
     loss.legend(frameon=False, fontsize=8)
     steps, rates = [line["step"] for line in lines], [line["lr"] for line in lines]
@@ -72,10 +69,8 @@ def plot_ratios(run: Run) -> Figure:
         ax.set_xlabel("step")
         ax.set_ylabel(f"log10 (std of {what} / std of weights)")
     axes[1].axhline(-3, **GUIDE)
-    axes[1].annotate(
-        "1e-3, a healthy size", (1, -3), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8
-    )
-    axes[0].legend(frameon=False, fontsize=7)
+    beside_line(axes[1], -3, "1e-3")
+    legend(axes[0])
     made.suptitle(
         f"{run.model.name}: steps against weights" + (", the beginning made again" if again else ""), fontsize=11
     )
@@ -96,7 +91,7 @@ def plot_start(run: Run) -> Figure:
     made = Figure(figsize=(10, 4), layout="constrained")
     axes = made.subplot_mosaic([["loss", own, other]], width_ratios=[1.3, 1, 1])
     for i, init in enumerate((own, other)):
-        begun = _beginning(run.corpus, run, init)
+        begun = beginning(run, BEGINNING, init)
         losses = [x for line in begun.history for x in line["losses"]]
         every = stride(begun.options.steps or 1)
         axes["loss"].plot(
@@ -111,9 +106,7 @@ def plot_start(run: Run) -> Figure:
         show_saturation(axes[init], layer, f"--init {init}, step 0\n")
     even = float(np.log(len(run.model.vocab)))
     axes["loss"].axhline(even, **GUIDE)
-    axes["loss"].annotate(
-        "log V: even odds", (1, even), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8
-    )
+    beside_line(axes["loss"], even, "log V: even odds")
     axes["loss"].set_xlabel("step")
     axes["loss"].set_ylabel("batch loss (nats per token)")
     axes["loss"].spines[["top", "right"]].set_visible(False)
@@ -127,24 +120,11 @@ def beside_line(ax: Axes, height: float, text: str) -> None:
     ax.annotate(text, (1, height), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8)
 
 
-def _beginning(corpus: Corpus, run: Run, init: str) -> Run:
-    """The first steps of a run's training, started in some way."""
-    o = run.options
-    options = {
-        k: v
-        for k, v in dataclasses.asdict(o).items()
-        if k not in ("engine", "device", "compile", "epochs", "calibrate")
-    }
-    if o.full_batch:
-        options.pop("batch_size")
-    config = {**dataclasses.asdict(run.model.config), "init": init}  # type: ignore[call-overload]
-    options["steps"] = min(BEGINNING, o.steps or BEGINNING)
-    return train(corpus, run.model.name, **config, **options)
-
-
 def _trained(run: Run) -> list[dict]:
     """The history of a training by steps."""
     lines = [line for line in run.history if line["step"]]
     if not lines:
+        if run.options.steps:
+            raise InputError("there is no point of the log yet, and no course to draw")
         raise InputError(f"a {run.model.name} is not trained by steps: there is no course to draw")
     return lines

@@ -32,7 +32,7 @@ def plot_comparison(found: Comparison, part: str = "val") -> Figure:
         colour, marker = kinds[row.model]
         axes[1].plot([1.0, 1.1], [height, shown], color=GREY, linewidth=0.5, transform=beside, clip_on=False)
         axes[1].plot([1.12], [shown], color=colour, marker=marker, markersize=4, transform=beside, clip_on=False)
-        axes[1].text(1.15, shown, row.name, fontsize=8, va="center", transform=beside)
+        axes[1].text(1.15, shown, row.name.replace("$", r"\$"), fontsize=8, va="center", transform=beside)
     axes[1].set_ylim(low, high)
     made.suptitle(f"Loss on {part} against cost; the dashed line is the n-gram", fontsize=11)
     return made

@@ -7,9 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..diagnosis import traced
+from ..errors import InputError
 from ..run import Run
 from ..trace import Trace, Traced
-from .style import COLOURS, figure
+from .style import COLOURS, figure, legend
 
 BINS = 80
 SHOWN = 6  # layers that a picture has images of, at most
@@ -58,7 +59,7 @@ def plot_saturation(run: Run) -> Figure:
     traces = [traced(run, at_start=True), traced(run)]
     shown = [layer for layer in hidden(traces[1]) if layer.saturated is not None][:SHOWN]
     if not shown:
-        return plot_activations(run)
+        raise InputError(f"a {run.model.name} has no activations that could saturate")
     made, axes = figure(len(shown), 2, size=(10, 0.6 + 2.2 * len(shown)))
     names = {layer.name for layer in shown}
     for column, (trace, when) in enumerate(zip(traces, ("step 0", "now"), strict=True)):
@@ -75,11 +76,12 @@ def show_saturation(ax: Axes, layer: Traced, title: str) -> None:
     image = saturated.reshape(-1, saturated.shape[-1])[: IMAGE[0], : IMAGE[1]]
     ax.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
     ax.set_xlabel("unit")
-    ax.set_ylabel("example")
+    ax.set_ylabel("example and position" if saturated.ndim > 2 else "example")
     numbers = np.flatnonzero(dead)
     named = ", ".join(map(str, numbers[:8])) + (", ..." if len(numbers) > 8 else "")
     which = f"dead: {len(numbers)} ({named})" if len(numbers) else "none dead"
-    ax.set_title(f"{title}{layer.name}, {saturated.mean():.0%} saturated, {which}", fontsize=9)
+    units = f" (of {len(dead)} units {IMAGE[1]} are shown)" if len(dead) > IMAGE[1] else ""
+    ax.set_title(f"{title}{layer.name}, {saturated.mean():.0%} saturated, {which}{units}", fontsize=9)
 
 
 def _histograms(
@@ -92,15 +94,20 @@ def _histograms(
         trace = traced(run, at_start=at_start)
         i = 0
         for layer in trace.layers if every else hidden(trace):
-            for name, array in values(layer).items():
-                shares, edges = np.histogram(array, BINS)
+            with np.errstate(invalid="ignore", over="ignore"):
+                arrays = values(layer)
+            for name, array in arrays.items():
+                finite = array[np.isfinite(array)].astype(np.float64)  # a training that breaks down has others too
+                if not finite.size:
+                    continue
+                density, edges = np.histogram(finite, BINS, density=True)
                 colour, style = COLOURS[i % len(COLOURS)], LINES[i % len(LINES)]
                 middle = (edges[1:] + edges[:-1]) / 2
-                ax.plot(middle, 100 * shares / array.size, style, color=colour, linewidth=1.2, label=name)
+                ax.plot(middle, density, style, color=colour, linewidth=1.2, label=name)
                 i += 1
         ax.set_xlabel(label)
-        ax.set_ylabel(f"share (% in each of {BINS} bins)")
+        ax.set_ylabel("density")
         ax.set_title("step 0" if at_start else "now", fontsize=10)
-        ax.legend(frameon=False, fontsize=7)
+        legend(ax)
     made.suptitle(f"{title} of {run.model.name}", fontsize=11)
     return made

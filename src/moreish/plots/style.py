@@ -1,6 +1,7 @@
 """What all pictures share: colours that the colour-blind and a grey printer tell apart, and plain axes."""
 
 import io
+import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,6 +36,14 @@ def log_axis(ax: Axes, values: Sequence[float]) -> None:
         ax.xaxis.set_minor_formatter(NullFormatter())
 
 
+def legend(ax: Axes) -> None:
+    """A legend of at most ten lines: of more, the first and the last five."""
+    if ax.lines:
+        lines, names = ax.get_legend_handles_labels()
+        some = [*range(len(lines))] if len(lines) <= 10 else [*range(5), *range(len(lines) - 5, len(lines))]
+        ax.legend([lines[i] for i in some], [names[i] for i in some], frameon=False, fontsize=7)
+
+
 def spread(heights: Sequence[float], least: float) -> list[float]:
     """Heights moved apart as little as needed to lie `least` from each other, in the order they had."""
     order = sorted(range(len(heights)), key=lambda i: heights[i])
@@ -50,10 +59,15 @@ def spread(heights: Sequence[float], least: float) -> list[float]:
     return [moved[i] for i in range(len(heights))]
 
 
-def save(made: Figure, path: Path) -> None:
-    """Write a figure as PNG, SVG or PDF, by the name's ending. Raises InputError for another, WorkError if it fails."""
+def check_format(path: Path) -> None:
+    """Raise InputError if pictures are not saved under such a name."""
     if path.suffix not in FORMATS:
         raise InputError(f"{path}: a picture is saved as one of {', '.join(FORMATS)}")
+
+
+def save(made: Figure, path: Path) -> None:
+    """Write a figure as PNG, SVG or PDF, by the name's ending. Raises InputError for another, WorkError if it fails."""
+    check_format(path)
     try:
         _write(made, path, path.suffix.removeprefix("."))
     except OSError as error:
@@ -64,7 +78,7 @@ def svg(made: Figure) -> str:
     """A figure as an SVG file."""
     data = io.BytesIO()
     _write(made, data, "svg")
-    return data.getvalue().decode()
+    return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "", data.getvalue().decode())  # XML knows no control characters
 
 
 def _write(made: Figure, to: Path | io.BytesIO, form: str) -> None:
