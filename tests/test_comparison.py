@@ -119,7 +119,12 @@ def test_other_splits_are_refused_or_said_to_be_seen(runs, words, capsys, tmp_pa
     train = set(other.corpus.parts["train"])
     assert row.seen["val"] == pytest.approx(np.mean([w in train for w in runs[0].corpus.parts["val"]]))
     assert run(["compare", str(runs[0].path), str(other.path), "--rescore"]) == 0
-    assert f"{other.path} has learnt from" in capsys.readouterr().err
+    shown = capsys.readouterr()
+    assert f"{other.path} has learnt from" in shown.err
+    assert "learnt from" in shown.out
+    markdown = compare([runs[0], other], rescore=True).markdown().splitlines()
+    assert [len(line.split("|")) for line in markdown] == [len(markdown[0].split("|"))] * 5
+    assert f"{row.seen['val']:.1%}" in next(line for line in markdown if str(other.path) in line)
     strange = moreish.train(["xyz", "zyx", "yy"] * 9, "ngram", order=2)
     with pytest.raises(InputError, match="the corpus has the characters"):
         compare([runs[0], strange], rescore=True)

@@ -60,11 +60,13 @@ class Comparison:
     """Rows by val loss, the best first, and a pair for each two of them on each part.
 
     baseline    the name of the row that all are to be held against: what counting gives
+    rescored    whether runs may have learnt from words that they are scored on: then the tables say of how many
     """
 
     rows: list[Row]
     pairs: list[Pair]
     baseline: str
+    rescored: bool = False
 
     def row(self, name: str) -> Row:
         """The row of that name."""
@@ -82,22 +84,27 @@ class Comparison:
             + [f"{row.loss[part]:.4f} ({shown(row.interval[part])})" for part in PARTS]
             for row in self.rows
         ]
-        return ["run", "model", "parameters", "seconds", *PARTS], cells
+        heading = ["run", "model", "parameters", "seconds", *PARTS]
+        if self.rescored:
+            heading.append("val, test words learnt from")
+            for row, line in zip(self.rows, cells, strict=True):
+                line.append(", ".join(f"{row.seen[part]:.1%}" for part in PARTS))
+        return heading, cells
 
     def markdown(self) -> str:
         """The rows as a table in Markdown."""
         heading, cells = self.table()
-        lines = [heading, ["---", "---", *["---:"] * 4], *cells]
+        lines = [heading, ["---", "---", *["---:"] * (len(heading) - 2)], *cells]
         return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
     def csv(self) -> str:
         """The rows as comma-separated values, losses and intervals in columns of their own."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
-        columns = [f"{part}{what}" for part in PARTS for what in ("", "_low", "_high")]
+        columns = [f"{part}{what}" for part in PARTS for what in ("", "_low", "_high", "_seen")]
         writer.writerow(["run", "model", "parameters", "seconds", *columns, "samples"])
         for row in self.rows:
-            losses = [x for part in PARTS for x in (row.loss[part], *(row.interval[part] or ("", "")))]
+            losses = [x for part in PARTS for x in (row.loss[part], *(row.interval[part] or ("", "")), row.seen[part])]
             samples = " ".join(sample["word"] for sample in row.samples)
             writer.writerow([row.name, row.model, row.parameters, row.seconds, *losses, samples])
         return out.getvalue()
@@ -167,7 +174,7 @@ def compare(
             difference = float((a - b).sum() / tokens.sum())
             # The words are drawn again for both at once: what a word costs both of them cancels out.
             pairs.append(Pair(one, other, part, difference, interval(a - b, tokens)))
-    return Comparison(rows, pairs, names[next(i for i, run in enumerate(runs) if run is counted[0])])
+    return Comparison(rows, pairs, names[next(i for i, run in enumerate(runs) if run is counted[0])], rescore)
 
 
 def shown(found: Interval | None, sign: str = "") -> str:
