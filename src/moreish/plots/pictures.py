@@ -35,8 +35,11 @@ def _word(run: Run, asked: Asked) -> Figure:
 PICTURES: dict[str, tuple[str, Callable[[Run, Asked], Figure]]] = {
     "loss": ("batch losses, raw and smoothed, val losses and the learning rate", lambda run, asked: plot_loss(run)),
     "bigrams": ("how often each character follows each", lambda run, asked: plot_bigrams(run.corpus, asked.order)),
-    "next": ("what comes next, after --prefix", lambda run, asked: plot_next(run.model, asked.prefix)),
-    "word": ("--word, character by character, with its surprise", _word),
+    "next": (
+        "what comes next, at the beginning or after a prefix",
+        lambda run, asked: plot_next(run.model, asked.prefix),
+    ),
+    "word": ("a word, character by character, with its surprise", _word),
     "embedding": ("a map of the characters' embeddings", lambda run, asked: plot_embedding(run.model)),
     "activations": ("histograms of each layer's activations", lambda run, asked: plot_activations(run)),
     "saturation": ("saturated and dead units, examples x units", lambda run, asked: plot_saturation(run)),
