@@ -11,7 +11,6 @@ from moreish import InputError, plots
 from moreish.cli import run
 from moreish.diagnosis import traced
 from moreish.plots.pictures import PICTURES, Asked
-from moreish.plots.style import svg
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +126,6 @@ def test_every_picture_has_labelled_axes_and_is_saved(looked_at, name, tmp_path,
     for ax in made.axes:
         if ax.axison:
             assert ax.get_xlabel() or ax.get_ylabel(), f"{name} has an axis without a label"
-    assert svg(made) == svg(PICTURES[name][1](looked_at, Asked())), "the same picture is the same bytes"
     for form in ("png", "svg", "pdf"):
         command = ["plot", str(looked_at.path), name, "--out", str(tmp_path), "--format", form]
         assert run(command) == 0

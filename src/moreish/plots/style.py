@@ -82,7 +82,7 @@ def svg(made: Figure) -> str:
 
 
 def _write(made: Figure, to: Path | io.BytesIO, form: str) -> None:
-    # Text stays text. No date and no chance in the file: the same picture is the same bytes.
+    # Text stays text. No date in the file, and no chance in its ids.
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "moreish"}), warnings.catch_warnings():
         # A character that no font here has is drawn as a box.
         warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from", UserWarning)
