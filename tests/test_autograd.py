@@ -76,7 +76,7 @@ def test_two_engines_stay_together(corpus, name, optimizer):
             engine.train(params, moments, batches, Steps(optimizer, 0.01, first=i, rates=np.full(250, 0.01)))
             for i in range(0, 1000, 250)
         ]
-        words = engine.generate(params, 30, Draw([], 1.0, top_k=0, seed=2, max_length=9))
+        words = engine.generate(params, 30, Draw(seed=2, max_length=9))
         found.append((params, np.concatenate(losses), engine.nll(params, corpus.stream("val")), words))
     (params, losses, nll, words), (their_params, their_losses, their_nll, their_words) = found
     assert losses.size == 1000

@@ -25,7 +25,7 @@ def test_every_command_is_documented():
 
 def test_the_python_of_the_readme_runs(words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "names.txt").write_text("\n".join([*words, "john"] * 2), encoding="utf-8")
+    (tmp_path / "names.txt").write_text("\n".join([*words, "jonathan", "mirella"] * 2), encoding="utf-8")
     code = re.search(r"```python\n(.*?)```", README, re.DOTALL)
     assert code is not None
     found: dict = {}

@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 import moreish
 from moreish import Corpus, InputError
 from moreish.cli import run
-from moreish.counts import SMOOTHINGS, count_tables
+from moreish.counts import SMOOTHINGS, Automaton, count_tables
 from moreish.counts.smoothing import discounts, fit_strengths, minimised
 from moreish.counts.windows import count_windows
+from moreish.counts.writing import draw_words
 from moreish.models import NGram
+from moreish.tape import Draw
 
 ORDERS = (1, 2, 3, 5, 8)
 SMALL = st.lists(st.text("abc", min_size=1, max_size=6), min_size=6, max_size=40)
@@ -229,3 +231,14 @@ def test_arrays_that_point_nowhere_are_refused(words, name):
     for broken in (model.arrays[name] - 10_000, model.arrays[name][:-1], model.arrays[name].astype(np.float32)):
         with pytest.raises(ValueError, match="its arrays"):
             model.config.reader({**model.arrays, name: broken}, len(model.vocab))
+
+
+def test_drawing_depends_neither_on_the_room_for_rows_nor_on_that_for_words():
+    automaton = moreish.train(made_up_words(200), "ngram").model.engine
+    assert isinstance(automaton, Automaton)
+    whole = draw_words(automaton.walk, automaton.probabilities, automaton.order, 300, Draw(seed=3))
+    for piece, cells in ((60, 1 << 20), (1 << 20, 60), (100, 1)):
+        again = draw_words(automaton.walk, automaton.probabilities, automaton.order, 300, Draw(seed=3), piece, cells)
+        np.testing.assert_array_equal(again, whole)
+    later = draw_words(automaton.walk, automaton.probabilities, automaton.order, 100, Draw(seed=3, first=200))
+    np.testing.assert_array_equal(later, whole[-len(later) :])

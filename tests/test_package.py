@@ -51,6 +51,7 @@ FLOORS = [
     {"lockstep"},
     {"engines"},
     {"options"},
+    {"steering"},
     {"models"},
     {"model"},
     {"batchnorm", "trace"},

@@ -138,7 +138,7 @@ def test_an_untrained_model_stops_too(words):
         ({"top_k": -1}, "top-k"),
         ({"prefix": "aé"}, "'é' is not in the word list"),
         ({"max_length": 0}, "max-length"),
-        ({"prefix": "abcd", "max_length": 2}, "the prefix has 4"),
+        ({"prefix": "abcd", "max_length": 2}, "no word fits --max-length 2 and --prefix abcd"),
         ({"seed": -1}, "seed"),
     ],
 )

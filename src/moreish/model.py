@@ -1,8 +1,9 @@
 """A model: its config, a vocabulary, and the flat weights of its layers."""
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,12 +13,19 @@ from .errors import InputError
 from .layers import Layer
 from .layers.layout import Layout
 from .models import KINDS, ModelConfig, NetConfig, ReaderConfig
-from .tape import Draw
+from .steering import (
+    Candidates,
+    Chances,
+    Constraints,
+    Samples,
+    Writer,
+    gap_pattern,
+    most_likely,
+    sample,
+)
 
 if TYPE_CHECKING:
     from torch import nn
-
-LONGEST_SAMPLE = 10_000  # characters
 
 
 @dataclass(frozen=True)
@@ -135,6 +143,12 @@ class Model:
         tokens = np.array([0, *self.vocab.encode(word), 0], np.int32)
         return Score(word, self.nll(tokens).tolist())
 
+    @property
+    def writer(self) -> Writer:
+        """This model as what steers words takes it."""
+        contexts = self.config.contexts(self.engine, self.params, len(self.vocab))
+        return Writer(self.vocab, self.engine, self.params, contexts)
+
     def sample(
         self,
         n: int = 20,
@@ -142,34 +156,73 @@ class Model:
         seed: int = 42,
         temperature: float = 1.0,
         top_k: int = 0,
+        top_p: float = 1.0,
         prefix: str = "",
+        suffix: str = "",
+        contains: str = "",
+        pattern: str = "",
+        min_length: int = 1,
         max_length: int | None = None,
-    ) -> list[str]:
-        """Draw n words.
+        forbid: str = "",
+        require: str = "",
+        near: str = "",
+        edits: int = 1,
+        avoid: Collection[str] = (),
+        distinct: bool = False,
+        on_progress: Callable[[int, int], None] = lambda found, tried: None,
+    ) -> Samples:
+        """Draw n words, exactly as often as the model makes each of them among its words that fit.
 
         temperature     below 1 keeps to the likely, above 1 ventures; 0 always takes the likeliest character
         top_k           draw among the k likeliest characters only; 0 for all
-        prefix          what every word begins with
-        max_length      longest word, in characters; None for 50 more than the prefix has
+        top_p           draw among the fewest characters that have this share of the probability; 1 for all
+        prefix, suffix, contains        what every word begins with, ends with, has in it
+        pattern         what words look like: letters, ? any character, * any run of them, [aeiou], [^a-f]
+        min_length, max_length          in characters; without a longest, a word is cut at 50 more than it needs
+        forbid, require characters that no word has, and that every word has
+        near, edits     a word that every word is a number of edits away from
+        avoid           words that are not wanted: corpus.words for new ones only
+        distinct        each word once
+        on_progress     is told how many words are found, and how many were drawn
 
-        The same seed draws the same words. No word is empty. Raises InputError for values out of range and for a
-        prefix with characters that the model does not know.
+        The same seed draws the same words. No word is empty. The list also says how they were drawn and what share of
+        the model's words fits. Raises InputError for values out of range, for characters that the model does not know,
+        and for constraints that cannot be met.
         """
         if not 0 <= n < 1 << 31:
             raise InputError(f"the number of samples is {n}: it must be from 0 to {(1 << 31) - 1:,}")
-        if not 0 <= temperature < float("inf"):
-            raise InputError(f"temperature is {temperature}: it must be a number from 0")
-        if top_k < 0:
-            raise InputError(f"top-k is {top_k}: it must be at least 1, or 0 for all characters")
         if not 0 <= seed < 1 << 63:
             raise InputError(f"seed is {seed}: it must be from 0 to 2**63 - 1")
-        tokens = self.vocab.encode(prefix)
-        longest = len(tokens) + 50 if max_length is None else max_length
-        if not max(len(tokens), 1) <= longest <= LONGEST_SAMPLE:
-            raise InputError(
-                f"max-length is {longest}: it must be at least 1, and the prefix has {len(tokens)} characters"
-            )
-        if n == 0:
-            return []
-        draw = Draw(tokens, temperature, min(top_k, len(self.vocab)), seed, longest)
-        return self.vocab.split(self.engine.generate(self.params, n, draw))
+        constraints = Constraints(
+            prefix, suffix, contains, pattern, min_length, max_length, forbid, require, near, edits
+        )
+        chances = Chances(temperature, min(top_k, len(self.vocab)), top_p)
+        return sample(
+            *(self.writer, n, seed, chances, constraints),
+            avoid=avoid,
+            distinct=distinct,
+            on_progress=on_progress,
+        )
+
+    def most_likely(self, n: int = 20, **constraints: Any) -> Candidates:
+        """The n likeliest words, by beam search, or of those that fit constraints, which are as in `sample`.
+
+        The list also says whether they are proven to be the likeliest. Raises InputError as `sample` does.
+        """
+        return most_likely(self.writer, n, Constraints(**constraints).words(self.vocab))
+
+    def fill(self, text: str, n: int = 20, **constraints: Any) -> Candidates:
+        """The n likeliest ways to fill the gaps of a word: jo__than. _ is one character; see `pattern` for more.
+
+        Raises InputError as `sample` does.
+        """
+        return self.most_likely(n, pattern=gap_pattern(text), **constraints)
+
+    def vary(self, word: str, n: int = 20, *, edits: int = 1, **constraints: Any) -> Candidates:
+        """The n likeliest words at a number of edits from a word: characters put in, left out, exchanged.
+
+        Raises InputError as `sample` does.
+        """
+        if not word:
+            raise InputError("an empty word has no variations")
+        return self.most_likely(n, near=word, edits=edits, **constraints)

@@ -31,7 +31,14 @@ and new words, each marked new or with the part that it stands in. Saves the run
 --resume continues it.""",
     "sample": """Make new words with a trained model.
 
-Each word is marked new, or with the part of the list (train, val, test) that it stands in.""",
+Each word is marked new, or with the part of the list (train, val, test) that it stands in. What words have to be can be
+said in many ways; those that fit are drawn exactly as often as the model makes them.""",
+    "fill": """Fill the gaps of a word: the likeliest ways, and some by chance.
+
+Each completion stands with its probability among all words of the model, and its share of those that fit.""",
+    "vary": """Vary a word: the likeliest words at an edit distance from it, and some by chance.
+
+An edit puts a character in, leaves one out, or exchanges one.""",
     "eval": """Measure the loss of a trained model on its train, val and test words.
 
 The loss is the mean negative log-likelihood in nats per predicted token: every character, and the end of each word.
@@ -97,7 +104,14 @@ EXAMPLES = {
         "moreish train dinosaurs",
         "moreish train names.txt --model mlp --n-hidden 300 --epochs 10 --out runs/big",
     ),
-    "sample": ("moreish sample runs/names-mlp -n 10", "moreish sample runs/names-mlp --prefix mar --temperature 0.8"),
+    "sample": (
+        "moreish sample runs/names-mlp -n 10",
+        "moreish sample runs/names-mlp --prefix mar --temperature 0.8",
+        "moreish sample runs/names-mlp --pattern 'm??a*' --max-length 8 --forbid qx --only-new",
+        "moreish sample runs/names-mlp --most-likely",
+    ),
+    "fill": ("moreish fill runs/names-mlp jo__than", "moreish fill runs/names-mlp 'ma*[aeiou]' --max-length 7"),
+    "vary": ("moreish vary runs/names-mlp anna", "moreish vary runs/names-mlp anna --edits 2 --suffix a"),
     "eval": ("moreish eval runs/names-mlp", "moreish eval runs/names-mlp --split test --json"),
     "fold": (
         "moreish fold runs/names-wavenet --out runs/folded",

@@ -9,6 +9,7 @@ from cyclopts import Group, Parameter
 
 from ..models import MODELS
 from ..options import TrainOptions, plain_type
+from ..steering import Constraints
 from .values import whole_number
 
 
@@ -63,6 +64,14 @@ def _train_arguments() -> type:
         default = ", ".join(of_models) or BY_OPTIMIZER.get(f.name, "") if f.default is None else str(f.default)
         arguments.append(_argument(f, group, default))
     return _arguments_class("TrainArguments", arguments)
+
+
+def constraint_arguments(*without: str) -> Any:
+    """The options that say what words have to be, but for some."""
+    group = Group("What words have to be", sort_key=1)
+    wanted = [f for f in dataclasses.fields(Constraints) if f.name not in without]
+    arguments = [_argument(f, group, "" if f.default is None else str(f.default)) for f in wanted]
+    return _arguments_class("ConstraintArguments", arguments)
 
 
 ModelArguments: Any = _model_arguments()

@@ -1,4 +1,4 @@
-"""A training as it is watched: a progress bar, and the lines of its log."""
+"""Long work as it is watched: a training's progress bar and the lines of its log, and a search for words that fit."""
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -48,3 +48,21 @@ class TrainingView:
                 f"step {at.step:>{width},}/{at.steps:,}   train {at.loss:.4f}{val}   lr {at.lr:.2g}{notes}",
                 soft_wrap=True,
             )
+
+
+class DrawingView:
+    """On a terminal, how many words are found while many are drawn for them."""
+
+    def __init__(self, wanted: int) -> None:
+        self.wanted, self.status = wanted, Console(stderr=True, highlight=False).status("")
+
+    def __enter__(self) -> "DrawingView":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.status.stop()
+
+    def __call__(self, found: int, tried: int) -> None:
+        if found < self.wanted and self.status.console.is_terminal:
+            self.status.update(f"{found:,} of {self.wanted:,} words found among {tried:,} drawn")
+            self.status.start()

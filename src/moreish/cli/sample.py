@@ -5,9 +5,16 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from ..corpus import read_words
+from ..errors import InputError
 from ..run import load
-from .terminal import announce_work, print_json, print_samples
+from .arguments import Flat, constraint_arguments, given
+from .candidates import candidates_json, how, print_candidates, samples_json
+from .progress import DrawingView
+from .terminal import announce_work, print_json, print_samples, say
 from .values import Flag, WholeNumber, whole_number
+
+Asked = constraint_arguments()
 
 
 def sample(
@@ -18,9 +25,13 @@ def sample(
     seed: WholeNumber | None = None,
     temperature: float = 1.0,
     top_k: WholeNumber = 0,
-    prefix: str = "",
-    max_length: WholeNumber | None = None,
+    top_p: float = 1.0,
+    only_new: Flag = False,
+    distinct: Flag = False,
+    avoid: Path | None = None,
+    most_likely: Flag = False,
     json: Flag = False,
+    asked: Annotated[Asked, Flat] = Asked(),  # pyright: ignore[reportInvalidTypeForm]
 ) -> None:
     """`moreish sample`: its text stands in VERBS.
 
@@ -36,25 +47,45 @@ def sample(
         Below 1 keeps to the likely, above 1 ventures; 0 always takes the likeliest character.
     top_k
         Draw among the K likeliest characters only; 0 is all of them.
-    prefix
-        What every word begins with.
-    max_length
-        Longest word, in characters [default: 50 more than the prefix].
+    top_p
+        Draw among the fewest characters that have this share of the probability; 1 is all of them.
+    only_new
+        Only words that are not in the list.
+    distinct
+        Each word once.
+    avoid
+        A file of words that are not wanted, one a line.
+    most_likely
+        The likeliest words of all, by beam search, in place of words by chance.
     json
-        Print JSON: {"samples": [{"word": ..., "seen": "new" | "train" | "val" | "test"}, ...]}.
+        Print JSON: {"samples": [{"word": ..., "seen": "new" | "train" | "val" | "test"}, ...], "method": ...,
+        "share": of the model's words that fit, "tried": words that were drawn}; with --most-likely "probability" and
+        "share" of each word, and whether they are "proven" to be the likeliest.
     """
     announce_work()
     loaded = load(run)
-    words = loaded.model.sample(
-        n,
-        seed=loaded.options.seed if seed is None else seed,
-        temperature=temperature,
-        top_k=top_k,
-        prefix=prefix,
-        max_length=max_length,
-    )
-    marks = [loaded.corpus.mark(word) for word in words]
+    if most_likely:
+        if (seed, temperature, top_k, top_p, only_new, distinct, avoid) != (None, 1.0, 0, 1.0, False, False, None):
+            raise InputError("--most-likely draws nothing: give it no option of drawing, only what words have to be")
+        found = loaded.model.most_likely(n, **given(asked))
+        print_json(candidates_json(loaded, found, "samples")) if json else print_candidates(loaded, found)
+        return
+    unwanted = [*(read_words(avoid) if avoid else ()), *(loaded.corpus.words if only_new else ())]
+    with DrawingView(n) as view:
+        words = loaded.model.sample(
+            n,
+            seed=loaded.options.seed if seed is None else seed,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            avoid=unwanted,
+            distinct=distinct,
+            on_progress=view,
+            **given(asked),
+        )
     if json:
-        print_json({"samples": [{"word": word, "seen": mark} for word, mark in zip(words, marks, strict=True)]})
-    else:
-        print_samples(words, marks)
+        print_json(samples_json(loaded, words))
+        return
+    print_samples(words, [loaded.corpus.mark(word) for word in words])
+    if words.method != "plain":
+        say(how(words))

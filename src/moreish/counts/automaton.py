@@ -4,38 +4,13 @@ from collections.abc import Callable
 from functools import cache
 
 import numpy as np
-from numba import njit, types
+from numba import types
 
 from ..tape import Draw
 from ..tape.compiled import compiled_function
-from ..tape.generate import pick_token, weights
-from ..tape.rng import draw_number
 from .tables import Tables
-
-
-@njit
-def entry_of(first, char, node, token):
-    """The entry of a token at a node, or -1."""
-    low, high = first[node], first[node + 1]
-    while low < high:
-        middle = (low + high) // 2
-        if char[middle] < token:
-            low = middle + 1
-        else:
-            high = middle
-    return low if low < first[node + 1] and char[low] == token else -1
-
-
-@njit
-def advance(first, parent, char, after, start, node, token):
-    """The longest known context once a token has been read after that of `node`."""
-    while True:
-        entry = entry_of(first, char, node, token)
-        if entry >= 0:
-            return after[entry]
-        if node == 0:
-            return start if token == 0 else 0
-        node = parent[node]
+from .walking import NUMBERS, PROBABILITIES, WALK, advance, distribution, entry_of
+from .writing import draw_words
 
 
 def read(first, parent, char, after, start, p, share, n_vocab, stream, nll):
@@ -71,24 +46,6 @@ def trace(first, parent, char, after, start, level, stream, nodes, entries):
         node = advance(first, parent, char, after, start, node, token)
 
 
-@njit
-def distribution(first, parent, char, p, share, n_vocab, node, path, out):
-    """The probability of every token after a context -> out (V,). path (order,) is scratch."""
-    length = 0
-    while node != 0:
-        path[length] = node
-        length += 1
-        node = parent[node]
-    path[length] = 0
-    out.fill(1 / n_vocab)
-    for k in range(length, -1, -1):
-        at = path[k]
-        for v in range(out.size):
-            out[v] *= share[at]
-        for entry in range(first[at], first[at + 1]):
-            out[char[entry]] = p[entry]
-
-
 def predict(first, parent, char, after, start, p, share, n_vocab, order, contexts, logits):
     """Contexts (N, T), 0 where the word has not begun -> the log-probability of every next token (N, V)."""
     path = np.zeros(order, np.int64)
@@ -102,61 +59,14 @@ def predict(first, parent, char, after, start, p, share, n_vocab, order, context
             logits[i, v] = np.log(logits[i, v])
 
 
-def write(
-    first,
-    parent,
-    char,
-    after,
-    start,
-    p,
-    share,
-    n_vocab,
-    order,
-    prefix,
-    temperature,
-    top_k,
-    seed,
-    max_length,
-    words,
-    lengths,
-):
-    """Draw n words, by the numbers by which the tape draws them -> words (n, max_length + 1), lengths (n,)."""
-    path, out, weight = np.zeros(order, np.int64), np.zeros(n_vocab), np.zeros(n_vocab)
-    for j in range(lengths.size):
-        node, length = start, 0
-        for k in range(prefix.size):
-            words[j, k] = prefix[k]
-            node = advance(first, parent, char, after, start, node, prefix[k])
-        length = prefix.size
-        while length < max_length:
-            distribution(first, parent, char, p, share, n_vocab, node, path, out)
-            for v in range(n_vocab):
-                out[v] = np.log(out[v])
-            total = weights(out, temperature, top_k, length > 0, weight)
-            token = pick_token(weight, total, draw_number(seed, j, length))
-            if token == 0:
-                break
-            words[j, length] = token
-            length += 1
-            node = advance(first, parent, char, after, start, node, token)
-        lengths[j] = length
-
-
 @cache
 def _compiled() -> tuple[Callable, ...]:
-    count, number, small = types.int64, types.float64, types.int32[::1]
-    counts, numbers, table = types.int64[::1], types.float64[::1], types.int32[:, ::1]
-    walk = (counts, small, small, small, count)  # first, parent, char, after, start
-    probabilities = (numbers, numbers, count)  # p, share, n_vocab
+    count, table = types.int64, types.int32[:, ::1]
     return (
-        compiled_function(read, types.void(*walk, *probabilities, small, numbers)),
-        compiled_function(trace, types.void(*walk, small, small, table, table)),
+        compiled_function(read, types.void(*WALK, *PROBABILITIES, types.int32[::1], NUMBERS)),
+        compiled_function(trace, types.void(*WALK, types.int32[::1], types.int32[::1], table, table)),
         compiled_function(
-            write,
-            types.void(*walk, *probabilities, count, small, number, count, count, count, table, counts),
-        ),
-        compiled_function(
-            predict, types.void(*walk, *probabilities, count, types.int64[:, ::1], types.float64[:, ::1])
+            predict, types.void(*WALK, *PROBABILITIES, count, types.int64[:, ::1], types.float64[:, ::1])
         ),
     )
 
@@ -192,27 +102,22 @@ class Automaton:
         if not inside or first[0] != 0 or first[-1] != entries or not (p > 0).all() or not (share > 0).all():
             raise ValueError("its arrays point nowhere, or hold what is no probability")
         self.order, self.n_vocab = order, n_vocab
-        self._walk, self._probabilities = (first, parent, char, after, int(start[0])), (p, share, n_vocab)
+        self.walk, self.probabilities = (first, parent, char, after, int(start[0])), (p, share, n_vocab)
 
     def nll(self, params: np.ndarray, stream: np.ndarray) -> np.ndarray:
         """The nll in nats of every token of a flat stream (1 + N,) after its first 0, as float64 (N,)."""
         if stream.min() < 0 or stream.max() >= self.n_vocab:
             raise ValueError(f"tokens must be from 0 to {self.n_vocab - 1}")
         nll = np.zeros(len(stream) - 1)
-        _compiled()[0](*self._walk, *self._probabilities, stream, nll)
+        _compiled()[0](*self.walk, *self.probabilities, stream, nll)
         return nll
 
     def logits(self, params: np.ndarray, contexts: np.ndarray) -> np.ndarray:
         """Contexts (N, T), T at least order - 1 -> log-probabilities, float64 (N, n_vocab)."""
         logits = np.zeros((len(contexts), self.n_vocab))
-        _compiled()[3](*self._walk, *self._probabilities, self.order, contexts, logits)
+        _compiled()[2](*self.walk, *self.probabilities, self.order, contexts, logits)
         return logits
 
     def generate(self, params: np.ndarray, n: int, draw: Draw) -> np.ndarray:
         """Draw n words: a flat run of tokens, int32, each word ended by 0. No word is empty or over max_length."""
-        words, lengths = np.zeros((n, draw.max_length + 1), np.int32), np.zeros(n, np.int64)
-        _compiled()[2](
-            *(*self._walk, *self._probabilities, self.order, np.array(draw.prefix, np.int32)),
-            *(draw.temperature, draw.top_k, draw.seed, draw.max_length, words, lengths),
-        )
-        return words[np.arange(draw.max_length + 1) <= lengths[:, None]]
+        return draw_words(self.walk, self.probabilities, self.order, n, draw)

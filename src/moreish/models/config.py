@@ -11,6 +11,7 @@ from ..engines import Reader
 from ..layers import BatchNorm1d, Embedding, Layer, Linear, ReLU, Tanh
 from ..layers.init import GAINS, SCHEMES, bias_init, embedding_init, weight_init
 from ..options import Options, option
+from ..steering.contexts import Contexts, TokenContexts
 
 ACTIVATIONS = {"tanh": Tanh, "relu": ReLU}
 LOGITS_GAIN = 0.1  # of the last layer's weights: all characters start about equally likely, so the first loss is log V
@@ -30,6 +31,10 @@ class ModelConfig(Options, ABC):
     @abstractmethod
     def context(self) -> int:
         """How many characters before a character its prediction depends on: T, the length of a context."""
+
+    def contexts(self, reader: Reader, params: np.ndarray, n_vocab: int) -> Contexts:
+        """What its predictions depend on, as what steers it walks them."""
+        return TokenContexts(lambda rows: reader.logits(params, rows), self.context, n_vocab)
 
 
 class ReaderConfig(ModelConfig):

@@ -10,8 +10,10 @@ from typing import ClassVar
 import numpy as np
 
 from ..corpus import Corpus
-from ..counts import SMOOTHINGS, Automaton, count_tables, smoothed
+from ..counts import SMOOTHINGS, Automaton, NodeContexts, count_tables, smoothed
+from ..engines import Reader
 from ..options import option
+from ..steering.contexts import Contexts
 from .config import CountConfig
 
 
@@ -39,6 +41,10 @@ class NGram(CountConfig):
 
     def reader(self, arrays: dict[str, np.ndarray], n_vocab: int) -> Automaton:
         return Automaton(self.order, n_vocab, arrays)
+
+    def contexts(self, reader: Reader, params: np.ndarray, n_vocab: int) -> Contexts:
+        assert isinstance(reader, Automaton)
+        return NodeContexts(reader)
 
     def n_parameters(self, arrays: dict[str, np.ndarray]) -> int:
         return arrays["p"].size + arrays["share"].size

@@ -45,8 +45,8 @@ class Signatures:
         )
         self.evaluate = types.void(*table, ints2, reals, reals, ints, shape, tokens, numbers)
         self.generate = types.void(
-            *(*table, ints2, reals, reals, ints, ints2, real[:, ::1], types.int32[::1], number, count, count, count),
-            *(types.int32[:, ::1], ints),
+            *(*table, ints2, reals, reals, ints, ints2, real[:, ::1], types.int32[::1], number, count, number),
+            *(count, count, count, types.int32[:, ::1], ints),
         )
         self.walk = types.void(*table, ints2, reals, reals, reals, ints)
 
@@ -63,7 +63,10 @@ def _source_hash() -> str:
     """A name for the exact sources that are compiled, so that no stale machine code is ever loaded."""
     root = Path(__file__).parents[1]
     sources = sorted(
-        [*(p for home in ("tape", "layers", "counts") for p in (root / home).glob("*.py")), root / "optim.py"]
+        [
+            *(p for home in ("tape", "layers", "counts", "steering") for p in (root / home).glob("*.py")),
+            root / "optim.py",
+        ]
     )
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
 

@@ -162,7 +162,7 @@ class Tape:
             words, lengths = np.zeros((n, draw.max_length + 1), np.int32), np.zeros(n, np.int64)
             compiled(self.dtype).generate(
                 *(*ready.walk, params, ready.ints, ready.contexts, logits),
-                *(np.array(draw.prefix, np.int32), draw.temperature, draw.top_k, draw.seed, draw.max_length),
-                *(words, lengths),
+                *(np.array(draw.prefix, np.int32), draw.temperature, draw.top_k, draw.top_p),
+                *(draw.seed, draw.first, draw.max_length, words, lengths),
             )
             return words[np.arange(draw.max_length + 1) <= lengths[:, None]]

@@ -12,12 +12,12 @@ from .rng import draw_number
 
 
 @kernel
-def weights(logits, temperature, top_k, may_end, out):
+def weights(logits, temperature, top_k, top_p, may_end, out):
     """logits (V,) -> out (V,): weights proportional to the probabilities to draw from; returns their sum.
 
-    Logits are divided by the temperature, all but the `top_k` largest fall out (0 keeps all), and so does the end
-    token unless the word may end. A temperature of 0 (below 1e-6) keeps the largest alone. Of equal logits the first
-    count as larger.
+    The end token falls out unless the word may end, logits are divided by the temperature, all but the `top_k` largest
+    fall out (0 keeps all), and then all but the fewest of the largest that make up `top_p` of the probability (1 keeps
+    all). A temperature of 0 (below 1e-6) keeps the largest alone. Of equal logits the first count as larger.
     """
     V = logits.size
     nothing = logits.dtype.type(-np.inf)
@@ -37,7 +37,31 @@ def weights(logits, temperature, top_k, may_end, out):
     for v in range(V):
         out[v] = exp((out[v] - largest) * inverse) * (out[v] > nothing)
         total += out[v]
+    if top_p < 1:
+        return keep_share(out, total, top_p)
     return total
+
+
+@kernel
+def keep_share(values, total, share):
+    """Put 0 in place of all but the fewest of the largest values (V,) that make up a share of their total (Holtzman et
+    al. 2020: the nucleus); returns the sum of what stays. Of equal values the first stay."""
+    zero = values.dtype.type(0)
+    kept, ceiling, place = zero, values.dtype.type(np.inf), -1  # the smallest that stays, and where it stands
+    while kept < share * total:
+        largest, where = zero, -1
+        for v in range(values.size):
+            below = values[v] < ceiling or (values[v] == ceiling and v > place)
+            if below and values[v] > largest:
+                largest, where = values[v], v
+        if where < 0:
+            break
+        ceiling, place = largest, where
+        kept += largest
+    for v in range(values.size):
+        if values[v] < ceiling or (values[v] == ceiling and v > place):
+            values[v] = zero
+    return kept
 
 
 @kernel
@@ -86,7 +110,9 @@ def generate(
     prefix,
     temperature,
     top_k,
+    top_p,
     seed,
+    first,
     max_length,
     words,
     lengths,
@@ -95,7 +121,7 @@ def generate(
 
     contexts (B, T) and logits (B, V) are views of ints and arena: B words grow side by side, and a place that ends
     one begins the next. prefix (P,) tokens begin every word. A word is never empty; one that reaches max_length ends
-    there. Word j draws from numbers that depend on (seed, j) alone: neither B nor n changes it.
+    there. Word j draws from numbers that depend on (seed, first + j) alone: neither B nor n changes it.
     """
     (B, T), V = contexts.shape, logits.shape[1]
     n, P = lengths.size, prefix.size
@@ -119,8 +145,8 @@ def generate(
             length = lengths[j]
             token = 0
             if length < max_length:
-                total = weights(logits[i], temperature, top_k, length > 0, weight)
-                token = pick_token(weight, total, draw_number(seed, j, length))
+                total = weights(logits[i], temperature, top_k, top_p, length > 0, weight)
+                token = pick_token(weight, total, draw_number(seed, first + j, length))
             if token != 0:
                 words[j, length] = token
                 lengths[j] = length + 1
@@ -148,8 +174,9 @@ def draw_words(logits_of: Callable[[np.ndarray], np.ndarray], n: int, context: i
         weight = np.zeros(logits.shape[1], logits.dtype)
         for j, row in zip(growing, logits, strict=True):
             if lengths[j] < draw.max_length:
-                total = weights(row, draw.temperature, draw.top_k, lengths[j] > 0, weight)
-                words[j, T + lengths[j]] = pick_token(weight, total, draw_number(draw.seed, j, lengths[j]))
+                total = weights(row, draw.temperature, draw.top_k, draw.top_p, lengths[j] > 0, weight)
+                number = draw_number(draw.seed, draw.first + j, lengths[j])
+                words[j, T + lengths[j]] = pick_token(weight, total, number)
         growing = growing[words[growing, T + lengths[growing]] != 0]
         lengths[growing] += 1
     return words[:, T:][np.arange(draw.max_length + 1) <= lengths[:, None]]

@@ -21,10 +21,17 @@ class Steps:
 
 @dataclass(frozen=True)
 class Draw:
-    """How words are drawn: see `Model.sample`. prefix holds tokens; no word is over max_length characters."""
+    """How words are drawn: see `Model.sample`.
 
-    prefix: Sequence[int]
-    temperature: float
-    top_k: int
-    seed: int
-    max_length: int
+    prefix      tokens that every word begins with
+    max_length  characters at which a word that has not ended is cut
+    first       the number of the first word: a word depends on the seed and its number alone
+    """
+
+    prefix: Sequence[int] = ()
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    seed: int = 42
+    max_length: int = 50
+    first: int = 0

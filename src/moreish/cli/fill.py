@@ -1,0 +1,49 @@
+"""moreish fill"""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from ..run import load
+from ..steering import gap_pattern
+from .arguments import Flat, constraint_arguments, given
+from .candidates import print_both
+from .terminal import announce_work
+from .values import Flag, WholeNumber, whole_number
+
+Asked = constraint_arguments("pattern")
+
+
+def fill(
+    run: Path,
+    text: str,
+    /,
+    *,
+    n: Annotated[int, Parameter(name=["-n", "--number"], converter=whole_number)] = 10,
+    samples: WholeNumber = 10,
+    seed: WholeNumber | None = None,
+    json: Flag = False,
+    asked: Annotated[Asked, Flat] = Asked(),  # pyright: ignore[reportInvalidTypeForm]
+) -> None:
+    """`moreish fill`: its text stands in VERBS.
+
+    Parameters
+    ----------
+    run
+        Folder of a run.
+    text
+        A word with gaps: jo__than. _ is one character, * any run of them, and classes as [aeiou] may stand in it too;
+        a backslash takes the next character as it is.
+    n
+        How many of the likeliest.
+    samples
+        How many to draw by chance besides.
+    seed
+        Seed of that draw [default: that of the run].
+    json
+        Print JSON: {"likeliest": [{"word", "seen", "probability", "share"}, ...], "proven": ..., "samples": [{"word",
+        "seen"}, ...], "method": ..., "share": ..., "tried": ...}.
+    """
+    announce_work()
+    print_both(load(run), n, samples, seed, {**given(asked), "pattern": gap_pattern(text)}, json)

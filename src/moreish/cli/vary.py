@@ -1,0 +1,50 @@
+"""moreish vary"""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from ..errors import InputError
+from ..run import load
+from .arguments import Flat, constraint_arguments, given
+from .candidates import print_both
+from .terminal import announce_work
+from .values import Flag, WholeNumber, whole_number
+
+Asked = constraint_arguments("near")
+
+
+def vary(
+    run: Path,
+    word: str,
+    /,
+    *,
+    n: Annotated[int, Parameter(name=["-n", "--number"], converter=whole_number)] = 10,
+    samples: WholeNumber = 10,
+    seed: WholeNumber | None = None,
+    json: Flag = False,
+    asked: Annotated[Asked, Flat] = Asked(),  # pyright: ignore[reportInvalidTypeForm]
+) -> None:
+    """`moreish vary`: its text stands in VERBS.
+
+    Parameters
+    ----------
+    run
+        Folder of a run.
+    word
+        Any word; characters that the model does not know have to be edited away.
+    n
+        How many of the likeliest.
+    samples
+        How many to draw by chance besides.
+    seed
+        Seed of that draw [default: that of the run].
+    json
+        Print JSON: {"likeliest": [{"word", "seen", "probability", "share"}, ...], "proven": ..., "samples": [{"word",
+        "seen"}, ...], "method": ..., "share": ..., "tried": ...}.
+    """
+    if not word:
+        raise InputError("an empty word has no variations")
+    announce_work()
+    print_both(load(run), n, samples, seed, {**given(asked), "near": word}, json)

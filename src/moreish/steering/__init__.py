@@ -1,0 +1,19 @@
+"""Steering what a model writes: sets of words as automata, exact draws from them, and the likeliest of them."""
+
+from .constraints import Constraints
+from .product import Chances, Product
+from .ranking import Candidate, Candidates, gap_pattern, most_likely
+from .sampling import Samples, Writer, sample
+
+__all__ = [
+    "Candidate",
+    "Candidates",
+    "Chances",
+    "Constraints",
+    "Product",
+    "Samples",
+    "Writer",
+    "gap_pattern",
+    "most_likely",
+    "sample",
+]

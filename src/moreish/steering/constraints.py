@@ -1,0 +1,90 @@
+"""What is asked of words, and the set of those that fit: an automaton, or the reason why there are none."""
+
+import unicodedata
+from dataclasses import dataclass, fields
+from functools import reduce
+from operator import and_
+
+import numpy as np
+
+from ..corpus import Vocab
+from ..errors import InputError
+from ..options import Options, option
+from .dfa import DFA, at_edits, of_lengths
+from .pattern import RUN, Item, automaton, items
+
+LONGEST = 10_000  # characters
+
+
+@dataclass(frozen=True)
+class Constraints(Options):
+    """What every word has to be. Raises InputError for values that contradict themselves."""
+
+    prefix: str = option("", "what every word begins with")
+    suffix: str = option("", "what every word ends with")
+    contains: str = option("", "what stands somewhere in every word")
+    pattern: str = option("", "what words look like: letters, ? any character, * any run of them, [aeiou], [^a-f]")
+    min_length: int = option(1, "shortest word, in characters", low=1, high=LONGEST)
+    max_length: int | None = option(None, "longest word, in characters", low=1, high=LONGEST)
+    forbid: str = option("", "characters that no word has")
+    require: str = option("", "characters that every word has; one that stands here twice, at least twice")
+    near: str = option("", "a word that every word is some edits away from: characters put in, left out or exchanged")
+    edits: int = option(1, "how many edits away, neither more nor fewer", low=1, high=100)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.max_length is not None and self.max_length < self.min_length:
+            raise InputError(f"--max-length is {self.max_length}: it must be at least --min-length {self.min_length}")
+
+    @property
+    def only_prefix(self) -> bool:
+        """Whether nothing is asked of words but how they begin."""
+        return all(getattr(self, f.name) == f.default for f in fields(self) if f.name != "prefix")
+
+    def words(self, vocab: Vocab) -> DFA:
+        """The set of words that fit.
+
+        Raises InputError for a character that is not in the list, and if there is no such word: it names the fewest
+        constraints that no word meets together.
+        """
+        parts = self._parts(vocab)
+        whole = reduce(and_, parts.values())
+        if whole.empty:
+            for name in list(parts):
+                rest = {k: part for k, part in parts.items() if k != name}
+                if rest and reduce(and_, rest.values()).empty:
+                    parts = rest
+            raise InputError(f"no word fits {' and '.join(parts)}")
+        return whole
+
+    def _parts(self, vocab: Vocab) -> dict[str, DFA]:
+        """The sets of words that fit each constraint that is given, by how it was given."""
+        anything = np.arange(len(vocab)) > 0
+
+        def literal(text: str) -> list[Item]:
+            return [np.arange(len(vocab)) == token for token in vocab.encode(text)]
+
+        def fitting(places: list[Item]) -> DFA:
+            return automaton(places, anything)
+
+        bounds = [f"--min-length {self.min_length}"] if self.min_length > 1 else []
+        bounds += [f"--max-length {self.max_length}"] if self.max_length is not None else []
+        parts = {" ".join(bounds) or "a length of one or more": of_lengths(self.min_length, self.max_length, anything)}
+        if self.prefix:
+            parts[f"--prefix {self.prefix}"] = fitting([*literal(self.prefix), RUN])
+        if self.suffix:
+            parts[f"--suffix {self.suffix}"] = fitting([RUN, *literal(self.suffix)])
+        if self.contains:
+            parts[f"--contains {self.contains}"] = fitting([RUN, *literal(self.contains), RUN])
+        if self.pattern:
+            parts[f"--pattern {self.pattern}"] = fitting(items(self.pattern, vocab))
+        if self.forbid:
+            forbidden = np.array([False, *(c in self.forbid for c in vocab.characters)])
+            parts[f"--forbid {self.forbid}"] = automaton([RUN], anything & ~forbidden)
+        for char in sorted(set(self.require)):
+            times = self.require.count(char)
+            parts[f"--require {char * times}"] = fitting([RUN, *[*literal(char), RUN] * times])
+        if self.near:
+            tokens = [vocab.characters.find(char) + 1 or -1 for char in unicodedata.normalize("NFC", self.near)]
+            parts[f"--near {self.near} --edits {self.edits}"] = at_edits(tokens, self.edits, anything)
+        return parts

@@ -1,0 +1,222 @@
+"""Sets of words as deterministic finite automata over the tokens of a vocabulary (Hopcroft and Ullman 1979, chapter 2).
+
+A constraint on words is a set of words, and every one here is regular: an automaton reads a word token by token and
+says at its end whether it is in the set. Two constraints at once are the intersection of their sets, which is an
+automaton again, on pairs of states.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ..errors import InputError
+
+MOST_STATES = 1 << 14
+
+
+@dataclass(frozen=True, eq=False)
+class DFA:
+    """A set of words. Reading starts in state 0; a set without words has no states.
+
+    delta   int32 (Q, V): the state after each token, -1 where no word of the set goes on; column 0, the end, is -1
+    accept  bool (Q,): the states in which a word may end
+    """
+
+    delta: np.ndarray
+    accept: np.ndarray
+
+    @property
+    def empty(self) -> bool:
+        """Whether no word is in the set."""
+        return len(self.accept) == 0
+
+    def accepts(self, tokens: Iterable[int]) -> bool:
+        """Whether a word, as tokens without the end, is in the set."""
+        state = -1 if self.empty else 0
+        for token in tokens:
+            state = self.delta[state, token] if state >= 0 else -1
+        return state >= 0 and bool(self.accept[state])
+
+    def accepts_each(self, stream: np.ndarray) -> np.ndarray:
+        """Which words of a flat run of tokens, each ended by 0, are in the set: bool (words,)."""
+        ends = np.flatnonzero(stream == 0)
+        starts = np.concatenate([[0], ends[:-1] + 1])
+        if self.empty or not len(ends):
+            return np.zeros(len(ends), bool)
+        state, lengths = np.zeros(len(ends), np.int64), ends - starts
+        for k in range(int(lengths.max())):
+            reading = np.flatnonzero((lengths > k) & (state >= 0))
+            state[reading] = self.delta[state[reading], stream[starts[reading] + k]]
+        return (state >= 0) & self.accept[state]
+
+    def __and__(self, other: "DFA") -> "DFA":
+        """The words that are in both sets. Raises InputError if it takes more than MOST_STATES states."""
+        if self.empty or other.empty:
+            return nothing(self.delta.shape[1])
+        width = len(other.accept)
+
+        def follow(pairs: np.ndarray) -> np.ndarray:
+            a, b = self.delta[pairs // width], other.delta[pairs % width]
+            return np.where((a >= 0) & (b >= 0), a.astype(np.int64) * width + b, -1)
+
+        pairs, delta = explored(follow)
+        return trimmed(delta, self.accept[pairs // width] & other.accept[pairs % width])
+
+    @cached_property
+    def n_words(self) -> float:
+        """How many words there are: infinite if a state can be come to again."""
+        counts = np.zeros(len(self.accept))
+        for states in self.components():
+            onward = self.delta[states][self.delta[states] >= 0]
+            if np.isin(onward, states).any():
+                return math.inf
+            counts[states] = self.accept[states] + counts[onward].sum()
+        return 0.0 if self.empty else float(counts[0])
+
+    @cached_property
+    def shortest(self) -> int:
+        """The length of the shortest word. Raises ValueError if there is none."""
+        length, here = 0, np.arange(len(self.accept)) == 0
+        while not (here & self.accept).any():
+            after = self.delta[here]
+            here = np.isin(np.arange(len(here)), after[after >= 0])
+            length += 1
+            if length > len(here):
+                raise ValueError("there is no word")
+        return length
+
+    def components(self) -> list[list[int]]:
+        """The states in groups that can be come to from each other, each group after those that it leads to.
+
+        Tarjan 1972: a group is complete when the search leaves the first of its states that it met.
+        """
+        onward = [sorted({int(q) for q in row[row >= 0]}) for row in self.delta]
+        met: dict[int, int] = {}  # states by when they were met
+        low: dict[int, int] = {}  # the earliest one of its group that is known for each
+        group: list[int] = []  # of those that are not complete
+        groups: list[list[int]] = []
+        search = [(0, iter(onward[0]))] if onward else []
+        while search:
+            q, rest = search[-1]
+            if q not in met:
+                met[q] = low[q] = len(met)
+                group.append(q)
+            for after in rest:
+                if after not in met:
+                    search.append((after, iter(onward[after])))
+                    break
+                low[q] = min(low[q], low.get(after, len(onward)))
+            else:
+                search.pop()
+                if search:
+                    low[search[-1][0]] = min(low[search[-1][0]], low[q])
+                if low[q] == met[q]:
+                    at = len(group) - 1
+                    while group[at] != q:
+                        at -= 1
+                    groups.append(group[at:])
+                    for done in group[at:]:
+                        del low[done]
+                    del group[at:]
+        return groups
+
+    def head(self) -> tuple[list[int], "DFA"]:
+        """The tokens that every word begins with, and the set of what may come after them."""
+        tokens, state, seen = [], 0, set()
+        while not self.empty and not self.accept[state] and state not in seen:
+            seen.add(state)
+            onward = np.flatnonzero(self.delta[state] >= 0)
+            if len(onward) != 1:
+                break
+            tokens.append(int(onward[0]))
+            state = int(self.delta[state, onward[0]])
+        if not tokens:
+            return [], self
+        states, delta = explored(lambda q: self.delta[q].astype(np.int64), state)
+        return tokens, DFA(delta, self.accept[states])
+
+
+def explored(follow: Callable[[np.ndarray], np.ndarray], start: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """All that is reached from `start`: its codes (Q,), in the order met, and the table of transitions, int32 (Q, V).
+
+    follow gives for codes (n,) those after each token, int64 (n, V), -1 for none. Raises InputError beyond MOST_STATES.
+    """
+    known, rows, frontier = {start: 0}, [], np.array([start])
+    while len(frontier):
+        after = follow(frontier)
+        rows.append(after)
+        new = [int(code) for code in np.unique(after) if code >= 0 and int(code) not in known]
+        known.update({code: len(known) + i for i, code in enumerate(new)})
+        if len(known) > MOST_STATES:
+            raise InputError(f"the constraints together take more than {MOST_STATES:,} states: simplify them")
+        frontier = np.array(new, np.int64)
+    codes = np.array(list(known), np.int64)
+    order = np.argsort(codes)
+    table = np.concatenate(rows)
+    places = order[np.searchsorted(codes[order], np.maximum(table, codes.min()))]
+    return codes, np.where(table >= 0, places, -1).astype(np.int32)
+
+
+def trimmed(delta: np.ndarray, accept: np.ndarray) -> DFA:
+    """The automaton without states from which no word can be finished."""
+    alive = accept.copy()
+    while True:
+        more = alive | (alive[delta] & (delta >= 0)).any(1)
+        if (more == alive).all():
+            break
+        alive = more
+    if not len(alive) or not alive[0]:
+        return nothing(delta.shape[1])
+    number = np.where(alive, np.cumsum(alive) - 1, -1)
+    return DFA(np.where(delta >= 0, number[delta], -1).astype(np.int32)[alive], accept[alive])
+
+
+def nothing(V: int) -> DFA:
+    """The set without words."""
+    return DFA(np.zeros((0, V), np.int32), np.zeros(0, bool))
+
+
+def of_lengths(low: int, high: int | None, letters: np.ndarray) -> DFA:
+    """Words of low to high characters, all of them among letters, bool (V,); a high of None is no limit."""
+    last = low if high is None else high
+    delta = np.where(letters, np.arange(1, last + 2)[:, None], -1).astype(np.int32)
+    delta[last] = -1 if high is not None else np.where(letters, last, -1)
+    return trimmed(delta, np.arange(last + 1) >= low)
+
+
+def at_edits(word: Sequence[int], distance: int, letters: np.ndarray) -> DFA:
+    """Words that a number of edits, and no fewer, makes of a word: characters put in, left out or exchanged.
+
+    letters, bool (V,), may be put in. A token of the word that is not in the vocabulary is -1: it has to be edited.
+
+    The distance is that of Levenshtein 1966. A state is a row of the table that computes it (Wagner and Fischer 1974),
+    with all numbers above `distance` as one.
+    """
+    V, far = len(letters), distance + 1
+    rows: list[tuple[int, ...]] = [tuple(min(i, far) for i in range(len(word) + 1))]
+    known, delta = {rows[0]: 0}, []
+    for row in rows:  # it grows while it is read
+        after = np.full(V, -1, np.int32)
+        of_others = None
+        for token in np.flatnonzero(letters).tolist():
+            if token not in word and of_others is not None:
+                after[token] = of_others
+                continue
+            new = [min(row[0] + 1, far)]
+            for i, own in enumerate(word):
+                new.append(min(row[i] + (own != token), row[i + 1] + 1, new[i] + 1, far))
+            key = tuple(new)
+            if min(key) < far:
+                if key not in known:
+                    known[key] = len(rows)
+                    rows.append(key)
+                after[token] = known[key]
+            if token not in word:
+                of_others = after[token]
+        delta.append(after)
+        if len(rows) > MOST_STATES:
+            raise InputError(f"{distance} edits of so long a word take more than {MOST_STATES:,} states: ask for fewer")
+    return trimmed(np.array(delta), np.array([row[-1] for row in rows]) == distance)

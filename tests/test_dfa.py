@@ -1,0 +1,177 @@
+"""Sets of words as automata, against sets that are written out."""
+
+import math
+import re
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from moreish import InputError, Vocab
+from moreish.steering.constraints import Constraints
+from moreish.steering.dfa import at_edits, nothing, of_lengths
+from moreish.steering.pattern import automaton, items
+from moreish.steering.ranking import gap_pattern
+
+VOCAB = Vocab("abc")
+ANYTHING = np.array([False, True, True, True])
+WORDS = ["".join(letters) for length in range(6) for letters in product("abc", repeat=length)]
+
+
+def written_out(dfa) -> set[str]:
+    """The words of up to five letters that are in a set."""
+    return {word for word in WORDS if dfa.accepts(VOCAB.encode(word))}
+
+
+def regex(pattern: str) -> re.Pattern:
+    """A pattern as a regular expression of Python's."""
+    return re.compile(pattern.replace("*", ".*").replace("?", "."))
+
+
+def levenshtein(a: str, b: str) -> int:
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        row, above = [i], row
+        for j, y in enumerate(b, 1):
+            row.append(min(above[j] + 1, row[-1] + 1, above[j - 1] + (x != y)))
+    return row[-1]
+
+
+PIECES = st.lists(st.sampled_from(["a", "b", "c", "?", "*", "[ab]", "[^a]", "[a-b]", "[b-c]"]), max_size=6)
+
+
+@given(PIECES)
+def test_a_pattern_fits_what_the_regular_expression_fits(pieces):
+    pattern = "".join(pieces)
+    fits = automaton(items(pattern, VOCAB), ANYTHING)
+    assert written_out(fits) == {word for word in WORDS if regex(pattern).fullmatch(word)}
+
+
+@given(PIECES, PIECES)
+def test_the_intersection_has_the_words_of_both(one, other):
+    a, b = (automaton(items("".join(p), VOCAB), ANYTHING) for p in (one, other))
+    assert written_out(a & b) == written_out(a) & written_out(b)
+    limited = a & b & of_lengths(1, 4, ANYTHING)
+    few = {word for word in written_out(a) & written_out(b) if 1 <= len(word) <= 4}
+    assert limited.n_words == len(few)
+    assert limited.empty == (not few)
+    if few:
+        assert limited.shortest == min(map(len, few))
+        head, rest = limited.head()
+        assert {VOCAB.split(np.array([*head, 0]))[0] + word for word in written_out(rest)} == few
+    stream = np.array([token for word in WORDS[1:] for token in (*VOCAB.encode(word), 0)])
+    assert limited.accepts_each(stream).tolist() == [word in few for word in WORDS[1:]]
+
+
+def test_classes_negation_and_escapes():
+    vocab = Vocab("abc-]*?[\\_")
+
+    def fitting(pattern: str) -> set[str]:
+        dfa = automaton(items(pattern, vocab), np.arange(len(vocab)) > 0)
+        return {c for c in vocab.characters if dfa.accepts(vocab.encode(c))}
+
+    assert fitting("[ab]") == fitting("[a-b]") == {"a", "b"}
+    assert fitting("[^a-c]") == fitting("[!a-c]") == set("-]*?[\\_")
+    assert fitting("[]a]") == {"]", "a"}
+    assert fitting("[a-]") == {"a", "-"}
+    assert fitting(r"[\]]") == {"]"}
+    assert fitting(r"\*") == {"*"}
+    assert fitting(r"\\") == {"\\"}
+    assert fitting("?") == set(vocab.characters)
+    assert gap_pattern(r"a_\_") == r"a?\_"
+    assert fitting(gap_pattern(r"\_")) == {"_"}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "says"),
+    [("[ab", "never closed"), ("a\\", "ends with a backslash"), ("[xyz]", "no character"), ("ax", "'x' is not")],
+)
+def test_a_pattern_that_is_not_well_formed_is_refused(pattern, says):
+    with pytest.raises(InputError, match=says):
+        items(pattern, VOCAB)
+
+
+@given(st.text("abcx", max_size=5), st.integers(1, 3))
+def test_edits_are_counted_as_levenshtein_counts_them(word, distance):
+    tokens = ["abc".find(c) + 1 or -1 for c in word]  # x is not known: it has to be edited
+    near = at_edits(tokens, distance, ANYTHING)
+    assert written_out(near) == {other for other in WORDS if levenshtein(word, other) == distance}
+
+
+def test_how_many_words_there_are():
+    assert of_lengths(1, None, ANYTHING).n_words == math.inf
+    assert of_lengths(2, 3, ANYTHING).n_words == 3**2 + 3**3
+    assert nothing(4).n_words == 0
+    assert not nothing(4).accepts([])
+    assert not nothing(4).accepts_each(np.array([1, 0, 2, 0])).any()
+
+
+def test_groups_of_states_come_after_those_that_they_lead_to():
+    dfa = automaton(items("a*bca?*", VOCAB), ANYTHING) & of_lengths(1, None, ANYTHING)
+    groups = dfa.components()
+    place = {q: i for i, group in enumerate(groups) for q in group}
+    assert sorted(place) == list(range(len(dfa.accept)))
+    reached = np.eye(len(dfa.accept), dtype=bool)  # by a walk of any length
+    for _ in reached:
+        for q, row in enumerate(dfa.delta):
+            reached[q] |= reached[row[row >= 0]].any(0)
+    for p, q in product(place, place):
+        assert (place[p] == place[q]) == (reached[p, q] and reached[q, p])
+        if reached[p, q]:
+            assert place[q] <= place[p]
+
+
+def test_so_many_states_that_nothing_could_be_computed_are_refused():
+    with pytest.raises(InputError, match="states"):
+        automaton(items("*a" + "?" * 30, VOCAB), ANYTHING)
+    with pytest.raises(InputError, match="states"):
+        Constraints(require="abc" * 40).words(VOCAB)
+
+
+@given(
+    prefix=st.text("abc", max_size=2),
+    suffix=st.text("abc", max_size=2),
+    contains=st.text("abc", max_size=2),
+    pattern=PIECES.map("".join),
+    lengths=st.tuples(st.integers(1, 4), st.integers(0, 3)),
+    forbid=st.text("ab", max_size=1),
+    require=st.text("abc", max_size=2),
+    near=st.text("abc", max_size=3),
+)
+def test_constraints_together(prefix, suffix, contains, pattern, lengths, forbid, require, near):
+    low, high = lengths[0], min(5, sum(lengths))
+    asked = Constraints(prefix, suffix, contains, pattern, low, high, forbid, require, near, 2)
+
+    fitting = {
+        word
+        for word in WORDS
+        if word.startswith(prefix)
+        and word.endswith(suffix)
+        and contains in word
+        and low <= len(word) <= high
+        and (not pattern or regex(pattern).fullmatch(word))
+        and not set(forbid) & set(word)
+        and all(word.count(c) >= require.count(c) for c in require)
+        and (not near or levenshtein(near, word) == 2)
+    }
+    if fitting:
+        assert written_out(asked.words(VOCAB)) == fitting
+    else:
+        with pytest.raises(InputError, match="no word fits"):
+            asked.words(VOCAB)
+
+
+def test_what_cannot_be_met_together_is_named_and_nothing_else():
+    asked = Constraints(prefix="ab", suffix="c", pattern="b*", min_length=3, forbid="c", require="a")
+    with pytest.raises(InputError) as caught:
+        asked.words(VOCAB)
+    named = [
+        name for name in ("prefix", "suffix", "pattern", "length", "forbid", "require") if name in str(caught.value)
+    ]
+    assert named in (["prefix", "pattern"], ["suffix", "forbid"])
+    with pytest.raises(InputError, match="no word fits --max-length 2 and --require aaa"):
+        Constraints(max_length=2, require="aaa", suffix="a").words(VOCAB)
+    with pytest.raises(InputError, match="--max-length is 2: it must be at least --min-length 3"):
+        Constraints(min_length=3, max_length=2)

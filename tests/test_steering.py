@@ -1,0 +1,320 @@
+"""Steered words: drawn exactly as often as the model makes them among those that fit, whichever way they are drawn."""
+
+import math
+import re
+from collections import Counter
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import made_up_words
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import moreish
+from moreish import InputError
+from moreish.steering import Chances, Constraints, Product, sampling
+from moreish.steering.search import likeliest
+
+LETTERS = "abd"
+LONGEST = 5
+WORDS = ["".join(letters) for length in range(1, LONGEST + 1) for letters in product(LETTERS, repeat=length)]
+
+
+@pytest.fixture(scope="module")
+def models() -> dict[str, moreish.Model]:
+    """Models of three letters: counted ones, nets with a short and a long context, and a mixture."""
+    words = made_up_words(200, seed=3, alphabet=LETTERS)
+    words += [word[::-1] for word in words[:60]]
+    runs = {
+        "bigram-counts": moreish.train(words, "bigram-counts"),
+        "ngram": moreish.train(words, "ngram", order=4),
+        "order 1": moreish.train(words, "ngram", order=1),
+        "mlp 2": moreish.train(words, "mlp", block_size=2, n_hidden=8, n_embd=3, steps=150),
+        "mlp 12": moreish.train(words, "mlp", block_size=12, n_hidden=8, n_embd=3, steps=150),
+    }
+    runs["mixture"] = moreish.mix([runs["ngram"], runs["mlp 2"]])
+    return {name: run.model for name, run in runs.items()}
+
+
+MODELS = ("bigram-counts", "ngram", "order 1", "mlp 2", "mlp 12", "mixture")
+
+
+def conditional(model: moreish.Model, prefix: str, chances: dict[str, Any]) -> np.ndarray:
+    """The probabilities of every token after a prefix (V,), as they are drawn by."""
+    stream = np.array(
+        [token for v in range(len(LETTERS) + 1) for token in (0, *model.vocab.encode(prefix), v)], np.int32
+    )
+    nll = model.nll(np.append(stream, 0).astype(np.int32))
+    p = np.exp(-nll.reshape(len(LETTERS) + 1, -1)[:, len(prefix)])
+    if not prefix:
+        p[0] = 0
+    p = p ** (1 / chances.get("temperature", 1))
+    order = np.argsort(-p, kind="stable")
+    p[order[chances.get("top_k") or len(p) :]] = 0
+    p /= p.sum()
+    if "top_p" in chances:
+        order = np.argsort(-p, kind="stable")
+        p[order[np.searchsorted(np.cumsum(p[order]), chances["top_p"]) + 1 :]] = 0
+    return p / p.sum()
+
+
+def written_out(model: moreish.Model, fits, head: str = "", **chances: Any) -> dict[str, float]:
+    """The probability of every short word that fits, by multiplying those of its characters after the head."""
+    known: dict[str, np.ndarray] = {}
+
+    def after(prefix: str) -> np.ndarray:
+        if prefix not in known:
+            known[prefix] = conditional(model, prefix, chances)
+        return known[prefix]
+
+    found = {}
+    for word in filter(fits, WORDS):
+        p = after(word)[0]
+        for i in range(len(head), len(word)):
+            p *= after(word[:i])[model.vocab.encode(word[i])[0]]
+        if p:
+            found[word] = p
+    return found
+
+
+CASES = {
+    "suffix": ({"suffix": "ab"}, lambda w: w.endswith("ab"), ""),
+    "pattern": ({"pattern": "[ad]*b?"}, lambda w: re.fullmatch("[ad].*b.", w), ""),
+    "prefix": ({"prefix": "b", "contains": "da"}, lambda w: w[0] == "b" and "da" in w, "b"),
+    "require": ({"require": "dd", "min_length": 3}, lambda w: w.count("d") > 1 and len(w) > 2, ""),
+    "near": ({"near": "bada", "edits": 2, "forbid": "x"}, lambda w: edits(w, "bada") == 2, ""),
+}
+
+
+def edits(a: str, b: str) -> int:
+    if not a or not b:
+        return len(a or b)
+    return min(edits(a[1:], b) + 1, edits(a, b[1:]) + 1, edits(a[1:], b[1:]) + (a[0] != b[0]))
+
+
+def chi_square(drawn: list[str], p: dict[str, float]) -> float:
+    """How many standard deviations the chi-square statistic of a draw is above its mean."""
+    counts, n, total = Counter(drawn), len(drawn), sum(p.values())
+    assert set(counts) <= set(p)
+    cells = [(counts[word], n * q / total) for word, q in p.items() if n * q / total > 5]
+    rest = n - sum(observed for observed, _ in cells), n - sum(expected for _, expected in cells)
+    cells += [rest] if rest[1] > 1e-6 * n else []
+    freedom = max(1, len(cells) - 1)
+    return (sum((o - e) ** 2 / max(e, 1e-300) for o, e in cells) - freedom) / (2 * freedom) ** 0.5
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("name", MODELS)
+def test_the_probability_of_what_fits_is_the_sum_over_words(models, name, case):
+    asked, fits, head = CASES[case]
+    model, words = models[name], Constraints(**asked, max_length=LONGEST).words(models[name].vocab)
+    p = written_out(model, fits, head)
+    found = likeliest(model.writer.contexts, Chances(), words)
+    spelt = ["".join(model.vocab.characters[t - 1] for t in word) for word in found.words]
+    assert dict(zip(spelt, np.exp(found.log_p), strict=True)) == pytest.approx(p, rel=1e-4, abs=0)
+    assert found.proven
+    assert list(found.log_p) == sorted(found.log_p, reverse=True)
+    if name != "mlp 12":
+        made = Product(model.writer.contexts, Chances(), words)
+        assert made.mass == pytest.approx(sum(p.values()), rel=1e-4)
+        assert made.settled
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("name", MODELS)
+def test_every_way_draws_words_as_often_as_their_probability_says(models, name, case, monkeypatch):
+    asked, fits, head = CASES[case]
+    model, p = models[name], written_out(models[name], fits, head)
+    methods = ["enumeration", "rejection"] if name == "mlp 12" else ["enumeration", "dynamic programming", "rejection"]
+    for method in methods:
+        monkeypatch.setattr(sampling, "ENUMERABLE", 1e9 if method == "enumeration" else 0)
+        monkeypatch.setattr(sampling, "fits", lambda *_, method=method: method == "dynamic programming")
+        n = 1000 if name == "mixture" else 5000
+        drawn = model.sample(n, **asked, max_length=LONGEST, seed=5)
+        assert drawn.method == method
+        assert chi_square(drawn, p) < 5
+        error = 0.0 if method != "rejection" else 5 * (sum(p.values()) / drawn.tried) ** 0.5
+        assert drawn.share == pytest.approx(sum(p.values()), rel=1e-4, abs=error)
+
+
+@pytest.mark.parametrize("chances", [{"temperature": 0.6}, {"temperature": 1.7, "top_k": 2}, {"top_p": 0.8}], ids=str)
+@pytest.mark.parametrize("name", ["ngram", "mlp 2"])
+def test_temperature_top_k_and_top_p_bear_on_what_fits(models, name, chances, monkeypatch):
+    p = written_out(models[name], lambda w: w.endswith("a"), **chances)
+    for enumerable in (0, 1e9):
+        monkeypatch.setattr(sampling, "ENUMERABLE", enumerable)
+        drawn = models[name].sample(5000, suffix="a", max_length=LONGEST, seed=1, **chances)
+        assert chi_square(drawn, p) < 5
+        assert drawn.share == pytest.approx(sum(p.values()), rel=1e-4)
+
+
+@pytest.mark.parametrize("top_p", [0.3, 0.75, 0.95])
+@pytest.mark.parametrize("name", ["ngram", "mlp 2", "mixture"])
+def test_top_p_alone_keeps_the_fewest_of_the_likeliest(models, name, top_p):
+    drawn = models[name].sample(3000, top_p=top_p, seed=2)
+    p = written_out(models[name], lambda w: True, top_p=top_p)
+    short = [word for word in drawn if len(word) <= LONGEST]
+    assert set(short) <= set(p)
+    assert chi_square(short, p) < 5
+
+
+def test_words_of_any_length_are_summed_up(models):
+    """Without a longest word there are infinitely many: the share solves a system of linear equations."""
+    model = models["bigram-counts"]
+    words = Constraints(contains="dd").words(model.vocab)
+    made = Product(model.writer.contexts, Chances(), words)
+    V, Q = len(model.vocab), len(words.accept)
+    P = np.array([np.exp(-model.nll(np.array([0, a, b, 0], np.int32))[1]) for a in range(V) for b in range(V)])
+    P = P.reshape(V, V)
+    A, r = np.eye(V * Q), np.zeros(V * Q)
+    for c, q in product(range(V), range(Q)):
+        r[c * Q + q] = P[c, 0] * words.accept[q]
+        for v in range(1, V):
+            if words.delta[q, v] >= 0:
+                A[c * Q + q, v * Q + words.delta[q, v]] -= P[c, v]
+    b = np.linalg.solve(A, r).reshape(V, Q)
+    after = model.writer.contexts.after(np.repeat(model.writer.contexts.begin[None], V - 1, 0), np.arange(1, V))
+    np.testing.assert_allclose(made.b[after[:, 0]], b[1:], rtol=1e-9)
+    assert made.mass == pytest.approx(b[0, 0] / (1 - P[0, 0]), rel=1e-9)
+    drawn = model.sample(20_000, contains="dd", seed=9)
+    assert drawn.method == "dynamic programming"
+    plain = [word for word in model.sample(400_000, seed=8) if "dd" in word]
+    mean, other = (np.mean([len(word) for word in some]) for some in (drawn, plain))
+    assert mean == pytest.approx(other, rel=0.03)
+
+
+ASKED = st.fixed_dictionaries(
+    {},
+    optional={
+        "prefix": st.text(LETTERS, max_size=2),
+        "suffix": st.text(LETTERS, max_size=2),
+        "contains": st.text(LETTERS, max_size=2),
+        "pattern": st.lists(st.sampled_from(["a", "b", "?", "*", "[ab]", "[^a]"]), max_size=4).map("".join),
+        "min_length": st.integers(1, 4),
+        "max_length": st.integers(4, 8),
+        "forbid": st.sampled_from(["", "a", "b", "z"]),
+        "require": st.text(LETTERS, max_size=2),
+        "avoid": st.lists(st.sampled_from(WORDS), max_size=5),
+        "distinct": st.booleans(),
+        "temperature": st.sampled_from([0.0, 0.5, 1.0, 2.0]),
+        "top_k": st.integers(0, 3),
+        "top_p": st.sampled_from([0.5, 1.0]),
+    },
+)
+
+
+@given(asked=ASKED, name=st.sampled_from(MODELS), seed=st.integers(0, 1000))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_result_never_breaks_its_constraint(models, asked, name, seed):
+    before = sampling.MOST_TRIES
+    sampling.MOST_TRIES = 2000
+    try:
+        words = models[name].sample(7, seed=seed, **asked)
+    except InputError as error:
+        if not re.search("no word fits|words fit|were found", str(error)):
+            raise
+        return
+    finally:
+        sampling.MOST_TRIES = before
+    assert len(words) == 7
+    assert words == models[name].sample(7, seed=seed, **asked)
+    for word in words:
+        assert word.startswith(asked.get("prefix", ""))
+        assert word.endswith(asked.get("suffix", ""))
+        assert asked.get("contains", "") in word
+        assert asked.get("min_length", 1) <= len(word) <= asked.get("max_length", 10_000)
+        assert not set(asked.get("forbid", "")) & set(word)
+        assert all(word.count(c) >= asked.get("require", "").count(c) for c in word + asked.get("require", ""))
+        assert word not in asked.get("avoid", ())
+        if asked.get("pattern"):
+            assert re.fullmatch(asked["pattern"].replace("*", ".*").replace("?", "."), word)
+    if asked.get("distinct"):
+        assert len(set(words)) == 7
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_new_and_different_words(models, name):
+    model, known = models[name], WORDS[:60]
+    words = model.sample(40, avoid=known, distinct=True, seed=4)
+    assert len(set(words)) == 40
+    assert not set(words) & set(known)
+    all_of_them = model.sample(9, pattern="??", distinct=True)
+    assert sorted(all_of_them) == [a + b for a in LETTERS for b in LETTERS]
+    with pytest.raises(InputError, match="9 words fit: 9 are left, and 10 are asked for"):
+        model.sample(10, pattern="??", distinct=True)
+    with pytest.raises(InputError, match="9 words fit, and 9 of them are to be avoided: 0 are left"):
+        model.sample(1, pattern="??", avoid=WORDS)
+
+
+def test_words_each_once_come_in_the_order_in_which_draws_would_bring_them(models):
+    model = models["ngram"]
+    p = written_out(model, lambda w: len(w) == 1)
+    first = Counter(model.sample(2, pattern="?", distinct=True, seed=seed)[1] for seed in range(4000))
+    share = {w: p[w] / sum(p.values()) for w in p}
+    for word in p:
+        expected = sum(share[o] * share[word] / (1 - share[o]) for o in p if o != word)
+        assert first[word] / 4000 == pytest.approx(expected, abs=5 * (expected / 4000) ** 0.5)
+
+
+def test_what_cannot_be_met_says_why(models, monkeypatch):
+    model = models["mlp 12"]
+    with pytest.raises(InputError, match="no word fits --prefix ab and --pattern b"):
+        model.sample(prefix="ab", pattern="b*")
+    with pytest.raises(InputError, match="none that the model makes with this temperature"):
+        model.sample(pattern="???d[bd]", top_k=1)
+    monkeypatch.setattr(sampling, "MOST_TRIES", 1000)
+    with pytest.raises(InputError, match=r"were found among 1,000 that the model made.*counted model"):
+        model.sample(1, contains="dddddddd", min_length=20)
+    with pytest.raises(InputError, match="different words were found"):
+        models["bigram-counts"].sample(30, temperature=0, distinct=True)
+    for wrong in ({"top_p": 0.0}, {"top_p": 1.5}, {"min_length": 0}, {"max_length": 0}, {"edits": 0}):
+        with pytest.raises(InputError):
+            model.sample(**wrong)
+
+
+def test_a_seed_means_the_same_draws_however_many_are_wanted(models):
+    for name in MODELS:
+        few, many = (models[name].sample(n, suffix="a", seed=3) for n in (5, 50))
+        assert many[:5] == few
+        assert models[name].sample(50, suffix="a", seed=4) != many
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_likeliest_words_are_those_with_the_highest_probability(models, name):
+    model = models[name]
+    p = written_out(model, lambda w: "da" in w and len(w) <= LONGEST)
+    found = model.most_likely(10, contains="da", max_length=LONGEST)
+    assert found.proven
+    best = sorted(p, key=lambda w: -p[w])[:10]
+    assert [round(math.log(p[c.word]), 4) for c in found] == [round(math.log(p[w]), 4) for w in best]
+    for candidate in found:
+        assert candidate.probability == pytest.approx(math.exp(-sum(model.score(candidate.word).per_char)), rel=1e-5)
+        assert candidate.share == pytest.approx(p[candidate.word] / sum(p.values()), rel=1e-4)
+    endless = model.most_likely(5, contains="da")
+    assert [c.share for c in endless] == [None] * 5
+    assert endless.proven
+    probabilities = [c.probability for c in endless]
+    assert probabilities == sorted(probabilities, reverse=True)
+
+
+def test_a_beam_that_drops_what_it_cannot_judge_says_so(models):
+    words = Constraints(suffix="abad").words(models["ngram"].vocab)
+    contexts = models["ngram"].writer.contexts
+    wide, narrow = (likeliest(contexts, Chances(), words, 5, width=width) for width in (100_000, 3))
+    assert wide.proven
+    assert not narrow.proven
+    assert narrow.log_p.max(initial=-np.inf) <= wide.log_p.max()
+
+
+def test_gaps_and_variations(models):
+    model = models["ngram"]
+    filled = model.fill("b_d_", n=100)
+    assert {c.word for c in filled} == {f"b{x}d{y}" for x in LETTERS for y in LETTERS}
+    assert sum(c.share or 0 for c in filled) == pytest.approx(1)
+    varied = model.vary("bada", n=1000, edits=2, max_length=LONGEST)
+    assert {c.word for c in varied} == {w for w in WORDS if edits(w, "bada") == 2}
+    assert model.vary("xbada", n=3)[0].word == "bada"  # a character that the model does not know is edited away
+    with pytest.raises(InputError, match="empty word"):
+        model.vary("")
