@@ -73,7 +73,7 @@ def test_it_holds_what_is_measured(page, saved_run):
     assert f"{copied} of 48 stand in the list" in found.text
     newness = moreish.novelty(saved_run)
     assert all(verdict in found.text for verdict in newness.verdicts)
-    assert all(row in found.rows for row in newness.table()[1])
+    assert all(row[:2] in [told[:2] for told in found.rows] for row in newness.table()[1])
     assert all(kin.nearest in found.text for kins in newness.examples().values() for kin in kins)
     pictures = {"loss", "bigrams", "next", "word", "embedding", "activations", "saturation", "gradients", "ratios"}
     pictures |= {"weights", "start", "samples", "novelty", "architecture"}

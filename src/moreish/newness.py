@@ -171,7 +171,8 @@ def novelty(
         top_k=top_k,
         max_length=min(max(SHORTEST, int(corpus.words.lengths.max())), LONGEST_SAMPLE),
     )
-    samples = [(word, corpus.mark(word)) for word in words]
+    marks = {word: corpus.mark(word) for word in set(words)}
+    samples = [(word, marks[word]) for word in words]
     held_out = [
         (word, "train" if copy else part)
         for part in HELD_OUT
