@@ -159,9 +159,9 @@ def novelty_section(found: dict) -> str:
         "",
         f"{samples['words']:,} samples of each model, and the held-out words (val and test) of {found['data']}, against"
         f" the train words. Different: among the first {samples['first']:,}. Piece of train: how much of a word its"
-        " longest piece is that stands in a train word, in the mean. Hits stand in val or test alone. Times as often: of"
-        " words that stand once in the list, how often one of train is drawn beside one held out, with the 95% interval;"
-        " 1 is no favour. On the distinct split no held-out word can stand in train.",
+        " longest piece is that stands in a train word, in the mean. Hits stand in val or test alone. Times as often:"
+        " of words that stand once in the list, how often one of train is drawn beside one held out, with the 95%"
+        " interval; 1 is no favour. On the distinct split no held-out word can stand in train.",
         "",
         f"{samples['words']:,} samples of the mlp and {lecture[0]['held_out']['words']:,} held-out words against"
         f" {found['train_words']:,} train words take {seconds['novelty']:.2f} s, {seconds['sampling']:.2f} s of them to"
