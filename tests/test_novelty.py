@@ -121,6 +121,14 @@ def test_a_share_has_wilsons_interval(words):
         assert abs(told.copied - end) == pytest.approx(1.959964 * math.sqrt(end * (1 - end) / 200), rel=1e-5)
 
 
+def test_a_difference_has_newcombes_interval():
+    """Newcombe 1998, table II: 56 of 70 and 48 of 80."""
+    one, other = (likeness.Likeness(n, k, n, n, n, []) for k, n in ((56, 70), (48, 80)))
+    found = newness.Novelty(one, other, 0, True, None, None)
+    assert found.difference == pytest.approx((0.0524, 0.3339), abs=5e-5)
+    assert "copies more often" in found.verdicts[0]
+
+
 class Copying:
     """A model that knows words by heart: it draws them alone, and again and again."""
 

@@ -42,7 +42,8 @@ class Likeness:
     words           how many
     copies          how many of them stand in train
     distinct        how many different ones there are
-    among_first     and among the first `first`, as many as there are of those that they are held against
+    among_first     and among the first `first`: equally many of samples and of held-out words, to be held against each
+                    other, since the share of different ones falls the more there are
     kin             of the first words, a row each: all of them, or as many as a long list allows
     """
 

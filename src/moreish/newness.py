@@ -35,7 +35,7 @@ class Novelty:
     """How new samples are, beside held-out words.
 
     samples, held_out   each held against the train words
-    hits                how many samples stand in val or test: real words that the model has never seen
+    hits                how many samples stand in val or test and not in train: real words that it has never seen
     repeats             whether words of the list repeat, so that a held-out word can stand in train
     favour              of words that stand in the list once: how many times as often one of train was drawn as one
                         held out, 1 for a model that has learnt none by heart; None where too few were drawn to tell
