@@ -9,7 +9,7 @@ from pathlib import Path
 def versions() -> dict[str, str]:
     """The versions of Python and of what matters for speed."""
     found = {"python": platform.python_version()}
-    for name in ("moreish", "numpy", "numba", "scipy", "torch"):
+    for name in ("moreish", "numpy", "numba", "scipy", "torch", "rapidfuzz"):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -136,11 +136,53 @@ def diagnostics_section(found: dict) -> str:
     return f"What `--diagnostics` adds to the time of a training: {costs} ({found['machine']['processor']})."
 
 
+def novelty_section(found: dict) -> str:
+    """The README's table of novelty, from what benchmarks/novelty.py measured."""
+    lecture, distinct = found["splits"]["lecture"], found["splits"]["distinct"]
+    lines = [
+        "| | in train | different | 1 edit from train | 2 | 3 or more | piece of train | hits "
+        "| times as often | distinct split: in train | times as often |",
+        "|---|" + "---:|" * 10,
+    ]
+    rows = [("held-out words", lecture[0]["held_out"], ["", ""], distinct[0]["held_out"], ["", ""])]
+    rows += [
+        (row["name"], row["samples"], favour(row), apart["samples"], favour(apart))
+        for row, apart in zip(lecture, distinct, strict=True)
+    ]
+    for name, likeness, favoured, apart, apart_favoured in rows:
+        edits = [f"{share:.1%}" for distance, share in likeness["distances"].items() if distance != "0"]
+        cells = [name, f"{likeness['copied']:.1%}", f"{likeness['among_first'] / likeness['first']:.1%}", *edits]
+        cells += [f"{likeness['mean_piece']:.0%}", *favoured, f"{apart['copied']:.1%}", apart_favoured[-1]]
+        lines.append(f"| {' | '.join(cells)} |")
+    samples, seconds, machine, versions = lecture[0]["samples"], found["seconds"], found["machine"], found["versions"]
+    lines += [
+        "",
+        f"{samples['words']:,} samples of each model, and the held-out words (val and test) of {found['data']}, against"
+        f" the train words. Different: among the first {samples['first']:,}. Piece of train: how much of a word its"
+        " longest piece is that stands in a train word, in the mean. Hits stand in val or test alone. Times as often:"
+        " of words that stand once in the list, how often one of train is drawn beside one held out, with the 95%"
+        " interval; 1 is no favour. On the distinct split no held-out word can stand in train.",
+        "",
+        f"{samples['words']:,} samples of the mlp and {lecture[0]['held_out']['words']:,} held-out words against"
+        f" {found['train_words']:,} train words take {seconds['novelty']:.2f} s, {seconds['sampling']:.2f} s of them to"
+        f" draw the samples. Measured by `benchmarks/novelty.py`, 1 thread, {machine['processor']}; moreish"
+        f" {versions['moreish']}, rapidfuzz {versions['rapidfuzz']}.",
+    ]
+    return "\n".join(lines)
+
+
+def favour(row: dict) -> list[str]:
+    """The share of a model's samples that hit held-out words, and how many times as often it draws train words."""
+    low, high = row["favour_interval"]
+    return [f"{row['hits'] / row['samples']['words']:.1%}", f"{row['favour']:.2f} ({low:.2f}–{high:.2f})"]
+
+
 SECTIONS = {
     "speed": speed_section,
     "quality": ladder_section,
     "size": size_section,
     "diagnostics": diagnostics_section,
+    "novelty": novelty_section,
 }
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import moreish
 
 PUBLIC = [
-    *("Corpus", "Diagnosis", "Evaluation", "InputError", "LRFinding", "Model", "MoreishError", "Progress", "Run"),
-    *("Score", "Tuned", "Vocab", "WorkError"),
+    *("Corpus", "Diagnosis", "Evaluation", "InputError", "LRFinding", "Model", "MoreishError", "Novelty", "Progress"),
+    *("Run", "Score", "Tuned", "Vocab", "WorkError"),
     *("__version__", "bundled", "calibrate", "check_gradients", "compare", "diagnose", "evaluate", "find_lr", "fold"),
-    *("load", "mix", "plots", "read_words", "report", "resume", "train", "tune"),
+    *("load", "mix", "novelty", "plots", "read_words", "report", "resume", "train", "tune"),
 ]
 
 
@@ -58,7 +58,8 @@ FLOORS = [
     {"record"},
     {"evaluation"},
     {"run"},
-    {"mixing"},
+    {"likeness", "mixing"},
+    {"newness"},
     {"gradcheck", "loop"},
     {"diagnosis"},
     {"training"},

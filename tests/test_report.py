@@ -71,8 +71,12 @@ def test_it_holds_what_is_measured(page, saved_run):
     assert all(word in found.text for word in words)
     copied = sum(saved_run.corpus.mark(word) != "new" for word in words)
     assert f"{copied} of 48 stand in the list" in found.text
+    newness = moreish.novelty(saved_run)
+    assert all(verdict in found.text for verdict in newness.verdicts)
+    assert all(row[:2] in [told[:2] for told in found.rows] for row in newness.table()[1])
+    assert all(kin.nearest in found.text for kins in newness.examples().values() for kin in kins)
     pictures = {"loss", "bigrams", "next", "word", "embedding", "activations", "saturation", "gradients", "ratios"}
-    pictures |= {"weights", "start", "samples", "architecture"}
+    pictures |= {"weights", "start", "samples", "novelty", "architecture"}
     assert {name for name in found.ids if name.startswith("picture-")} == {f"picture-{name}" for name in pictures}
     assert saved_run.corpus.data_hash in found.text
     assert "n-hidden" in found.text

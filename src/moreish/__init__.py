@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .lrfind import LRFinding, find_lr
     from .mixing import mix
     from .model import Model, Score
+    from .newness import Novelty, novelty
     from .reporting import report
     from .run import Run, load
     from .training import resume, train
@@ -39,6 +40,7 @@ __all__ = [
     "LRFinding",
     "Model",
     "MoreishError",
+    "Novelty",
     "Progress",
     "Run",
     "Score",
@@ -56,6 +58,7 @@ __all__ = [
     "fold",
     "load",
     "mix",
+    "novelty",
     "plots",
     "read_words",
     "report",
@@ -76,6 +79,7 @@ _HOMES = {
     "mixing": ("mix",),
     "loop": ("Progress",),
     "model": ("Model", "Score"),
+    "newness": ("Novelty", "novelty"),
     "reporting": ("report",),
     "run": ("Run", "load"),
     "training": ("resume", "train"),

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from statistics import NormalDist
 
 import numpy as np
 
@@ -13,6 +14,7 @@ TOKENS = 1 << 20  # whose losses are held in memory at a time
 RESAMPLES = 1000
 GROUPS = 10_000  # that words are put into at most, each to be drawn whole
 COVERAGE = 0.95
+Z = NormalDist().inv_cdf((1 + COVERAGE) / 2)  # standard errors to either side
 FEWEST = 20  # words that tell anything about others
 
 Interval = tuple[float, float]
@@ -109,3 +111,11 @@ def interval(nll: np.ndarray, tokens: np.ndarray, seed: int = 0) -> Interval | N
         losses[i] = nll[drawn].sum() / tokens[drawn].sum()
     low, high = np.quantile(losses, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2])
     return float(low), float(high)
+
+
+def share_interval(k: int, n: int) -> Interval | None:
+    """A 95% interval of a share, of which k of n words were found; None for fewer than FEWEST words. Wilson 1927."""
+    if n < FEWEST:
+        return None
+    middle, half = (k + Z * Z / 2) / (n + Z * Z), Z / (n + Z * Z) * math.sqrt(k * (n - k) / n + Z * Z / 4)
+    return max(0.0, middle - half), min(1.0, middle + half)

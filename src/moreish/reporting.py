@@ -14,6 +14,8 @@ from .comparison import Comparison, compare, shown
 from .diagnosis import Diagnosis, diagnose
 from .errors import InputError
 from .evaluation import evaluate
+from .newness import novelty
+from .plots import plot_novelty
 from .plots.pictures import PICTURES, Asked
 from .plots.style import svg
 from .run import Run
@@ -28,7 +30,7 @@ def report(run: Run) -> str:
     template = environment.from_string((files("moreish") / "reporting.html").read_text(encoding="utf-8"))
     samples = run.model.sample(SAMPLES, seed=run.options.seed)
     marked = [(word, run.corpus.mark(word)) for word in samples]
-    found, diagnosis = ladder(run), diagnosed(run)
+    found, diagnosis, newness = ladder(run), diagnosed(run), novelty(run)
     return template.render(
         name=run.model.name,
         words=len(run.corpus.words),
@@ -43,6 +45,8 @@ def report(run: Run) -> str:
         shown=shown,
         samples=marked,
         copied=sum(mark != "new" for _, mark in marked),
+        novelty=newness,
+        novelty_picture=("novelty", PICTURES["novelty"][0], inline(svg(plot_novelty(newness)), "novelty")),
         diagnosis=diagnosis,
         pictures=pictures(run),
         options=options(run),
@@ -88,9 +92,11 @@ def diagnosed(run: Run) -> Diagnosis | None:
 
 
 def pictures(run: Run) -> list[tuple[str, str, Markup]]:
-    """Every picture that there is of a run: its name, what it shows, and the SVG."""
+    """Every picture that there is of a run, but that of its novelty: its name, what it shows, and the SVG."""
     drawn = []
     for name, (about, draw) in PICTURES.items():
+        if name == "novelty":  # stands with its table
+            continue
         try:
             drawn.append((name, about, inline(svg(draw(run, Asked())), name)))
         except InputError:  # there is nothing to show of this model

@@ -44,6 +44,11 @@ An edit puts a character in, leaves one out, or exchanges one.""",
 The loss is the mean negative log-likelihood in nats per predicted token: every character, and the end of each word.
 Beside it stand a 95% interval, by drawing the words again, and the loss apart of words that stand in train too and of
 words that do not; beneath, what counting gives on the same parts.""",
+    "novelty": """Measure how new the words are that a trained model makes.
+
+Draws samples, and tells how many of them stand in train, how many are different, how many edits lead from each to the
+nearest train word (characters put in, taken out or exchanged), and how much of it is one piece of a train word. Beside
+them stands the same of held-out words, those of val and test, which is how much is to be expected.""",
     "fold": """Fold BatchNorm into the layers before it.
 
 Writes a run whose model computes the same without BatchNorm: by the running statistics it is an affine map, as is the
@@ -55,8 +60,8 @@ words; the n-gram model is counted and stands beside them. Runs on other words o
 --rescore says to score them on that of the first.""",
     "plot": """Draw pictures of a run.
 
-loss, bigrams, next, word, embedding, activations, saturation, gradients, ratios, weights, start, samples and
-architecture; each is also a function of moreish.plots that returns a matplotlib Figure.""",
+loss, bigrams, next, word, embedding, activations, saturation, gradients, ratios, weights, start, samples,
+novelty and architecture; each is also a function of moreish.plots that returns a matplotlib Figure.""",
     "diagnose": """Say what ails a training, and what to do about it.
 
 Shows each layer at the first step and now: mean, std, saturated outputs, dead units, gradient; each weight matrix with
@@ -64,8 +69,8 @@ its gradient and update beside its size; and verdicts. What happened on the way 
 was trained with --diagnostics; else the beginning is made again, for a few seconds.""",
     "report": """Write report.html into a run: one file with all that there is to know about it.
 
-Losses with intervals, its place beside the counts, curve, diagnosis, pictures, samples, options. It needs no network,
-and can be read on a phone, in the dark, or printed.""",
+Losses with intervals, its place beside the counts, curve, diagnosis, pictures, samples and how new they are, options.
+It needs no network, and can be read on a phone, in the dark, or printed.""",
     "lessons": """Copy the lessons into a folder, and open them in Jupyter.
 
 They are notebooks, from counting letters on, with their results in them. One that is in the folder already stays as it
@@ -113,6 +118,7 @@ EXAMPLES = {
     "fill": ("moreish fill runs/names-mlp jo__than", "moreish fill runs/names-mlp 'ma*[aeiou]' --max-length 7"),
     "vary": ("moreish vary runs/names-mlp anna", "moreish vary runs/names-mlp anna --edits 2 --suffix a"),
     "eval": ("moreish eval runs/names-mlp", "moreish eval runs/names-mlp --split test --json"),
+    "novelty": ("moreish novelty runs/names-mlp", "moreish novelty runs/names-mlp -n 2000 --temperature 0.8 --json"),
     "fold": (
         "moreish fold runs/names-wavenet --out runs/folded",
         "moreish fold runs/names-wavenet --calibrate --out runs/folded",

@@ -71,3 +71,9 @@ class Corpus:
         """Which of a part's words stand in train too: bool (words,)."""
         first = self.words.first_places
         return np.isin(first[self._places[part]], first[self._places["train"]])
+
+    def stand_once(self, part: str) -> np.ndarray:
+        """Which of a part's words stand nowhere else, neither in it nor in another part: bool (words,)."""
+        first = self.words.first_places
+        times = np.bincount(first[np.concatenate(list(self._places.values()))], minlength=len(first))
+        return times[first[self._places[part]]] == 1

@@ -5,6 +5,7 @@ from .course import plot_loss, plot_ratios, plot_start
 from .embedding import plot_embedding
 from .ladder import plot_comparison
 from .layers import plot_activations, plot_gradients, plot_saturation, plot_weights
+from .novelty import plot_novelty
 from .study import plot_study
 from .text import plot_bigrams, plot_next, plot_samples, plot_word
 
@@ -17,6 +18,7 @@ __all__ = [
     "plot_gradients",
     "plot_loss",
     "plot_next",
+    "plot_novelty",
     "plot_ratios",
     "plot_samples",
     "plot_saturation",

@@ -6,11 +6,13 @@ from typing import Literal
 
 from matplotlib.figure import Figure
 
+from ..newness import novelty
 from ..run import Run
 from .architecture import plot_architecture
 from .course import plot_loss, plot_ratios, plot_start
 from .embedding import plot_embedding
 from .layers import plot_activations, plot_gradients, plot_saturation, plot_weights
+from .novelty import plot_novelty
 from .text import plot_bigrams, plot_next, plot_samples, plot_word
 
 
@@ -50,6 +52,10 @@ PICTURES: dict[str, tuple[str, Callable[[Run, Asked], Figure]]] = {
     "samples": (
         "lengths and letters of samples against those of the list",
         lambda run, asked: plot_samples(run.model, run.corpus, seed=asked.seed),
+    ),
+    "novelty": (
+        "how far samples are from the train words, beside held-out words",
+        lambda run, asked: plot_novelty(novelty(run, seed=asked.seed)),
     ),
     "architecture": ("the layers and their shapes", lambda run, asked: plot_architecture(run.model)),
 }
