@@ -20,14 +20,14 @@ from .corpus import Corpus
 from .errors import InputError
 from .evaluation import FEWEST, Interval, Z
 from .likeness import DISTANCES, PIECES, Kin, Likeness, longest_shared, nearest
-from .model import LONGEST_SAMPLE
 from .run import Run
+from .steering.constraints import LONGEST
+from .steering.sampling import TAIL
 
 HELD_OUT = ("val", "test")
 PAIRS = 500_000_000  # of samples and train words that are compared at most, and as many of held-out words;
 AT_LEAST = 100  # but these many words whatever it takes
 EXAMPLES = 5
-SHORTEST = 50  # that samples may be, whatever the list
 
 
 @dataclass(frozen=True)
@@ -164,12 +164,13 @@ def novelty(
     if n < 1:
         raise InputError(f"the number of samples is {n}: it must be at least 1")
     corpus, train = run.corpus, run.corpus.parts["train"]
+    longest = int(corpus.words.lengths.max())
     words = run.model.sample(
         n,
         seed=run.options.seed if seed is None else seed,
         temperature=temperature,
         top_k=top_k,
-        max_length=min(max(SHORTEST, int(corpus.words.lengths.max())), LONGEST_SAMPLE),
+        max_length=min(longest, LONGEST) if longest > TAIL else None,  # shorter ones are hardly ever cut
     )
     marks = {word: corpus.mark(word) for word in set(words)}
     samples = [(word, marks[word]) for word in words]
