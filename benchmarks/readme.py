@@ -171,6 +171,27 @@ def novelty_section(found: dict) -> str:
     return "\n".join(lines)
 
 
+def steering_section(found: dict) -> str:
+    """The README's table of steered sampling, from what benchmarks/steering.py measured."""
+    plain, machine, versions = found["words_per_second"], found["machine"], found["versions"]
+    few, many = found["rows"][0]["seconds"]
+    lines = [
+        f"| model | asked for | share that fits | drawn by | {int(few):,} words | {int(many):,} words |",
+        "|---|---|---:|---|---:|---:|",
+    ]
+    for row in found["rows"]:
+        seconds = ("too rare" if s is None else f"{s:.3f} s" for s in row["seconds"].values())
+        asked = row["asked"].replace("*", "\\*")
+        lines.append(f"| {row['model']} | {asked} | {row['share']:.2g} | {row['method']} | {' | '.join(seconds)} |")
+    rates = " and ".join(f"{rate:,.0f} words a second ({name})" for name, rate in plain.items())
+    lines += [
+        "",
+        f"Where nothing is asked: {rates}. Measured by `benchmarks/steering.py` on {found['data']}, 1 thread,"
+        f" {machine['processor']}; moreish {versions['moreish']}, numba {versions['numba']}.",
+    ]
+    return "\n".join(lines)
+
+
 def favour(row: dict) -> list[str]:
     """The share of a model's samples that hit held-out words, and how many times as often it draws train words."""
     low, high = row["favour_interval"]
@@ -183,6 +204,7 @@ SECTIONS = {
     "size": size_section,
     "diagnostics": diagnostics_section,
     "novelty": novelty_section,
+    "steering": steering_section,
 }
 
 

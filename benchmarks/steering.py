@@ -1,0 +1,77 @@
+"""How many words a second are drawn, plainly and under constraints, and by which way.
+
+python benchmarks/steering.py --names names.txt [--json benchmarks/results/steering.json]
+python benchmarks/readme.py       puts the figures of that file into the README
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from machine import machine, versions
+from rich.console import Console
+from rich.table import Table
+
+from moreish import Corpus, InputError, read_words, train
+
+ROUNDS = 5
+PLAIN = {"ngram": 1_000_000, "mlp": 200_000}  # words drawn at a time
+FEW, MANY = 20, 10_000
+MODELS: dict[str, dict[str, Any]] = {"ngram": {}, "mlp": {}, "mlp, context 3": {"block_size": 3}}
+ASKED: dict[str, dict[str, Any]] = {
+    "m??a*": {"pattern": "m??a*"},
+    "m??a": {"pattern": "m??a"},
+    "5 to 8 characters": {"min_length": 5, "max_length": 8},
+    "ends with ella": {"suffix": "ella"},
+    "has zz": {"contains": "zz"},
+    "has x, y and z": {"require": "xyz"},
+    "*q[^u]*, no vowel but a": {"pattern": "*q[^u]*", "forbid": "eiou"},
+}
+
+
+def best(work) -> float:
+    """The least of several times, in seconds."""
+    seconds = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - began)
+    return min(seconds)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--names", required=True, help="the word list")
+    parser.add_argument("--json", type=Path, help="where to write the figures")
+    arguments = parser.parse_args()
+    corpus = Corpus(read_words(arguments.names))
+    models = {name: train(corpus, name.split(",")[0], **options).model for name, options in MODELS.items()}
+    plain = {name: n / best(lambda m=models[name], n=n: m.sample(n)) for name, n in PLAIN.items()}
+    rows = []
+    for name, model in models.items():
+        for asked, constraints in ASKED.items():
+            words = model.sample(FEW, **constraints)  # and kernels are loaded
+            row = {"model": name, "asked": asked, "method": words.method, "share": words.share}
+            row["seconds"] = {FEW: best(lambda m=model, c=constraints: m.sample(FEW, **c))}
+            try:
+                row["seconds"][MANY] = best(lambda m=model, c=constraints: m.sample(MANY, **c))
+            except InputError:  # too rare for as many tries as there may be
+                row["seconds"][MANY] = None
+            rows.append(row)
+    table = Table(*("model", "asked", "method", "share", f"{FEW} words", f"{MANY:,} words"))
+    for row in rows:
+        seconds = ("" if s is None else f"{s:.3f} s" for s in row["seconds"].values())
+        table.add_row(row["model"], row["asked"], row["method"], f"{row['share']:.2g}", *seconds)
+    Console(width=120).print(table)
+    for name, rate in plain.items():
+        print(f"{name}, nothing asked: {rate:,.0f} words a second")
+    if arguments.json:
+        found = {"machine": machine(), "versions": versions(), "data": Path(arguments.names).name}
+        found |= {"words_per_second": plain, "rows": rows}
+        arguments.json.write_text(json.dumps(found, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
