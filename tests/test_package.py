@@ -9,7 +9,7 @@ import moreish
 
 PUBLIC = [
     *("Corpus", "Diagnosis", "Evaluation", "InputError", "LRFinding", "Model", "MoreishError", "Progress", "Run"),
-    *("Score", "Tuned", "Vocab", "WorkError"),
+    *("Score", "Scorer", "Tuned", "Vocab", "WorkError"),
     *("__version__", "bundled", "calibrate", "check_gradients", "compare", "diagnose", "evaluate", "find_lr", "fold"),
     *("load", "mix", "plots", "read_words", "report", "resume", "train", "tune"),
 ]
@@ -57,7 +57,7 @@ FLOORS = [
     {"record"},
     {"evaluation"},
     {"run"},
-    {"mixing"},
+    {"mixing", "scoring"},
     {"gradcheck", "loop"},
     {"diagnosis"},
     {"training"},

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .model import Model, Score
     from .reporting import report
     from .run import Run, load
+    from .scoring import Scorer
     from .training import resume, train
     from .tuning import Tuned, tune
 
@@ -42,6 +43,7 @@ __all__ = [
     "Progress",
     "Run",
     "Score",
+    "Scorer",
     "Tuned",
     "Vocab",
     "WorkError",
@@ -78,6 +80,7 @@ _HOMES = {
     "model": ("Model", "Score"),
     "reporting": ("report",),
     "run": ("Run", "load"),
+    "scoring": ("Scorer",),
     "training": ("resume", "train"),
     "tuning": ("Tuned", "tune"),
 }

@@ -32,6 +32,19 @@ and new words, each marked new or with the part that it stands in. Saves the run
     "sample": """Make new words with a trained model.
 
 Each word is marked new, or with the part of the list (train, val, test) that it stands in.""",
+    "score": """Say how surprising words are, and whether they pass for words of the list.
+
+Takes words as arguments, or - reads any number from standard input, one a line; each gives a line of output. On a
+terminal every character is shown with its surprise in nats. Elsewhere a line is the word, nats a token, bits a token,
+percentile, true or false, with tabs between; inside a word a tab is \\t, a backslash \\\\, a control character \\x1b.
+
+The percentile is the share of the train words of about the same length that are less likely, by nats a token. A word is
+likely (true) or not: of words like those of the list a share of at most --alarm is called unlikely, by calibration on
+val.
+
+A character that the model does not know costs 13.92 nats, as if any code point of Unicode stood there with equal
+chance; what follows it is scored as at the beginning of a word. Space around a word is taken off; what is not UTF-8
+becomes U+FFFD. A line of more than a million bytes is refused.""",
     "eval": """Measure the loss of a trained model on its train, val and test words.
 
 The loss is the mean negative log-likelihood in nats per predicted token: every character, and the end of each word.
@@ -98,6 +111,11 @@ EXAMPLES = {
         "moreish train names.txt --model mlp --n-hidden 300 --epochs 10 --out runs/big",
     ),
     "sample": ("moreish sample runs/names-mlp -n 10", "moreish sample runs/names-mlp --prefix mar --temperature 0.8"),
+    "score": (
+        "moreish score runs/names-mlp john xqzjk",
+        "moreish score runs/names-mlp - --json < words.txt > scores.jsonl",
+        "moreish score runs/names-mlp - --alarm 0.05 < words.txt | awk -F'\\t' '$5 == \"false\"'",
+    ),
     "eval": ("moreish eval runs/names-mlp", "moreish eval runs/names-mlp --split test --json"),
     "fold": (
         "moreish fold runs/names-wavenet --out runs/folded",
@@ -162,7 +180,7 @@ def _with_standard_input(tokens: Sequence[str]) -> list[str]:
     """The command line with a lone - as the word list named: it would be taken for an option without a name."""
     after = ["", *tokens]
     return [
-        STANDARD_INPUT if token == "-" and not before.startswith("-") else token
+        STANDARD_INPUT if token == "-" and (before == "--json" or not before.startswith("-")) else token
         for before, token in zip(after, tokens, strict=False)
     ]
 

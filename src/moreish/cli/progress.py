@@ -1,5 +1,8 @@
 """A training as it is watched: a progress bar, and the lines of its log."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -48,3 +51,13 @@ class TrainingView:
                 f"step {at.step:>{width},}/{at.steps:,}   train {at.loss:.4f}{val}   lr {at.lr:.2g}{notes}",
                 soft_wrap=True,
             )
+
+
+@contextmanager
+def counting(what: str, hidden: bool = False) -> Iterator[Callable[[int], None]]:
+    """A count of things done, where there is a terminal: call what it gives with how many more there are."""
+    console = _PatientConsole(stderr=True, highlight=False)
+    columns = (TextColumn(f"{{task.completed:,.0f}} {what}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=hidden or not console.is_terminal) as progress:
+        task = progress.add_task("", total=None)
+        yield lambda n: progress.advance(task, n)
