@@ -3,11 +3,10 @@
 Words are compared with the train words of about their length: lengths, from the shortest up, are gathered into bands of
 at least BAND train words. The percentile of a word is the share of its band that is less likely, by nats a token.
 
-The verdict is a split conformal one (Papadopoulos et al. 2002). A word's excess is its nll a token, less the mean of its
-band. It is likely if its excess is at most the k-th smallest of those of the n val words, k = ceil((1 - alarm)(n + 1)).
-Another word drawn as these were is then called unlikely with a probability of at most alarm, whatever the model. Of
-several such statistics this one told val words best from words of other lists: the nll alone is lower for long words,
-and standard deviations of a band say little where a model has learnt its train words by heart.
+The verdict is a split conformal one (Papadopoulos et al. 2002). A word's excess is its nll a token, less the mean of
+its band. It is likely if its excess is at most the k-th smallest of the n val words, with k = ceil((1 - alarm)(n + 1)).
+Another word drawn as these were is then called unlikely with a probability of at most alarm, whatever the model. Why
+the excess: nats a token fall with the length of a word, and nats of a whole word tell little but its length.
 """
 
 import math
@@ -35,7 +34,9 @@ class Scores:
     per_char    (N,) nats of every character of every word, and of its end
     unknown     (N,) bool, the characters that the model does not know
     ends        (W,) where each word ends in them: its end is at ends - 1
-    nll         (W,) nats a token; percentile (W,); likely (W,) bool
+    nll         (W,) nats a token
+    excess      (W,) of these over the mean of the train words of about the same length
+    percentile  (W,) share of those words that are less likely; likely (W,) bool, the verdict
     """
 
     words: list[str]
@@ -43,6 +44,7 @@ class Scores:
     unknown: np.ndarray
     ends: np.ndarray
     nll: np.ndarray
+    excess: np.ndarray
     percentile: np.ndarray
     likely: np.ndarray
 
@@ -106,7 +108,7 @@ class Scorer:
         per_char, unknown = self.model.nll_of_words(words)
         nll = np.add.reduceat(per_char, ends - tokens) / tokens if words else np.zeros(0)
         excess, percentile = self._placed(nll, tokens - 1)
-        return Scores(words, per_char, unknown, ends, nll, percentile, excess <= self._threshold)
+        return Scores(words, per_char, unknown, ends, nll, excess, percentile, excess <= self._threshold)
 
     @cached_property
     def _bands(self) -> tuple[np.ndarray, list[np.ndarray]]:

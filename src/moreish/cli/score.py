@@ -160,7 +160,9 @@ def _escaped(words: list[str]) -> list[str]:
 
 def _escape(found: re.Match) -> str:
     character = found[0]
-    return ESCAPES.get(character) or (f"\\x{ord(character):02x}" if character < "\x80" else f"\\u{ord(character):04x}")
+    return ESCAPES.get(character) or (
+        f"\\x{ord(character):02x}" if character < "\u0100" else f"\\u{ord(character):04x}"
+    )
 
 
 def view(scores: Scores, alphabet: float) -> Iterator["Text"]:
