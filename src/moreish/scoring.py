@@ -79,8 +79,9 @@ class Scorer:
         n = min(len(run.corpus.parts["val"]), COMPARED)
         self._rank = n + 1 - math.floor(alarm * (n + 1) + 1e-9)
         if self._rank > n:
-            least = math.ceil(1e4 / (n + 1)) / 1e4
-            raise InputError(f"alarm is {alarm}: {n:,} val words can calibrate rates from {least} on")
+            digit = 10.0 ** (math.floor(-math.log10(n + 1)) - 2)  # the third one, rounded up
+            least = math.ceil(1 / (n + 1) / digit) * digit
+            raise InputError(f"alarm is {alarm:g}: {n:,} val words are too few for less than {least:.3g}")
 
     def score(self, word: str) -> Score:
         """Score one word of any characters (see `Model.nll_of_words`). Raises InputError for an empty one."""
