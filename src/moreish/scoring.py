@@ -27,7 +27,7 @@ COMPARED = 100_000  # words of train, and of val, that others are compared with 
 CHARACTERS = 1 << 18  # that are scored at a time, or one word
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scores:
     """The scores of W words with N characters and ends together, column by column; iterating gives each as a `Score`.
 
