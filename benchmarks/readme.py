@@ -1,6 +1,7 @@
 """Puts the figures of benchmarks/results/*.json into the README, between its markers, and draws its picture."""
 
 import json
+import statistics
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -171,6 +172,59 @@ def novelty_section(found: dict) -> str:
     return "\n".join(lines)
 
 
+def half_interval(row: dict) -> float:
+    """Half of the widest 95% interval in a row of areas."""
+    return max((cell["interval"][1] - cell["interval"][0]) / 2 for cell in row["from"].values())
+
+
+def scoring_section(found: dict) -> str:
+    """What the README says of scores, from what benchmarks/scoring.py measured."""
+    auc, speed = found["auc"], found["speed"]
+    shown = [row for row in auc["rows"] if row["list"] == auc["data"] or row["model"] in ("ngram", "mlp")]
+    kinds = list(dict.fromkeys(kind for row in shown for kind in row["from"]))
+    lines = [f"| list | model | {' | '.join(kinds)} |", "|---|---|" + "---:|" * len(kinds)]
+    for row in shown:
+        told = (row["from"].get(kind) for kind in kinds)
+        cells = ("" if cell is None else f"{cell['excess']:.3f} ({cell['nll']:.3f})" for cell in told)
+        lines.append(f"| {row['list']} | {row['model']} | {' | '.join(cells)} |")
+    mine = [row for row in shown if row["list"] == auc["data"]]
+    widest = [max(map(half_interval, rows)) for rows in (mine, [row for row in shown if row not in mine])]
+    caught = (
+        f"{statistics.median(row['alarms']):.1%}, {row['from']['shuffled']['caught']:.0%} and"
+        f" {row['from']['random']['caught']:.0%} by the {row['model']}"
+        for row in mine
+    )
+    lines += [
+        "",
+        "How often a word of the list is found less surprising than what is none: the area under the ROC curve. Test"
+        " words of the distinct split stand against the same words shuffled, random letters of the same lengths, and"
+        " the words of other lists whose characters the model knows, all in lower case. By the excess over train words"
+        " of about the same length, as the verdict is; in brackets by nats a token alone, by which long words seem"
+        " likely and short ones unlikely, whatever they are. Medians of 3 seeds; 95% intervals, by the bootstrap over"
+        f" words, are at most ± {widest[0]:.3f} on {auc['data']}, ± {widest[1]:.3f} on the bundled lists.",
+        "",
+        f"With `--alarm 0.01`, so many of the test words of {auc['data']}, of the shuffled and of the random ones are"
+        f" called unlikely: {'; '.join(caught)}.",
+        "",
+    ]
+    for model in dict.fromkeys(row["model"] for row in speed["rows"]):
+        rows = {(row["form"], row["words"]): row for row in speed["rows"] if row["model"] == model}
+        few, many = min(n for _, n in rows), max(n for _, n in rows)
+        held = [max(rows[form, n]["memory_bytes"] for form in ("tsv", "json")) / 1e6 for n in (few, many)]
+        lines.append(
+            f"- {many:,} different words by the {model}, from prompt to prompt: {rows['tsv', many]['seconds']:.1f} s,"
+            f" as JSON lines {rows['json', many]['seconds']:.1f} s; in {held[1]:.0f} MB of memory, where {few:,} take"
+            f" {held[0]:.0f} MB."
+        )
+    machine, versions = speed["machine"], speed["versions"]
+    lines += [
+        "",
+        f"Measured by `benchmarks/scoring.py`, 1 thread, {machine['processor']}, {machine['cores']} cores,"
+        f" {machine['system']}; python {versions['python']}, moreish {versions['moreish']}, numpy {versions['numpy']}.",
+    ]
+    return "\n".join(lines)
+
+
 def steering_section(found: dict) -> str:
     """The README's table of steered sampling, from what benchmarks/steering.py measured."""
     plain, machine, versions = found["words_per_second"], found["machine"], found["versions"]
@@ -205,6 +259,7 @@ SECTIONS = {
     "diagnostics": diagnostics_section,
     "novelty": novelty_section,
     "steering": steering_section,
+    "scoring": scoring_section,
 }
 
 

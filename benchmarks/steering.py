@@ -53,13 +53,14 @@ def main() -> None:
     for name, model in models.items():
         for asked, constraints in ASKED.items():
             words = model.sample(FEW, **constraints)  # and kernels are loaded
-            row = {"model": name, "asked": asked, "method": words.method, "share": words.share}
-            row["seconds"] = {FEW: best(lambda m=model, c=constraints: m.sample(FEW, **c))}
-            try:
-                row["seconds"][MANY] = best(lambda m=model, c=constraints: m.sample(MANY, **c))
-            except InputError:  # too rare for as many tries as there may be
-                row["seconds"][MANY] = None
-            rows.append(row)
+            seconds: dict[int, float | None] = {}
+            for n in (FEW, MANY):
+                try:
+                    seconds[n] = best(lambda m=model, c=constraints, n=n: m.sample(n, **c))
+                except InputError:  # too rare for as many tries as there may be
+                    seconds[n] = None
+            about = {"model": name, "asked": asked, "method": words.method, "share": words.share}
+            rows.append({**about, "seconds": seconds})
     table = Table(*("model", "asked", "method", "share", f"{FEW} words", f"{MANY:,} words"))
     for row in rows:
         seconds = ("" if s is None else f"{s:.3f} s" for s in row["seconds"].values())

@@ -9,7 +9,7 @@ import moreish
 
 PUBLIC = [
     *("Corpus", "Diagnosis", "Evaluation", "InputError", "LRFinding", "Model", "MoreishError", "Novelty", "Progress"),
-    *("Run", "Score", "Tuned", "Vocab", "WorkError"),
+    *("Run", "Score", "Scorer", "Tuned", "Vocab", "WorkError"),
     *("__version__", "bundled", "calibrate", "check_gradients", "compare", "diagnose", "evaluate", "find_lr", "fold"),
     *("load", "mix", "novelty", "plots", "read_words", "report", "resume", "train", "tune"),
 ]
@@ -58,7 +58,7 @@ FLOORS = [
     {"record"},
     {"evaluation"},
     {"run"},
-    {"likeness", "mixing"},
+    {"likeness", "mixing", "scoring"},
     {"newness"},
     {"gradcheck", "loop"},
     {"diagnosis"},

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .newness import Novelty, novelty
     from .reporting import report
     from .run import Run, load
+    from .scoring import Scorer
     from .training import resume, train
     from .tuning import Tuned, tune
 
@@ -44,6 +45,7 @@ __all__ = [
     "Progress",
     "Run",
     "Score",
+    "Scorer",
     "Tuned",
     "Vocab",
     "WorkError",
@@ -82,6 +84,7 @@ _HOMES = {
     "newness": ("Novelty", "novelty"),
     "reporting": ("report",),
     "run": ("Run", "load"),
+    "scoring": ("Scorer",),
     "training": ("resume", "train"),
     "tuning": ("Tuned", "tune"),
 }

@@ -1,7 +1,9 @@
 """A model: its config, a vocabulary, and the flat weights of its layers."""
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+import math
+import unicodedata
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -27,21 +29,33 @@ from .steering import (
 if TYPE_CHECKING:
     from torch import nn
 
+UNKNOWN = math.log(0x110000)  # nats of a character that a model does not know: one of all code points of Unicode
+
 
 @dataclass(frozen=True)
 class Score:
     """How likely a word is under a model.
 
     per_char    nats of each character in turn, then of the end of the word
-    nll         their mean: nats a token
+    unknown     the places of the characters that the model does not know
+    nll         the mean of per_char: nats a token; bits: the same in bits
+    percentile  from a `Scorer`: the share in percent of the train words of about its length that are less likely
+    likely      from a `Scorer`: whether it passes for a word of the list
     """
 
     word: str
     per_char: list[float]
+    unknown: list[int] = field(default_factory=list)
+    percentile: float | None = None
+    likely: bool | None = None
 
     @property
     def nll(self) -> float:
         return sum(self.per_char) / len(self.per_char)
+
+    @property
+    def bits(self) -> float:
+        return self.nll / math.log(2)
 
 
 class Model:
@@ -136,12 +150,24 @@ class Model:
         """The nll in nats of each token of a flat stream (see `Corpus.stream`) after its first 0, float64 (N,)."""
         return self.engine.nll(self.params, stream)
 
+    def nll_of_words(self, words: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """The nll in nats of each token of words of any characters, in NFC, float64 (N,), and which are unknown, bool.
+
+        A character that the model does not know costs `UNKNOWN` nats, as if any code point of Unicode stood there with
+        equal chance; what follows it is scored as at the beginning of a word. Of an empty word the end is scored.
+        """
+        stream, unknown = self.vocab.stream_of_any(words)
+        nll = self.nll(stream)
+        nll[unknown] = UNKNOWN
+        return nll, unknown
+
     def score(self, word: str) -> Score:
-        """Score one word. Raises InputError for an empty word or a character that the model does not know."""
+        """Score one word, of any characters (see `nll_of_words`). Raises InputError for an empty one."""
         if not word:
             raise InputError("an empty word has no score")
-        tokens = np.array([0, *self.vocab.encode(word), 0], np.int32)
-        return Score(word, self.nll(tokens).tolist())
+        word = unicodedata.normalize("NFC", word)
+        nll, unknown = self.nll_of_words([word])
+        return Score(word, nll.tolist(), np.flatnonzero(unknown).tolist())
 
     @property
     def writer(self) -> Writer:

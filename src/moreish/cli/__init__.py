@@ -39,6 +39,19 @@ Each completion stands with its probability among all words of the model, and it
     "vary": """Vary a word: the likeliest words at an edit distance from it, and some by chance.
 
 An edit puts a character in, leaves one out, or exchanges one.""",
+    "score": """Say how surprising words are, and whether they pass for words of the list.
+
+Takes words as arguments, or - reads any number from standard input, one a line; each gives a line of output. On a
+terminal every character is shown with its surprise in nats. Elsewhere a line is the word, nats a token, bits a token,
+percentile, true or false, with tabs between; inside a word a tab is \\t, a backslash \\\\, a control character \\x1b.
+
+The percentile is the share of the train words of about the same length that are less likely, by nats a token. A word is
+likely (true) or not: of words like those of the list a share of at most --alarm is called unlikely, by calibration on
+val.
+
+A character that the model does not know costs 13.92 nats, as if any code point of Unicode stood there with equal
+chance; what follows it is scored as at the beginning of a word. Space around a word is taken off; what is not UTF-8
+becomes U+FFFD. A line of more than a million bytes is refused.""",
     "eval": """Measure the loss of a trained model on its train, val and test words.
 
 The loss is the mean negative log-likelihood in nats per predicted token: every character, and the end of each word.
@@ -117,6 +130,11 @@ EXAMPLES = {
     ),
     "fill": ("moreish fill runs/names-mlp jo__than", "moreish fill runs/names-mlp 'ma*[aeiou]' --max-length 7"),
     "vary": ("moreish vary runs/names-mlp anna", "moreish vary runs/names-mlp anna --edits 2 --suffix a"),
+    "score": (
+        "moreish score runs/names-mlp john xqzjk",
+        "moreish score runs/names-mlp - --json < words.txt > scores.jsonl",
+        "moreish score runs/names-mlp - --alarm 0.05 < words.txt | awk -F'\\t' '$5 == \"false\"'",
+    ),
     "eval": ("moreish eval runs/names-mlp", "moreish eval runs/names-mlp --split test --json"),
     "novelty": ("moreish novelty runs/names-mlp", "moreish novelty runs/names-mlp -n 2000 --temperature 0.8 --json"),
     "fold": (
@@ -182,7 +200,7 @@ def _with_standard_input(tokens: Sequence[str]) -> list[str]:
     """The command line with a lone - as the word list named: it would be taken for an option without a name."""
     after = ["", *tokens]
     return [
-        STANDARD_INPUT if token == "-" and not before.startswith("-") else token
+        STANDARD_INPUT if token == "-" and (before == "--json" or not before.startswith("-")) else token
         for before, token in zip(after, tokens, strict=False)
     ]
 

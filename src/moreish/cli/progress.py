@@ -1,5 +1,8 @@
 """Long work as it is watched: a training's progress bar and the lines of its log, and a search for words that fit."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -54,7 +57,7 @@ class DrawingView:
     """On a terminal, how many words are found while many are drawn for them."""
 
     def __init__(self, wanted: int) -> None:
-        self.wanted, self.status = wanted, Console(stderr=True, highlight=False).status("")
+        self.wanted, self.status = wanted, _PatientConsole(stderr=True, highlight=False).status("")
 
     def __enter__(self) -> "DrawingView":
         return self
@@ -66,3 +69,13 @@ class DrawingView:
         if found < self.wanted and self.status.console.is_terminal:
             self.status.update(f"{found:,} of {self.wanted:,} words found among {tried:,} drawn")
             self.status.start()
+
+
+@contextmanager
+def counting(what: str, hidden: bool = False) -> Iterator[Callable[[int], None]]:
+    """A count of things done, where there is a terminal: call what it gives with how many more there are."""
+    console = _PatientConsole(stderr=True, highlight=False)
+    columns = (TextColumn(f"{{task.completed:,.0f}} {what}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=hidden or not console.is_terminal) as progress:
+        task = progress.add_task("", total=None)
+        yield lambda n: progress.advance(task, n)

@@ -1,7 +1,8 @@
 """The characters of a list, numbered."""
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -49,14 +50,32 @@ class Vocab:
         Every character must be of this vocabulary. Raises InputError for what is no word.
         """
         words = WordList.of(words) if not isinstance(words, WordList) else words
-        table = np.zeros(max(int(self._codes[-1]), ord("\n")) + 1, np.int32)
-        table[self._codes] = np.arange(len(self))
         stream, end = np.zeros(1 + words.n_characters + len(words), np.int32), 1
         for chunk in words.chunks():
             codes = np.frombuffer(chunk.encode("utf-32-le"), np.uint32)
-            stream[end : end + len(codes)] = table[codes]
+            stream[end : end + len(codes)] = self._table[codes]
             end += len(codes)
         return stream
+
+    def stream_of_any(self, words: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Words of any characters, empty ones too, as a flat stream like that of `stream`, int32 (1 + N,).
+
+        A character that is not of this vocabulary is a 0 in it; bool (N,) says which of the tokens after the first are.
+        """
+        text = "\n".join([*words, ""])
+        codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+        stream = np.zeros(1 + len(codes), np.int32)
+        stream[1:] = self._table[np.minimum(codes, len(self._table) - 1)]
+        unknown = stream[1:] == END
+        unknown[np.cumsum(np.fromiter(map(len, words), np.int64, len(words)) + 1) - 1] = False
+        return stream, unknown
+
+    @cached_property
+    def _table(self) -> np.ndarray:
+        """The token of every code point up to the highest of this vocabulary, and of one more; 0 for others."""
+        table = np.zeros(max(int(self._codes[-1]), ord("\n")) + 2, np.int32)
+        table[self._codes] = np.arange(len(self))
+        return table
 
     def split(self, tokens: np.ndarray) -> list[str]:
         """The words of a flat run of tokens, each ended by 0: what `stream` made, without its first 0."""
