@@ -10,7 +10,6 @@ import moreish
 from moreish.exercises.mlp import (
     check_beats,
     check_cross_entropy,
-    check_embed,
     check_tables,
     check_weight_decay,
     check_zero_start,
@@ -23,10 +22,6 @@ SMALL = {"model": "mlp", "n_hidden": 16, "n_embd": 4, "steps": 200, "batch_size"
 def said(capsys):
     """What was printed since the last time."""
     return lambda: capsys.readouterr().out
-
-
-def by_product(X, C):
-    return F.one_hot(X, len(C)).to(C) @ C
 
 
 def by_window(X, C, W1, b1):
@@ -65,39 +60,6 @@ def test_zero_start_not_yet(said, first, moving, word):
     assert "not yet" in printed
     assert "27" not in printed
     assert "3.2958" not in printed
-
-
-@pytest.mark.parametrize(
-    "embed",
-    [lambda X, C: C[X], lambda X, C: F.embedding(X, C), lambda X, C: C.index_select(0, X.flatten()).view(*X.shape, -1)],
-)
-def test_embed(said, embed):
-    assert check_embed(embed)
-    assert "right" in said()
-
-
-@pytest.mark.parametrize(
-    ("embed", "word"),
-    [
-        (lambda X, C: ..., "Ellipsis"),
-        (..., "Ellipsis"),
-        (lambda X, C: None, "nothing"),
-        (lambda X, C: 3, "int"),
-        (lambda X, C: C[X].flatten(1), "shape"),
-        (lambda X, C: C[X.flip(1)], "off"),
-        (lambda X, C: C[X].detach(), "gradient"),
-        (lambda X, C: 2 * C[X] - C.detach()[X], "gradients"),
-        (lambda X, C: C[X] @ X, "RuntimeError"),
-        (by_product, "product"),
-        (lambda X, C: torch.einsum("btv,ve->bte", F.one_hot(X, len(C)).to(C), C), "product"),
-    ],
-)
-def test_embed_not_yet(said, embed, word):
-    assert not check_embed(embed)
-    printed = said()
-    assert "not yet" in printed
-    assert word in printed
-    assert "C[X]" not in printed
 
 
 def test_tables(said):
