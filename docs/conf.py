@@ -28,7 +28,8 @@ default_role = "py:obj"  # what docstrings have between backticks
 # The lessons are shown as they were run.
 nb_execution_mode = "off"
 nb_merge_streams = True
-nb_number_source_lines = False
+nb_code_prompt_show = nb_code_prompt_hide = "Solution"
+nb_render_markdown_format = "gfm"  # with tables
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 

@@ -35,12 +35,17 @@ def paragraph(lines):
     return made
 
 
-def process(app, what, name, obj, options, lines):
+def signature(app, what, name, obj, options, signature, returned):
+    return signature and signature.replace("<factory>", "..."), returned  # a dataclass's default, which is no Python
+
+
+def docstring(app, what, name, obj, options, lines):
     text = "\n".join(lines).strip("\n")
     blocks = re.split(r"\n{2,}", text) if text else []
     lines[:] = [line for block in blocks for line in [*paragraph(block.splitlines()), ""]]
 
 
 def setup(app):
-    app.connect("autodoc-process-docstring", process)
+    app.connect("autodoc-process-docstring", docstring)
+    app.connect("autodoc-process-signature", signature)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
