@@ -157,14 +157,14 @@ class _Calls(TorchFunctionMode):
 def _called(function: Callable, *arguments: Any) -> tuple[Any, list[tuple[str, set[int]]], str | None]:
     """What a learner's function returns, what it called, and what is off if it returns nothing of use."""
     if _missing(function):
-        return None, [], NoAnswer("It is still an Ellipsis.")
+        return None, [], NoAnswer("The three dots still stand there.")
     with _Calls() as mode:
         try:
             found = function(*arguments)
         except (RuntimeError, TypeError, ValueError, IndexError, MoreishError) as error:
             return None, [], f"It stops with {type(error).__name__}: {str(error).splitlines()[0]}"
     if _missing(found):
-        return None, [], NoAnswer("It returns an Ellipsis, or nothing.")
+        return None, [], NoAnswer("It returns nothing so far.")
     if not isinstance(found, torch.Tensor):
         return None, [], f"It returns a {type(found).__name__}, where a tensor is due."
     return found, mode.calls, None
