@@ -23,7 +23,12 @@ import torch
 import torch.nn.functional as F
 
 import moreish
-from moreish.exercises.bigram import check_index_for_one_hot, check_trigrams, check_tuned_smoothing
+from moreish.exercises.bigram import (
+    check_index_for_one_hot,
+    check_trigram_losses,
+    check_trigrams,
+    check_tuned_smoothing,
+)
 from moreish.exercises.words import lesson_words
 
 # %matplotlib inline
@@ -118,14 +123,15 @@ uniform = torch.full((V, V), 1 / V)
 print("chance: ", [draw(uniform, generator)[:12] for _ in range(6)])
 
 # %% [markdown]
-# The names are bad. Still, they are far from chance: they begin and end like names, and vowels follow consonants.
+# The names are bad. Still, they are far from chance: most can be said aloud, since each letter stands beside letters
+# that it stands beside in names.
 #
 # ## How good is it?
 #
-# The **likelihood** of the list is the product of the probabilities that the model gives to all its characters. The product
-# of many numbers below one is too small for a computer, so one adds their logarithms: the **log-likelihood**. With the sign
-# turned and divided by the number of characters it is the **loss**: the mean negative log-likelihood, in **nats** a
-# character. Chance gives log V.
+# The **likelihood** of the list is the product of the probabilities that the model gives to all its characters, and to
+# the end of each word. The product of many numbers below one is too small for a computer, so one adds their logarithms:
+# the **log-likelihood**. With the sign turned and divided by how many they are, it is the **loss**: the mean negative
+# log-likelihood, in **nats** (the unit of natural logarithms) a character. Chance gives log V.
 
 # %%
 log_likelihood = P[xs, ys].log().sum()
@@ -172,12 +178,15 @@ for added in (0.01, 1, 100, 10_000, 1_000_000):
 # %% [markdown]
 # ## The same as a net
 #
-# Now the table is not counted but found by **gradient descent**: start anywhere, and take small steps downhill.
+# Now the table is not counted but found by **gradient descent**: start anywhere, and take small steps downhill. Which
+# way is down the **gradient** says: for each number of the table, the derivative of the loss by it. The numbers that
+# are found in this way are called **weights**, or **parameters**.
 #
 # A character goes in as a **one-hot** row: V numbers, all 0 but for a 1 at the token's place. Multiplied by a matrix
 # $W$ of $V \times V$ it picks out a row of $W$. These numbers are the **logits**. `exp` makes them positive, like counts,
 # and dividing by their sum makes them a distribution: that is the **softmax**,
-# $p_j = e^{w_{ij}} / \sum_k e^{w_{ik}}$.
+# $p_j = e^{w_{ij}} / \sum_k e^{w_{ik}}$. A **neural net** is a function of its weights and its input that is made of such
+# simple steps, each with a derivative. This is the smallest one.
 
 # %%
 generator = torch.Generator().manual_seed(42)
@@ -188,12 +197,15 @@ p = logits.exp() / logits.exp().sum(1, keepdim=True)  # (5, V)
 print(torch.equal(logits, W[xs[:5]]), torch.allclose(p, F.softmax(logits, 1)), p.sum(1))
 
 # %% [markdown]
-# So one-hot times a matrix is a lookup: the first exercise asks for it. The loss is the mean of $-\log p$ of what really
-# came, the **cross-entropy**. `F.cross_entropy` does softmax, logarithm and mean in one, and safely: it takes the largest
-# logit off first, so that `exp` cannot overflow.
+# So one-hot times a matrix is a lookup: the first exercise asks for it. The loss is the mean of $-\log p$ of what
+# really came, the **cross-entropy**. `F.cross_entropy` does softmax, logarithm and mean in one; [lesson
+# 2](02_mlp.ipynb#cross-entropy) says why that is better than one after the other.
 #
-# Most pairs repeat, so a step need not look at 228,146 rows: the table of counts says how often each pair counts. That is
-# the whole gradient of the whole list, for the price of a $V \times V$ table.
+# Most pairs repeat, so a step need not look at 228,146 rows: the table of counts says how often each pair counts. That
+# is the whole gradient of the whole list, for the price of a $V \times V$ table. `backward()` computes it and leaves it
+# in `W.grad`. It can, since PyTorch notes each operation as it is done: this is **autograd**, and [lesson
+# 4](04_backprop_by_hand.ipynb#one-number-at-a-time-scalar-autograd) shows how it works. A step takes 50 times the
+# gradient off the weights.
 
 # %%
 weight = N / N.sum()  # (V, V)  each pair's share of the list
@@ -231,7 +243,7 @@ print(
 
 # %% [markdown]
 # **Regularisation** adds a price for large weights to the loss. All weights at zero give every character the same
-# probability, so the price pulls towards even odds, as adding to every count does. A weight decay is a smoothing.
+# probability, so the price pulls towards even odds, as adding to every count does. This regularisation is a smoothing.
 
 # %%
 for decay in (0.0, 0.01, 0.1, 1.0):
@@ -247,8 +259,10 @@ for decay in (0.0, 0.01, 0.1, 1.0):
 # %% [markdown]
 # ## Against the library
 #
-# `moreish` has both: `bigram-counts` and `bigram`. They count and train on the train part of a split, so that val and test
-# words are new to them, and they add 1. Here the lesson's way on the same words gives the library's numbers.
+# `moreish` has both: `bigram-counts`, which adds 1 to every count, and `bigram`. It shares the words out into three
+# parts, as [lesson 2](02_mlp.ipynb#three-parts-of-the-list) explains: the models learn from *train*, 80% of the words,
+# and *val* and *test* show how they do on the others. Here the lesson's way on the same words gives the library's
+# numbers.
 
 # %%
 train, val = everything.parts["train"], everything.parts["val"]
@@ -303,26 +317,58 @@ check_trigrams(T, words)
 
 
 # %% jupyter={"source_hidden": true} tags=["hide-input"]
-def tokens_of(pattern):  # the tokens of all words, each written as the pattern says
-    return torch.tensor([stoi[c] for w in words for c in pattern(w)])
+def windows(words):
+    """Two tokens before, and the one that comes, of every window of three: (N,) each."""
+
+    def tokens(pattern):  # of all words, each written as the pattern says
+        return torch.tensor([stoi[c] for w in words for c in pattern(w)])
+
+    # Each word w has len(w) + 1 windows: what comes is w and an end; before it stands the same, one and two places later.
+    return tokens(lambda w: (".." + w)[:-1]), tokens(lambda w: "." + w), tokens(lambda w: w + ".")
 
 
-# Each word w has len(w) + 1 windows: what comes is w and an end; before it stands the same, one and two places later.
-last, middle, outer = (tokens_of(f) for f in (lambda w: w + ".", lambda w: "." + w, lambda w: (".." + w)[:-1]))
 T = torch.zeros(V, V, V, dtype=torch.int64)
-T.index_put_((outer, middle, last), torch.tensor(1), accumulate=True)
+T.index_put_(windows(words), torch.tensor(1), accumulate=True)
 assert check_trigrams(T, words)
 
 # %% [markdown]
-# **3. Smoothing, tuned.** Which amount, added to the train words' counts, gives the least loss on the *val* words? Try
-# several with `val_loss`. (Why not on the train words? There, adding nothing is always best.)
+# **3. The split.** Count trigrams in the *train* words alone, and add 1 to each count. What is the loss of the train
+# words, and what that of the val words? Set them beside those of pairs, `counted.loss`. What do you see?
+
+# %%
+trigram_train, trigram_val = ..., ...  # yours: nats
+check_trigram_losses(trigram_train, trigram_val, everything)
+
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# Solution. A second letter to look at is worth more than 0.2 nats. And val is now higher than train by 0.02: a table of
+# pairs is full of counts, and of the 19,683 in this one most are zero or small, so that they fit the train words too well.
+T_train = torch.zeros(V, V, V).index_put_(windows(train), torch.tensor(1.0), accumulate=True)
+
+
+def trigram_loss(added, words):
+    Q = (T_train + added) / (T_train + added).sum(2, keepdim=True)
+    return -Q[windows(words)].log().mean().item()
+
+
+for part in ("train", "val"):
+    print(f"{part:<5}  pairs {counted.loss[part]:.4f}, trigrams {trigram_loss(1.0, everything.parts[part]):.4f}")
+assert check_trigram_losses(trigram_loss(1.0, train), trigram_loss(1.0, val), everything)
+
+# %% [markdown]
+# **4. Smoothing, tuned.** Which amount, added to the trigram counts of the train words, gives the least loss on the
+# *val* words? Try several with `trigram_loss` from the solution above. (Why not on the train words? Try it.) And when
+# the choice is made: what is the loss on the *test* words?
 
 # %%
 added = ...  # yours: a number
-check_tuned_smoothing(added, val_loss)
+check_tuned_smoothing(added, lambda added: trigram_loss(added, val))
 
 # %% jupyter={"source_hidden": true} tags=["hide-input"]
-tried = [10 ** (k / 20) for k in range(-60, 61)]
-best = min(tried, key=val_loss)
-print(f"add {best:.2f}: {val_loss(best):.5f} nats, against {val_loss(1.0):.5f} with 1")
-assert check_tuned_smoothing(best, val_loss)
+# Solution. On the train words the less is added the better: nothing in them was never seen.
+print("    added    train      val")
+for amount in (0.001, 0.01, 0.1, 1.0, 10.0):
+    print(f"{amount:9} {trigram_loss(amount, train):8.4f} {trigram_loss(amount, val):8.4f}")
+tried = [10 ** (k / 20) for k in range(-60, 21)]
+best = min(tried, key=lambda added: trigram_loss(added, val))
+print(f"best {best:.2f}: val {trigram_loss(best, val):.4f}, test {trigram_loss(best, everything.parts['test']):.4f}")
+assert check_tuned_smoothing(best, lambda added: trigram_loss(added, val))

@@ -136,10 +136,10 @@ plt.show()
 # %% [markdown]
 # ## Saturated and dead units
 #
-# The second fault is in the hidden layer, and the first loss does not show it. The derivative of $h = \tanh(z)$ is $1 -
-# h^2$: where $h$ is near 1 or -1, almost nothing of a gradient comes through. Such an output is called **saturated**;
-# we take $|h| > 0.97$, where less than 6% of the gradient passes. A unit that is saturated on *every* example is
-# **dead**: the weights into it hardly move, so it stays as it is.
+# The second fault is in the hidden layer, and the first loss does not show it. The derivative of $h = \tanh(z)$ is
+# $1 - h^2$: where $h$ is near 1 or -1, almost nothing of a gradient comes through. Such an output is called
+# **saturated**; we take $|h| > 0.97$, where less than 6% of the gradient passes. A unit that is saturated on *every*
+# example is a **dead unit**: the weights into it hardly move, so it stays as it is.
 #
 # Each picture has 100 examples from top to bottom and the 200 units from left to right; white is saturated.
 
@@ -195,9 +195,10 @@ moreish.plots.plot_saturation(knocked_out)
 # %% [markdown]
 # ## How large should weights be?
 #
-# A Linear layer computes $z = \sum_{i=1}^{n} x_i w_i$, where $n$ is its **fan-in**, the number of its inputs. If the
-# $w_i$ are independent with mean 0 and standard deviation $s$, then variances add up: $\operatorname{var} z = n \, s^2
-# \, \overline{x^2}$, where the bar is a mean. So $s = 1/\sqrt{n}$ keeps the scale.
+# A **Linear** layer multiplies by a matrix, and may add a bias. Before the bias an output is $z = \sum_{i=1}^{n} x_i w_i$,
+# where $n$ is the layer's **fan-in**, the number of its inputs. If the $w_i$ are independent with mean 0 and standard
+# deviation $s$, then variances add up: $\operatorname{var} z = n \, s^2 \, \overline{x^2}$, where the bar is a mean. So
+# $s = 1/\sqrt{n}$ keeps the scale.
 
 # %%
 g = torch.Generator().manual_seed(2)
@@ -208,10 +209,11 @@ for name, s in {"1": 1, "1 / sqrt(fan_in)": 400**-0.5}.items():
 assert abs((x @ W / 20).std() - 1) < 0.02
 
 # %% [markdown]
-# Between Linear layers stands an activation, and it squeezes. The **gain** makes up for it: $s = \text{gain}/\sqrt{n}$.
-# This is **Kaiming initialisation** (He et al. 2015). For ReLU the gain follows from one line: it throws away the
-# negative half, so the mean of squares is halved, and $\text{gain}^2 = 2$. For tanh there is no such number, since it
-# squeezes large inputs more than small ones. Measured, through 30 layers of 300 units:
+# Between Linear layers stands an **activation**, a function of each number alone such as tanh, and it squeezes. The
+# **gain** makes up for it: $s = \text{gain}/\sqrt{n}$. This is **Kaiming initialisation** (He et al. 2015). For ReLU
+# the gain follows from one line: it throws away the negative half, so the mean of squares is halved, and
+# $\text{gain}^2 = 2$. For tanh there is no such number, since it squeezes large inputs more than small ones. Measured,
+# through 30 layers of 300 units:
 
 
 # %%
@@ -642,7 +644,7 @@ troubles = {}
 for name, run in runs.items():
     diagnosis = moreish.diagnose(run)
     troubles[name] = [verdict.trouble for verdict in diagnosis.verdicts]
-    print(f"{name}: first loss {run.history[0]['train']:.2f}, val {run.loss['val']:.3f}")
+    print(f"{name}: first batch {run.history[0]['train']:.2f}, val {run.loss['val']:.3f}")
     for verdict in diagnosis.verdicts or ["nothing is wrong"]:
         print("   ", verdict)
 
@@ -654,9 +656,9 @@ assert "saturation" not in troubles["naive with BatchNorm"]
 # %% [markdown]
 # The net that starts with the library's own weights has no complaints. From $N(0, 1)$ everything in this lesson is
 # wrong at once: the first loss, saturation in every layer, a gradient that explodes; 3,000 steps later it is 0.6 nats
-# behind. (The last complaint follows from the others.) With BatchNorm the same weights come within 0.17 nats, and two
-# complaints are left. The first loss is still high, since no BatchNorm follows the last layer. And steps are small
-# beside weights so large.
+# behind. (The last complaint follows from the others: so unsteady a net does better or worse from one point of the log
+# to the next.) With BatchNorm the same weights come within 0.17 nats, and two complaints are left. The first loss is
+# still high, since no BatchNorm follows the last layer. And steps are small beside weights so large.
 #
 # Pictures of the first two over the steps; the learning rate falls to a tenth halfway.
 
@@ -667,10 +669,10 @@ moreish.plots.plot_ratios(runs["kaiming"])
 moreish.plots.plot_ratios(runs["naive"])
 
 # %% [markdown]
-# Well started, the hidden layers keep together, near $10^{-3}$, and all fall to a tenth with the learning rate. Badly
-# started, the first step changes the embedding by twice its own size, since the gradient grew on its way back. Then
-# updates swing over powers of ten from one point to the next, and those of the first layers end far below $10^{-5}$:
-# behind saturated units little arrives.
+# Well started, the hidden layers keep together, a little above $10^{-3}$ and then a little below, as all updates fall
+# to a tenth with the learning rate. Badly started, the first step changes the embedding by twice its own size, since
+# the gradient grew on its way back. Then updates swing over powers of ten from one point to the next, and those of the
+# first layers end far below $10^{-5}$: behind saturated units little arrives.
 
 # %% [markdown]
 # ## Equal to the real thing
@@ -742,10 +744,11 @@ for name, W in started.weights.items():
 #
 # Each has a cell to fill in, with a check that says whether it is right, and a solution folded away below it.
 #
-# **1. Zero initialisation.** Take the first net of this lesson, $h = \tanh(C[X] W_1 + b_1)$ and $\text{logits} = h
-# W_2 + b_2$. If `W1`, `b1`, `W2` and `b2` all start at zero and only `C` at random, which tensors have a gradient
-# other than zero at the first step? And which have if only `W2` and `b2` start at zero? Think first, in the order of
-# the backward pass. Each answer is a set of names, such as `{"C", "W1"}`.
+# **1. Zero initialisation.** Lesson 2's first exercise started everything at zero, the embeddings too. Take the first
+# net of this lesson, $h = \tanh(C[X] W_1 + b_1)$ and $\text{logits} = h W_2 + b_2$. If `W1`, `b1`, `W2` and `b2` all
+# start at zero and only `C` at random, which tensors have a gradient other than zero at the first step? And which have
+# if only `W2` and `b2` start at zero? Think first, in the order of the backward pass. Each answer is a set of names,
+# such as `{"C", "W1"}`.
 
 # %%
 all_zero = ...  # yours

@@ -142,9 +142,9 @@ loss.item()
 # %% [markdown]
 # ## What is computed, and by which rules
 #
-# The **gradient** of the loss $L$ by a tensor holds, for each entry, how much $L$ grows when that entry grows by a
-# little, divided by that little. It has the tensor's shape. We write `dh` for the gradient of $L$ by `h`: the $L$ is
-# always the same and is left out.
+# The gradient of the loss $L$ by a tensor holds, for each entry, how much $L$ grows when that entry grows by a little,
+# divided by that little. It has the tensor's shape. We write `dh` for the gradient of $L$ by `h`: the $L$ is always the
+# same and is left out.
 #
 # The operations above form a **computation graph**: each tensor is made from earlier ones. The **chain rule** says how
 # a gradient goes back through one operation. If $y = f(x)$ and $dy$ is known, then
@@ -685,11 +685,11 @@ for name in NAMES:
 # %% [markdown]
 # ## One number at a time: scalar autograd
 #
-# **Autograd** (automatic differentiation) does what we did, by itself: during the forward pass it notes each operation
-# and its local derivatives, and `backward` goes through the notes in reverse. At its smallest it takes one class,
-# whose values are single numbers. Each value keeps what it was made from, with the local derivatives; the list of all
-# values in the order of their making is the **tape**. Read backwards, it reaches each value after everything that was
-# made from it.
+# Autograd (automatic differentiation) does what we did, by itself: during the forward pass it notes each operation and
+# its local derivatives, and `backward` goes through the notes in reverse. At its smallest it takes one class, whose
+# values are single numbers. Each value keeps what it was made from, with the local derivatives; the list of all values
+# in the order of their making is the **tape**. Read backwards, it reaches each value after everything that was made
+# from it.
 
 
 # %%
@@ -851,8 +851,8 @@ made
 # %% [markdown]
 # One curve lies on the other. On the right is what is left of a difference. Steps at which both losses agree to the
 # last bit are drawn at 1e-17. At the others they differ by one unit in the last place, which is 4.4e-16 for float64
-# numbers from 2 to 4, or by a few of them: sums that were taken in another order round otherwise. The differences do
-# not grow with the steps.
+# numbers from 2 to 4 and half of that from 1 to 2, or by a few of them: sums that were taken in another order round
+# otherwise. The differences do not grow with the steps.
 #
 # Our weights are views of one flat vector in the library's layout, so they are a model of the library as they stand.
 # What BatchNorm uses outside training, the mean and variance over all train words, is computed by `calibrate`.
@@ -972,7 +972,7 @@ for way, t in took.items():
     print(f"{way:<20}{1e6 * t:>8.1f} us a step   {took['autograd'] / t:>5.1f} times as fast as autograd")
 
 # %% [markdown]
-# The formulas in PyTorch save a part of autograd's time; compiled, they are about ten times as fast. With that
+# The formulas in PyTorch save a part of autograd's time; compiled, they are eight times as fast or more. With that
 # speed, all 200,000 steps of 32 fit into this lesson. The published result of this network, trained with
 # gradients by hand in PyTorch, is 2.071 on train and 2.110 on val.
 

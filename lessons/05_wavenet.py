@@ -121,8 +121,8 @@ class Flatten(Layer):
 # %% [markdown]
 # BatchNorm brings every unit to mean 0 and variance 1 over the batch (lesson 3). It keeps two kinds of numbers. `gamma`
 # and `beta` are learnt by gradient descent. The running mean and variance are not: they follow the batches, and stand
-# in for the batch outside training. In PyTorch's words they are **buffers**: tensors that belong to a layer and are
-# saved with it, but have no gradient. This version has a bug, which is found further down.
+# in for the batch outside training: they are [buffers](03_activations_batchnorm.ipynb#batchnorm). This version has a
+# bug, which is found further down.
 
 
 # %%
@@ -530,11 +530,11 @@ assert len(list(Lost().parameters())) == 2
 # stands in. So lay all characters in one row, compute the vector of *every* pair of neighbours once, and let the
 # windows pick theirs.
 #
-# A **convolution** does this: the same small matrix product at every position of a row. Its **kernel** of size 2 sees
-# two positions at a time. It is **causal** when the output at position $t$ depends on positions up to $t$ only: no
-# prediction sees the character that it predicts. On the second level, a pair of pairs joins the vector at $t$ with the
-# one at $t - 2$, since the one at $t - 1$ shares a character with it. That distance is the **dilation**: 1, 2 and 4 for
-# the three levels.
+# A **convolution** does this: the same small matrix product at every position of a row. What it multiplies by is its
+# **kernel** (the compiled functions of lesson 4 only share the name); one of size 2 sees two positions at a time. It is
+# **causal** when the output at position $t$ depends on positions up to $t$ only: no prediction sees the character that
+# it predicts. On the second level, a pair of pairs joins the vector at $t$ with the one at $t - 2$, since the one at
+# $t - 1$ shares a character with it. That distance is the **dilation**: 1, 2 and 4 for the three levels.
 #
 # $$y_t = x_{t-d}\,W_0 + x_t\,W_1, \qquad W = \begin{pmatrix} W_0 \\ W_1 \end{pmatrix}$$
 #

@@ -1,5 +1,6 @@
 """Verdicts: each trouble is named in a run that was broken on purpose, and a healthy run has none."""
 
+import dataclasses
 import json
 import random
 from typing import Any
@@ -59,6 +60,16 @@ def test_trouble_is_named(names, options, named):
     assert [trouble for trouble in named if trouble not in found] == []
     if named[0] not in ("rate too high", "vanishing gradient", "first loss"):  # those draw others after them
         assert found == named
+
+
+def test_a_first_batch_that_is_harder_than_most_says_nothing_of_the_rate(names):
+    options = {"block_size": 3, "n_embd": 10, "n_layer": 6, "n_hidden": 100, "batch_size": 32, "keep": "last"}
+    run = moreish.train(names, init="naive", steps=300, optimizer="sgd", lr=0.05, diagnostics=True, **options)
+    harder = [{**run.history[0], "train": 2 * run.history[0]["train"]}, *run.history[1:]]
+    assert run.history[0]["step"] == 1
+    found = troubles(dataclasses.replace(run, history=harder))
+    assert "first loss" in found
+    assert "rate too high" not in found
 
 
 def test_overfitting_is_named():

@@ -11,6 +11,7 @@ from moreish.cli import VERBS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+DESIGN = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
 
 
 def test_the_figures_are_those_of_the_benchmark():
@@ -37,3 +38,14 @@ def test_the_python_of_the_readme_runs(words, tmp_path, monkeypatch):
 @pytest.mark.parametrize("path", re.findall(r"`((?:src/moreish/|layers/|tape/|models/)?[a-z_/]+\.py)`", README))
 def test_the_files_it_names_are_there(path):
     assert any((ROOT / base / path).exists() for base in (".", "src/moreish")), path
+
+
+def test_every_public_name_has_its_place_in_the_documentation():
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\.\. auto(?:function|class|exception):: (\w+)$", page, re.MULTILINE)
+    assert sorted([*listed, "__version__", "plots"]) == sorted(moreish.__all__)
+
+
+@pytest.mark.parametrize("path", re.findall(r"`([a-z_/]+(?:\.py|/))`", DESIGN))
+def test_the_files_that_the_design_names_are_there(path):
+    assert any((ROOT / base / path).exists() for base in (".", "src", "src/moreish", "src/moreish/tape")), path

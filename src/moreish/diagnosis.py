@@ -177,7 +177,7 @@ def _of_rate(run: Run, first_loss: float, history: list[dict], steps: list[dict]
     """Whether the learning rate is too high or too low."""
     o, began = run.options, max(first_loss, math.log(len(run.model.vocab)))
     find = "moreish lr-find suggests one"
-    losses = [line["train"] for line in [*history, *steps]]
+    losses = [line["train"] for line in [*history, *steps] if line["step"] > 1]  # the first batch came before any step
     if run.diverged:
         seen = f"the loss is no longer finite after step {history[-1]['step'] if history else 0:,}"
         return [Verdict("rate too high", seen, f"take a smaller --lr than {o.lr:g}; {find}")]

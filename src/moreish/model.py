@@ -61,7 +61,9 @@ class Score:
 class Model:
     """A model that scores and draws words.
 
-    config  its options; vocab  its characters; params  its weights, flat (layout.size,) float32, if it has layers
+    config  its options
+    vocab   its characters
+    params  its weights, flat (layout.size,) float32, if it has layers
     arrays  what a counted model has counted, or what a mixture is made of, by name
     """
 

@@ -9,9 +9,9 @@ import numpy as np
 from ..corpus import Corpus
 from ..diagnosis import diagnose
 from ..training import train
-from .verdict import near, verdict
+from .verdict import NoAnswer, near, verdict
 
-EMPTY = "Put your answer in the place of the dots."
+EMPTY = NoAnswer("Put your answer in the place of the dots.")
 TENSORS = ("C", "W1", "b1", "W2", "b2")
 GAIN_TOLERANCE = 0.01  # relative
 SAMPLES = 400_000
@@ -35,7 +35,7 @@ LOOK = {  # at what, by what ails a net
 }
 
 
-def check_moving(answer: Iterable[str] | None, zeros: Iterable[str]) -> bool:
+def check_moving(answer: Iterable[str] | None, zeros: Iterable[str]) -> bool | None:
     """Whether `answer` names the tensors whose first gradient is not zero, in an mlp in which `zeros` start at zero.
 
     The mlp is h = tanh(C[X] @ W1 + b1), logits = h @ W2 + b2; what is not in `zeros` starts at random.
@@ -72,7 +72,7 @@ def _first_gradients(zeros: tuple[str, ...]) -> dict[str, np.ndarray]:
     return {"C": dC, "W1": x.T @ dhpre, "b1": dhpre.sum(0), "W2": h.T @ dlogits, "b2": dlogits.sum(0)}
 
 
-def check_gain(answer: float | None, activation: Callable[[Any], Any], name: str = "the gain") -> bool:
+def check_gain(answer: float | None, activation: Callable[[Any], Any], name: str = "the gain") -> bool | None:
     """Whether Linear layers with this gain, an activation after each, keep the scale of what goes through.
 
     activation takes a torch tensor and returns one, element by element, with f(k x) = k f(x) for positive k.
@@ -92,7 +92,7 @@ def check_gain(answer: float | None, activation: Callable[[Any], Any], name: str
     return verdict(name, f"With {answer:.4g} the signal {fate} about {times:.1g} times over {DEPTH} layers.")
 
 
-def check_bound(answer: float | None, fan_in: int, gain: float) -> bool:
+def check_bound(answer: float | None, fan_in: int, gain: float) -> bool | None:
     """Whether `answer` is the bound a of U(-a, a) that gives weights the standard deviation of Kaiming's rule."""
     what = "the bound"
     if answer is None or answer is ...:
@@ -102,7 +102,7 @@ def check_bound(answer: float | None, fan_in: int, gain: float) -> bool:
     return near(what, answer, wanted, 0.005 * wanted, hint)
 
 
-def check_folded(folded: Any, net: Callable[[Any], Any], x: Any) -> bool:
+def check_folded(folded: Any, net: Callable[[Any], Any], x: Any) -> bool | None:
     """Whether `folded` gives what `net`, in eval mode, gives for x (B, C): a function of x, or (W, b) for x @ W + b."""
     what = "the folded layers"
     if folded is None or folded is ... or (isinstance(folded, tuple) and any(a is None or a is ... for a in folded)):
@@ -171,7 +171,7 @@ def _hidden(state: dict[str, Any]) -> list[dict[str, float]]:
     ]
 
 
-def check_patients(answer: Mapping[str, str] | None) -> bool:
+def check_patients(answer: Mapping[str, str] | None) -> bool | None:
     """Whether `answer` says of each of the `patients` which of the TROUBLES it has."""
     what = "the patients"
     if answer is None or answer is ... or any(said is None or said is ... for said in answer.values()):

@@ -7,13 +7,13 @@ import torch
 
 from ..checker import check_gradients
 from ..layers.norm import EPSILON
-from .verdict import verdict
+from .verdict import NoAnswer, verdict
 
 N, K, M, V = 6, 5, 4, 7  # all different, so that a wrong shape or a wrong 1/N is seen as what it is
 Forward = Callable[[Callable[[str, Any], Any]], torch.Tensor]
 
 
-def check_cross_entropy(derived: Callable[..., Any]) -> bool:
+def check_cross_entropy(derived: Callable[..., Any]) -> bool | None:
     """derived(logits (N, V), targets (N,)) -> dlogits (N, V), of the mean of -log softmax at the targets."""
     generator = _generator()
     logits, targets = _normal(generator, N, V), torch.tensor([0, 3, 3, 6, 1, 0])
@@ -36,7 +36,7 @@ def check_cross_entropy(derived: Callable[..., Any]) -> bool:
     )
 
 
-def check_linear(derived: Callable[..., Any]) -> bool:
+def check_linear(derived: Callable[..., Any]) -> bool | None:
     """derived(x (N, K), W (K, M), dy (N, M)) -> dW (K, M), for y = x W + b."""
     generator = _generator()
     x, W, b, dy = (_normal(generator, *shape) for shape in ((N, K), (K, M), (M,), (N, M)))
@@ -47,7 +47,7 @@ def check_linear(derived: Callable[..., Any]) -> bool:
     return _judge("dW", lambda: derived(x.clone(), W.clone(), dy.clone()), forward, ("W",))
 
 
-def check_tanh(derived: Callable[..., Any]) -> bool:
+def check_tanh(derived: Callable[..., Any]) -> bool | None:
     """derived(y (N, M), dy (N, M)) -> dx (N, M), for y = tanh(x)."""
     generator = _generator()
     x, dy = _normal(generator, N, M), _normal(generator, N, M)
@@ -69,7 +69,7 @@ def check_tanh(derived: Callable[..., Any]) -> bool:
     )
 
 
-def check_gamma_beta(derived: Callable[..., Any]) -> bool:
+def check_gamma_beta(derived: Callable[..., Any]) -> bool | None:
     """derived(xhat (N, M), dy (N, M)) -> dgamma (M,), dbeta (M,), for y = gamma xhat + beta."""
     generator = _generator()
     xhat, dy, gamma, beta = (_normal(generator, *shape) for shape in ((N, M), (N, M), (M,), (M,)))
@@ -80,7 +80,7 @@ def check_gamma_beta(derived: Callable[..., Any]) -> bool:
     return _judge("dgamma and dbeta", lambda: derived(xhat.clone(), dy.clone()), forward, ("gamma", "beta"))
 
 
-def check_batchnorm(derived: Callable[..., Any]) -> bool:
+def check_batchnorm(derived: Callable[..., Any]) -> bool | None:
     """derived(xhat (N, M), s (M,), gamma (M,), dy (N, M)) -> dx (N, M), for y = gamma xhat + beta.
 
     xhat = (x - mean) s and s = 1 / sqrt(var + EPSILON), with the variance that divides by N.
@@ -117,7 +117,7 @@ def check_batchnorm(derived: Callable[..., Any]) -> bool:
     )
 
 
-def check_embedding(derived: Callable[..., Any]) -> bool:
+def check_embedding(derived: Callable[..., Any]) -> bool | None:
     """derived(tokens (N, T), C (V, M), dy (N, T, M)) -> dC (V, M), for y = C[tokens]."""
     generator = _generator()
     tokens = torch.tensor([[0, 0, 2], [0, 2, 5], [1, 1, 1], [0, 4, 4], [2, 5, 0], [0, 0, 0]])  # 3 and 6 are nowhere
@@ -163,7 +163,7 @@ def _judge(
     forward: Forward,
     tensors: tuple[str, ...],
     known: list[tuple[torch.Tensor, str]] | None = None,
-) -> bool:
+) -> bool | None:
     """The verdict on what a learner's function returns: a gradient for each of the tensors.
 
     known is wrong answers that are often given, and what to say of each; the checker's words serve for others.
@@ -177,7 +177,7 @@ def _judge(
         return verdict(what, f"Return the gradients of {' and '.join(tensors)}, as a pair in this order.")
     for name, answer in zip(tensors, answers, strict=True):
         if answer is None or answer is Ellipsis:
-            return verdict(what, "Your function returns no tensor so far.")
+            return verdict(what, NoAnswer("Your function returns no tensor so far."))
         if not isinstance(answer, torch.Tensor):
             return verdict(what, f"The gradient of {name} should be a tensor, and it is a {type(answer).__name__}.")
     for wrong, words in known or []:

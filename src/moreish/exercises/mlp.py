@@ -12,17 +12,17 @@ from torch.overrides import TorchFunctionMode, resolve_name
 from ..corpus import Corpus
 from ..errors import MoreishError
 from ..run import Run
-from .verdict import near, verdict
+from .verdict import NoAnswer, near, verdict
 
 PRODUCTS = ("matmul", "mm", "bmm", "addmm", "einsum", "linear", "tensordot", "dot", "inner", "mul")
 READY = ("cross_entropy", "log_softmax", "logsumexp", "nll_loss", "softmax", "logaddexp")
 
 
-def check_zero_start(first_loss: Any, n_moving: Any, n_vocab: int) -> bool:
+def check_zero_start(first_loss: Any, n_moving: Any, n_vocab: int) -> bool | None:
     """What the first loss is if all weights start at zero, and how many of them a training can then change."""
     what = "starting at zero"
     if _missing(first_loss) or _missing(n_moving):
-        return verdict(what, "Two numbers are asked for: first_loss and n_moving.")
+        return verdict(what, NoAnswer("Two numbers are asked for: first_loss and n_moving."))
     return near(
         f"{what}: the first loss",
         first_loss,
@@ -38,19 +38,7 @@ def check_zero_start(first_loss: Any, n_moving: Any, n_vocab: int) -> bool:
     )
 
 
-def check_embed(embed: Callable) -> bool:
-    """embed(X, C): tokens (B, T) and a table (V, E) to (B, T, E), by indexing."""
-    what = "embedding by index"
-    C = torch.randn((29, 3), generator=_generator(), dtype=torch.float64).requires_grad_()
-    X = torch.randint(29, (7, 4), generator=_generator())
-    found, calls, trouble = _called(embed, X, C)
-    trouble = trouble or _compared(found, C[X]) or _gradients(found, C[X], C)
-    if trouble is None and any(name in ("one_hot", *PRODUCTS) for name, _ in calls):
-        trouble = "The numbers are right, but they still come from a product with one-hot vectors."
-    return verdict(what, trouble)
-
-
-def check_tables(preactivations: Callable) -> bool:
+def check_tables(preactivations: Callable) -> bool | None:
     """preactivations(X, C, W1, b1) -> (B, H), with no product that has a row for every window."""
     what = "the first layer as lookups"
     B, T, V, E, H = 61, 3, 29, 5, 7
@@ -66,7 +54,7 @@ def check_tables(preactivations: Callable) -> bool:
     return verdict(what, trouble)
 
 
-def check_cross_entropy(nll: Callable) -> bool:
+def check_cross_entropy(nll: Callable) -> bool | None:
     """nll(logits, Y): the mean negative log-likelihood, which survives logits of any size."""
     what = "a stable cross-entropy"
     logits, Y = torch.randn((8, 5), generator=_generator()), torch.arange(8) % 5
@@ -88,17 +76,20 @@ def check_cross_entropy(nll: Callable) -> bool:
             trouble = f"The loss is {found.item()}."
         trouble = trouble or _compared(found, wanted, 1e-4) or _gradients(found, wanted, x)
         if trouble is not None:
-            return verdict(what, trouble if "Ellipsis" in trouble else f"For {case}: {trouble} {hint}")
+            return verdict(what, trouble if isinstance(trouble, NoAnswer) else f"For {case}: {trouble} {hint}")
         if any(name in READY for name, _ in calls):
             return verdict(what, "That is PyTorch's own. Write it from exp, log, sum and max.")
     return verdict(what, None)
 
 
-def check_weight_decay(without: Any, with_decay: Any, by: float) -> bool:
+def check_weight_decay(without: Any, with_decay: Any, by: float) -> bool | None:
     """Two runs that differ in the weight decay only, one of them without any: the other's val loss is lower."""
     what = "weight decay"
+    asked = "Two runs are asked for, from moreish.train."
+    if _missing(without) or _missing(with_decay):
+        return verdict(what, NoAnswer(asked))
     if not isinstance(without, Run) or not isinstance(with_decay, Run):
-        return verdict(what, "Two runs are asked for, from moreish.train.")
+        return verdict(what, asked)
     trouble = None
     first, second = without.options, with_decay.options
     if without.corpus.data_hash != with_decay.corpus.data_hash:
@@ -117,7 +108,7 @@ def check_weight_decay(without: Any, with_decay: Any, by: float) -> bool:
     return verdict(what, trouble)
 
 
-def check_beats(yours: Any, below: float, corpus: Corpus, block_size: int | None = None) -> bool:
+def check_beats(yours: Any, below: float, corpus: Corpus, block_size: int | None = None) -> bool | None:
     """A run, or a function from contexts (N, block_size) to logits (N, V), whose val loss is below a given one."""
     what = f"a val loss below {below:.4f}"
     if isinstance(yours, Run):
@@ -140,7 +131,8 @@ def check_beats(yours: Any, below: float, corpus: Corpus, block_size: int | None
             return verdict(what, trouble)
         loss = F.cross_entropy(logits, Y).item()
     else:
-        return verdict(what, "A run of moreish.train is asked for; or a function, and its block_size.")
+        asked = "A run of moreish.train is asked for; or a function, and its block_size."
+        return verdict(what, NoAnswer(asked) if _missing(yours) else asked)
     if loss < below:
         return verdict(f"{what} ({loss:.4f})", None)
     return verdict(what, f"It is {loss:.4f}.")
@@ -165,14 +157,14 @@ class _Calls(TorchFunctionMode):
 def _called(function: Callable, *arguments: Any) -> tuple[Any, list[tuple[str, set[int]]], str | None]:
     """What a learner's function returns, what it called, and what is off if it returns nothing of use."""
     if _missing(function):
-        return None, [], "It is still an Ellipsis."
+        return None, [], NoAnswer("The three dots still stand there.")
     with _Calls() as mode:
         try:
             found = function(*arguments)
         except (RuntimeError, TypeError, ValueError, IndexError, MoreishError) as error:
             return None, [], f"It stops with {type(error).__name__}: {str(error).splitlines()[0]}"
     if _missing(found):
-        return None, [], "It returns an Ellipsis, or nothing."
+        return None, [], NoAnswer("It returns nothing so far.")
     if not isinstance(found, torch.Tensor):
         return None, [], f"It returns a {type(found).__name__}, where a tensor is due."
     return found, mode.calls, None

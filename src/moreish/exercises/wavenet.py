@@ -10,13 +10,13 @@ from ..corpus import Corpus
 from ..evaluation import evaluate
 from ..models import NETS, WaveNet
 from ..run import Run
-from .verdict import verdict
+from .verdict import NoAnswer, verdict
 
 TARGET = 1.993  # val loss of the published tree of 76,579 parameters on names.txt
 N_NAMES = 32_033  # words of names.txt
 
 
-def check_flatten_consecutive(flatten: Callable[[torch.Tensor, int], torch.Tensor] | None = None) -> bool:
+def check_flatten_consecutive(flatten: Callable[[torch.Tensor, int], torch.Tensor] | None = None) -> bool | None:
     """Check flatten(x, n): x (B, T, C) -> (B, T / n, n C), or (B, T C) where n is T."""
 
     def trouble() -> str | None:
@@ -42,7 +42,7 @@ def check_flatten_consecutive(flatten: Callable[[torch.Tensor, int], torch.Tenso
     return _asked("flatten", flatten, trouble)
 
 
-def check_dilated(dilated: Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor] | None = None) -> bool:
+def check_dilated(dilated: Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor] | None = None) -> bool | None:
     """Check dilated(x, W, d): x (B, T, C), W (2 C, H) -> (B, T - d, H), position t seeing itself and t - d."""
 
     def trouble() -> str | None:
@@ -76,7 +76,7 @@ def _convolved(x: torch.Tensor, taps: torch.Tensor, d: int) -> torch.Tensor:
     return F.conv1d(x.mT, taps.permute(2, 1, 0), dilation=d).mT
 
 
-def check_receptive_field(field: Callable[[Sequence[int], int], int] | None = None) -> bool:
+def check_receptive_field(field: Callable[[Sequence[int], int], int] | None = None) -> bool | None:
     """Check field(dilations, kernel): how many input positions the last output of such convolutions depends on."""
 
     def trouble() -> str | None:
@@ -103,7 +103,7 @@ def _reached(dilations: Sequence[int], kernel: int) -> int:
     return max(places) + 1
 
 
-def check_tree_parameters(count: Callable[[int, int, int, int], int] | None = None) -> bool:
+def check_tree_parameters(count: Callable[[int, int, int, int], int] | None = None) -> bool | None:
     """Check count(block_size, n_embd, n_hidden, n_vocab): the trained numbers of a tree with BatchNorm."""
 
     def trouble() -> str | None:
@@ -137,7 +137,7 @@ def check_tree_parameters(count: Callable[[int, int, int, int], int] | None = No
     return _asked("parameters of a tree", count, trouble)
 
 
-def check_beat(run: Run | None = None, target: float = TARGET) -> bool:
+def check_beat(run: Run | None = None, target: float = TARGET) -> bool | None:
     """Check that a run of a net has a val loss below the target; test is not looked at."""
 
     def trouble() -> str | None:
@@ -167,10 +167,10 @@ def _other_protocol(corpus: Corpus, target: float) -> str | None:
     return None
 
 
-def _asked(what: str, answer: Any, trouble: Callable[[], str | None]) -> bool:
+def _asked(what: str, answer: Any, trouble: Callable[[], str | None]) -> bool | None:
     """The verdict on an answer; on an error in the learner's code, its words."""
     if answer is None or answer is ...:
-        return verdict(what, "There is no answer in it.")
+        return verdict(what, NoAnswer("There is no answer in it."))
     try:
         return verdict(what, trouble())
     except Exception as error:  # whatever the learner's code raises

@@ -1,0 +1,54 @@
+"""The documentation site: `sphinx-build -W --keep-going docs build/docs`. It fetches nothing, nor do its pages."""
+
+import shutil
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE / "extensions"), str(HERE.parent / "src")]
+
+import moreish  # noqa: E402
+
+project = "moreish"
+author = "The moreish authors"
+version = release = moreish.__version__
+
+extensions = ["myst_nb", "sphinx.ext.autodoc", "commands", "docstrings", "mathml"]
+exclude_patterns = ["extensions"]
+html_theme = "furo"
+html_title = f"moreish {version}"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
+html_show_copyright = False
+html_show_sourcelink = html_copy_source = False
+smartquotes = False  # two hyphens are an option's
+highlight_language = "none"  # of blocks that name no language: they are a terminal's
+default_role = "py:obj"  # what docstrings have between backticks
+
+# The lessons are shown as they were run.
+nb_execution_mode = "off"
+nb_merge_streams = True
+nb_code_prompt_show = nb_code_prompt_hide = "Solution"
+nb_render_markdown_format = "gfm"  # with tables
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 3
+
+html_math_renderer = "mathml"
+
+autodoc_default_options = {"members": True}
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+python_use_unqualified_type_names = True
+
+
+def copy_lessons(app):
+    """The executed notebooks, from beside this folder to where Sphinx finds them."""
+    target = HERE / "lessons"
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir()
+    for path in sorted((HERE.parent / "lessons").glob("[0-9][0-9]_*.ipynb")):
+        shutil.copy2(path, target)  # with its time: a page whose lesson is as it was is not made anew
+
+
+def setup(app):
+    app.connect("builder-inited", copy_lessons)

@@ -1,0 +1,50 @@
+"""The glossary: each term stands in bold in the section of a lesson that its entry leads to."""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LINK = re.compile(r"\((?:lessons/)?(\d\d_\w+)\.ipynb(?:#([\w-]+))?\)")
+
+
+def markdown(lesson: str) -> str:
+    notebook = nbformat.read(ROOT / "lessons" / f"{lesson}.ipynb", as_version=4)
+    return "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+
+
+def sections(lesson: str) -> dict[str, str]:
+    """What stands under each heading of a lesson, by the heading as GitHub and the site write it in an address."""
+    parts = re.split(r"^#+ (.*)$", markdown(lesson), flags=re.MULTILINE)[1:]
+    slugs = [re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in parts[::2]]
+    return dict(zip(slugs, parts[1::2], strict=True))
+
+
+LESSONS = {path.stem: sections(path.stem) for path in sorted((ROOT / "lessons").glob("[0-9][0-9]_*.ipynb"))}
+ENTRIES = dict(re.findall(r"^(\w.*)\n((?:  .*\n)+)", (ROOT / "docs" / "glossary.md").read_text("utf-8"), re.MULTILINE))
+
+
+def test_the_terms_that_the_lessons_are_about_are_there():
+    wanted = (
+        "broadcasting, keeping dimensions, one-hot, log-likelihood, cross-entropy, stride, dead unit, convolution, "
+    )
+    wanted += "regularisation, batchnorm, markov property"
+    assert set(wanted.split(", ")) <= {term.lower() for term in ENTRIES}
+
+
+@pytest.mark.parametrize("term", ENTRIES)
+def test_a_term_is_bold_where_its_entry_leads(term):
+    (lesson, section), *_ = LINK.findall(ENTRIES[term])
+    name = re.escape(term.partition(" (")[0])
+    text = " ".join(LESSONS[lesson][section].split())
+    assert re.search(rf"\*\*{name}(s|es)?\*\*", text, re.IGNORECASE), f"{term} is not defined there"
+    earlier = [other for other in LESSONS if other < lesson and re.search(rf"\*\*{name}", markdown(other), re.I)]
+    assert not earlier or "(" in term, f"{term} is defined before"
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_links_from_lesson_to_lesson_lead_somewhere(lesson):
+    for other, section in LINK.findall(markdown(lesson)):
+        assert not section or section in LESSONS[other], f"{other}#{section}"
