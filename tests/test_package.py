@@ -63,7 +63,7 @@ FLOORS = [
     {"training"},
     {"comparison", "lrfind", "tuning"},
     {"plots"},
-    {"reporting", "lessons", "exercises"},
+    {"reporting", "lessons", "exercises", "serving"},
     {"cli"},
 ]
 
