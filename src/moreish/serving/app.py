@@ -272,6 +272,13 @@ async def _wrong_input(request: Request, error: Exception) -> Response:
 async def _failed(request: Request, error: Exception) -> Response:
     """No such path, too large, too slow, too busy."""
     assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        return problem(404, f"there is no {request.url.path[:100]!r} here: GET / says what there is")
+    if error.status_code == 405:
+        # Starlette names the methods of one of a path's routes alone.
+        routes = [route for route in request.app.routes if route.path == request.url.path]
+        methods = ", ".join(sorted(set().union(*(route.methods for route in routes)) - {"HEAD"}))
+        return problem(405, f"{request.url.path} takes {methods} alone", {"Allow": methods})
     return problem(error.status_code, error.detail, error.headers)
 
 
