@@ -136,11 +136,26 @@ def diagnostics_section(found: dict) -> str:
     return f"What `--diagnostics` adds to the time of a training: {costs} ({found['machine']['processor']})."
 
 
+def serving_section(found: dict) -> str:
+    """What the README says of the speed of a server, from what benchmarks/serving.py measured."""
+    rates: dict[str, list[str]] = {}
+    for row in found["rows"]:
+        rates.setdefault(row["model"], []).append(f"{row['requests_per_second']:,.0f}")
+    listed = ", ".join(f"{model} {' and '.join(rate)}" for model, rate in rates.items())
+    machine, versions = found["machine"], found["versions"]
+    return (
+        f"Requests a second for the score of one word, on one core, over one connection and over eight: {listed}"
+        f" (`benchmarks/serving.py`, {machine['processor']}; fastapi {versions['fastapi']}, uvicorn"
+        f" {versions['uvicorn']})."
+    )
+
+
 SECTIONS = {
     "speed": speed_section,
     "quality": ladder_section,
     "size": size_section,
     "diagnostics": diagnostics_section,
+    "serving": serving_section,
 }
 
 

@@ -160,6 +160,11 @@ def test_what_comes_next_is_what_scores_say(bigram, saved_run, prefix):
         assert list(model.next(known, temperature=0.5).values()) == pytest.approx(squared / squared.sum(), rel=1e-5)
 
 
+def test_next_near_temperature_zero_is_the_likeliest(bigram):
+    found = bigram.next("a", temperature=1e-320)
+    assert found[max(found, key=bigram.next("a").__getitem__)] == 1
+
+
 @pytest.mark.parametrize("temperature", [0, -1, float("nan"), float("inf")])
 def test_next_refuses_wrong_values(bigram, temperature):
     with pytest.raises(InputError, match="temperature"):

@@ -147,7 +147,8 @@ class Model:
         tokens, T = self.vocab.encode(prefix), self.config.context
         context = np.array([([END] * T + tokens)[len(tokens) :]], np.int64)
         logits = self.engine.logits(self.params, context)[0].astype(np.float64)
-        weights = np.exp((logits - logits.max()) / temperature)
+        with np.errstate(over="ignore"):  # what is far below the largest, near a temperature of 0, weighs nothing
+            weights = np.exp((logits - logits.max()) / temperature)
         return dict(zip(["", *self.vocab.characters], (weights / weights.sum()).tolist(), strict=True))
 
     def sample(

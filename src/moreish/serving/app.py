@@ -28,6 +28,7 @@ from .work import Work
 
 ORIGIN = re.compile(r"https?://[^/\s,*]+")
 BITS = 1 / math.log(2)  # in a nat
+NotEmpty = Annotated[str, Field(min_length=1)]
 SEEDS = 1 << 53  # what every reader of JSON can hold
 
 
@@ -101,11 +102,9 @@ def sampled(run: Run, limits: Limits, *, n: int, seed: int | None, max_length: i
 
 
 def scored(model: Model, words: list[str]) -> Scores:
-    """Score words. Raises InputError for an empty word or a character that the model does not know."""
+    """Score words. Raises InputError for a character that the model does not know."""
     tokens = [[*model.vocab.encode(word), END] for word in words]
     nll = model.nll(np.array([END, *(token for word in tokens for token in word)], np.int32))
-    if [END] in tokens:
-        raise InputError("an empty word has no score")
     scores, start = [], 0
     for word, its in zip(words, tokens, strict=True):
         per_char = nll[start : start + len(its)].tolist()
@@ -188,7 +187,7 @@ def make_app(
         max_length: int | None = Field(None, ge=1, description="in characters; null for 50 more than the prefix")
 
     class ScoreRequest(Asked):
-        words: Annotated[list[str], FailFast()] = Field(min_length=1, max_length=limits.words)
+        words: Annotated[list[NotEmpty], FailFast()] = Field(min_length=1, max_length=limits.words)
 
     class NextRequest(Asked):
         prefix: str = Field("", max_length=limits.prefix)
@@ -231,7 +230,7 @@ def make_app(
 
     @app.get("/score", summary="How likely a word is, or several", response_model=Scores)
     async def score_word(
-        word: Annotated[list[str], FailFast()] = Query(min_length=1, max_length=limits.words),
+        word: Annotated[list[NotEmpty], FailFast()] = Query(min_length=1, max_length=limits.words),
     ) -> Response:
         return await score(word)
 
