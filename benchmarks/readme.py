@@ -235,8 +235,7 @@ def steering_section(found: dict) -> str:
     ]
     for row in found["rows"]:
         seconds = ("too rare" if s is None else f"{s:.3f} s" for s in row["seconds"].values())
-        asked = row["asked"].replace("*", "\\*")
-        lines.append(f"| {row['model']} | {asked} | {row['share']:.2g} | {row['method']} | {' | '.join(seconds)} |")
+        lines.append(f"| {row['model']} | {row['asked']} | {row['share']:.2g} | {row['method']} | {' | '.join(seconds)} |")
     rates = " and ".join(f"{rate:,.0f} words a second ({name})" for name, rate in plain.items())
     lines += [
         "",
@@ -252,6 +251,20 @@ def favour(row: dict) -> list[str]:
     return [f"{row['hits'] / row['samples']['words']:.1%}", f"{row['favour']:.2f} ({low:.2f}–{high:.2f})"]
 
 
+def serving_section(found: dict) -> str:
+    """What the README says of the speed of a server, from what benchmarks/serving.py measured."""
+    rates: dict[str, list[str]] = {}
+    for row in found["rows"]:
+        rates.setdefault(row["model"], []).append(f"{row['requests_per_second']:,.0f}")
+    listed = ", ".join(f"{model} {' and '.join(rate)}" for model, rate in rates.items())
+    machine, versions = found["machine"], found["versions"]
+    return (
+        f"Requests a second for the score of one word, on one core, over one connection and over eight: {listed}"
+        f" (`benchmarks/serving.py`, {machine['processor']}; fastapi {versions['fastapi']}, uvicorn"
+        f" {versions['uvicorn']})."
+    )
+
+
 SECTIONS = {
     "speed": speed_section,
     "quality": ladder_section,
@@ -260,6 +273,7 @@ SECTIONS = {
     "novelty": novelty_section,
     "steering": steering_section,
     "scoring": scoring_section,
+    "serving": serving_section,
 }
 
 

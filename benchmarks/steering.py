@@ -21,13 +21,13 @@ PLAIN = {"ngram": 1_000_000, "mlp": 200_000}  # words drawn at a time
 FEW, MANY = 20, 10_000
 MODELS: dict[str, dict[str, Any]] = {"ngram": {}, "mlp": {}, "mlp, context 3": {"block_size": 3}}
 ASKED: dict[str, dict[str, Any]] = {
-    "m??a*": {"pattern": "m??a*"},
-    "m??a": {"pattern": "m??a"},
+    "`m??a*`": {"pattern": "m??a*"},
+    "`m??a`": {"pattern": "m??a"},
     "5 to 8 characters": {"min_length": 5, "max_length": 8},
     "ends with ella": {"suffix": "ella"},
     "has zz": {"contains": "zz"},
     "has x, y and z": {"require": "xyz"},
-    "*q[^u]*, no vowel but a": {"pattern": "*q[^u]*", "forbid": "eiou"},
+    "`*q[^u]*`, no e, i, o, u": {"pattern": "*q[^u]*", "forbid": "eiou"},
 }
 
 
@@ -53,14 +53,14 @@ def main() -> None:
     for name, model in models.items():
         for asked, constraints in ASKED.items():
             words = model.sample(FEW, **constraints)  # and kernels are loaded
-            seconds: dict[int, float | None] = {}
+            took: dict[int, float | None] = {}
             for n in (FEW, MANY):
                 try:
-                    seconds[n] = best(lambda m=model, c=constraints, n=n: m.sample(n, **c))
+                    took[n] = best(lambda m=model, c=constraints, n=n: m.sample(n, **c))
                 except InputError:  # too rare for as many tries as there may be
-                    seconds[n] = None
+                    took[n] = None
             about = {"model": name, "asked": asked, "method": words.method, "share": words.share}
-            rows.append({**about, "seconds": seconds})
+            rows.append({**about, "seconds": took})
     table = Table(*("model", "asked", "method", "share", f"{FEW} words", f"{MANY:,} words"))
     for row in rows:
         seconds = ("" if s is None else f"{s:.3f} s" for s in row["seconds"].values())

@@ -8,8 +8,8 @@ from pathlib import Path
 import moreish
 
 PUBLIC = [
-    *("Corpus", "Diagnosis", "Evaluation", "InputError", "LRFinding", "Model", "MoreishError", "Novelty", "Progress"),
-    *("Run", "Score", "Scorer", "Tuned", "Vocab", "WorkError"),
+    *("Candidate", "Candidates", "Corpus", "Diagnosis", "Evaluation", "InputError", "LRFinding", "Model"),
+    *("MoreishError", "Novelty", "Progress", "Run", "Samples", "Score", "Scorer", "Tuned", "Vocab", "WorkError"),
     *("__version__", "bundled", "calibrate", "check_gradients", "compare", "diagnose", "evaluate", "find_lr", "fold"),
     *("load", "mix", "novelty", "plots", "read_words", "report", "resume", "train", "tune"),
 ]
@@ -65,7 +65,7 @@ FLOORS = [
     {"training"},
     {"comparison", "lrfind", "tuning"},
     {"plots"},
-    {"reporting", "lessons", "exercises"},
+    {"reporting", "lessons", "exercises", "serving"},
     {"cli"},
 ]
 

@@ -148,6 +148,31 @@ def test_wrong_values_are_refused(saved_run, options, says):
     assert says in str(caught.value)
 
 
+@pytest.mark.parametrize("prefix", ["", "a", "gadaba"])
+def test_what_comes_next_is_what_scores_say(bigram, saved_run, prefix):
+    for model, known in ((bigram, prefix.replace("g", "a").replace("d", "b")), (saved_run.model, prefix)):
+        found = model.next(known)
+        assert list(found) == ["", *model.vocab.characters]
+        expected = [probability_of_next(model, known, token) for token in range(len(found))]
+        assert list(found.values()) == pytest.approx(expected, rel=1e-5)
+        assert sum(found.values()) == pytest.approx(1)
+        squared = np.array(expected) ** 2
+        assert list(model.next(known, temperature=0.5).values()) == pytest.approx(squared / squared.sum(), rel=1e-5)
+
+
+def test_next_near_temperature_zero_is_the_likeliest(bigram):
+    found = bigram.next("a", temperature=1e-320)
+    assert found[max(found, key=bigram.next("a").__getitem__)] == 1
+
+
+@pytest.mark.parametrize("temperature", [0, -1, float("nan"), float("inf")])
+def test_next_refuses_wrong_values(bigram, temperature):
+    with pytest.raises(InputError, match="temperature"):
+        bigram.next("a", temperature=temperature)
+    with pytest.raises(InputError, match="not in the word list"):
+        bigram.next("x")
+
+
 def test_scores_add_up(saved_run):
     score = saved_run.model.score("ba")
     assert len(score.per_char) == 3

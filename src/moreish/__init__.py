@@ -28,12 +28,15 @@ if TYPE_CHECKING:
     from .reporting import report
     from .run import Run, load
     from .scoring import Scorer
+    from .steering import Candidate, Candidates, Samples
     from .training import resume, train
     from .tuning import Tuned, tune
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Candidate",
+    "Candidates",
     "Corpus",
     "Diagnosis",
     "Evaluation",
@@ -44,6 +47,7 @@ __all__ = [
     "Novelty",
     "Progress",
     "Run",
+    "Samples",
     "Score",
     "Scorer",
     "Tuned",
@@ -85,6 +89,7 @@ _HOMES = {
     "reporting": ("report",),
     "run": ("Run", "load"),
     "scoring": ("Scorer",),
+    "steering": ("Candidate", "Candidates", "Samples"),
     "training": ("resume", "train"),
     "tuning": ("Tuned", "tune"),
 }

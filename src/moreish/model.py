@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .corpus import Corpus, Vocab
+from .corpus import END, Corpus, Vocab
 from .engines import Reader, make_engine, need_torch
 from .errors import InputError
 from .layers import Layer
@@ -176,6 +176,22 @@ class Model:
         """This model as what steers words takes it."""
         contexts = self.config.contexts(self.engine, self.params, len(self.vocab))
         return Writer(self.vocab, self.engine, self.params, contexts)
+
+    def next(self, prefix: str = "", *, temperature: float = 1.0) -> dict[str, float]:
+        """The probability of each character after a prefix; "" stands for the end of the word.
+
+        temperature     below 1 sharpens, above 1 flattens
+
+        Raises InputError for a character that the model does not know, and a temperature that is not positive.
+        """
+        if not 0 < temperature < float("inf"):
+            raise InputError(f"temperature is {temperature}: it must be a number above 0")
+        tokens, T = self.vocab.encode(prefix), self.config.context
+        context = np.array([([END] * T + tokens)[len(tokens) :]], np.int64)
+        logits = self.engine.logits(self.params, context)[0].astype(np.float64)
+        with np.errstate(over="ignore"):  # what is far below the largest, near a temperature of 0, weighs nothing
+            weights = np.exp((logits - logits.max()) / temperature)
+        return dict(zip(["", *self.vocab.characters], (weights / weights.sum()).tolist(), strict=True))
 
     def sample(
         self,

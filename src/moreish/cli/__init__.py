@@ -91,6 +91,11 @@ is.""",
     "mix": """Mix several trained models into one, with weights fitted on val.
 
 The mixture is a run like any other: sample, eval and mix take it. All runs must be of the same words and split.""",
+    "serve": """Answer over HTTP with a trained model: new words, scores, next-character probabilities.
+
+GET / says what there is to ask for, GET /openapi.json describes it. Only programs on this machine can ask, and no pages
+of other web origins. Ctrl-C or SIGTERM stops it once running requests are answered, with exit status 0: it is the way
+to stop a server, and nothing is left undone.""",
     "tune": """Search for the options that give the lowest loss on val.
 
 Trains trial after trial (Optuna's TPE, the model's defaults first), gives up early on those that fall behind, and keeps
@@ -152,6 +157,10 @@ EXAMPLES = {
     "mix": (
         "moreish mix runs/names-ngram runs/names-wavenet --out runs/mixed",
         "moreish mix runs/a runs/b runs/c --log-linear --out runs/mixed",
+    ),
+    "serve": (
+        "moreish serve runs/names-mlp",
+        "moreish serve runs/names-mlp --port 0 --allow-origin https://example.org",
     ),
     "tune": (
         "moreish tune names.txt --model mlp --trials 50",

@@ -1,0 +1,55 @@
+"""moreish serve"""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from ..run import load
+from .terminal import announce_work
+from .values import WholeNumber
+
+
+def serve(
+    run: Path,
+    /,
+    *,
+    host: str = "127.0.0.1",
+    port: WholeNumber = 8000,
+    allow_origin: Annotated[list[str] | None, Parameter(negative="")] = None,
+    max_words: WholeNumber | None = None,
+    max_samples: WholeNumber | None = None,
+    timeout: float | None = None,
+) -> None:
+    """`moreish serve`: its text stands in VERBS.
+
+    Parameters
+    ----------
+    run
+        Folder of a run.
+    host
+        Address to listen at; the default is reached from this machine alone.
+    port
+        Port to listen at; 0 takes one that is free.
+    allow_origin
+        Web origin whose pages may ask, such as https://example.org; may be given several times [default: none].
+    max_words
+        Most words to score in one request [default: 1000].
+    max_samples
+        Most words to draw in one request [default: 10000].
+    timeout
+        Seconds that a client may take to send a request, and the work on it may take [default: 10].
+    """
+    from ..serving import Limits
+    from ..serving import serve as serve_run
+
+    announce_work()
+    given = {"words": max_words, "samples": max_samples, "seconds": timeout}
+    limits = dataclasses.replace(Limits(), **{name: value for name, value in given.items() if value is not None})
+    loaded = load(run)
+
+    def say_where(address: str) -> None:
+        print(f"{run.name} ({loaded.model.name}) is served at {address}; Ctrl-C stops it", flush=True)
+
+    serve_run(loaded, host=host, port=port, allow_origins=allow_origin or (), limits=limits, on_listening=say_where)
