@@ -235,7 +235,9 @@ def steering_section(found: dict) -> str:
     ]
     for row in found["rows"]:
         seconds = ("too rare" if s is None else f"{s:.3f} s" for s in row["seconds"].values())
-        lines.append(f"| {row['model']} | {row['asked']} | {row['share']:.2g} | {row['method']} | {' | '.join(seconds)} |")
+        lines.append(
+            f"| {row['model']} | {row['asked']} | {row['share']:.2g} | {row['method']} | {' | '.join(seconds)} |"
+        )
     rates = " and ".join(f"{rate:,.0f} words a second ({name})" for name, rate in plain.items())
     lines += [
         "",

@@ -208,16 +208,12 @@ ASKED = st.fixed_dictionaries(
 @given(asked=ASKED, name=st.sampled_from(MODELS), seed=st.integers(0, 1000))
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_result_never_breaks_its_constraint(models, asked, name, seed):
-    before = sampling.MOST_TRIES
-    sampling.MOST_TRIES = 2000
     try:
-        words = models[name].sample(7, seed=seed, **asked)
+        words = models[name].sample(7, seed=seed, tries=2000, **asked)
     except InputError as error:
         if not re.search("no word fits|words fit|were found", str(error)):
             raise
         return
-    finally:
-        sampling.MOST_TRIES = before
     assert len(words) == 7
     assert words == models[name].sample(7, seed=seed, **asked)
     for word in words:
@@ -258,18 +254,17 @@ def test_words_each_once_come_in_the_order_in_which_draws_would_bring_them(model
         assert first[word] / 4000 == pytest.approx(expected, abs=5 * (expected / 4000) ** 0.5)
 
 
-def test_what_cannot_be_met_says_why(models, monkeypatch):
+def test_what_cannot_be_met_says_why(models):
     model = models["mlp 12"]
     with pytest.raises(InputError, match="no word fits --prefix ab and --pattern b"):
         model.sample(prefix="ab", pattern="b*")
     with pytest.raises(InputError, match="none that the model makes with this temperature"):
         model.sample(pattern="???d[bd]", top_k=1)
-    monkeypatch.setattr(sampling, "MOST_TRIES", 1000)
     with pytest.raises(InputError, match=r"were found among 1,000 that the model made.*counted model"):
-        model.sample(1, contains="dddddddd", min_length=20)
+        model.sample(1, contains="dddddddd", min_length=20, tries=1000)
     with pytest.raises(InputError, match="different words were found"):
-        models["bigram-counts"].sample(30, temperature=0, distinct=True)
-    for wrong in ({"top_p": 0.0}, {"top_p": 1.5}, {"min_length": 0}, {"max_length": 0}, {"edits": 0}):
+        models["bigram-counts"].sample(30, temperature=0, distinct=True, tries=1000)
+    for wrong in ({"top_p": 0.0}, {"top_p": 1.5}, {"min_length": 0}, {"max_length": 0}, {"edits": 0}, {"tries": 3}):
         with pytest.raises(InputError):
             model.sample(**wrong)
 

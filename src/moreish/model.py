@@ -213,6 +213,7 @@ class Model:
         edits: int = 1,
         avoid: Collection[str] = (),
         distinct: bool = False,
+        tries: int | None = None,
         on_progress: Callable[[int, int], None] = lambda found, tried: None,
     ) -> Samples:
         """Draw n words, exactly as often as the model makes each of them among its words that fit.
@@ -227,6 +228,8 @@ class Model:
         near, edits     a word that every word is a number of edits away from
         avoid           words that are not wanted: corpus.words for new ones only
         distinct        each word once
+        tries           words that are drawn at most where not every one fits; None for two million, or a thousand for
+                        each word
         on_progress     is told how many words are found, and how many were drawn
 
         The same seed draws the same words. No word is empty. The list also says how they were drawn and what share of
@@ -237,6 +240,8 @@ class Model:
             raise InputError(f"the number of samples is {n}: it must be from 0 to {(1 << 31) - 1:,}")
         if not 0 <= seed < 1 << 63:
             raise InputError(f"seed is {seed}: it must be from 0 to 2**63 - 1")
+        if tries is not None and tries < n:
+            raise InputError(f"tries is {tries}: it must be at least the number of samples, {n}")
         constraints = Constraints(
             prefix, suffix, contains, pattern, min_length, max_length, forbid, require, near, edits
         )
@@ -245,6 +250,7 @@ class Model:
             *(self.writer, n, seed, chances, constraints),
             avoid=avoid,
             distinct=distinct,
+            tries=tries,
             on_progress=on_progress,
         )
 

@@ -29,6 +29,7 @@ def sample(
     only_new: Flag = False,
     distinct: Flag = False,
     avoid: Path | None = None,
+    tries: WholeNumber | None = None,
     most_likely: Flag = False,
     json: Flag = False,
     asked: Annotated[Asked, Flat] = Asked(),  # pyright: ignore[reportInvalidTypeForm]
@@ -55,6 +56,8 @@ def sample(
         Each word once.
     avoid
         A file of words that are not wanted, one a line.
+    tries
+        How many words are drawn at most where not every one fits [default: two million, or a thousand for each word].
     most_likely
         The likeliest words of all, by beam search, in place of words by chance.
     json
@@ -65,7 +68,7 @@ def sample(
     announce_work()
     loaded = load(run)
     if most_likely:
-        if (seed, temperature, top_k, top_p, only_new, distinct, avoid) != (None, 1.0, 0, 1.0, False, False, None):
+        if (temperature, top_k, top_p) != (1.0, 0, 1.0) or only_new or distinct or avoid or tries or seed is not None:
             raise InputError("--most-likely draws nothing: give it no option of drawing, only what words have to be")
         found = loaded.model.most_likely(n, **given(asked))
         print_json(candidates_json(loaded, found, "samples")) if json else print_candidates(loaded, found)
@@ -80,6 +83,7 @@ def sample(
             top_p=top_p,
             avoid=unwanted,
             distinct=distinct,
+            tries=tries,
             on_progress=view,
             **given(asked),
         )

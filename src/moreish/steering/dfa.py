@@ -71,7 +71,7 @@ class DFA:
         counts = np.zeros(len(self.accept))
         for states in self.components():
             onward = self.delta[states][self.delta[states] >= 0]
-            if np.isin(onward, states).any():
+            if self.is_cycle(states):
                 return math.inf
             counts[states] = self.accept[states] + counts[onward].sum()
         return 0.0 if self.empty else float(counts[0])
@@ -88,7 +88,11 @@ class DFA:
                 raise ValueError("there is no word")
         return length
 
-    def components(self) -> list[list[int]]:
+    def is_cycle(self, states: np.ndarray) -> bool:
+        """Whether the states of a component lead to each other, or one to itself."""
+        return bool(np.isin(self.delta[states], states).any())
+
+    def components(self) -> list[np.ndarray]:
         """The states in groups that can be come to from each other, each group after those that it leads to.
 
         Tarjan 1972: a group is complete when the search leaves the first of its states that it met.
@@ -97,7 +101,7 @@ class DFA:
         met: dict[int, int] = {}  # states by when they were met
         low: dict[int, int] = {}  # the earliest one of its group that is known for each
         group: list[int] = []  # of those that are not complete
-        groups: list[list[int]] = []
+        groups: list[np.ndarray] = []
         search = [(0, iter(onward[0]))] if onward else []
         while search:
             q, rest = search[-1]
@@ -117,7 +121,7 @@ class DFA:
                     at = len(group) - 1
                     while group[at] != q:
                         at -= 1
-                    groups.append(group[at:])
+                    groups.append(np.array(group[at:]))
                     for done in group[at:]:
                         del low[done]
                     del group[at:]

@@ -29,9 +29,11 @@ from .dfa import DFA
 
 CELLS = 1 << 25  # probabilities of tokens after contexts that are kept at most
 PLACES = 1 << 25  # pairs of a state and a context
+WORK = 1 << 33  # steps to compute b: about ten seconds
 SETTLED = 1e-12  # relative change in a round that counts as none
 LEAP = 12  # rounds from one leap ahead to the next
 ROUNDS = 3000  # after which it is given up
+USUAL = 60  # rounds that a cycle takes
 PIECE = 1 << 20  # tokens that are drawn at a time
 
 
@@ -147,7 +149,10 @@ class Chances:
 
 def fits(contexts: Contexts, words: DFA, V: int) -> bool:
     """Whether the product of a model's contexts and a set's automaton is small enough to be computed."""
-    return contexts.size * V <= CELLS and contexts.size * len(words.accept) <= PLACES
+    if contexts.size * V > CELLS or contexts.size * len(words.accept) > PLACES:
+        return False
+    rounds = ((USUAL if words.is_cycle(states) else 1) * len(states) for states in words.components())
+    return sum(rounds) * contexts.size * V <= WORK
 
 
 class Product:
@@ -183,9 +188,9 @@ class Product:
     def _settle(self) -> bool:
         """Compute b; returns whether it settled."""
         delta, settle = self.words.delta, _compiled()[1]
-        for states in map(np.array, self.words.components()):
+        for states in self.words.components():
             letters = np.flatnonzero((delta[states] >= 0).any(0))
-            cyclic, gained = bool(np.isin(delta[states], states).any()), 0.0
+            cyclic, gained = self.words.is_cycle(states), 0.0
             for round in range(1, ROUNDS + 1):
                 leaping = cyclic and round % LEAP in (0, LEAP - 1)
                 before = self.b[:, states] if leaping else self.b[:0]

@@ -25,7 +25,7 @@ from .search import likeliest
 ENUMERABLE = 1 << 17  # words that fit
 TAIL = 50  # characters that a word of unlimited length may have more than the shortest one that fits
 PIECE = 1 << 18  # words that are drawn at a time
-MOST_TRIES = 2_000_000  # or a thousand for each word that is asked for, if that is more
+TRIES = 2_000_000  # or a thousand for each word that is asked for, if that is more
 
 
 @dataclass(frozen=True)
@@ -73,11 +73,13 @@ def sample(
     *,
     avoid: Collection[str] = (),
     distinct: bool = False,
+    tries: int | None = None,
     on_progress: Callable[[int, int], None] = lambda found, tried: None,
 ) -> Samples:
     """Draw n words that fit.
 
     avoid       words that are not wanted; distinct: each word once
+    tries       words that are drawn at most; None for TRIES
     on_progress is told how many are found, and how many were drawn
 
     Raises InputError if no word fits, and if fewer than n are found.
@@ -92,7 +94,7 @@ def sample(
             return _enumerated(writer, n, seed, chances, words, avoid, distinct)
         source = _product(writer, words, chances, seed) or _rejection(writer, constraints, words, chances, seed)
     avoided, found, tried, fitting = set(avoid), [], 0, 0
-    most = max(MOST_TRIES, 1000 * n)
+    most = max(TRIES, 1000 * n) if tries is None else tries
     while len(found) < n:
         if tried >= most:
             raise _too_few(len(found), n, tried, source, bool(avoided), distinct)
