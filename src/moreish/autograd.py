@@ -100,7 +100,10 @@ class Torch:
 
     def _nll(self, contexts: np.ndarray, targets: np.ndarray) -> torch.Tensor:
         x, y = (torch.from_numpy(a).to(self.device) for a in (contexts, targets))
-        return F.cross_entropy(self._logits(x).view(-1, self.n_vocab), y.view(-1), reduction="none")
+        logits = self._logits(x).view(-1, self.n_vocab)
+        if y.numel() == len(logits):
+            return F.cross_entropy(logits, y.view(-1), reduction="none")
+        return -logits.log_softmax(1).gather(1, y.view(len(logits), -1)).view(-1)  # several targets a row
 
     def _loss(self, contexts: np.ndarray, targets: np.ndarray, counts: np.ndarray) -> torch.Tensor:
         weights = torch.from_numpy(counts / counts.sum()).view(-1).to(self.flat)
@@ -141,8 +144,7 @@ class Torch:
                     "exp_avg": m[0],
                     "exp_avg_sq": m[1],
                 }
-            contexts = np.zeros((batches.size, self.block_size - 1 + batches.n_targets), np.int64)
-            targets, counts = np.zeros((2, batches.size, batches.n_targets), np.int64)
+            contexts, targets, counts = batches.room(self.block_size)
             losses = []
             for i, rate in enumerate(steps.rates.tolist()):
                 batches.fill(steps.first + i, contexts, targets, counts)

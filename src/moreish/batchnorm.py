@@ -29,7 +29,7 @@ def calibrate(model: Model, corpus: Corpus) -> None:
     whole_words = isinstance(model.config, NetConfig) and model.config.whole_words
     batches = Batches.drawn(corpus.stream("train"), EXAMPLES, 0, model.config.context, whole_words)
     tape = Tape(model.layers, model.config.context, len(model.vocab))
-    ready = tape.prepared(EXAMPLES, batches.n_targets, gradients=False, fuse=False)
+    ready = tape.prepared(EXAMPLES, batches.n_places, gradients=False, fuse=False)
     (like, table, ops, arena), forward = ready.walk, walks(np.float32)[0]
     steps = [op for op in ready.plan.operations if op.row is not None]
     for number, op in enumerate(steps):

@@ -86,17 +86,17 @@ class _Case:
 
 def check_model(config: NetConfig, *, seed: int = 1) -> list[Check]:
     """Check every gradient of a model over an alphabet of 26 letters: see `check_layers`."""
-    n_targets = 3 if config.whole_words else 1
-    return check_layers(config.layers(N_VOCAB), config.context, N_VOCAB, n_targets=n_targets, seed=seed)
+    n_places = 3 if config.whole_words else 1
+    return check_layers(config.layers(N_VOCAB), config.context, N_VOCAB, n_places=n_places, seed=seed)
 
 
-def check_layers(layers: list[Layer], context: int, n_vocab: int, *, n_targets: int = 1, seed: int = 1) -> list[Check]:
+def check_layers(layers: list[Layer], context: int, n_vocab: int, *, n_places: int = 1, seed: int = 1) -> list[Check]:
     """Check every gradient of layers from contexts (B, context) to logits (B, n_vocab), in float64 and float32.
 
     Weights are the layers' own initial ones with noise, so that none is zero. Without PyTorch, references are central
     differences alone.
     """
-    checks, case = [], _case(layers, context, n_vocab, n_targets, seed)
+    checks, case = [], _case(layers, context, n_vocab, n_places, seed)
     with np.errstate(invalid="ignore"):  # a step may leave the domain of a logarithm: the next one is smaller
         differences = {g.name: _differences(g, seed) for g in _hand_derived(case)}
     for dtype in (np.float64, np.float32):
@@ -148,13 +148,13 @@ def _compare(g: _Gradient, ours: np.ndarray, reference: np.ndarray, dtype: str, 
     )
 
 
-def _case(layers: list[Layer], context: int, n_vocab: int, n_targets: int, seed: int) -> _Case:
+def _case(layers: list[Layer], context: int, n_vocab: int, n_places: int, seed: int) -> _Case:
     generator = np.random.default_rng(seed)
     layout = Layout(layers)
     params = layout.initial(seed, np.float64)
     params[: layout.n_trained] += 0.1 * generator.standard_normal(layout.n_trained)
-    contexts = generator.integers(0, n_vocab, (BATCH, context - 1 + n_targets))
-    targets = generator.integers(0, n_vocab, (BATCH, n_targets))
+    contexts = generator.integers(0, n_vocab, (BATCH, context - 1 + n_places))
+    targets = generator.integers(0, n_vocab, (BATCH, n_places))
     return _Case(layers, context, n_vocab, params, contexts, targets, generator.integers(1, 4, targets.shape))
 
 

@@ -38,8 +38,7 @@ class Lockstep:
         if self._params is None or self._next is None:
             return {}
         batches, step = self._next
-        contexts = np.zeros((batches.size, self.tape.block_size - 1 + batches.n_targets), np.int64)
-        targets, counts = np.zeros((2, batches.size, batches.n_targets), np.int64)
+        contexts, targets, counts = batches.room(self.tape.block_size)
         batches.fill(step, contexts, targets, counts)
         grads = self.tape.loss_and_grads(params, contexts, targets, counts)[1]
         their_grads = self.torch.loss_and_grads(self._params, contexts, targets, counts)[1]

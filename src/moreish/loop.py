@@ -72,7 +72,7 @@ def batches_of(config: ModelConfig, corpus: Corpus, o: TrainOptions) -> Batches:
 
 def _check_batches(run: Run, batches: Batches) -> None:
     """Raise InputError if the layers cannot be trained on such batches."""
-    layers, L = run.model.layers, batches.n_targets
+    layers, L = run.model.layers, batches.n_places
     make_plan(layers, (batches.size, run.model.config.context - 1 + L, L))
     normalised = any(LAYERS[type(layer)].batch_statistics for layer in layers)
     if run.options.calibrate and not normalised:

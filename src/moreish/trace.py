@@ -57,13 +57,9 @@ class Tracer:
         self.batches, whole = batches, batches.size
         # Of a batch that is the same at every step, and sorted, examples from everywhere.
         self.rows = np.linspace(0, whole - 1, min(size, whole)).astype(int) if batches.fixed else slice(size)
-        L = batches.n_targets
-        self.batch = (
-            np.zeros((whole, context - 1 + L), np.int64),
-            np.zeros((whole, L), np.int64),
-            np.zeros((whole, L), np.int64),
-        )
-        self.ready = Tape(layers, context, n_vocab).prepared(min(size, whole), L, fuse=False)
+        self.batch = batches.room(context)
+        tape = Tape(layers, context, n_vocab)
+        self.ready = tape.prepared(min(size, whole), batches.n_places, batches.n_targets, fuse=False)
 
     def __call__(self, params: np.ndarray, step: int) -> Trace:
         """Trace the batch of a step through weights (P,). What it returns is overwritten by the next call."""

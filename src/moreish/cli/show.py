@@ -61,7 +61,7 @@ def show(
         model, corpus, options = run.model, run.corpus, run.options
     batches = batches_of(model.config, corpus, options)
     tape = Tape(model.layers, model.config.context, len(model.vocab))
-    plan = tape.plan(batch_size or batches.size, batches.n_targets, fuse=fuse)
+    plan = tape.plan(batch_size or batches.size, batches.n_places, batches.n_targets, fuse=fuse)
     B, rows = plan.shape[0], []
     for op in plan.operations:
         parameters = ", ".join(f"{slot.parameter.name} {_shape(slot.shape)}" for slot in op.slots)

@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit, types
 
 from ..errors import InputError
-from ..tape import Batches
+from ..tape.batch import distinct_windows
 from ..tape.compiled import compiled_function
 
 BITS = 62  # of a packed window
@@ -66,11 +66,9 @@ def count_windows(stream: np.ndarray, n: int, n_vocab: int) -> tuple[Callable[[i
     """
     most, bits = MEMORY // (PER_TOKEN * n), max(1, (n_vocab - 1).bit_length())
     if n * bits > BITS:  # a large alphabet and a long window: slower, by sorting
-        fixed = Batches.of_all(stream, n - 1).fixed
-        assert fixed is not None
-        _check(fixed[2].size, most, n)
-        rows = np.column_stack(fixed[:2])
-        return lambda place: rows[:, place], fixed[2].ravel()
+        rows, counts = distinct_windows(stream, n)
+        _check(len(rows), most, n)
+        return lambda place: rows[:, place], counts
     keys, counts = np.zeros((2, SMALLEST), np.int64)
     position, history, used = 1, 0, 0
     mask = (1 << bits * (n - 1)) - 1

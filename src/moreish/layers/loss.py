@@ -1,15 +1,16 @@
 """Softmax cross-entropy: the negative log-likelihood of each target, in nats.
 
-    p[n, v] = exp(x[n, v]) / sum over u of exp(x[n, u])         nll[n] = -log p[n, target[n]]
-    loss = sum over n of share[n] nll[n],     share[n] = count[n] / sum over m of count[m]
+    p[n, v] = exp(x[n, v]) / sum over u of exp(x[n, u])         nll[n, k] = -log p[n, target[n, k]]
+    loss = sum over n, k of share[n, k] nll[n, k],      share[n, k] = count[n, k] / sum of all counts
 
-Each example counts once in a mini-batch: its share is 1 / N. One that stands for many equal ones counts as often, and a
-place that has no target counts 0 times.
+In a mini-batch each row of logits has one target, which counts once: its share is 1 / N. Where a row stands for all
+places of the data with the same context, it has a target for each different token that follows there, which counts as
+often as it does; a place that has no target counts 0 times.
 
 The largest logit m of a row is taken off first: exp never overflows, and p does not change. With
 nll = log(sum over u of exp(x[u] - m)) - (x[target] - m), the derivative of the logarithm of the sum is the softmax:
 
-    dx[n, v] = share[n] (p[n, v] - (1 if v = target[n] else 0))
+    dx[n, v] = sum over k of share[n, k] (p[n, v] - (1 if v = target[n, k] else 0))
 
 Pull the target up by what it lacks, push each other one down by what it has: a row of dx sums to zero.
 """
@@ -20,24 +21,28 @@ from math import prod
 import numpy as np
 
 from .maths import exp, kernel
-from .spec import AUX, DX, INTS, ROWS, S0, Kernels, Parameter, Shape, SmallSteps, X, Y
-from .views import matrix, vector
+from .spec import AUX, DX, INTS, ROWS, S0, S1, Kernels, Parameter, Shape, SmallSteps, X, Y
+from .views import matrix
 
 
 @dataclass(frozen=True)
 class SoftmaxCrossEntropy:
-    """Logits (..., n_vocab) and targets (...,) become the nll of each target in nats (...,)."""
+    """Logits (..., n_vocab) and n_targets targets for each row become the nll of each target in nats.
+
+    The nll is (...,), or (..., n_targets) if that is more than one.
+    """
 
     n_vocab: int
+    n_targets: int = 1
 
     def parameters(self) -> tuple[Parameter, ...]:
         return ()
 
     def out_shape(self, in_shape: Shape) -> Shape:
-        return in_shape[:-1]
+        return in_shape[:-1] if self.n_targets == 1 else (*in_shape[:-1], self.n_targets)
 
     def sizes(self, in_shape: Shape) -> tuple[int, ...]:
-        return (self.n_vocab,)
+        return (self.n_vocab, self.n_targets)
 
     def flops(self, in_shape: Shape, batch_size: int) -> int:
         return 4 * batch_size * prod(in_shape)
@@ -45,15 +50,16 @@ class SoftmaxCrossEntropy:
 
 @kernel
 def forward(x, targets, p, nll):
-    """logits x (N, V), targets (N,) -> probabilities p (N, V), nll (N,) in nats."""
-    N, V = x.shape
+    """logits x (N, V), targets (N, K) -> probabilities p (N, V), nll (N, K) in nats."""
+    (N, V), K = x.shape, targets.shape[1]
     for n in range(N):
         m = x[n, 0]
         for v in range(V):
             m = max(m, x[n, v])
         for v in range(V):
             p[n, v] = x[n, v] - m
-        nll[n] = -p[n, targets[n]]
+        for k in range(K):
+            nll[n, k] = -p[n, targets[n, k]]
     flat = p.reshape(N * V)
     for i in range(N * V):
         flat[i] = exp(flat[i])
@@ -61,41 +67,51 @@ def forward(x, targets, p, nll):
         total = p[n, 0] * 0
         for v in range(V):
             total += p[n, v]
-        nll[n] += np.log(total)
+        log_total = np.log(total)
+        for k in range(K):
+            nll[n, k] += log_total
         for v in range(V):
             p[n, v] /= total
 
 
 @kernel
 def backward(p, targets, counts, dx):
-    """probabilities p (N, V), targets (N,), counts (N,) -> dx (N, V), of the loss."""
-    N, V = p.shape
+    """probabilities p (N, V), targets (N, K), counts (N, K) -> dx (N, V), of the loss."""
+    (N, V), K, real = p.shape, targets.shape[1], p.dtype.type
     total = 0
     for n in range(N):
-        total += counts[n]
+        for k in range(K):
+            total += counts[n, k]
     for n in range(N):
-        # loss = sum over n of share[n] nll[n],  nll[n] = log(sum of exp(x[n] - m)) - (x[n, target] - m)
-        share = p.dtype.type(counts[n] / total)
+        # loss = sum over n, k of share[n, k] nll[n, k],  nll[n, k] = log(sum of exp(x[n] - m)) - (x[n, target] - m)
+        of_row = 0
+        for k in range(K):
+            of_row += counts[n, k]
+        share = real(of_row / total)
         for v in range(V):
             dx[n, v] = p[n, v] * share
-        dx[n, targets[n]] -= share
+        for k in range(K):
+            dx[n, targets[n, k]] -= real(counts[n, k] / total)
 
 
 def forward_op(row, arena, params, grads, ints):
-    N, V = row[ROWS], row[S0]
+    N, V, K = row[ROWS], row[S0], row[S1]
     forward(
-        matrix(arena, row[X], N, V), vector(ints, row[INTS], N), matrix(arena, row[AUX], N, V), vector(arena, row[Y], N)
+        matrix(arena, row[X], N, V),
+        matrix(ints, row[INTS], N, K),
+        matrix(arena, row[AUX], N, V),
+        matrix(arena, row[Y], N, K),
     )
 
 
 def backward_op(row, arena, params, grads, ints):
-    N, V = row[ROWS], row[S0]
-    targets, counts = vector(ints, row[INTS], N), vector(ints, row[INTS] + N, N)
+    N, V, K = row[ROWS], row[S0], row[S1]
+    targets, counts = matrix(ints, row[INTS], N, K), matrix(ints, row[INTS] + N * K, N, K)
     backward(matrix(arena, row[AUX], N, V), targets, counts, matrix(arena, row[DX], N, V))
 
 
 def stepwise_forward(trace, xp, x, targets):
-    """Logits x (N, V), targets (N,) -> nll (N,): the loss in the lecture's small steps."""
+    """Logits x (N, V), targets (N,), one a row -> nll (N,): the loss in the lecture's small steps."""
     shifted = trace("shifted", x - xp.amax(x, 1, keepdims=True))
     counts = trace("counts", xp.exp(shifted))
     counts_sum = trace("counts_sum", counts.sum(1, keepdims=True))

@@ -93,14 +93,16 @@ class Batches:
     size        B, examples a batch
     seed        with the number of a step, it makes the step's batch
     starts      (S,) int64 places where examples begin, each for up to L targets; empty: at every token
-    n_targets   L, how many targets an example has at most
-    fixed       in place of all these: contexts (B, T), targets (B, L) and counts (B, L), the same at every step
+    n_places    L, how many tokens in a row an example predicts at most
+    n_targets   K, how many targets there are at each of these places
+    fixed       in place of all these: contexts (B, T), targets (B, L K) and counts (B, L K), the same at every step
     """
 
     stream: np.ndarray
     size: int
     seed: int
     starts: np.ndarray
+    n_places: int = 1
     n_targets: int = 1
     fixed: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
 
@@ -111,8 +113,13 @@ class Batches:
             return self.size
         return self.starts.size or self.stream.size - 1
 
+    def room(self, context: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Arrays to be filled with a batch for layers with a context: (B, context - 1 + L), (B, L K) and (B, L K)."""
+        targets, counts = np.zeros((2, self.size, self.n_places * self.n_targets), np.int64)
+        return np.zeros((self.size, context - 1 + self.n_places), np.int64), targets, counts
+
     def fill(self, step: int, contexts: np.ndarray, targets: np.ndarray, counts: np.ndarray) -> None:
-        """Write the batch of a step into int64 arrays (B, T), (B, L) and (B, L)."""
+        """Write the batch of a step into int64 arrays as `room` gives them."""
         if self.fixed is None:
             draw_batch(self.stream, self.starts, self.seed, step, contexts, targets, counts)
         else:
@@ -138,22 +145,32 @@ class Batches:
         number = np.arange(len(starts), dtype=np.int32)  # of a piece in its word
         number -= np.repeat(np.cumsum(pieces, dtype=np.int32) - pieces, pieces)
         starts += number * room
-        return cls(stream, size, seed, starts, room)
+        return cls(stream, size, seed, starts, n_places=room)
 
     @classmethod
     def of_all(cls, stream: np.ndarray, context: int) -> "Batches":
-        """One batch of all tokens. Equal contexts with equal targets are one example, which counts as often."""
-        width, V = context + 1, int(stream.max()) + 1
-        packed = V**width < 1 << 62  # a window as one number of base V
-        found = np.zeros(0, np.int64) if packed else np.zeros((0, width), np.int64)
-        counts = np.zeros(0, np.int64)
-        for first in range(1, len(stream), PIECE):
-            rows = np.zeros((min(PIECE, len(stream) - first), width), np.int64)
-            windows(stream, first, len(rows), rows[:, :-1], rows[:, -1])
-            more = rows @ V ** np.arange(width)[::-1] if packed else rows
-            found, of_which = np.unique(np.concatenate([found, more]), axis=0, return_inverse=True)
-            once = np.ones(len(rows), np.int64)
-            counts = np.bincount(of_which.ravel(), np.concatenate([counts, once])).astype(np.int64)
-        rows = found[:, None] // V ** np.arange(width)[::-1] % V if packed else found
-        fixed = np.ascontiguousarray(rows[:, :-1]), rows[:, -1:], counts[:, None]
-        return cls(stream[:0], len(rows), 0, np.zeros(0, np.int64), fixed=fixed)
+        """One batch of all tokens: an example for each different context, with all that follows it and how often."""
+        rows, counts = distinct_windows(stream, context + 1)
+        first = np.flatnonzero(np.append(True, (rows[1:, :-1] != rows[:-1, :-1]).any(1)))
+        kinds = np.diff(np.append(first, len(rows)))  # how many different targets follow each context
+        example, place = np.repeat(np.arange(len(first)), kinds), np.arange(len(rows)) - np.repeat(first, kinds)
+        targets, often = np.zeros((2, len(first), int(kinds.max())), np.int64)
+        targets[example, place], often[example, place] = rows[:, -1], counts
+        fixed = np.ascontiguousarray(rows[first, :-1]), targets, often
+        return cls(stream[:0], len(first), 0, np.zeros(0, np.int64), n_targets=targets.shape[1], fixed=fixed)
+
+
+def distinct_windows(stream: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """The different windows of `width` tokens in a stream, in order, (D, width), and how often each occurs (D,)."""
+    V = int(stream.max()) + 1
+    packed = V**width < 1 << 62  # a window as one number of base V
+    found = np.zeros(0, np.int64) if packed else np.zeros((0, width), np.int64)
+    counts = np.zeros(0, np.int64)
+    for first in range(1, len(stream), PIECE):
+        rows = np.zeros((min(PIECE, len(stream) - first), width), np.int64)
+        windows(stream, first, len(rows), rows[:, :-1], rows[:, -1])
+        more = rows @ V ** np.arange(width)[::-1] if packed else rows
+        found, of_which = np.unique(np.concatenate([found, more]), axis=0, return_inverse=True)
+        once = np.ones(len(rows), np.int64)
+        counts = np.bincount(of_which.ravel(), np.concatenate([counts, once])).astype(np.int64)
+    return found[:, None] // V ** np.arange(width)[::-1] % V if packed else found, counts

@@ -66,19 +66,34 @@ class Tape:
         self._turn = threading.Lock()
 
     def plan(
-        self, batch_size: int, n_targets: int = 1, *, loss: bool = True, gradients: bool = True, fuse: bool = True
+        self,
+        batch_size: int,
+        n_places: int = 1,
+        n_targets: int = 1,
+        *,
+        loss: bool = True,
+        gradients: bool = True,
+        fuse: bool = True,
     ) -> Plan:
-        """The plan for batches of a size: with or without the loss as last operation, and the backward pass."""
-        layers = [*self.layers, SoftmaxCrossEntropy(self.n_vocab)] if loss else self.layers
-        shape = (batch_size, self.block_size - 1 + n_targets, n_targets)
+        """The plan for batches of a size, of n_places tokens in a row to predict with n_targets targets each.
+
+        With or without the loss as last operation, and the backward pass.
+        """
+        layers = [*self.layers, SoftmaxCrossEntropy(self.n_vocab, n_targets)] if loss else self.layers
+        shape = (batch_size, self.block_size - 1 + n_places, n_places * n_targets)
         return make_plan(layers, shape, fuse=fuse, gradients=gradients)
 
-    def _prepared(self, batch_size: int, n_targets: int, loss: bool, gradients: bool, fuse: bool = True) -> Prepared:
-        return Prepared(self.plan(batch_size, n_targets, loss=loss, gradients=gradients, fuse=fuse), self.dtype)
+    def _prepared(
+        self, batch_size: int, n_places: int, n_targets: int, loss: bool, gradients: bool, fuse: bool = True
+    ) -> Prepared:
+        plan = self.plan(batch_size, n_places, n_targets, loss=loss, gradients=gradients, fuse=fuse)
+        return Prepared(plan, self.dtype)
 
-    def prepared(self, batch_size: int, n_targets: int = 1, *, gradients: bool = True, fuse: bool) -> Prepared:
+    def prepared(
+        self, batch_size: int, n_places: int = 1, n_targets: int = 1, *, gradients: bool = True, fuse: bool
+    ) -> Prepared:
         """A plan of one's own for batches of a size, with its memory, to be walked step by step."""
-        return self._prepared(batch_size, n_targets, True, gradients, fuse)
+        return self._prepared(batch_size, n_places, n_targets, True, gradients, fuse)
 
     def loss_and_grads(
         self,
@@ -91,11 +106,12 @@ class Tape:
     ) -> tuple[float, np.ndarray]:
         """The mean nll in nats of targets after contexts, as in training, and its gradient, flat (n_trained,).
 
-        contexts (B, T); targets and counts (B, L) with L = T - block_size + 1, or (B,) if L is 1. Each target weighs
-        as often as it counts; without counts, once. params (P,) stay as they are.
+        contexts (B, T); targets and counts (B, L K), or (B,) if that is 1, with L = T - block_size + 1 and K targets
+        for each. Each target weighs as often as it counts; without counts, once. params (P,) stay as they are.
         """
         with self._turn:
-            ready = self._prepare(len(targets), contexts.shape[1] - self.block_size + 1, True, True, fuse)
+            B, L = len(targets), contexts.shape[1] - self.block_size + 1
+            ready = self._prepare(B, L, targets.size // (B * L), True, True, fuse)
             ready.take(contexts, targets, counts)
             params = params.copy()  # training's forward pass updates what layers keep beside the trained
             grads = np.zeros(ready.plan.layout.n_trained, self.dtype)
@@ -110,7 +126,7 @@ class Tape:
         when a loss is not finite; that loss is the last one, and its step was not made either.
         """
         with self._turn:
-            ready = self._prepare(batches.size, batches.n_targets, True, True, True)
+            ready = self._prepare(batches.size, batches.n_places, batches.n_targets, True, True, True)
             if batches.fixed is not None:
                 ready.take(*batches.fixed)
             losses, grads = np.zeros(len(steps.rates)), np.empty(ready.plan.layout.n_trained, self.dtype)
@@ -134,7 +150,7 @@ class Tape:
         if stream.min() < 0 or stream.max() >= self.n_vocab:
             raise ValueError(f"tokens must be from 0 to {self.n_vocab - 1}")
         with self._turn:
-            ready = self._prepare(EVALUATION_BATCH, 1, True, False)
+            ready = self._prepare(EVALUATION_BATCH, 1, 1, True, False)
             nll = np.zeros(len(stream) - 1)
             compiled(self.dtype).evaluate(*ready.walk, params, ready.ints, ready.plan.shape, stream, nll)
             return nll
@@ -142,7 +158,7 @@ class Tape:
     def logits(self, params: np.ndarray, contexts: np.ndarray) -> np.ndarray:
         """Contexts (N, block_size) -> logits (N, n_vocab)."""
         with self._turn:
-            ready = self._prepare(GENERATION_BATCH, 1, False, False)
+            ready = self._prepare(GENERATION_BATCH, 1, 1, False, False)
             forward, logits = walks(self.dtype)[0], np.zeros((len(contexts), self.n_vocab), self.dtype)
             y = ready.buffer(ready.plan.operations[-1], Y).reshape(GENERATION_BATCH, self.n_vocab)
             for first in range(0, len(contexts), GENERATION_BATCH):
@@ -155,7 +171,7 @@ class Tape:
     def generate(self, params: np.ndarray, n: int, draw: Draw) -> np.ndarray:
         """Draw n words: a flat run of tokens, int32, each word ended by 0. No word is empty or over max_length."""
         with self._turn:
-            ready = self._prepare(GENERATION_BATCH, 1, False, False)
+            ready = self._prepare(GENERATION_BATCH, 1, 1, False, False)
             start = ready.ops[-1, Y]
             logits = ready.arena[start : start + GENERATION_BATCH * self.n_vocab].reshape(-1, self.n_vocab)
             # One column more than the longest word: the 0 that ends it.
