@@ -13,7 +13,11 @@ from numba.core import event
 
 import moreish
 from moreish import Corpus, Model, Vocab
+from moreish.layers.layout import Layout
 from moreish.models import MLP, MODELS, NETS, BigramCounts
+from moreish.tape import Tape
+from moreish.tape.batch import windows
+from moreish.tape.machine import PIECE
 
 
 def test_softmax_of_zeros_costs_log_v():
@@ -189,3 +193,20 @@ def test_the_same_code_runs_uncompiled(words):
     for compiled, plain in zip(*printed, strict=True):
         assert float(compiled[0]) == pytest.approx(float(plain[0]), rel=1e-5)
         assert compiled[1:] == plain[1:]
+
+
+@pytest.mark.parametrize("T", [1, 3])
+def test_a_long_stream_has_the_nll_of_each_of_its_windows(T):
+    """Equal contexts are walked once in every piece of the stream; here there are several pieces."""
+    generator, V = np.random.default_rng(5), 4
+    stream = np.append(generator.integers(0, V, 2 * PIECE + 1000), 0).astype(np.int32)
+    stream[0] = 0
+    layers = MLP(block_size=T, n_embd=3, n_hidden=5).layers(V)
+    tape, params = Tape(layers, T, V, np.float64), Layout(layers).initial(2, np.float64)
+    params += 0.3 * generator.standard_normal(params.size)
+    contexts, targets = np.zeros((len(stream) - 1, T), np.int64), np.zeros(len(stream) - 1, np.int64)
+    windows(stream, 1, len(targets), contexts, targets)
+    different, of_which = np.unique(contexts, axis=0, return_inverse=True)
+    logits = tape.logits(params, different)
+    expected = np.log(np.exp(logits).sum(1))[of_which.ravel()] - logits[of_which.ravel(), targets]
+    np.testing.assert_allclose(tape.nll(params, stream), expected, rtol=1e-12)

@@ -85,6 +85,39 @@ def windows(stream, first, n, contexts, targets):
         targets[i] = stream[first + i]
 
 
+@njit
+def group_windows(stream, first, n, contexts, slots, head, follower):
+    """The different contexts of the n windows from position `first` on -> contexts (>= n, T); returns how many.
+
+    The windows of context i are head[i], follower[head[i]] and so on until -1, numbered from 0: head, follower (>= n,).
+    slots (S,), S a power of two and at least 2 n, is a hash table with open addressing.
+    """
+    slots.fill(-1)
+    used, T, last = 0, contexts.shape[1], np.uint64(slots.size - 1)
+    for i in range(n):
+        context(stream, first + i, used, T, contexts)
+        key = np.uint64(0)
+        for k in range(T):
+            key = bits(key, contexts[used, k])
+        place = key & last
+        while slots[place] >= 0:
+            other = slots[place]
+            k = 0
+            while k < T and contexts[other, k] == contexts[used, k]:
+                k += 1
+            if k == T:
+                break
+            place = (place + np.uint64(1)) & last
+        if slots[place] < 0:
+            slots[place] = used
+            head[used] = -1
+            used += 1
+        of = slots[place]
+        follower[i] = head[of]
+        head[of] = i
+    return used
+
+
 @dataclass(frozen=True)
 class Batches:
     """Where the batches of a training come from.

@@ -150,7 +150,7 @@ class Tape:
         if stream.min() < 0 or stream.max() >= self.n_vocab:
             raise ValueError(f"tokens must be from 0 to {self.n_vocab - 1}")
         with self._turn:
-            ready = self._prepare(EVALUATION_BATCH, 1, 1, True, False)
+            ready = self._prepare(EVALUATION_BATCH, 1, self.n_vocab, True, False)
             nll = np.zeros(len(stream) - 1)
             compiled(self.dtype).evaluate(*ready.walk, params, ready.ints, ready.plan.shape, stream, nll)
             return nll

@@ -10,8 +10,10 @@ from numba import njit
 from numba.extending import register_jitable
 
 from ..layers.spec import BACKWARD, FORWARD, Y
-from .batch import draw_batch, windows
+from .batch import draw_batch, group_windows
 from .dispatch import pick
+
+PIECE = 1 << 17  # windows that are looked at together where equal contexts are walked once
 
 
 @njit
@@ -88,12 +90,27 @@ def train(
 
 
 def evaluate(like, table, ops, arena, params, ints, shape, stream, nll):
-    """The nll in nats of every token of stream (M,) after the first -> nll (M - 1,) float64. shape = (B, T, 1)."""
+    """The nll in nats of every token of stream (M,) after the first -> nll (M - 1,) float64.
+
+    shape = (B, T, V): each different context of a piece is walked once, with all tokens as its targets.
+    """
     contexts, targets, _ = batch_of(ints, shape)
-    n = nll.size
-    for start in range(0, n, shape[0]):
-        count = min(shape[0], n - start)
-        windows(stream, 1 + start, count, contexts, targets[:, 0])
-        forward(like, table, ops, arena, params, params, ints)
-        for i in range(count):
-            nll[start + i] = arena[ops[-1, Y] + i]
+    (B, T, V), n = shape, min(PIECE, nll.size)
+    for v in range(V):
+        targets[:, v] = v
+    size = 2
+    while size < 2 * n:
+        size *= 2
+    slots, different = np.empty(size, np.int64), np.empty((n, T), np.int64)
+    head, follower = np.empty(n, np.int64), np.empty(n, np.int64)
+    for start in range(0, nll.size, PIECE):
+        used = group_windows(stream, 1 + start, min(PIECE, nll.size - start), different, slots, head, follower)
+        for first in range(0, used, B):
+            count = min(B, used - first)
+            contexts[:count] = different[first : first + count]
+            forward(like, table, ops, arena, params, params, ints)
+            for i in range(count):
+                window = head[first + i]
+                while window >= 0:
+                    nll[start + window] = arena[ops[-1, Y] + i * V + stream[1 + start + window]]
+                    window = follower[window]
