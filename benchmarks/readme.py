@@ -225,6 +225,22 @@ def scoring_section(found: dict) -> str:
     return "\n".join(lines)
 
 
+def fullbatch_section(found: dict) -> str:
+    """The README's table of full batches beside mini-batches, from what benchmarks/fullbatch.py measured."""
+    lines = ["| mlp 3 / 10 / 200 | steps | seconds | train | val |", "|---|---:|---:|---:|---:|"]
+    for row in found["rows"]:
+        lines.append("| {way} | {steps:,} | {seconds:.2f} | {train:.4f} | {val:.4f} |".format(**row))
+    machine, versions = found["machine"], found["versions"]
+    lines += [
+        "",
+        f"`--full-batch` takes the exact gradient over all {found['tokens']:,} train tokens of {found['data']} for the"
+        f" price of the {found['contexts']:,} different contexts of three characters; evaluation walks each once too."
+        f" Medians of 3 seeds, `benchmarks/fullbatch.py`, 1 thread, {machine['processor']}; moreish"
+        f" {versions['moreish']}.",
+    ]
+    return "\n".join(lines)
+
+
 def steering_section(found: dict) -> str:
     """The README's table of steered sampling, from what benchmarks/steering.py measured."""
     plain, machine, versions = found["words_per_second"], found["machine"], found["versions"]
@@ -274,6 +290,7 @@ SECTIONS = {
     "diagnostics": diagnostics_section,
     "novelty": novelty_section,
     "steering": steering_section,
+    "fullbatch": fullbatch_section,
     "scoring": scoring_section,
     "serving": serving_section,
 }
