@@ -6,11 +6,9 @@ python benchmarks/readme.py       puts the figures of that file into the README
 
 import argparse
 import json
-import time
-from collections.abc import Callable
 from pathlib import Path
 
-from machine import machine, versions
+from machine import ROUNDS, best, machine, versions
 
 from moreish import Corpus, Novelty, novelty, read_words, train
 from moreish.corpus.split import SPLITS
@@ -18,23 +16,11 @@ from moreish.corpus.split import SPLITS
 MODELS = {"pairs counted": "bigram-counts", "up to six counted": "ngram", "mlp": "mlp", "wavenet": "wavenet"}
 TIMED = "mlp"
 N = 10_000
-ROUNDS = 7
 
 
 def told(name: str, found: Novelty) -> dict:
     """What is kept of a model's novelty: all but its words."""
     return {"name": name, **{k: v for k, v in found.as_json().items() if k != "words"}}
-
-
-def best(work: Callable[[], object]) -> float:
-    """The least of several times, in seconds; the first is no part of it."""
-    work()
-    seconds = []
-    for _ in range(ROUNDS):
-        start = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
 
 
 def main() -> None:

@@ -6,17 +6,15 @@ python benchmarks/readme.py       puts the figures of that file into the README
 
 import argparse
 import json
-import time
 from pathlib import Path
 from typing import Any
 
-from machine import machine, versions
+from machine import best, machine, versions
 from rich.console import Console
 from rich.table import Table
 
 from moreish import Corpus, InputError, read_words, train
 
-ROUNDS = 5
 PLAIN = {"ngram": 1_000_000, "mlp": 200_000}  # words drawn at a time
 FEW, MANY = 20, 10_000
 MODELS: dict[str, dict[str, Any]] = {"ngram": {}, "mlp": {}, "mlp, context 3": {"block_size": 3}}
@@ -29,16 +27,6 @@ ASKED: dict[str, dict[str, Any]] = {
     "has x, y and z": {"require": "xyz"},
     "`*q[^u]*`, no e, i, o, u": {"pattern": "*q[^u]*", "forbid": "eiou"},
 }
-
-
-def best(work) -> float:
-    """The least of several times, in seconds."""
-    seconds = []
-    for _ in range(ROUNDS):
-        began = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - began)
-    return min(seconds)
 
 
 def main() -> None:

@@ -20,6 +20,16 @@ def made_up_words(n: int, seed: int = 0, alphabet: str = "abcdefg") -> list[str]
     ]
 
 
+def levenshtein(a: str, b: str) -> int:
+    """The edit distance of two words, by the table of Wagner and Fischer."""
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        row, above = [i], row
+        for j, y in enumerate(b, 1):
+            row.append(min(above[j] + 1, row[-1] + 1, above[j - 1] + (x != y)))
+    return row[-1]
+
+
 @pytest.fixture(scope="session")
 def words() -> list[str]:
     return made_up_words(400)

@@ -3,9 +3,11 @@
 import math
 import re
 from itertools import product
+from typing import Any, cast
 
 import numpy as np
 import pytest
+from conftest import levenshtein
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,7 +15,6 @@ from moreish import InputError, Vocab
 from moreish.steering.constraints import Constraints
 from moreish.steering.dfa import at_edits, nothing, of_lengths
 from moreish.steering.pattern import automaton, items
-from moreish.steering.ranking import gap_pattern
 
 VOCAB = Vocab("abc")
 ANYTHING = np.array([False, True, True, True])
@@ -22,21 +23,13 @@ WORDS = ["".join(letters) for length in range(6) for letters in product("abc", r
 
 def written_out(dfa) -> set[str]:
     """The words of up to five letters that are in a set."""
-    return {word for word in WORDS if dfa.accepts(VOCAB.encode(word))}
+    stream = np.array([token for word in WORDS for token in (*VOCAB.encode(word), 0)])
+    return {word for word, fits in zip(WORDS, dfa.accepts_each(stream), strict=True) if fits}
 
 
 def regex(pattern: str) -> re.Pattern:
     """A pattern as a regular expression of Python's."""
     return re.compile(pattern.replace("*", ".*").replace("?", "."))
-
-
-def levenshtein(a: str, b: str) -> int:
-    row = list(range(len(b) + 1))
-    for i, x in enumerate(a, 1):
-        row, above = [i], row
-        for j, y in enumerate(b, 1):
-            row.append(min(above[j] + 1, row[-1] + 1, above[j - 1] + (x != y)))
-    return row[-1]
 
 
 PIECES = st.lists(st.sampled_from(["a", "b", "c", "?", "*", "[ab]", "[^a]", "[a-b]", "[b-c]"]), max_size=6)
@@ -61,16 +54,15 @@ def test_the_intersection_has_the_words_of_both(one, other):
         assert limited.shortest == min(map(len, few))
         head, rest = limited.head()
         assert {VOCAB.split(np.array([*head, 0]))[0] + word for word in written_out(rest)} == few
-    stream = np.array([token for word in WORDS[1:] for token in (*VOCAB.encode(word), 0)])
-    assert limited.accepts_each(stream).tolist() == [word in few for word in WORDS[1:]]
 
 
 def test_classes_negation_and_escapes():
     vocab = Vocab("abc-]*?[\\_")
 
-    def fitting(pattern: str) -> set[str]:
-        dfa = automaton(items(pattern, vocab), np.arange(len(vocab)) > 0)
-        return {c for c in vocab.characters if dfa.accepts(vocab.encode(c))}
+    def fitting(pattern: str, any_one: str = "?") -> set[str]:
+        dfa = automaton(items(pattern, vocab, any_one), np.arange(len(vocab)) > 0)
+        stream = np.array([token for c in vocab.characters for token in (*vocab.encode(c), 0)])
+        return {c for c, fits in zip(vocab.characters, dfa.accepts_each(stream), strict=True) if fits}
 
     assert fitting("[ab]") == fitting("[a-b]") == {"a", "b"}
     assert fitting("[^a-c]") == fitting("[!a-c]") == set("-]*?[\\_")
@@ -80,13 +72,21 @@ def test_classes_negation_and_escapes():
     assert fitting(r"\*") == {"*"}
     assert fitting(r"\\") == {"\\"}
     assert fitting("?") == set(vocab.characters)
-    assert gap_pattern(r"a_\_") == r"a?\_"
-    assert fitting(gap_pattern(r"\_")) == {"_"}
+    assert fitting("_") == fitting(r"\_", "?_") == {"_"}
+    assert fitting("_", "?_") == set(vocab.characters)
+    assert fitting(r"[\[-\]]") == {"[", "\\", "]"}
+    assert fitting(r"[*-\-]") == {"*", "-"}
 
 
 @pytest.mark.parametrize(
     ("pattern", "says"),
-    [("[ab", "never closed"), ("a\\", "ends with a backslash"), ("[xyz]", "no character"), ("ax", "'x' is not")],
+    [
+        ("[ab", "never closed"),
+        ("a\\", "ends with a backslash"),
+        ("[xyz]", "no character"),
+        ("[b-a]", "the wrong way round"),
+        ("ax", "'x' is not"),
+    ],
 )
 def test_a_pattern_that_is_not_well_formed_is_refused(pattern, says):
     with pytest.raises(InputError, match=says):
@@ -104,7 +104,7 @@ def test_how_many_words_there_are():
     assert of_lengths(1, None, ANYTHING).n_words == math.inf
     assert of_lengths(2, 3, ANYTHING).n_words == 3**2 + 3**3
     assert nothing(4).n_words == 0
-    assert not nothing(4).accepts([])
+    assert of_lengths(1, 5000, ANYTHING).n_words >= 1e300
     assert not nothing(4).accepts_each(np.array([1, 0, 2, 0])).any()
 
 
@@ -142,7 +142,7 @@ def test_so_many_states_that_nothing_could_be_computed_are_refused():
 )
 def test_constraints_together(prefix, suffix, contains, pattern, lengths, forbid, require, near):
     low, high = lengths[0], min(5, sum(lengths))
-    asked = Constraints(prefix, suffix, contains, pattern, low, high, forbid, require, near, 2)
+    asked = Constraints(prefix, suffix, contains, pattern, low, high, forbid, require, near, 2 if near else None)
 
     fitting = {
         word
@@ -175,3 +175,18 @@ def test_what_cannot_be_met_together_is_named_and_nothing_else():
         Constraints(max_length=2, require="aaa", suffix="a").words(VOCAB)
     with pytest.raises(InputError, match="--max-length is 2: it must be at least --min-length 3"):
         Constraints(min_length=3, max_length=2)
+
+
+def test_characters_are_taken_as_one_however_they_were_typed():
+    vocab = Vocab("aeé")
+    decomposed = "e\u0301"
+    for asked in (Constraints(forbid=decomposed, max_length=2), Constraints(forbid="é", max_length=2)):
+        assert asked.words(vocab).n_words == 2 + 4
+    for name in ("prefix", "suffix", "contains", "pattern", "require", "near", "gap"):
+        one, other = (Constraints(max_length=3, **cast(Any, {name: text})).words(vocab) for text in (decomposed, "é"))
+        assert one.n_words == other.n_words > 0
+
+
+def test_edits_need_a_word():
+    with pytest.raises(InputError, match="with --near"):
+        Constraints(edits=2)

@@ -124,7 +124,7 @@ def test_no_word_is_empty_or_too_long(saved_run):
 def test_an_untrained_model_stops_too(words):
     vocab = moreish.Vocab(set().union(*words))
     model = moreish.Model(moreish.models.MLP(init="naive"), vocab, seed=1)
-    assert all(1 <= len(word) <= 50 for word in model.sample(300))
+    assert all(1 <= len(word) <= 1000 for word in model.sample(300))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Steered words: drawn exactly as often as the model makes them among those that fit, whichever way they are drawn."""
 
+import json
 import math
 import re
 from collections import Counter
@@ -8,12 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import made_up_words
+from conftest import levenshtein, made_up_words
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import moreish
 from moreish import InputError
+from moreish.cli import run
 from moreish.steering import Chances, Constraints, Product, sampling
 from moreish.steering.search import likeliest
 
@@ -84,14 +86,8 @@ CASES = {
     "pattern": ({"pattern": "[ad]*b?"}, lambda w: re.fullmatch("[ad].*b.", w), ""),
     "prefix": ({"prefix": "b", "contains": "da"}, lambda w: w[0] == "b" and "da" in w, "b"),
     "require": ({"require": "dd", "min_length": 3}, lambda w: w.count("d") > 1 and len(w) > 2, ""),
-    "near": ({"near": "bada", "edits": 2, "forbid": "x"}, lambda w: edits(w, "bada") == 2, ""),
+    "near": ({"near": "bada", "edits": 2, "forbid": "x"}, lambda w: levenshtein(w, "bada") == 2, ""),
 }
-
-
-def edits(a: str, b: str) -> int:
-    if not a or not b:
-        return len(a or b)
-    return min(edits(a[1:], b) + 1, edits(a, b[1:]) + 1, edits(a[1:], b[1:]) + (a[0] != b[0]))
 
 
 def chi_square(drawn: list[str], p: dict[str, float]) -> float:
@@ -130,7 +126,7 @@ def test_every_way_draws_words_as_often_as_their_probability_says(models, name, 
     methods = ["enumeration", "rejection"] if name == "mlp 12" else ["enumeration", "dynamic programming", "rejection"]
     for method in methods:
         monkeypatch.setattr(sampling, "ENUMERABLE", 1e9 if method == "enumeration" else 0)
-        monkeypatch.setattr(sampling, "fits", lambda *_, method=method: method == "dynamic programming")
+        monkeypatch.setattr(sampling, "work", lambda *_, method=method: 1e99 * (method == "rejection"))
         n = 1000 if name == "mixture" else 5000
         drawn = model.sample(n, **asked, max_length=LONGEST, seed=5)
         assert drawn.method == method
@@ -196,6 +192,8 @@ ASKED = st.fixed_dictionaries(
         "max_length": st.integers(4, 8),
         "forbid": st.sampled_from(["", "a", "b", "z"]),
         "require": st.text(LETTERS, max_size=2),
+        "near": st.text(LETTERS, max_size=3),
+        "gap": st.lists(st.sampled_from(["a", "_", "*"]), max_size=3).map("".join),
         "avoid": st.lists(st.sampled_from(WORDS), max_size=5),
         "distinct": st.booleans(),
         "temperature": st.sampled_from([0.0, 0.5, 1.0, 2.0]),
@@ -205,29 +203,64 @@ ASKED = st.fixed_dictionaries(
 )
 
 
+def fits(word: str, asked: dict[str, Any]) -> bool:
+    """Whether a word is what is asked."""
+    patterns = [asked.get("pattern", ""), asked.get("gap", "").replace("_", "?")]
+    return (
+        word.startswith(asked.get("prefix", ""))
+        and word.endswith(asked.get("suffix", ""))
+        and asked.get("contains", "") in word
+        and asked.get("min_length", 1) <= len(word) <= asked.get("max_length", 10_000)
+        and not set(asked.get("forbid", "")) & set(word)
+        and all(word.count(c) >= asked.get("require", "").count(c) for c in asked.get("require", ""))
+        and (not asked.get("near") or levenshtein(word, asked["near"]) == 1)
+        and all(not p or re.fullmatch(p.replace("*", ".*").replace("?", "."), word) for p in patterns)
+    )
+
+
 @given(asked=ASKED, name=st.sampled_from(MODELS), seed=st.integers(0, 1000))
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_result_never_breaks_its_constraint(models, asked, name, seed):
+    """And what is refused as impossible is."""
     try:
         words = models[name].sample(7, seed=seed, tries=2000, **asked)
     except InputError as error:
-        if not re.search("no word fits|words fit|were found", str(error)):
+        if "no word fits" in str(error):
+            assert not [word for word in WORDS if fits(word, asked)]
+        elif "are left, and 7 are asked for" in str(error):
+            assert len({word for word in WORDS if fits(word, asked)} - set(asked.get("avoid", ()))) < 7
+        elif "with this temperature" in str(error):
+            assert asked.get("temperature") == 0 or asked.get("top_k") or asked.get("top_p", 1) < 1
+        elif "were found among" not in str(error):  # too rare, or too few different ones
             raise
         return
     assert len(words) == 7
-    assert words == models[name].sample(7, seed=seed, **asked)
+    assert words == models[name].sample(7, seed=seed, tries=2000, **asked)
     for word in words:
-        assert word.startswith(asked.get("prefix", ""))
-        assert word.endswith(asked.get("suffix", ""))
-        assert asked.get("contains", "") in word
-        assert asked.get("min_length", 1) <= len(word) <= asked.get("max_length", 10_000)
-        assert not set(asked.get("forbid", "")) & set(word)
-        assert all(word.count(c) >= asked.get("require", "").count(c) for c in word + asked.get("require", ""))
+        assert fits(word, asked)
         assert word not in asked.get("avoid", ())
-        if asked.get("pattern"):
-            assert re.fullmatch(asked["pattern"].replace("*", ".*").replace("?", "."), word)
     if asked.get("distinct"):
         assert len(set(words)) == 7
+
+
+def test_long_words_are_drawn_as_often_as_they_are_made(monkeypatch):
+    """Whichever way, also where no longest word is asked for: here they have 90 characters in the mean."""
+    generator = np.random.default_rng(3)
+    words = ["".join(generator.choice(list("abc"), size)) for size in generator.integers(30, 150, 300)]
+    model = moreish.train(words, "ngram", order=2).model
+    plain = model.sample(4000, seed=1)
+    exact, drawn = model.sample(4000, contains="abca", seed=1), None
+    monkeypatch.setattr(sampling, "work", lambda *_: math.inf)
+    drawn = model.sample(4000, contains="abca", seed=2)
+    assert (plain.method, exact.method, drawn.method) == ("plain", "dynamic programming", "rejection")
+    expected = 1 / math.exp(-model.nll(np.array([0, 1, 0], np.int32))[1]) - 1  # of a memoryless end
+    for some in (plain, [*exact], [*drawn]):
+        assert max(map(len, some)) > 300
+    assert np.mean([len(w) for w in plain]) == pytest.approx(expected + 1, rel=0.1)
+    lengths = [np.array([len(w) for w in some]) for some in (exact, drawn)]
+    error = math.hypot(*(x.std() / len(x) ** 0.5 for x in lengths))
+    assert lengths[0].mean() == pytest.approx(lengths[1].mean(), abs=5 * error)
+    assert exact.share == pytest.approx(drawn.share, abs=0.03)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -238,9 +271,11 @@ def test_new_and_different_words(models, name):
     assert not set(words) & set(known)
     all_of_them = model.sample(9, pattern="??", distinct=True)
     assert sorted(all_of_them) == [a + b for a in LETTERS for b in LETTERS]
-    with pytest.raises(InputError, match="9 words fit: 9 are left, and 10 are asked for"):
+    with pytest.raises(InputError, match="9 words fit that the model makes: 9 are left, and 10 are asked for"):
         model.sample(10, pattern="??", distinct=True)
-    with pytest.raises(InputError, match="9 words fit, and 9 of them are to be avoided: 0 are left"):
+    with pytest.raises(
+        InputError, match="9 words fit that the model makes, and 9 of them are to be avoided: 0 are left"
+    ):
         model.sample(1, pattern="??", avoid=WORDS)
 
 
@@ -256,13 +291,13 @@ def test_words_each_once_come_in_the_order_in_which_draws_would_bring_them(model
 
 def test_what_cannot_be_met_says_why(models):
     model = models["mlp 12"]
-    with pytest.raises(InputError, match="no word fits --prefix ab and --pattern b"):
+    with pytest.raises(InputError, match="no word fits --prefix ab and --pattern 'b\\*'"):
         model.sample(prefix="ab", pattern="b*")
     with pytest.raises(InputError, match="none that the model makes with this temperature"):
         model.sample(pattern="???d[bd]", top_k=1)
-    with pytest.raises(InputError, match=r"were found among 1,000 that the model made.*counted model"):
+    with pytest.raises(InputError, match=r"were found among 1,000 that the model made.*--tries 10000"):
         model.sample(1, contains="dddddddd", min_length=20, tries=1000)
-    with pytest.raises(InputError, match="different words were found"):
+    with pytest.raises(InputError, match="only . of 30 different words were found"):
         models["bigram-counts"].sample(30, temperature=0, distinct=True, tries=1000)
     for wrong in ({"top_p": 0.0}, {"top_p": 1.5}, {"min_length": 0}, {"max_length": 0}, {"edits": 0}, {"tries": 3}):
         with pytest.raises(InputError):
@@ -285,9 +320,18 @@ def test_the_likeliest_words_are_those_with_the_highest_probability(models, name
     best = sorted(p, key=lambda w: -p[w])[:10]
     assert [round(math.log(p[c.word]), 4) for c in found] == [round(math.log(p[w]), 4) for w in best]
     for candidate in found:
-        assert candidate.probability == pytest.approx(math.exp(-sum(model.score(candidate.word).per_char)), rel=1e-5)
+        begun = 1 - math.exp(-model.nll(np.array([0, 0], np.int32))[0])
+        nll = sum(model.score(candidate.word).per_char)
+        assert candidate.probability == pytest.approx(math.exp(-nll) / begun, rel=1e-5)
+        assert candidate.probability == pytest.approx(p[candidate.word], rel=1e-4)
         assert candidate.share == pytest.approx(p[candidate.word] / sum(p.values()), rel=1e-4)
+    assert model.most_likely(0) == model.most_likely(0, contains="da") == []
+    fewer = model.most_likely(8, contains="da", max_length=LONGEST, avoid=[best[0], best[3]])
+    assert [c.word for c in fewer] == [c.word for c in found if c.word not in (best[0], best[3])]
     endless = model.most_likely(5, contains="da")
+    assert [c.word for c in model.most_likely(3, contains="da", avoid=[endless[1].word])] == [
+        endless[i].word for i in (0, 2, 3)
+    ]
     assert [c.share for c in endless] == [None] * 5
     assert endless.proven
     probabilities = [c.probability for c in endless]
@@ -309,7 +353,73 @@ def test_gaps_and_variations(models):
     assert {c.word for c in filled} == {f"b{x}d{y}" for x in LETTERS for y in LETTERS}
     assert sum(c.share or 0 for c in filled) == pytest.approx(1)
     varied = model.vary("bada", n=1000, edits=2, max_length=LONGEST)
-    assert {c.word for c in varied} == {w for w in WORDS if edits(w, "bada") == 2}
+    assert {c.word for c in varied} == {w for w in WORDS if levenshtein(w, "bada") == 2}
     assert model.vary("xbada", n=3)[0].word == "bada"  # a character that the model does not know is edited away
     with pytest.raises(InputError, match="empty word"):
         model.vary("")
+
+
+def test_words_that_are_next_to_impossible_are_filled_all_the_same(models):
+    filled = models["ngram"].fill("_" + "dbbd" * 60, n=3)
+    assert len(filled) == 3
+    assert sum(c.share or 0 for c in filled) == pytest.approx(1)
+    assert len(models["ngram"].sample(4, gap="_" + "dbbd" * 60)) == 4
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (["fill", "RUN", "b_d_"], "by chance"),
+        (["vary", "RUN", "bada", "--edits", "2"], "by chance"),
+        (["sample", "RUN", "--pattern", "b*", "--only-new", "--distinct"], "new"),
+        (["sample", "RUN", "--most-likely", "--suffix", "da", "--only-new"], "probability"),
+        (["sample", "RUN", "--contains", "da", "--avoid", "LIST", "--tries", "90000"], "da"),
+    ],
+    ids=" ".join,
+)
+def test_commands(saved_run, tmp_path, capsys, command: list[str], says):
+    (tmp_path / "list").write_text("da\nbada\n")
+    places = {"RUN": str(saved_run.path), "LIST": str(tmp_path / "list")}
+    command = [places.get(word, word) for word in command]
+    assert run([*command, "-n", "4"]) == 0
+    out, err = capsys.readouterr()
+    assert says in out
+    assert run([*command, "-n", "4", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    words = [at["word"] for at in found["samples"]]
+    assert all(saved_run.corpus.mark(at["word"]) == at["seen"] for at in found["samples"])
+    assert all(word in out for word in words)
+    if "likeliest" in found:
+        assert len(found["likeliest"]) == 4
+        assert found["proven"]
+        assert 0 < found["share"] <= 1
+    if "--only-new" in command:
+        assert {at["seen"] for at in found["samples"]} == {"new"}
+    if "--avoid" in command:
+        assert not {"da", "bada"} & set(words)
+        assert "exactly, by dynamic programming" in err
+    assert run([*command, "-n", "0"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (["fill", ""], "no gap"),
+        (["fill", "b_", "--suffix", "cc"], "no word fits --suffix cc and b_"),
+        (["fill", "b_["], "'b_[': the [ at place 3"),
+        (["vary", ""], "no variations"),
+        (["vary", "bada", "--edits", "0"], "--edits is 0"),
+        (["sample", "--prefix", "ab", "--pattern", "b*"], "no word fits --prefix ab and --pattern 'b*'"),
+        (["sample", "--contains", "xyz"], "'x' is not in the word list"),
+        (["sample", "--most-likely", "--seed", "3"], "draws nothing"),
+        (["sample", "--most-likely", "--tries", "0"], "draws nothing"),
+        (["sample", "--avoid", "nowhere.txt"], "nowhere.txt: no such file"),
+        (["sample", "--distinct", "--temperature", "0", "--tries", "99"], "only 1 of 20 different words"),
+    ],
+    ids=" ".join,
+)
+def test_commands_that_cannot_be_followed_end_with_2(saved_run, capsys, command, says):
+    assert run([command[0], str(saved_run.path), *command[1:]]) == 2
+    out, err = capsys.readouterr()
+    assert says in err
+    assert not out

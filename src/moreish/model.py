@@ -21,7 +21,6 @@ from .steering import (
     Constraints,
     Samples,
     Writer,
-    gap_pattern,
     most_likely,
     sample,
 )
@@ -210,7 +209,8 @@ class Model:
         forbid: str = "",
         require: str = "",
         near: str = "",
-        edits: int = 1,
+        edits: int | None = None,
+        gap: str = "",
         avoid: Collection[str] = (),
         distinct: bool = False,
         tries: int | None = None,
@@ -222,10 +222,13 @@ class Model:
         top_k           draw among the k likeliest characters only; 0 for all
         top_p           draw among the fewest characters that have this share of the probability; 1 for all
         prefix, suffix, contains        what every word begins with, ends with, has in it
-        pattern         what words look like: letters, ? any character, * any run of them, [aeiou], [^a-f]
-        min_length, max_length          in characters; without a longest, a word is cut at 50 more than it needs
+        pattern         what words look like: ? is any character, * any run of them, [aeiou] or [a-f] one of these,
+                        [^xyz] one of the others; a backslash takes the next character as it is
+        gap             a word with gaps, jo__than: _ is any character, and all of a pattern may stand in it
+        min_length, max_length          in characters; without a longest one, no word has over 1,000 more than the
+                        shortest that fits, and where nothing is asked a word that does not end is cut there
         forbid, require characters that no word has, and that every word has
-        near, edits     a word that every word is a number of edits away from
+        near, edits     a word that every word is a number of edits away from, 1 unless edits is given
         avoid           words that are not wanted: corpus.words for new ones only
         distinct        each word once
         tries           words that are drawn at most where not every one fits; None for two million, or a thousand for
@@ -243,7 +246,7 @@ class Model:
         if tries is not None and tries < n:
             raise InputError(f"tries is {tries}: it must be at least the number of samples, {n}")
         constraints = Constraints(
-            prefix, suffix, contains, pattern, min_length, max_length, forbid, require, near, edits
+            prefix, suffix, contains, pattern, min_length, max_length, forbid, require, near, edits, gap
         )
         chances = Chances(temperature, min(top_k, len(self.vocab)), top_p)
         return sample(
@@ -254,22 +257,24 @@ class Model:
             on_progress=on_progress,
         )
 
-    def most_likely(self, n: int = 20, **constraints: Any) -> Candidates:
+    def most_likely(self, n: int = 20, *, avoid: Collection[str] = (), **constraints: Any) -> Candidates:
         """The n likeliest words, by beam search, or of those that fit constraints, which are as in `sample`.
 
         The list also says whether they are proven to be the likeliest. Raises InputError as `sample` does.
         """
-        return most_likely(self.writer, n, Constraints(**constraints).words(self.vocab))
+        return most_likely(self.writer, n, Constraints(**constraints).words(self.vocab), avoid)
 
-    def fill(self, text: str, n: int = 20, **constraints: Any) -> Candidates:
-        """The n likeliest ways to fill the gaps of a word: jo__than. _ is one character; see `pattern` for more.
+    def fill(self, gap: str, n: int = 20, **constraints: Any) -> Candidates:
+        """The n likeliest ways to fill the gaps of a word, jo__than: `most_likely` with a gap.
 
         Raises InputError as `sample` does.
         """
-        return self.most_likely(n, pattern=gap_pattern(text), **constraints)
+        if not gap:
+            raise InputError("an empty word has no gap")
+        return self.most_likely(n, gap=gap, **constraints)
 
     def vary(self, word: str, n: int = 20, *, edits: int = 1, **constraints: Any) -> Candidates:
-        """The n likeliest words at a number of edits from a word: characters put in, left out, exchanged.
+        """The n likeliest words at a number of edits from a word: `most_likely` near it.
 
         Raises InputError as `sample` does.
         """

@@ -21,8 +21,6 @@ from .errors import InputError
 from .evaluation import FEWEST, Interval, Z
 from .likeness import DISTANCES, PIECES, Kin, Likeness, longest_shared, nearest
 from .run import Run
-from .steering.constraints import LONGEST
-from .steering.sampling import TAIL
 
 HELD_OUT = ("val", "test")
 PAIRS = 500_000_000  # of samples and train words that are compared at most, and as many of held-out words;
@@ -96,9 +94,14 @@ class Novelty:
     def _of_hits(self) -> str:
         if not self.hits:
             return "No sample stands in val or test alone."
+        which = (
+            "1 sample stands"
+            if self.hits == 1
+            else f"{self.hits:,} samples ({self.hits / self.samples.words:.1%}) stand"
+        )
         return (
-            f"{self.hits:,} samples ({self.hits / self.samples.words:.1%}) stand in val or test alone: no copies, but "
-            "words of the list that the model makes without having seen them."
+            f"{which} in val or test alone: no copies, but words of the list that the model makes without having seen "
+            "them."
         )
 
     def table(self) -> tuple[list[str], list[list[str]]]:
@@ -157,20 +160,18 @@ def novelty(
     seed, temperature, top_k    as in `Model.sample`; without a seed that of the run
     tell                        called now and then with how many words have been compared, and of how many
 
-    A sample may be as long as the longest word of the list. Nearest words and pieces are searched for all samples and
+    Nearest words and pieces are searched for all samples and
     all held-out words where either make at most PAIRS with the train words, else for the first of them.
     Raises InputError for values out of range.
     """
     if n < 1:
         raise InputError(f"the number of samples is {n}: it must be at least 1")
     corpus, train = run.corpus, run.corpus.parts["train"]
-    longest = int(corpus.words.lengths.max())
     words = run.model.sample(
         n,
         seed=run.options.seed if seed is None else seed,
         temperature=temperature,
         top_k=top_k,
-        max_length=min(longest, LONGEST) if longest > TAIL else None,  # shorter ones are hardly ever cut
     )
     marks = {word: corpus.mark(word) for word in set(words)}
     samples = [(word, marks[word]) for word in words]

@@ -55,7 +55,7 @@ class Options:
             raise InputError(f"--{name} is {value}: it must be {limits}")
 
 
-_KINDS = {int: "a whole number", float: "a number", str: "a name", bool: "true or false"}
+_KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 
 
 def plain_type(f: dataclasses.Field) -> type:

@@ -3,16 +3,12 @@
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
-
-from ..run import load
-from ..steering import gap_pattern
+from ..errors import InputError
 from .arguments import Flat, constraint_arguments, given
 from .candidates import print_both
-from .terminal import announce_work
-from .values import Flag, WholeNumber, whole_number
+from .values import Flag, Number, WholeNumber
 
-Asked = constraint_arguments("pattern")
+Asked = constraint_arguments("gap")
 
 
 def fill(
@@ -20,7 +16,7 @@ def fill(
     text: str,
     /,
     *,
-    n: Annotated[int, Parameter(name=["-n", "--number"], converter=whole_number)] = 10,
+    n: Number = 10,
     samples: WholeNumber = 10,
     seed: WholeNumber | None = None,
     json: Flag = False,
@@ -43,7 +39,8 @@ def fill(
         Seed of that draw [default: that of the run].
     json
         Print JSON: {"likeliest": [{"word", "seen", "probability", "share"}, ...], "proven": ..., "samples": [{"word",
-        "seen"}, ...], "method": ..., "share": ..., "tried": ...}.
+        "seen"}, ...], "method": ..., "share": ..., "head": ..., "tried": ...}.
     """
-    announce_work()
-    print_both(load(run), n, samples, seed, {**given(asked), "pattern": gap_pattern(text)}, json)
+    if not text:
+        raise InputError("an empty word has no gap")
+    print_both(run, n, samples, seed, {**given(asked), "gap": text}, json)

@@ -60,15 +60,16 @@ class DrawingView:
         self.wanted, self.status = wanted, _PatientConsole(stderr=True, highlight=False).status("")
 
     def __enter__(self) -> "DrawingView":
+        if self.status.console.is_terminal:
+            self.status.update("looking for words that fit")
+            self.status.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
         self.status.stop()
 
     def __call__(self, found: int, tried: int) -> None:
-        if found < self.wanted and self.status.console.is_terminal:
-            self.status.update(f"{found:,} of {self.wanted:,} words found among {tried:,} drawn")
-            self.status.start()
+        self.status.update(f"{found:,} of {self.wanted:,} found, {tried:,} drawn")
 
 
 @contextmanager

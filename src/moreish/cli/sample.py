@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
-
 from ..corpus import read_words
 from ..errors import InputError
 from ..run import load
@@ -12,7 +10,7 @@ from .arguments import Flat, constraint_arguments, given
 from .candidates import candidates_json, how, print_candidates, samples_json
 from .progress import DrawingView
 from .terminal import announce_work, print_json, print_samples, say
-from .values import Flag, WholeNumber, whole_number
+from .values import Flag, Number, WholeNumber
 
 Asked = constraint_arguments()
 
@@ -21,7 +19,7 @@ def sample(
     run: Path,
     /,
     *,
-    n: Annotated[int, Parameter(name=["-n", "--number"], converter=whole_number)] = 20,
+    n: Number = 20,
     seed: WholeNumber | None = None,
     temperature: float = 1.0,
     top_k: WholeNumber = 0,
@@ -62,18 +60,19 @@ def sample(
         The likeliest words of all, by beam search, in place of words by chance.
     json
         Print JSON: {"samples": [{"word": ..., "seen": "new" | "train" | "val" | "test"}, ...], "method": ...,
-        "share": of the model's words that fit, "tried": words that were drawn}; with --most-likely "probability" and
+        "share": of the model's words that begin with "head" how many fit, "tried": words that were drawn}; with
+        --most-likely "probability" and
         "share" of each word, and whether they are "proven" to be the likeliest.
     """
     announce_work()
     loaded = load(run)
+    unwanted = [*(read_words(avoid) if avoid else ()), *(loaded.corpus.words if only_new else ())]
     if most_likely:
-        if (temperature, top_k, top_p) != (1.0, 0, 1.0) or only_new or distinct or avoid or tries or seed is not None:
+        if (seed, temperature, top_k, top_p, distinct, tries) != (None, 1.0, 0, 1.0, False, None):
             raise InputError("--most-likely draws nothing: give it no option of drawing, only what words have to be")
-        found = loaded.model.most_likely(n, **given(asked))
+        found = loaded.model.most_likely(n, avoid=unwanted, **given(asked))
         print_json(candidates_json(loaded, found, "samples")) if json else print_candidates(loaded, found)
         return
-    unwanted = [*(read_words(avoid) if avoid else ()), *(loaded.corpus.words if only_new else ())]
     with DrawingView(n) as view:
         words = loaded.model.sample(
             n,
@@ -91,5 +90,5 @@ def sample(
         print_json(samples_json(loaded, words))
         return
     print_samples(words, [loaded.corpus.mark(word) for word in words])
-    if words.method != "plain":
+    if words.method != "plain" or words.tried > n:
         say(how(words))

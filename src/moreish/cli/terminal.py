@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
@@ -44,13 +45,15 @@ def announce_work() -> None:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print a table on stdout; a column whose name begins with > is set flush right."""
+    rows = [[str(cell) for cell in row] for row in rows]
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in columns:
         table.add_column(name.removeprefix(">"), justify="right" if name.startswith(">") else "left", no_wrap=True)
     for row in rows:
-        table.add_row(*(str(cell) for cell in row))
+        table.add_row(*row)
     # As wide as it is: a terminal may wrap a line, but nothing is cut off.
-    Console(highlight=False, markup=False, emoji=False, width=200).print(table)
+    widest = sum(max(map(cell_len, column)) + 2 for column in zip(*rows, columns, strict=True))
+    Console(highlight=False, markup=False, emoji=False, width=max(200, widest)).print(table)
 
 
 def print_losses(found: Any) -> None:
@@ -69,6 +72,6 @@ def print_losses(found: Any) -> None:
 
 def print_samples(words: Sequence[str], marks: Sequence[str]) -> None:
     """Print words, each with where it stands in the list."""
-    width = max(map(len, words), default=0)
+    width = max(map(cell_len, words), default=0)
     for word, mark in zip(words, marks, strict=True):
-        print(f"{word:<{width}}  {mark if mark == 'new' else f'in {mark}'}")
+        print(f"{word}{' ' * (width - cell_len(word))}  {mark if mark == 'new' else f'in {mark}'}")

@@ -13,4 +13,5 @@ def whole_number(_: Any, tokens: Sequence[Any]) -> int:
     return int(tokens[0].value)
 
 
+Number = Annotated[int, Parameter(name=["-n", "--number"], converter=whole_number)]  # of words
 WholeNumber = Annotated[int, Parameter(converter=whole_number)]

@@ -3,14 +3,10 @@
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
-
 from ..errors import InputError
-from ..run import load
 from .arguments import Flat, constraint_arguments, given
 from .candidates import print_both
-from .terminal import announce_work
-from .values import Flag, WholeNumber, whole_number
+from .values import Flag, Number, WholeNumber
 
 Asked = constraint_arguments("near")
 
@@ -20,7 +16,7 @@ def vary(
     word: str,
     /,
     *,
-    n: Annotated[int, Parameter(name=["-n", "--number"], converter=whole_number)] = 10,
+    n: Number = 10,
     samples: WholeNumber = 10,
     seed: WholeNumber | None = None,
     json: Flag = False,
@@ -41,10 +37,8 @@ def vary(
     seed
         Seed of that draw [default: that of the run].
     json
-        Print JSON: {"likeliest": [{"word", "seen", "probability", "share"}, ...], "proven": ..., "samples": [{"word",
-        "seen"}, ...], "method": ..., "share": ..., "tried": ...}.
+        Print JSON as `moreish fill` does.
     """
     if not word:
         raise InputError("an empty word has no variations")
-    announce_work()
-    print_both(load(run), n, samples, seed, {**given(asked), "near": word}, json)
+    print_both(run, n, samples, seed, {**given(asked), "near": word}, json)

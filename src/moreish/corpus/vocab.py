@@ -40,8 +40,9 @@ class Vocab:
         try:
             return [self._number[c] for c in unicodedata.normalize("NFC", word)]
         except KeyError as error:
+            known = self.characters if len(self) < 100 else f"{self.characters[:60]}... and {len(self) - 61:,} more"
             raise InputError(
-                f"{word!r}: the character {error.args[0]!r} is not in the word list (it has {self.characters})"
+                f"{word!r}: the character {error.args[0]!r} is not in the word list (it has {known})"
             ) from None
 
     def stream(self, words: Iterable[str]) -> np.ndarray:

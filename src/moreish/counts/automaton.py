@@ -1,7 +1,7 @@
 """Reading and writing words with an automaton of counts, compiled."""
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 from numba import types
@@ -59,12 +59,19 @@ def predict(first, parent, char, after, start, p, share, n_vocab, order, context
             logits[i, v] = np.log(logits[i, v])
 
 
+def follow(first, parent, char, after, start, nodes, tokens, reached):
+    """The node after a token at each node -> reached (N,)."""
+    for i in range(nodes.size):
+        reached[i] = advance(first, parent, char, after, start, nodes[i], tokens[i])
+
+
 @cache
 def _compiled() -> tuple[Callable, ...]:
     count, table = types.int64, types.int32[:, ::1]
     return (
         compiled_function(read, types.void(*WALK, *PROBABILITIES, types.int32[::1], NUMBERS)),
         compiled_function(trace, types.void(*WALK, types.int32[::1], types.int32[::1], table, table)),
+        compiled_function(follow, types.void(*WALK, *[types.int64[::1]] * 3)),
         compiled_function(
             predict, types.void(*WALK, *PROBABILITIES, count, types.int64[:, ::1], types.float64[:, ::1])
         ),
@@ -112,10 +119,23 @@ class Automaton:
         _compiled()[0](*self.walk, *self.probabilities, stream, nll)
         return nll
 
+    def after(self, nodes: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+        """The node that a token leads to from each node: int64 (N,) all of them."""
+        reached = np.empty(len(nodes), np.int64)
+        _compiled()[2](*self.walk, np.ascontiguousarray(nodes), np.ascontiguousarray(tokens, np.int64), reached)
+        return reached
+
+    @cached_property
+    def followers(self) -> np.ndarray:
+        """The node that every token leads to from every node: int32 (nodes, n_vocab)."""
+        nodes, V = len(self.probabilities[1]), self.n_vocab
+        reached = self.after(np.repeat(np.arange(nodes), V), np.tile(np.arange(V), nodes))
+        return reached.reshape(nodes, V).astype(np.int32)
+
     def logits(self, params: np.ndarray, contexts: np.ndarray) -> np.ndarray:
         """Contexts (N, T), T at least order - 1 -> log-probabilities, float64 (N, n_vocab)."""
         logits = np.zeros((len(contexts), self.n_vocab))
-        _compiled()[2](*self.walk, *self.probabilities, self.order, contexts, logits)
+        _compiled()[3](*self.walk, *self.probabilities, self.order, contexts, logits)
         return logits
 
     def generate(self, params: np.ndarray, n: int, draw: Draw) -> np.ndarray:

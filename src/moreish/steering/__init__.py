@@ -2,8 +2,9 @@
 
 from .constraints import Constraints
 from .product import Chances, Product
-from .ranking import Candidate, Candidates, gap_pattern, most_likely
-from .sampling import Samples, Writer, sample
+from .ranking import Candidate, Candidates, most_likely
+from .sampling import Samples, sample
+from .writer import Writer
 
 __all__ = [
     "Candidate",
@@ -13,7 +14,6 @@ __all__ = [
     "Product",
     "Samples",
     "Writer",
-    "gap_pattern",
     "most_likely",
     "sample",
 ]

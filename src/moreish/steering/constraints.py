@@ -1,5 +1,6 @@
 """What is asked of words, and the set of those that fit: an automaton, or the reason why there are none."""
 
+import shlex
 import unicodedata
 from dataclasses import dataclass, fields
 from functools import reduce
@@ -23,16 +24,26 @@ class Constraints(Options):
     prefix: str = option("", "what every word begins with")
     suffix: str = option("", "what every word ends with")
     contains: str = option("", "what stands somewhere in every word")
-    pattern: str = option("", "what words look like: letters, ? any character, * any run of them, [aeiou], [^a-f]")
+    pattern: str = option(
+        "",
+        "what words look like: ? is any character, * any run of them, [aeiou] or [a-f] one of these, [^xyz] one of "
+        "the others; a backslash takes the next character as it is",
+    )
     min_length: int = option(1, "shortest word, in characters", low=1, high=LONGEST)
     max_length: int | None = option(None, "longest word, in characters", low=1, high=LONGEST)
     forbid: str = option("", "characters that no word has")
     require: str = option("", "characters that every word has; one that stands here twice, at least twice")
     near: str = option("", "a word that every word is some edits away from: characters put in, left out or exchanged")
-    edits: int = option(1, "how many edits away, neither more nor fewer", low=1, high=100)
+    edits: int | None = option(None, "how many edits away, neither more nor fewer", low=1, high=100)
+    gap: str = option("", "a word with gaps, jo__than: _ is any character, and all of a pattern may stand in it")
 
     def __post_init__(self):
         super().__post_init__()
+        for f in fields(self):
+            if isinstance(value := getattr(self, f.name), str):
+                object.__setattr__(self, f.name, unicodedata.normalize("NFC", value))
+        if self.edits is not None and not self.near:
+            raise InputError(f"--edits is {self.edits}: give the word that they are counted from, with --near")
         if self.max_length is not None and self.max_length < self.min_length:
             raise InputError(f"--max-length is {self.max_length}: it must be at least --min-length {self.min_length}")
 
@@ -67,24 +78,30 @@ class Constraints(Options):
         def fitting(places: list[Item]) -> DFA:
             return automaton(places, anything)
 
+        def given(name: str) -> str:
+            return f"--{name} {shlex.quote(getattr(self, name))}"
+
         bounds = [f"--min-length {self.min_length}"] if self.min_length > 1 else []
         bounds += [f"--max-length {self.max_length}"] if self.max_length is not None else []
         parts = {" ".join(bounds) or "a length of one or more": of_lengths(self.min_length, self.max_length, anything)}
         if self.prefix:
-            parts[f"--prefix {self.prefix}"] = fitting([*literal(self.prefix), RUN])
+            parts[given("prefix")] = fitting([*literal(self.prefix), RUN])
         if self.suffix:
-            parts[f"--suffix {self.suffix}"] = fitting([RUN, *literal(self.suffix)])
+            parts[given("suffix")] = fitting([RUN, *literal(self.suffix)])
         if self.contains:
-            parts[f"--contains {self.contains}"] = fitting([RUN, *literal(self.contains), RUN])
+            parts[given("contains")] = fitting([RUN, *literal(self.contains), RUN])
         if self.pattern:
-            parts[f"--pattern {self.pattern}"] = fitting(items(self.pattern, vocab))
+            parts[given("pattern")] = fitting(items(self.pattern, vocab))
         if self.forbid:
             forbidden = np.array([False, *(c in self.forbid for c in vocab.characters)])
-            parts[f"--forbid {self.forbid}"] = automaton([RUN], anything & ~forbidden)
+            parts[given("forbid")] = automaton([RUN], anything & ~forbidden)
         for char in sorted(set(self.require)):
             times = self.require.count(char)
-            parts[f"--require {char * times}"] = fitting([RUN, *[*literal(char), RUN] * times])
+            parts[f"--require {shlex.quote(char * times)}"] = fitting([RUN, *[*literal(char), RUN] * times])
+        if self.gap:
+            parts[shlex.quote(self.gap)] = fitting(items(self.gap, vocab, any_one="?_"))
         if self.near:
-            tokens = [vocab.characters.find(char) + 1 or -1 for char in unicodedata.normalize("NFC", self.near)]
-            parts[f"--near {self.near} --edits {self.edits}"] = at_edits(tokens, self.edits, anything)
+            edits, tokens = self.edits or 1, [vocab.characters.find(char) + 1 or -1 for char in self.near]
+            name = f"{edits} {'edit' if edits == 1 else 'edits'} from {shlex.quote(self.near)}"
+            parts[name] = at_edits(tokens, edits, anything)
         return parts

@@ -6,7 +6,7 @@ automaton again, on pairs of states.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -32,13 +32,6 @@ class DFA:
     def empty(self) -> bool:
         """Whether no word is in the set."""
         return len(self.accept) == 0
-
-    def accepts(self, tokens: Iterable[int]) -> bool:
-        """Whether a word, as tokens without the end, is in the set."""
-        state = -1 if self.empty else 0
-        for token in tokens:
-            state = self.delta[state, token] if state >= 0 else -1
-        return state >= 0 and bool(self.accept[state])
 
     def accepts_each(self, stream: np.ndarray) -> np.ndarray:
         """Which words of a flat run of tokens, each ended by 0, are in the set: bool (words,)."""
@@ -73,7 +66,7 @@ class DFA:
             onward = self.delta[states][self.delta[states] >= 0]
             if self.is_cycle(states):
                 return math.inf
-            counts[states] = self.accept[states] + counts[onward].sum()
+            counts[states] = min(self.accept[states[0]] + counts[onward].sum(), 1e300)  # more than there is use for
         return 0.0 if self.empty else float(counts[0])
 
     @cached_property
@@ -166,12 +159,16 @@ def explored(follow: Callable[[np.ndarray], np.ndarray], start: int = 0) -> tupl
 
 def trimmed(delta: np.ndarray, accept: np.ndarray) -> DFA:
     """The automaton without states from which no word can be finished."""
-    alive = accept.copy()
-    while True:
-        more = alive | (alive[delta] & (delta >= 0)).any(1)
-        if (more == alive).all():
-            break
-        alive = more
+    before, tokens = np.nonzero(delta >= 0)
+    target = delta[before, tokens]
+    order = np.argsort(target, kind="stable")
+    before, first = before[order], np.searchsorted(target[order], np.arange(len(accept) + 1))
+    alive, waiting = accept.copy(), np.flatnonzero(accept).tolist()
+    for q in waiting:  # it grows while it is read
+        earlier = before[first[q] : first[q + 1]]
+        new = np.unique(earlier[~alive[earlier]])
+        alive[new] = True
+        waiting += new.tolist()
     if not len(alive) or not alive[0]:
         return nothing(delta.shape[1])
     number = np.where(alive, np.cumsum(alive) - 1, -1)
@@ -200,26 +197,23 @@ def at_edits(word: Sequence[int], distance: int, letters: np.ndarray) -> DFA:
     with all numbers above `distance` as one.
     """
     V, far = len(letters), distance + 1
+    own_letters = sorted({token for token in word if token > 0 and letters[token]})
+    others = np.setdiff1d(np.flatnonzero(letters), own_letters)  # which nothing tells apart
+    kinds = [*([token] for token in own_letters), *([others] if len(others) else [])]
     rows: list[tuple[int, ...]] = [tuple(min(i, far) for i in range(len(word) + 1))]
     known, delta = {rows[0]: 0}, []
     for row in rows:  # it grows while it is read
         after = np.full(V, -1, np.int32)
-        of_others = None
-        for token in np.flatnonzero(letters).tolist():
-            if token not in word and of_others is not None:
-                after[token] = of_others
-                continue
+        for kind in kinds:
             new = [min(row[0] + 1, far)]
             for i, own in enumerate(word):
-                new.append(min(row[i] + (own != token), row[i + 1] + 1, new[i] + 1, far))
+                new.append(min(row[i] + (own != kind[0]), row[i + 1] + 1, new[i] + 1, far))
             key = tuple(new)
             if min(key) < far:
                 if key not in known:
                     known[key] = len(rows)
                     rows.append(key)
-                after[token] = known[key]
-            if token not in word:
-                of_others = after[token]
+                after[kind] = known[key]
         delta.append(after)
         if len(rows) > MOST_STATES:
             raise InputError(f"{distance} edits of so long a word take more than {MOST_STATES:,} states: ask for fewer")

@@ -3,8 +3,6 @@
 A backslash takes the next character as it is. `items` reads a pattern, `automaton` makes the set of words that fit.
 """
 
-import unicodedata
-
 import numpy as np
 
 from ..corpus import Vocab
@@ -15,57 +13,58 @@ RUN = None  # the item for *
 Item = np.ndarray | None  # which tokens may stand at a place, bool (V,), or RUN
 
 
-def items(pattern: str, vocab: Vocab, name: str = "pattern") -> list[Item]:
-    """The places of a pattern. Raises InputError, naming the place, for one that is not well-formed."""
-    text, V = unicodedata.normalize("NFC", pattern), len(vocab)
-    anything = np.arange(V) > 0
-    found: list[Item] = []
-    i = 0
-    while i < len(text):
-        char = text[i]
-        if char == "*":
-            if not found or found[-1] is not RUN:
-                found.append(RUN)
-        elif char == "?":
+def items(pattern: str, vocab: Vocab, any_one: str = "?") -> list[Item]:
+    """The places of a pattern in NFC; any_one are the characters that stand for any one character.
+
+    Raises InputError, naming the place, for one that is not well-formed.
+    """
+    anything, found, i = np.arange(len(vocab)) > 0, [], 0
+    while i < len(pattern):
+        if pattern[i] == "*":
+            found += [RUN] if not found or found[-1] is not RUN else []
+            i += 1
+        elif pattern[i] in any_one:
             found.append(anything)
-        elif char == "[":
-            allowed, i = _class(text, i, vocab, name)
+            i += 1
+        elif pattern[i] == "[":
+            allowed, i = _class(pattern, i, vocab)
             found.append(allowed)
         else:
-            if char == "\\":
-                i += 1
-                if i == len(text):
-                    raise InputError(f"--{name} {pattern!r} ends with a backslash: write \\\\ for one")
-                char = text[i]
-            found.append(np.arange(V) == vocab.encode(char)[0])
-        i += 1
+            char, i = _literal(pattern, i)
+            found.append(np.arange(len(vocab)) == vocab.encode(char)[0])
     return found
 
 
-def _class(text: str, start: int, vocab: Vocab, name: str) -> tuple[np.ndarray, int]:
-    """The tokens that a class [...] beginning at `start` stands for, bool (V,), and where it ends."""
-    i, negated = start + 1, text[start + 1 : start + 2] in ("^", "!") and len(text) > start + 1
+def _literal(pattern: str, i: int) -> tuple[str, int]:
+    """The character at a place, or behind a backslash there, and the place after it."""
+    if pattern[i] != "\\":
+        return pattern[i], i + 1
+    if i + 1 == len(pattern):
+        raise InputError(f"{pattern!r} ends with a backslash: write \\\\ for one")
+    return pattern[i + 1], i + 2
+
+
+def _class(pattern: str, start: int, vocab: Vocab) -> tuple[np.ndarray, int]:
+    """The tokens that a class [...] beginning at `start` stands for, bool (V,), and the place after it."""
+    i = start + 1
+    negated = pattern[i : i + 1] in ("^", "!") and i < len(pattern)
     i += negated
-    chars: list[str] = []  # a range as its two ends and "-" before them
-    ranges: list[tuple[str, str]] = []
-    while i < len(text) and (text[i] != "]" or i == start + 1 + negated):
-        char = text[i]
-        if char == "\\" and i + 1 < len(text):
-            i += 1
-            char = text[i]
-        if text[i + 1 : i + 2] == "-" and text[i + 2 : i + 3] not in ("", "]"):
-            ranges.append((char, text[i + 2]))
-            i += 2
-        else:
-            chars.append(char)
-        i += 1
-    if i >= len(text):
-        raise InputError(f"--{name} {text!r}: the [ at place {start + 1} is never closed: write \\[ for one itself")
-    inside = np.array([c in chars or any(low <= c <= high for low, high in ranges) for c in vocab.characters])
+    first, ranges = i, []
+    while i < len(pattern) and (pattern[i] != "]" or i == first):
+        low, i = _literal(pattern, i)
+        high = low
+        if pattern[i : i + 1] == "-" and pattern[i + 1 : i + 2] not in ("", "]"):
+            high, i = _literal(pattern, i + 1)
+        if low > high:
+            raise InputError(f"{pattern!r}: the range {low}-{high} is the wrong way round")
+        ranges.append((low, high))
+    if i >= len(pattern):
+        raise InputError(f"{pattern!r}: the [ at place {start + 1} is never closed: write \\[ for one itself")
+    inside = np.array([any(low <= c <= high for low, high in ranges) for c in vocab.characters], bool)
     allowed = np.concatenate([[False], ~inside if negated else inside])
     if not allowed.any():
-        raise InputError(f"--{name} {text!r}: no character of the list is in {text[start : i + 1]}")
-    return allowed, i
+        raise InputError(f"{pattern!r}: no character of the list is in {pattern[start : i + 1]}")
+    return allowed, i + 1
 
 
 def automaton(places: list[Item], letters: np.ndarray) -> DFA:

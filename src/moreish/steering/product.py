@@ -13,6 +13,7 @@ there, until b no longer changes. Towards the end what is missing shrinks by the
 then it is added at once.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -29,11 +30,11 @@ from .dfa import DFA
 
 CELLS = 1 << 25  # probabilities of tokens after contexts that are kept at most
 PLACES = 1 << 25  # pairs of a state and a context
-WORK = 1 << 33  # steps to compute b: about ten seconds
+WORK = 1 << 33  # steps to compute b, at most: about half a minute
 SETTLED = 1e-12  # relative change in a round that counts as none
 LEAP = 12  # rounds from one leap ahead to the next
 ROUNDS = 3000  # after which it is given up
-USUAL = 60  # rounds that a cycle takes
+USUAL, ONCE = 60, 4  # rounds that a cycle takes; those that a state without one costs as much as
 PIECE = 1 << 20  # tokens that are drawn at a time
 
 
@@ -147,12 +148,12 @@ class Chances:
         return p
 
 
-def fits(contexts: Contexts, words: DFA, V: int) -> bool:
-    """Whether the product of a model's contexts and a set's automaton is small enough to be computed."""
+def work(contexts: Contexts, words: DFA, V: int) -> float:
+    """About how many steps the product of contexts and a set's automaton takes; infinite if it is too large."""
     if contexts.size * V > CELLS or contexts.size * len(words.accept) > PLACES:
-        return False
-    rounds = ((USUAL if words.is_cycle(states) else 1) * len(states) for states in words.components())
-    return sum(rounds) * contexts.size * V <= WORK
+        return math.inf
+    rounds = ((USUAL if words.is_cycle(states) else ONCE) * len(states) for states in words.components())
+    return sum(rounds) * contexts.size * V
 
 
 class Product:

@@ -1,6 +1,8 @@
 """The likeliest words of a set."""
 
-from collections.abc import Iterable
+import math
+import unicodedata
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,8 +10,9 @@ import numpy as np
 from ..errors import InputError
 from .dfa import DFA
 from .product import Chances
-from .sampling import ENUMERABLE, Writer, spell
+from .sampling import ENUMERABLE
 from .search import likeliest
+from .writer import Writer
 
 WIDTH = 20_000  # prefixes of a length that a search keeps, where there are more words than can be enumerated
 
@@ -38,32 +41,25 @@ class Candidates(list[Candidate]):
         self.proven = proven
 
 
-def most_likely(writer: Writer, n: int, words: DFA) -> Candidates:
-    """The n likeliest words of a set, or all where it has fewer."""
+def most_likely(writer: Writer, n: int, words: DFA, avoid: Collection[str] = ()) -> Candidates:
+    """The n likeliest words of a set that are not to be avoided, or all where it has fewer."""
     if n < 0:
         raise InputError(f"the number of words is {n}: it must be at least 0")
-    enumerable = words.n_words <= ENUMERABLE
-    found = likeliest(writer.contexts, Chances(), words, None if enumerable else n, width=None if enumerable else WIDTH)
-    chosen = found.words[:n]
-    shares: list[float | None] = [None] * len(chosen)
-    if enumerable:
-        shares = (np.exp(found.log_p) / np.exp(found.log_p).sum()).tolist()[:n]
-    stream = np.array([0, *(token for word in chosen for token in (*word, 0))], np.int32)
-    ends = np.flatnonzero(stream[1:] == 0)
-    nll = np.add.reduceat(writer.reader.nll(writer.params, stream), [0, *ends[:-1] + 1]) if chosen else []
-    return Candidates(
-        (
-            Candidate(word, float(np.exp(-cost)), share)
-            for word, cost, share in zip(spell(writer.vocab, chosen), nll, shares, strict=True)
-        ),
-        found.proven,
-    )
-
-
-def gap_pattern(text: str) -> str:
-    """A word with gaps, jo__than, as a pattern: _ is any one character, unless a backslash stands before it."""
-    pattern, escaped = "", False
-    for char in text:
-        pattern += "?" if char == "_" and not escaped else char
-        escaped = char == "\\" and not escaped
-    return pattern
+    avoided = {unicodedata.normalize("NFC", word) for word in avoid}
+    every = words.n_words <= ENUMERABLE
+    most = max(n, 1)  # words that are searched for
+    while True:
+        found = likeliest(writer.contexts, Chances(), words, None if every else most, width=None if every else WIDTH)
+        wanted = [(i, word) for i, word in enumerate(writer.spell(found.words)) if word not in avoided][:n]
+        if every or len(wanted) == n or len(found.words) < most:
+            break
+        most *= 4
+    shares: list[float | None] = [None] * len(found.words)
+    if every and found.words:
+        p = np.exp(found.log_p - found.log_p[0])
+        shares = (p / p.sum()).tolist()
+    log_p = writer.log_p([found.words[i] for i, _ in wanted])
+    candidates = [
+        Candidate(word, math.exp(log), shares[i]) for (i, word), log in zip(wanted, log_p.tolist(), strict=True)
+    ]
+    return Candidates(candidates, found.proven)

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .constraints import LONGEST
 from .contexts import Contexts
 from .dfa import DFA
 from .product import Chances
 
-LONGEST = 1000  # characters
 CELLS = 1 << 22  # logits that are held at a time
 
 
@@ -48,7 +48,7 @@ def likeliest(
     came, chose = [], []  # at each length: the prefix that each one goes on from, and its last token
     ends: list[tuple[int, int]] = []  # of words: their length after the head, and the number of their prefix
     scores = np.zeros(0)
-    for length in range(LONGEST):
+    for length in range(LONGEST + 1):
         may_end = bool(head) or length > 0
         children = []
         for first in range(0, len(rows), max(1, CELLS // rest.delta.shape[1])):
