@@ -18,18 +18,10 @@ import moreish
 from moreish import InputError
 from moreish.processes import Share
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="sends signals, and its processes meet on localhost")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """For PyTorch here as in the processes: sums are then made in one order."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="sends signals, and its processes meet on localhost"),
+    pytest.mark.usefixtures("one_torch_thread"),
+]
 
 
 class Torchrun:

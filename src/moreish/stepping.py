@@ -1,8 +1,8 @@
 """A training step in PyTorch over tensors that stay in place, so that a GPU can replay it as one CUDA graph.
 
-In eager mode a step of a small model is some fifty launches of kernels, each of which takes longer to launch than to
-run. A CUDA graph records them once and launches them together. It reads and writes the very memory that was recorded:
-so batch, learning rate, weights, gradients, moments and loss have tensors of their own, and only their values change.
+A step of a small model is many kernels that a GPU runs in less time than it takes to launch them one by one. A CUDA
+graph records them once and launches them together. It reads and writes the very memory that was recorded: so batch,
+learning rate, weights, gradients, moments and loss have tensors of their own, and only their values change.
 """
 
 import logging
@@ -127,6 +127,9 @@ class Stepper:
 
 @torch.no_grad()
 def _put(fixed: torch.Tensor, values: np.ndarray) -> None:
-    """Change the values of a tensor. A GPU is not waited for: it copies from memory that is kept until it has."""
+    """Change the values of a tensor. A GPU is not waited for: it copies from pinned memory, kept until it has."""
     source = torch.from_numpy(values)
-    fixed.copy_(source.pin_memory() if fixed.is_cuda else source, non_blocking=True)
+    if fixed.is_cuda:
+        fixed.copy_(source.pin_memory(), non_blocking=True)
+    else:
+        fixed.copy_(source)
