@@ -71,7 +71,8 @@ def to_module(layers: Sequence[Layer], flat: torch.Tensor) -> nn.Sequential:
 
 def choose_device(wanted: str) -> str:
     """`auto` takes the GPU if there is one; a device that is not there falls back to the CPU, and says so."""
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    mps = torch.backends.mps.is_available() and share().count == 1  # over which processes cannot communicate
+    there = {"cuda": torch.cuda.is_available(), "mps": mps, "cpu": True}
     if wanted == "auto":
         return next(name for name, is_there in there.items() if is_there)
     if not there[wanted]:
