@@ -2,6 +2,7 @@
 
 import os
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,17 @@ def saved_run(words, tmp_path_factory) -> moreish.Run:
     """A small trained mlp in a folder. Do not change it."""
     folder = tmp_path_factory.mktemp("runs") / "small"
     return moreish.train(words, "mlp", n_hidden=16, n_embd=4, steps=200, batch_size=32, out=folder)
+
+
+@pytest.fixture(scope="module")
+def one_torch_thread() -> Iterator[None]:
+    """PyTorch computes on one thread: sums are made in one order, and small ones do not wait for a busy machine."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

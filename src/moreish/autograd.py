@@ -2,21 +2,26 @@
 
 It is there to be compared with: of a layer it takes the forward pass in PyTorch that stands in the layer's own file,
 and PyTorch derives the rest. It draws the same batches, follows the same learning rates and leaves the same run folder
-as the tape. Importing this module needs PyTorch, which comes with the extra `moreish[torch]`.
+as the tape. In several processes (see `processes`) each takes its share of a batch, and DistributedDataParallel takes
+the mean of their gradients. Importing this module needs PyTorch, which comes with the extra `moreish[torch]`.
 """
 
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import nn
+from torch import distributed, nn
+from torch.nn.parallel import DistributedDataParallel
 
+from .errors import InputError
 from .layers import LAYERS, Layer, SoftmaxCrossEntropy
 from .layers.layout import Layout, Slot
-from .optim import BETA1, BETA2, EPSILON
+from .processes import share
+from .stepping import Stepper, recorded, token_nll
 from .tape.batch import Batches, windows
 from .tape.generate import draw_words
 from .tape.requests import Draw, Steps
@@ -66,7 +71,8 @@ def to_module(layers: Sequence[Layer], flat: torch.Tensor) -> nn.Sequential:
 
 def choose_device(wanted: str) -> str:
     """`auto` takes the GPU if there is one; a device that is not there falls back to the CPU, and says so."""
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    mps = torch.backends.mps.is_available() and share().count == 1  # over which processes cannot communicate
+    there = {"cuda": torch.cuda.is_available(), "mps": mps, "cpu": True}
     if wanted == "auto":
         return next(name for name, is_there in there.items() if is_there)
     if not there[wanted]:
@@ -76,7 +82,10 @@ def choose_device(wanted: str) -> str:
 
 
 class Torch:
-    """Runs `layers` in PyTorch, with the methods of the tape (see `tape.Tape` for what each takes and returns)."""
+    """Runs `layers` in PyTorch, with the methods of the tape (see `tape.Tape` for what each takes and returns).
+
+    graph       let a GPU replay each training step as one CUDA graph
+    """
 
     def __init__(
         self,
@@ -86,6 +95,7 @@ class Torch:
         dtype: type = np.float32,
         device: str = "cpu",
         compile: bool = False,
+        graph: bool = True,
     ):
         self.block_size, self.n_vocab, self.dtype, self.device = block_size, n_vocab, dtype, choose_device(device)
         layout, like = Layout(layers), torch.from_numpy(np.zeros(0, dtype))
@@ -96,18 +106,31 @@ class Torch:
         for parameter, slot in zip(self.module.parameters(), trained, strict=True):
             parameter.grad = view(self.grads, slot)  # autograd adds to it in place: all gradients in one flat vector
         self._logits: Callable[[torch.Tensor], torch.Tensor] = torch.compile(self.module) if compile else self.module
+        self._trained, self.share = self._logits, share()
+        self._normalised = any(LAYERS[type(layer)].batch_statistics for layer in layers)
+        if self.share.count > 1:
+            self._trained = DistributedDataParallel(self._logits)
+            if self._normalised:
+                log.info("BatchNorm takes its statistics from each process's own share of a batch")
+        # What is compiled brings its own way of launching, and processes wait for each other in the middle of a step.
+        self._record = recorded if graph and self.device == "cuda" and self._trained is self.module else None
+        self._stepper = lru_cache(2)(self._make_stepper)
         self._turn = threading.RLock()
+
+    def _make_stepper(self, size: int, n_places: int, n_targets: int, optimizer: str, weight_decay: float) -> Stepper:
+        """What makes steps on batches of `size` examples."""
+        least, own = 1 + self._normalised, len(self.share.of(np.empty(size)))
+        if size // self.share.count < least:
+            raise InputError(
+                f"a batch of {size} is too small for {self.share.count} processes: "
+                f"each needs {least} of its examples at least (--batch-size)"
+            )
+        shape = (own, self.block_size - 1 + n_places, n_places * n_targets)
+        return Stepper(self._trained, self.flat, self.grads, shape, optimizer, weight_decay, self._record)
 
     def _nll(self, contexts: np.ndarray, targets: np.ndarray) -> torch.Tensor:
         x, y = (torch.from_numpy(a).to(self.device) for a in (contexts, targets))
-        logits = self._logits(x).view(-1, self.n_vocab)
-        if y.numel() == len(logits):
-            return F.cross_entropy(logits, y.view(-1), reduction="none")
-        return -logits.log_softmax(1).gather(1, y.view(len(logits), -1)).view(-1)  # several targets a row
-
-    def _loss(self, contexts: np.ndarray, targets: np.ndarray, counts: np.ndarray) -> torch.Tensor:
-        weights = torch.from_numpy(counts / counts.sum()).view(-1).to(self.flat)
-        return self._nll(contexts, targets) @ weights
+        return token_nll(self._logits(x), y.view(-1))
 
     def _take(self, params: np.ndarray) -> None:
         with torch.no_grad():
@@ -117,48 +140,37 @@ class Torch:
         self, params: np.ndarray, contexts: np.ndarray, targets: np.ndarray, counts: np.ndarray | None = None
     ) -> tuple[float, np.ndarray]:
         """The mean nll in nats of targets after contexts, and its gradient, as `Tape.loss_and_grads` gives them."""
+        counts = np.ones_like(targets) if counts is None else counts
         with self._turn:
             self._take(params)
             self.module.train()
             self.grads.zero_()
-            loss = self._loss(contexts, targets, np.ones_like(targets) if counts is None else counts)
+            weights = torch.from_numpy(counts / counts.sum()).view(-1).to(self.flat)
+            loss = self._nll(contexts, targets) @ weights
             loss.backward()
             return loss.item(), self.grads.cpu().numpy().copy()
 
     def train(self, params: np.ndarray, moments: np.ndarray, batches: Batches, steps: Steps) -> np.ndarray:
         """Make steps, as `Tape.train` does, with PyTorch's own optimizers."""
         with self._turn:
-            self._take(params)
             self.module.train()
-            m = torch.from_numpy(moments).to(self.device, copy=True)
-            trained = self.flat[: self.grads.numel()]
-            trained.grad = self.grads
-            if steps.optimizer == "sgd":
-                optimizer = torch.optim.SGD([trained], weight_decay=steps.weight_decay)
-            else:
-                optimizer = torch.optim.AdamW(
-                    [trained], betas=(BETA1, BETA2), eps=EPSILON, weight_decay=steps.weight_decay
-                )
-                optimizer.state[trained] = {
-                    "step": torch.tensor(float(steps.first)),
-                    "exp_avg": m[0],
-                    "exp_avg_sq": m[1],
-                }
-            contexts, targets, counts = batches.room(self.block_size)
-            losses = []
-            for i, rate in enumerate(steps.rates.tolist()):
-                batches.fill(steps.first + i, contexts, targets, counts)
-                self.grads.zero_()
-                loss = self._loss(contexts, targets, counts)
-                losses.append(loss.item())
-                if not np.isfinite(losses[-1]):
-                    break
-                loss.backward()
-                optimizer.param_groups[0]["lr"] = rate
-                optimizer.step()
+            shape = (batches.size, batches.n_places, batches.n_targets)
+            stepper = self._stepper(*shape, steps.optimizer, steps.weight_decay)
+            losses = self._losses(stepper.run(params, moments, batches, steps, self.share))
+            bad = np.flatnonzero(~np.isfinite(losses))
+            if bad.size:  # to look at each loss would be to wait for it: the steps before this one are made anew
+                losses, before = losses[: bad[0] + 1], replace(steps, rates=steps.rates[: bad[0]])
+                stepper.run(params, moments, batches, before, self.share)
             params[:] = self.flat.cpu().numpy()
-            moments[:] = m.cpu().numpy()
-            return np.array(losses)
+            moments[:] = stepper.moments.cpu().numpy()
+            return losses
+
+    def _losses(self, own: torch.Tensor) -> np.ndarray:
+        """The losses of the batches (n,), float64, of what this process's shares of them came to."""
+        if self.share.count > 1:
+            distributed.all_reduce(own)
+            own /= self.share.count
+        return own.cpu().numpy().astype(np.float64)
 
     def notes(self, params: np.ndarray) -> dict[str, float]:
         """Nothing to say at a point of the log."""

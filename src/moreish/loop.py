@@ -21,6 +21,7 @@ from .layers import LAYERS
 from .models import ModelConfig, NetConfig
 from .optim import Schedule
 from .options import TrainOptions
+from .processes import least
 from .record import EXAMPLES, add_updates, record
 from .run import CHECKPOINT, Checkpoint, Run, write_history
 from .tape import Batches, Steps, make_plan
@@ -131,7 +132,8 @@ class Loop:
                 rate = made / max(time.perf_counter() - began, 1e-6)
                 chunk = max(1, min(int(rate * CHUNK_SECONDS), 2 * chunk))
                 self._report()
-                if interrupted.is_set():
+                chunk = least(0 if interrupted.is_set() else chunk)  # where there are others, they stop together
+                if not chunk:
                     self._save()
                     saved = (
                         f" and saved; continue with: moreish train --resume {self.run.path}" if self.run.path else ""

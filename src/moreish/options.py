@@ -84,7 +84,9 @@ class TrainOptions(Options):
     split_seed: int = option(42, "seed of the shuffle before the split", low=0)
     steps: int | None = option(None, "length of training, in steps", low=1)
     epochs: float | None = option(None, "length of training, in passes over the train words", low=0.001, high=1e9)
-    batch_size: int | None = option(None, "examples a step; a short list takes fewer", low=1, high=1 << 20)
+    batch_size: int | None = option(
+        None, "examples a step, of all processes; a short list takes fewer", low=1, high=1 << 20
+    )
     full_batch: bool | None = option(None, "take the exact gradient over all train words at every step")
     optimizer: str | None = option(None, "the update rule", choices=tuple(OPTIMIZERS))
     lr: float | None = option(None, "highest learning rate", low=1e-12, high=1e6)

@@ -14,6 +14,7 @@ from .model import Model
 from .models import CountConfig, make_config
 from .optim import zero_moments
 from .options import TrainOptions
+from .processes import rank, together
 from .run import (
     CHECKPOINT,
     Checkpoint,
@@ -42,6 +43,9 @@ def train(
     Raises InputError for unknown options, values out of range, or fewer words than a split needs; WorkError when the
     loss is no longer a finite number, or the folder can no longer be written. Ctrl-C raises KeyboardInterrupt after
     the state is saved.
+
+    In several processes, which torchrun has started, all train together (engine="torch"), and all return the run; the
+    first one alone saves it and calls on_progress.
     """
     of_training = {f.name for f in dataclasses.fields(TrainOptions)}
     config = make_config(model, {k: v for k, v in options.items() if k not in of_training})
@@ -62,21 +66,13 @@ def train(
         arrays = config.fit(corpus)
         history = [{"step": 0, "seconds": round(time.perf_counter() - began, 4)}]
         run = Run(Model(config, corpus.vocab, arrays=arrays), corpus, chosen, history)
-        return run if out is None else run.save(out)
+        return run if out is None or rank() else run.save(out)
     chosen = chosen.resolved(type(config).defaults, batches_of(config, corpus, chosen).n_examples)
     run = Run(Model(config, corpus.vocab, seed=chosen.seed), corpus, chosen)
     params = run.model.params
     moments = zero_moments(given(chosen.optimizer), run.model.layout.n_trained)
     state = Checkpoint(0, params, params.copy(), moments)
-    training = Loop(run, state, on_progress)
-    if out is not None:
-        begin_folder(run, out, CHECKPOINT, state.to_bytes())
-    try:
-        return _to_the_end(training)
-    except MemoryError:
-        if run.path is not None and state.step == 0:
-            discard_folder(run.path)
-        raise
+    return _to_the_end(run, state, on_progress, out)
 
 
 def resume(path: str | Path, *, on_progress: Callable[[Progress], None] | None = None) -> Run:
@@ -89,20 +85,34 @@ def resume(path: str | Path, *, on_progress: Callable[[Progress], None] | None =
     checkpoint = load_checkpoint(folder, run.model, run.options)
     run.history = [line for line in run.history if line["step"] <= checkpoint.step]
     run.model.params = checkpoint.params
-    return _to_the_end(Loop(run, checkpoint, on_progress))
+    return _to_the_end(run, checkpoint, on_progress)
 
 
-def _to_the_end(training: Loop) -> Run:
-    run, state = training.run, training.state
-    try:
-        training.go()
-    except Diverged:
-        run.model.params = state.best
-        if run.path is not None:
-            end_folder(run, run.path)
-        raise
-    run.model.params = state.best if run.options.keep == "best" else state.params
-    if run.options.calibrate:
+def _to_the_end(
+    run: Run, state: Checkpoint, on_progress: Callable[[Progress], None] | None, out: str | Path | None = None
+) -> Run:
+    """Make the steps that are left; with `out`, in a new folder. The first process alone has a folder, and shows."""
+    if rank():
+        run.path = out = on_progress = None
+    o = run.options
+    task = f"{run.model.name} {run.model.config} {o} {run.corpus.data_hash} {state.step}"
+    with together(o.engine, o.device, task):
+        training = Loop(run, state, on_progress)
+        if out is not None:
+            begin_folder(run, out, CHECKPOINT, state.to_bytes())
+        try:
+            training.go()
+        except Diverged:
+            run.model.params = state.best
+            if run.path is not None:
+                end_folder(run, run.path)
+            raise
+        except MemoryError:
+            if out is not None and state.step == 0:
+                discard_folder(Path(out))
+            raise
+    run.model.params = state.best if o.keep == "best" else state.params
+    if o.calibrate:
         calibrate(run.model, run.corpus)
     if run.path is not None:
         end_folder(run, run.path)

@@ -9,6 +9,7 @@ from cyclopts import App, CycloptsError
 from .. import __version__
 from ..errors import MoreishError
 from ..files import STANDARD_INPUT
+from ..processes import count, rank
 
 app = App(
     name="moreish",
@@ -28,7 +29,10 @@ VERBS = {
 
 Prints the loss on the three parts of the list, in nats per predicted token (every character, and the end of a word),
 and new words, each marked new or with the part that it stands in. Saves the run in a folder; Ctrl-C saves it too, and
---resume continues it.""",
+--resume continues it.
+
+torchrun trains in several processes (--engine torch): each takes its share of every batch, of which BatchNorm takes its
+statistics.""",
     "sample": """Make new words with a trained model.
 
 Each word is marked new, or with the part of the list (train, val, test) that it stands in. What words have to be can be
@@ -215,5 +219,6 @@ def _with_standard_input(tokens: Sequence[str]) -> list[str]:
 
 
 def _complain(message: str, status: int) -> int:
-    print(f"moreish: {message}", file=sys.stderr)
+    who = "moreish" if count() == 1 else f"moreish (rank {rank()})"
+    print(f"{who}: {message}", file=sys.stderr)
     return status

@@ -1,6 +1,7 @@
 """moreish train"""
 
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,7 @@ from ..corpus import BUNDLED, words_of
 from ..errors import InputError
 from ..evaluation import Evaluation
 from ..files import STANDARD_INPUT
+from ..processes import rank
 from ..run import Run
 from ..training import resume as resume_training
 from ..training import train as train_model
@@ -46,9 +48,11 @@ def train(
     """
     if samples < 0:
         raise InputError(f"--samples is {samples}: it must be at least 0")
-    announce_work()
+    first = rank() == 0  # of several processes one shows and prints
+    if first:
+        announce_work()
     began = time.perf_counter()
-    with TrainingView() as view:
+    with TrainingView() if first else nullcontext() as view:
         if resume is not None:
             if file or model or out or given(model_options) or given(train_options):
                 raise InputError("--resume continues a run as it was begun: give it no file, no --out and no options")
@@ -58,6 +62,8 @@ def train(
             options = {**given(model_options), **given(train_options)}
             model = model or "mlp"
             run = train_model(words, model, out=out or new_folder(file, model), on_progress=view, **options)
+    if not first:
+        return
     report(run, time.perf_counter() - began, samples)
     if file is None and resume is None:
         say(f"(the list was the bundled names: {BUNDLED['names']}; for yours: moreish train FILE)")
