@@ -246,7 +246,7 @@ def steering_section(found: dict) -> str:
     plain, machine, versions = found["words_per_second"], found["machine"], found["versions"]
     few, many = found["rows"][0]["seconds"]
     lines = [
-        f"| model | asked for | share that fits | drawn by | {int(few):,} words | {int(many):,} words |",
+        f"| model | asked for | share that fits* | drawn by | {int(few):,} words | {int(many):,} words |",
         "|---|---|---:|---|---:|---:|",
     ]
     for row in found["rows"]:
@@ -256,6 +256,8 @@ def steering_section(found: dict) -> str:
         )
     rates = " and ".join(f"{rate:,.0f} words a second ({name})" for name, rate in plain.items())
     lines += [
+        "",
+        "\\* Of the words that begin with what every word has to begin with, here m.",
         "",
         f"Where nothing is asked: {rates}. Measured by `benchmarks/steering.py` on {found['data']}, 1 thread,"
         f" {machine['processor']}; moreish {versions['moreish']}, numba {versions['numba']}.",
