@@ -1,6 +1,7 @@
 """Steering what a model writes: sets of words as automata, exact draws from them, and the likeliest of them."""
 
 from .constraints import Constraints
+from .deadline import done_by
 from .product import Chances, Product
 from .ranking import Candidate, Candidates, gap_pattern, most_likely
 from .sampling import Samples, Writer, sample
@@ -13,6 +14,7 @@ __all__ = [
     "Product",
     "Samples",
     "Writer",
+    "done_by",
     "gap_pattern",
     "most_likely",
     "sample",

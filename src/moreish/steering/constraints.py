@@ -1,6 +1,7 @@
 """What is asked of words, and the set of those that fit: an automaton, or the reason why there are none."""
 
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from functools import reduce
 from operator import and_
@@ -52,7 +53,7 @@ class Constraints(Options):
         if whole.empty:
             for name in list(parts):
                 rest = {k: part for k, part in parts.items() if k != name}
-                if rest and reduce(and_, rest.values()).empty:
+                if rest and _certainly_empty(rest.values()):
                     parts = rest
             raise InputError(f"no word fits {' and '.join(parts)}")
         return whole
@@ -88,3 +89,11 @@ class Constraints(Options):
             tokens = [vocab.characters.find(char) + 1 or -1 for char in unicodedata.normalize("NFC", self.near)]
             parts[f"--near {self.near} --edits {self.edits}"] = at_edits(tokens, self.edits, anything)
         return parts
+
+
+def _certainly_empty(sets: Iterable[DFA]) -> bool:
+    """Whether sets have no word in common, as far as can be said: they may be too large together."""
+    try:
+        return reduce(and_, sets).empty
+    except InputError:
+        return False

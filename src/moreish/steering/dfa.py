@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from ..errors import InputError
+from .deadline import check_time
 
 MOST_STATES = 1 << 14
 
@@ -73,7 +74,8 @@ class DFA:
             onward = self.delta[states][self.delta[states] >= 0]
             if self.is_cycle(states):
                 return math.inf
-            counts[states] = self.accept[states] + counts[onward].sum()
+            with np.errstate(over="ignore"):
+                counts[states] = self.accept[states] + counts[onward].sum()
         return 0.0 if self.empty else float(counts[0])
 
     @cached_property
@@ -150,6 +152,7 @@ def explored(follow: Callable[[np.ndarray], np.ndarray], start: int = 0) -> tupl
     """
     known, rows, frontier = {start: 0}, [], np.array([start])
     while len(frontier):
+        check_time()
         after = follow(frontier)
         rows.append(after)
         new = [int(code) for code in np.unique(after) if code >= 0 and int(code) not in known]
@@ -168,6 +171,7 @@ def trimmed(delta: np.ndarray, accept: np.ndarray) -> DFA:
     """The automaton without states from which no word can be finished."""
     alive = accept.copy()
     while True:
+        check_time()
         more = alive | (alive[delta] & (delta >= 0)).any(1)
         if (more == alive).all():
             break
@@ -203,6 +207,7 @@ def at_edits(word: Sequence[int], distance: int, letters: np.ndarray) -> DFA:
     rows: list[tuple[int, ...]] = [tuple(min(i, far) for i in range(len(word) + 1))]
     known, delta = {rows[0]: 0}, []
     for row in rows:  # it grows while it is read
+        check_time()
         after = np.full(V, -1, np.int32)
         of_others = None
         for token in np.flatnonzero(letters).tolist():

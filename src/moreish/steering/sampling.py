@@ -18,13 +18,14 @@ from ..errors import InputError
 from ..tape import Draw
 from .constraints import LONGEST, Constraints
 from .contexts import Contexts
+from .deadline import check_time
 from .dfa import DFA
 from .product import Chances, Product, fits
 from .search import likeliest
 
 ENUMERABLE = 1 << 17  # words that fit
 TAIL = 50  # characters that a word of unlimited length may have more than the shortest one that fits
-PIECE = 1 << 18  # words that are drawn at a time
+PIECE = 1 << 19  # characters that the words drawn at a time may come to
 TRIES = 2_000_000  # or a thousand for each word that is asked for, if that is more
 
 
@@ -56,12 +57,13 @@ class Samples(list[str]):
 class Source:
     """Where words come from: draw(n, first) gives word number first, first + 1, ..., "" for one that does not fit.
 
-    share is as in `Samples`; None where it is to be counted.
+    share is as in `Samples`; None where it is to be counted. longest is what a word may come to, in characters.
     """
 
     method: str
     draw: Callable[[int, int], list[str]]
     share: float | None
+    longest: int
 
 
 def sample(
@@ -96,10 +98,11 @@ def sample(
     avoided, found, tried, fitting = set(avoid), [], 0, 0
     most = max(TRIES, 1000 * n) if tries is None else tries
     while len(found) < n:
+        check_time()
         if tried >= most:
             raise _too_few(len(found), n, tried, source, bool(avoided), distinct)
         rate = (len(found) + 1) / (tried + 1)
-        some = int(min(PIECE, max(64, 1.1 * (n - len(found)) / rate), most - tried))
+        some = int(min(max(1, PIECE // source.longest), max(64, 1.1 * (n - len(found)) / rate), most - tried))
         for word in source.draw(some, tried):
             tried += 1
             fitting += word != ""
@@ -110,20 +113,19 @@ def sample(
                 if len(found) == n:
                     break
         on_progress(len(found), tried)
-    return Samples(found, source.method, fitting / tried if source.share is None else source.share, tried)
+    return Samples(found, source.method, fitting / max(1, tried) if source.share is None else source.share, tried)
 
 
 def _plain(writer: Writer, constraints: Constraints, chances: Chances, seed: int) -> Source:
     """Words of which nothing is asked but how they begin; one that does not end is cut."""
     prefix = writer.vocab.encode(constraints.prefix)
+    longest = max(1, len(prefix)) + TAIL
 
     def draw(n: int, first: int) -> list[str]:
-        wanted = Draw(
-            prefix, chances.temperature, chances.top_k, chances.top_p, seed, max(1, len(prefix)) + TAIL, first
-        )
+        wanted = Draw(prefix, chances.temperature, chances.top_k, chances.top_p, seed, longest, first)
         return writer.vocab.split(writer.reader.generate(writer.params, n, wanted)) if n else []
 
-    return Source("plain", draw, 1.0)
+    return Source("plain", draw, 1.0, longest)
 
 
 def _enumerated(
@@ -163,7 +165,7 @@ def _product(writer: Writer, words: DFA, chances: Chances, seed: int) -> Source 
     def draw(n: int, first: int) -> list[str]:
         return writer.vocab.split(product.draw(n, seed, first, LONGEST))
 
-    return Source("dynamic programming", draw, product.mass)
+    return Source("dynamic programming", draw, product.mass, words.shortest + TAIL)
 
 
 def _rejection(writer: Writer, constraints: Constraints, words: DFA, chances: Chances, seed: int) -> Source:
@@ -177,7 +179,7 @@ def _rejection(writer: Writer, constraints: Constraints, words: DFA, chances: Ch
         fit = words.accepts_each(tokens) & (lengths <= longest)
         return [word if fits else "" for word, fits in zip(writer.vocab.split(tokens), fit.tolist(), strict=True)]
 
-    return Source("rejection", draw, None)
+    return Source("rejection", draw, None, longest)
 
 
 def _impossible(chances: Chances) -> InputError:
