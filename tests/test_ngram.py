@@ -17,7 +17,7 @@ from moreish.cli import run
 from moreish.counts import SMOOTHINGS, Automaton, count_tables
 from moreish.counts.smoothing import discounts, fit_strengths, minimised
 from moreish.counts.windows import count_windows
-from moreish.counts.writing import draw_words
+from moreish.counts.writing import CELLS, Pen
 from moreish.models import NGram
 from moreish.tape import Draw
 
@@ -236,9 +236,10 @@ def test_arrays_that_point_nowhere_are_refused(words, name):
 def test_drawing_depends_neither_on_the_room_for_rows_nor_on_that_for_words():
     automaton = moreish.train(made_up_words(200), "ngram").model.engine
     assert isinstance(automaton, Automaton)
-    whole = draw_words(automaton.walk, automaton.probabilities, automaton.order, 300, Draw(seed=3))
-    for piece, cells in ((60, 1 << 20), (1 << 20, 60), (100, 1)):
-        again = draw_words(automaton.walk, automaton.probabilities, automaton.order, 300, Draw(seed=3), piece, cells)
-        np.testing.assert_array_equal(again, whole)
-    later = draw_words(automaton.walk, automaton.probabilities, automaton.order, 100, Draw(seed=3, first=200))
+    whole = automaton.generate(np.zeros(0), 300, Draw(seed=3))
+    for piece, cells in ((60, CELLS), (1 << 20, 60), (100, 1)):
+        pen = Pen(automaton.walk, automaton.probabilities, automaton.order, (1.0, 0, 1.0), cells)
+        for _ in range(2):
+            np.testing.assert_array_equal(pen.draw(300, Draw(seed=3), piece), whole)
+    later = automaton.generate(np.zeros(0), 100, Draw(seed=3, first=200))
     np.testing.assert_array_equal(later, whole[-len(later) :])

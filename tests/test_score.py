@@ -51,6 +51,12 @@ def test_a_score_is_the_closed_form_of_counted_pairs():
     assert score.unknown == []
 
 
+def test_without_an_alarm_there_is_no_verdict(saved_run):
+    word, other = (moreish.Scorer(saved_run, alarm).score("bada") for alarm in (None, 0.1))
+    assert (word.likely, other.likely) == (None, True)
+    assert (word.percentile, word.per_char) == (other.percentile, other.per_char)
+
+
 def test_an_unknown_character_costs_as_any_of_unicode_and_a_word_begins_after_it(saved_run, counted):
     assert math.log(sys.maxunicode + 1) == UNKNOWN
     for model in (saved_run.model, counted.model):

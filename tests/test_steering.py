@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import time
 from collections import Counter
 from itertools import product
 from typing import Any
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 import moreish
 from moreish import InputError
 from moreish.cli import run
-from moreish.steering import Chances, Constraints, Product, sampling
+from moreish.steering import Chances, Constraints, Product, done_by, sampling
 from moreish.steering.search import likeliest
 
 LETTERS = "abd"
@@ -423,3 +424,28 @@ def test_commands_that_cannot_be_followed_end_with_2(saved_run, capsys, command,
     out, err = capsys.readouterr()
     assert says in err
     assert not out
+
+
+def test_what_has_no_time_left_stops(models):
+    ways = [{"suffix": "a"}, {"near": "bada"}, {"pattern": "*b?"}, {"max_length": 3}, {"distinct": True}]
+    for model in (models["ngram"], models["mlp 12"]):
+        for asked in ways:
+            with pytest.raises(TimeoutError), done_by(time.monotonic() - 1):
+                model.sample(3, **asked)
+            with done_by(time.monotonic() + 60):
+                assert len(model.sample(3, **asked)) == 3
+        assert len(model.sample(3, suffix="a")) == 3
+
+
+def test_no_words_are_drawn_in_any_way(models):
+    for model in models.values():
+        for asked in ({}, {"distinct": True}, {"suffix": "a"}, {"max_length": 2}):
+            assert model.sample(0, **asked) == []
+        assert model.most_likely(0) == model.most_likely(0, max_length=2) == []
+
+
+def test_constraints_that_are_too_much_together_do_not_hide_why_no_word_fits():
+    letters = "abcdefghijklmnopqrst"
+    model = moreish.train(made_up_words(100, alphabet=letters), "bigram-counts").model
+    with pytest.raises(InputError, match="^no word fits --max-length 3 and "):
+        model.sample(1, max_length=3, require=model.vocab.characters)

@@ -36,7 +36,7 @@ class Scores:
     ends        (W,) where each word ends in them: its end is at ends - 1
     nll         (W,) nats a token
     excess      (W,) of these over the mean of the train words of about the same length
-    percentile  (W,) share of those words that are less likely; likely (W,) bool, the verdict
+    percentile  (W,) share of those words that are less likely; likely (W,) the verdict, bool, or None of each
     """
 
     words: list[str]
@@ -67,15 +67,18 @@ class Scores:
 class Scorer:
     """Scores words by the model of a run, beside the words that it was trained on.
 
-    alarm   the share of words of the same kind as the list's that may be called unlikely by mistake
+    alarm   the share of words of the same kind as the list's that may be called unlikely by mistake; None for no
+            verdicts
 
     Raises InputError if alarm is no share, or val has too few words to calibrate it on.
     """
 
-    def __init__(self, run: Run, alarm: float = 0.01):
+    def __init__(self, run: Run, alarm: float | None = 0.01):
+        self.model, self.corpus, self.alarm = run.model, run.corpus, alarm
+        if alarm is None:
+            return
         if not 0 < alarm < 1:
             raise InputError(f"alarm is {alarm}: it must be a share between 0 and 1")
-        self.model, self.corpus, self.alarm = run.model, run.corpus, alarm
         n = min(len(run.corpus.parts["val"]), COMPARED)
         self._rank = n + 1 - math.floor(alarm * (n + 1) + 1e-9)
         if self._rank > n:
@@ -109,15 +112,17 @@ class Scorer:
         per_char, unknown = self.model.nll_of_words(words)
         nll = np.add.reduceat(per_char, ends - tokens) / tokens if words else np.zeros(0)
         excess, percentile = self._placed(nll, tokens - 1)
-        return Scores(words, per_char, unknown, ends, nll, excess, percentile, excess <= self._threshold)
+        likely = np.full(len(words), None) if self.alarm is None else excess <= self._threshold
+        return Scores(words, per_char, unknown, ends, nll, excess, percentile, likely)
 
     @cached_property
-    def _bands(self) -> tuple[np.ndarray, list[np.ndarray]]:
-        """The shortest length of every band, and the nll of its train words, the smallest first."""
+    def _bands(self) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+        """The shortest length of every band, and the nll of its train words: their mean, and all, smallest first."""
         nll, lengths = self._compared("train")
         starts = bands(lengths)
         band = np.searchsorted(starts, lengths, "right") - 1
-        return starts, [np.sort(nll[band == i]) for i in range(len(starts))]
+        of_bands = [np.sort(nll[band == i]) for i in range(len(starts))]
+        return starts, np.array([train.mean() for train in of_bands]), of_bands
 
     @cached_property
     def _threshold(self) -> float:
@@ -135,9 +140,9 @@ class Scorer:
 
     def _placed(self, nll: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The excess and the percentile of words in their bands, by their nll a token and their lengths (W,)."""
-        starts, of_bands = self._bands
+        starts, means, of_bands = self._bands
         band = np.searchsorted(starts, lengths, "right") - 1
-        excess = nll - np.array([train.mean() for train in of_bands])[band]
+        excess = nll - means[band]
         percentile = np.zeros(len(nll))
         for i, train in enumerate(of_bands):
             here = band == i

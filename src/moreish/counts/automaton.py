@@ -1,7 +1,7 @@
 """Reading and writing words with an automaton of counts, compiled."""
 
 from collections.abc import Callable
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 
 import numpy as np
 from numba import types
@@ -10,7 +10,7 @@ from ..tape import Draw
 from ..tape.compiled import compiled_function
 from .tables import Tables
 from .walking import NUMBERS, PROBABILITIES, WALK, advance, distribution, entry_of
-from .writing import draw_words
+from .writing import Pen
 
 
 def read(first, parent, char, after, start, p, share, n_vocab, stream, nll):
@@ -109,6 +109,7 @@ class Automaton:
         if not inside or first[0] != 0 or first[-1] != entries or not (p > 0).all() or not (share > 0).all():
             raise ValueError("its arrays point nowhere, or hold what is no probability")
         self.order, self.n_vocab = order, n_vocab
+        self._pen = lru_cache(1)(lambda how: Pen(self.walk, self.probabilities, order, how))
         self.walk, self.probabilities = (first, parent, char, after, int(start[0])), (p, share, n_vocab)
 
     def nll(self, params: np.ndarray, stream: np.ndarray) -> np.ndarray:
@@ -140,4 +141,4 @@ class Automaton:
 
     def generate(self, params: np.ndarray, n: int, draw: Draw) -> np.ndarray:
         """Draw n words: a flat run of tokens, int32, each word ended by 0. No word is empty or over max_length."""
-        return draw_words(self.walk, self.probabilities, self.order, n, draw)
+        return self._pen((draw.temperature, draw.top_k, draw.top_p)).draw(n, draw)

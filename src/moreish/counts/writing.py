@@ -5,6 +5,7 @@ that a number in [0, 1) finds its token by bisection, and the context after each
 such rows keeps them, each at a place given by its node; where nodes outnumber places, the latest one stays.
 """
 
+import threading
 from collections.abc import Callable
 from functools import cache
 
@@ -120,26 +121,37 @@ def write(
     return number, at
 
 
-def draw_words(
-    walk: tuple, probabilities: tuple, order: int, n: int, draw: Draw, piece: int = PIECE, cells: int = CELLS
-) -> np.ndarray:
-    """Draw n words: a flat run of tokens, int32, each word ended by 0. walk and probabilities: see `Automaton`."""
-    n_vocab, nodes = probabilities[2], len(probabilities[1])
-    how = (draw.temperature, draw.top_k, draw.top_p)
-    begin, R = np.zeros(n_vocab), 1 << min(nodes.bit_length(), max(cells // n_vocab, 1).bit_length() - 1)
-    fill, write = _compiled()
-    first, parent, char, _, start = walk
-    fill(first, parent, char, *probabilities, start, np.zeros(order, np.int64), *how, False, np.zeros(n_vocab), begin)
-    kept, sums, follower = np.zeros(R, np.int64), np.empty((R, n_vocab)), np.empty((R, n_vocab), np.int32)
-    pieces, number, last = [np.zeros(0, np.int32)], draw.first, draw.first + n
-    buffer = np.empty(max(min(piece, n * (draw.max_length + 1)), draw.max_length + 1), np.int32)
-    while number < last:
-        number, written = write(
-            *(*walk, *probabilities, order, np.array(draw.prefix, np.int32), *how, draw.seed, number, last),
-            *(draw.max_length, begin, kept, sums, follower, buffer),
-        )
-        pieces.append(buffer[:written].copy())
-    return np.concatenate(pieces)
+class Pen:
+    """Draws words by one temperature, top_k and top_p, and keeps its rows from draw to draw.
+
+    walk and probabilities: see `Automaton`. Threads that share one take turns.
+    """
+
+    def __init__(
+        self, walk: tuple, probabilities: tuple, order: int, how: tuple[float, int, float], cells: int = CELLS
+    ):
+        self.automaton, self.how = (*walk, *probabilities, order), how
+        n_vocab, nodes = probabilities[2], len(probabilities[1])
+        self.begin, R = np.zeros(n_vocab), 1 << min(nodes.bit_length(), max(cells // n_vocab, 1).bit_length() - 1)
+        first, parent, char, _, start = walk
+        path, out = np.zeros(order, np.int64), np.zeros(n_vocab)
+        _compiled()[0](first, parent, char, *probabilities, start, path, *how, False, out, self.begin)
+        self.rows = np.zeros(R, np.int64), np.empty((R, n_vocab)), np.empty((R, n_vocab), np.int32)
+        self._turn = threading.Lock()
+
+    def draw(self, n: int, wanted: Draw, piece: int = PIECE) -> np.ndarray:
+        """Draw n words: a flat run of tokens, int32, each word ended by 0."""
+        pieces, number, last = [np.zeros(0, np.int32)], wanted.first, wanted.first + n
+        prefix, longest = np.array(wanted.prefix, np.int32), wanted.max_length
+        buffer = np.empty(max(min(piece, n * (longest + 1)), longest + 1), np.int32)
+        with self._turn:
+            while number < last:
+                number, written = _compiled()[1](
+                    *(*self.automaton, prefix, *self.how, wanted.seed, number, last),
+                    *(longest, self.begin, *self.rows, buffer),
+                )
+                pieces.append(buffer[:written].copy())
+        return np.concatenate(pieces)
 
 
 @cache

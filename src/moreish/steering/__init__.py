@@ -1,6 +1,7 @@
 """Steering what a model writes: sets of words as automata, exact draws from them, and the likeliest of them."""
 
 from .constraints import Constraints
+from .deadline import done_by
 from .product import Chances, Product
 from .ranking import Candidate, Candidates, most_likely
 from .sampling import Samples, sample
@@ -14,6 +15,7 @@ __all__ = [
     "Product",
     "Samples",
     "Writer",
+    "done_by",
     "most_likely",
     "sample",
 ]

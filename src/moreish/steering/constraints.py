@@ -2,6 +2,7 @@
 
 import shlex
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from functools import reduce
 from operator import and_
@@ -63,7 +64,7 @@ class Constraints(Options):
         if whole.empty:
             for name in list(parts):
                 rest = {k: part for k, part in parts.items() if k != name}
-                if rest and reduce(and_, rest.values()).empty:
+                if rest and _certainly_empty(rest.values()):
                     parts = rest
             raise InputError(f"no word fits {' and '.join(parts)}")
         return whole
@@ -105,3 +106,11 @@ class Constraints(Options):
             name = f"{edits} {'edit' if edits == 1 else 'edits'} from {shlex.quote(self.near)}"
             parts[name] = at_edits(tokens, edits, anything)
         return parts
+
+
+def _certainly_empty(sets: Iterable[DFA]) -> bool:
+    """Whether sets have no word in common, as far as can be said: they may be too large together."""
+    try:
+        return reduce(and_, sets).empty
+    except InputError:
+        return False

@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from ..errors import InputError
+from .deadline import check_time
 
 MOST_STATES = 1 << 14
 
@@ -143,6 +144,7 @@ def explored(follow: Callable[[np.ndarray], np.ndarray], start: int = 0) -> tupl
     """
     known, rows, frontier = {start: 0}, [], np.array([start])
     while len(frontier):
+        check_time()
         after = follow(frontier)
         rows.append(after)
         new = [int(code) for code in np.unique(after) if code >= 0 and int(code) not in known]
@@ -203,6 +205,7 @@ def at_edits(word: Sequence[int], distance: int, letters: np.ndarray) -> DFA:
     rows: list[tuple[int, ...]] = [tuple(min(i, far) for i in range(len(word) + 1))]
     known, delta = {rows[0]: 0}, []
     for row in rows:  # it grows while it is read
+        check_time()
         after = np.full(V, -1, np.int32)
         for kind in kinds:
             new = [min(row[0] + 1, far)]

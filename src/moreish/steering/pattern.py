@@ -7,6 +7,7 @@ import numpy as np
 
 from ..corpus import Vocab
 from ..errors import InputError
+from .deadline import check_time
 from .dfa import DFA, MOST_STATES, trimmed
 
 RUN = None  # the item for *
@@ -86,6 +87,7 @@ def automaton(places: list[Item], letters: np.ndarray) -> DFA:
     staying = sum(1 << i for i, stays_here in enumerate(stays) if stays_here)
     sets, known, delta = [1], {1: 0}, []
     for current in sets:  # it grows while it is read
+        check_time()
         after = []
         for column in advancing:
             new = (current & column) << 1 | (current & staying)

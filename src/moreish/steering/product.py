@@ -26,6 +26,7 @@ from ..tape.compiled import compiled_function
 from ..tape.generate import weights
 from ..tape.rng import draw_number
 from .contexts import Contexts
+from .deadline import check_time
 from .dfa import DFA
 
 CELLS = 1 << 25  # probabilities of tokens after contexts that are kept at most
@@ -172,6 +173,7 @@ class Product:
         self.p, self.after = np.empty((len(rows) + 1, V)), np.concatenate([after, after[begin : begin + 1]])
         piece = max(1, (1 << 22) // V)
         for first in range(0, len(rows), piece):
+            check_time()
             self.p[first : first + piece][: len(rows) - first] = chances(
                 contexts.logits(rows[first : first + piece]), True
             )
@@ -193,6 +195,7 @@ class Product:
             letters = np.flatnonzero((delta[states] >= 0).any(0))
             cyclic, gained = self.words.is_cycle(states), 0.0
             for round in range(1, ROUNDS + 1):
+                check_time()
                 leaping = cyclic and round % LEAP in (0, LEAP - 1)
                 before = self.b[:, states] if leaping else self.b[:0]
                 change = settle(states, letters, self.p, self.after, delta, self.words.accept, self.b)
@@ -216,6 +219,7 @@ class Product:
         buffer = np.empty(max(size, min(PIECE, n * size)), np.int32)
         head, pieces, number = np.array(self.head, np.int32), [np.zeros(0, np.int32)], first
         while number < first + n:
+            check_time()
             number, written = _compiled()[2](
                 *(self.p, self.after, self.words.delta, self.words.accept, self.b, head, self.context),
                 *(seed, number, first + n, longest, buffer),

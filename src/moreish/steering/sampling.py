@@ -16,6 +16,7 @@ import numpy as np
 
 from ..errors import InputError
 from .constraints import Constraints
+from .deadline import check_time
 from .dfa import DFA
 from .product import WORK, Chances, Product, work
 from .search import likeliest
@@ -23,7 +24,7 @@ from .writer import Writer
 
 ENUMERABLE = 1 << 17  # words that fit
 CUT = 1000
-PIECE = 1 << 18  # words that are drawn at a time
+PIECE = 1 << 16  # words that are drawn at a time
 TRIES = 2_000_000  # or a thousand for each word that is asked for, if that is more
 QUICK = WORK >> 4  # work of dynamic programming that is done before rejection is tried
 
@@ -114,6 +115,7 @@ def _gathered(
     found: list[str] = []
     seen, tried, fitting = set(avoided), 0, 0
     while len(found) < n:
+        check_time()
         if tried >= most:
             wanted = " ".join(["new"] * bool(avoided) + ["different"] * distinct + ["words"])
             advice = f"ask for fewer (-n {len(found)}), or" if found else "ask for less, or"

@@ -11,6 +11,7 @@ import numpy as np
 
 from .constraints import LONGEST
 from .contexts import Contexts
+from .deadline import check_time
 from .dfa import DFA
 from .product import Chances
 
@@ -39,7 +40,7 @@ def likeliest(
     width   how many prefixes of a length are kept; None for all
     """
     head, rest = words.head()
-    if rest.empty:
+    if rest.empty or n == 0:
         return Found([], np.zeros(0), True)
     rows, state = contexts.begin[None], np.zeros(1, np.int64)
     for token in head:
@@ -52,6 +53,7 @@ def likeliest(
         may_end = bool(head) or length > 0
         children = []
         for first in range(0, len(rows), max(1, CELLS // rest.delta.shape[1])):
+            check_time()
             some = slice(first, first + max(1, CELLS // rest.delta.shape[1]))
             with np.errstate(divide="ignore"):
                 p = np.log(chances(contexts.logits(rows[some]), may_end)) + log_p[some, None]

@@ -9,6 +9,7 @@ from ..corpus import Vocab
 from ..engines import Reader
 from ..tape import Draw
 from .contexts import Contexts
+from .deadline import check_time
 from .product import Chances
 
 ROOM = 64  # characters that there is room for at first
@@ -40,6 +41,7 @@ class Writer:
                 self.draw(min(most, n - at), head, chances, seed, first + at, longest, room) for at in range(0, n, most)
             ]
             return np.concatenate(pieces)
+        check_time()
         wanted = Draw(head, chances.temperature, chances.top_k, chances.top_p, seed, room, first)
         tokens = self.reader.generate(self.params, n, wanted)
         ends = np.flatnonzero(tokens == 0)
