@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import dataclasses
 import inspect
+import itertools
 import json
+import math
 import os
 import re
 import signal
@@ -17,13 +19,18 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
+from conftest import made_up_words
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import moreish
 from moreish.cli import run as command
 from moreish.serving import Limits, make_app
 from moreish.serving.doors import OwnOrigin
+from moreish.steering import Constraints
 
 JSON = {"Content-Type": "application/json"}
+ALARM = 0.1  # what the few val words of the small run are enough for
 
 
 @contextlib.contextmanager
@@ -43,7 +50,7 @@ def started(*arguments):
 
 @pytest.fixture(scope="module")
 def address(saved_run):
-    with started("-m", "moreish", "serve", saved_run.path, "--port", 0) as (process, address):
+    with started("-m", "moreish", "serve", saved_run.path, "--port", 0, "--alarm", ALARM) as (process, address):
         yield address
         if os.name == "posix":
             process.send_signal(signal.SIGINT)  # the way to stop it: no failure
@@ -87,7 +94,7 @@ def error_of(response: httpx.Response) -> str:
 
 def test_it_says_what_there_is(client, saved_run):
     index = client.get("/").json()
-    assert (index["name"], index["model"], index["words"]) == ("small", "mlp", 400)
+    assert [index[key] for key in ("name", "model", "words", "alarm")] == ["small", "mlp", 400, ALARM]
     described = client.get("/openapi.json").json()
     assert described["openapi"].startswith("3.1")
     assert set(index["paths"]) - {"/openapi.json"} == set(described["paths"]) - {"/"}
@@ -104,34 +111,87 @@ def test_it_says_what_there_is(client, saved_run):
 
 
 def test_a_request_for_samples_has_the_arguments_of_the_method(client):
-    described = client.get("/openapi.json").json()["components"]["schemas"]["SampleRequest"]["properties"]
+    described = client.get("/openapi.json").json()["components"]["schemas"]
     arguments = inspect.signature(moreish.Model.sample).parameters
-    assert list(described) == [name for name in arguments if name != "self"]
-    for name, field in described.items():
-        if name != "seed":
-            assert field.get("default") == arguments[name].default
+    fields = described["SampleRequest"]["properties"]
+    assert set(fields) == set(arguments) - {"self", "on_progress"} | {"only_new"}
+    for name in set(fields) - {"seed", "only_new"}:
+        default = arguments[name].default
+        assert fields[name].get("default") == ([] if default == () else default)
+    constraints = {field.name for field in dataclasses.fields(Constraints)}
+    assert set(described["LikeliestRequest"]["properties"]) == constraints | {"n"}
+    for request in ("SampleRequest", "LikeliestRequest"):
+        assert all(described[request]["properties"][name]["description"] for name in constraints)
 
 
 def test_samples_are_the_models(client, saved_run):
-    asked = {"n": 30, "seed": 7, "temperature": 0.8, "top_k": 4, "prefix": "ba", "max_length": 5}
-    answer = client.post("/sample", json=asked).json()
-    words = saved_run.model.sample(**asked)
-    assert answer["samples"] == [{"word": word, "seen": saved_run.corpus.mark(word)} for word in words]
+    own = {"n": 30, "seed": 7, "temperature": 0.8, "top_k": 5, "top_p": 0.95}
+    for asked in (
+        {},
+        {"prefix": "ba"},
+        {"prefix": "ba", "max_length": 4},
+        {"suffix": "a", "contains": "d", "min_length": 3, "max_length": 6, "forbid": "g", "require": "b"},
+        {"pattern": "[bc]*?e", "distinct": True, "avoid": ["bae", "cade"], "tries": 5000},
+        {"near": "bada", "edits": 2, "n": 5},
+    ):
+        answer = client.post("/sample", json={**own, **asked}).json()
+        words = saved_run.model.sample(**{**own, **asked})
+        assert answer == {
+            "seed": 7,
+            "samples": [{"word": word, "seen": saved_run.corpus.mark(word)} for word in words],
+            "method": words.method,
+            "share": words.share,
+            "tried": words.tried,
+        }
+    new = client.post("/sample", json={**own, "only_new": True, "avoid": ["gaga"]}).json()["samples"]
+    expected = saved_run.model.sample(**own, avoid=[*saved_run.corpus.words, "gaga"])
+    assert new == [{"word": word, "seen": "new"} for word in expected]
     one, other = (client.post("/sample", json={"n": 50}).json() for _ in range(2))
     assert one["samples"] != other["samples"]  # a seed of its own each time, which brings them back
     assert client.post("/sample", json={"n": 50, "seed": one["seed"]}).json() == one
 
 
 def test_scores_are_the_models(client, saved_run):
-    words = ["bada", "ga", "e", "bada"]
+    words = ["bada", "ga", "e", "bada", "baxd日", "gggggg"]
     answer = client.post("/score", json={"words": words}).json()["scores"]
+    scorer = moreish.Scorer(saved_run, ALARM)
     for word, score in zip(words, answer, strict=True):
-        expected = saved_run.model.score(word)
-        assert score["word"] == word
-        assert score["nll"] == pytest.approx(expected.nll, rel=1e-12)
-        assert 2 ** score["bits"] == pytest.approx(2.718281828459045**expected.nll)
+        expected = scorer.score(word)
+        assert [score[key] for key in ("word", "likely", "unknown")] == [word, expected.likely, expected.unknown]
+        for key in ("nll", "bits", "percentile"):
+            assert score[key] == pytest.approx(getattr(expected, key), rel=1e-12)
         assert [(c["char"], c["nll"]) for c in score["chars"]] == list(zip([*word, ""], expected.per_char, strict=True))
+    assert [score["likely"] for score in answer] == [True, True, False, True, False, False]
+    assert answer[4]["unknown"] == [2, 4]
     assert client.get("/score", params={"word": words}).json()["scores"] == answer
+
+
+def test_the_likeliest_words_are_the_models(client, saved_run):
+    for asked in ({"n": 5}, {"n": 4, "pattern": "b?d?"}, {"n": 3, "near": "xada"}, {"n": 9, "max_length": 1}):
+        answer = client.post("/most-likely", json=asked).json()
+        found = saved_run.model.most_likely(**asked)
+        expected = [{**dataclasses.asdict(each), "seen": saved_run.corpus.mark(each.word)} for each in found]
+        assert answer == {"words": expected, "proven": found.proven}
+
+
+def test_a_list_that_is_too_short_for_a_verdict(caplog):
+    """It is served without one, unless an alarm was asked for."""
+    run = moreish.train(made_up_words(50), "bigram-counts")
+    app = make_app(run)
+    assert "5 val words are too few" in caplog.text
+
+    async def ask():
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
+            return (await client.get("/")).json(), (await client.get("/score?word=ba")).json()
+
+    index, scored = asyncio.run(ask())
+    assert index["alarm"] is None
+    expected = moreish.Scorer(run, 0.2).score("ba")
+    (score,) = scored["scores"]
+    assert (score["likely"], score["percentile"]) == (None, expected.percentile)
+    for alarm in (0.01, 0.0, math.nan):
+        with pytest.raises(moreish.InputError, match="alarm is"):
+            make_app(run, alarm=alarm)
 
 
 def test_what_comes_next_is_the_models(client, saved_run):
@@ -146,21 +206,21 @@ def test_what_comes_next_is_the_models(client, saved_run):
 def test_any_script(tmp_path):
     words = ["日本", "añb", "Ж", "𝔘ñ", "a‿b"] * 8
     run = moreish.train(words, "bigram-counts")
-    app = make_app(run)
+    app = make_app(run, alarm=0.5)
 
     async def ask():
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
             scored = await client.post("/score", json={"words": ["日ñЖ", "n\u0303"]})
             prefixed = await client.post("/sample", json={"prefix": "𝔘", "n": 5, "seed": 1})
-            unknown = await client.get("/score", params={"word": "日x"})
+            unknown = await client.get("/score", params={"word": "日\nx"})
             return scored, prefixed, unknown
 
     scored, prefixed, unknown = asyncio.run(ask())
     assert [c["char"] for c in scored.json()["scores"][0]["chars"]] == ["日", "ñ", "Ж", ""]
     assert [c["char"] for c in scored.json()["scores"][1]["chars"]] == ["ñ", ""]  # one character, however written
     assert all(found["word"].startswith("𝔘") for found in prefixed.json()["samples"])
-    assert unknown.status_code == 422
-    assert "'x' is not in the word list" in error_of(unknown)
+    assert [c["char"] for c in unknown.json()["scores"][0]["chars"]] == ["日", "\n", "x", ""]
+    assert unknown.json()["scores"][0]["unknown"] == [1, 2]
 
 
 # Wrong and huge requests
@@ -182,9 +242,33 @@ DEEP = "[" * 200_000 + "]" * 200_000
         ("/sample", '{"n": true}', 422, "n: "),
         ("/sample", '{"n": -1}', 422, "n: "),
         ("/sample", '{"n": 1000000000}', 422, "less than or equal to 10000"),
-        ("/sample", '{"n": 10000, "max_length": 10000}', 422, "more than 1,000,000"),
+        ("/sample", '{"n": 10000, "max_length": 1000}', 422, "more than 1,000,000"),
+        ("/sample", '{"n": 10000, "min_length": 100}', 422, "more than 1,000,000"),
+        ("/sample", '{"n": 10000, "contains": "' + "a" * 100 + '"}', 422, "more than 1,000,000"),
         ("/sample", '{"max_length": 0}', 422, "max_length"),
-        ("/sample", '{"max_length": 10001, "n": 1}', 422, "max-length"),
+        ("/sample", '{"max_length": 1001, "n": 1}', 422, "max_length"),
+        ("/sample", '{"max_length": 2, "min_length": 3}', 422, "at least --min-length 3"),
+        ("/sample", '{"edits": 0}', 422, "edits"),
+        ("/sample", '{"edits": 101}', 422, "edits"),
+        ("/sample", '{"top_p": 0}', 422, "top_p"),
+        ("/sample", '{"tries": 200001}', 422, "tries"),
+        ("/sample", '{"tries": 5, "n": 6}', 422, "tries is 5"),
+        ("/sample", '{"distinct": 1}', 422, "distinct"),
+        ("/sample", '{"avoid": "ab"}', 422, "avoid"),
+        ("/sample", '{"avoid": ["ab", 1]}', 422, "avoid.1"),
+        ("/sample", json.dumps({"avoid": ["a"] * 1001}), 422, "avoid"),
+        ("/sample", '{"avoid": ["' + "a" * 1001 + '"]}', 422, "avoid.0"),
+        ("/sample", '{"on_progress": null}', 422, "on_progress"),
+        ("/sample", '{"pattern": "a[b"}', 422, "place 2 is never closed"),
+        ("/sample", '{"pattern": "*a????????????????????"}', 422, "more than 16,384 states"),
+        ("/sample", '{"near": "' + "abcdefg" * 9 + '", "edits": 30}', 422, "more than 16,384 states"),
+        ("/sample", '{"suffix": "a", "pattern": "*b"}', 422, "no word fits --suffix a and --pattern *b"),
+        ("/sample", '{"suffix": "ax"}', 422, "'x' is not in the word list"),
+        ("/sample", '{"n": 2, "max_length": 1, "distinct": true, "pattern": "a"}', 422, "1 words fit"),
+        ("/sample", '{"distinct": true, "temperature": 0, "tries": 1000}', 422, "among 1,000 that the model made"),
+        ("/most-likely", '{"n": 10000, "max_length": 1000}', 422, "more than 1,000,000"),
+        ("/most-likely", '{"temperature": 1}', 422, "temperature"),
+        ("/most-likely", '{"min_length": 5, "pattern": "????"}', 422, "no word fits"),
         ("/sample", '{"temperature": NaN}', 422, "temperature"),
         ("/sample", '{"temperature": 1e999}', 422, "temperature"),
         ("/sample", '{"seed": 99999999999999999999}', 422, "seed"),
@@ -197,19 +281,69 @@ DEEP = "[" * 200_000 + "]" * 200_000
         ("/score", '{"words": []}', 422, "words"),
         ("/score", '{"words": ["a", 1]}', 422, "words.1"),
         ("/score", '{"words": ["a", ""]}', 422, "words.1"),
-        ("/score", '{"words": ["a\\u0000"]}', 422, "not in the word list"),
         ("/score", json.dumps({"words": ["a"] * 1001}), 422, "words"),
         ("/score", json.dumps({"words": [1] * 300_000}), 422, "words.0"),
         ("/score", json.dumps({"words": ["a" * 1000] * 101}), 422, "more than 100,000"),
         ("/next", '{"temperature": 0}', 422, "temperature"),
         ("/next", '{"temperature": 1001}', 422, "temperature"),
     ],
-    ids=range(32),
+    ids=itertools.count(),
 )
 def test_wrong_requests_are_told_what_is_wrong(client, path, body, status, says):
     response = client.post(path, content=body, headers=JSON)
     assert response.status_code == status
     assert says in error_of(response)
+
+
+ODD = st.text("abg?*[]-^\\日e\u0301", max_size=12)
+LENGTH = st.integers(1, 12) | st.integers(990, 1001)
+ASKED = {
+    **dict.fromkeys(("prefix", "suffix", "contains", "pattern", "forbid", "require", "near"), ODD),
+    **dict.fromkeys(("min_length", "max_length"), LENGTH),
+    "edits": st.integers(1, 4),
+    "n": st.integers(0, 20),
+}
+DRAWN = {
+    "temperature": st.floats(0, 1000),
+    "top_k": st.integers(0, 4),
+    "top_p": st.floats(0.01, 1),
+    "avoid": st.lists(ODD, max_size=3),
+    **dict.fromkeys(("only_new", "distinct"), st.booleans()),
+    "tries": st.integers(1, 5000),
+}
+BODIES = st.one_of(
+    st.tuples(st.just("/sample"), st.fixed_dictionaries({}, optional={**ASKED, **DRAWN})),
+    st.tuples(st.just("/most-likely"), st.fixed_dictionaries({}, optional=ASKED)),
+    st.tuples(st.just("/score"), st.fixed_dictionaries({"words": st.lists(st.text(), max_size=5)})),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(BODIES)
+def test_no_body_breaks_it(address, asked):
+    path, body = asked
+    answer = httpx.post(address + path, json=body, timeout=30)
+    if answer.status_code != 200:
+        assert answer.status_code == 422, body
+        error_of(answer)
+    elif path == "/sample":
+        assert len(answer.json()["samples"]) == body.get("n", 20)
+
+
+def test_what_steers_words_is_stopped_when_its_time_is_up(saved_run):
+    """A set of words that takes long to make: it gives back its place."""
+    app = make_app(saved_run, limits=Limits(seconds=0.3, threads=1, requests=1))
+    body = {"near": "abcdefgabcdefgabcdefg" * 40, "edits": 50}
+
+    async def ask():
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
+            for path in ("/sample", "/most-likely"):
+                assert (await client.post(path, json=body)).status_code == 504
+                while (after := await client.get("/score?word=ba")).status_code == 503:
+                    await asyncio.sleep(0.01)
+                assert after.status_code == 200
+
+    asyncio.run(ask())
 
 
 def test_wrong_paths_methods_and_kinds(client):
@@ -223,7 +357,7 @@ def test_wrong_paths_methods_and_kinds(client):
         refused = client.post("/sample", content='{"n": 1}', headers={"Content-Type": kind.encode("latin-1")})
         assert refused.status_code == 415
         assert "application/json" in error_of(refused)
-    for query in ("", "?word=", "?word=%ff", "?word=a%00", "?words=a"):
+    for query in ("", "?word=", "?word=a&word=", "?words=a"):
         assert client.get("/score" + query).status_code == 422
     assert client.get("/next?temperature=nan").status_code == 422
 
@@ -523,6 +657,8 @@ def test_it_ends_what_runs_and_stops(saved_run, number):
         (["--host", "no such host"], "no such host"),
         (["--max-samples", "0"], "samples is 0"),
         (["--timeout", "nan"], "seconds is nan"),
+        (["--alarm", "1"], "alarm is 1"),
+        (["--alarm", "0.01"], "40 val words are too few"),
         (["--allow-origin", "example.org"], "'example.org' is no web origin"),
     ],
 )

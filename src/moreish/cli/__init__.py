@@ -95,7 +95,7 @@ is.""",
     "mix": """Mix several trained models into one, with weights fitted on val.
 
 The mixture is a run like any other: sample, eval and mix take it. All runs must be of the same words and split.""",
-    "serve": """Answer over HTTP with a trained model: new words, scores, next-character probabilities.
+    "serve": """Answer over HTTP with a trained model: new words, the likeliest, scores, next-character probabilities.
 
 GET / says what there is to ask for, GET /openapi.json describes it. Only programs on this machine can ask, and no pages
 of other web origins. Ctrl-C or SIGTERM stops it once running requests are answered, with exit status 0: it is the way

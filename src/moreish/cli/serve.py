@@ -17,6 +17,7 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: WholeNumber = 8000,
+    alarm: float | None = None,
     allow_origin: Annotated[list[str] | None, Parameter(negative="")] = None,
     max_words: WholeNumber | None = None,
     max_samples: WholeNumber | None = None,
@@ -32,6 +33,9 @@ def serve(
         Address to listen at; the default is reached from this machine alone.
     port
         Port to listen at; 0 takes one that is free.
+    alarm
+        Share of words like those of the list that may be called unlikely [default: 0.01, or no verdicts where the list
+        is too short for it].
     allow_origin
         Web origin whose pages may ask, such as https://example.org; may be given several times [default: none].
     max_words
@@ -52,4 +56,12 @@ def serve(
     def say_where(address: str) -> None:
         print(f"{run.name} ({loaded.model.name}) is served at {address}; Ctrl-C stops it", flush=True)
 
-    serve_run(loaded, host=host, port=port, allow_origins=allow_origin or (), limits=limits, on_listening=say_where)
+    serve_run(
+        loaded,
+        host=host,
+        port=port,
+        alarm=alarm,
+        allow_origins=allow_origin or (),
+        limits=limits,
+        on_listening=say_where,
+    )

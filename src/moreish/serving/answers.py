@@ -1,20 +1,20 @@
 """What a server answers, and how it comes by it."""
 
-import math
 import secrets
+from collections.abc import Collection
 from typing import Any
 
-import numpy as np
 from pydantic import BaseModel, Field
 
-from ..corpus import END
 from ..errors import InputError
-from ..model import Model
+from ..model import Model, Score
 from ..run import Run
+from ..scoring import Scorer
+from ..steering.sampling import TAIL
 from .limits import Limits
 
-BITS = 1 / math.log(2)  # in a nat
 SEEDS = 1 << 53  # what every reader of JSON can hold
+SEEN = "the part of the list that it stands in: train, val or test; or new"
 
 
 class Problem(BaseModel):
@@ -31,6 +31,9 @@ class Index(BaseModel):
     parameters: int
     words: int = Field(description="in its list")
     characters: str = Field(description="that it knows")
+    alarm: float | None = Field(
+        description="share of words like the list's that are called unlikely; null: no verdicts"
+    )
     version: str = Field(description="of moreish")
     paths: dict[str, str] = Field(description="what there is to ask for")
 
@@ -41,24 +44,44 @@ class Health(BaseModel):
 
 class Sample(BaseModel):
     word: str
-    seen: str = Field(description="the part of the list that it stands in: train, val or test; or new")
+    seen: str = Field(description=SEEN)
 
 
 class Samples(BaseModel):
     seed: int = Field(description="gives the same words again")
     samples: list[Sample]
+    method: str = Field(description="how they were drawn: plain, enumeration, dynamic programming or rejection")
+    share: float = Field(description="how many of the model's words fit; by rejection, of those that were tried")
+    tried: int = Field(description="how many words were drawn for these")
+
+
+class Candidate(BaseModel):
+    word: str
+    seen: str = Field(description=SEEN)
+    probability: float = Field(description="of all words that the model makes")
+    share: float | None = Field(description="of its words that fit; null where these are too many to be summed up")
+
+
+class Candidates(BaseModel):
+    words: list[Candidate] = Field(description="the likeliest first")
+    proven: bool = Field(description="whether no likelier word can have been missed")
 
 
 class Character(BaseModel):
     char: str = Field(description="empty for the end of the word")
-    nll: float | None = Field(description="nats; null if it is infinite")
+    nll: float = Field(description="nats")
 
 
 class WordScore(BaseModel):
     word: str
-    nll: float | None = Field(description="nats a token: each character, and the end")
-    bits: float | None = Field(description="bits a token")
+    nll: float = Field(description="nats a token: each character, and the end")
+    bits: float = Field(description="bits a token")
+    percentile: float = Field(
+        description="share in percent of the train words of about its length that are less likely"
+    )
+    likely: bool | None = Field(description="whether it passes for a word of the list; null if val has too few to tell")
     chars: list[Character]
+    unknown: list[int] = Field(description="places in chars of characters that the model does not know")
 
 
 class Scores(BaseModel):
@@ -76,30 +99,66 @@ class Next(BaseModel):
     next: list[Probability] = Field(description="of every character, the likeliest first")
 
 
-def sampled(run: Run, limits: Limits, *, n: int, seed: int | None, max_length: int | None, **options: Any) -> Samples:
-    """Draw words; options are those of `Model.sample`. Raises InputError."""
-    longest = len(options["prefix"]) + 50 if max_length is None else max_length
+def sampled(
+    run: Run,
+    limits: Limits,
+    *,
+    n: int,
+    seed: int | None,
+    avoid: Collection[str],
+    only_new: bool,
+    tries: int | None,
+    **options: Any,
+) -> Samples:
+    """Draw words; options are others of `Model.sample`. Raises InputError."""
+    check_room(n, options, limits)
+    seed = secrets.randbelow(SEEDS) if seed is None else seed
+    words = run.model.sample(
+        n,
+        seed=seed,
+        avoid=[*avoid, *(run.corpus.words if only_new else ())],
+        tries=max(n, limits.tries) if tries is None else tries,
+        **options,
+    )
+    samples = [Sample(word=word, seen=run.corpus.mark(word)) for word in words]
+    return Samples(seed=seed, samples=samples, method=words.method, share=words.share, tried=words.tried)
+
+
+def likeliest(run: Run, limits: Limits, *, n: int, **constraints: Any) -> Candidates:
+    """The likeliest words that fit. Raises InputError."""
+    check_room(n, constraints, limits)
+    found = run.model.most_likely(n, **constraints)
+    words = [
+        Candidate(word=at.word, seen=run.corpus.mark(at.word), probability=at.probability, share=at.share)
+        for at in found
+    ]
+    return Candidates(words=words, proven=found.proven)
+
+
+def check_room(n: int, options: dict[str, Any], limits: Limits) -> None:
+    """Raise InputError if n words could come to too many characters together."""
+    asked = sum(len(value) for value in options.values() if isinstance(value, str))
+    longest = options["max_length"] or max(asked, options["min_length"]) + TAIL
     if n * longest > limits.room:
         raise InputError(f"{n:,} words of up to {longest:,} characters are more than {limits.room:,}: ask for less")
-    seed = secrets.randbelow(SEEDS) if seed is None else seed
-    words = run.model.sample(n, seed=seed, max_length=max_length, **options)
-    return Samples(seed=seed, samples=[Sample(word=word, seen=run.corpus.mark(word)) for word in words])
 
 
-def scored(model: Model, words: list[str]) -> Scores:
-    """Score words. Raises InputError for a character that the model does not know."""
-    tokens = [[*model.vocab.encode(word), END] for word in words]
-    nll = model.nll(np.array([END, *(token for word in tokens for token in word)], np.int32))
-    scores, start = [], 0
-    for word, its in zip(words, tokens, strict=True):
-        per_char = nll[start : start + len(its)].tolist()
-        mean, start = sum(per_char) / len(its), start + len(its)
-        chars = [
-            Character(char="" if token == END else model.vocab.characters[token - 1], nll=value)
-            for token, value in zip(its, per_char, strict=True)
-        ]
-        scores.append(WordScore(word=word, nll=mean, bits=mean * BITS, chars=chars))
-    return Scores(scores=scores)
+def scored(scorer: Scorer, words: list[str]) -> Scores:
+    """Score words of any characters."""
+    return Scores(scores=[_word_score(score) for score in scorer.scores(words)])
+
+
+def _word_score(score: Score) -> WordScore:
+    assert score.percentile is not None
+    return WordScore(
+        word=score.word,
+        nll=score.nll,
+        bits=score.bits,
+        percentile=score.percentile,
+        likely=score.likely,
+        chars=[Character(char=c, nll=nats) for c, nats in zip([*score.word, ""], score.per_char, strict=True)],
+        unknown=score.unknown,
+    )
 
 
 def likely_next(model: Model, prefix: str, temperature: float) -> Next:

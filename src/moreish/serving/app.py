@@ -1,5 +1,7 @@
 """What can be asked of a server: FastAPI makes the OpenAPI description from it."""
 
+import dataclasses
+import logging
 import re
 import reprlib
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -8,7 +10,7 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, FailFast, Field
+from pydantic import BaseModel, ConfigDict, FailFast, Field, create_model
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -17,30 +19,51 @@ from starlette.responses import Response
 from .. import __version__
 from ..errors import InputError
 from ..run import Run
-from .answers import Health, Index, Next, Problem, Samples, Scores, likely_next, sampled, scored
+from ..scoring import Scorer
+from ..steering import Constraints
+from .answers import (
+    Candidates,
+    Health,
+    Index,
+    Next,
+    Problem,
+    Samples,
+    Scores,
+    likeliest,
+    likely_next,
+    sampled,
+    scored,
+)
 from .doors import BodyLimit, OwnOrigin, problem
 from .limits import Limits
 from .work import Work
 
 ORIGIN = re.compile(r"https?://[^/\s,*]+")
 NotEmpty = Annotated[str, Field(min_length=1)]
+log = logging.getLogger("moreish")
 
 
 def make_app(
-    run: Run, *, limits: Limits = Limits(), names: Iterable[str] = (), allow_origins: Iterable[str] = ()
+    run: Run,
+    *,
+    alarm: float | None = None,
+    limits: Limits = Limits(),
+    names: Iterable[str] = (),
+    allow_origins: Iterable[str] = (),
 ) -> FastAPI:
     """An ASGI application that serves a run.
 
+    alarm           as a `Scorer` takes it; None for that of its own, or no verdicts where val is too small for it
     names           of this machine, beside localhost, by which requests may call it
     allow_origins   web origins whose pages may ask, such as https://example.org
 
-    Raises InputError for an origin that is none.
+    Raises InputError for an origin that is none, and for an alarm that a `Scorer` refuses.
     """
     allowed = list(allow_origins)
     for origin in allowed:
         if not ORIGIN.fullmatch(origin):
             raise InputError(f"{origin!r} is no web origin: give one such as https://example.org (--allow-origin)")
-    work = Work(limits)
+    scorer, work = _scorer(run, alarm), Work(limits)
 
     async def answer(function: Callable[..., BaseModel], *args: Any, **options: Any) -> Response:
         """What a function of answers.py gives, as JSON; it is computed and written out in a thread."""
@@ -64,7 +87,7 @@ def make_app(
     app = FastAPI(
         title="moreish",
         version=__version__,
-        summary="New words, scores and next-character probabilities of a trained model.",
+        summary="New words, likely ones, scores and next-character probabilities of a trained model.",
         docs_url=None,  # these pages load scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,
@@ -77,21 +100,40 @@ def make_app(
     class Asked(BaseModel):
         model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
-    class SampleRequest(Asked):
+    Fitting: Any = create_model("Fitting", __base__=Asked, **constraint_fields(limits))
+
+    class SampleRequest(Fitting):
         """The arguments of `Model.sample`."""
 
         n: int = Field(20, ge=0, le=limits.samples, description="how many words")
         seed: int | None = Field(None, ge=0, lt=1 << 63, description="the same seed gives the same words; null for any")
         temperature: float = Field(1.0, ge=0, le=1000, description="0 always takes the likeliest character")
         top_k: int = Field(0, ge=0, le=1 << 31, description="draw among the k likeliest characters; 0 for all")
-        prefix: str = Field("", max_length=limits.prefix, description="what every word begins with")
-        max_length: int | None = Field(None, ge=1, description="in characters; null for 50 more than the prefix")
+        top_p: float = Field(
+            1.0, gt=0, le=1, description="draw among the fewest characters with that much of the probability; 1 for all"
+        )
+        avoid: Annotated[list[Annotated[str, Field(max_length=limits.text)]], FailFast()] = Field(
+            [], max_length=limits.words, description="words that are not wanted"
+        )
+        only_new: bool = Field(False, description="no words of the list")
+        distinct: bool = Field(False, description="each word once")
+        tries: int | None = Field(
+            None,
+            ge=1,
+            le=limits.tries,
+            description="words to draw at most where not every one fits; null for all of them",
+        )
+
+    class LikeliestRequest(Fitting):
+        """The arguments of `Model.most_likely`."""
+
+        n: int = Field(20, ge=0, le=limits.samples, description="how many words")
 
     class ScoreRequest(Asked):
         words: Annotated[list[NotEmpty], FailFast()] = Field(min_length=1, max_length=limits.words)
 
     class NextRequest(Asked):
-        prefix: str = Field("", max_length=limits.prefix)
+        prefix: str = Field("", max_length=limits.text)
         temperature: float = Field(1.0, gt=0, le=1000, description="below 1 sharpens, above 1 flattens")
 
     @app.get("/", summary="What is served")
@@ -102,10 +144,12 @@ def make_app(
             parameters=run.model.n_parameters,
             words=len(run.corpus.words),
             characters=run.model.vocab.characters,
+            alarm=scorer.alarm,
             version=__version__,
             paths={
                 "/health": "GET: whether the server answers",
                 "/sample": "POST: new words",
+                "/most-likely": "POST: the likeliest words",
                 "/score": "GET, POST: how likely words are",
                 "/next": "GET, POST: what comes after a prefix",
                 "/openapi.json": "GET: all of that, described for programs",
@@ -120,10 +164,14 @@ def make_app(
     async def sample(request: SampleRequest) -> Response:
         return await answer(sampled, run, limits, **request.model_dump())
 
+    @app.post("/most-likely", summary="The likeliest words", response_model=Candidates)
+    async def most_likely(request: LikeliestRequest) -> Response:
+        return await answer(likeliest, run, limits, **request.model_dump())
+
     async def score(words: list[str]) -> Response:
         if (characters := sum(map(len, words))) > limits.characters:
             raise InputError(f"the words have {characters:,} characters, more than {limits.characters:,}: ask for less")
-        return await answer(scored, run.model, words)
+        return await answer(scored, scorer, words)
 
     @app.post("/score", summary="How likely words are", response_model=Scores)
     async def score_words(request: ScoreRequest) -> Response:
@@ -141,15 +189,41 @@ def make_app(
 
     @app.get("/next", summary="What comes after a prefix", response_model=Next)
     async def next_get(
-        prefix: str = Query("", max_length=limits.prefix), temperature: float = Query(1.0, gt=0, le=1000)
+        prefix: str = Query("", max_length=limits.text), temperature: float = Query(1.0, gt=0, le=1000)
     ) -> Response:
         return await answer(likely_next, run.model, prefix, temperature)
 
-    # What is used for the first time takes longer: the kernels are loaded, or compiled, and the list is indexed.
-    sampled(run, limits, n=1, seed=0, max_length=1, prefix="")
-    scored(run.model, [run.model.vocab.characters[0]])
+    # What is used for the first time takes longer: kernels are loaded, or compiled, and the list is indexed and scored.
+    run.corpus.mark(run.model.sample(1)[0])
+    run.model.most_likely(1, max_length=1)
+    scored(scorer, [run.model.vocab.characters[0]])
     likely_next(run.model, "", 1.0)
     return app
+
+
+def _scorer(run: Run, alarm: float | None) -> Scorer:
+    """What scores words; without verdicts if nobody asked for them and val is too small."""
+    if alarm is not None:
+        return Scorer(run, alarm)
+    try:
+        return Scorer(run)
+    except InputError as error:
+        log.warning(f"scores come without a verdict: {error}")
+        return Scorer(run, None)
+
+
+def constraint_fields(limits: Limits) -> dict[str, Any]:
+    """What words have to be, as fields of a request: name -> type and field."""
+    found = {}
+    for f in dataclasses.fields(Constraints):
+        meta = f.metadata
+        bounds: dict[str, Any] = {}
+        if f.type is str:
+            bounds["max_length"] = limits.text
+        else:
+            bounds.update(ge=meta["low"], le=min(meta["high"], limits.text))
+        found[f.name] = (f.type, Field(f.default, description=meta["help"], **bounds))
+    return found
 
 
 async def _wrong_request(request: Request, error: Exception) -> Response:

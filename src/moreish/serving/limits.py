@@ -17,14 +17,15 @@ class Limits:
     body          bytes of its body
     words         words to score
     characters    of all those words together
-    prefix        characters of a prefix
-    samples       words to draw
-    room          characters that all those words could come to
+    text          characters of a prefix, a pattern or another text, and of the lengths that are asked for
+    samples       words to draw, or to find
+    tries         words that are drawn for these where not every one fits
+    room          characters that all the words of an answer could come to
 
     Of all together:
     threads       that compute
-    requests      that are computed or wait to be; computing cannot be stopped, so one that has run out of time counts
-                  until it ends. The limits above see to it that it does
+    requests      that are computed or wait to be. One that has run out of time counts until its computing ends: where
+                  words are steered that is soon, and elsewhere the limits above see to it
     connections   open at a time
     """
 
@@ -32,8 +33,9 @@ class Limits:
     body: int = 1_000_000
     words: int = 1_000
     characters: int = 100_000
-    prefix: int = 1_000
+    text: int = 1_000
     samples: int = 10_000
+    tries: int = 200_000
     room: int = 1_000_000
     threads: int = 4
     requests: int = 64

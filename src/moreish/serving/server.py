@@ -116,6 +116,7 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 8000,
+    alarm: float | None = None,
     allow_origins: Iterable[str] = (),
     limits: Limits = Limits(),
     on_listening: Callable[[str], None] = print,
@@ -123,13 +124,14 @@ def serve(
     """Serve a run over HTTP until Ctrl-C or SIGTERM; requests that are there by then are answered.
 
     port            0 for one that is free
+    alarm           as in `make_app`
     allow_origins   web origins whose pages may ask, such as https://example.org; others may not
     on_listening    called with the address once requests are heard
 
-    Raises InputError for a host or port that cannot be had, and for an origin that is none.
+    Raises InputError for a host or port that cannot be had, and as `make_app` does.
     """
-    app = make_app(run, limits=limits, names=[host], allow_origins=allow_origins)
     with listen(host, port) as listener:
+        app = make_app(run, alarm=alarm, limits=limits, names=[host], allow_origins=allow_origins)
         waiting: dict[Connection, None] = {}
         server = uvicorn.Server(
             uvicorn.Config(

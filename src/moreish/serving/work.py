@@ -2,12 +2,14 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from starlette.exceptions import HTTPException
 
+from ..steering import done_by
 from .limits import Limits
 
 P = ParamSpec("P")
@@ -25,11 +27,18 @@ class Work:
     async def __call__(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What the function returns. Raises HTTPException: 503 if all places are taken, 504 if it takes too long.
 
-        One that has begun goes on to its end, and keeps its place until then.
+        One that has begun then goes on until it looks at the time (see `steering.deadline`), or to its end, and keeps
+        its place until then.
         """
+        deadline = time.monotonic() + self.seconds
+
+        def run() -> T:
+            with done_by(deadline):
+                return function(*args, **kwargs)
+
         if not self._places.acquire(blocking=False):
             raise HTTPException(503, "too many requests at once: try again later", {"Retry-After": "1"})
-        future = self._pool.submit(function, *args, **kwargs)
+        future = self._pool.submit(run)
         future.add_done_callback(lambda _: self._places.release())
         try:
             return await asyncio.wait_for(asyncio.wrap_future(future), self.seconds)
