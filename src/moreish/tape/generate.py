@@ -47,20 +47,20 @@ def keep_share(values, total, share):
     """Put 0 in place of all but the fewest of the largest values (V,) that make up a share of their total (Holtzman et
     al. 2020: the nucleus); returns the sum of what stays. Of equal values the first stay."""
     zero = values.dtype.type(0)
-    kept, ceiling, place = zero, values.dtype.type(np.inf), -1  # the smallest that stays, and where it stands
-    while kept < share * total:
-        largest, where = zero, -1
-        for v in range(values.size):
-            below = values[v] < ceiling or (values[v] == ceiling and v > place)
-            if below and values[v] > largest:
-                largest, where = values[v], v
-        if where < 0:
-            break
-        ceiling, place = largest, where
-        kept += largest
+    ordered = np.sort(values)
+    kept, n = zero, 0  # their sum, and how many they are
+    while kept < share * total and n < values.size:
+        n += 1
+        kept += ordered[values.size - n]
+    least, equal = ordered[values.size - n], 0  # of those at the threshold, how many stay
+    for k in range(values.size - n, values.size):
+        equal += ordered[k] == least
     for v in range(values.size):
-        if values[v] < ceiling or (values[v] == ceiling and v > place):
+        if values[v] < least:
             values[v] = zero
+        elif values[v] == least:
+            values[v] = values[v] if equal > 0 else zero
+            equal -= 1
     return kept
 
 
