@@ -24,13 +24,14 @@ def split_words(words: WordList, how: str = "lecture", seed: int = 42) -> dict[s
     """
     if how not in SPLITS:
         raise unknown("split", how, SPLITS)
-    places = words.distinct() if how == "distinct" else np.arange(len(words), dtype=np.intc)
-    n = len(places)
+    distinct = words.distinct() if how == "distinct" else None
+    n = len(words) if distinct is None else len(distinct)
     shuffled = array(
         "i", range(n)
     )  # in which order depends on n alone; a list of numbers would take ten times the room
     random.Random(seed).shuffle(shuffled)
-    places = places[np.frombuffer(shuffled, np.intc)]
+    places = np.frombuffer(shuffled, np.intc)
+    places = places if distinct is None else distinct[places]
     first, second = int(0.8 * n), int(0.9 * n)
     parts = {"train": places[:first], "val": places[first:second], "test": places[second:]}
     if not all(map(len, parts.values())):
