@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections import namedtuple
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,7 +57,7 @@ def test_a_list_on_disk_is_the_same_list(split, on_disk, tmp_path):
 
 @pytest.mark.parametrize("model", ["mlp", "wavenet-conv", "bigram", "ngram"])
 def test_a_list_on_disk_trains_the_same_model(model, on_disk, tmp_path):
-    options = {} if model == "ngram" else {"steps": 30}
+    options: dict[str, Any] = {} if model == "ngram" else {"steps": 30}
     held = moreish.train(WORDS, model, **options)
     kept = moreish.train(moreish.read_words(written(tmp_path, WORDS)), model, out=tmp_path / "run", **options)
     for name, weight in held.model.weights.items():

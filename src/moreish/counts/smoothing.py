@@ -57,6 +57,7 @@ def kneser_ney(tables: Tables) -> tuple[np.ndarray, np.ndarray]:
     """-> kept (entries,), share (nodes,)."""
     node = tables.node
     before = np.bincount(tables.lower[tables.lower >= 0], minlength=len(tables.char))  # different characters before
+    before = np.maximum(before, 1)  # none is known where all that are longer were left out
     raw = (tables.level == tables.order) | tables.outer_end
     count = np.where(raw[node], tables.count, before)
     total, discount = tables.sums(count), np.zeros(len(count))
