@@ -6,10 +6,11 @@ with its type in its name:
 text.u4                 the words as code points, each followed by a line break
 starts.i8, lengths.i4   where each word begins in it, and its characters
 about.json              how often each character occurs
+places-lecture-42.i4    the places of all words as a split shuffles them
 train-lecture-42.i4     the flat tokens of a part of a split
 marks-lecture-42.u8     see `Marks`
 
-So a character takes 8 bytes on the disk and a word 28. In memory a word takes 4 bytes, while a list is split.
+So a character takes 8 bytes on the disk and a word 32. In memory a word takes 4 bytes, while a list is shuffled.
 """
 
 import hashlib
