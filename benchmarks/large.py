@@ -62,6 +62,7 @@ def measure(path: str) -> dict:
 
     with timed("prepare"):
         words = moreish.read_words(path)
+    assert isinstance(words, mapped.MappedWords)
     corpus = moreish.Corpus(words)
     with timed("shuffle"):
         _ = corpus._places
@@ -89,7 +90,7 @@ def measure(path: str) -> dict:
         "train_tokens": len(train) - 1,
         "val_tokens": len(val) - 1,
         "disk_bytes": sum(file.stat().st_size for file in words.folder.iterdir()),
-        "trained": (last - first) * run.options.batch_size,
+        "trained": (last - first) * (run.options.batch_size or 0),
         "windows": len(count_windows(train, ORDER, V).counts),
         "kept": kept,
         "seconds": seconds,

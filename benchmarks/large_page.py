@@ -71,10 +71,9 @@ def section(found: dict) -> str:
         "",
         f"Rates of one core, on {words:,} made-up words ({characters / 1e6:.0f} MB), measured by `benchmarks/large.py`,"
         f" {machine['processor']}, {machine['system']}; moreish {versions['moreish']}, numpy {versions['numpy']},"
-        f" duckdb {versions['duckdb']}. Of the {row['windows']:,} different runs of {found['order']} characters in its train"
-        f" words, {row['kept']:,} occur at least {found['at_least']} times; making their tables took"
-        f" {row['seconds']['tables'] - row['seconds']['count']:.0f} s and"
-        f" {row['memory_bytes']['tables'] / 1e9:.1f} GB.",
+        f" duckdb {versions['duckdb']}. Of the {row['windows']:,} different runs of {found['order']} characters in its"
+        f" train words, {row['kept']:,} occur at least {found['at_least']} times; making their tables took"
+        f" {s['tables'] - s['count']:.0f} s and {row['memory_bytes']['tables'] / 1e9:.1f} GB.",
     ]
     return "\n".join(lines)
 

@@ -110,7 +110,7 @@ def test_what_the_disk_has_no_room_for_is_not_begun(on_disk, tmp_path, monkeypat
     before = set(on_disk.rglob("*"))
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(100, 100, 0))
-    with pytest.raises(WorkError, match="train-lecture-42.i4: it takes 0.0 GB, and 0.0 GB are free"):
+    with pytest.raises(WorkError, match="places-lecture-42.i4: it takes 0.0 GB, and 0.0 GB are free"):
         corpus.stream("train")
     assert set(on_disk.rglob("*")) == before
 

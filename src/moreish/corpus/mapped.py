@@ -16,6 +16,7 @@ So a character takes 8 bytes on the disk and a word 32. In memory a word takes 4
 import hashlib
 import json
 import logging
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -84,6 +85,7 @@ class MappedWords(WordList):
             sha256 = _write(pieces, making, name)
             folder = home / sha256
             if not folder.exists():
+                _flush(*making.iterdir())
                 making.rename(folder)
         return cls(folder)
 
@@ -116,6 +118,7 @@ class MappedWords(WordList):
                     return mapped(making / name, size)
 
                 make(new)
+                _flush(making / name)
                 (making / name).rename(path)
         return mapped(path)
 
@@ -200,6 +203,13 @@ def mapped(path: Path, size: int | None = None) -> np.ndarray:
     """The array in a file, or a new one of zeros. Not read-only, which compiled code would not take."""
     kind, mode = path.suffix[1:], "r+" if size is None else "w+"
     return np.memmap(path, kind, mode, shape=size).view(np.ndarray)  # type: ignore[call-overload]
+
+
+def _flush(*files: Path) -> None:
+    """Have files on the disk before they get their names: what has its name is whole."""
+    for path in files:
+        with path.open("r+b") as file:
+            os.fsync(file.fileno())
 
 
 @contextmanager

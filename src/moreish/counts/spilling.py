@@ -52,7 +52,7 @@ def spilled(memory: int) -> Iterator[Spilled]:
     except ModuleNotFoundError:
         raise InputError(
             f"the counts outgrow {memory / 2**30:g} GB (--memory), and putting them on the disk needs DuckDB: "
-            'pip install "moreish[large]"'
+            "pip install 'moreish[large]'"
         ) from None
     home = Path(platformdirs.user_cache_dir("moreish"))
     home.mkdir(parents=True, exist_ok=True)
