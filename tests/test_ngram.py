@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import moreish
-from moreish import Corpus, InputError
+from moreish import Corpus, InputError, WorkError
 from moreish.cli import run
 from moreish.counts import SMOOTHINGS, Automaton, count_tables, spilling
 from moreish.counts.smoothing import discounts, fit_strengths, minimised
@@ -185,6 +185,22 @@ def test_counts_that_outgrow_the_memory_go_to_the_disk(order, monkeypatch, tmp_p
     assert not list(tmp_path.rglob("counts*"))
     with pytest.raises(InputError, match="that occur at least 12 times.*--order .*--at-least 24"):
         moreish.train(corpus, "ngram", order=order, at_least=12, memory=memory / 2 / 2**30)
+
+
+def test_what_the_disk_has_no_room_for_is_said_in_a_line(monkeypatch, corpus):
+    import duckdb
+
+    def add(*_):
+        raise duckdb.IOException("no space\nleft on device")
+
+    monkeypatch.setattr(spilling.Spilled, "add", add)
+    with pytest.raises(WorkError, match=r"counting on the disk failed \(no space left on device\)"):
+        moreish.train(corpus, "ngram", at_least=2, memory=1e-5)
+
+
+def test_rare_windows_are_those_that_fit_into_a_number(corpus):
+    with pytest.raises(InputError, match="up to 2 of these 1,048,577 characters: give --order 2"):
+        count_windows(corpus.stream("train"), 5, (1 << 20) + 1, at_least=2)
 
 
 def test_the_disk_needs_duckdb(monkeypatch, corpus):

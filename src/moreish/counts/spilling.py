@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import platformdirs
 
-from ..errors import InputError
+from ..errors import InputError, WorkError
 
 LEAST = 256 << 20  # bytes, that DuckDB can work with
 
@@ -46,7 +46,10 @@ class Spilled:
 
 @contextmanager
 def spilled(memory: int) -> Iterator[Spilled]:
-    """A file for counts, gone at the end; bytes of memory that DuckDB may take. Raises InputError without DuckDB."""
+    """A file for counts, gone at the end; bytes of memory that DuckDB may take.
+
+    Raises InputError without DuckDB, and WorkError where it fails, for want of room say.
+    """
     try:
         import duckdb
     except ModuleNotFoundError:
@@ -56,10 +59,13 @@ def spilled(memory: int) -> Iterator[Spilled]:
         ) from None
     home = Path(platformdirs.user_cache_dir("moreish"))
     home.mkdir(parents=True, exist_ok=True)
-    with (
-        tempfile.TemporaryDirectory(prefix="counts-", dir=home) as folder,
-        duckdb.connect(str(Path(folder) / "counts.duckdb")) as connection,
-    ):
-        connection.execute(f"SET memory_limit = '{max(memory, LEAST) >> 20}MiB'")
-        connection.execute("SET temp_directory = ?", [folder])
-        yield Spilled(connection)
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="counts-", dir=home) as folder,
+            duckdb.connect(str(Path(folder) / "counts.duckdb")) as connection,
+        ):
+            connection.execute(f"SET memory_limit = '{max(memory, LEAST) >> 20}MiB'")
+            connection.execute("SET temp_directory = ?", [folder])
+            yield Spilled(connection)
+    except duckdb.Error as error:
+        raise WorkError(f"{home}: counting on the disk failed ({' '.join(str(error).split())})") from None
