@@ -19,6 +19,12 @@ def test_the_figures_are_those_of_the_benchmark():
     assert filled(README) == README
 
 
+def test_the_figures_on_large_lists_are_those_of_the_benchmark():
+    made = runpy.run_path(str(ROOT / "benchmarks" / "large_page.py"))
+    page = made["PAGE"].read_text(encoding="utf-8")
+    assert made["filled"](page) == page
+
+
 def test_every_command_is_documented():
     for verb in VERBS:
         assert f"moreish {verb}" in README

@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import sys
 from collections import Counter, defaultdict
 
 import numpy as np
@@ -12,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import moreish
-from moreish import Corpus, InputError
+from moreish import Corpus, InputError, WorkError
 from moreish.cli import run
-from moreish.counts import SMOOTHINGS, Automaton, count_tables
+from moreish.counts import SMOOTHINGS, Automaton, count_tables, spilling
 from moreish.counts.smoothing import discounts, fit_strengths, minimised
 from moreish.counts.windows import count_windows
 from moreish.counts.writing import CELLS, Pen
@@ -34,23 +35,41 @@ def windows(words, n: int) -> Counter:
     return found
 
 
+def shortened(words, n: int, at_least: int) -> Counter:
+    """Windows of up to n characters: those that are too rare lose the first one, until they are not."""
+    found, current = Counter(), windows(words, n)
+    for k in range(n, 0, -1):
+        rare = Counter()
+        for window, count in current.items():
+            if count >= at_least or k == 1:
+                found[window] += count
+            else:
+                rare[window[1:]] += count
+        current = rare
+    return found
+
+
 class BruteForce:
     """p(character | context) of a smoothing, by the formulas, from dictionaries of counts."""
 
-    def __init__(self, words, order: int, alphabet: str, smoothing: str, added: float = 1.0, strengths=None):
+    def __init__(
+        self, words, order: int, alphabet: str, smoothing: str, added: float = 1.0, strengths=None, at_least=1
+    ):
         self.order, self.alphabet, self.smoothing, self.added = order, alphabet, smoothing, added
         self.strengths = strengths if strengths is not None else np.zeros((3, order))
         self.counts = {k: defaultdict(Counter) for k in range(1, order + 1)}
         for k in range(1, order + 1):
-            for window, n in windows(words, k).items():
-                self.counts[k][window[:-1]][window[-1]] += n
+            for window, n in shortened(words, order, at_least).items():
+                if len(window) >= k:
+                    self.counts[k][window[-k:-1]][window[-1]] += n
         if smoothing == "kneser-ney":
             raw = {k: {h: Counter(c) for h, c in of.items()} for k, of in self.counts.items()}
             for k in range(1, order):
                 for h, characters in self.counts[k].items():
                     if not h.startswith("."):
                         for c in characters:
-                            characters[c] = sum(longer[1:] == h and c in raw[k + 1][longer] for longer in raw[k + 1])
+                            before = sum(longer[1:] == h and c in raw[k + 1][longer] for longer in raw[k + 1])
+                            characters[c] = max(1, before)
             self.D = {
                 k: discounts(np.array([n for c in of.values() for n in c.values()])) for k, of in self.counts.items()
             }
@@ -75,14 +94,15 @@ class BruteForce:
         return p
 
 
-@given(SMALL, st.sampled_from(ORDERS), st.sampled_from(SMOOTHINGS))
-@settings(max_examples=60, deadline=None)  # the first one compiles
-def test_every_probability_is_that_of_brute_force(words, order, smoothing):
+@given(SMALL, st.sampled_from(ORDERS), st.sampled_from(SMOOTHINGS), st.sampled_from((1, 1, 2, 3)))
+@settings(max_examples=100, deadline=None)  # the first one compiles
+def test_every_probability_is_that_of_brute_force(words, order, smoothing, at_least):
     """Of every character, at every place of every word that there is, and of some that there is not."""
     corpus = Corpus([*words, "abc"])
-    run = moreish.train(corpus, "ngram", order=order, smoothing=smoothing, added=0.3)
+    run = moreish.train(corpus, "ngram", order=order, smoothing=smoothing, added=0.3, at_least=at_least)
     strengths = run.model.weights.get("strengths")
-    brute = BruteForce(corpus.parts["train"], order, "." + corpus.vocab.characters, smoothing, 0.3, strengths)
+    alphabet = "." + corpus.vocab.characters
+    brute = BruteForce(corpus.parts["train"], order, alphabet, smoothing, 0.3, strengths, at_least)
     for word in ["abc", "cba", "a", "ccccccc", *words[:5]]:
         if set(word) <= set(corpus.vocab.characters):
             text = "." * order + word + "."
@@ -108,9 +128,9 @@ def test_distributions_sum_to_one_after_every_context(order, smoothing):
 @settings(deadline=None)
 def test_windows_are_counted_as_they_occur(words, n):
     corpus = Corpus(words)
-    window, counts = count_windows(corpus.stream("train"), n, len(corpus.vocab))
+    counted = count_windows(corpus.stream("train"), n, len(corpus.vocab))
     letters = np.array(list("." + corpus.vocab.characters))
-    found = {"".join(letters[[window(k)[i] for k in range(n)]]): int(m) for i, m in enumerate(counts)}
+    found = {"".join(letters[[counted.at(k)[i] for k in range(n)]]): int(m) for i, m in enumerate(counted.counts)}
     assert found == windows(corpus.parts["train"], n)
 
 
@@ -119,19 +139,74 @@ def test_a_large_alphabet_and_a_long_window_are_counted_too():
     words = [chr(0x4E00 + i % 3000) + chr(0x4E00 + i * 7 % 3000) for i in range(9000)]
     corpus = Corpus(words)
     for n in (2, 8):
-        window, counts = count_windows(corpus.stream("train"), n, len(corpus.vocab))
-        assert counts.sum() == corpus.stream("train").size - 1
-        assert len(counts) == len(windows(corpus.parts["train"], n))
-        assert (window(n - 1) < len(corpus.vocab)).all()
+        counted = count_windows(corpus.stream("train"), n, len(corpus.vocab))
+        assert counted.counts.sum() == corpus.stream("train").size - 1
+        assert len(counted.counts) == len(windows(corpus.parts["train"], n))
+        assert (counted.at(n - 1) < len(corpus.vocab)).all()
     assert moreish.train(corpus, "ngram", order=8).loss["val"] < math.log(len(corpus.vocab))
 
 
 def test_counts_that_would_outgrow_the_memory_are_refused(corpus, monkeypatch):
     monkeypatch.setattr("moreish.counts.windows.SMALLEST", 16)
-    monkeypatch.setattr("moreish.counts.windows.MEMORY", 50 * 5 * 100)
     for n_vocab in (len(corpus.vocab), 1 << 20):  # packed, and sorted
         with pytest.raises(InputError, match="more than 100 different runs of 5 characters.*with --order 4"):
-            count_windows(corpus.stream("train"), 5, n_vocab)
+            count_windows(corpus.stream("train"), 5, n_vocab, memory=50 * 5 * 100)
+
+
+@given(SMALL, st.integers(1, 9), st.integers(1, 4))
+@settings(deadline=None)
+def test_rare_windows_are_shortened(words, n, at_least):
+    corpus = Corpus(words)
+    counted = count_windows(corpus.stream("train"), n, len(corpus.vocab), at_least)
+    letters = np.array(list("." + corpus.vocab.characters))
+    found = {
+        "".join(str(letters[counted.at(k)[i]]) for k in range(n - length, n)): int(m)
+        for i, (length, m) in enumerate(zip(counted.lengths, counted.counts, strict=True))
+    }
+    assert found == shortened(corpus.parts["train"], n, at_least)
+
+
+@pytest.mark.parametrize("order", [3, 5, 9])
+def test_counts_that_outgrow_the_memory_go_to_the_disk(order, monkeypatch, tmp_path):
+    """What comes of them is the same to the last bit; and nothing stays there."""
+    monkeypatch.setattr("moreish.counts.windows.SMALLEST", 16)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    spilled, add = [], spilling.Spilled.add
+    monkeypatch.setattr(spilling.Spilled, "add", lambda *some: (spilled.append(len(some[1])), add(*some)))
+    corpus = Corpus(made_up_words(300, seed=3))
+    held = moreish.train(corpus, "ngram", order=order, at_least=12)
+    assert not spilled
+    most = len(count_windows(corpus.stream("train"), order, len(corpus.vocab), 12).counts)
+    memory = (most + 1) * 50 * order  # in bytes: it holds what is kept, and no more
+    kept = moreish.train(corpus, "ngram", order=order, at_least=12, memory=memory / 2**30)
+    assert len(spilled) > 1
+    for name, weight in held.model.weights.items():
+        np.testing.assert_array_equal(kept.model.weights[name], weight)
+    assert not list(tmp_path.rglob("counts*"))
+    with pytest.raises(InputError, match="that occur at least 12 times.*--order .*--at-least 24"):
+        moreish.train(corpus, "ngram", order=order, at_least=12, memory=memory / 2 / 2**30)
+
+
+def test_what_the_disk_has_no_room_for_is_said_in_a_line(monkeypatch, corpus):
+    import duckdb
+
+    def add(*_):
+        raise duckdb.IOException("no space\nleft on device")
+
+    monkeypatch.setattr(spilling.Spilled, "add", add)
+    with pytest.raises(WorkError, match=r"counting on the disk failed \(no space left on device\)"):
+        moreish.train(corpus, "ngram", at_least=2, memory=1e-5)
+
+
+def test_rare_windows_are_those_that_fit_into_a_number(corpus):
+    with pytest.raises(InputError, match="up to 2 of these 1,048,577 characters: give --order 2"):
+        count_windows(corpus.stream("train"), 5, (1 << 20) + 1, at_least=2)
+
+
+def test_the_disk_needs_duckdb(monkeypatch, corpus):
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    with pytest.raises(InputError, match=r"moreish\[large\]"):
+        moreish.train(corpus, "ngram", at_least=2, memory=1e-5)
 
 
 def test_tables_hold_what_they_say():

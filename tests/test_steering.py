@@ -229,7 +229,8 @@ def test_a_result_never_breaks_its_constraint(models, asked, name, seed):
         if "no word fits" in str(error):
             assert not [word for word in WORDS if fits(word, asked)]
         elif "are left, and 7 are asked for" in str(error):
-            assert len({word for word in WORDS if fits(word, asked)} - set(asked.get("avoid", ()))) < 7
+            few = asked.get("temperature") == 0 or asked.get("top_k") or asked.get("top_p", 1) < 1
+            assert few or len({word for word in WORDS if fits(word, asked)} - set(asked.get("avoid", ()))) < 7
         elif "with this temperature" in str(error):
             assert asked.get("temperature") == 0 or asked.get("top_k") or asked.get("top_p", 1) < 1
         elif "were found among" not in str(error):  # too rare, or too few different ones

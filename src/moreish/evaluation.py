@@ -1,13 +1,13 @@
 """Losses on the parts of a split, in the units that people quote, and how sure they are."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from statistics import NormalDist
 
 import numpy as np
 
-from .corpus import END, PARTS, Corpus
+from .corpus import END, PARTS, Corpus, whole_words
 from .model import Model
 
 TOKENS = 1 << 20  # whose losses are held in memory at a time
@@ -61,9 +61,13 @@ def evaluate(model: Model, corpus: Corpus, parts: Iterable[str] = PARTS, *, inte
     model.check_vocab(corpus)
     found = Evaluation({}, {})
     for part in parts:
-        nll, tokens = word_nll(model.nll, corpus.stream(part))
-        found.loss[part], found.tokens[part] = float(nll.sum() / tokens.sum()), int(tokens.sum())
-        if intervals:
+        stream = corpus.stream(part)
+        found.tokens[part] = len(stream) - 1
+        if not intervals:
+            found.loss[part] = mean_nll(model.nll, stream)
+        else:
+            nll, tokens = word_nll(model.nll, stream)
+            found.loss[part] = float(nll.sum() / tokens.sum())
             found.interval[part] = interval(nll, tokens)
             seen = corpus.stand_in_train(part)
             for kind, which in ((found.in_train, seen), (found.new, ~seen)):
@@ -74,22 +78,21 @@ def evaluate(model: Model, corpus: Corpus, parts: Iterable[str] = PARTS, *, inte
 
 def word_nll(nll: Callable[[np.ndarray], np.ndarray], stream: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The nll in nats of each word of a flat stream, end token included, and its tokens: (W,) float64, (W,) int64."""
-    sums, tokens, start = [], [], 0
-    while start < len(stream) - 1:
-        stop = min(start + TOKENS, len(stream) - 1)
-        stop += int(np.argmax(stream[stop:] == END))  # to the end of the word
-        ends = np.flatnonzero(stream[start + 1 : stop + 1] == END) + 1
-        begins = np.concatenate([[0], ends[:-1]])
-        sums.append(np.add.reduceat(nll(stream[start : stop + 1]), begins))
-        tokens.append(ends - begins)
-        start = stop
+    sums, tokens = zip(*_word_nll(nll, stream), strict=True)
     return np.concatenate(sums), np.concatenate(tokens)
+
+
+def _word_nll(nll: Callable[[np.ndarray], np.ndarray], stream: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """What `word_nll` says, of some words at a time."""
+    for words in whole_words(stream, TOKENS):
+        ends = np.flatnonzero(words[1:] == END) + 1
+        begins = np.concatenate([[0], ends[:-1]])
+        yield np.add.reduceat(nll(words), begins), ends - begins
 
 
 def mean_nll(nll: Callable[[np.ndarray], np.ndarray], stream: np.ndarray) -> float:
     """The mean nll in nats of every token of a flat stream after its first 0."""
-    sums, tokens = word_nll(nll, stream)
-    return float(sums.sum() / tokens.sum())
+    return sum(float(sums.sum()) for sums, _ in _word_nll(nll, stream)) / (len(stream) - 1)
 
 
 def interval(nll: np.ndarray, tokens: np.ndarray, seed: int = 0) -> Interval | None:

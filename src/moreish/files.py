@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from .errors import WorkError
@@ -9,12 +10,15 @@ from .errors import WorkError
 STANDARD_INPUT = "standard input"  # what errors call it, and what - stands for on the command line
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write under another name, flush to the disk, rename. Raises WorkError if it fails; the old file then stays."""
+def write_atomically(path: Path, data: bytes | Iterable[bytes]) -> None:
+    """Write data, or pieces of it, under another name, flush to the disk, rename.
+
+    Raises WorkError if it fails; the old file then stays.
+    """
     temporary = path.with_name(path.name + ".part")
     try:
         with temporary.open("wb") as file:
-            file.write(data)
+            file.writelines([data] if isinstance(data, bytes) else data)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

@@ -26,7 +26,7 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from . import __version__
-from .corpus import Corpus, Vocab, WordList
+from .corpus import Corpus, Vocab, written_words
 from .errors import InputError, WorkError
 from .evaluation import evaluate
 from .files import write_atomically
@@ -129,7 +129,7 @@ def begin_folder(run: Run, path: str | Path, name: str, data: bytes) -> None:
     except OSError as error:
         raise InputError(f"{folder}: cannot be made ({error.strerror}): choose another folder (--out)") from None
     try:
-        write_atomically(folder / WORDS, run.corpus.words.text.encode())
+        write_atomically(folder / WORDS, run.corpus.words.pieces())
         write_history(folder, run.history)
         write_atomically(folder / name, data)
         write_atomically(folder / CONFIG, _config_bytes(run))
@@ -239,8 +239,7 @@ def load(path: str | Path) -> Run:
         raise damaged(folder, CONFIG, error) from None
     try:
         # Exactly as written: the reader of word lists would tidy up words that came from Python.
-        words = WordList.of_text((folder / WORDS).read_bytes().decode())
-        corpus = Corpus(words, split, split_seed)
+        corpus = Corpus(written_words(folder / WORDS), split, split_seed)
     except (InputError, TypeError, ValueError, OSError) as error:
         raise damaged(folder, WORDS, error) from None
     if corpus.data_hash != data_hash:

@@ -80,7 +80,7 @@ def write_cleaned(listed: WordList, out: Path, keep: list[str]) -> dict[str, Any
         raise InputError("nothing would be left of this list: say with --keep what is not odd about it")
     if not out.parent.is_dir():
         raise InputError(f"{out.parent}: no such folder; make it, or choose another (--clean)")
-    write_atomically(out, cleaned.text.encode())
+    write_atomically(out, cleaned.pieces())
     return {
         "path": str(out),
         "words": len(cleaned),

@@ -2,11 +2,13 @@
 
 from .corpus import Corpus
 from .lists import BUNDLED, DOWNLOADS, bundled, download, words_of
+from .mapped import MappedWords
 from .oddities import KINDS, clean
 from .split import PARTS, SPLITS
-from .vocab import END, Vocab
+from .stream import END, whole_words
+from .vocab import Vocab
 from .wordlist import WordList
-from .words import read_words
+from .words import read_words, written_words
 
 __all__ = [
     "BUNDLED",
@@ -16,11 +18,14 @@ __all__ = [
     "PARTS",
     "SPLITS",
     "Corpus",
+    "MappedWords",
     "Vocab",
     "WordList",
     "bundled",
     "clean",
     "download",
     "read_words",
+    "whole_words",
     "words_of",
+    "written_words",
 ]

@@ -1,13 +1,14 @@
 """A cleaned list of words, its vocabulary, its split, and the flat stream of tokens of each part."""
 
-import hashlib
 from collections.abc import Iterable
 from functools import cached_property
 
 import numpy as np
 
-from ..errors import InputError
-from .split import PARTS, split_words
+from ..errors import InputError, unknown
+from .mapped import TOKENS, MappedWords, Marks
+from .split import PARTS, SPLITS, split_words
+from .stream import whole_words
 from .vocab import Vocab
 from .wordlist import WordList
 
@@ -27,20 +28,36 @@ class Corpus:
             raise InputError(f"{words[:40]!r} is one text: give a list of words, or the file to read_words")
         self.words = WordList.of(words)
         self.split, self.split_seed = split, split_seed
-        self._places = split_words(self.words, split, split_seed)
-        self.parts = {part: self.words[places] for part, places in self._places.items()}
+        if isinstance(self.words, MappedWords):
+            if split not in SPLITS:
+                raise unknown("split", split, SPLITS)
+        else:
+            _ = self.parts  # what cannot be shared out is refused now
         self.vocab = Vocab(self.words.character_counts())
         self._streams: dict[str, np.ndarray] = {}
+
+    @cached_property
+    def _places(self) -> dict[str, np.ndarray]:
+        return split_words(self.words, self.split, self.split_seed)
+
+    @cached_property
+    def parts(self) -> dict[str, WordList]:
+        """The words of train, val and test, each in shuffled order."""
+        return {part: self.words[places] for part, places in self._places.items()}
 
     @property
     def data_hash(self) -> str:
         """A SHA-256 of the words in order, with line breaks between them, which names the data of a run."""
-        return hashlib.sha256(self.words.text[:-1].encode()).hexdigest()
+        return self.words.sha256
 
     def stream(self, part: str) -> np.ndarray:
         """One part as flat tokens, int32 (1 + tokens,): 0, then each word followed by 0."""
         if part not in self._streams:
-            self._streams[part] = self.vocab.stream(self.parts[part])
+            if isinstance(self.words, MappedWords):
+                name = f"{part}-{self.split}-{self.split_seed}.i4"
+                self._streams[part] = self.words.stream(name, lambda: self._places[part], self.vocab.table)
+            else:
+                self._streams[part] = self.vocab.stream(self.parts[part])
         return self._streams[part]
 
     def windows(self, part: str, block_size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -61,14 +78,26 @@ class Corpus:
             numbers[self._places[part]] = number
         return numbers
 
+    @cached_property
+    def _marks(self) -> Marks | None:
+        if not isinstance(self.words, MappedWords):
+            return None
+        return Marks(self.words, [self.stream(part) for part in PARTS], f"marks-{self.split}-{self.split_seed}.u8")
+
     def mark(self, word: str) -> str:
         """Where a word stands: the first of "train", "val" and "test" that has it, or "new"."""
+        if self._marks is not None:
+            stream, unknown = self.vocab.stream_of_any([word])
+            return "new" if not word or unknown.any() else (*PARTS, "new")[self._marks.first(stream)[0]]
         return (*PARTS, "new")[
             min((self._part_numbers[place] for place in self.words.places(word)), default=len(PARTS))
         ]
 
     def stand_in_train(self, part: str) -> np.ndarray:
         """Which of a part's words stand in train too: bool (words,)."""
+        if self._marks is not None:
+            runs = whole_words(self.stream(part), TOKENS)
+            return np.concatenate([self._marks.first(run) == PARTS.index("train") for run in runs])
         first = self.words.first_places
         return np.isin(first[self._places[part]], first[self._places["train"]])
 

@@ -7,9 +7,8 @@ from functools import cached_property
 import numpy as np
 
 from ..errors import InputError
+from .stream import END
 from .wordlist import WordList
-
-END = 0  # the token that ends every word, and stands for all that comes before one; it is no character
 
 
 class Vocab:
@@ -54,7 +53,7 @@ class Vocab:
         stream, end = np.zeros(1 + words.n_characters + len(words), np.int32), 1
         for chunk in words.chunks():
             codes = np.frombuffer(chunk.encode("utf-32-le"), np.uint32)
-            stream[end : end + len(codes)] = self._table[codes]
+            stream[end : end + len(codes)] = self.table[codes]
             end += len(codes)
         return stream
 
@@ -66,13 +65,13 @@ class Vocab:
         text = "\n".join([*words, ""])
         codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
         stream = np.zeros(1 + len(codes), np.int32)
-        stream[1:] = self._table[np.minimum(codes, len(self._table) - 1)]
+        stream[1:] = self.table[np.minimum(codes, len(self.table) - 1)]
         unknown = stream[1:] == END
         unknown[np.cumsum(np.fromiter(map(len, words), np.int64, len(words)) + 1) - 1] = False
         return stream, unknown
 
     @cached_property
-    def _table(self) -> np.ndarray:
+    def table(self) -> np.ndarray:
         """The token of every code point up to the highest of this vocabulary, and of one more; 0 for others."""
         table = np.zeros(max(int(self._codes[-1]), ord("\n")) + 2, np.int32)
         table[self._codes] = np.arange(len(self))

@@ -1,5 +1,6 @@
 """Words kept as one text: ten million of them take little more memory than their file."""
 
+import hashlib
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
@@ -11,6 +12,7 @@ import numpy as np
 from ..errors import InputError
 
 CHUNK = 1 << 16  # characters, or words, at a time
+PIECE = 1 << 20  # characters that are written at a time
 
 
 class WordList(Sequence[str]):
@@ -51,6 +53,16 @@ class WordList(Sequence[str]):
                 )
             checked.append(unicodedata.normalize("NFC", word))
         return cls.of_text("".join(f"{word}\n" for word in checked))
+
+    def pieces(self) -> Iterator[bytes]:
+        """The text in UTF-8, in pieces."""
+        for at in range(0, len(self.text), PIECE):
+            yield self.text[at : at + PIECE].encode()
+
+    @cached_property
+    def sha256(self) -> str:
+        """The SHA-256 of the words in order, with line breaks between them. For a list without other words between."""
+        return sha256_of(self.pieces())
 
     @property
     def n_characters(self) -> int:
@@ -138,6 +150,21 @@ class WordList(Sequence[str]):
     def distinct(self) -> np.ndarray:
         """The places of words that do not stand earlier in the list."""
         return np.flatnonzero(self.first_places == np.arange(len(self)))
+
+
+def sha256_of(pieces: Iterable[bytes]) -> str:
+    """The SHA-256 of a text in pieces, its very last character, a line break, left out."""
+    digest, last = hashlib.sha256(), b""
+    for piece in pieces:
+        digest.update(last)
+        digest.update(memoryview(piece)[:-1])
+        last = piece[-1:]
+    return digest.hexdigest()
+
+
+def no_words(name: str) -> InputError:
+    """The error for a file without a word."""
+    return InputError(f"{name}: no words in it; give a text file, one word a line")
 
 
 def _code_points(text: str) -> Iterator[tuple[int, np.ndarray]]:

@@ -20,10 +20,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..corpus import whole_words
 from .automaton import traced
 from .tables import Tables
 
 VAL_TOKENS = 100_000  # that strengths are fitted on, at most
+TOKENS = 1 << 20  # that are traced at a time
 LIMIT = 12.0  # of a fitted number, in logarithms
 LEAST = 0.01  # discount
 
@@ -55,6 +57,7 @@ def kneser_ney(tables: Tables) -> tuple[np.ndarray, np.ndarray]:
     """-> kept (entries,), share (nodes,)."""
     node = tables.node
     before = np.bincount(tables.lower[tables.lower >= 0], minlength=len(tables.char))  # different characters before
+    before = np.maximum(before, 1)  # none is known where all that are longer were left out
     raw = (tables.level == tables.order) | tables.outer_end
     count = np.where(raw[node], tables.count, before)
     total, discount = tables.sums(count), np.zeros(len(count))
@@ -87,9 +90,6 @@ def fit_strengths(tables: Tables, nodes: np.ndarray, entries: np.ndarray) -> tup
     tokens and its gradient, by the chain rule from the highest order down, go into the method of Broyden, Fletcher,
     Goldfarb and Shanno, over the logarithms of a and b and the logit of d.
     """
-    if len(nodes) > VAL_TOKENS:
-        some = np.random.default_rng(0).choice(len(nodes), VAL_TOKENS, replace=False)
-        nodes, entries = nodes[some], entries[some]
     total, kinds = tables.sums(tables.count), np.diff(tables.first).astype(np.float64)
     seen = nodes.T >= 0
     N, t = np.where(seen, total[nodes.T], 0), np.where(seen, kinds[nodes.T], 0)
@@ -114,6 +114,20 @@ def fit_strengths(tables: Tables, nodes: np.ndarray, entries: np.ndarray) -> tup
         return float(-np.log(p[-1]).mean()), gradient.ravel()
 
     return strengths(minimised(loss, np.zeros(3 * tables.order)))
+
+
+def traced_some(tables: Tables, stream: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What `traced` says of a stream, of VAL_TOKENS tokens drawn from it if it has more; in memory for those alone."""
+    n = len(stream) - 1
+    some = np.arange(n) if n <= VAL_TOKENS else np.random.default_rng(0).choice(n, VAL_TOKENS, replace=False)
+    nodes, entries = np.zeros((2, len(some), tables.order), np.int32)
+    begin = 0
+    for words in whole_words(stream, TOKENS):
+        here = np.flatnonzero((some >= begin) & (some < begin + len(words) - 1))
+        for chosen, found in zip((nodes, entries), traced(tables, words), strict=True):
+            chosen[here] = found[some[here] - begin]
+        begin += len(words) - 1
+    return nodes, entries
 
 
 def strengths(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -175,7 +189,7 @@ def smoothed(tables: Tables, smoothing: str, added: float, val: np.ndarray) -> d
         case "kneser-ney":
             kept, share = kneser_ney(tables)
         case _:
-            fitted["strengths"] = np.array(fit_strengths(tables, *traced(tables, val)))
+            fitted["strengths"] = np.array(fit_strengths(tables, *traced_some(tables, val)))
             kept, share = interpolated(tables, *fitted["strengths"])
     p, node, level = kept.copy(), tables.node, tables.level
     for k in range(1, tables.order + 1):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .windows import count_windows
+from .windows import MEMORY, count_windows
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,12 @@ class Tables:
         return np.bincount(self.node, of_entries, minlength=len(self.parent))
 
 
-def count_tables(stream: np.ndarray, order: int, n_vocab: int) -> Tables:
+def count_tables(stream: np.ndarray, order: int, n_vocab: int, at_least: int = 1, memory: int = MEMORY) -> Tables:
     """Count a flat stream of tokens (see `Corpus.stream`): the different windows of `order` tokens, and from them all
-    shorter ones."""
-    window, counts = count_windows(stream, order, n_vocab)
-    target = window(order - 1)
+    shorter ones. See `count_windows` for what is left out, and how much memory it may take."""
+    windows = count_windows(stream, order, n_vocab, at_least, memory)
+    counts, here = windows.counts, np.arange(len(windows.counts))  # here: the windows that are as long as this order
+    target = windows.at(order - 1)
     context = np.zeros(len(counts), np.int64)  # of each window at this order, numbered from 0
     known: list[np.ndarray] = []  # at each order, contexts as (number of the parent, first character), packed, sorted
     columns: dict[str, list[np.ndarray]] = {
@@ -75,13 +76,17 @@ def count_tables(stream: np.ndarray, order: int, n_vocab: int) -> Tables:
         columns["char"].append(char)
         columns["count"].append(np.bincount(entry, counts).astype(np.int64))
         columns["lower"].append(lower)
-        outer = window(order - k) if k > 1 else np.full(len(counts), -1)  # the first character of each context
+        outer = windows.at(order - k)[here] if k > 1 else np.full(len(counts), -1)  # each context's first character
         columns["outer_end"].append(outer[first_window] == 0)
         above_nodes, above_entries = nodes, entries
         nodes, entries = nodes + len(size), entries + len(keys)
-        in_entry, parent_of_window = entry, context
         if k < order:
-            pairs, context = np.unique(context * n_vocab + window(order - 1 - k), return_inverse=True)
+            longer = windows.lengths[here] > k
+            here, counts, target = here[longer], counts[longer], target[longer]
+            in_entry, parent_of_window = entry[longer], context[longer]
+            pairs, context = np.unique(
+                parent_of_window * n_vocab + windows.at(order - 1 - k)[here], return_inverse=True
+            )
             known.append(pairs)
     start, columns["after"] = _link(columns, known, n_vocab)
     joined = {name: np.concatenate(parts) for name, parts in columns.items()}
@@ -98,25 +103,34 @@ def _link(columns: dict[str, list[np.ndarray]], known: list[np.ndarray], n_vocab
     """
     order, afters = len(columns["level"]), []
     starts = np.cumsum([0, *map(len, columns["level"])])
-    after_parent = np.zeros(0, np.int64)
-    start = 0
-    for pairs in known:  # the context of end tokens alone, as long as it may be
-        start = int(np.searchsorted(pairs, start * n_vocab))
-    start += int(starts[order - 1])
+    at, start = 0, 0
+    for k, pairs in enumerate(known, start=1):  # the context of end tokens alone, as long as there is one
+        at = int(_find(pairs, np.array([at * n_vocab]))[0])
+        if at < 0:
+            break
+        start = at + int(starts[k])
+    reached = np.zeros(0, np.int64)  # after each entry of the order before: its context, -1 where it is left out
     for k in range(1, order + 1):
         char, lower = columns["char"][k - 1], columns["lower"][k - 1]
-        if k == order:  # the context would be too long: the lower entry says which one comes
-            after = after_parent[lower - _first_entry(columns, k - 1)] if order > 1 else np.zeros(len(char), np.int64)
-            afters.append(after + (starts[order - 1] if order > 1 else 0))
-        else:
-            # The context read so far is one longer than that after the lower entry: its first character is the node's.
+        # What comes after the lower entry, which is one shorter: the longest known context, and whether it is all read.
+        after, shorter = np.zeros((2, len(char)), np.int64)
+        if k > 1:
+            below = lower - _first_entry(columns, k - 1)
+            after, shorter = afters[-1][below], reached[below]
+        if k < order:  # else a longer one would be too long
             node_of = np.repeat(np.arange(len(columns["size"][k - 1])), columns["size"][k - 1])
-            shorter = after_parent[lower - _first_entry(columns, k - 1)] if k > 1 else np.zeros(len(char), np.int64)
             outer = known[k - 2][node_of] % n_vocab if k > 1 else char
-            after_parent = np.searchsorted(known[k - 1], shorter * n_vocab + outer)
-            afters.append(after_parent + starts[k])
+            reached = np.where(shorter >= 0, _find(known[k - 1], shorter * n_vocab + outer), -1)
+            after = np.where(reached >= 0, reached + starts[k], after)
+        afters.append(after)
         afters[-1][char == 0] = start
     return start, afters
+
+
+def _find(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Where each of some numbers is among sorted ones, -1 where it is not."""
+    at = np.minimum(np.searchsorted(keys, wanted), max(len(keys) - 1, 0))
+    return np.where(keys[at] == wanted, at, -1) if len(keys) else np.full(len(wanted), -1)
 
 
 def _first_entry(columns: dict[str, list[np.ndarray]], k: int) -> int:

@@ -3,10 +3,17 @@
 A window is packed into one number of n times `bits` bits, and counted in a hash table with open addressing, which holds
 the different windows alone: 32 to 64 bytes for each, and 96 while it grows, however long the text. The tables of all
 orders that are made from them take up to 50 n bytes for each (measured on random text, which repeats least), so it is
-their number that bounds the memory: counting refuses to go beyond MEMORY.
+their number that bounds the memory: counting refuses to keep more than fit.
+
+Rare windows may be left out: one that is counted less than `at_least` times is shortened, by the first character of its
+context, until it is one of as many as that, together with others that were shortened to the same, or has no context. So
+every order counts all the text but for what is rare there. Windows that do not fit before they are shortened are put on
+the disk, see `spilling`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -15,10 +22,11 @@ from numba import njit, types
 from ..errors import InputError
 from ..tape.batch import distinct_windows
 from ..tape.compiled import compiled_function
+from .spilling import spilled
 
 BITS = 62  # of a packed window
 SMALLEST = 1 << 12  # places of a table to begin with
-MEMORY = 8 << 30  # bytes that windows and the tables made from them may take
+MEMORY = 8 << 30  # bytes that windows and the tables made from them may take, unless said otherwise
 PER_TOKEN = 50  # bytes, of a different window
 
 
@@ -58,39 +66,93 @@ def move(keys, counts, larger_keys, larger_counts):
             add(keys[i], counts[i], larger_keys, larger_counts, larger_keys.size - 1)
 
 
-def count_windows(stream: np.ndarray, n: int, n_vocab: int) -> tuple[Callable[[int], np.ndarray], np.ndarray]:
-    """The different windows of n tokens in a stream, and how often each occurs (D,).
+@dataclass(frozen=True)
+class Windows:
+    """Windows of up to n tokens, and how often each occurs.
 
-    The windows are a function from a place in the window, 0 to n - 1, to the tokens there (D,).
-    Raises InputError if there are so many that their tables would outgrow MEMORY.
+    at          a function from a place in the window, 0 to n - 1, to the tokens there (D,)
+    counts      (D,)
+    lengths     (D,); what is at places before the last `length` of a shortened window is nothing
     """
-    most, bits = MEMORY // (PER_TOKEN * n), max(1, (n_vocab - 1).bit_length())
+
+    at: Callable[[int], np.ndarray]
+    counts: np.ndarray
+    lengths: np.ndarray
+
+
+def count_windows(stream: np.ndarray, n: int, n_vocab: int, at_least: int = 1, memory: int = MEMORY) -> Windows:
+    """The different windows of n tokens in a stream (M,); those of less than `at_least` are shortened.
+
+    Raises InputError if there are so many that their tables would outgrow bytes of memory.
+    """
+    most, bits = memory // (PER_TOKEN * n), max(1, (n_vocab - 1).bit_length())
     if n * bits > BITS:  # a large alphabet and a long window: slower, by sorting
+        if at_least > 1:
+            raise InputError(
+                f"--at-least takes windows of up to {BITS // bits} of these {n_vocab:,} characters: "
+                f"give --order {BITS // bits}"
+            )
         rows, counts = distinct_windows(stream, n)
-        _check(len(rows), most, n)
-        return lambda place: rows[:, place], counts
+        _check(len(rows), most, n, at_least, memory)
+        return Windows(lambda place: rows[:, place], counts, np.full(len(rows), n))
+    masks = [(1 << bits * k) - 1 for k in range(n)]  # of the last k tokens
+    tables = _tables(stream, bits, masks[-1], most)
+    counted, rows, lengths = Held(*next(tables)), [], []
+    with ExitStack() as stack:
+        if len(counted.keys) > most:
+            _check(most + 1 if at_least == 1 else 0, most, n, at_least, memory)
+            first, counted = counted, stack.enter_context(spilled(memory))
+            for some in ((first.keys, first.counts), *tables):
+                counted.add(*some)
+        for k in range(n, 0, -1):
+            rows.append(counted.take(at_least if k > 1 else 1, masks[k - 1], most))
+            lengths.append(np.full(len(rows[-1][0]), k))
+            _check(sum(map(len, lengths)), most, n, at_least, memory)
+    keys, counts = (np.concatenate(column) for column in zip(*rows, strict=True))
+    return Windows(lambda place: keys >> bits * (n - 1 - place) & (1 << bits) - 1, counts, np.concatenate(lengths))
+
+
+def _tables(stream: np.ndarray, bits: int, mask: int, most: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The packed windows of a stream, in order, and their counts; anew whenever there are more than `most`."""
+    count, move = _compiled()
     keys, counts = np.zeros((2, SMALLEST), np.int64)
     position, history, used = 1, 0, 0
-    mask = (1 << bits * (n - 1)) - 1
-    count, move = _compiled()
     while position < len(stream):
         position, history, used = count(stream, position, history, bits, mask, keys, counts, used, most)
-        _check(used, most, n)
-        if position < len(stream):
+        if position == len(stream) or used > most:
+            there = np.flatnonzero(counts)
+            there = there[np.argsort(keys[there])]
+            yield keys[there], counts[there]
+            counts[:], used = 0, 0
+        else:
             larger = np.zeros((2, 2 * keys.size), np.int64)
             move(keys, counts, *larger)
             keys, counts = larger
-    keys, counts = keys[counts > 0], counts[counts > 0]
-    order = np.argsort(keys)
-    keys, counts = keys[order], counts[order]
-    return lambda place: keys >> bits * (n - 1 - place) & (1 << bits) - 1, counts
 
 
-def _check(found: int, most: int, n: int) -> None:
+@dataclass
+class Held:
+    """Counts (N,) of different keys (N,), in order, in memory."""
+
+    keys: np.ndarray
+    counts: np.ndarray
+
+    def take(self, at_least: int, mask: int, most: int) -> tuple[np.ndarray, np.ndarray]:
+        """The keys with counts that are large enough; of the others, a mask of the key stays, to be taken later."""
+        enough = self.counts >= at_least
+        taken = self.keys[enough], self.counts[enough]
+        self.keys, of_which = np.unique(self.keys[~enough] & mask, return_inverse=True)
+        self.counts = np.bincount(of_which, self.counts[~enough]).astype(np.int64)
+        return taken
+
+
+def _check(found: int, most: int, n: int, at_least: int, memory: int) -> None:
     if found > most:
+        often = f" that occur at least {at_least} times" if at_least > 1 else ""
         raise InputError(
-            f"the list has more than {most:,} different runs of {n} characters, whose counts would take more than "
-            f"{MEMORY >> 30} GB: count shorter ones, with --order {n - 1}"
+            f"the list has more than {most:,} different runs of {n} characters{often}, whose counts would take more "
+            f"than {memory / 2**30:.3g} GB (--memory): count shorter ones, with --order {n - 1}, or leave out the rare "
+            f"ones, with --at-least {2 * at_least}"
         )
 
 

@@ -30,13 +30,16 @@ class NGram(CountConfig):
         "fitted", "what is left for the unseen; fitted chooses by val", choices=SMOOTHINGS, search=list(SMOOTHINGS)
     )
     added: float = option(1.0, "added to every count by additive smoothing", low=1e-9, high=1e9)
+    at_least: int = option(1, "runs that occur less often are counted as shorter ones", low=1, high=1 << 30)
+    memory: float = option(8.0, "GB that counts may take; what is to be left out may be more", low=1e-6, high=1e6)
 
     @property
     def context(self) -> int:
         return max(1, self.order - 1)
 
     def fit(self, corpus: Corpus) -> dict[str, np.ndarray]:
-        tables = count_tables(corpus.stream("train"), self.order, len(corpus.vocab))
+        memory = int(self.memory * 2**30)
+        tables = count_tables(corpus.stream("train"), self.order, len(corpus.vocab), self.at_least, memory)
         return smoothed(tables, self.smoothing, self.added, corpus.stream("val"))
 
     def reader(self, arrays: dict[str, np.ndarray], n_vocab: int) -> Automaton:
