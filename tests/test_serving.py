@@ -141,6 +141,7 @@ def test_samples_are_the_models(client, saved_run):
             "samples": [{"word": word, "seen": saved_run.corpus.mark(word)} for word in words],
             "method": words.method,
             "share": words.share,
+            "head": words.head,
             "tried": words.tried,
         }
     new = client.post("/sample", json={**own, "only_new": True, "avoid": ["gaga"]}).json()["samples"]
@@ -262,7 +263,7 @@ DEEP = "[" * 200_000 + "]" * 200_000
         ("/sample", '{"pattern": "a[b"}', 422, "place 2 is never closed"),
         ("/sample", '{"pattern": "*a????????????????????"}', 422, "more than 16,384 states"),
         ("/sample", '{"near": "' + "abcdefg" * 9 + '", "edits": 30}', 422, "more than 16,384 states"),
-        ("/sample", '{"suffix": "a", "pattern": "*b"}', 422, "no word fits --suffix a and --pattern *b"),
+        ("/sample", '{"suffix": "a", "pattern": "*b"}', 422, "no word fits --suffix a and --pattern '*b'"),
         ("/sample", '{"suffix": "ax"}', 422, "'x' is not in the word list"),
         ("/sample", '{"n": 2, "max_length": 1, "distinct": true, "pattern": "a"}', 422, "1 words fit"),
         ("/sample", '{"distinct": true, "temperature": 0, "tries": 1000}', 422, "among 1,000 that the model made"),

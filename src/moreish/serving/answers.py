@@ -10,9 +10,9 @@ from ..errors import InputError
 from ..model import Model, Score
 from ..run import Run
 from ..scoring import Scorer
-from ..steering.sampling import TAIL
 from .limits import Limits
 
+USUAL = 50  # characters that a word hardly ever has more than what is asked of it
 SEEDS = 1 << 53  # what every reader of JSON can hold
 SEEN = "the part of the list that it stands in: train, val or test; or new"
 
@@ -51,7 +51,8 @@ class Samples(BaseModel):
     seed: int = Field(description="gives the same words again")
     samples: list[Sample]
     method: str = Field(description="how they were drawn: plain, enumeration, dynamic programming or rejection")
-    share: float = Field(description="how many of the model's words fit; by rejection, of those that were tried")
+    share: float = Field(description="of the model's words that begin with head, how many fit; or of those tried")
+    head: str = Field(description="what every word that fits begins with")
     tried: int = Field(description="how many words were drawn for these")
 
 
@@ -121,7 +122,9 @@ def sampled(
         **options,
     )
     samples = [Sample(word=word, seen=run.corpus.mark(word)) for word in words]
-    return Samples(seed=seed, samples=samples, method=words.method, share=words.share, tried=words.tried)
+    return Samples(
+        seed=seed, samples=samples, method=words.method, share=words.share, head=words.head, tried=words.tried
+    )
 
 
 def likeliest(run: Run, limits: Limits, *, n: int, **constraints: Any) -> Candidates:
@@ -138,7 +141,7 @@ def likeliest(run: Run, limits: Limits, *, n: int, **constraints: Any) -> Candid
 def check_room(n: int, options: dict[str, Any], limits: Limits) -> None:
     """Raise InputError if n words could come to too many characters together."""
     asked = sum(len(value) for value in options.values() if isinstance(value, str))
-    longest = options["max_length"] or max(asked, options["min_length"]) + TAIL
+    longest = options["max_length"] or max(asked, options["min_length"]) + USUAL
     if n * longest > limits.room:
         raise InputError(f"{n:,} words of up to {longest:,} characters are more than {limits.room:,}: ask for less")
 
