@@ -4,6 +4,7 @@ All of them make the same steps, and come to the same weights. Without torchrun'
 process, and nothing here does anything. What is communicated, PyTorch communicates.
 """
 
+import itertools
 import os
 import re
 import zlib
@@ -17,6 +18,7 @@ import numpy as np
 from .errors import InputError, MoreishError, WorkError
 
 TIMEOUT = timedelta(minutes=5)  # that a process waits for the others
+_trainings = itertools.count()  # of this process
 
 
 def _number(name: str, otherwise: int) -> int:
@@ -62,6 +64,7 @@ def together(engine: str, device: str, task: str) -> Iterator[None]:
         )
     import torch
     from torch import distributed
+    from torch.distributed.rendezvous import rendezvous
 
     gpus, local = torch.cuda.is_available(), _number("LOCAL_RANK", 0)
     if gpus and device != "cpu":
@@ -71,9 +74,11 @@ def together(engine: str, device: str, task: str) -> Iterator[None]:
                 "give torchrun a smaller --nproc-per-node, or train with --device cpu"
             )
         torch.cuda.set_device(local)
-    distributed.init_process_group(
-        "cpu:gloo,cuda:nccl" if gpus and distributed.is_nccl_available() else "gloo", timeout=TIMEOUT
-    )
+    backend = "cpu:gloo,cuda:nccl" if gpus and distributed.is_nccl_available() else "gloo"
+    # Under names of its own: where an earlier training's processes listened is not to be found by this one's.
+    store, number, size = next(rendezvous("env://", timeout=TIMEOUT))
+    store = distributed.PrefixStore(f"training {next(_trainings)}", store)  # pyright: ignore[reportPrivateImportUsage]
+    distributed.init_process_group(backend, store=store, rank=number, world_size=size, timeout=TIMEOUT)
     try:
         code = zlib.crc32(task.encode())
         if least(code) != -least(-code):
