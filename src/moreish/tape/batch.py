@@ -92,7 +92,8 @@ def group_windows(stream, first, n, contexts, slots, head, follower):
     The windows of context i are head[i], follower[head[i]] and so on until -1, numbered from 0: head, follower (>= n,).
     slots (S,), S a power of two and at least 2 n, is a hash table with open addressing.
     """
-    slots.fill(-1)
+    for i in range(slots.size):
+        slots[i] = -1
     used, T, last = 0, contexts.shape[1], np.uint64(slots.size - 1)
     for i in range(n):
         context(stream, first + i, used, T, contexts)

@@ -96,8 +96,9 @@ def evaluate(like, table, ops, arena, params, ints, shape, stream, nll):
     """
     contexts, targets, _ = batch_of(ints, shape)
     (B, T, V), n = shape, min(PIECE, nll.size)
-    for v in range(V):
-        targets[:, v] = v
+    for b in range(B):
+        for v in range(V):
+            targets[b, v] = v
     size = 2
     while size < 2 * n:
         size *= 2
@@ -107,7 +108,9 @@ def evaluate(like, table, ops, arena, params, ints, shape, stream, nll):
         used = group_windows(stream, 1 + start, min(PIECE, nll.size - start), different, slots, head, follower)
         for first in range(0, used, B):
             count = min(B, used - first)
-            contexts[:count] = different[first : first + count]
+            for i in range(count):
+                for k in range(T):
+                    contexts[i, k] = different[first + i, k]
             forward(like, table, ops, arena, params, params, ints)
             for i in range(count):
                 window = head[first + i]
