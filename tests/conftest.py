@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,6 +51,44 @@ def saved_run(words, tmp_path_factory) -> moreish.Run:
     """A small trained mlp in a folder. Do not change it."""
     folder = tmp_path_factory.mktemp("runs") / "small"
     return moreish.train(words, "mlp", n_hidden=16, n_embd=4, steps=200, batch_size=32, out=folder)
+
+
+@pytest.fixture(scope="session")
+def address(saved_run) -> Iterator[str]:
+    """Where a server of that run listens."""
+    from served import ALARM, started
+
+    with started("-m", "moreish", "serve", saved_run.path, "--port", 0, "--alarm", ALARM) as (process, address):
+        yield address
+        if os.name == "posix":
+            process.send_signal(signal.SIGINT)  # the way to stop it: no failure
+            assert process.wait(timeout=10) == 0
+
+
+@pytest.fixture
+def client(address):
+    """A client of that server; after each test the server must be as well as before."""
+    import httpx
+
+    with httpx.Client(base_url=address, timeout=30) as client:
+        yield client
+        assert client.get("/health").json() == {"status": "ok"}
+
+
+@pytest.fixture(scope="session")
+def models() -> dict[str, moreish.Model]:
+    """Models of three letters: counted ones, nets with a short and a long context, and a mixture."""
+    words = made_up_words(200, seed=3, alphabet="abd")
+    words += [word[::-1] for word in words[:60]]
+    runs = {
+        "bigram-counts": moreish.train(words, "bigram-counts"),
+        "ngram": moreish.train(words, "ngram", order=4),
+        "order 1": moreish.train(words, "ngram", order=1),
+        "mlp 2": moreish.train(words, "mlp", block_size=2, n_hidden=8, n_embd=3, steps=150),
+        "mlp 12": moreish.train(words, "mlp", block_size=12, n_hidden=8, n_embd=3, steps=150),
+    }
+    runs["mixture"] = moreish.mix([runs["ngram"], runs["mlp 2"]])
+    return {name: run.model for name, run in runs.items()}
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """Steered words: drawn exactly as often as the model makes them among those that fit, whichever way they are drawn."""
 
-import json
 import math
 import re
 import time
@@ -13,74 +12,12 @@ import pytest
 from conftest import levenshtein, made_up_words
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from steered import LETTERS, LONGEST, MODELS, WORDS, written_out
 
 import moreish
 from moreish import InputError
-from moreish.cli import run
 from moreish.steering import Chances, Constraints, Product, done_by, sampling
 from moreish.steering.search import likeliest
-
-LETTERS = "abd"
-LONGEST = 5
-WORDS = ["".join(letters) for length in range(1, LONGEST + 1) for letters in product(LETTERS, repeat=length)]
-
-
-@pytest.fixture(scope="module")
-def models() -> dict[str, moreish.Model]:
-    """Models of three letters: counted ones, nets with a short and a long context, and a mixture."""
-    words = made_up_words(200, seed=3, alphabet=LETTERS)
-    words += [word[::-1] for word in words[:60]]
-    runs = {
-        "bigram-counts": moreish.train(words, "bigram-counts"),
-        "ngram": moreish.train(words, "ngram", order=4),
-        "order 1": moreish.train(words, "ngram", order=1),
-        "mlp 2": moreish.train(words, "mlp", block_size=2, n_hidden=8, n_embd=3, steps=150),
-        "mlp 12": moreish.train(words, "mlp", block_size=12, n_hidden=8, n_embd=3, steps=150),
-    }
-    runs["mixture"] = moreish.mix([runs["ngram"], runs["mlp 2"]])
-    return {name: run.model for name, run in runs.items()}
-
-
-MODELS = ("bigram-counts", "ngram", "order 1", "mlp 2", "mlp 12", "mixture")
-
-
-def conditional(model: moreish.Model, prefix: str, chances: dict[str, Any]) -> np.ndarray:
-    """The probabilities of every token after a prefix (V,), as they are drawn by."""
-    stream = np.array(
-        [token for v in range(len(LETTERS) + 1) for token in (0, *model.vocab.encode(prefix), v)], np.int32
-    )
-    nll = model.nll(np.append(stream, 0).astype(np.int32))
-    p = np.exp(-nll.reshape(len(LETTERS) + 1, -1)[:, len(prefix)])
-    if not prefix:
-        p[0] = 0
-    p = p ** (1 / chances.get("temperature", 1))
-    order = np.argsort(-p, kind="stable")
-    p[order[chances.get("top_k") or len(p) :]] = 0
-    p /= p.sum()
-    if "top_p" in chances:
-        order = np.argsort(-p, kind="stable")
-        p[order[np.searchsorted(np.cumsum(p[order]), chances["top_p"]) + 1 :]] = 0
-    return p / p.sum()
-
-
-def written_out(model: moreish.Model, fits, head: str = "", **chances: Any) -> dict[str, float]:
-    """The probability of every short word that fits, by multiplying those of its characters after the head."""
-    known: dict[str, np.ndarray] = {}
-
-    def after(prefix: str) -> np.ndarray:
-        if prefix not in known:
-            known[prefix] = conditional(model, prefix, chances)
-        return known[prefix]
-
-    found = {}
-    for word in filter(fits, WORDS):
-        p = after(word)[0]
-        for i in range(len(head), len(word)):
-            p *= after(word[:i])[model.vocab.encode(word[i])[0]]
-        if p:
-            found[word] = p
-    return found
-
 
 CASES = {
     "suffix": ({"suffix": "ab"}, lambda w: w.endswith("ab"), ""),
@@ -311,120 +248,6 @@ def test_a_seed_means_the_same_draws_however_many_are_wanted(models):
         few, many = (models[name].sample(n, suffix="a", seed=3) for n in (5, 50))
         assert many[:5] == few
         assert models[name].sample(50, suffix="a", seed=4) != many
-
-
-@pytest.mark.parametrize("name", MODELS)
-def test_the_likeliest_words_are_those_with_the_highest_probability(models, name):
-    model = models[name]
-    p = written_out(model, lambda w: "da" in w and len(w) <= LONGEST)
-    found = model.most_likely(10, contains="da", max_length=LONGEST)
-    assert found.proven
-    best = sorted(p, key=lambda w: -p[w])[:10]
-    assert [round(math.log(p[c.word]), 4) for c in found] == [round(math.log(p[w]), 4) for w in best]
-    for candidate in found:
-        begun = 1 - math.exp(-model.nll(np.array([0, 0], np.int32))[0])
-        nll = sum(model.score(candidate.word).per_char)
-        assert candidate.probability == pytest.approx(math.exp(-nll) / begun, rel=1e-5)
-        assert candidate.probability == pytest.approx(p[candidate.word], rel=1e-4)
-        assert candidate.share == pytest.approx(p[candidate.word] / sum(p.values()), rel=1e-4)
-    assert model.most_likely(0) == model.most_likely(0, contains="da") == []
-    fewer = model.most_likely(8, contains="da", max_length=LONGEST, avoid=[best[0], best[3]])
-    assert [c.word for c in fewer] == [c.word for c in found if c.word not in (best[0], best[3])]
-    endless = model.most_likely(5, contains="da")
-    assert [c.word for c in model.most_likely(3, contains="da", avoid=[endless[1].word])] == [
-        endless[i].word for i in (0, 2, 3)
-    ]
-    assert [c.share for c in endless] == [None] * 5
-    assert endless.proven
-    probabilities = [c.probability for c in endless]
-    assert probabilities == sorted(probabilities, reverse=True)
-
-
-def test_a_beam_that_drops_what_it_cannot_judge_says_so(models):
-    words = Constraints(suffix="abad").words(models["ngram"].vocab)
-    contexts = models["ngram"].writer.contexts
-    wide, narrow = (likeliest(contexts, Chances(), words, 5, width=width) for width in (100_000, 3))
-    assert wide.proven
-    assert not narrow.proven
-    assert narrow.log_p.max(initial=-np.inf) <= wide.log_p.max()
-
-
-def test_gaps_and_variations(models):
-    model = models["ngram"]
-    filled = model.fill("b_d_", n=100)
-    assert {c.word for c in filled} == {f"b{x}d{y}" for x in LETTERS for y in LETTERS}
-    assert sum(c.share or 0 for c in filled) == pytest.approx(1)
-    varied = model.vary("bada", n=1000, edits=2, max_length=LONGEST)
-    assert {c.word for c in varied} == {w for w in WORDS if levenshtein(w, "bada") == 2}
-    assert model.vary("xbada", n=3)[0].word == "bada"  # a character that the model does not know is edited away
-    with pytest.raises(InputError, match="empty word"):
-        model.vary("")
-
-
-def test_words_that_are_next_to_impossible_are_filled_all_the_same(models):
-    filled = models["ngram"].fill("_" + "dbbd" * 60, n=3)
-    assert len(filled) == 3
-    assert sum(c.share or 0 for c in filled) == pytest.approx(1)
-    assert len(models["ngram"].sample(4, gap="_" + "dbbd" * 60)) == 4
-
-
-@pytest.mark.parametrize(
-    ("command", "says"),
-    [
-        (["fill", "RUN", "b_d_"], "by chance"),
-        (["vary", "RUN", "bada", "--edits", "2"], "by chance"),
-        (["sample", "RUN", "--pattern", "b*", "--only-new", "--distinct"], "new"),
-        (["sample", "RUN", "--most-likely", "--suffix", "da", "--only-new"], "probability"),
-        (["sample", "RUN", "--contains", "da", "--avoid", "LIST", "--tries", "90000"], "da"),
-    ],
-    ids=" ".join,
-)
-def test_commands(saved_run, tmp_path, capsys, command: list[str], says):
-    (tmp_path / "list").write_text("da\nbada\n")
-    places = {"RUN": str(saved_run.path), "LIST": str(tmp_path / "list")}
-    command = [places.get(word, word) for word in command]
-    assert run([*command, "-n", "4"]) == 0
-    out, err = capsys.readouterr()
-    assert says in out
-    assert run([*command, "-n", "4", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    words = [at["word"] for at in found["samples"]]
-    assert all(saved_run.corpus.mark(at["word"]) == at["seen"] for at in found["samples"])
-    assert all(word in out for word in words)
-    if "likeliest" in found:
-        assert len(found["likeliest"]) == 4
-        assert found["proven"]
-        assert 0 < found["share"] <= 1
-    if "--only-new" in command:
-        assert {at["seen"] for at in found["samples"]} == {"new"}
-    if "--avoid" in command:
-        assert not {"da", "bada"} & set(words)
-        assert "exactly, by dynamic programming" in err
-    assert run([*command, "-n", "0"]) == 0
-
-
-@pytest.mark.parametrize(
-    ("command", "says"),
-    [
-        (["fill", ""], "no gap"),
-        (["fill", "b_", "--suffix", "cc"], "no word fits --suffix cc and b_"),
-        (["fill", "b_["], "'b_[': the [ at place 3"),
-        (["vary", ""], "no variations"),
-        (["vary", "bada", "--edits", "0"], "--edits is 0"),
-        (["sample", "--prefix", "ab", "--pattern", "b*"], "no word fits --prefix ab and --pattern 'b*'"),
-        (["sample", "--contains", "xyz"], "'x' is not in the word list"),
-        (["sample", "--most-likely", "--seed", "3"], "draws nothing"),
-        (["sample", "--most-likely", "--tries", "0"], "draws nothing"),
-        (["sample", "--avoid", "nowhere.txt"], "nowhere.txt: no such file"),
-        (["sample", "--distinct", "--temperature", "0", "--tries", "99"], "only 1 of 20 different words"),
-    ],
-    ids=" ".join,
-)
-def test_commands_that_cannot_be_followed_end_with_2(saved_run, capsys, command, says):
-    assert run([command[0], str(saved_run.path), *command[1:]]) == 2
-    out, err = capsys.readouterr()
-    assert says in err
-    assert not out
 
 
 def test_what_has_no_time_left_stops(models):

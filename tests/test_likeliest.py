@@ -1,0 +1,67 @@
+"""The likeliest words: those that fit, fill a gap, or are near a word."""
+
+import math
+
+import numpy as np
+import pytest
+from conftest import levenshtein
+from steered import LETTERS, LONGEST, MODELS, WORDS, written_out
+
+from moreish import InputError
+from moreish.steering import Chances, Constraints
+from moreish.steering.search import likeliest
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_likeliest_words_are_those_with_the_highest_probability(models, name):
+    model = models[name]
+    p = written_out(model, lambda w: "da" in w and len(w) <= LONGEST)
+    found = model.most_likely(10, contains="da", max_length=LONGEST)
+    assert found.proven
+    best = sorted(p, key=lambda w: -p[w])[:10]
+    assert [round(math.log(p[c.word]), 4) for c in found] == [round(math.log(p[w]), 4) for w in best]
+    for candidate in found:
+        begun = 1 - math.exp(-model.nll(np.array([0, 0], np.int32))[0])
+        nll = sum(model.score(candidate.word).per_char)
+        assert candidate.probability == pytest.approx(math.exp(-nll) / begun, rel=1e-5)
+        assert candidate.probability == pytest.approx(p[candidate.word], rel=1e-4)
+        assert candidate.share == pytest.approx(p[candidate.word] / sum(p.values()), rel=1e-4)
+    assert model.most_likely(0) == model.most_likely(0, contains="da") == []
+    fewer = model.most_likely(8, contains="da", max_length=LONGEST, avoid=[best[0], best[3]])
+    assert [c.word for c in fewer] == [c.word for c in found if c.word not in (best[0], best[3])]
+    endless = model.most_likely(5, contains="da")
+    assert [c.word for c in model.most_likely(3, contains="da", avoid=[endless[1].word])] == [
+        endless[i].word for i in (0, 2, 3)
+    ]
+    assert [c.share for c in endless] == [None] * 5
+    assert endless.proven
+    probabilities = [c.probability for c in endless]
+    assert probabilities == sorted(probabilities, reverse=True)
+
+
+def test_a_beam_that_drops_what_it_cannot_judge_says_so(models):
+    words = Constraints(suffix="abad").words(models["ngram"].vocab)
+    contexts = models["ngram"].writer.contexts
+    wide, narrow = (likeliest(contexts, Chances(), words, 5, width=width) for width in (100_000, 3))
+    assert wide.proven
+    assert not narrow.proven
+    assert narrow.log_p.max(initial=-np.inf) <= wide.log_p.max()
+
+
+def test_gaps_and_variations(models):
+    model = models["ngram"]
+    filled = model.fill("b_d_", n=100)
+    assert {c.word for c in filled} == {f"b{x}d{y}" for x in LETTERS for y in LETTERS}
+    assert sum(c.share or 0 for c in filled) == pytest.approx(1)
+    varied = model.vary("bada", n=1000, edits=2, max_length=LONGEST)
+    assert {c.word for c in varied} == {w for w in WORDS if levenshtein(w, "bada") == 2}
+    assert model.vary("xbada", n=3)[0].word == "bada"  # a character that the model does not know is edited away
+    with pytest.raises(InputError, match="empty word"):
+        model.vary("")
+
+
+def test_words_that_are_next_to_impossible_are_filled_all_the_same(models):
+    filled = models["ngram"].fill("_" + "dbbd" * 60, n=3)
+    assert len(filled) == 3
+    assert sum(c.share or 0 for c in filled) == pytest.approx(1)
+    assert len(models["ngram"].sample(4, gap="_" + "dbbd" * 60)) == 4
