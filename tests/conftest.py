@@ -78,6 +78,8 @@ def client(address):
 @pytest.fixture(scope="session")
 def models() -> dict[str, moreish.Model]:
     """Models of three letters: counted ones, nets with a short and a long context, and a mixture."""
+    from steered import MODELS
+
     words = made_up_words(200, seed=3, alphabet="abd")
     words += [word[::-1] for word in words[:60]]
     runs = {
@@ -88,6 +90,7 @@ def models() -> dict[str, moreish.Model]:
         "mlp 12": moreish.train(words, "mlp", block_size=12, n_hidden=8, n_embd=3, steps=150),
     }
     runs["mixture"] = moreish.mix([runs["ngram"], runs["mlp 2"]])
+    assert tuple(runs) == MODELS  # one that is missing there would be in no test
     return {name: run.model for name, run in runs.items()}
 
 

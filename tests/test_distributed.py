@@ -19,7 +19,7 @@ from moreish import InputError
 from moreish.processes import Share
 
 pytestmark = [
-    pytest.mark.skipif(sys.platform != "linux", reason="sends signals, and its processes meet on localhost"),
+    pytest.mark.skipif(sys.platform != "linux", reason="finds workers in /proc; tried on Linux alone"),
     pytest.mark.usefixtures("one_torch_thread"),
 ]
 
