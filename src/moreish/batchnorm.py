@@ -13,6 +13,7 @@ from .model import Model
 from .models import NetConfig
 from .tape import Batches, Tape
 from .tape.compiled import walks
+from .tape.team import ALONE
 
 EXAMPLES = 1024  # at a time
 
@@ -39,7 +40,7 @@ def calibrate(model: Model, corpus: Corpus) -> None:
         n, total, squares = 0, np.zeros(C), np.zeros(C)
         for first in range(0, batches.n_examples, EXAMPLES):
             batches.fill(first // EXAMPLES, ready.contexts, ready.targets, ready.counts)
-            forward(like, table, ops[:number], arena, model.params, model.params, ready.ints)
+            forward(like, table, ops[:number], arena, model.params, model.params, ready.ints, ALONE)
             # The last batch begins the next pass over the data: that part of it has been seen.
             count = min(EXAMPLES, batches.n_examples - first)
             x = inputs[:count].reshape(-1, C).astype(np.float64)

@@ -20,6 +20,7 @@ from .layers.spec import DY, X, Y
 from .models import NETS, NetConfig
 from .tape import Operation, Tape
 from .tape.compiled import walks
+from .tape.team import ALONE
 
 N_VOCAB, BATCH = 27, 120  # enough examples a character for the fused kernels to be planned
 FUSED = " (fused)"
@@ -166,13 +167,13 @@ def _hand_derived(case: _Case) -> Iterator[_Gradient]:
     forward, backward = walks(params.dtype.type)
     grads = np.zeros(ready.plan.layout.n_trained, params.dtype)
     for walk in (forward, backward):
-        walk(*ready.walk, params, grads, ready.ints)
+        walk(*ready.walk, params, grads, ready.ints, ALONE)
     (like, table, ops, arena) = ready.walk
     grads = grads.copy()
 
     def loss_from(step: int) -> float:
         """The loss when the operations from `step` on are made again."""
-        forward(like, table, ops[step:], arena, params, grads, ready.ints)
+        forward(like, table, ops[step:], arena, params, grads, ready.ints, ALONE)
         return ready.loss()
 
     step, index = len(ops), len(case.layers) + 1
@@ -180,7 +181,8 @@ def _hand_derived(case: _Case) -> Iterator[_Gradient]:
         index -= 1
         if op.row is None:
             continue
-        step -= 1
+        step -= len(op.rows)
+        after = step + len(op.rows)
         is_loss = index == len(case.layers)
         name = "loss" if is_loss else f"{index}.{op.name.lower()}"
         y = ready.buffer(op, Y)
@@ -188,11 +190,11 @@ def _hand_derived(case: _Case) -> Iterator[_Gradient]:
             dy = (case.counts / case.counts.sum()).astype(params.dtype).reshape(y.shape)
         else:
             dy = ready.buffer(op, DY).copy()
-            yield _Gradient(f"{name}.out", "intermediate", dy, y, lambda n=step: loss_from(n + 1))
+            yield _Gradient(f"{name}.out", "intermediate", dy, y, lambda n=after: loss_from(n))
         others = [case.targets.ravel()] if is_loss else [s.view(params) for s in op.slots if s.parameter.trained]
         if LAYERS[type(op.layer)].steps is not None:
             x = arena[op.row[X] :][: BATCH * prod(op.in_shape)].reshape(-1, op.in_shape[-1])
-            yield from _in_steps(name, op, x, y, dy, others, lambda n=step: loss_from(n + 1))
+            yield from _in_steps(name, op, x, y, dy, others, lambda n=after: loss_from(n))
         for slot in op.slots:
             if slot.parameter.trained:
                 yield _Gradient(

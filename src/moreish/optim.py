@@ -1,9 +1,9 @@
 """Optimizers over one flat vector of parameters, and learning-rate schedules.
 
-An optimizer is a kernel `step(params, grads, moments, lr, number, hyper)`, called with step numbers from 1:
+An optimizer is a kernel `step(params, grads, moments, lr, number, hyper, first, last)`, with step numbers from 1:
 
     params (P,); grads (n_trained,): the first so many are trained; moments (n_moments, n_trained), zero at first;
-    hyper = [weight_decay, beta1, beta2, epsilon]
+    hyper = [weight_decay, beta1, beta2, epsilon]; it updates parameters first ... last - 1
 """
 
 from collections.abc import Callable
@@ -15,14 +15,14 @@ import numpy as np
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
 
-def sgd(params, grads, moments, lr, number, hyper):
+def sgd(params, grads, moments, lr, number, hyper, first, last):
     """p <- p - lr (g + decay p)."""
     rate, decay = params.dtype.type(lr), params.dtype.type(hyper[0])
-    for i in range(grads.size):
+    for i in range(np.uint64(first), np.uint64(last)):
         params[i] -= rate * (grads[i] + decay * params[i])
 
 
-def adamw(params, grads, moments, lr, number, hyper):
+def adamw(params, grads, moments, lr, number, hyper, first, last):
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2).
 
     m and v are running means of g and g**2, divided by what they lack for having started at zero:
@@ -35,7 +35,7 @@ def adamw(params, grads, moments, lr, number, hyper):
     scale = real(1 / np.sqrt(1 - hyper[2] ** number))
     m, v = moments[0], moments[1]
     one = real(1)
-    for i in range(grads.size):
+    for i in range(np.uint64(first), np.uint64(last)):
         g = grads[i]
         m[i] = beta1 * m[i] + (one - beta1) * g
         v[i] = beta2 * v[i] + (one - beta2) * g * g

@@ -11,7 +11,9 @@ rows. Backwards, a row of the table receives the sum of dy over the places that 
     dtable[f, v] = sum over n with token[n, f] = v of dy[n]
 
 and from table_f = C W_f, as in Linear: dW_f = C^T dtable_f, and dC = sum over f of dtable_f W_f^T.
-Only the pairs that occur are stored: `slot` numbers them, position by position, as they are met.
+
+Where a batch is walked in parts, each makes some rows of the table, which all look up; and each adds up a dtable of
+its own, of which the products need the sum: again each part takes some rows of it.
 """
 
 from dataclasses import dataclass
@@ -23,7 +25,26 @@ from .linear import Linear
 from .maths import index, kernel
 from .product import dot
 from .reshape import FlattenConsecutive
-from .spec import AUX, DY, INT_AUX, INTS, P0, P1, P2, ROWS, S0, S1, S2, S3, Kernels, Parameter, Shape, Y
+from .spec import (
+    AUX,
+    DY,
+    INTS,
+    P0,
+    P1,
+    P2,
+    PART,
+    PARTS,
+    ROWS,
+    S0,
+    S1,
+    S2,
+    S3,
+    SHARED,
+    Kernels,
+    Parameter,
+    Shape,
+    Y,
+)
 from .views import matrix, vector
 
 
@@ -52,29 +73,20 @@ class LookupLinear:
 
 
 @kernel
-def forward(tokens, C, W, b, number, slot, first, seen, x, table, y):
-    """tokens (N, F), C (V, E), W (F E, H), b (H,) -> y (N, H). b may have no elements.
+def make_table(C, W, first, last, table):
+    """C (V, E), W (F E, H) -> rows first ... last - 1 of table (F V, H)."""
+    V, E = C.shape
+    for f in range(W.shape[0] // E):
+        begin, end = max(first, f * V), min(last, (f + 1) * V)
+        if begin < end:
+            dot(C[begin - f * V : end - f * V], W[f * E : (f + 1) * E], table[begin:end])
 
-    Left for the backward pass: slot (N, F), the table's row for each token; first (F + 1,), where each position's
-    rows begin; seen (S,), each row's token, and x (S, E), its embedding, with S = F min(N, V).
-    number (V,) and table (S, H) are scratch.
-    """
-    (N, F), E, H = tokens.shape, C.shape[1], y.shape[1]
-    used = 0
-    for f in range(F):
-        first[f] = used
-        number.fill(-1)  # each token's row of the table at this position, or -1
-        for n in range(N):
-            v = tokens[n, f]
-            if number[v] < 0:
-                number[v] = used
-                for e in range(E):
-                    x[used, e] = C[v, e]
-                seen[used] = v
-                used += 1
-            slot[n, f] = number[v]
-        dot(x[first[f] : used], W[f * E : (f + 1) * E], table[first[f] : used])
-    first[F] = used
+
+@kernel
+def forward(tokens, table, b, y):
+    """tokens (N, F), table (F V, H), b (H,) -> y (N, H). b may have no elements."""
+    (N, F), H = tokens.shape, y.shape[1]
+    V = table.shape[0] // F
     for n in range(N):
         if b.size:
             for h in range(H):
@@ -83,92 +95,114 @@ def forward(tokens, C, W, b, number, slot, first, seen, x, table, y):
             for h in range(H):
                 y[n, h] = 0
         for f in range(0, F - 3, 4):  # four at a time: y is read and written a quarter as often
-            i, j, k, m = index(slot[n, f]), index(slot[n, f + 1]), index(slot[n, f + 2]), index(slot[n, f + 3])
+            i, j = index(f * V + tokens[n, f]), index((f + 1) * V + tokens[n, f + 1])
+            k, m = index((f + 2) * V + tokens[n, f + 2]), index((f + 3) * V + tokens[n, f + 3])
             for h in range(H):
                 y[n, h] += (table[i, h] + table[j, h]) + (table[k, h] + table[m, h])
         if F % 4 >= 2:
             f = F - F % 4
-            i, j = index(slot[n, f]), index(slot[n, f + 1])
+            i, j = index(f * V + tokens[n, f]), index((f + 1) * V + tokens[n, f + 1])
             for h in range(H):
                 y[n, h] += table[i, h] + table[j, h]
         if F % 2:
-            i = index(slot[n, F - 1])
+            i = index((F - 1) * V + tokens[n, F - 1])
             for h in range(H):
                 y[n, h] += table[i, h]
 
 
 @kernel
-def backward(W, slot, first, seen, x, dy, dtable, dx, dC, dW, db):
-    """W (F E, H), dy (N, H) and what forward left -> dC (V, E), dW (F E, H), db (H,).
-
-    dtable (S, H) and dx (S, E) are scratch.
-    """
-    (N, F), E, H = slot.shape, dC.shape[1], dy.shape[1]
-    dC.fill(0)
+def table_gradient(tokens, dy, dtable, db):
+    """tokens (N, F), dy (N, H) -> dtable (F V, H), db (H,). db may have no elements."""
+    (N, F), H = tokens.shape, dy.shape[1]
+    V = dtable.shape[0] // F
     dtable.fill(0)
     for n in range(N):
-        # y[n] = b + sum over f of table[slot[n, f]]
+        # y[n] = b + sum over f of table[f, tokens[n, f]]
         for f in range(F):
-            i = index(slot[n, f])
+            i = index(f * V + tokens[n, f])
             for h in range(H):
                 dtable[i, h] += dy[n, h]
     if db.size:
         db.fill(0)
-        for i in range(first[1]):  # each row of y looked up one row of the first position
+        for i in range(V):  # each row of y looked up one row of the first position
             for h in range(H):
                 db[h] += dtable[i, h]
-    for f in range(F):
-        block, rows = slice(f * E, (f + 1) * E), slice(first[f], first[f + 1])
-        # table[rows] = x[rows] W[block]
-        dot(x[rows].T, dtable[rows], dW[block])
-        dot(dtable[rows], W[block].T, dx[rows])
-    for s in range(first[F]):
-        v = index(seen[s])
-        # x[s] = C[v]
-        for e in range(E):
-            dC[v, e] += dx[s, e]
+
+
+@kernel
+def backward(C, W, first, last, dtables, dx, dC, dW):
+    """C (V, E), W (F E, H), dtables (P, F V H) -> dC (V, E), dW (F E, H), from rows first ... last - 1 of the table.
+
+    The sum of these rows over all P dtables takes their place in the first. dx (V, E) is scratch.
+    """
+    (V, E), H = C.shape, W.shape[1]
+    of_first = dtables[0]
+    for p in range(1, dtables.shape[0]):
+        of_part = dtables[p]
+        for i in range(index(first * H), index(last * H)):
+            of_first[i] += of_part[i]
+    dtable = of_first.reshape(W.shape[0] // E * V, H)
+    dC.fill(0)
+    dW.fill(0)
+    for f in range(W.shape[0] // E):
+        begin, end = max(first, f * V), min(last, (f + 1) * V)
+        if begin < end:
+            v, block = begin - f * V, slice(f * E, (f + 1) * E)
+            # table[f] = C W[block]
+            dot(C[v : v + end - begin].T, dtable[begin:end], dW[block])
+            dot(dtable[begin:end], W[block].T, dx[v : v + end - begin])
+            for i in range(v, v + end - begin):
+                for e in range(E):
+                    dC[i, e] += dx[i, e]
+
+
+def make_table_op(row, arena, params, grads, ints):
+    V, E, F, H = row[S0], row[S1], row[S2], row[S3]
+    first, last = rows_of_part(row)
+    table = matrix(arena, row[SHARED], F * V, H)
+    make_table(matrix(params, row[P0], V, E), matrix(params, row[P1], F * E, H), first, last, table)
 
 
 def forward_op(row, arena, params, grads, ints):
-    N, V, E, F, H = row[ROWS], row[S0], row[S1], row[S2], row[S3]
-    S, i, a = F * min(N, V), row[INT_AUX], row[AUX]
+    N, V, F, H = row[ROWS], row[S0], row[S2], row[S3]
     forward(
         matrix(ints, row[INTS], N, F),
-        matrix(params, row[P0], V, E),
-        matrix(params, row[P1], F * E, H),
+        matrix(arena, row[SHARED], F * V, H),
         vector(params, row[P2], H * (row[P2] >= 0)),
-        vector(ints, i + N * F + F + 1 + S, V),
-        matrix(ints, i, N, F),
-        vector(ints, i + N * F, F + 1),
-        vector(ints, i + N * F + F + 1, S),
-        matrix(arena, a, S, E),
-        matrix(arena, a + 2 * S * E, S, H),
         matrix(arena, row[Y], N, H),
     )
 
 
-def backward_op(row, arena, params, grads, ints):
-    N, V, E, F, H = row[ROWS], row[S0], row[S1], row[S2], row[S3]
-    S, i, a = F * min(N, V), row[INT_AUX], row[AUX]
-    backward(
-        matrix(params, row[P1], F * E, H),
-        matrix(ints, i, N, F),
-        vector(ints, i + N * F, F + 1),
-        vector(ints, i + N * F + F + 1, S),
-        matrix(arena, a, S, E),
+def table_gradient_op(row, arena, params, grads, ints):
+    N, V, F, H, S = row[ROWS], row[S0], row[S2], row[S3], row[S2] * row[S0] * row[S3]
+    table_gradient(
+        matrix(ints, row[INTS], N, F),
         matrix(arena, row[DY], N, H),
-        matrix(arena, a + 2 * S * E, S, H),  # the table has served: its gradient takes its place
-        matrix(arena, a + S * E, S, E),
-        matrix(grads, row[P0], V, E),
-        matrix(grads, row[P1], F * E, H),
+        matrix(arena, row[SHARED] + row[PART] * S, F * V, H),  # the table has served: gradients take its place
         vector(grads, row[P2], H * (row[P2] >= 0)),
     )
 
 
-def scratch(layer: LookupLinear, rows: int) -> tuple[int, int]:
-    V, E, F, H = layer.sizes(())
-    S = F * min(rows, V)
-    return S * (2 * E + H), rows * F + F + 1 + S + V
+def backward_op(row, arena, params, grads, ints):
+    V, E, F, H = row[S0], row[S1], row[S2], row[S3]
+    first, last = rows_of_part(row)
+    backward(
+        matrix(params, row[P0], V, E),
+        matrix(params, row[P1], F * E, H),
+        first,
+        last,
+        matrix(arena, row[SHARED], row[PARTS], F * V * H),
+        matrix(arena, row[AUX], V, E),
+        matrix(grads, row[P0], V, E),
+        matrix(grads, row[P1], F * E, H),
+    )
+
+
+@kernel
+def rows_of_part(row):
+    """The first and one past the last row of the table that are this part's."""
+    S = row[S2] * row[S0]
+    return S * row[PART] // row[PARTS], S * (row[PART] + 1) // row[PARTS]
 
 
 def pays(layer: LookupLinear, rows: int) -> bool:
@@ -182,6 +216,8 @@ KERNELS = Kernels(
     torch=None,
     example=LookupLinear(Embedding(7, 3), FlattenConsecutive(2), Linear(6, 5, Normal(0.4))),
     reads="contexts",
-    scratch=scratch,
+    before=(make_table_op, table_gradient_op),
+    scratch=lambda layer, rows: (layer.embedding.n_vocab * layer.embedding.n_embd, 0),
+    shared=lambda layer: (prod(layer.sizes(())) // layer.embedding.n_embd, 0),
     pays=pays,
 )

@@ -21,8 +21,25 @@ from math import prod
 import numpy as np
 
 from .maths import exp, kernel
-from .spec import AUX, DX, INTS, ROWS, S0, S1, Kernels, Parameter, Shape, SmallSteps, X, Y
-from .views import matrix
+from .spec import (
+    AUX,
+    COUNTS,
+    DX,
+    INT_SHARED,
+    INTS,
+    PART,
+    PARTS,
+    ROWS,
+    S0,
+    S1,
+    Kernels,
+    Parameter,
+    Shape,
+    SmallSteps,
+    X,
+    Y,
+)
+from .views import matrix, vector
 
 
 @dataclass(frozen=True)
@@ -75,13 +92,9 @@ def forward(x, targets, p, nll):
 
 
 @kernel
-def backward(p, targets, counts, dx):
-    """probabilities p (N, V), targets (N, K), counts (N, K) -> dx (N, V), of the loss."""
+def backward(p, targets, counts, total, dx):
+    """probabilities p (N, V), targets (N, K), counts (N, K), their sum over the batch -> dx (N, V), of the loss."""
     (N, V), K, real = p.shape, targets.shape[1], p.dtype.type
-    total = 0
-    for n in range(N):
-        for k in range(K):
-            total += counts[n, k]
     for n in range(N):
         # loss = sum over n, k of share[n, k] nll[n, k],  nll[n, k] = log(sum of exp(x[n] - m)) - (x[n, target] - m)
         of_row = 0
@@ -102,12 +115,19 @@ def forward_op(row, arena, params, grads, ints):
         matrix(arena, row[AUX], N, V),
         matrix(arena, row[Y], N, K),
     )
+    counts, totals = vector(ints, row[COUNTS], N * K), vector(ints, row[INT_SHARED], row[PARTS])
+    totals[row[PART]] = counts.sum()
 
 
 def backward_op(row, arena, params, grads, ints):
     N, V, K = row[ROWS], row[S0], row[S1]
-    targets, counts = matrix(ints, row[INTS], N, K), matrix(ints, row[INTS] + N * K, N, K)
-    backward(matrix(arena, row[AUX], N, V), targets, counts, matrix(arena, row[DX], N, V))
+    backward(
+        matrix(arena, row[AUX], N, V),
+        matrix(ints, row[INTS], N, K),
+        matrix(ints, row[COUNTS], N, K),
+        vector(ints, row[INT_SHARED], row[PARTS]).sum(),
+        matrix(arena, row[DX], N, V),
+    )
 
 
 def stepwise_forward(trace, xp, x, targets):
@@ -150,5 +170,6 @@ KERNELS = Kernels(
     example=SoftmaxCrossEntropy(7),
     reads="targets",
     scratch=lambda layer, rows: (rows * layer.n_vocab, 0),
+    shared=lambda layer: (0, 1),
     steps=SmallSteps(stepwise_forward, stepwise_backward),
 )

@@ -36,7 +36,27 @@ import numpy as np
 
 from .init import Constant
 from .maths import kernel
-from .spec import AUX, DX, DY, P0, P1, P2, P3, ROWS, S0, Kernels, Parameter, Shape, SmallSteps, X, Y
+from .spec import (
+    AUX,
+    DX,
+    DY,
+    INT_SHARED,
+    P0,
+    P1,
+    P2,
+    P3,
+    PART,
+    PARTS,
+    ROWS,
+    S0,
+    SHARED,
+    Kernels,
+    Parameter,
+    Shape,
+    SmallSteps,
+    X,
+    Y,
+)
 from .views import matrix, vector
 
 EPSILON = 1e-5
@@ -71,29 +91,50 @@ class BatchNorm1d:
 
 
 @kernel
-def forward(x, gamma, beta, running_mean, running_var, xhat, s, mean, y):
+def statistics(x, total, mean, squares):
+    """x (N, C) -> its sum, its mean and its squared deviations from that mean, summed; (C,) each."""
+    N, C = x.shape
+    one_Nth = x.dtype.type(1 / N)
+    total.fill(0)
+    squares.fill(0)
+    for n in range(N):
+        for c in range(C):
+            total[c] += x[n, c]
+    for c in range(C):
+        mean[c] = total[c] * one_Nth
+    for n in range(N):
+        for c in range(C):
+            squares[c] += (x[n, c] - mean[c]) * (x[n, c] - mean[c])
+
+
+@kernel
+def forward(x, gamma, beta, running_mean, running_var, rows, totals, squares, xhat, s, mean, y):
     """x (N, C); gamma, beta (C,) -> y (N, C), and xhat (N, C) and s (C,) for the backward pass.
 
-    running_mean and running_var (C,) take their share of the batch; mean (C,) is scratch. N is at least 2.
+    x is one of P parts of a batch, whose rows (P,), totals and squares (P, C) are known. running_mean and running_var
+    (C,) take their share of the batch, unless they have no elements; mean (C,) is scratch. A batch has 2 rows or more.
     """
-    N, C = x.shape
-    real = x.dtype.type
-    one_Nth, share, bessel = real(1 / N), real(MOMENTUM), real(N / (N - 1))
+    (N, C), (P, _) = x.shape, totals.shape
+    real, batch = x.dtype.type, rows.sum()
+    one_Nth, share, bessel = real(1 / batch), real(MOMENTUM), real(batch / (batch - 1))
     mean.fill(0)
     s.fill(0)
-    for n in range(N):
+    for p in range(P):
         for c in range(C):
-            mean[c] += x[n, c]
+            mean[c] += totals[p, c]
     for c in range(C):
         mean[c] *= one_Nth
-    for n in range(N):
+    for p in range(P):
+        # Squared deviations from another mean are more, by N times the square of its distance.
+        one_of_part, of_part = real(1 / rows[p]), real(rows[p])
         for c in range(C):
-            s[c] += (x[n, c] - mean[c]) * (x[n, c] - mean[c])
-    for c in range(C):
-        var = s[c] * one_Nth
+            apart = totals[p, c] * one_of_part - mean[c]
+            s[c] += squares[p, c] + of_part * apart * apart
+    for c in range(running_mean.size):
         running_mean[c] += share * (mean[c] - running_mean[c])
-        running_var[c] += share * (bessel * var - running_var[c])
-        s[c] = 1 / np.sqrt(var + real(EPSILON))
+        running_var[c] += share * (bessel * s[c] * one_Nth - running_var[c])
+    for c in range(C):
+        s[c] = 1 / np.sqrt(s[c] * one_Nth + real(EPSILON))
     for n in range(N):
         for c in range(C):
             xhat[n, c] = (x[n, c] - mean[c]) * s[c]
@@ -101,11 +142,9 @@ def forward(x, gamma, beta, running_mean, running_var, xhat, s, mean, y):
 
 
 @kernel
-def backward(gamma, xhat, s, dy, scale, dx, dgamma, dbeta):
-    """gamma (C,), xhat (N, C), s (C,), dy (N, C) -> dx (N, C), dgamma (C,), dbeta (C,). scale (C,) is scratch."""
+def backward_statistics(xhat, dy, dgamma, dbeta):
+    """xhat, dy (N, C) -> dgamma, dbeta (C,)."""
     N, C = dy.shape
-    real = dy.dtype.type
-    rows, one_Nth = real(N), real(1 / N)
     dgamma.fill(0)
     dbeta.fill(0)
     for n in range(N):
@@ -113,6 +152,26 @@ def backward(gamma, xhat, s, dy, scale, dx, dgamma, dbeta):
         for c in range(C):
             dbeta[c] += dy[n, c]
             dgamma[c] += dy[n, c] * xhat[n, c]
+
+
+@kernel
+def column_sums(of_parts, total):
+    """of_parts (P, C) -> total (C,)."""
+    total.fill(0)
+    for p in range(of_parts.shape[0]):
+        for c in range(of_parts.shape[1]):
+            total[c] += of_parts[p, c]
+
+
+@kernel
+def backward(gamma, xhat, s, dy, batch, dgamma, dbeta, scale, dx):
+    """gamma (C,), xhat (N, C), s (C,), dy (N, C) -> dx (N, C). scale (C,) is scratch.
+
+    These are N of the batch's rows; dgamma and dbeta (C,) are those of the whole batch.
+    """
+    N, C = dy.shape
+    real = dy.dtype.type
+    rows, one_Nth = real(batch), real(1 / batch)
     for c in range(C):
         scale[c] = gamma[c] * s[c] * one_Nth
     for n in range(N):
@@ -133,14 +192,29 @@ def inference(x, gamma, beta, running_mean, running_var, scale, shift, y):
             y[n, c] = scale[c] * x[n, c] + shift[c]
 
 
+def statistics_op(row, arena, params, grads, ints):
+    N, C, P, p = row[ROWS], row[S0], row[PARTS], row[PART]
+    vector(ints, row[INT_SHARED], P)[p] = N
+    statistics(
+        matrix(arena, row[X], N, C),
+        vector(arena, row[SHARED] + p * C, C),
+        vector(arena, row[AUX] + (N + 1) * C, C),
+        vector(arena, row[SHARED] + (P + p) * C, C),
+    )
+
+
 def forward_op(row, arena, params, grads, ints):
-    N, C, a = row[ROWS], row[S0], row[AUX]
+    N, C, P, a = row[ROWS], row[S0], row[PARTS], row[AUX]
+    kept = C if row[PART] == 0 else 0  # one part keeps the running statistics, for all
     forward(
         matrix(arena, row[X], N, C),
         vector(params, row[P0], C),
         vector(params, row[P1], C),
-        vector(params, row[P2], C),
-        vector(params, row[P3], C),
+        vector(params, row[P2], kept),
+        vector(params, row[P3], kept),
+        vector(ints, row[INT_SHARED], P),
+        matrix(arena, row[SHARED], P, C),
+        matrix(arena, row[SHARED] + P * C, P, C),
         matrix(arena, a, N, C),
         vector(arena, a + N * C, C),
         vector(arena, a + (N + 1) * C, C),
@@ -148,17 +222,30 @@ def forward_op(row, arena, params, grads, ints):
     )
 
 
+def backward_statistics_op(row, arena, params, grads, ints):
+    N, C, P, p = row[ROWS], row[S0], row[PARTS], row[PART]
+    dgamma, dbeta = vector(grads, row[P0], C), vector(grads, row[P1], C)
+    backward_statistics(matrix(arena, row[AUX], N, C), matrix(arena, row[DY], N, C), dgamma, dbeta)
+    for c in range(C):  # for the other parts to see
+        arena[row[SHARED] + p * C + c] = dgamma[c]
+        arena[row[SHARED] + (P + p) * C + c] = dbeta[c]
+
+
 def backward_op(row, arena, params, grads, ints):
-    N, C, a = row[ROWS], row[S0], row[AUX]
+    N, C, P, a = row[ROWS], row[S0], row[PARTS], row[AUX]
+    dgamma, dbeta = vector(arena, a + (N + 1) * C, C), vector(arena, a + (N + 2) * C, C)
+    column_sums(matrix(arena, row[SHARED], P, C), dgamma)
+    column_sums(matrix(arena, row[SHARED] + P * C, P, C), dbeta)
     backward(
         vector(params, row[P0], C),
         matrix(arena, a, N, C),
         vector(arena, a + N * C, C),
         matrix(arena, row[DY], N, C),
-        vector(arena, a + (N + 1) * C, C),
+        vector(ints, row[INT_SHARED], P).sum(),
+        dgamma,
+        dbeta,
+        vector(arena, a + (N + 3) * C, C),
         matrix(arena, row[DX], N, C),
-        vector(grads, row[P0], C),
-        vector(grads, row[P1], C),
     )
 
 
@@ -228,7 +315,9 @@ KERNELS = Kernels(
     torch=torch_forward,
     example=BatchNorm1d(6),
     inference=inference_op,
-    scratch=lambda layer, rows: ((rows + 2) * layer.n_features, 0),
+    before=(statistics_op, backward_statistics_op),
+    scratch=lambda layer, rows: ((rows + 4) * layer.n_features, 0),
+    shared=lambda layer: (2 * layer.n_features, 1),
     steps=SmallSteps(stepwise_forward, stepwise_backward),
     batch_statistics=True,
 )

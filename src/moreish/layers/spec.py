@@ -5,11 +5,15 @@ file stand `forward` and `backward` on plain arrays, and two adapters that unpac
 
 All kernels share one signature, `kernel(row, arena, params, grads, ints)`:
 
-row     (WIDTH,) int64   one operation of the plan: the offsets and sizes named below
+row     (WIDTH,) int64   one operation on one part of the batch: the offsets and sizes named below
 arena   float            every activation and its gradient
 params  float            all parameters, flat
-grads   float            gradients of those that are trained, the same layout; a backward pass overwrites its own part
+grads   float            gradients of those that are trained, the same layout, from this part of the batch; a backward
+                         pass overwrites its own place
 ints    int64            the batch: contexts (B, T), targets (B, L), counts (B, L); then integer scratch
+
+A large batch is walked in parts, one thread on each, and their gradients are added up. Where a layer needs to know of
+the other parts, every part leaves numbers in memory that all see (SHARED, INT_SHARED), one row for each part.
 """
 
 from collections.abc import Callable
@@ -24,10 +28,16 @@ ROWS = 2  # how many rows (examples, or examples times positions) the kernel wor
 X, DX, Y, DY = 3, 4, 5, 6  # arena: input, its gradient, output, its gradient
 AUX = 7  # arena: float scratch, kept from forward to backward
 INTS = 8  # ints: what this layer reads of the batch, contexts or targets
-INT_AUX = 9  # ints: integer scratch
-P0, P1, P2, P3 = 10, 11, 12, 13  # params and grads: parameters in the order in which the layer names them
-S0, S1, S2, S3 = 14, 15, 16, 17  # sizes, as the layer's `sizes` gives them
-WIDTH = 18
+COUNTS = 9  # ints: how often each target counts, for a layer that reads targets
+INT_AUX = 10  # ints: integer scratch
+P0, P1, P2, P3 = 11, 12, 13, 14  # params and grads: parameters in the order in which the layer names them
+S0, S1, S2, S3 = 15, 16, 17, 18  # sizes, as the layer's `sizes` gives them
+PART, PARTS = 19, 20  # which part of the batch this is, of how many
+SHARED, INT_SHARED = 21, 22  # arena, ints: scratch that all parts see
+MEET = (
+    23  # 1 where the forward pass needs what all parts did before, and the rest of the backward pass what all do here
+)
+WIDTH = 24
 
 Shape = tuple[int, ...]
 
@@ -107,7 +117,10 @@ class Kernels:
     example             one for the common tests: from (4, 6) numbers, or from 4 of 7 tokens
     inference           the adapter of a forward pass outside training, where it is another one
     reads               what the layer takes from the batch: "contexts", "targets" or nothing
+    before              the adapters of what every part of a batch does before any goes forward, and before any goes
+                        backward, of a layer whose parts need each other
     scratch             (layer, rows) -> floats and ints of scratch
+    shared              layer -> floats and ints for each part, in memory that all parts see
     pays                (layer, rows) -> whether a fused kind is faster than what it stands for
     steps               the layer in small steps
     batch_statistics    whether its training mixes the examples of a batch
@@ -120,7 +133,9 @@ class Kernels:
     example: Any
     inference: Callable | None = None
     reads: str | None = None
+    before: tuple[Callable, Callable] | None = None
     scratch: Callable[..., tuple[int, int]] = lambda layer, rows: (0, 0)
+    shared: Callable[..., tuple[int, int]] = lambda layer: (0, 0)
     pays: Callable[..., bool] = lambda layer, rows: True
     steps: SmallSteps | None = None
     batch_statistics: bool = False

@@ -55,17 +55,16 @@ def example(stream, position, row, contexts, targets, counts):
 
 
 @njit
-def draw_batch(stream, starts, seed, step, contexts, targets, counts):
-    """The batch of a step: contexts (B, T), targets (B, L) and counts (B, L), filled from stream (M,).
+def draw_batch(stream, starts, seed, first, contexts, targets, counts):
+    """Examples `first`, `first` + 1, ...: contexts (B, T), targets (B, L) and counts (B, L), filled from stream (M,).
 
-    starts (S,) are the places where examples begin; if it is empty, they begin at every token. Step s takes places s B
-    to s B + B - 1 of an endless sequence of passes, each a permutation of all examples.
+    starts (S,) are the places where examples begin; if it is empty, they begin at every token. They are
+    numbered in an endless sequence of passes, each a permutation of all; step s takes those from s B to s B + B - 1.
     """
     n = starts.size if starts.size else stream.size - 1
     B = contexts.shape[0]
     width = bit_width(n)
-    first = np.int64(step) * B
-    number, place = first // n, first % n
+    number, place = np.int64(first) // n, np.int64(first) % n
     key = bits(seed, number)
     for i in range(B):
         chosen = permuted(place, n, width, key)
@@ -155,7 +154,7 @@ class Batches:
     def fill(self, step: int, contexts: np.ndarray, targets: np.ndarray, counts: np.ndarray) -> None:
         """Write the batch of a step into int64 arrays as `room` gives them."""
         if self.fixed is None:
-            draw_batch(self.stream, self.starts, self.seed, step, contexts, targets, counts)
+            draw_batch(self.stream, self.starts, self.seed, step * self.size, contexts, targets, counts)
         else:
             contexts[:], targets[:], counts[:] = self.fixed
 

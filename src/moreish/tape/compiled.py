@@ -34,21 +34,22 @@ class Signatures:
         real, count, number = numba.from_dtype(np.dtype(dtype)), types.int64, types.float64
         reals, reals2, ints, ints2 = real[::1], real[:, ::1], count[::1], count[:, ::1]
         numbers, tokens = number[::1], types.int32[::1]
+        ops = count[:, :, ::1]
         self.kernel = types.void(ints, reals, reals, reals, ints)
-        self.optimizer = types.void(reals, reals, reals2, number, count, numbers)
+        self.optimizer = types.void(reals, reals, reals2, number, count, numbers, count, count)
         table = (types.FunctionType(self.kernel), ints)
         step = types.FunctionType(self.optimizer)
         shape = types.UniTuple(count, 3)
         self.train = count(
-            *(*table, ints2, reals, reals, reals, ints, shape),
-            *(tokens, ints, count, step, reals2, numbers, count, numbers, numbers),
+            *(*table, ops, reals, reals, reals, ints, shape),
+            *(tokens, ints, count, step, reals2, numbers, count, numbers, numbers, ints),
         )
-        self.evaluate = types.void(*table, ints2, reals, reals, ints, shape, tokens, numbers)
+        self.evaluate = types.void(*table, ops, reals, reals, ints, shape, tokens, numbers)
         self.generate = types.void(
-            *(*table, ints2, reals, reals, ints, ints2, real[:, ::1], types.int32[::1], number, count, number),
+            *(*table, ops, reals, reals, ints, ints2, real[:, ::1], types.int32[::1], number, count, number),
             *(count, count, count, types.int32[:, ::1], ints),
         )
-        self.walk = types.void(*table, ints2, reals, reals, reals, ints)
+        self.walk = types.void(*table, ops, reals, reals, reals, ints, ints)
 
 
 class Machine(NamedTuple):

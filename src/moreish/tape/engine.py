@@ -12,12 +12,16 @@ from ..optim import BETA1, BETA2, EPSILON
 from .batch import Batches
 from .compiled import compiled, kernel_table, optimizer, walks
 from .machine import batch_of
+from .parts import parts_of
 from .plan import Operation, Plan, make_plan
 from .requests import Draw, Steps
+from .team import ALONE
+from .threads import together
 
 # One size each, however little there is to do: what comes out then does not depend on how much was asked for.
 EVALUATION_BATCH = 512
 GENERATION_BATCH = 256
+THREADS = 1
 
 
 class Prepared:
@@ -26,7 +30,7 @@ class Prepared:
     def __init__(self, plan: Plan, dtype: type):
         self.plan, self.ops = plan, plan.ops
         columns = (FORWARD, BACKWARD) if plan.gradients else (FORWARD,)
-        table = kernel_table(np.unique(self.ops[:, columns]).tolist(), dtype)
+        table = kernel_table(np.unique(self.ops[:, 0, columns]).tolist(), dtype)
         # A buffer begins at a cache line whatever address NumPy was given.
         raw = np.zeros(plan.arena_size + 64 // np.dtype(dtype).itemsize, dtype)
         skip = -raw.ctypes.data % 64 // raw.itemsize
@@ -81,7 +85,8 @@ class Tape:
         """
         layers = [*self.layers, SoftmaxCrossEntropy(self.n_vocab, n_targets)] if loss else self.layers
         shape = (batch_size, self.block_size - 1 + n_places, n_places * n_targets)
-        return make_plan(layers, shape, fuse=fuse, gradients=gradients)
+        parts = parts_of(layers, *shape[:2]) if gradients and fuse else 1
+        return make_plan(layers, shape, parts=parts, fuse=fuse, gradients=gradients)
 
     def _prepared(
         self, batch_size: int, n_places: int, n_targets: int, loss: bool, gradients: bool, fuse: bool = True
@@ -114,10 +119,10 @@ class Tape:
             ready = self._prepare(B, L, targets.size // (B * L), True, True, fuse)
             ready.take(contexts, targets, counts)
             params = params.copy()  # training's forward pass updates what layers keep beside the trained
-            grads = np.zeros(ready.plan.layout.n_trained, self.dtype)
+            grads = np.zeros((ready.plan.parts, ready.plan.layout.n_trained), self.dtype)
             for walk in walks(self.dtype):
-                walk(*ready.walk, params, grads, ready.ints)
-            return ready.loss(), grads
+                walk(*ready.walk, params, grads.ravel(), ready.ints, ALONE)
+            return ready.loss(), grads.sum(0)
 
     def train(self, params: np.ndarray, moments: np.ndarray, batches: Batches, steps: Steps) -> np.ndarray:
         """Make steps, updating params (P,) and moments (n_moments, n_trained).
@@ -129,10 +134,13 @@ class Tape:
             ready = self._prepare(batches.size, batches.n_places, batches.n_targets, True, True, True)
             if batches.fixed is not None:
                 ready.take(*batches.fixed)
-            losses, grads = np.zeros(len(steps.rates)), np.empty(ready.plan.layout.n_trained, self.dtype)
+            plan, losses = ready.plan, np.zeros(len(steps.rates))
+            grads = np.empty(plan.parts * plan.layout.n_trained, self.dtype)
             hyper = np.array([steps.weight_decay, BETA1, BETA2, EPSILON])
-            done = compiled(self.dtype).train(
-                *(*ready.walk, params, grads, ready.ints, ready.plan.shape),
+            done = together(
+                min(THREADS, plan.parts),
+                compiled(self.dtype).train,
+                *(*ready.walk, params, grads, ready.ints, plan.shape),
                 *(batches.stream, batches.starts, batches.seed),
                 *(optimizer(steps.optimizer, self.dtype), moments, hyper, steps.first, steps.rates, losses),
             )
@@ -164,7 +172,7 @@ class Tape:
             for first in range(0, len(contexts), GENERATION_BATCH):
                 some = contexts[first : first + GENERATION_BATCH]
                 ready.contexts[: len(some)] = some
-                forward(*ready.walk, params, params, ready.ints)
+                forward(*ready.walk, params, params, ready.ints, ALONE)
                 logits[first : first + len(some)] = y[: len(some)]
             return logits
 
@@ -172,7 +180,7 @@ class Tape:
         """Draw n words: a flat run of tokens, int32, each word ended by 0. No word is empty or over max_length."""
         with self._turn:
             ready = self._prepare(GENERATION_BATCH, 1, 1, False, False)
-            start = ready.ops[-1, Y]
+            start = ready.ops[-1, 0, Y]
             logits = ready.arena[start : start + GENERATION_BATCH * self.n_vocab].reshape(-1, self.n_vocab)
             # One column more than the longest word: the 0 that ends it.
             words, lengths = np.zeros((n, draw.max_length + 1), np.int32), np.zeros(n, np.int64)

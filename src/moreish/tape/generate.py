@@ -9,6 +9,7 @@ from ..layers.maths import exp, kernel
 from .machine import forward
 from .requests import Draw
 from .rng import draw_number
+from .team import alone
 
 
 @kernel
@@ -136,7 +137,7 @@ def generate(
     there. Word j draws from numbers that depend on (seed, first + j) alone: neither B nor n changes it.
     """
     (B, T), V = contexts.shape, logits.shape[1]
-    n, P = lengths.size, prefix.size
+    n, P, team = lengths.size, prefix.size, alone()
     for j in range(n):
         for k in range(P):
             words[j, k] = prefix[k]
@@ -151,7 +152,7 @@ def generate(
             for k in range(T):
                 place = lengths[j] - T + k
                 contexts[i, k] = words[j, place] if place >= 0 else 0
-        forward(like, table, ops, arena, params, params, ints)
+        forward(like, table, ops, arena, params, params, ints, team)
         for i in range(active - 1, -1, -1):
             j = word[i]
             length = lengths[j]

@@ -1,33 +1,61 @@
 """The loop that runs any architecture: it walks a table of operations forward, backward, and steps the optimizer.
 
 Compiled once for each float type. Widths, depths, batch sizes, rates and word lists are data: nothing recompiles.
-An operation is a row (see layers.spec); `table` holds the kernels that its FORWARD and BACKWARD columns name, and
-`like` is any one of them (see dispatch).
+An operation is a row (see layers.spec), for each part of the batch; `table` holds the kernels that its FORWARD and
+BACKWARD columns name, and `like` is any one of them (see dispatch). Every thread of a team calls these functions, and
+walks parts of its own.
 """
 
 import numpy as np
 from numba import njit
 from numba.extending import register_jitable
 
-from ..layers.spec import BACKWARD, FORWARD, Y
+from ..layers.maths import index
+from ..layers.spec import BACKWARD, FORWARD, MEET, Y
+from ..layers.views import vector
 from .batch import draw_batch, group_windows
 from .dispatch import pick
+from .parts import part_of, share
+from .team import PLACE, SIZE, alone, meet
 
 PIECE = 1 << 17  # windows that are looked at together where equal contexts are walked once
+LINE = 16  # weights: no two threads write to one cache line
 
 
 @njit
-def forward(like, table, ops, arena, params, grads, ints):
-    """Every operation in order."""
-    for i in range(ops.shape[0]):
-        pick(like, table, ops[i, FORWARD])(ops[i], arena, params, grads, ints)
+def forward(like, table, ops, arena, params, grads, ints, team):
+    """Every operation in order, on this thread's parts of the batch."""
+    n, parts, _ = ops.shape
+    first, last = share(parts, 1, team[PLACE], team[SIZE])
+    for i in range(n):
+        if ops[i, 0, MEET]:
+            meet(team)
+        for part in range(first, last):
+            pick(like, table, ops[i, part, FORWARD])(ops[i, part], arena, params, grads, ints)
 
 
 @njit
-def backward(like, table, ops, arena, params, grads, ints):
-    """Every operation in reverse order: fills grads."""
-    for i in range(ops.shape[0] - 1, -1, -1):
-        pick(like, table, ops[i, BACKWARD])(ops[i], arena, params, grads, ints)
+def backward(like, table, ops, arena, params, grads, ints, team):
+    """Every operation in reverse order, on this thread's parts: fills theirs of grads (parts * n_trained,)."""
+    n, parts, _ = ops.shape
+    first, last = share(parts, 1, team[PLACE], team[SIZE])
+    n_trained = grads.size // parts
+    for i in range(n - 1, -1, -1):
+        for part in range(first, last):
+            of_part = vector(grads, part * n_trained, n_trained)
+            pick(like, table, ops[i, part, BACKWARD])(ops[i, part], arena, params, of_part, ints)
+        if ops[i, 0, MEET]:
+            meet(team)
+
+
+@njit
+def add_up(grads, parts, first, last):
+    """The gradients of weights first ... last - 1 summed over the parts, in place of the first part's."""
+    n_trained = grads.size // parts
+    for part in range(1, parts):
+        of_part = vector(grads, part * n_trained, n_trained)
+        for i in range(index(first), index(last)):
+            grads[i] += of_part[i]
 
 
 @register_jitable
@@ -42,7 +70,7 @@ def batch_of(ints, shape):
 @njit
 def mean_nll(ops, arena, counts):
     """The mean over what the last operation, the loss, left, each as often as it counts: nats per token."""
-    start, (B, L) = ops[-1, Y], counts.shape
+    start, (B, L) = ops[-1, 0, Y], counts.shape
     total, n = 0.0, 0
     for b in range(B):
         for k in range(L):
@@ -69,23 +97,38 @@ def train(
     first,
     rates,
     losses,
+    team,
 ):
     """Steps `first`, `first` + 1, ... with the learning rates given: updates params (P,) and moments (n, n_trained).
 
     shape = (B, T, L); stream (M,) int32 and starts (S,): see `draw_batch`; an empty stream keeps the batch that is in
-    ints. grads (n_trained,); rates, losses (n,) float64. Returns how many steps were made: fewer than n when a loss is
-    not finite, which is then the last one written and after which nothing was updated.
+    ints. grads (parts * n_trained,); rates, losses (n,) float64. Returns how many steps were made: fewer than n when a
+    loss is not finite, which is then the last one written and after which nothing was updated.
     """
     contexts, targets, counts = batch_of(ints, shape)
+    B, parts = shape[0], ops.shape[1]
+    n_trained = grads.size // parts
+    first_part, last_part = share(parts, 1, team[PLACE], team[SIZE])
+    begin, end = part_of(B, parts, first_part)[0], part_of(B, parts, last_part - 1)[1]
+    mine = contexts[begin:end], targets[begin:end], counts[begin:end]
+    first_weight, last_weight = share(n_trained, LINE, team[PLACE], team[SIZE])
     for i in range(rates.size):
         if stream.size:
-            draw_batch(stream, starts, seed, first + i, contexts, targets, counts)
-        forward(like, table, ops, arena, params, grads, ints)
-        losses[i] = mean_nll(ops, arena, counts)
-        if not np.isfinite(losses[i]):
+            draw_batch(stream, starts, seed, (first + i) * B + begin, *mine)
+        forward(like, table, ops, arena, params, grads, ints, team)
+        meet(team)
+        loss = mean_nll(ops, arena, counts)
+        if team[PLACE] == 0:
+            losses[i] = loss
+        if not np.isfinite(loss):
             return i
-        backward(like, table, ops, arena, params, grads, ints)
-        optimizer(params, grads, moments, rates[i], first + i + 1, hyper)
+        backward(like, table, ops, arena, params, grads, ints, team)
+        meet(team)
+        add_up(grads, parts, first_weight, last_weight)
+        optimizer(
+            params, vector(grads, 0, n_trained), moments, rates[i], first + i + 1, hyper, first_weight, last_weight
+        )
+        meet(team)
     return rates.size
 
 
@@ -95,7 +138,7 @@ def evaluate(like, table, ops, arena, params, ints, shape, stream, nll):
     shape = (B, T, V): each different context of a piece is walked once, with all tokens as its targets.
     """
     contexts, targets, _ = batch_of(ints, shape)
-    (B, T, V), n = shape, min(PIECE, nll.size)
+    (B, T, V), n, team = shape, min(PIECE, nll.size), alone()
     for b in range(B):
         for v in range(V):
             targets[b, v] = v
@@ -111,9 +154,9 @@ def evaluate(like, table, ops, arena, params, ints, shape, stream, nll):
             for i in range(count):
                 for k in range(T):
                     contexts[i, k] = different[first + i, k]
-            forward(like, table, ops, arena, params, params, ints)
+            forward(like, table, ops, arena, params, params, ints, team)
             for i in range(count):
                 window = head[first + i]
                 while window >= 0:
-                    nll[start + window] = arena[ops[-1, Y] + i * V + stream[1 + start + window]]
+                    nll[start + window] = arena[ops[-1, 0, Y] + i * V + stream[1 + start + window]]
                     window = follower[window]

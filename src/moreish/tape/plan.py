@@ -9,9 +9,31 @@ import numpy as np
 from ..errors import InputError
 from ..layers import FUSED, LAYERS, Kernels, Layer, Shape
 from ..layers.layout import Layout, Slot
-from ..layers.spec import AUX, BACKWARD, DX, DY, FORWARD, INT_AUX, INTS, P0, ROWS, S0, WIDTH, X, Y
+from ..layers.spec import (
+    AUX,
+    BACKWARD,
+    COUNTS,
+    DX,
+    DY,
+    FORWARD,
+    INT_AUX,
+    INT_SHARED,
+    INTS,
+    MEET,
+    P0,
+    PART,
+    PARTS,
+    ROWS,
+    S0,
+    SHARED,
+    WIDTH,
+    X,
+    Y,
+)
+from .parts import part_of
 
 ALIGN = 16  # floats: buffers start at cache lines
+N_KERNELS = 5  # that a layer may have
 
 
 @dataclass(frozen=True)
@@ -22,7 +44,14 @@ class Operation:
     in_shape: Shape
     out_shape: Shape
     slots: list[Slot]
-    row: np.ndarray | None  # None for a layer that moves nothing
+    rows: (
+        np.ndarray
+    )  # (n, parts, WIDTH): one after another, each for every part of the batch; n = 0 if it moves nothing
+
+    @property
+    def row(self) -> np.ndarray | None:
+        """The row that tells where the buffers of the whole batch begin; None for a layer that moves nothing."""
+        return self.rows[0, 0] if len(self.rows) else None
 
     @property
     def name(self) -> str:
@@ -34,11 +63,13 @@ class Plan:
     """The operations that run a list of layers on batches of one shape.
 
     shape       (B, T, L): a batch is B contexts of T tokens, with L targets each
+    parts       how many parts the batch is walked in
     layout      where the parameters lie
     arena_size, ints_size   count elements
     """
 
     shape: tuple[int, int, int]
+    parts: int
     layout: Layout
     operations: list[Operation]
     arena_size: int
@@ -47,15 +78,16 @@ class Plan:
 
     @property
     def ops(self) -> np.ndarray:
-        """The rows of all operations that compute: (n, WIDTH) int64."""
-        return np.array([op.row for op in self.operations if op.row is not None])
+        """The rows of all operations that compute: (n, parts, WIDTH) int64."""
+        return np.concatenate([op.rows for op in self.operations])
 
 
 def make_plan(
-    layers: Sequence[Layer], shape: tuple[int, int, int], *, fuse: bool = True, gradients: bool = True
+    layers: Sequence[Layer], shape: tuple[int, int, int], *, parts: int = 1, fuse: bool = True, gradients: bool = True
 ) -> Plan:
     """Plan layers for batches of a shape (B, T, L).
 
+    parts       walk the batch in so many parts
     fuse        use the fused kernels; without them every layer has buffers of its own, to be looked at and checked
     gradients   plan for training: the backward pass too, and forward passes as they are in training
 
@@ -63,37 +95,49 @@ def make_plan(
     """
     B, T, L = shape
     layout, arena, ints = Layout(layers), _Memory(ALIGN), _Memory(1)
-    batch = {"contexts": ints.take(B * T), "targets": ints.take(2 * B * L)}  # counts lie behind the targets
+    batch = {"contexts": (ints.take(B * T), T), "targets": (ints.take(B * L), L)}  # where, how many for each example
+    counts = ints.take(B * L)
     operations: list[Operation] = []
     in_shape: Shape = (T,)
     x = dx = -1
-    for layer, slots in _chosen(layers, layout, shape, fuse):
+    for layer, slots in _chosen(layers, layout, (B, T), fuse):
         kernels, out_shape = LAYERS[type(layer)], layer.out_shape(in_shape)
-        row = None
+        rows = np.zeros((0, parts, WIDTH), np.int64)
         if kernels.forward is not None:
             # A kernel that reads contexts works on as many rows as it is to write; the others on those of their input.
-            rows = B * prod(out_shape[:-1] if kernels.reads == "contexts" else in_shape[:-1])
-            if gradients and kernels.batch_statistics and rows < 2:
+            of_example = prod(out_shape[:-1] if kernels.reads == "contexts" else in_shape[:-1])
+            if gradients and kernels.batch_statistics and B * of_example < 2:
                 raise InputError(
                     f"{type(layer).__name__} normalises by the variance over the batch, and one example has none: "
                     "train with --batch-size 2 or more"
                 )
+            codes = _codes(type(layer), kernels, gradients)
+            rows = np.full((len(codes), parts, WIDTH), -1, np.int64)
+            rows[:, :, (FORWARD, BACKWARD)] = np.array(codes)[:, None]
+            rows[:, :, MEET] = np.arange(len(codes))[:, None]
             y = arena.take(B * prod(out_shape))
             dy = arena.take(B * prod(out_shape)) if gradients else -1
-            floats, numbers = kernels.scratch(layer, rows)
-            row = np.full(WIDTH, -1, np.int64)
-            row[FORWARD], row[BACKWARD] = _codes(type(layer), kernels, gradients)
-            row[ROWS] = rows
-            row[X], row[DX], row[Y], row[DY] = x, dx, y, dy
-            row[AUX], row[INT_AUX] = arena.take(floats), ints.take(numbers)
-            row[INTS] = batch.get(kernels.reads or "", -1)
-            row[P0 : P0 + len(slots)] = [slot.start for slot in slots]
+            shared = tuple(parts * n for n in kernels.shared(layer))
+            rows[:, :, SHARED], rows[:, :, INT_SHARED] = arena.take(shared[0]), ints.take(shared[1])
+            rows[:, :, P0 : P0 + len(slots)] = [slot.start for slot in slots]
             sizes = layer.sizes(in_shape)
-            row[S0 : S0 + len(sizes)] = sizes
+            rows[:, :, S0 : S0 + len(sizes)] = sizes
+            rows[:, :, PARTS] = parts
+            for part in range(parts):
+                first, last = part_of(B, parts, part)
+                row = rows[:, part].T
+                row[PART], row[ROWS] = part, (last - first) * of_example
+                for column, start, size in (X, x, in_shape), (DX, dx, in_shape), (Y, y, out_shape), (DY, dy, out_shape):
+                    row[column] = start + first * prod(size) if start >= 0 else -1
+                if kernels.reads is not None:
+                    start, size = batch[kernels.reads]
+                    row[INTS], row[COUNTS] = start + first * size, counts + first * L
+                floats, numbers = kernels.scratch(layer, (last - first) * of_example)
+                row[AUX], row[INT_AUX] = arena.take(floats), ints.take(numbers)
             x, dx = y, dy
-        operations.append(Operation(layer, in_shape, out_shape, slots, row))
+        operations.append(Operation(layer, in_shape, out_shape, slots, rows))
         in_shape = out_shape
-    return Plan(shape, layout, operations, arena.size, ints.size, gradients)
+    return Plan(shape, parts, layout, operations, arena.size, ints.size, gradients)
 
 
 class _Memory:
@@ -108,22 +152,29 @@ class _Memory:
         return start
 
 
-def _codes(kind: type[Layer], kernels: Kernels, training: bool) -> tuple[int, int]:
-    """The places of a layer's forward and backward kernels in the kernel table."""
-    first = 3 * list(LAYERS).index(kind)
-    return first if training or kernels.inference is None else first + 2, first + 1
+def _codes(kind: type[Layer], kernels: Kernels, training: bool) -> list[tuple[int, int]]:
+    """The places of a layer's forward and backward kernels in the kernel table, for each of its rows in the plan."""
+    first = N_KERNELS * list(LAYERS).index(kind)
+    forward, backward, inference, before_forward, before_backward = range(first, first + N_KERNELS)
+    if kernels.inference is not None and not training:
+        return [(inference, backward)]
+    return [(before_forward, backward), (forward, before_backward)] if kernels.before else [(forward, backward)]
 
 
 def kernels_in_order() -> list:
     """The kernels by their place in the kernel table; None where there is none."""
-    return [kernel for row in LAYERS.values() for kernel in (row.forward, row.backward, row.inference)]
+    return [
+        kernel
+        for row in LAYERS.values()
+        for kernel in (row.forward, row.backward, row.inference, *(row.before or (None, None)))
+    ]
 
 
 def _chosen(
-    layers: Sequence[Layer], layout: Layout, shape: tuple[int, int, int], fuse: bool
+    layers: Sequence[Layer], layout: Layout, shape: tuple[int, int], fuse: bool
 ) -> Iterator[tuple[Layer, list[Slot]]]:
     """The layers with their parameters' places, runs of them replaced by their fused form where that pays."""
-    in_shape: Shape = shape[1:2]
+    in_shape: Shape = shape[1:]
     i = 0
     while i < len(layers):
         layer, n = layers[i], 1

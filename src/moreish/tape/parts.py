@@ -1,0 +1,39 @@
+"""The parts that a large batch is walked in: what threads share out among themselves.
+
+How many parts there are follows from the model and the batch alone. Each is walked in its own memory, and gradients are
+summed over the parts in their order: how many threads there are changes no bit of any result.
+"""
+
+from collections.abc import Sequence
+
+from numba import njit
+
+from ..layers import Layer
+
+GRAIN = 16  # examples: whole vectors and cache lines of every buffer belong to one part
+MOST = 16
+WORK = 3e6  # floating-point operations forward that make a part worth a thread, some 100 us with their backward pass
+EXAMPLES = 64  # that a part has at least: their gradients' sum, over as many weights, then costs little beside them
+
+
+@njit
+def share(n, grain, place, places):
+    """The first and one past the last of the numbers 0 ... n - 1 that belong to a place, in pieces of `grain`."""
+    pieces = (n + grain - 1) // grain
+    first, last = pieces * place // places, pieces * (place + 1) // places
+    return min(n, first * grain), min(n, last * grain)
+
+
+@njit
+def part_of(B, parts, part):
+    """The first and one past the last example of a part of a batch."""
+    return share(B, GRAIN, part, parts)
+
+
+def parts_of(layers: Sequence[Layer], B: int, T: int) -> int:
+    """How many parts batches of B contexts of T tokens are walked in, when layers are trained on them."""
+    work, shape = 0.0, (T,)
+    for layer in layers:
+        work += layer.flops(shape, B)
+        shape = layer.out_shape(shape)
+    return int(max(1, min(work / WORK, B / EXAMPLES, MOST)))
