@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .run import Run, load
     from .scoring import Scorer
     from .steering import Candidate, Candidates, Samples
+    from .threads import get_threads, set_threads
     from .training import resume, train
     from .tuning import Tuned, tune
 
@@ -62,6 +63,7 @@ __all__ = [
     "evaluate",
     "find_lr",
     "fold",
+    "get_threads",
     "load",
     "mix",
     "novelty",
@@ -69,6 +71,7 @@ __all__ = [
     "read_words",
     "report",
     "resume",
+    "set_threads",
     "train",
     "tune",
 ]
@@ -90,6 +93,7 @@ _HOMES = {
     "run": ("Run", "load"),
     "scoring": ("Scorer",),
     "steering": ("Candidate", "Candidates", "Samples"),
+    "threads": ("get_threads", "set_threads"),
     "training": ("resume", "train"),
     "tuning": ("Tuned", "tune"),
 }

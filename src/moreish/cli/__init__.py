@@ -3,13 +3,16 @@
 import errno
 import sys
 from collections.abc import Sequence
+from typing import Annotated
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 
 from .. import __version__
 from ..errors import MoreishError
 from ..files import STANDARD_INPUT
 from ..processes import count, rank
+from ..threads import set_threads
+from .values import whole_number
 
 app = App(
     name="moreish",
@@ -186,13 +189,29 @@ for verb, summary in VERBS.items():
     )
 
 
+@app.meta.default
+def launch(
+    *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    threads: Annotated[int | None, Parameter(converter=whole_number)] = None,
+) -> None:
+    """Run a verb.
+
+    Parameters
+    ----------
+    threads
+        With every command: how many threads compute. Results do not depend on it [default: one for each core].
+    """
+    set_threads(threads)
+    app(tokens)
+
+
 def run(tokens: Sequence[str]) -> int:
     """Run a command line and return its exit status.
 
     0 success; 1 the work failed; 2 the request was wrong; 130 stopped by Ctrl-C.
     """
     try:
-        app(_with_standard_input(tokens))
+        app.meta(_with_standard_input(tokens))
     except CycloptsError as error:
         return _complain(" ".join(str(error).split()) + " (see --help)", 2)
     except MoreishError as error:

@@ -44,7 +44,7 @@ class Signatures:
             *(*table, ops, reals, reals, reals, ints, shape),
             *(tokens, ints, count, step, reals2, numbers, count, numbers, numbers, ints),
         )
-        self.evaluate = types.void(*table, ops, reals, reals, ints, shape, tokens, numbers)
+        self.evaluate = types.void(*table, ops, reals, reals, ints, shape, tokens, count, count, numbers)
         self.generate = types.void(
             *(*table, ops, reals, reals, ints, ints2, real[:, ::1], types.int32[::1], number, count, number),
             *(count, count, count, types.int32[:, ::1], ints),

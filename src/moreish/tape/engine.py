@@ -2,26 +2,28 @@
 
 import threading
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
 from ..layers import Layer, SoftmaxCrossEntropy
 from ..layers.spec import BACKWARD, FORWARD, Y
 from ..optim import BETA1, BETA2, EPSILON
+from ..threads import borrowed, side_by_side
 from .batch import Batches
 from .compiled import compiled, kernel_table, optimizer, walks
 from .machine import batch_of
-from .parts import parts_of
+from .parts import parts_of, share
 from .plan import Operation, Plan, make_plan
 from .requests import Draw, Steps
-from .team import ALONE
-from .threads import together
+from .team import ALONE, make_team
 
 # One size each, however little there is to do: what comes out then does not depend on how much was asked for.
 EVALUATION_BATCH = 512
 GENERATION_BATCH = 256
-THREADS = 1
+# So much of it makes a thread of its own worth while.
+EVALUATION_PIECE = 4096  # tokens
+GENERATION_PIECE = 128  # words
 
 
 class Prepared:
@@ -67,6 +69,7 @@ class Tape:
     def __init__(self, layers: Sequence[Layer], block_size: int, n_vocab: int, dtype: type = np.float32):
         self.layers, self.block_size, self.n_vocab, self.dtype = list(layers), block_size, n_vocab, dtype
         self._prepare = lru_cache(4)(self._prepared)
+        self._crew = lru_cache(2)(self._prepared_crew)
         self._turn = threading.Lock()
 
     def plan(
@@ -93,6 +96,10 @@ class Tape:
     ) -> Prepared:
         plan = self.plan(batch_size, n_places, n_targets, loss=loss, gradients=gradients, fuse=fuse)
         return Prepared(plan, self.dtype)
+
+    def _prepared_crew(self, size: int, batch_size: int, n_targets: int, loss: bool) -> list[Prepared]:
+        """A plan for forward passes with memory for each of `size` threads."""
+        return [self._prepared(batch_size, 1, n_targets, loss, False) for _ in range(size)]
 
     def prepared(
         self, batch_size: int, n_places: int = 1, n_targets: int = 1, *, gradients: bool = True, fuse: bool
@@ -137,13 +144,14 @@ class Tape:
             plan, losses = ready.plan, np.zeros(len(steps.rates))
             grads = np.empty(plan.parts * plan.layout.n_trained, self.dtype)
             hyper = np.array([steps.weight_decay, BETA1, BETA2, EPSILON])
-            done = together(
-                min(THREADS, plan.parts),
-                compiled(self.dtype).train,
-                *(*ready.walk, params, grads, ready.ints, plan.shape),
-                *(batches.stream, batches.starts, batches.seed),
-                *(optimizer(steps.optimizer, self.dtype), moments, hyper, steps.first, steps.rates, losses),
-            )
+            with borrowed(plan.parts) as size:
+                train = partial(
+                    compiled(self.dtype).train,
+                    *(*ready.walk, params, grads, ready.ints, plan.shape),
+                    *(batches.stream, batches.starts, batches.seed),
+                    *(optimizer(steps.optimizer, self.dtype), moments, hyper, steps.first, steps.rates, losses),
+                )
+                done = side_by_side([partial(train, row) for row in make_team(size)])[0]
             return losses[: done + 1]
 
     def notes(self, params: np.ndarray) -> dict[str, float]:
@@ -158,9 +166,16 @@ class Tape:
         if stream.min() < 0 or stream.max() >= self.n_vocab:
             raise ValueError(f"tokens must be from 0 to {self.n_vocab - 1}")
         with self._turn:
-            ready = self._prepare(EVALUATION_BATCH, 1, self.n_vocab, True, False)
-            nll = np.zeros(len(stream) - 1)
-            compiled(self.dtype).evaluate(*ready.walk, params, ready.ints, ready.plan.shape, stream, nll)
+            n = len(stream) - 1
+            nll = np.zeros(n)
+            with borrowed(n // EVALUATION_PIECE) as size:
+                evaluate, crew = compiled(self.dtype).evaluate, self._crew(size, EVALUATION_BATCH, self.n_vocab, True)
+                side_by_side(
+                    [
+                        partial(evaluate, *ready.walk, params, ready.ints, ready.plan.shape, stream, first, last, nll)
+                        for ready, (first, last) in zip(crew, shares(n, size), strict=True)
+                    ]
+                )
             return nll
 
     def logits(self, params: np.ndarray, contexts: np.ndarray) -> np.ndarray:
@@ -179,14 +194,26 @@ class Tape:
     def generate(self, params: np.ndarray, n: int, draw: Draw) -> np.ndarray:
         """Draw n words: a flat run of tokens, int32, each word ended by 0. No word is empty or over max_length."""
         with self._turn:
-            ready = self._prepare(GENERATION_BATCH, 1, 1, False, False)
-            start = ready.ops[-1, 0, Y]
-            logits = ready.arena[start : start + GENERATION_BATCH * self.n_vocab].reshape(-1, self.n_vocab)
             # One column more than the longest word: the 0 that ends it.
             words, lengths = np.zeros((n, draw.max_length + 1), np.int32), np.zeros(n, np.int64)
-            compiled(self.dtype).generate(
-                *(*ready.walk, params, ready.ints, ready.contexts, logits),
-                *(np.array(draw.prefix, np.int32), draw.temperature, draw.top_k, draw.top_p),
-                *(draw.seed, draw.first, draw.max_length, words, lengths),
-            )
+            with borrowed(n // GENERATION_PIECE) as size:
+                calls = []
+                for ready, (first, last) in zip(
+                    self._crew(size, GENERATION_BATCH, 1, False), shares(n, size), strict=True
+                ):
+                    logits = ready.buffer(ready.plan.operations[-1], Y).reshape(GENERATION_BATCH, self.n_vocab)
+                    calls.append(
+                        partial(
+                            compiled(self.dtype).generate,
+                            *(*ready.walk, params, ready.ints, ready.contexts, logits),
+                            *(np.array(draw.prefix, np.int32), draw.temperature, draw.top_k, draw.top_p),
+                            *(draw.seed, draw.first + first, draw.max_length, words[first:last], lengths[first:last]),
+                        )
+                    )
+                side_by_side(calls)
             return words[np.arange(draw.max_length + 1) <= lengths[:, None]]
+
+
+def shares(n: int, size: int) -> list[tuple[int, int]]:
+    """The first and one past the last of n numbers, for each of `size` threads."""
+    return [share(n, 1, place, size) for place in range(size)]

@@ -132,13 +132,13 @@ def train(
     return rates.size
 
 
-def evaluate(like, table, ops, arena, params, ints, shape, stream, nll):
-    """The nll in nats of every token of stream (M,) after the first -> nll (M - 1,) float64.
+def evaluate(like, table, ops, arena, params, ints, shape, stream, begin, end, nll):
+    """The nll in nats of tokens 1 + begin ... end of stream (M,) -> begin ... end - 1 of nll (M - 1,) float64.
 
     shape = (B, T, V): each different context of a piece is walked once, with all tokens as its targets.
     """
     contexts, targets, _ = batch_of(ints, shape)
-    (B, T, V), n, team = shape, min(PIECE, nll.size), alone()
+    (B, T, V), n, team = shape, min(PIECE, end - begin), alone()
     for b in range(B):
         for v in range(V):
             targets[b, v] = v
@@ -147,8 +147,8 @@ def evaluate(like, table, ops, arena, params, ints, shape, stream, nll):
         size *= 2
     slots, different = np.empty(size, np.int64), np.empty((n, T), np.int64)
     head, follower = np.empty(n, np.int64), np.empty(n, np.int64)
-    for start in range(0, nll.size, PIECE):
-        used = group_windows(stream, 1 + start, min(PIECE, nll.size - start), different, slots, head, follower)
+    for start in range(begin, end, PIECE):
+        used = group_windows(stream, 1 + start, min(PIECE, end - start), different, slots, head, follower)
         for first in range(0, used, B):
             count = min(B, used - first)
             for i in range(count):
