@@ -875,28 +875,32 @@ print(inspect.getsource(getattr(linear.backward, "py_func", linear.backward)))
 
 # %% [markdown]
 # Line by line it is what we derived: `dW = x.T dy`, `dx = dy W.T`, `db` the sum over the batch. BatchNorm's is the
-# fused formula, as loops over rows and columns:
+# fused formula, as loops over rows and columns. It stands in two functions: where several threads share out a batch,
+# `dgamma` and `dbeta` have to be summed over all of its rows before any row has its `dx`.
 
 # %%
-print(inspect.getsource(getattr(norm.backward, "py_func", norm.backward)))
+for kernel in (norm.backward_statistics, norm.backward):
+    print(inspect.getsource(getattr(kernel, "py_func", kernel)))
 
 # %% [markdown]
 # A **kernel** is such a function on plain arrays, compiled to machine code. Loops are slow in Python and fast once
-# compiled: here is BatchNorm's backward pass in both ways, and by our line of tensors.
+# compiled: here is BatchNorm's `dx` in both ways, and by our line of tensors.
 
 # %%
-arrays = [a.contiguous().numpy() for a in (gamma, v.xhat, v.s, dhnorm)]
+weights, xhat, s, dy = (a.contiguous().numpy() for a in (gamma, v.xhat, v.s, dhnorm))
 dx, scale, dg, dbe = np.zeros((B, H)), np.zeros(H), np.zeros(H), np.zeros(H)
+norm.backward_statistics(xhat, dy, dg, dbe)
+arrays = (weights, xhat, s, dy, B, dg, dbe, scale, dx)
 interpreted = getattr(norm.backward, "py_func", norm.backward)
-in_python, _ = seconds(lambda: interpreted(*arrays, scale, dx, dg, dbe))
+in_python, _ = seconds(lambda: interpreted(*arrays))
 assert np.allclose(dx, dhpre)
-norm.backward(*arrays, scale, dx, dg, dbe)  # the first call compiles
+norm.backward(*arrays)  # the first call compiles
 assert np.allclose(dx, dhpre)
-in_machine_code, _ = seconds(lambda: norm.backward(*arrays, scale, dx, dg, dbe), 200)
+in_machine_code, _ = seconds(lambda: norm.backward(*arrays), 200)
+dbeta, dgamma = dhnorm.sum(0), (dhnorm * v.xhat).sum(0)
 
 
 def in_tensors():
-    dbeta, dgamma = dhnorm.sum(0), (dhnorm * v.xhat).sum(0)
     return gamma * v.s / B * (B * dhnorm - dbeta - v.xhat * dgamma)
 
 

@@ -17,6 +17,7 @@ from moreish.layers.norm import EPSILON
 from moreish.models import MLP, WaveNet
 from moreish.tape import Batches, Steps, Tape
 from moreish.tape.compiled import walks
+from moreish.tape.team import ALONE
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,7 @@ def test_training_and_inference_are_those_of_pytorch():
         theirs.train(training)
         ready = Tape(layers, 4, 7, np.float64).prepared(9, gradients=training, fuse=False)
         ready.take(contexts, np.zeros(9, np.int64))
-        walks(np.float64)[0](*ready.walk, params, params, ready.ints)
+        walks(np.float64)[0](*ready.walk, params, params, ready.ints, ALONE)
         y = ready.buffer(ready.plan.operations[1], 5)
         np.testing.assert_allclose(y, theirs(x).permute(0, 2, 1).detach(), rtol=1e-12)
         np.testing.assert_allclose(weights["1.batchnorm1d.running_mean"], np.asarray(theirs.running_mean), rtol=1e-12)
@@ -66,8 +67,11 @@ def test_small_steps_come_to_the_fused_kernels():
     by_steps = gradients["diff"] + gradients["mean"] / len(x)  # x reaches diff directly, and through the mean
     fused_y, xhat, dx = np.empty((3, *x.shape))
     mean, s, scale, dgamma, dbeta = np.empty((5, 5))
-    norm.forward(x, gamma, beta, np.zeros(5), np.ones(5), xhat, s, mean, fused_y)
-    norm.backward(gamma, xhat, s, dy, scale, dx, dgamma, dbeta)
+    totals, squares = np.empty((2, 1, 5))  # of one part, which is the whole batch
+    norm.statistics(x, totals[0], mean, squares[0])
+    norm.forward(x, gamma, beta, np.zeros(5), np.ones(5), np.array([11]), totals, squares, xhat, s, mean, fused_y)
+    norm.backward_statistics(xhat, dy, dgamma, dbeta)
+    norm.backward(gamma, xhat, s, dy, len(x), dgamma, dbeta, scale, dx)
     np.testing.assert_allclose(fused_y, y, rtol=1e-12)
     np.testing.assert_allclose(dx, by_steps, rtol=1e-9, atol=1e-14)
     np.testing.assert_allclose(dgamma, (dy * tensors["xhat"]).sum(0), rtol=1e-9)

@@ -24,7 +24,7 @@ def test_an_optimizer_makes_the_steps_of_pytorchs(name, decay):
     step, moments = optimizer(name, np.float64), np.zeros((OPTIMIZERS[name].n_moments, 37))
     for number in range(1, 21):
         grads, rate = generator.standard_normal(37), 0.1 / number
-        step(params, grads, moments, rate, number, np.array([decay, BETA1, BETA2, EPSILON]))
+        step(params, grads, moments, rate, number, np.array([decay, BETA1, BETA2, EPSILON]), 0, 37)
         reference.param_groups[0]["lr"] = rate
         theirs.grad = torch.from_numpy(grads)
         reference.step()

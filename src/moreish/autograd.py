@@ -25,6 +25,7 @@ from .stepping import Stepper, recorded, token_nll
 from .tape.batch import Batches, windows
 from .tape.generate import draw_words
 from .tape.requests import Draw, Steps
+from .threads import chosen
 
 EVALUATION_BATCH = 4096
 log = logging.getLogger("moreish")
@@ -98,6 +99,8 @@ class Torch:
         graph: bool = True,
     ):
         self.block_size, self.n_vocab, self.dtype, self.device = block_size, n_vocab, dtype, choose_device(device)
+        if (threads := chosen()) is not None:
+            torch.set_num_threads(threads)
         layout, like = Layout(layers), torch.from_numpy(np.zeros(0, dtype))
         self.flat = torch.zeros(layout.size, dtype=like.dtype, device=self.device)
         self.grads = torch.zeros(layout.n_trained, dtype=like.dtype, device=self.device)

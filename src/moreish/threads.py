@@ -31,6 +31,11 @@ def cores() -> int:
     return max(1, min(allowed, quota // period))
 
 
+def chosen() -> int | None:
+    """How many threads were asked for; None if nobody did."""
+    return _limit
+
+
 def get_threads() -> int:
     """How many threads may compute at a time."""
     return _limit or cores()

@@ -1,16 +1,20 @@
 """Reading and writing words with an automaton of counts, compiled."""
 
 from collections.abc import Callable
-from functools import cache, cached_property, lru_cache
+from functools import cache, cached_property, lru_cache, partial
 
 import numpy as np
 from numba import types
 
 from ..tape import Draw
 from ..tape.compiled import compiled_function
+from ..threads import borrowed, side_by_side
+from .pieces import pieces_of
 from .tables import Tables
 from .walking import NUMBERS, PROBABILITIES, WALK, advance, distribution, entry_of
 from .writing import Pen
+
+PIECE = 1 << 14  # tokens that make a thread of its own worth while
 
 
 def read(first, parent, char, after, start, p, share, n_vocab, stream, nll):
@@ -117,7 +121,9 @@ class Automaton:
         if stream.min() < 0 or stream.max() >= self.n_vocab:
             raise ValueError(f"tokens must be from 0 to {self.n_vocab - 1}")
         nll = np.zeros(len(stream) - 1)
-        _compiled()[0](*self.walk, *self.probabilities, stream, nll)
+        read = partial(_compiled()[0], *self.walk, *self.probabilities)
+        with borrowed(len(nll) // PIECE) as size:
+            side_by_side([partial(read, stream[a : b + 1], nll[a:b]) for a, b in pieces_of(stream, size)])
         return nll
 
     def after(self, nodes: np.ndarray, tokens: np.ndarray) -> np.ndarray:

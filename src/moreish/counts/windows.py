@@ -11,10 +11,11 @@ every order counts all the text but for what is rare there. Windows that do not 
 the disk, see `spilling`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
+from itertools import chain
 
 import numpy as np
 from numba import njit, types
@@ -22,11 +23,14 @@ from numba import njit, types
 from ..errors import InputError
 from ..tape.batch import distinct_windows
 from ..tape.compiled import compiled_function
+from ..threads import borrowed, side_by_side
+from .pieces import pieces_of
 from .spilling import spilled
 
 BITS = 62  # of a packed window
 SMALLEST = 1 << 12  # places of a table to begin with
 MEMORY = 8 << 30  # bytes that windows and the tables made from them may take, unless said otherwise
+PIECE = 1 << 20  # tokens that make a thread of its own worth while
 PER_TOKEN = 50  # bytes, of a different window
 
 
@@ -96,13 +100,13 @@ def count_windows(stream: np.ndarray, n: int, n_vocab: int, at_least: int = 1, m
         _check(len(rows), most, n, at_least, memory)
         return Windows(lambda place: rows[:, place], counts, np.full(len(rows), n))
     masks = [(1 << bits * k) - 1 for k in range(n)]  # of the last k tokens
-    tables = _tables(stream, bits, masks[-1], most)
-    counted, rows, lengths = Held(*next(tables)), [], []
+    firsts, rest = _counted(stream, bits, masks[-1], most)
+    counted, rows, lengths = Held.of(firsts), [], []
     with ExitStack() as stack:
         if len(counted.keys) > most:
             _check(most + 1 if at_least == 1 else 0, most, n, at_least, memory)
-            first, counted = counted, stack.enter_context(spilled(memory))
-            for some in ((first.keys, first.counts), *tables):
+            counted = stack.enter_context(spilled(memory))
+            for some in chain(firsts, rest):
                 counted.add(*some)
         for k in range(n, 0, -1):
             rows.append(counted.take(at_least if k > 1 else 1, masks[k - 1], most))
@@ -112,7 +116,22 @@ def count_windows(stream: np.ndarray, n: int, n_vocab: int, at_least: int = 1, m
     return Windows(lambda place: keys >> bits * (n - 1 - place) & (1 << bits) - 1, counts, np.concatenate(lengths))
 
 
-def _tables(stream: np.ndarray, bits: int, mask: int, most: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+Table = tuple[np.ndarray, np.ndarray]  # different keys, in order, and how often each occurs
+
+
+def _counted(stream: np.ndarray, bits: int, mask: int, most: int) -> tuple[list[Table], Iterator[Table]]:
+    """The packed windows of a stream and their counts: one table from each thread, and what there is beyond `most`."""
+    with borrowed(len(stream) // PIECE) as size:
+        if size > 1:
+            pieces = [_tables(stream[a : b + 1], bits, mask, most // size) for a, b in pieces_of(stream, size)]
+            firsts = side_by_side([partial(next, tables) for tables in pieces])
+            if all(len(keys) <= most // size for keys, _ in firsts):
+                return firsts, iter(())
+    tables = _tables(stream, bits, mask, most)
+    return [next(tables)], tables
+
+
+def _tables(stream: np.ndarray, bits: int, mask: int, most: int) -> Iterator[Table]:
     """The packed windows of a stream, in order, and their counts; anew whenever there are more than `most`."""
     count, move = _compiled()
     keys, counts = np.zeros((2, SMALLEST), np.int64)
@@ -136,6 +155,15 @@ class Held:
 
     keys: np.ndarray
     counts: np.ndarray
+
+    @classmethod
+    def of(cls, tables: Sequence[Table]) -> "Held":
+        """What several tables count together."""
+        keys, counts = (np.concatenate(column) for column in zip(*tables, strict=True))
+        order = np.argsort(keys, kind="stable")  # which merges what is in order
+        keys, counts = keys[order], counts[order]
+        begins = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])) if len(keys) else order
+        return cls(keys[begins], np.add.reduceat(counts, begins) if len(keys) else counts)
 
     def take(self, at_least: int, mask: int, most: int) -> tuple[np.ndarray, np.ndarray]:
         """The keys with counts that are large enough; of the others, a mask of the key stays, to be taken later."""

@@ -17,7 +17,7 @@ from numba.extending import overload
 # Sums may be reordered and multiply-adds fused; NaN stays NaN and infinity infinity, so that divergence is seen.
 FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
 
-kernel = njit(fastmath=FASTMATH, error_model="numpy")
+kernel = njit(fastmath=FASTMATH, error_model="numpy", forceinline=True)
 # A polynomial is evaluated in the order written: reordering would undo the two-part reduction below.
 polynomial = njit(fastmath={"contract"}, error_model="numpy")
 

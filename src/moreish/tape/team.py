@@ -12,7 +12,7 @@ import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
-from numba.core import cgutils
+from numba.core import cgutils, config
 from numba.extending import overload
 
 from ..layers.maths import intrinsic
@@ -23,7 +23,8 @@ PATIENCE = 2000  # looks at another's count, some 30 us, after which the core is
 
 
 def make_team(size: int) -> np.ndarray:
-    """The row of each thread of a team, as int64 (size, LINE)."""
+    """The row of each thread of a team, as int64 (size, LINE). Python, where nothing is compiled, works alone."""
+    size = 1 if config.DISABLE_JIT else size  # type: ignore[attr-defined]
     raw = np.zeros((size + 1) * LINE, np.int64)
     skip = -raw.ctypes.data % (8 * LINE) // 8
     rows = raw[skip : skip + size * LINE].reshape(size, LINE)
@@ -43,10 +44,7 @@ def alone():
 
 
 def meet(team):
-    """Wait until every thread of the team has come here: then each sees all that the others wrote before.
-
-    Python runs plans by one thread, who waits for nobody.
-    """
+    """Wait until every thread of the team has come here: then each sees all that the others wrote before."""
 
 
 @njit
