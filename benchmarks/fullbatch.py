@@ -12,7 +12,7 @@ from typing import Any
 
 from machine import machine, versions
 
-from moreish import Corpus, read_words, train
+from moreish import Corpus, read_words, set_threads, train
 from moreish.tape import Batches
 
 MLP3: dict[str, Any] = {"model": "mlp", "block_size": 3, "n_embd": 10, "n_hidden": 200}
@@ -29,6 +29,7 @@ def main() -> None:
     parser.add_argument("--names", required=True, help="the word list")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     arguments = parser.parse_args()
+    set_threads(1)
     corpus, rows = Corpus(read_words(arguments.names)), []
     for way, (options, lengths) in WAYS.items():
         for steps in lengths:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from machine import ROUNDS, best, machine, versions
 
-from moreish import Corpus, Novelty, novelty, read_words, train
+from moreish import Corpus, Novelty, novelty, read_words, set_threads, train
 from moreish.corpus.split import SPLITS
 
 MODELS = {"pairs counted": "bigram-counts", "up to six counted": "ngram", "mlp": "mlp", "wavenet": "wavenet"}
@@ -28,6 +28,7 @@ def main() -> None:
     parser.add_argument("--names", required=True, help="the word list")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     arguments = parser.parse_args()
+    set_threads(1)
     words, splits, seconds, train_words = read_words(arguments.names), {}, {}, 0
     for split in SPLITS:
         corpus, splits[split] = Corpus(words, split), []

@@ -19,7 +19,7 @@ from machine import machine, versions
 from rich.console import Console
 from rich.table import Table
 
-from moreish import Corpus, Run, compare, mix, read_words, train
+from moreish import Corpus, Run, compare, mix, read_words, set_threads, train
 from moreish.corpus.split import SPLITS
 
 SEEDS = (1, 2, 3)
@@ -107,6 +107,7 @@ def main() -> None:
     parser.add_argument("--rungs", nargs="+", help="only the rungs with one of these words in their name or model")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     arguments = parser.parse_args()
+    set_threads(1)
     console, splits = Console(width=140), {}
     for split in SPLITS:
         splits[split] = measure_split(split, arguments.names, arguments.rungs or [""], console)

@@ -241,6 +241,25 @@ def fullbatch_section(found: dict) -> str:
     return "\n".join(lines)
 
 
+def threads_section(found: dict) -> str:
+    """The README's table of what threads gain, from what benchmarks/threads.py measured."""
+    several = found["threads"]
+    lines = [f"| | one thread | {several} threads | times as fast |", "|---|---:|---:|---:|"]
+    for row in found["rows"]:
+        one, many = (f"{row[way] * 1e3:.4g} ms" for way in ("one", "several"))
+        lines.append(f"| {row['what']} | {one} | {many} | {row['gain']:.2f} |")
+    machine, versions = found["machine"], found["versions"]
+    same = all(row["same"] for row in found["rows"])
+    lines += [
+        "",
+        f"Steps are AdamW's. Results {'were the same, bit for bit' if same else 'DIFFERED'}. Measured by"
+        f" `benchmarks/threads.py` on {found['data']}, {machine['processor']}, {machine['cores']} cores,"
+        f" {machine['system']}; moreish {versions['moreish']}, numba {versions['numba']}. What is compared took turns"
+        " within one run.",
+    ]
+    return "\n".join(lines)
+
+
 def steering_section(found: dict) -> str:
     """The README's table of steered sampling, from what benchmarks/steering.py measured."""
     plain, machine, versions = found["words_per_second"], found["machine"], found["versions"]
@@ -292,6 +311,7 @@ SECTIONS = {
     "diagnostics": diagnostics_section,
     "novelty": novelty_section,
     "steering": steering_section,
+    "threads": threads_section,
     "fullbatch": fullbatch_section,
     "scoring": scoring_section,
     "serving": serving_section,

@@ -28,7 +28,7 @@ from machine import machine, versions
 from rich.console import Console
 from scipy.stats import mannwhitneyu
 
-from moreish import Corpus, Run, Scorer, bundled, read_words, train
+from moreish import Corpus, Run, Scorer, bundled, read_words, set_threads, train
 from moreish.corpus import BUNDLED
 
 SEEDS = (1, 2, 3)
@@ -147,7 +147,8 @@ def speed_part(names: str, console: Console) -> list[dict]:
             path.write_text("\n".join(different_words(drawing, n)) + "\n", encoding="utf-8")
             for model, run in runs.items():
                 for form in ("tsv", "json"):
-                    command = [sys.executable, "-m", "moreish", "score", run, "-", *(["--json"] * (form == "json"))]
+                    command = [sys.executable, "-m", "moreish", "score", run, "-", "--threads", "1"]
+                    command += ["--json"] * (form == "json")
                     found = [launched(command, path) for _ in range(ROUNDS)]
                     seconds, memory = (pick(row[k] for row in found) for pick, k in ((min, "seconds"), (max, "memory")))
                     rows.append({"model": model, "form": form, "words": n, "seconds": seconds, "memory_bytes": memory})
@@ -171,6 +172,7 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="what to measure")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     arguments = parser.parse_args()
+    set_threads(1)
     console, found = Console(), {}
     if arguments.json and arguments.json.exists():
         found = json.loads(arguments.json.read_text(encoding="utf-8"))

@@ -22,7 +22,7 @@ from machine import machine, versions
 from rich.console import Console
 from rich.table import Table
 
-from moreish import Corpus, bundled, read_words, train
+from moreish import Corpus, bundled, read_words, set_threads, train
 from moreish.models import MLP, WaveNet
 from moreish.tape.compiled import cache_folder
 
@@ -118,6 +118,7 @@ def main() -> None:
     parser.add_argument("--names", help="word list to measure on (default: the bundled names)")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     arguments = parser.parse_args()
+    set_threads(1)
     corpus = Corpus(read_words(arguments.names) if arguments.names else bundled())
     steps = step_rows(corpus)
     found = {

@@ -13,7 +13,7 @@ from machine import best, machine, versions
 from rich.console import Console
 from rich.table import Table
 
-from moreish import Corpus, InputError, read_words, train
+from moreish import Corpus, InputError, read_words, set_threads, train
 
 PLAIN = {"ngram": 1_000_000, "mlp": 200_000}  # words drawn at a time
 FEW, MANY = 20, 10_000
@@ -34,6 +34,7 @@ def main() -> None:
     parser.add_argument("--names", required=True, help="the word list")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     arguments = parser.parse_args()
+    set_threads(1)
     corpus = Corpus(read_words(arguments.names))
     models = {name: train(corpus, name.split(",")[0], **options).model for name, options in MODELS.items()}
     plain = {name: n / best(lambda m=models[name], n=n: m.sample(n)) for name, n in PLAIN.items()}

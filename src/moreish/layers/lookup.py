@@ -12,8 +12,8 @@ rows. Backwards, a row of the table receives the sum of dy over the places that 
 
 and from table_f = C W_f, as in Linear: dW_f = C^T dtable_f, and dC = sum over f of dtable_f W_f^T.
 
-Where a batch is walked in parts, each makes some rows of the table, which all look up; and each adds up a dtable of
-its own, of which the products need the sum: again each part takes some rows of it.
+Where a batch is walked in parts, each has a table of its own, which is made sooner than fetched from another core. Of
+the gradients of the tables the products need the sum: each part takes some rows of it.
 """
 
 from dataclasses import dataclass
@@ -73,13 +73,11 @@ class LookupLinear:
 
 
 @kernel
-def make_table(C, W, first, last, table):
-    """C (V, E), W (F E, H) -> rows first ... last - 1 of table (F V, H)."""
+def make_table(C, W, table):
+    """C (V, E), W (F E, H) -> table (F V, H)."""
     V, E = C.shape
     for f in range(W.shape[0] // E):
-        begin, end = max(first, f * V), min(last, (f + 1) * V)
-        if begin < end:
-            dot(C[begin - f * V : end - f * V], W[f * E : (f + 1) * E], table[begin:end])
+        dot(C, W[f * E : (f + 1) * E], table[f * V : (f + 1) * V])
 
 
 @kernel
@@ -158,16 +156,16 @@ def backward(C, W, first, last, dtables, dx, dC, dW):
 
 def make_table_op(row, arena, params, grads, ints):
     V, E, F, H = row[S0], row[S1], row[S2], row[S3]
-    first, last = rows_of_part(row)
-    table = matrix(arena, row[SHARED], F * V, H)
-    make_table(matrix(params, row[P0], V, E), matrix(params, row[P1], F * E, H), first, last, table)
+    make_table(
+        matrix(params, row[P0], V, E), matrix(params, row[P1], F * E, H), matrix(arena, row[AUX] + V * E, F * V, H)
+    )
 
 
 def forward_op(row, arena, params, grads, ints):
-    N, V, F, H = row[ROWS], row[S0], row[S2], row[S3]
+    N, V, E, F, H = row[ROWS], row[S0], row[S1], row[S2], row[S3]
     forward(
         matrix(ints, row[INTS], N, F),
-        matrix(arena, row[SHARED], F * V, H),
+        matrix(arena, row[AUX] + V * E, F * V, H),
         vector(params, row[P2], H * (row[P2] >= 0)),
         matrix(arena, row[Y], N, H),
     )
@@ -178,7 +176,7 @@ def table_gradient_op(row, arena, params, grads, ints):
     table_gradient(
         matrix(ints, row[INTS], N, F),
         matrix(arena, row[DY], N, H),
-        matrix(arena, row[SHARED] + row[PART] * S, F * V, H),  # the table has served: gradients take its place
+        matrix(arena, row[SHARED] + row[PART] * S, F * V, H),
         vector(grads, row[P2], H * (row[P2] >= 0)),
     )
 
@@ -200,9 +198,19 @@ def backward_op(row, arena, params, grads, ints):
 
 @kernel
 def rows_of_part(row):
-    """The first and one past the last row of the table that are this part's."""
+    """The first and one past the last row of the table whose gradients are this part's to multiply."""
     S = row[S2] * row[S0]
     return S * row[PART] // row[PARTS], S * (row[PART] + 1) // row[PARTS]
+
+
+def scratch(layer: LookupLinear, rows: int) -> tuple[int, int]:
+    V, E, F, H = layer.sizes(())
+    return V * E + F * V * H, 0
+
+
+def shared(layer: LookupLinear) -> tuple[int, int]:
+    V, _, F, H = layer.sizes(())
+    return F * V * H, 0
 
 
 def pays(layer: LookupLinear, rows: int) -> bool:
@@ -217,7 +225,7 @@ KERNELS = Kernels(
     example=LookupLinear(Embedding(7, 3), FlattenConsecutive(2), Linear(6, 5, Normal(0.4))),
     reads="contexts",
     before=(make_table_op, table_gradient_op),
-    scratch=lambda layer, rows: (layer.embedding.n_vocab * layer.embedding.n_embd, 0),
-    shared=lambda layer: (prod(layer.sizes(())) // layer.embedding.n_embd, 0),
+    scratch=scratch,
+    shared=shared,
     pays=pays,
 )

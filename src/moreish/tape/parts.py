@@ -4,6 +4,7 @@ How many parts there are follows from the model and the batch alone. Each is wal
 summed over the parts in their order: how many threads there are changes no bit of any result.
 """
 
+import math
 from collections.abc import Sequence
 
 from numba import njit
@@ -12,8 +13,10 @@ from ..layers import Layer
 
 GRAIN = 16  # examples: whole vectors and cache lines of every buffer belong to one part
 MOST = 16
-WORK = 3e6  # floating-point operations forward that make a part worth a thread, some 100 us with their backward pass
-EXAMPLES = 64  # that a part has at least: their gradients' sum, over as many weights, then costs little beside them
+EXAMPLES = 64  # that a part has at least
+# What one more part costs, as floating-point operations of a forward pass. With a thread for each of p parts a batch
+# takes work / p + COST p, which is least at the square root of work / COST.
+COST = 1.5e6
 
 
 @njit
@@ -36,4 +39,5 @@ def parts_of(layers: Sequence[Layer], B: int, T: int) -> int:
     for layer in layers:
         work += layer.flops(shape, B)
         shape = layer.out_shape(shape)
-    return int(max(1, min(work / WORK, B / EXAMPLES, MOST)))
+    best = min((work / COST) ** 0.5, B / EXAMPLES, MOST)
+    return 1 << max(0, int(math.log2(best)))  # as cores are mostly powers of two, or at least even

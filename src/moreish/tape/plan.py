@@ -100,7 +100,7 @@ def make_plan(
     operations: list[Operation] = []
     in_shape: Shape = (T,)
     x = dx = -1
-    for layer, slots in _chosen(layers, layout, (B, T), fuse):
+    for layer, slots in _chosen(layers, layout, (B // parts, T), fuse):
         kernels, out_shape = LAYERS[type(layer)], layer.out_shape(in_shape)
         rows = np.zeros((0, parts, WIDTH), np.int64)
         if kernels.forward is not None:

@@ -1,0 +1,129 @@
+"""What several threads gain over one in training steps, evaluation, sampling and counting; and that all is the same.
+
+python benchmarks/threads.py --names names.txt [--json benchmarks/results/threads.json]
+python benchmarks/readme.py       puts the figures of that file into the README
+"""
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from loops import alternate, tape_loop
+from machine import machine, versions
+
+from moreish import Corpus, Model, get_threads, read_words, set_threads, train
+from moreish.counts.windows import count_windows
+from moreish.models import MLP, NetConfig, WaveNet, WaveNetConv
+from moreish.optim import zero_moments
+from moreish.tape import Batches, Draw, Steps, Tape
+
+OF_MLP, OF_TREE = MLP(block_size=4, n_embd=10, n_hidden=200), WaveNet(block_size=8, n_embd=24, n_hidden=128)
+STEPS: list[tuple[str, NetConfig, int]] = [
+    *(("mlp 4 / 10 / 200", OF_MLP, batch) for batch in (32, 256, 1024, 4096)),
+    ("mlp 3 / 10 / 200, BatchNorm", MLP(block_size=3, n_embd=10, n_hidden=200, batch_norm=True), 256),
+    ("tree 8 / 24 / 128", OF_TREE, 32),
+    ("tree 8 / 24 / 128", OF_TREE, 128),
+    ("tree 8 / 24 / 128", OF_TREE, 512),
+    ("dilated 8 / 24 / 128", WaveNetConv(block_size=8, n_embd=24, n_hidden=128), 128),
+]
+ROUNDS = 20  # other guests of a host may take one of two cores' time, or the memory's
+WORDS, TOKENS = 20_000, 8_000_000  # that are drawn and counted
+
+
+def with_threads(n: int, loop: Callable) -> Callable:
+    def with_n(*arguments: Any) -> Any:
+        set_threads(n)
+        return loop(*arguments)
+
+    return with_n
+
+
+def compared(loop_of: Callable[[], Callable], threads: int) -> dict[str, float]:
+    """Seconds an iteration with one thread and with several, and how many times as fast these are."""
+    found = alternate({n: with_threads(n, loop_of()) for n in (1, threads)}, ROUNDS)
+    return {"one": found[1], "several": found[threads], "gain": found[1] / found[threads]}
+
+
+def repeated(work: Callable[[], object]) -> Callable[[int], None]:
+    """A loop of calls."""
+
+    def loop(n: int) -> None:
+        for _ in range(n):
+            work()
+
+    return loop
+
+
+def same_steps(corpus: Corpus, config: NetConfig, batch: int, threads: int) -> bool:
+    """Whether the weights after some steps are the same, bit for bit."""
+    found = []
+    for n in (1, threads):
+        set_threads(n)
+        model = Model(config, corpus.vocab)
+        batches = Batches.drawn(corpus.stream("train"), batch, 1, config.context, config.whole_words)
+        steps = Steps("adamw", weight_decay=0.01, first=0, rates=np.full(20, 0.003))
+        moments = zero_moments("adamw", model.layout.n_trained)
+        Tape(model.layers, config.context, len(corpus.vocab)).train(model.params, moments, batches, steps)
+        found.append(model.params)
+    return bool((found[0] == found[1]).all())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--names", required=True, help="the word list")
+    parser.add_argument("--json", type=Path, help="where to write the figures")
+    arguments = parser.parse_args()
+    corpus, threads, rows = Corpus(read_words(arguments.names)), get_threads(), []
+
+    def note(what: str, same: bool, loop_of: Callable[[], Callable]) -> None:
+        rows.append({"what": what, "same": same, **compared(loop_of, threads)})
+        print("{what}: {one:.6f} s, {several:.6f} s, {gain:.2f}, same {same}".format(**rows[-1]), flush=True)
+
+    for name, config, batch in STEPS:
+        same = same_steps(corpus, config, batch, threads)
+        note(f"a step of {name}, batch {batch:,}", same, lambda c=config, b=batch: tape_loop(corpus, c, b, "adamw"))
+    stream, draw = corpus.stream("train"), Draw(seed=1)
+    for name, kind, options in (
+        ("mlp 4 / 10 / 200", "mlp", {"block_size": 4, "steps": 200}),
+        ("tree 8 / 24 / 128", "wavenet", {"block_size": 8, "n_embd": 24, "n_hidden": 128, "steps": 50}),
+        ("n-grams", "ngram", {}),
+    ):
+        model = train(corpus, kind, **options).model
+        losses, drawn = [], []
+        for n in (1, threads):
+            set_threads(n)
+            losses.append(model.nll(stream))
+            drawn.append(model.engine.generate(model.params, WORDS, draw))
+        note(
+            f"the loss of {len(stream) - 1:,} tokens, {name}",
+            bool((losses[0] == losses[1]).all()),
+            lambda m=model: repeated(lambda: m.nll(stream)),
+        )
+        if kind != "ngram":
+            note(
+                f"{WORDS:,} words of {name}",
+                bool(np.array_equal(*drawn)),
+                lambda m=model: repeated(lambda: m.engine.generate(m.params, WORDS, draw)),
+            )
+    V, generator = len(corpus.vocab), np.random.default_rng(1)
+    text = generator.integers(0, V, TOKENS).astype(np.int32)
+    text[0] = text[-1] = 0
+    counted = []
+    for n in (1, threads):
+        set_threads(n)
+        counted.append(count_windows(text, 4, V).counts)
+    note(
+        f"counting runs of 4 in {TOKENS:,} random characters",
+        bool(np.array_equal(*counted)),
+        lambda: repeated(lambda: count_windows(text, 4, V)),
+    )
+    if arguments.json:
+        found = {"machine": machine(), "versions": versions(), "data": Path(arguments.names).name, "threads": threads}
+        arguments.json.write_text(json.dumps({**found, "rows": rows}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
