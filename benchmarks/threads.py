@@ -29,6 +29,11 @@ STEPS: list[tuple[str, NetConfig, int]] = [
     ("tree 8 / 24 / 128", OF_TREE, 512),
     ("dilated 8 / 24 / 128", WaveNetConv(block_size=8, n_embd=24, n_hidden=128), 128),
 ]
+TRAINED: list[tuple[str, str, dict[str, Any]]] = [
+    ("mlp 4 / 10 / 200", "mlp", {"block_size": 4, "n_embd": 10, "n_hidden": 200, "steps": 200}),
+    ("tree 8 / 24 / 128", "wavenet", {"block_size": 8, "n_embd": 24, "n_hidden": 128, "steps": 50}),
+    ("n-grams", "ngram", {}),
+]
 ROUNDS = 20  # other guests of a host may take one of two cores' time, or the memory's
 WORDS, TOKENS = 20_000, 8_000_000  # that are drawn and counted
 
@@ -86,11 +91,7 @@ def main() -> None:
         same = same_steps(corpus, config, batch, threads)
         note(f"a step of {name}, batch {batch:,}", same, lambda c=config, b=batch: tape_loop(corpus, c, b, "adamw"))
     stream, draw = corpus.stream("train"), Draw(seed=1)
-    for name, kind, options in (
-        ("mlp 4 / 10 / 200", "mlp", {"block_size": 4, "steps": 200}),
-        ("tree 8 / 24 / 128", "wavenet", {"block_size": 8, "n_embd": 24, "n_hidden": 128, "steps": 50}),
-        ("n-grams", "ngram", {}),
-    ):
+    for name, kind, options in TRAINED:
         model = train(corpus, kind, **options).model
         losses, drawn = [], []
         for n in (1, threads):

@@ -69,7 +69,7 @@ class LookupLinear:
     def flops(self, in_shape: Shape, batch_size: int) -> int:
         V, E, F, H = self.sizes(in_shape)
         rows = batch_size * prod(self.out_shape(in_shape)[:-1])
-        return F * min(rows, V) * 2 * E * H + rows * F * H
+        return F * V * 2 * E * H + rows * F * H
 
 
 @kernel
@@ -172,11 +172,11 @@ def forward_op(row, arena, params, grads, ints):
 
 
 def table_gradient_op(row, arena, params, grads, ints):
-    N, V, F, H, S = row[ROWS], row[S0], row[S2], row[S3], row[S2] * row[S0] * row[S3]
+    N, V, F, H = row[ROWS], row[S0], row[S2], row[S3]
     table_gradient(
         matrix(ints, row[INTS], N, F),
         matrix(arena, row[DY], N, H),
-        matrix(arena, row[SHARED] + row[PART] * S, F * V, H),
+        matrix(arena, row[SHARED] + row[PART] * F * V * H, F * V, H),
         vector(grads, row[P2], H * (row[P2] >= 0)),
     )
 
