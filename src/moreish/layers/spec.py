@@ -34,9 +34,7 @@ P0, P1, P2, P3 = 11, 12, 13, 14  # params and grads: parameters in the order in 
 S0, S1, S2, S3 = 15, 16, 17, 18  # sizes, as the layer's `sizes` gives them
 PART, PARTS = 19, 20  # which part of the batch this is, of how many
 SHARED, INT_SHARED = 21, 22  # arena, ints: scratch that all parts see
-MEET = (
-    23  # 1 where the forward pass needs what all parts did before, and the rest of the backward pass what all do here
-)
+MEET = 23  # 1 where all threads meet, before its forward and after its backward pass
 WIDTH = 24
 
 Shape = tuple[int, ...]

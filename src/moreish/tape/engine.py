@@ -166,14 +166,16 @@ class Tape:
         if stream.min() < 0 or stream.max() >= self.n_vocab:
             raise ValueError(f"tokens must be from 0 to {self.n_vocab - 1}")
         with self._turn:
-            n = len(stream) - 1
-            nll = np.zeros(n)
-            with borrowed(n // EVALUATION_PIECE) as size:
-                evaluate, crew = compiled(self.dtype).evaluate, self._crew(size, EVALUATION_BATCH, self.n_vocab, True)
+            nll, evaluate = np.zeros(len(stream) - 1), compiled(self.dtype).evaluate
+            with borrowed(len(nll) // EVALUATION_PIECE) as size:
+                crew = self._crew(size, EVALUATION_BATCH, self.n_vocab, True)
                 side_by_side(
                     [
-                        partial(evaluate, *ready.walk, params, ready.ints, ready.plan.shape, stream, first, last, nll)
-                        for ready, (first, last) in zip(crew, shares(n, size), strict=True)
+                        partial(
+                            *(evaluate, *ready.walk, params, ready.ints, ready.plan.shape, stream),
+                            *(*share(len(nll), 1, place, size), nll),
+                        )
+                        for place, ready in enumerate(crew)
                     ]
                 )
             return nll
@@ -196,24 +198,17 @@ class Tape:
         with self._turn:
             # One column more than the longest word: the 0 that ends it.
             words, lengths = np.zeros((n, draw.max_length + 1), np.int32), np.zeros(n, np.int64)
+            machine, prefix = compiled(self.dtype), np.array(draw.prefix, np.int32)
+
+            def generate(ready: Prepared, first: int, last: int) -> None:
+                logits = ready.buffer(ready.plan.operations[-1], Y).reshape(GENERATION_BATCH, self.n_vocab)
+                machine.generate(
+                    *(*ready.walk, params, ready.ints, ready.contexts, logits),
+                    *(prefix, draw.temperature, draw.top_k, draw.top_p, draw.seed, draw.first + first),
+                    *(draw.max_length, words[first:last], lengths[first:last]),
+                )
+
             with borrowed(n // GENERATION_PIECE) as size:
-                calls = []
-                for ready, (first, last) in zip(
-                    self._crew(size, GENERATION_BATCH, 1, False), shares(n, size), strict=True
-                ):
-                    logits = ready.buffer(ready.plan.operations[-1], Y).reshape(GENERATION_BATCH, self.n_vocab)
-                    calls.append(
-                        partial(
-                            compiled(self.dtype).generate,
-                            *(*ready.walk, params, ready.ints, ready.contexts, logits),
-                            *(np.array(draw.prefix, np.int32), draw.temperature, draw.top_k, draw.top_p),
-                            *(draw.seed, draw.first + first, draw.max_length, words[first:last], lengths[first:last]),
-                        )
-                    )
-                side_by_side(calls)
+                crew = self._crew(size, GENERATION_BATCH, 1, False)
+                side_by_side([partial(generate, ready, *share(n, 1, place, size)) for place, ready in enumerate(crew)])
             return words[np.arange(draw.max_length + 1) <= lengths[:, None]]
-
-
-def shares(n: int, size: int) -> list[tuple[int, int]]:
-    """The first and one past the last of n numbers, for each of `size` threads."""
-    return [share(n, 1, place, size) for place in range(size)]

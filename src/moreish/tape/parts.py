@@ -7,7 +7,7 @@ summed over the parts in their order: how many threads there are changes no bit 
 import math
 from collections.abc import Sequence
 
-from numba import njit
+from numba.extending import register_jitable
 
 from ..layers import Layer
 
@@ -19,7 +19,7 @@ EXAMPLES = 64  # that a part has at least
 COST = 1.5e6
 
 
-@njit
+@register_jitable
 def share(n, grain, place, places):
     """The first and one past the last of the numbers 0 ... n - 1 that belong to a place, in pieces of `grain`."""
     pieces = (n + grain - 1) // grain
@@ -27,7 +27,7 @@ def share(n, grain, place, places):
     return min(n, first * grain), min(n, last * grain)
 
 
-@njit
+@register_jitable
 def part_of(B, parts, part):
     """The first and one past the last example of a part of a batch."""
     return share(B, GRAIN, part, parts)
