@@ -39,5 +39,5 @@ def parts_of(layers: Sequence[Layer], B: int, T: int) -> int:
     for layer in layers:
         work += layer.flops(shape, B)
         shape = layer.out_shape(shape)
-    best = min((work / COST) ** 0.5, B / EXAMPLES, MOST)
-    return 1 << max(0, int(math.log2(best)))  # as cores are mostly powers of two, or at least even
+    best = max(1, min((work / COST) ** 0.5, B / EXAMPLES, MOST))
+    return 1 << int(math.log2(best))  # as cores are mostly powers of two, or at least even
