@@ -86,7 +86,10 @@ def sampling_row(corpus: Corpus) -> dict:
 
 def process_rows(names: str | None) -> dict:
     """Whole processes, in seconds: training with the defaults, first with nothing kept on disk; then warm, in turns."""
-    command, rows = [sys.executable, "-m", "moreish", "train", *([names] if names else []), "--out"], {}
+    command, rows = (
+        [sys.executable, "-m", "moreish", "train", "--threads", "1", *([names] if names else []), "--out"],
+        {},
+    )
     kept = cache_folder()
     if kept is not None:
         shutil.rmtree(kept)

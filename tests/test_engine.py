@@ -174,8 +174,10 @@ def test_the_same_code_runs_uncompiled(words):
     """With NUMBA_DISABLE_JIT the kernels are plain Python, for a debugger; they compute the same."""
     code = (
         "import sys, moreish\n"
+        "from moreish.tape import engine\n"
         "words = sys.argv[1].split()\n"
         "for batch_size in (8, 64):\n"
+        "    engine.parts_of = lambda *arguments: 1 + batch_size // 64\n"
         "    run = moreish.train(words, steps=3, batch_size=batch_size, n_hidden=9, keep='last', lr=0.1)\n"
         "    print(run.loss['train'], *run.model.sample(5))\n"
         "small = dict(block_size=4, n_embd=3, n_hidden=5, steps=3)\n"

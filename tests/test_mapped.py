@@ -127,6 +127,7 @@ import numpy as np
 import moreish
 from moreish.corpus import mapped
 path, out, limit, on_disk = sys.argv[1:]
+moreish.set_threads(1)  # each more takes some megabytes of its own
 moreish.train(moreish.bundled(), "mlp", n_hidden=4, steps=1)  # whatever is compiled is compiled now
 if on_disk == "no":
     mapped.IN_MEMORY = 1 << 40

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -46,10 +47,16 @@ def _limit():
     set_threads(None)
 
 
-@pytest.fixture
-def many_cores(monkeypatch):
-    """More threads than this machine may have cores: they only take turns."""
-    monkeypatch.setattr(threads, "cores", lambda: 8)
+def recorded(monkeypatch, module) -> list[int]:
+    """How many calls a module from now on makes side by side, each time."""
+    made: list[int] = []
+
+    def noted(calls):
+        made.append(len(calls))
+        return side_by_side(calls)
+
+    monkeypatch.setattr(module, "side_by_side", noted)
+    return made
 
 
 def in_parts(monkeypatch, parts: int) -> None:
@@ -93,15 +100,15 @@ def gradients(layers: list[Layer], batches: Batches, context: int, V: int) -> tu
     return *Tape(layers, context, V, np.float64).loss_and_grads(params, *batch), params
 
 
-@pytest.mark.parametrize("B", [97, 160])
+@pytest.mark.parametrize("B", [97, 250])
 @pytest.mark.parametrize("name", CONFIGS)
 def test_the_gradients_of_all_parts_are_those_of_the_whole(name, B, corpus, monkeypatch):
     config, V = CONFIGS[name], len(corpus.vocab)
     batches = Batches.drawn(corpus.stream("train"), B, 1, config.context, config.whole_words)
     whole = gradients(config.layers(V), batches, config.context, V)
-    kinds = {op.name for op in make_plan(config.layers(V), (B, config.context, 1)).operations}
-    assert "LookupLinear" in kinds or name == "wavenet-conv", "the fused kernel is to be among them"
     for parts in (2, 3, 5):
+        kinds = {op.name for op in make_plan(config.layers(V), (B, config.context, 1), parts=parts).operations}
+        assert "LookupLinear" in kinds or name == "wavenet-conv" or B == 97, "the fused kernel is to be among them"
         in_parts(monkeypatch, parts)
         loss, grads, _ = gradients(config.layers(V), batches, config.context, V)
         assert loss == pytest.approx(whole[0], rel=1e-12)
@@ -120,24 +127,23 @@ def trained(config, corpus, batches, optimizer: str, dtype: type, steps: int = 1
     return [losses, params, moments]
 
 
-@pytest.mark.usefixtures("many_cores")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("name", CONFIGS)
 def test_training_is_the_same_bit_for_bit_by_any_number_of_threads(name, optimizer, dtype, corpus, monkeypatch):
     in_parts(monkeypatch, 5)
     config = CONFIGS[name]
-    batches = Batches.drawn(corpus.stream("train"), 150, 1, config.context, config.whole_words)
-    found = []
+    batches = Batches.drawn(corpus.stream("train"), 250, 1, config.context, config.whole_words)
+    found, made = [], recorded(monkeypatch, engine)
     for n in (1, 2, 3, 5, 8):
         set_threads(n)
         found.append(trained(config, corpus, batches, optimizer, dtype))
+    assert made == [1, 2, 3, 5, 5], "a thread has at least one part"
     for other in found[1:]:
         for one, another in zip(found[0], other, strict=True):
             assert np.array_equal(one, another)
 
 
-@pytest.mark.usefixtures("many_cores")
 def test_the_gradient_over_all_data_is_the_same_too(corpus, monkeypatch):
     config, found = CONFIGS["mlp"], []
     batches = Batches.of_all(corpus.stream("train"), config.context)
@@ -149,7 +155,6 @@ def test_the_gradient_over_all_data_is_the_same_too(corpus, monkeypatch):
     assert np.array_equal(found[2][1], found[1][1])
 
 
-@pytest.mark.usefixtures("many_cores")
 def test_a_loss_that_is_not_finite_stops_all_threads(corpus, monkeypatch):
     in_parts(monkeypatch, 3)
     config, layers, found = CONFIGS["mlp"], CONFIGS["mlp"].layers(len(corpus.vocab)), []
@@ -166,13 +171,13 @@ def test_a_loss_that_is_not_finite_stops_all_threads(corpus, monkeypatch):
     assert np.array_equal(*found, equal_nan=True)
 
 
-@pytest.mark.usefixtures("many_cores")
 def test_evaluating_and_sampling_are_the_same_by_any_number_of_threads(corpus, monkeypatch):
     monkeypatch.setattr(engine, "EVALUATION_PIECE", 100)
     monkeypatch.setattr(engine, "GENERATION_PIECE", 10)
     monkeypatch.setattr(automaton, "PIECE", 100)
     models = [moreish.train(corpus, name, steps=30).model for name in ("mlp", "wavenet")]
     models.append(moreish.train(corpus, "ngram").model)
+    in_engine, in_automaton = recorded(monkeypatch, engine), recorded(monkeypatch, automaton)
     for model in models:
         found: list[Any] = []
         for n in (1, 2, 5):
@@ -181,6 +186,8 @@ def test_evaluating_and_sampling_are_the_same_by_any_number_of_threads(corpus, m
         for nll, words in found[1:]:
             assert np.array_equal(nll, found[0][0])
             assert words == found[0][1]
+    assert in_engine == [1, 2, 5, 1, 1, 2, 2, 5, 5], "the mlp knows few contexts, and draws from a table of them"
+    assert in_automaton == [1, 2, 5]
     set_threads(3)
     engine_of = models[0].engine
     all_at_once = engine_of.generate(models[0].params, 70, Draw(seed=4, first=5))
@@ -188,7 +195,6 @@ def test_evaluating_and_sampling_are_the_same_by_any_number_of_threads(corpus, m
     assert np.array_equal(all_at_once, engine_of.generate(models[0].params, 70, Draw(seed=4, first=5)))
 
 
-@pytest.mark.usefixtures("many_cores")
 @pytest.mark.parametrize("at_least", [1, 3])
 def test_counting_is_the_same_by_any_number_of_threads(at_least, corpus, monkeypatch):
     monkeypatch.setattr(windows, "PIECE", 100)
@@ -202,8 +208,11 @@ def test_counting_is_the_same_by_any_number_of_threads(at_least, corpus, monkeyp
     assert found[0][0].sum() == len(stream) - 1
     most = len(found[0][0])  # as many as fit: no thread may have them all, and together they are still counted
     set_threads(2)
+    made = recorded(monkeypatch, windows)
     again = count_windows(stream, 4, len(corpus.vocab), at_least, memory=most * 4 * windows.PER_TOKEN)
     assert np.array_equal(again.counts, found[0][0])
+    assert made[0] == 2
+    assert len(made) > 2 or at_least > 1, "there were several rounds"
 
 
 @given(st.lists(st.integers(0, 3), max_size=60), st.integers(1, 7))
@@ -221,12 +230,13 @@ def test_a_word_longer_than_what_is_looked_through_is_one_piece():
     stream = np.zeros(3 * LOOK, np.int32)
     stream[5:-1] = 1
     assert pieces_of(stream, 4) == [(0, len(stream) - 1)]
+    assert pieces_of(stream[:-1], 4) == [(0, len(stream) - 2)], "or where no end token stands"
 
 
 def test_what_is_borrowed_is_not_there_for_others():
     set_threads(3)
     with borrowed(2) as first, borrowed(9) as second, borrowed(9) as third:
-        assert (first, second, third) == (2, 2, 1)
+        assert (first, second, third) == (2, 1, 1), "each of them counts, and none waits"
     with borrowed(9) as all_of_them, borrowed(5) as alone:
         assert (all_of_them, alone) == (3, 1)
     with pytest.raises(RuntimeError), borrowed(3):
@@ -250,8 +260,9 @@ def test_there_are_as_many_threads_as_cores_unless_said_otherwise(monkeypatch, t
         assert cores() == get_threads() == expected
     set_threads(4)
     assert get_threads() == 4
-    with pytest.raises(InputError, match="1 or more, not 0"):
-        set_threads(0)
+    for wrong in (0, 2.5):
+        with pytest.raises(InputError, match=f"a whole number from 1 on, not {wrong}"):
+            set_threads(wrong)  # type: ignore[arg-type]
 
 
 def test_calls_run_at_the_same_time_and_what_one_raises_is_raised():
@@ -263,6 +274,22 @@ def test_calls_run_at_the_same_time_and_what_one_raises_is_raised():
 
     with pytest.raises(ValueError, match="no"):
         side_by_side([lambda: 1, fail])
+
+
+def test_ctrl_c_waits_for_the_calls():
+    """What they write to is not to be used by others before they are through."""
+    done, main = [], threading.main_thread().ident
+
+    def slow(n):
+        if n == 0:
+            signal.raise_signal(signal.SIGINT)
+        time.sleep(0.3)
+        done.append(n)
+
+    assert main == threading.get_ident()
+    with pytest.raises(KeyboardInterrupt):
+        side_by_side([partial(slow, n) for n in range(3)])
+    assert sorted(done) == [0, 1, 2]
 
 
 def test_where_a_thread_cannot_be_had_no_call_is_made(monkeypatch):
@@ -282,7 +309,6 @@ def test_where_a_thread_cannot_be_had_no_call_is_made(monkeypatch):
     assert made == []
 
 
-@pytest.mark.usefixtures("many_cores")
 def test_several_trainings_in_one_process_come_to_what_each_comes_to_alone(corpus, monkeypatch):
     in_parts(monkeypatch, 4)
     tasks = [
@@ -320,7 +346,7 @@ def test_the_option_changes_no_result(words, tmp_path, capsys):
     assert np.array_equal(found[0][1], found[1][1])
     assert get_threads() == 2
     assert run(["models", "--threads", "0"]) == 2
-    assert "threads: 1 or more, not 0" in capsys.readouterr().err
+    assert "threads: a whole number from 1 on, not 0" in capsys.readouterr().err
     assert run(["models", "--threads", "2.5"]) == 2
 
 

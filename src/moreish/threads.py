@@ -1,7 +1,7 @@
 """How many threads compute, in all that this process does at a time, and running calls side by side.
 
 Whoever has work for several threads borrows them, and gets as many as are free: several trainings in one process share
-the cores instead of fighting for them. No result depends on how many there are.
+the cores instead of fighting for them. No result of the tape or of counting depends on how many there are.
 """
 
 import os
@@ -13,12 +13,11 @@ from typing import Any
 
 from .errors import InputError
 
-QUOTA = Path(
-    "/sys/fs/cgroup/cpu.max"
-)  # of a container, under Linux: microseconds of all cores in so many of the clock's
+# Of a container under Linux: how long it may compute in so much of the clock's time.
+QUOTA = Path("/sys/fs/cgroup/cpu.max")
 _lock = threading.Lock()
 _limit: int | None = None
-_borrowed = 0
+_at_work = 0
 
 
 def cores() -> int:
@@ -44,54 +43,65 @@ def get_threads() -> int:
 def set_threads(n: int | None) -> None:
     """Let n threads compute at a time, in all that this process does; None: as many as there are cores to use.
 
-    Results are the same, bit for bit. Raises InputError for less than 1.
+    The tape and the counts give the same results, bit for bit; PyTorch's sums may differ in the last place. Raises
+    InputError for what is no whole number, or less than 1.
     """
     global _limit
-    if n is not None and n < 1:
-        raise InputError(f"threads: 1 or more, not {n}")
+    if n is not None and (not isinstance(n, int) or n < 1):
+        raise InputError(f"threads: a whole number from 1 on, not {n}")
     _limit = n
 
 
 @contextmanager
 def borrowed(wanted: int) -> Iterator[int]:
-    """How many threads, up to those wanted and with one's own, may be used inside: what others use is not free."""
-    global _borrowed
+    """How many threads, with one's own and up to those wanted, may compute inside: what others use is not free."""
+    global _at_work
+    limit = get_threads() if wanted > 1 else 1
     with _lock:
-        helpers = max(0, min(wanted, get_threads() - _borrowed) - 1)
-        _borrowed += helpers
+        size = max(1, min(wanted, limit - _at_work))
+        _at_work += size
     try:
-        yield 1 + helpers
+        yield size
     finally:
         with _lock:
-            _borrowed -= helpers
+            _at_work -= size
 
 
 def side_by_side(calls: Sequence[Callable[[], Any]]) -> list:
-    """Make all calls at the same time, the first in this thread; returns their results, or raises what one raised."""
+    """Make all calls at the same time, and wait for all of them; returns their results, or raises what one raised.
+
+    Calls may wait for each other: all of them are made, or none is. Ctrl-C waits for them, too.
+    """
+    if len(calls) == 1:
+        return [calls[0]()]
     results: list[Any] = [None] * len(calls)
     raised: list[BaseException] = []
-    all_are_there, given_up = threading.Event(), threading.Event()
+    decided, given_up = threading.Event(), threading.Event()
 
     def make(place: int) -> None:
-        all_are_there.wait()
+        decided.wait()
         if not given_up.is_set():
             try:
                 results[place] = calls[place]()
-            except BaseException as error:  # it is raised again in the thread that waits
+            except BaseException as error:  # raised again in the thread that waits
                 raised.append(error)
 
-    helpers = [threading.Thread(target=make, args=(place,), daemon=True) for place in range(1, len(calls))]
+    # None is made in this thread: Python interrupts the main thread alone, which may be this one.
+    helpers = [threading.Thread(target=make, args=(place,), daemon=True) for place in range(len(calls))]
     try:
         for helper in helpers:
             helper.start()
-    except BaseException:  # calls that wait for each other are all made, or none is
+    except BaseException:
         given_up.set()
-        all_are_there.set()
+        decided.set()
         raise
-    all_are_there.set()
-    make(0)
+    decided.set()
     for helper in helpers:
-        helper.join()
+        while helper.is_alive():
+            try:
+                helper.join()
+            except KeyboardInterrupt as stop:
+                raised.append(stop)
     if raised:
         raise raised[0]
     return results

@@ -189,6 +189,9 @@ for verb, summary in VERBS.items():
     )
 
 
+app.meta.suppress_keyboard_interrupt = False
+
+
 @app.meta.default
 def launch(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
@@ -199,7 +202,8 @@ def launch(
     Parameters
     ----------
     threads
-        With every command: how many threads compute. Results do not depend on it [default: one for each core].
+        With every command: how many threads compute. Results of the tape and of counting do not depend on it
+        [default: one for each core].
     """
     set_threads(threads)
     app(tokens)

@@ -15,7 +15,10 @@ def pieces_of(stream: np.ndarray, n: int) -> list[tuple[int, int]]:
 
 
 def _end_from(stream: np.ndarray, at: int) -> int:
-    """The first end token from a position on."""
-    while not (found := np.flatnonzero(stream[at : at + LOOK] == 0)).size:
+    """The first end token from a position on, or the last position."""
+    while at < len(stream):
+        found = np.flatnonzero(stream[at : at + LOOK] == 0)
+        if found.size:
+            return at + int(found[0])
         at += LOOK
-    return at + int(found[0])
+    return len(stream) - 1

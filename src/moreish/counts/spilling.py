@@ -9,6 +9,7 @@ import numpy as np
 import platformdirs
 
 from ..errors import InputError, WorkError
+from ..threads import get_threads
 
 LEAST = 256 << 20  # bytes, that DuckDB can work with
 
@@ -65,6 +66,7 @@ def spilled(memory: int) -> Iterator[Spilled]:
             duckdb.connect(str(Path(folder) / "counts.duckdb")) as connection,
         ):
             connection.execute(f"SET memory_limit = '{max(memory, LEAST) >> 20}MiB'")
+            connection.execute(f"SET threads = {get_threads()}")
             connection.execute("SET temp_directory = ?", [folder])
             yield Spilled(connection)
     except duckdb.Error as error:

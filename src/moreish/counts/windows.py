@@ -100,13 +100,13 @@ def count_windows(stream: np.ndarray, n: int, n_vocab: int, at_least: int = 1, m
         _check(len(rows), most, n, at_least, memory)
         return Windows(lambda place: rows[:, place], counts, np.full(len(rows), n))
     masks = [(1 << bits * k) - 1 for k in range(n)]  # of the last k tokens
-    firsts, rest = _counted(stream, bits, masks[-1], most)
-    counted, rows, lengths = Held.of(firsts), [], []
+    counted, rest = _counted(stream, bits, masks[-1], most)
+    rows, lengths = [], []
     with ExitStack() as stack:
         if len(counted.keys) > most:
             _check(most + 1 if at_least == 1 else 0, most, n, at_least, memory)
-            counted = stack.enter_context(spilled(memory))
-            for some in chain(firsts, rest):
+            first, counted = counted, stack.enter_context(spilled(memory))
+            for some in chain([(first.keys, first.counts)], *rest):
                 counted.add(*some)
         for k in range(n, 0, -1):
             rows.append(counted.take(at_least if k > 1 else 1, masks[k - 1], most))
@@ -119,16 +119,19 @@ def count_windows(stream: np.ndarray, n: int, n_vocab: int, at_least: int = 1, m
 Table = tuple[np.ndarray, np.ndarray]  # different keys, in order, and how often each occurs
 
 
-def _counted(stream: np.ndarray, bits: int, mask: int, most: int) -> tuple[list[Table], Iterator[Table]]:
-    """The packed windows of a stream and their counts: one table from each thread, and what there is beyond `most`."""
+def _counted(stream: np.ndarray, bits: int, mask: int, most: int) -> tuple["Held", list[Iterator[Table]]]:
+    """The packed windows of a stream and their counts, up to little more than `most`; and what is left to count."""
     with borrowed(len(stream) // PIECE) as size:
-        if size > 1:
-            pieces = [_tables(stream[a : b + 1], bits, mask, most // size) for a, b in pieces_of(stream, size)]
-            firsts = side_by_side([partial(next, tables) for tables in pieces])
-            if all(len(keys) <= most // size for keys, _ in firsts):
-                return firsts, iter(())
-    tables = _tables(stream, bits, mask, most)
-    return [next(tables)], tables
+        left = [_tables(stream[a : b + 1], bits, mask, most // size) for a, b in pieces_of(stream, size)]
+        counted: list[Table] = []
+        while left:
+            tables = side_by_side([partial(next, tables, None) for tables in left])
+            left = [tables for tables, table in zip(left, tables, strict=True) if table is not None]
+            held = Held.of([*counted, *(table for table in tables if table is not None)])
+            counted = [(held.keys, held.counts)]
+            if len(held.keys) > most:
+                break
+    return Held(*counted[0]), left
 
 
 def _tables(stream: np.ndarray, bits: int, mask: int, most: int) -> Iterator[Table]:
@@ -159,11 +162,13 @@ class Held:
     @classmethod
     def of(cls, tables: Sequence[Table]) -> "Held":
         """What several tables count together."""
+        if len(tables) == 1:
+            return cls(*tables[0])
         keys, counts = (np.concatenate(column) for column in zip(*tables, strict=True))
         order = np.argsort(keys, kind="stable")  # which merges what is in order
         keys, counts = keys[order], counts[order]
-        begins = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])) if len(keys) else order
-        return cls(keys[begins], np.add.reduceat(counts, begins) if len(keys) else counts)
+        begins = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))
+        return cls(keys[begins], np.add.reduceat(counts, begins))
 
     def take(self, at_least: int, mask: int, most: int) -> tuple[np.ndarray, np.ndarray]:
         """The keys with counts that are large enough; of the others, a mask of the key stays, to be taken later."""

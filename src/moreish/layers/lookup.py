@@ -5,8 +5,8 @@ embeddings. With W cut into blocks W_f (E, H), one a position,
 
     y[n] = b + sum over f of C[token[n, f]] W_f = b + sum over f of table[f, token[n, f]],    table[f, v] = C[v] W_f
 
-so the product is taken once for each different pair (f, v) of the batch, and each row of y is a sum of F looked-up
-rows. Backwards, a row of the table receives the sum of dy over the places that looked it up,
+so the product is taken once for each pair (f, v), and each row of y is a sum of F looked-up rows. Backwards, a row of
+the table receives the sum of dy over the places that looked it up,
 
     dtable[f, v] = sum over n with token[n, f] = v of dy[n]
 

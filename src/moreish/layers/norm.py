@@ -26,6 +26,11 @@ running = (1 - MOMENTUM) running + MOMENTUM batch, where the batch's variance is
 Bessel's correction: squared deviations from a batch's own mean are smaller than those from the true mean, by
 (N - 1) / N on average. For normalising the batch itself 1 / N is right, since xhat is to have variance 1 there.
 
+A large batch comes in parts p of N_p rows, each with its sum, and its squared deviations from its own mean. Those from
+the mean of all are more, by N_p times the square of the distance (Chan, Golub and LeVeque 1983):
+
+    N var = sum over p of (squares_p + N_p (mean_p - mean)**2)
+
 All dimensions before the last are rows: with (B, T, C) the statistics are over B and T.
 """
 
@@ -108,6 +113,15 @@ def statistics(x, total, mean, squares):
 
 
 @kernel
+def column_sums(of_parts, total):
+    """of_parts (P, C) -> total (C,)."""
+    total.fill(0)
+    for p in range(of_parts.shape[0]):
+        for c in range(of_parts.shape[1]):
+            total[c] += of_parts[p, c]
+
+
+@kernel
 def forward(x, gamma, beta, running_mean, running_var, rows, totals, squares, xhat, s, mean, y):
     """x (N, C); gamma, beta (C,) -> y (N, C), and xhat (N, C) and s (C,) for the backward pass.
 
@@ -117,15 +131,11 @@ def forward(x, gamma, beta, running_mean, running_var, rows, totals, squares, xh
     (N, C), (P, _) = x.shape, totals.shape
     real, batch = x.dtype.type, rows.sum()
     one_Nth, share, bessel = real(1 / batch), real(MOMENTUM), real(batch / (batch - 1))
-    mean.fill(0)
-    s.fill(0)
-    for p in range(P):
-        for c in range(C):
-            mean[c] += totals[p, c]
+    column_sums(totals, mean)
     for c in range(C):
         mean[c] *= one_Nth
+    s.fill(0)
     for p in range(P):
-        # Squared deviations from another mean are more, by N times the square of its distance.
         one_of_part, of_part = real(1 / rows[p]), real(rows[p])
         for c in range(C):
             apart = totals[p, c] * one_of_part - mean[c]
@@ -152,15 +162,6 @@ def backward_statistics(xhat, dy, dgamma, dbeta):
         for c in range(C):
             dbeta[c] += dy[n, c]
             dgamma[c] += dy[n, c] * xhat[n, c]
-
-
-@kernel
-def column_sums(of_parts, total):
-    """of_parts (P, C) -> total (C,)."""
-    total.fill(0)
-    for p in range(of_parts.shape[0]):
-        for c in range(of_parts.shape[1]):
-            total[c] += of_parts[p, c]
 
 
 @kernel

@@ -12,7 +12,7 @@ grads   float            gradients of those that are trained, the same layout, f
                          pass overwrites its own place
 ints    int64            the batch: contexts (B, T), targets (B, L), counts (B, L); then integer scratch
 
-A large batch is walked in parts, one thread on each, and their gradients are added up. Where a layer needs to know of
+A large batch is walked in parts, by several threads, and their gradients are added up. Where a layer needs to know of
 the other parts, every part leaves numbers in memory that all see (SHARED, INT_SHARED), one row for each part.
 """
 

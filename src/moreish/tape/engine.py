@@ -69,7 +69,7 @@ class Tape:
     def __init__(self, layers: Sequence[Layer], block_size: int, n_vocab: int, dtype: type = np.float32):
         self.layers, self.block_size, self.n_vocab, self.dtype = list(layers), block_size, n_vocab, dtype
         self._prepare = lru_cache(4)(self._prepared)
-        self._crew = lru_cache(2)(self._prepared_crew)
+        self._crews: dict[tuple, list[Prepared]] = {}
         self._turn = threading.Lock()
 
     def plan(
@@ -97,9 +97,11 @@ class Tape:
         plan = self.plan(batch_size, n_places, n_targets, loss=loss, gradients=gradients, fuse=fuse)
         return Prepared(plan, self.dtype)
 
-    def _prepared_crew(self, size: int, batch_size: int, n_targets: int, loss: bool) -> list[Prepared]:
-        """A plan for forward passes with memory for each of `size` threads."""
-        return [self._prepared(batch_size, 1, n_targets, loss, False) for _ in range(size)]
+    def _crew(self, size: int, batch_size: int, n_targets: int, loss: bool) -> list[Prepared]:
+        """A plan for forward passes, with memory for each of `size` threads."""
+        crew = self._crews.setdefault((batch_size, n_targets, loss), [])
+        crew += [self._prepared(batch_size, 1, n_targets, loss, False) for _ in range(size - len(crew))]
+        return crew[:size]
 
     def prepared(
         self, batch_size: int, n_places: int = 1, n_targets: int = 1, *, gradients: bool = True, fuse: bool

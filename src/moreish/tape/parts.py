@@ -16,7 +16,7 @@ MOST = 16
 EXAMPLES = 64  # that a part has at least
 # What one more part costs, as floating-point operations of a forward pass. With a thread for each of p parts a batch
 # takes work / p + COST p, which is least at the square root of work / COST.
-COST = 1.5e6
+COST = 1.2e6
 
 
 @register_jitable

@@ -38,15 +38,16 @@ N_KERNELS = 5  # that a layer may have
 
 @dataclass(frozen=True)
 class Operation:
-    """One step of a plan: a layer (perhaps a fused one) with its shapes for one example, its parameters and buffers."""
+    """One step of a plan: a layer (perhaps a fused one) with its shapes for one example, its parameters and buffers.
+
+    rows    (n, parts, WIDTH) int64, n one after another, each for all parts of the batch; n = 0 if it moves nothing
+    """
 
     layer: Layer
     in_shape: Shape
     out_shape: Shape
     slots: list[Slot]
-    rows: (
-        np.ndarray
-    )  # (n, parts, WIDTH): one after another, each for every part of the batch; n = 0 if it moves nothing
+    rows: np.ndarray
 
     @property
     def row(self) -> np.ndarray | None:
