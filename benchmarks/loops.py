@@ -19,7 +19,7 @@ ROUNDS = 7
 ROUND_SECONDS = 0.3
 
 
-def alternate(loops: dict, rounds: int = ROUNDS) -> dict:
+def alternate(loops: dict) -> dict[str, float]:
     """Seconds an iteration of each loop(n), best of rounds in which the loops take turns."""
     for loop in loops.values():
         loop(3)
@@ -29,7 +29,7 @@ def alternate(loops: dict, rounds: int = ROUNDS) -> dict:
         loop(20)
         counts[name] = max(20, int(ROUND_SECONDS / ((time.perf_counter() - began) / 20)))
     best = dict.fromkeys(loops, float("inf"))
-    for _ in range(rounds):
+    for _ in range(ROUNDS):
         for name, loop in loops.items():
             began = time.perf_counter()
             loop(counts[name])

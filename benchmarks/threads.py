@@ -6,12 +6,13 @@ python benchmarks/readme.py       puts the figures of that file into the README
 
 import argparse
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from loops import alternate, tape_loop
+from loops import tape_loop
 from machine import machine, versions
 
 from moreish import Corpus, Model, get_threads, read_words, set_threads, train
@@ -34,22 +35,32 @@ TRAINED: list[tuple[str, str, dict[str, Any]]] = [
     ("tree 8 / 24 / 128", "wavenet", {"block_size": 8, "n_embd": 24, "n_hidden": 128, "steps": 50}),
     ("n-grams", "ngram", {}),
 ]
-ROUNDS = 20  # other guests of a host may take one of two cores' time, or the memory's
 WORDS, TOKENS = 20_000, 8_000_000  # that are drawn and counted
+ROUNDS, SECONDS = 20, 0.2  # of each measurement: other guests of the host may slow down a core, or the way between two
 
 
-def with_threads(n: int, loop: Callable) -> Callable:
-    def with_n(*arguments: Any) -> Any:
-        set_threads(n)
-        return loop(*arguments)
+class Row:
+    """A loop(n) of some work, timed with one thread and with several; `same` is whether they compute the same."""
 
-    return with_n
+    def __init__(self, what: str, same: bool, loop: Callable[[int], None], threads: int):
+        self.what, self.same, self.loop, self.ways = what, same, loop, {"one": 1, "several": threads}
+        self.best = dict.fromkeys(self.ways, float("inf"))
+        loop(1)
+        began = time.perf_counter()
+        loop(1)
+        self.count = max(1, int(SECONDS / (time.perf_counter() - began)))
 
+    def measure(self) -> None:
+        """Time every way once more, and keep the least."""
+        for way, n in self.ways.items():
+            set_threads(n)
+            began = time.perf_counter()
+            self.loop(self.count)
+            self.best[way] = min(self.best[way], (time.perf_counter() - began) / self.count)
 
-def compared(loop_of: Callable[[], Callable], threads: int) -> dict[str, float]:
-    """Seconds an iteration with one thread and with several, and how many times as fast these are."""
-    found = alternate({n: with_threads(n, loop_of()) for n in (1, threads)}, ROUNDS)
-    return {"one": found[1], "several": found[threads], "gain": found[1] / found[threads]}
+    def as_json(self) -> dict:
+        gain = self.best["one"] / self.best["several"]
+        return {"what": self.what, "same": self.same, **self.best, "gain": gain}
 
 
 def repeated(work: Callable[[], object]) -> Callable[[int], None]:
@@ -83,13 +94,12 @@ def main() -> None:
     arguments = parser.parse_args()
     corpus, threads, rows = Corpus(read_words(arguments.names)), get_threads(), []
 
-    def note(what: str, same: bool, loop_of: Callable[[], Callable]) -> None:
-        rows.append({"what": what, "same": same, **compared(loop_of, threads)})
-        print("{what}: {one:.6f} s, {several:.6f} s, {gain:.2f}, same {same}".format(**rows[-1]), flush=True)
+    def note(what: str, same: bool, loop: Callable[[int], None]) -> None:
+        rows.append(Row(what, same, loop, threads))
 
     for name, config, batch in STEPS:
         same = same_steps(corpus, config, batch, threads)
-        note(f"a step of {name}, batch {batch:,}", same, lambda c=config, b=batch: tape_loop(corpus, c, b, "adamw"))
+        note(f"a step of {name}, batch {batch:,}", same, tape_loop(corpus, config, batch, "adamw"))
     stream, draw = corpus.stream("train"), Draw(seed=1)
     for name, kind, options in TRAINED:
         model = train(corpus, kind, **options).model
@@ -101,13 +111,13 @@ def main() -> None:
         note(
             f"the loss of {len(stream) - 1:,} tokens, {name}",
             bool((losses[0] == losses[1]).all()),
-            lambda m=model: repeated(lambda: m.nll(stream)),
+            repeated(lambda m=model: m.nll(stream)),
         )
         if kind != "ngram":
             note(
                 f"{WORDS:,} words of {name}",
                 bool(np.array_equal(*drawn)),
-                lambda m=model: repeated(lambda: m.engine.generate(m.params, WORDS, draw)),
+                repeated(lambda m=model: m.engine.generate(m.params, WORDS, draw)),
             )
     V, generator = len(corpus.vocab), np.random.default_rng(1)
     text = generator.integers(0, V, TOKENS).astype(np.int32)
@@ -119,11 +129,16 @@ def main() -> None:
     note(
         f"counting runs of 4 in {TOKENS:,} random characters",
         bool(np.array_equal(*counted)),
-        lambda: repeated(lambda: count_windows(text, 4, V)),
+        repeated(lambda: count_windows(text, 4, V)),
     )
+    for _ in range(ROUNDS):
+        for row in rows:
+            row.measure()
+    for row in rows:
+        print("{what}: {one:.6f} s, {several:.6f} s, {gain:.2f}, same {same}".format(**row.as_json()))
     if arguments.json:
         found = {"machine": machine(), "versions": versions(), "data": Path(arguments.names).name, "threads": threads}
-        arguments.json.write_text(json.dumps({**found, "rows": rows}, indent=2) + "\n")
+        arguments.json.write_text(json.dumps({**found, "rows": [row.as_json() for row in rows]}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -193,15 +193,21 @@ def inference(x, gamma, beta, running_mean, running_var, scale, shift, y):
             y[n, c] = scale[c] * x[n, c] + shift[c]
 
 
+@kernel
+def show_all(row, arena, one, other):
+    """Put two vectors (C,) of a part where all parts see them. Sums made there would have cores share a line."""
+    C, first, second = row[S0], row[SHARED] + row[PART] * row[S0], row[SHARED] + (row[PARTS] + row[PART]) * row[S0]
+    for c in range(C):
+        arena[first + c] = one[c]
+        arena[second + c] = other[c]
+
+
 def statistics_op(row, arena, params, grads, ints):
-    N, C, P, p = row[ROWS], row[S0], row[PARTS], row[PART]
+    N, C, P, p, a = row[ROWS], row[S0], row[PARTS], row[PART], row[AUX]
     vector(ints, row[INT_SHARED], P)[p] = N
-    statistics(
-        matrix(arena, row[X], N, C),
-        vector(arena, row[SHARED] + p * C, C),
-        vector(arena, row[AUX] + (N + 1) * C, C),
-        vector(arena, row[SHARED] + (P + p) * C, C),
-    )
+    total, squares = vector(arena, a + (N + 2) * C, C), vector(arena, a + (N + 3) * C, C)
+    statistics(matrix(arena, row[X], N, C), total, vector(arena, a + (N + 1) * C, C), squares)
+    show_all(row, arena, total, squares)
 
 
 def forward_op(row, arena, params, grads, ints):
@@ -224,12 +230,10 @@ def forward_op(row, arena, params, grads, ints):
 
 
 def backward_statistics_op(row, arena, params, grads, ints):
-    N, C, P, p = row[ROWS], row[S0], row[PARTS], row[PART]
+    N, C = row[ROWS], row[S0]
     dgamma, dbeta = vector(grads, row[P0], C), vector(grads, row[P1], C)
     backward_statistics(matrix(arena, row[AUX], N, C), matrix(arena, row[DY], N, C), dgamma, dbeta)
-    for c in range(C):  # for the other parts to see
-        arena[row[SHARED] + p * C + c] = dgamma[c]
-        arena[row[SHARED] + (P + p) * C + c] = dbeta[c]
+    show_all(row, arena, dgamma, dbeta)
 
 
 def backward_op(row, arena, params, grads, ints):

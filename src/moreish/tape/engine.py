@@ -26,6 +26,13 @@ EVALUATION_PIECE = 4096  # tokens
 GENERATION_PIECE = 128  # words
 
 
+def from_a_line(n: int, dtype: type) -> np.ndarray:
+    """Zeros (n,) that begin at a cache line, whatever address NumPy is given."""
+    raw = np.zeros(n + 64 // np.dtype(dtype).itemsize, dtype)
+    skip = -raw.ctypes.data % 64 // raw.itemsize
+    return raw[skip : skip + n]
+
+
 class Prepared:
     """A plan with its memory and its kernels, ready to run."""
 
@@ -33,10 +40,8 @@ class Prepared:
         self.plan, self.ops = plan, plan.ops
         columns = (FORWARD, BACKWARD) if plan.gradients else (FORWARD,)
         table = kernel_table(np.unique(self.ops[:, 0, columns]).tolist(), dtype)
-        # A buffer begins at a cache line whatever address NumPy was given.
-        raw = np.zeros(plan.arena_size + 64 // np.dtype(dtype).itemsize, dtype)
-        skip = -raw.ctypes.data % 64 // raw.itemsize
-        self.arena = raw[skip : skip + plan.arena_size]
+        self.arena = from_a_line(plan.arena_size, dtype)
+        self.grads = from_a_line(plan.parts * plan.grads_size * plan.gradients, dtype)
         self.ints = np.zeros(plan.ints_size, np.int64)
         self.walk = (*table, self.ops, self.arena)  # what every function of the machine takes first
         self.contexts, self.targets, self.counts = batch_of(self.ints, plan.shape)
@@ -128,10 +133,10 @@ class Tape:
             ready = self._prepare(B, L, targets.size // (B * L), True, True, fuse)
             ready.take(contexts, targets, counts)
             params = params.copy()  # training's forward pass updates what layers keep beside the trained
-            grads = np.zeros((ready.plan.parts, ready.plan.layout.n_trained), self.dtype)
             for walk in walks(self.dtype):
-                walk(*ready.walk, params, grads.ravel(), ready.ints, ALONE)
-            return ready.loss(), grads.sum(0)
+                walk(*ready.walk, params, ready.grads, ready.ints, ALONE)
+            of_parts = ready.grads.reshape(ready.plan.parts, -1)[:, : ready.plan.layout.n_trained]
+            return ready.loss(), of_parts.sum(0)
 
     def train(self, params: np.ndarray, moments: np.ndarray, batches: Batches, steps: Steps) -> np.ndarray:
         """Make steps, updating params (P,) and moments (n_moments, n_trained).
@@ -144,12 +149,11 @@ class Tape:
             if batches.fixed is not None:
                 ready.take(*batches.fixed)
             plan, losses = ready.plan, np.zeros(len(steps.rates))
-            grads = np.empty(plan.parts * plan.layout.n_trained, self.dtype)
             hyper = np.array([steps.weight_decay, BETA1, BETA2, EPSILON])
             with borrowed(plan.parts) as size:
                 train = partial(
                     compiled(self.dtype).train,
-                    *(*ready.walk, params, grads, ready.ints, plan.shape),
+                    *(*ready.walk, params, ready.grads, ready.ints, plan.shape),
                     *(batches.stream, batches.starts, batches.seed),
                     *(optimizer(steps.optimizer, self.dtype), moments, hyper, steps.first, steps.rates, losses),
                 )

@@ -36,13 +36,13 @@ def forward(like, table, ops, arena, params, grads, ints, team):
 
 @njit
 def backward(like, table, ops, arena, params, grads, ints, team):
-    """Every operation in reverse order, on this thread's parts: fills theirs of grads (parts * n_trained,)."""
+    """Every operation in reverse order, on this thread's parts: fills their rows of grads (parts * size,)."""
     n, parts, _ = ops.shape
     first, last = share(parts, 1, team[PLACE], team[SIZE])
-    n_trained = grads.size // parts
+    size = grads.size // parts
     for i in range(n - 1, -1, -1):
         for part in range(first, last):
-            of_part = vector(grads, part * n_trained, n_trained)
+            of_part = vector(grads, part * size, size)
             pick(like, table, ops[i, part, BACKWARD])(ops[i, part], arena, params, of_part, ints)
         if ops[i, 0, MEET]:
             meet(team)
@@ -51,9 +51,9 @@ def backward(like, table, ops, arena, params, grads, ints, team):
 @njit
 def add_up(grads, parts, first, last):
     """The gradients of weights first ... last - 1 summed over the parts, in place of the first part's."""
-    n_trained = grads.size // parts
+    size = grads.size // parts
     for part in range(1, parts):
-        of_part = vector(grads, part * n_trained, n_trained)
+        of_part = vector(grads, part * size, size)
         for i in range(index(first), index(last)):
             grads[i] += of_part[i]
 
@@ -102,12 +102,12 @@ def train(
     """Steps `first`, `first` + 1, ... with the learning rates given: updates params (P,) and moments (n, n_trained).
 
     shape = (B, T, L); stream (M,) int32 and starts (S,): see `draw_batch`; an empty stream keeps the batch that is in
-    ints. grads (parts * n_trained,); rates, losses (n,) float64. Returns how many steps were made: fewer than n when a
-    loss is not finite, which is then the last one written and after which nothing was updated.
+    ints. grads (parts * size,), size at least n_trained; rates, losses (n,) float64. Returns how many steps were made:
+    fewer than n when a loss is not finite, which is then the last one written and after which nothing was updated.
     """
     contexts, targets, counts = batch_of(ints, shape)
     B, parts = shape[0], ops.shape[1]
-    n_trained = grads.size // parts
+    n_trained = moments.shape[1]
     first_part, last_part = share(parts, 1, team[PLACE], team[SIZE])
     begin, end = part_of(B, parts, first_part)[0], part_of(B, parts, last_part - 1)[1]
     mine = contexts[begin:end], targets[begin:end], counts[begin:end]

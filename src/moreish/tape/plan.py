@@ -78,6 +78,11 @@ class Plan:
     gradients: bool
 
     @property
+    def grads_size(self) -> int:
+        """n_trained, and as many more as fill a cache line."""
+        return -(-self.layout.n_trained // ALIGN) * ALIGN
+
+    @property
     def ops(self) -> np.ndarray:
         """The rows of all operations that compute: (n, parts, WIDTH) int64."""
         return np.concatenate([op.rows for op in self.operations])
