@@ -2,7 +2,7 @@
 
 python benchmarks/gpu.py [--names names.txt] [--json benchmarks/results/gpu.json]
 
-Prints a Markdown table, with the GPU named: microseconds a step, and the val loss after trainings of some seconds. Each
+Prints Markdown tables, with the GPU named: microseconds a step, and the val loss after trainings of some seconds. Each
 training has the length that its speed allows, and a rate that falls to zero over it. Without a GPU it says so, and ends
 with exit status 2.
 """
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from machine import machine, versions
+from readme import gpu_section
 
 from moreish import Corpus, bundled, read_words
 from moreish.autograd import Torch
@@ -27,7 +28,12 @@ from moreish.optim import Schedule, zero_moments
 from moreish.tape import Batches, Steps
 
 CONFIG = MLP()
-WAYS: dict[str, dict[str, Any]] = {"eager": {"graph": False}, "compiled": {"compile": True}, "graph": {}}
+WAYS: dict[str, dict[str, Any]] = {
+    "eager": {"graph": False},
+    "compiled": {"graph": False, "compile": True},
+    "graph": {},
+    "compiled graph": {"compile": True},
+}
 BATCHES = (32, 256, 2_048, 16_384, 65_536)
 SECONDS = (1.0, 3.0, 10.0)
 RATE, DECAY = 0.01, 0.01  # at a batch of 256, and with the square root of its size
@@ -86,19 +92,6 @@ def measure(corpus: Corpus, device: str, batches: tuple[int, ...] = BATCHES, sec
     return rows
 
 
-def table(found: dict) -> str:
-    """What was measured, as a Markdown table."""
-    seconds = found["rows"][0]["seconds"]
-    head = ["batch", "a step is", "us a step", "examples a second", *(f"val after {s:g} s" for s in seconds)]
-    lines = ["| " + " | ".join(head) + " |", "|---:|---" + "|---:" * (len(head) - 2) + "|"]
-    for row in found["rows"]:
-        cells = [f"{row['batch']:,}", row["way"], f"{row['us']:.0f}", f"{row['batch'] / row['us'] * 1e6:,.0f}"]
-        lines.append("| " + " | ".join([*cells, *(f"{val:.4f}" for val in row["val"])]) + " |")
-    stated = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
-    lines += ["", f"mlp, our defaults, on {found['data']}. Measured by `benchmarks/gpu.py`, {found['gpu']}; {stated}."]
-    return "\n".join(lines)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--names", help="word list to measure on (default: the bundled names)")
@@ -110,7 +103,7 @@ def main() -> None:
     found = {"gpu": torch.cuda.get_device_name(), "machine": machine(), "versions": versions()}
     found["data"] = Path(arguments.names).name if arguments.names else "bundled names"
     found["rows"] = measure(Corpus(read_words(arguments.names) if arguments.names else bundled()), "cuda")
-    print(table(found))
+    print(gpu_section(found))
     if arguments.json:
         arguments.json.write_text(json.dumps(found, indent=2) + "\n")
 

@@ -260,6 +260,31 @@ def threads_section(found: dict) -> str:
     return "\n".join(lines)
 
 
+def gpu_section(found: dict) -> str:
+    """The README's tables of training on a GPU, from what benchmarks/gpu.py measured."""
+    rows, seconds, versions = found["rows"], found["rows"][0]["seconds"], found["versions"]
+    ways = list(dict.fromkeys(row["way"] for row in rows))
+    shown = {
+        "us a step, at a batch of": lambda row: f"{row['us']:,.0f}",
+        f"val after {seconds[0]:g}, {seconds[1]:g}, {seconds[2]:g} s": lambda row: ", ".join(
+            f"{val:.3f}" for val in row["val"]
+        ),
+    }
+    lines = []
+    for name, cell in shown.items():
+        lines += [f"| {name} | {' | '.join(ways)} |", "|---:" * (1 + len(ways)) + "|"]
+        for batch in dict.fromkeys(row["batch"] for row in rows):
+            cells = [cell(row) for row in rows if row["batch"] == batch]
+            lines.append(f"| {batch:,} | {' | '.join(cells)} |")
+        lines.append("")
+    lines.append(
+        f"The default mlp, AdamW, on {found['data']}; each training has the length that its speed allows. Measured by"
+        f" `benchmarks/gpu.py`, {found['gpu']}, {found['machine']['processor']}; torch {versions['torch']}, numba"
+        f" {versions['numba']}."
+    )
+    return "\n".join(lines)
+
+
 def steering_section(found: dict) -> str:
     """The README's table of steered sampling, from what benchmarks/steering.py measured."""
     plain, machine, versions = found["words_per_second"], found["machine"], found["versions"]
@@ -312,6 +337,7 @@ SECTIONS = {
     "novelty": novelty_section,
     "steering": steering_section,
     "threads": threads_section,
+    "gpu": gpu_section,
     "fullbatch": fullbatch_section,
     "scoring": scoring_section,
     "serving": serving_section,

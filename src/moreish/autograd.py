@@ -115,8 +115,8 @@ class Torch:
             self._trained = DistributedDataParallel(self._logits)
             if self._normalised:
                 log.info("BatchNorm takes its statistics from each process's own share of a batch")
-        # What is compiled brings its own way of launching, and processes wait for each other in the middle of a step.
-        self._record = recorded if graph and self.device == "cuda" and self._trained is self.module else None
+        # Processes wait for each other in the middle of a step.
+        self._record = recorded if graph and self.device == "cuda" and self.share.count == 1 else None
         self._stepper = lru_cache(2)(self._make_stepper)
         self._turn = threading.RLock()
 

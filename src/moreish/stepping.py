@@ -19,6 +19,7 @@ from .tape.batch import Batches
 from .tape.requests import Steps
 
 log = logging.getLogger("moreish")
+STAGED = 1 << 16  # tokens and targets that are sent to a GPU together
 WARM_UP = 3  # steps before a recording, in which libraries allocate what they need
 
 Work = Callable[[], None]
@@ -73,10 +74,12 @@ class Stepper:
         record: Callable[[Work], Work] | None = None,
     ):
         B, T, L = shape
+        self.ahead = max(1, STAGED // (B * (T + L)))  # steps whose batches are sent together
         self.logits, self.flat, self.grads = logits, flat, grads
         self.contexts = torch.zeros((B, T), dtype=torch.int64, device=flat.device)
         self.targets = self.contexts.new_zeros(B * L)
         self.weights = flat.new_zeros(B * L)
+        self.batch = self.contexts, self.targets, self.weights
         self.loss = flat.new_zeros(())
         self.moments = flat.new_zeros((OPTIMIZERS[optimizer].n_moments, grads.numel()))
         self.number = torch.zeros((), device=flat.device)  # of the steps made
@@ -111,27 +114,32 @@ class Stepper:
         Returns this process's losses (n,). Their mean over the processes is the loss of the batch, as the mean of the
         gradients is its gradient: each example weighs as many times its part of the batch as there are processes.
         """
-        _put(self.flat, params)
-        _put(self.moments, moments)
+        with torch.no_grad():
+            self.flat.copy_(torch.from_numpy(params))
+            self.moments.copy_(torch.from_numpy(moments))
         self.number.fill_(steps.first)
-        contexts, targets, counts = batches.room(self.contexts.shape[1] + 1 - batches.n_places)
         losses = self.flat.new_zeros(len(steps.rates))
-        for i, rate in enumerate(steps.rates.tolist()):
-            batches.fill(steps.first + i, contexts, targets, counts)
-            _put(self.contexts, share.of(contexts))
-            _put(self.targets, share.of(targets).ravel())
-            _put(self.weights, (share.count * share.of(counts) / counts.sum()).ravel())
-            self.rate.fill_(rate)
-            self._made()
-            losses[i] = self.loss
+        for first in range(0, len(losses), self.ahead):
+            rates = steps.rates[first : first + self.ahead].tolist()
+            staged = self._staged(batches, steps.first + first, len(rates), share)
+            for i, (rate, *batch) in enumerate(zip(rates, *staged, strict=True)):
+                for fixed, values in zip(self.batch, batch, strict=True):
+                    fixed.copy_(values)
+                self.rate.fill_(rate)
+                self._made()
+                losses[first + i] = self.loss
         return losses
 
+    def _staged(self, batches: Batches, first: int, n: int, share: Share) -> list[torch.Tensor]:
+        """The contexts (n, B, T), targets and weights (n, B L) of n steps, where they are computed with.
 
-@torch.no_grad()
-def _put(fixed: torch.Tensor, values: np.ndarray) -> None:
-    """Change the values of a tensor. A GPU is not waited for: it copies from pinned memory, kept until it has."""
-    source = torch.from_numpy(values)
-    if fixed.is_cuda:
-        fixed.copy_(source.pin_memory(), non_blocking=True)
-    else:
-        fixed.copy_(source)
+        A GPU is not waited for: it copies from pinned memory, which PyTorch keeps until it has.
+        """
+        on_gpu = self.flat.is_cuda
+        staged = [torch.empty((n, *fixed.shape), dtype=fixed.dtype, pin_memory=on_gpu) for fixed in self.batch]
+        contexts, targets, counts = batches.room(self.contexts.shape[1] + 1 - batches.n_places)
+        for i, (x, y, weights) in enumerate(zip(*(values.numpy() for values in staged), strict=True)):
+            batches.fill(first + i, contexts, targets, counts)
+            x[:], y[:] = share.of(contexts), share.of(targets).ravel()
+            weights[:] = (share.count * share.of(counts) / counts.sum()).ravel()
+        return [values.to(self.flat.device, non_blocking=True) for values in staged]
