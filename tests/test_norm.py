@@ -17,7 +17,6 @@ from moreish.layers.norm import EPSILON
 from moreish.models import MLP, WaveNet
 from moreish.tape import Batches, Steps, Tape
 from moreish.tape.compiled import walks
-from moreish.tape.team import ALONE
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +43,7 @@ def test_training_and_inference_are_those_of_pytorch():
         theirs.train(training)
         ready = Tape(layers, 4, 7, np.float64).prepared(9, gradients=training, fuse=False)
         ready.take(contexts, np.zeros(9, np.int64))
-        walks(np.float64)[0](*ready.walk, params, params, ready.ints, ALONE)
+        walks(np.float64)[0](*ready.walk, params, params, ready.ints)
         y = ready.buffer(ready.plan.operations[1], 5)
         np.testing.assert_allclose(y, theirs(x).permute(0, 2, 1).detach(), rtol=1e-12)
         np.testing.assert_allclose(weights["1.batchnorm1d.running_mean"], np.asarray(theirs.running_mean), rtol=1e-12)

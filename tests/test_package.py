@@ -11,19 +11,8 @@ PUBLIC = [
     *("Candidate", "Candidates", "Corpus", "Diagnosis", "Evaluation", "InputError", "LRFinding", "Model"),
     *("MoreishError", "Novelty", "Progress", "Run", "Samples", "Score", "Scorer", "Tuned", "Vocab", "WorkError"),
     *("__version__", "bundled", "calibrate", "check_gradients", "compare", "diagnose", "evaluate", "find_lr", "fold"),
-    *(
-        "get_threads",
-        "load",
-        "mix",
-        "novelty",
-        "plots",
-        "read_words",
-        "report",
-        "resume",
-        "set_threads",
-        "train",
-        "tune",
-    ),
+    *("get_threads", "load", "mix", "novelty", "plots", "read_words", "report", "resume"),
+    *("set_threads", "train", "tune"),
 ]
 
 

@@ -13,7 +13,6 @@ from .model import Model
 from .models import NetConfig
 from .tape import Batches, Tape
 from .tape.compiled import walks
-from .tape.team import ALONE
 
 EXAMPLES = 1024  # at a time
 
@@ -37,10 +36,11 @@ def calibrate(model: Model, corpus: Corpus) -> None:
         if not isinstance(op.layer, BatchNorm1d):
             continue
         C, inputs = op.layer.n_features, ready.buffer(steps[number - 1], Y).reshape(EXAMPLES, -1)
+        before = sum(len(step.rows) for step in steps[:number])
         n, total, squares = 0, np.zeros(C), np.zeros(C)
         for first in range(0, batches.n_examples, EXAMPLES):
             batches.fill(first // EXAMPLES, ready.contexts, ready.targets, ready.counts)
-            forward(like, table, ops[:number], arena, model.params, model.params, ready.ints, ALONE)
+            forward(like, table, ops[:before], arena, model.params, model.params, ready.ints)
             # The last batch begins the next pass over the data: that part of it has been seen.
             count = min(EXAMPLES, batches.n_examples - first)
             x = inputs[:count].reshape(-1, C).astype(np.float64)

@@ -20,7 +20,6 @@ from .layers.spec import DY, X, Y
 from .models import NETS, NetConfig
 from .tape import Operation, Tape
 from .tape.compiled import walks
-from .tape.team import ALONE
 
 N_VOCAB, BATCH = 27, 120  # enough examples a character for the fused kernels to be planned
 FUSED = " (fused)"
@@ -167,13 +166,13 @@ def _hand_derived(case: _Case) -> Iterator[_Gradient]:
     forward, backward = walks(params.dtype.type)
     grads = np.zeros(ready.plan.layout.n_trained, params.dtype)
     for walk in (forward, backward):
-        walk(*ready.walk, params, grads, ready.ints, ALONE)
+        walk(*ready.walk, params, grads, ready.ints)
     (like, table, ops, arena) = ready.walk
     grads = grads.copy()
 
     def loss_from(step: int) -> float:
         """The loss when the operations from `step` on are made again."""
-        forward(like, table, ops[step:], arena, params, grads, ready.ints, ALONE)
+        forward(like, table, ops[step:], arena, params, grads, ready.ints)
         return ready.loss()
 
     step, index = len(ops), len(case.layers) + 1
@@ -181,8 +180,7 @@ def _hand_derived(case: _Case) -> Iterator[_Gradient]:
         index -= 1
         if op.row is None:
             continue
-        step -= len(op.rows)
-        after = step + len(op.rows)
+        after, step = step, step - len(op.rows)
         is_loss = index == len(case.layers)
         name = "loss" if is_loss else f"{index}.{op.name.lower()}"
         y = ready.buffer(op, Y)

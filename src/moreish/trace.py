@@ -9,7 +9,6 @@ from .layers import LAYERS, Layer
 from .layers.spec import DY, Y
 from .tape import Batches, Tape
 from .tape.compiled import walks
-from .tape.team import ALONE
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ class Tracer:
         params = params.copy()  # training's forward pass updates what layers keep beside the trained
         grads = np.zeros(ready.plan.layout.n_trained, params.dtype)
         for walk in walks(params.dtype.type):
-            walk(*ready.walk, params, grads, ready.ints, ALONE)
+            walk(*ready.walk, params, grads, ready.ints)
         layers = []
         for index, op in enumerate(ready.plan.operations[:-1]):
             if op.row is not None:

@@ -1,7 +1,8 @@
 """Counting the different windows of n tokens: a context of n - 1, filled up with end tokens, and its target.
 
 A window is packed into one number of n times `bits` bits, and counted in a hash table with open addressing, which holds
-the different windows alone: 32 to 64 bytes for each, and 96 while it grows, however long the text. The tables of all
+the different windows alone: 32 to 64 bytes for each, and 96 while it grows, however long the text. Each thread has a
+table, which holds its share of what may be kept, and is added to what is counted when it is full. The tables of all
 orders that are made from them take up to 50 n bytes for each (measured on random text, which repeats least), so it is
 their number that bounds the memory: counting refuses to keep more than fit.
 
@@ -11,7 +12,7 @@ every order counts all the text but for what is rare there. Windows that do not 
 the disk, see `spilling`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache, partial
@@ -120,18 +121,17 @@ Table = tuple[np.ndarray, np.ndarray]  # different keys, in order, and how often
 
 
 def _counted(stream: np.ndarray, bits: int, mask: int, most: int) -> tuple["Held", list[Iterator[Table]]]:
-    """The packed windows of a stream and their counts, up to little more than `most`; and what is left to count."""
+    """The packed windows of a stream and their counts, until there are more than `most`; and what is left to count."""
+    counted = Held(*np.zeros((2, 0), np.int64))
     with borrowed(len(stream) // PIECE) as size:
         left = [_tables(stream[a : b + 1], bits, mask, most // size) for a, b in pieces_of(stream, size)]
-        counted: list[Table] = []
-        while left:
-            tables = side_by_side([partial(next, tables, None) for tables in left])
-            left = [tables for tables, table in zip(left, tables, strict=True) if table is not None]
-            held = Held.of([*counted, *(table for table in tables if table is not None)])
-            counted = [(held.keys, held.counts)]
-            if len(held.keys) > most:
-                break
-    return Held(*counted[0]), left
+        while left and len(counted.keys) <= most:
+            found = side_by_side([partial(next, tables, None) for tables in left])
+            left = [tables for tables, table in zip(left, found, strict=True) if table is not None]
+            for table in found:
+                if table is not None:
+                    counted.add(*table)
+    return counted, left
 
 
 def _tables(stream: np.ndarray, bits: int, mask: int, most: int) -> Iterator[Table]:
@@ -159,16 +159,16 @@ class Held:
     keys: np.ndarray
     counts: np.ndarray
 
-    @classmethod
-    def of(cls, tables: Sequence[Table]) -> "Held":
-        """What several tables count together."""
-        if len(tables) == 1:
-            return cls(*tables[0])
-        keys, counts = (np.concatenate(column) for column in zip(*tables, strict=True))
+    def add(self, keys: np.ndarray, counts: np.ndarray) -> None:
+        """Add counts (N,) of keys (N,), in order too."""
+        if not len(self.keys):
+            self.keys, self.counts = keys, counts
+            return
+        keys, counts = np.append(self.keys, keys), np.append(self.counts, counts)
         order = np.argsort(keys, kind="stable")  # which merges what is in order
         keys, counts = keys[order], counts[order]
         begins = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))
-        return cls(keys[begins], np.add.reduceat(counts, begins))
+        self.keys, self.counts = keys[begins], np.add.reduceat(counts, begins)
 
     def take(self, at_least: int, mask: int, most: int) -> tuple[np.ndarray, np.ndarray]:
         """The keys with counts that are large enough; of the others, a mask of the key stays, to be taken later."""

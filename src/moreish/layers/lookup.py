@@ -203,9 +203,9 @@ def rows_of_part(row):
     return S * row[PART] // row[PARTS], S * (row[PART] + 1) // row[PARTS]
 
 
-def scratch(layer: LookupLinear, rows: int) -> tuple[int, int]:
+def scratch(layer: LookupLinear, rows: int) -> int:
     V, E, F, H = layer.sizes(())
-    return V * E + F * V * H, 0
+    return V * E + F * V * H
 
 
 def shared(layer: LookupLinear) -> tuple[int, int]:

@@ -169,7 +169,7 @@ KERNELS = Kernels(
     torch=None,
     example=SoftmaxCrossEntropy(7),
     reads="targets",
-    scratch=lambda layer, rows: (rows * layer.n_vocab, 0),
+    scratch=lambda layer, rows: rows * layer.n_vocab,
     shared=lambda layer: (0, 1),
     steps=SmallSteps(stepwise_forward, stepwise_backward),
 )

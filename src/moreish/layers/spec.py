@@ -29,13 +29,12 @@ X, DX, Y, DY = 3, 4, 5, 6  # arena: input, its gradient, output, its gradient
 AUX = 7  # arena: float scratch, kept from forward to backward
 INTS = 8  # ints: what this layer reads of the batch, contexts or targets
 COUNTS = 9  # ints: how often each target counts, for a layer that reads targets
-INT_AUX = 10  # ints: integer scratch
-P0, P1, P2, P3 = 11, 12, 13, 14  # params and grads: parameters in the order in which the layer names them
-S0, S1, S2, S3 = 15, 16, 17, 18  # sizes, as the layer's `sizes` gives them
-PART, PARTS = 19, 20  # which part of the batch this is, of how many
-SHARED, INT_SHARED = 21, 22  # arena, ints: scratch that all parts see
-MEET = 23  # 1 where all threads meet, before its forward and after its backward pass
-WIDTH = 24
+P0, P1, P2, P3 = 10, 11, 12, 13  # params and grads: parameters in the order in which the layer names them
+S0, S1, S2, S3 = 14, 15, 16, 17  # sizes, as the layer's `sizes` gives them
+PART, PARTS = 18, 19  # which part of the batch this is, of how many
+SHARED, INT_SHARED = 20, 21  # arena, ints: scratch that all parts see
+MEET = 22  # 1 where all threads meet, before its forward and after its backward pass
+WIDTH = 23
 
 Shape = tuple[int, ...]
 
@@ -117,7 +116,7 @@ class Kernels:
     reads               what the layer takes from the batch: "contexts", "targets" or nothing
     before              the adapters of what every part of a batch does before any goes forward, and before any goes
                         backward, of a layer whose parts need each other
-    scratch             (layer, rows) -> floats and ints of scratch
+    scratch             (layer, rows) -> floats of scratch, for one part of a batch
     shared              layer -> floats and ints for each part, in memory that all parts see
     pays                (layer, rows) -> whether a fused kind is faster than what it stands for
     steps               the layer in small steps
@@ -132,7 +131,7 @@ class Kernels:
     inference: Callable | None = None
     reads: str | None = None
     before: tuple[Callable, Callable] | None = None
-    scratch: Callable[..., tuple[int, int]] = lambda layer, rows: (0, 0)
+    scratch: Callable[..., int] = lambda layer, rows: 0
     shared: Callable[..., tuple[int, int]] = lambda layer: (0, 0)
     pays: Callable[..., bool] = lambda layer, rows: True
     steps: SmallSteps | None = None

@@ -21,6 +21,7 @@ from ..layers.maths import FASTMATH
 from ..optim import OPTIMIZERS
 from . import generate, machine
 from .plan import kernels_in_order
+from .team import ALONE
 
 config: Any = numba.core.config
 log = logging.getLogger("moreish")
@@ -173,9 +174,13 @@ def kernel_table(codes: Iterable[int], dtype: type) -> tuple[Callable, Any]:
 
 @cache
 def walks(dtype: type) -> tuple[Callable, ...]:
-    """The forward and the backward walk alone, for those who look between the steps."""
-    signature = Signatures(dtype).walk
-    return tuple(_compile(f, signature, first_class=False) for f in (machine.forward, machine.backward))
+    """The forward and the backward walk alone, by one thread, for those who look between the steps."""
+
+    def by_one(walk: Callable) -> Callable:
+        compiled_walk = compiled_function(walk, Signatures(dtype).walk)
+        return lambda *arguments: compiled_walk(*arguments, ALONE)
+
+    return by_one(machine.forward), by_one(machine.backward)
 
 
 @cache

@@ -16,7 +16,7 @@ from .machine import batch_of
 from .parts import parts_of, share
 from .plan import Operation, Plan, make_plan
 from .requests import Draw, Steps
-from .team import ALONE, make_team
+from .team import make_team
 
 # One size each, however little there is to do: what comes out then does not depend on how much was asked for.
 EVALUATION_BATCH = 512
@@ -134,7 +134,7 @@ class Tape:
             ready.take(contexts, targets, counts)
             params = params.copy()  # training's forward pass updates what layers keep beside the trained
             for walk in walks(self.dtype):
-                walk(*ready.walk, params, ready.grads, ready.ints, ALONE)
+                walk(*ready.walk, params, ready.grads, ready.ints)
             of_parts = ready.grads.reshape(ready.plan.parts, -1)[:, : ready.plan.layout.n_trained]
             return ready.loss(), of_parts.sum(0)
 
@@ -195,7 +195,7 @@ class Tape:
             for first in range(0, len(contexts), GENERATION_BATCH):
                 some = contexts[first : first + GENERATION_BATCH]
                 ready.contexts[: len(some)] = some
-                forward(*ready.walk, params, params, ready.ints, ALONE)
+                forward(*ready.walk, params, params, ready.ints)
                 logits[first : first + len(some)] = y[: len(some)]
             return logits
 

@@ -15,11 +15,10 @@ from ..layers.spec import BACKWARD, FORWARD, MEET, Y
 from ..layers.views import vector
 from .batch import draw_batch, group_windows
 from .dispatch import pick
-from .parts import part_of, share
+from .parts import GRAIN, part_of, share
 from .team import PLACE, SIZE, alone, meet
 
 PIECE = 1 << 17  # windows that are looked at together where equal contexts are walked once
-LINE = 16  # weights: no two threads write to one cache line
 
 
 @njit
@@ -111,7 +110,7 @@ def train(
     first_part, last_part = share(parts, 1, team[PLACE], team[SIZE])
     begin, end = part_of(B, parts, first_part)[0], part_of(B, parts, last_part - 1)[1]
     mine = contexts[begin:end], targets[begin:end], counts[begin:end]
-    first_weight, last_weight = share(n_trained, LINE, team[PLACE], team[SIZE])
+    first_weight, last_weight = share(n_trained, GRAIN, team[PLACE], team[SIZE])
     for i in range(rates.size):
         if stream.size:
             draw_batch(stream, starts, seed, (first + i) * B + begin, *mine)

@@ -11,7 +11,7 @@ from numba.extending import register_jitable
 
 from ..layers import Layer
 
-GRAIN = 16  # examples: whole vectors and cache lines of every buffer belong to one part
+GRAIN = 16  # examples, or weights: whole vectors and cache lines belong to one thread
 MOST = 16
 EXAMPLES = 64  # that a part has at least
 # What one more part costs, as floating-point operations of a forward pass. With a thread for each of p parts a batch

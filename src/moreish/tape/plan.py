@@ -16,7 +16,6 @@ from ..layers.spec import (
     DX,
     DY,
     FORWARD,
-    INT_AUX,
     INT_SHARED,
     INTS,
     MEET,
@@ -138,8 +137,7 @@ def make_plan(
                 if kernels.reads is not None:
                     start, size = batch[kernels.reads]
                     row[INTS], row[COUNTS] = start + first * size, counts + first * L
-                floats, numbers = kernels.scratch(layer, (last - first) * of_example)
-                row[AUX], row[INT_AUX] = arena.take(floats), ints.take(numbers)
+                row[AUX] = arena.take(kernels.scratch(layer, (last - first) * of_example))
             x, dx = y, dy
         operations.append(Operation(layer, in_shape, out_shape, slots, rows))
         in_shape = out_shape
