@@ -3,13 +3,15 @@
 import os
 import random
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import settings
 
 import moreish
+from moreish.threads import side_by_side
 
 settings.register_profile("untimed", deadline=None)  # how long an example takes is the machine's affair
 settings.load_profile("untimed")
@@ -112,3 +114,27 @@ def names_file() -> Path:
     if not path:
         pytest.skip("MOREISH_NAMES does not name the reference list")
     return Path(path)
+
+
+@pytest.fixture
+def threads_as_before() -> Iterator[None]:
+    """A test may set how many threads there are."""
+    yield
+    moreish.set_threads(None)
+
+
+@pytest.fixture
+def made_by(monkeypatch) -> Callable[[ModuleType], list[int]]:
+    """Of a module: how many calls it makes side by side from now on, each time."""
+
+    def noted(module: ModuleType) -> list[int]:
+        made: list[int] = []
+
+        def note(calls):
+            made.append(len(calls))
+            return side_by_side(calls)
+
+        monkeypatch.setattr(module, "side_by_side", note)
+        return made
+
+    return noted

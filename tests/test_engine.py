@@ -1,10 +1,12 @@
 """The compiled machine: what it computes, closed forms, and that nothing compiles twice."""
 
 import itertools
+import json
 import math
 import os
 import subprocess
 import sys
+import time
 from typing import Any
 
 import numpy as np
@@ -212,3 +214,25 @@ def test_a_long_stream_has_the_nll_of_each_of_its_windows(T):
     logits = tape.logits(params, different)
     expected = np.log(np.exp(logits).sum(1))[of_which.ravel()] - logits[of_which.ravel(), targets]
     np.testing.assert_allclose(tape.nll(params, stream), expected, rtol=1e-12)
+
+
+def test_what_was_just_compiled_and_what_was_kept_compute_the_same(tmp_path):
+    """A kernel that is linked from two pieces may be another one than it is when it comes from the disk."""
+    code = (
+        "import sys, pathlib, json, moreish\n"
+        "from moreish.tape import compiled\n"
+        "compiled.cache_folder = lambda: pathlib.Path(sys.argv[1])\n"
+        "words = [a + b + c for a in 'abcdefg' for b in 'aeiou' for c in 'lmnrst']\n"
+        "run = moreish.train(words, 'mlp', batch_norm=True, batch_size=256, steps=20, keep='last')\n"
+        "print(json.dumps([run.loss['train'], *map(float, run.model.params)]))\n"
+    )
+    printed, began = [], 0.0
+    for _ in range(2):
+        began = time.time()
+        done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+        printed.append(json.loads(done.stdout))
+    kept = list(tmp_path.rglob("*.nbc"))
+    assert kept
+    assert max(path.stat().st_mtime for path in kept) < began, "the second time nothing is compiled"
+    assert printed[0] == printed[1]

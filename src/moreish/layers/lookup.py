@@ -12,8 +12,8 @@ the table receives the sum of dy over the places that looked it up,
 
 and from table_f = C W_f, as in Linear: dW_f = C^T dtable_f, and dC = sum over f of dtable_f W_f^T.
 
-Where a batch is walked in parts, each has a table of its own, which is made sooner than fetched from another core. Of
-the gradients of the tables the products need the sum: each part takes some rows of it.
+Where a batch is walked in parts, each thread makes a table for all of its own, sooner than it would fetch one from
+another core. Of the gradients of the tables, one a part, the products need the sum: each part takes some rows of it.
 """
 
 from dataclasses import dataclass
@@ -28,6 +28,7 @@ from .reshape import FlattenConsecutive
 from .spec import (
     AUX,
     DY,
+    FIRST,
     INTS,
     P0,
     P1,
@@ -154,18 +155,24 @@ def backward(C, W, first, last, dtables, dx, dC, dW):
                     dC[i, e] += dx[i, e]
 
 
+@kernel
+def table_of(row, arena):
+    """The table (F V, H) of the thread that walks this part; those of all parts follow their gradients."""
+    V, F, H = row[S0], row[S2], row[S3]
+    return matrix(arena, row[SHARED] + (row[PARTS] + row[FIRST]) * F * V * H, F * V, H)
+
+
 def make_table_op(row, arena, params, grads, ints):
     V, E, F, H = row[S0], row[S1], row[S2], row[S3]
-    make_table(
-        matrix(params, row[P0], V, E), matrix(params, row[P1], F * E, H), matrix(arena, row[AUX] + V * E, F * V, H)
-    )
+    if row[PART] == row[FIRST]:
+        make_table(matrix(params, row[P0], V, E), matrix(params, row[P1], F * E, H), table_of(row, arena))
 
 
 def forward_op(row, arena, params, grads, ints):
-    N, V, E, F, H = row[ROWS], row[S0], row[S1], row[S2], row[S3]
+    N, F, H = row[ROWS], row[S2], row[S3]
     forward(
         matrix(ints, row[INTS], N, F),
-        matrix(arena, row[AUX] + V * E, F * V, H),
+        table_of(row, arena),
         vector(params, row[P2], H * (row[P2] >= 0)),
         matrix(arena, row[Y], N, H),
     )
@@ -203,14 +210,9 @@ def rows_of_part(row):
     return S * row[PART] // row[PARTS], S * (row[PART] + 1) // row[PARTS]
 
 
-def scratch(layer: LookupLinear, rows: int) -> int:
-    V, E, F, H = layer.sizes(())
-    return V * E + F * V * H
-
-
 def shared(layer: LookupLinear) -> tuple[int, int]:
     V, _, F, H = layer.sizes(())
-    return F * V * H, 0
+    return 2 * F * V * H, 0
 
 
 def pays(layer: LookupLinear, rows: int) -> bool:
@@ -225,7 +227,7 @@ KERNELS = Kernels(
     example=LookupLinear(Embedding(7, 3), FlattenConsecutive(2), Linear(6, 5, Normal(0.4))),
     reads="contexts",
     before=(make_table_op, table_gradient_op),
-    scratch=scratch,
+    scratch=lambda layer, rows: layer.embedding.n_vocab * layer.embedding.n_embd,
     shared=shared,
     pays=pays,
 )

@@ -37,14 +37,19 @@ class Prepared:
     """A plan with its memory and its kernels, ready to run."""
 
     def __init__(self, plan: Plan, dtype: type):
-        self.plan, self.ops = plan, plan.ops
+        self.plan, self.ops = plan, plan.ops()
         columns = (FORWARD, BACKWARD) if plan.gradients else (FORWARD,)
         table = kernel_table(np.unique(self.ops[:, 0, columns]).tolist(), dtype)
         self.arena = from_a_line(plan.arena_size, dtype)
         self.grads = from_a_line(plan.parts * plan.grads_size * plan.gradients, dtype)
         self.ints = np.zeros(plan.ints_size, np.int64)
-        self.walk = (*table, self.ops, self.arena)  # what every function of the machine takes first
+        self._table = table
+        self.walk = self.walk_by(1)
         self.contexts, self.targets, self.counts = batch_of(self.ints, plan.shape)
+
+    def walk_by(self, threads: int) -> tuple:
+        """What every function of the machine takes first."""
+        return (*self._table, self.plan.ops(threads), self.arena)
 
     def take(self, contexts: np.ndarray, targets: np.ndarray, counts: np.ndarray | None = None) -> None:
         """Put a batch in place: contexts (B, T), targets and counts (B, L) or, if L is 1, (B,); or each counts once."""
@@ -153,7 +158,7 @@ class Tape:
             with borrowed(plan.parts) as size:
                 train = partial(
                     compiled(self.dtype).train,
-                    *(*ready.walk, params, ready.grads, ready.ints, plan.shape),
+                    *(*ready.walk_by(size), params, ready.grads, ready.ints, plan.shape),
                     *(batches.stream, batches.starts, batches.seed),
                     *(optimizer(steps.optimizer, self.dtype), moments, hyper, steps.first, steps.rates, losses),
                 )

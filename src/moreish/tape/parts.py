@@ -4,19 +4,16 @@ How many parts there are follows from the model and the batch alone. Each is wal
 summed over the parts in their order: how many threads there are changes no bit of any result.
 """
 
-import math
 from collections.abc import Sequence
 
 from numba.extending import register_jitable
 
 from ..layers import Layer
+from .fuse import fused
 
 GRAIN = 16  # examples, or weights: whole vectors and cache lines belong to one thread
-MOST = 16
-EXAMPLES = 64  # that a part has at least
-# What one more part costs, as floating-point operations of a forward pass. With a thread for each of p parts a batch
-# takes work / p + COST p, which is least at the square root of work / COST.
-COST = 1.2e6
+EXAMPLES = 64  # that each of several parts has at least
+COST = 1.2e6  # of one more part, as floating-point operations of a forward pass
 
 
 @register_jitable
@@ -35,9 +32,14 @@ def part_of(B, parts, part):
 
 def parts_of(layers: Sequence[Layer], B: int, T: int) -> int:
     """How many parts batches of B contexts of T tokens are walked in, when layers are trained on them."""
-    work, shape = 0.0, (T,)
-    for layer in layers:
-        work += layer.flops(shape, B)
-        shape = layer.out_shape(shape)
-    best = max(1, min((work / COST) ** 0.5, B / EXAMPLES, MOST))
-    return 1 << int(math.log2(best))  # as cores are mostly powers of two, or at least even
+
+    def time(parts: int) -> float:
+        """That a thread for each part would take, as floating-point operations."""
+        work, shape = 0.0, (T,)
+        for layer, _ in fused(layers, B // parts, T):
+            work += layer.flops(shape, B // parts)
+            shape = layer.out_shape(shape)
+        return work + COST * parts
+
+    # Cores are mostly powers of two, or at least even.
+    return min((parts for parts in (1, 2, 4, 8, 16) if parts == 1 or EXAMPLES * parts <= B), key=time)

@@ -1,13 +1,13 @@
 """From a list of layers to a table of operations over one arena of floats."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
 import numpy as np
 
 from ..errors import InputError
-from ..layers import FUSED, LAYERS, Kernels, Layer, Shape
+from ..layers import LAYERS, Kernels, Layer, Shape
 from ..layers.layout import Layout, Slot
 from ..layers.spec import (
     AUX,
@@ -15,6 +15,7 @@ from ..layers.spec import (
     COUNTS,
     DX,
     DY,
+    FIRST,
     FORWARD,
     INT_SHARED,
     INTS,
@@ -29,7 +30,8 @@ from ..layers.spec import (
     X,
     Y,
 )
-from .parts import part_of
+from .fuse import fused
+from .parts import part_of, share
 
 ALIGN = 16  # floats: buffers start at cache lines
 N_KERNELS = 5  # that a layer may have
@@ -81,10 +83,13 @@ class Plan:
         """n_trained, and as many more as fill a cache line."""
         return -(-self.layout.n_trained // ALIGN) * ALIGN
 
-    @property
-    def ops(self) -> np.ndarray:
-        """The rows of all operations that compute: (n, parts, WIDTH) int64."""
-        return np.concatenate([op.rows for op in self.operations])
+    def ops(self, threads: int = 1) -> np.ndarray:
+        """The rows of all operations that compute, for so many threads: (n, parts, WIDTH) int64."""
+        ops = np.concatenate([op.rows for op in self.operations])
+        for place in range(threads):
+            first, last = share(self.parts, 1, place, threads)
+            ops[:, first:last, FIRST] = first
+        return ops
 
 
 def make_plan(
@@ -105,7 +110,9 @@ def make_plan(
     operations: list[Operation] = []
     in_shape: Shape = (T,)
     x = dx = -1
-    for layer, slots in _chosen(layers, layout, (B // parts, T), fuse):
+    place = 0  # among the layers, of what is planned next
+    for layer, n in fused(layers, B // parts, T) if fuse else ((layer, 1) for layer in layers):
+        slots = [slot for of_layer in layout.slots[place : place + n] for slot in of_layer]
         kernels, out_shape = LAYERS[type(layer)], layer.out_shape(in_shape)
         rows = np.zeros((0, parts, WIDTH), np.int64)
         if kernels.forward is not None:
@@ -140,7 +147,7 @@ def make_plan(
                 row[AUX] = arena.take(kernels.scratch(layer, (last - first) * of_example))
             x, dx = y, dy
         operations.append(Operation(layer, in_shape, out_shape, slots, rows))
-        in_shape = out_shape
+        in_shape, place = out_shape, place + n
     return Plan(shape, parts, layout, operations, arena.size, ints.size, gradients)
 
 
@@ -172,22 +179,3 @@ def kernels_in_order() -> list:
         for row in LAYERS.values()
         for kernel in (row.forward, row.backward, row.inference, *(row.before or (None, None)))
     ]
-
-
-def _chosen(
-    layers: Sequence[Layer], layout: Layout, shape: tuple[int, int], fuse: bool
-) -> Iterator[tuple[Layer, list[Slot]]]:
-    """The layers with their parameters' places, runs of them replaced by their fused form where that pays."""
-    in_shape: Shape = shape[1:]
-    i = 0
-    while i < len(layers):
-        layer, n = layers[i], 1
-        for kinds, kind in FUSED.items():
-            run = layers[i : i + len(kinds)]
-            if fuse and tuple(map(type, run)) == kinds:
-                fused = kind(*run)
-                if LAYERS[kind].pays(fused, shape[0] * prod(fused.out_shape(in_shape)[:-1])):
-                    layer, n = fused, len(kinds)
-        yield layer, [slot for slots in layout.slots[i : i + n] for slot in slots]
-        in_shape = layer.out_shape(in_shape)
-        i += n
