@@ -23,6 +23,8 @@ from pathlib import Path
 from machine import machine, versions
 from size import write_words
 
+from moreish import get_threads
+
 SIZES = (10**6, 10**7)
 SECONDS = 3.0  # of training that are looked at
 ORDER, AT_LEAST = 6, 2
@@ -130,6 +132,7 @@ def main() -> None:
     found = {
         "machine": machine(),
         "versions": {**versions(), "duckdb": version("duckdb")},
+        "threads": get_threads(),
         "order": ORDER,
         "at_least": AT_LEAST,
         "sizes": rows,

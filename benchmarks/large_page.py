@@ -69,11 +69,11 @@ def section(found: dict) -> str:
         lines.append(f"| {n} | {LETTERS**n:,} | {size(WINDOW * n * LETTERS**n)} |")
     lines += [
         "",
-        f"Rates of one core, on {words:,} made-up words ({characters / 1e6:.0f} MB), measured by `benchmarks/large.py`,"
-        f" {machine['processor']}, {machine['system']}; moreish {versions['moreish']}, numpy {versions['numpy']},"
-        f" duckdb {versions['duckdb']}. Of the {row['windows']:,} different runs of {found['order']} characters in its"
-        f" train words, {row['kept']:,} occur at least {found['at_least']} times; making their tables took"
-        f" {s['tables'] - s['count']:.0f} s and {row['memory_bytes']['tables'] / 1e9:.1f} GB.",
+        f"By {found['threads']} threads, on {words:,} made-up words ({characters / 1e6:.0f} MB), measured by"
+        f" `benchmarks/large.py`, {machine['processor']}, {machine['system']}; moreish {versions['moreish']},"
+        f" numpy {versions['numpy']}, duckdb {versions['duckdb']}. Of the {row['windows']:,} different runs of"
+        f" {found['order']} characters in its train words, {row['kept']:,} occur at least {found['at_least']} times;"
+        f" making their tables took {s['tables'] - s['count']:.0f} s and {row['memory_bytes']['tables'] / 1e9:.1f} GB.",
     ]
     return "\n".join(lines)
 

@@ -24,6 +24,7 @@ from moreish.tape import Batches, Draw, Steps, Tape
 OF_MLP, OF_TREE = MLP(block_size=4, n_embd=10, n_hidden=200), WaveNet(block_size=8, n_embd=24, n_hidden=128)
 STEPS: list[tuple[str, NetConfig, int]] = [
     *(("mlp 4 / 10 / 200", OF_MLP, batch) for batch in (32, 256, 1024, 4096)),
+    ("mlp 6 / 24 / 200, the default", MLP(), 256),
     ("mlp 3 / 10 / 200, BatchNorm", MLP(block_size=3, n_embd=10, n_hidden=200, batch_norm=True), 256),
     ("tree 8 / 24 / 128", OF_TREE, 32),
     ("tree 8 / 24 / 128", OF_TREE, 128),

@@ -129,18 +129,29 @@ def table_gradient(tokens, dy, dtable, db):
 
 
 @kernel
-def backward(C, W, first, last, dtables, dx, dC, dW):
-    """C (V, E), W (F E, H), dtables (P, F V H) -> dC (V, E), dW (F E, H), from rows first ... last - 1 of the table.
+def add_up(dtables, part, first, last, total):
+    """dtables (P, F V, H): rows first ... last - 1 summed over the P, in place of those of one part.
 
-    The sum of these rows over all P dtables takes their place in the first. dx (V, E) is scratch.
+    It is the part that asks: to write another's rows would take them from another core. total (H,) is scratch.
     """
-    (V, E), H = C.shape, W.shape[1]
-    of_first = dtables[0]
-    for p in range(1, dtables.shape[0]):
-        of_part = dtables[p]
-        for i in range(index(first * H), index(last * H)):
-            of_first[i] += of_part[i]
-    dtable = of_first.reshape(W.shape[0] // E * V, H)
+    P, _, H = dtables.shape
+    for i in range(index(first), index(last)):
+        for h in range(H):
+            total[h] = dtables[0, i, h]
+        for p in range(1, P):
+            for h in range(H):
+                total[h] += dtables[p, i, h]
+        for h in range(H):
+            dtables[part, i, h] = total[h]
+
+
+@kernel
+def backward(C, W, first, last, dtable, dx, dC, dW):
+    """C (V, E), W (F E, H), dtable (F V, H) -> dC (V, E), dW (F E, H), from rows first ... last - 1 of the table.
+
+    dx (V, E) is scratch.
+    """
+    V, E = C.shape
     dC.fill(0)
     dW.fill(0)
     for f in range(W.shape[0] // E):
@@ -191,12 +202,15 @@ def table_gradient_op(row, arena, params, grads, ints):
 def backward_op(row, arena, params, grads, ints):
     V, E, F, H = row[S0], row[S1], row[S2], row[S3]
     first, last = rows_of_part(row)
+    dtables = matrix(arena, row[SHARED], row[PARTS] * F * V, H).reshape(row[PARTS], F * V, H)
+    if row[PARTS] > 1:
+        add_up(dtables, row[PART], first, last, vector(arena, row[AUX] + V * E, H))
     backward(
         matrix(params, row[P0], V, E),
         matrix(params, row[P1], F * E, H),
         first,
         last,
-        matrix(arena, row[SHARED], row[PARTS], F * V * H),
+        dtables[row[PART]],
         matrix(arena, row[AUX], V, E),
         matrix(grads, row[P0], V, E),
         matrix(grads, row[P1], F * E, H),
@@ -227,7 +241,7 @@ KERNELS = Kernels(
     example=LookupLinear(Embedding(7, 3), FlattenConsecutive(2), Linear(6, 5, Normal(0.4))),
     reads="contexts",
     before=(make_table_op, table_gradient_op),
-    scratch=lambda layer, rows: layer.embedding.n_vocab * layer.embedding.n_embd,
+    scratch=lambda layer, rows: layer.embedding.n_vocab * layer.embedding.n_embd + layer.linear.n_out,
     shared=shared,
     pays=pays,
 )

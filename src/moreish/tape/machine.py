@@ -19,6 +19,7 @@ from .parts import GRAIN, part_of, share
 from .team import PLACE, SIZE, alone, meet
 
 PIECE = 1 << 17  # windows that are looked at together where equal contexts are walked once
+BLOCK = 256  # gradients that are summed together
 
 
 @njit
@@ -48,13 +49,26 @@ def backward(like, table, ops, arena, params, grads, ints, team):
 
 
 @njit
-def add_up(grads, parts, first, last):
-    """The gradients of weights first ... last - 1 summed over the parts, in place of the first part's."""
+def add_up(grads, parts, part, first, last):
+    """The gradients of weights first ... last - 1 summed over the parts, in place of those of one part.
+
+    It is one of this thread's own: no memory is written by several threads, which would take it from each other.
+    """
     size = grads.size // parts
-    for part in range(1, parts):
-        of_part = vector(grads, part * size, size)
-        for i in range(index(first), index(last)):
-            grads[i] += of_part[i]
+    total = np.empty(BLOCK, grads.dtype)
+    for start in range(first, last, BLOCK):
+        n = index(min(BLOCK, last - start))
+        for other in range(parts):
+            of_other = vector(grads, other * size + start, n)
+            if other == 0:
+                for i in range(n):
+                    total[i] = of_other[i]
+            else:
+                for i in range(n):
+                    total[i] += of_other[i]
+        of_part = vector(grads, part * size + start, n)
+        for i in range(n):
+            of_part[i] = total[i]
 
 
 @register_jitable
@@ -123,10 +137,9 @@ def train(
             return i
         backward(like, table, ops, arena, params, grads, ints, team)
         meet(team)
-        add_up(grads, parts, first_weight, last_weight)
-        optimizer(
-            params, vector(grads, 0, n_trained), moments, rates[i], first + i + 1, hyper, first_weight, last_weight
-        )
+        add_up(grads, parts, first_part, first_weight, last_weight)
+        summed = vector(grads, first_part * (grads.size // parts), n_trained)
+        optimizer(params, summed, moments, rates[i], first + i + 1, hyper, first_weight, last_weight)
         meet(team)
     return rates.size
 
