@@ -129,20 +129,22 @@ def table_gradient(tokens, dy, dtable, db):
 
 
 @kernel
-def add_up(dtables, part, first, last, total):
-    """dtables (P, F V, H): rows first ... last - 1 summed over the P, in place of those of one part.
+def add_up(dtables, parts, part, first, last, total):
+    """dtables (P F V, H): rows first ... last - 1 summed over the parts, in place of those of one part.
 
     It is the part that asks: to write another's rows would take them from another core. total (H,) is scratch.
     """
-    P, _, H = dtables.shape
+    rows, H = dtables.shape[0] // parts, dtables.shape[1]
     for i in range(index(first), index(last)):
         for h in range(H):
-            total[h] = dtables[0, i, h]
-        for p in range(1, P):
+            total[h] = dtables[i, h]
+        for p in range(1, parts):
+            other = index(p * rows + i)
             for h in range(H):
-                total[h] += dtables[p, i, h]
+                total[h] += dtables[other, h]
+        own = index(part * rows + i)
         for h in range(H):
-            dtables[part, i, h] = total[h]
+            dtables[own, h] = total[h]
 
 
 @kernel
@@ -202,15 +204,16 @@ def table_gradient_op(row, arena, params, grads, ints):
 def backward_op(row, arena, params, grads, ints):
     V, E, F, H = row[S0], row[S1], row[S2], row[S3]
     first, last = rows_of_part(row)
-    dtables = matrix(arena, row[SHARED], row[PARTS] * F * V, H).reshape(row[PARTS], F * V, H)
-    if row[PARTS] > 1:
-        add_up(dtables, row[PART], first, last, vector(arena, row[AUX] + V * E, H))
+    part, parts = row[PART], row[PARTS]
+    if parts > 1:
+        dtables = matrix(arena, row[SHARED], parts * F * V, H)
+        add_up(dtables, parts, part, first, last, vector(arena, row[AUX] + V * E, H))
     backward(
         matrix(params, row[P0], V, E),
         matrix(params, row[P1], F * E, H),
         first,
         last,
-        dtables[row[PART]],
+        matrix(arena, row[SHARED] + part * F * V * H, F * V, H),
         matrix(arena, row[AUX], V, E),
         matrix(grads, row[P0], V, E),
         matrix(grads, row[P1], F * E, H),

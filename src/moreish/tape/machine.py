@@ -57,17 +57,17 @@ def add_up(grads, parts, part, first, last):
     size = grads.size // parts
     total = np.empty(BLOCK, grads.dtype)
     for start in range(first, last, BLOCK):
-        n = index(min(BLOCK, last - start))
+        n = min(BLOCK, last - start)
         for other in range(parts):
             of_other = vector(grads, other * size + start, n)
             if other == 0:
-                for i in range(n):
+                for i in range(index(n)):
                     total[i] = of_other[i]
             else:
-                for i in range(n):
+                for i in range(index(n)):
                     total[i] += of_other[i]
         of_part = vector(grads, part * size + start, n)
-        for i in range(n):
+        for i in range(index(n)):
             of_part[i] = total[i]
 
 
