@@ -46,10 +46,12 @@ class Row:
     def __init__(self, what: str, same: bool, loop: Callable[[int], None], threads: int):
         self.what, self.same, self.loop, self.ways = what, same, loop, {"one": 1, "several": threads}
         self.best = dict.fromkeys(self.ways, float("inf"))
-        loop(1)
-        began = time.perf_counter()
-        loop(1)
-        self.count = max(1, int(SECONDS / (time.perf_counter() - began)))
+        self.count, spent = 1, 0.0
+        while spent < SECONDS / 2:
+            self.count *= 2
+            began = time.perf_counter()
+            loop(self.count)
+            spent = time.perf_counter() - began
 
     def measure(self) -> None:
         """Time every way once more, and keep the least."""

@@ -93,7 +93,7 @@ def cache_folder() -> Path | None:
             if old != folder:
                 shutil.rmtree(old, ignore_errors=True)
         return folder
-    log.warning("no folder to keep compiled kernels in can be written: they are compiled at every start (10 s)")
+    log.warning("no folder to keep compiled kernels in can be written: they are compiled at every start")
     return None
 
 
@@ -142,7 +142,7 @@ def compiled_function(function: Callable, signature: Any) -> Callable:
 
 @cache
 def _announce() -> None:
-    log.info("compiling the kernels: about ten seconds, once on this machine")
+    log.info("compiling the kernels, once on this machine: ten to twenty seconds")
 
 
 @cache
