@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 
 import moreish
+from moreish import stepping
 from moreish.autograd import Torch, to_module
 from moreish.layers.layout import Layout
 from moreish.models import MLP, WaveNetConv
@@ -60,7 +61,8 @@ def config(request):
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_it_is_the_plain_loop_bit_for_bit(corpus, config, optimizer):
+def test_it_is_the_plain_loop_bit_for_bit(corpus, config, optimizer, monkeypatch):
+    monkeypatch.setattr(stepping, "STAGED", 1000)  # the batches of a few steps are sent together, and then of others
     setting, losses = Setting(corpus, config, optimizer), []
     flat = torch.from_numpy(setting.params.copy())
     module = to_module(setting.layers, flat)
