@@ -266,7 +266,7 @@ def gpu_section(found: dict) -> str:
     ways = list(dict.fromkeys(row["way"] for row in rows))
     shown = {
         "us a step, at a batch of": lambda row: f"{row['us']:,.0f}",
-        f"val after {seconds[0]:g}, {seconds[1]:g}, {seconds[2]:g} s": lambda row: ", ".join(
+        f"val after {', '.join(f'{of:g}' for of in seconds)} s, at a batch of": lambda row: ", ".join(
             f"{val:.3f}" for val in row["val"]
         ),
     }

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from moreish import set_threads
 from moreish.layers import Layer, LookupLinear, SoftmaxCrossEntropy
 from moreish.layers.layout import Layout
+from moreish.layers.spec import FIRST
 from moreish.models import MLP, NETS, WaveNet, WaveNetConv
 from moreish.optim import OPTIMIZERS, zero_moments
 from moreish.tape import Batches, Steps, Tape, engine
@@ -62,13 +63,24 @@ def test_two_threads_have_work_from_these_sizes_on():
     assert parts_of(of_tree, 128, 8) >= 2
 
 
-def test_parts_have_the_fused_kernels_of_the_whole():
-    layers = [*MLP().layers(27), SoftmaxCrossEntropy(27)]
-    assert [parts_of(layers, B, 6) for B in (256, 512)] == [2, 2], "4 parts of 64 are too small for lookups to pay"
-    kinds = [[type(layer) for layer, _ in fused(layers, B, 6)] for B in (64, 128, 256)]
-    assert LookupLinear not in kinds[0]
-    assert LookupLinear in kinds[1]
-    assert kinds[1] == kinds[2]
+@pytest.mark.parametrize("V", [27, 60, 100])
+def test_parts_have_the_fused_kernels_of_the_whole(V):
+    layers, found = [*MLP().layers(V), SoftmaxCrossEntropy(V)], []
+    for B in (128, 256, 512, 1024, 2048, 4096):
+        parts = parts_of(layers, B, 6)
+        whole, of_part = ([type(layer) for layer, _ in fused(layers, n, 6)] for n in (B, B // parts))
+        assert whole == of_part
+        assert (LookupLinear in whole) == (B >= 4 * V)
+        if LookupLinear in whole:
+            found.append(parts)
+    assert found == sorted(found)
+    assert found[-1] > 1
+
+
+def test_a_row_tells_which_part_its_thread_walks_first():
+    plan = make_plan([*MLP().layers(27), SoftmaxCrossEntropy(27)], (256, 6, 1), parts=4)
+    for threads, expected in {1: [0, 0, 0, 0], 2: [0, 0, 2, 2], 3: [0, 1, 2, 2], 4: [0, 1, 2, 3]}.items():
+        assert (plan.ops(threads)[:, :, FIRST] == expected).all()
 
 
 def gradients(layers: list[Layer], batches: Batches, context: int, V: int) -> tuple[float, np.ndarray, np.ndarray]:

@@ -142,4 +142,4 @@ class Stepper:
             batches.fill(first + i, contexts, targets, counts)
             x[:], y[:] = share.of(contexts), share.of(targets).ravel()
             weights[:] = (share.count * share.of(counts) / counts.sum()).ravel()
-        return [values.to(self.flat.device, non_blocking=True) for values in staged]
+        return [values.to(self.flat.device, non_blocking=on_gpu) for values in staged]

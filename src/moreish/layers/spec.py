@@ -33,7 +33,7 @@ P0, P1, P2, P3 = 10, 11, 12, 13  # params and grads: parameters in the order in 
 S0, S1, S2, S3 = 14, 15, 16, 17  # sizes, as the layer's `sizes` gives them
 PART, PARTS = 18, 19  # which part of the batch this is, of how many
 FIRST = 20  # the first of the parts that the same thread walks, one after another
-SHARED, INT_SHARED = 21, 22  # arena, ints: scratch that all parts see
+SHARED, INT_SHARED = 21, 22  # arena, ints: scratch that all parts see, or those of one thread
 MEET = 23  # 1 where all threads meet, before its forward and after its backward pass
 WIDTH = 24
 

@@ -37,13 +37,12 @@ class Prepared:
     """A plan with its memory and its kernels, ready to run."""
 
     def __init__(self, plan: Plan, dtype: type):
-        self.plan, self.ops = plan, plan.ops()
+        self.plan = plan
         columns = (FORWARD, BACKWARD) if plan.gradients else (FORWARD,)
-        table = kernel_table(np.unique(self.ops[:, 0, columns]).tolist(), dtype)
+        self._table = kernel_table(np.unique(plan.ops()[:, 0, columns]).tolist(), dtype)
         self.arena = from_a_line(plan.arena_size, dtype)
         self.grads = from_a_line(plan.parts * plan.grads_size * plan.gradients, dtype)
         self.ints = np.zeros(plan.ints_size, np.int64)
-        self._table = table
         self.walk = self.walk_by(1)
         self.contexts, self.targets, self.counts = batch_of(self.ints, plan.shape)
 

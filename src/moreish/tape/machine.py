@@ -137,7 +137,8 @@ def train(
             return i
         backward(like, table, ops, arena, params, grads, ints, team)
         meet(team)
-        add_up(grads, parts, first_part, first_weight, last_weight)
+        if parts > 1:
+            add_up(grads, parts, first_part, first_weight, last_weight)
         summed = vector(grads, first_part * (grads.size // parts), n_trained)
         optimizer(params, summed, moments, rates[i], first + i + 1, hyper, first_weight, last_weight)
         meet(team)

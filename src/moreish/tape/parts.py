@@ -31,15 +31,22 @@ def part_of(B, parts, part):
 
 
 def parts_of(layers: Sequence[Layer], B: int, T: int) -> int:
-    """How many parts batches of B contexts of T tokens are walked in, when layers are trained on them."""
+    """How many parts batches of B contexts of T tokens are walked in, when layers are trained on them.
+
+    Those that would take least time with a thread for each, of those that have the fused kernels of the whole batch:
+    else many threads would gain by what costs one thread much.
+    """
+
+    def kinds(parts: int) -> list[type[Layer]]:
+        return [type(layer) for layer, _ in fused(layers, B // parts, T)]
 
     def time(parts: int) -> float:
-        """That a thread for each part would take, as floating-point operations."""
+        """In floating-point operations."""
         work, shape = 0.0, (T,)
         for layer, _ in fused(layers, B // parts, T):
             work += layer.flops(shape, B // parts)
             shape = layer.out_shape(shape)
         return work + COST * parts
 
-    # Cores are mostly powers of two, or at least even.
-    return min((parts for parts in (1, 2, 4, 8, 16) if parts == 1 or EXAMPLES * parts <= B), key=time)
+    several = (2, 4, 8, 16)  # as cores are mostly powers of two, or at least even
+    return min((1, *(n for n in several if EXAMPLES * n <= B and kinds(n) == kinds(1))), key=time)

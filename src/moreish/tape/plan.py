@@ -111,8 +111,8 @@ def make_plan(
     in_shape: Shape = (T,)
     x = dx = -1
     place = 0  # among the layers, of what is planned next
-    for layer, n in fused(layers, B // parts, T) if fuse else ((layer, 1) for layer in layers):
-        slots = [slot for of_layer in layout.slots[place : place + n] for slot in of_layer]
+    for layer, stands_for in fused(layers, B // parts, T) if fuse else ((layer, 1) for layer in layers):
+        slots = [slot for of_layer in layout.slots[place : place + stands_for] for slot in of_layer]
         kernels, out_shape = LAYERS[type(layer)], layer.out_shape(in_shape)
         rows = np.zeros((0, parts, WIDTH), np.int64)
         if kernels.forward is not None:
@@ -147,7 +147,7 @@ def make_plan(
                 row[AUX] = arena.take(kernels.scratch(layer, (last - first) * of_example))
             x, dx = y, dy
         operations.append(Operation(layer, in_shape, out_shape, slots, rows))
-        in_shape, place = out_shape, place + n
+        in_shape, place = out_shape, place + stands_for
     return Plan(shape, parts, layout, operations, arena.size, ints.size, gradients)
 
 
