@@ -129,43 +129,41 @@ def table_gradient(tokens, dy, dtable, db):
 
 
 @kernel
-def add_up(dtables, parts, part, first, last, total):
-    """dtables (P F V, H): rows first ... last - 1 summed over the parts, in place of those of one part.
+def backward(C, W, dtables, parts, first, last, total, dx, dC, dW):
+    """C (V, E), W (F E, H), dtables (parts F V, H) -> dC (V, E), dW (F E, H), from rows first ... last - 1 of a table.
 
-    It is the part that asks: to write another's rows would take them from another core. total (H,) is scratch.
-    """
-    rows, H = dtables.shape[0] // parts, dtables.shape[1]
-    for i in range(index(first), index(last)):
-        for h in range(H):
-            total[h] = dtables[i, h]
-        for p in range(1, parts):
-            other = index(p * rows + i)
-            for h in range(H):
-                total[h] += dtables[other, h]
-        own = index(part * rows + i)
-        for h in range(H):
-            dtables[own, h] = total[h]
-
-
-@kernel
-def backward(C, W, first, last, dtable, dx, dC, dW):
-    """C (V, E), W (F E, H), dtable (F V, H) -> dC (V, E), dW (F E, H), from rows first ... last - 1 of the table.
-
-    dx (V, E) is scratch.
+    Blocks of dW that none of these rows belong to are not written: they stay 0. total (V, H), dx (V, E) are scratch.
     """
     V, E = C.shape
     dC.fill(0)
-    dW.fill(0)
     for f in range(W.shape[0] // E):
         begin, end = max(first, f * V), min(last, (f + 1) * V)
         if begin < end:
-            v, block = begin - f * V, slice(f * E, (f + 1) * E)
+            v, n, block = begin - f * V, end - begin, slice(f * E, (f + 1) * E)
+            dtable = dtables[begin:end]
+            if parts > 1:
+                add_up(dtables, parts, begin, total[:n])
+                dtable = total[:n]
             # table[f] = C W[block]
-            dot(C[v : v + end - begin].T, dtable[begin:end], dW[block])
-            dot(dtable[begin:end], W[block].T, dx[v : v + end - begin])
-            for i in range(v, v + end - begin):
+            dot(C[v : v + n].T, dtable, dW[block])
+            dot(dtable, W[block].T, dx[:n])
+            for i in range(n):
                 for e in range(E):
-                    dC[i, e] += dx[i, e]
+                    dC[v + i, e] += dx[i, e]
+
+
+@kernel
+def add_up(dtables, parts, first, total):
+    """dtables (parts F V, H) -> total (n, H): rows first ... first + n - 1 of the tables, summed over the parts."""
+    rows, (n, H) = dtables.shape[0] // parts, total.shape
+    for i in range(n):
+        row, other = index(first + i), index(rows + first + i)
+        for h in range(H):
+            total[i, h] = dtables[row, h] + dtables[other, h]
+        for part in range(2, parts):
+            other = index(part * rows + first + i)
+            for h in range(H):
+                total[i, h] += dtables[other, h]
 
 
 @kernel
@@ -204,17 +202,15 @@ def table_gradient_op(row, arena, params, grads, ints):
 def backward_op(row, arena, params, grads, ints):
     V, E, F, H = row[S0], row[S1], row[S2], row[S3]
     first, last = rows_of_part(row)
-    part, parts = row[PART], row[PARTS]
-    if parts > 1:
-        dtables = matrix(arena, row[SHARED], parts * F * V, H)
-        add_up(dtables, parts, part, first, last, vector(arena, row[AUX] + V * E, H))
     backward(
         matrix(params, row[P0], V, E),
         matrix(params, row[P1], F * E, H),
+        matrix(arena, row[SHARED], row[PARTS] * F * V, H),
+        row[PARTS],
         first,
         last,
-        matrix(arena, row[SHARED] + part * F * V * H, F * V, H),
-        matrix(arena, row[AUX], V, E),
+        matrix(arena, row[AUX], V, H),
+        matrix(arena, row[AUX] + V * H, V, E),
         matrix(grads, row[P0], V, E),
         matrix(grads, row[P1], F * E, H),
     )
@@ -244,7 +240,7 @@ KERNELS = Kernels(
     example=LookupLinear(Embedding(7, 3), FlattenConsecutive(2), Linear(6, 5, Normal(0.4))),
     reads="contexts",
     before=(make_table_op, table_gradient_op),
-    scratch=lambda layer, rows: layer.embedding.n_vocab * layer.embedding.n_embd + layer.linear.n_out,
+    scratch=lambda layer, rows: layer.embedding.n_vocab * (layer.linear.n_out + layer.embedding.n_embd),
     shared=shared,
     pays=pays,
 )

@@ -9,7 +9,7 @@ row     (WIDTH,) int64   one operation on one part of the batch: the offsets and
 arena   float            every activation and its gradient
 params  float            all parameters, flat
 grads   float            gradients of those that are trained, the same layout, from this part of the batch; a backward
-                         pass overwrites its own place
+                         pass overwrites its own place, but for what its part never adds to: that is 0 from the start
 ints    int64            the batch: contexts (B, T), targets (B, L), counts (B, L); then integer scratch
 
 A large batch is walked in parts, by several threads, and their gradients are added up. Where a layer needs to know of

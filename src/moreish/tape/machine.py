@@ -49,26 +49,20 @@ def backward(like, table, ops, arena, params, grads, ints, team):
 
 
 @njit
-def add_up(grads, parts, part, first, last):
-    """The gradients of weights first ... last - 1 summed over the parts, in place of those of one part.
-
-    It is one of this thread's own: no memory is written by several threads, which would take it from each other.
-    """
+def add_up(grads, parts, summed, first, last):
+    """The gradients of weights first ... last - 1 summed over the parts, grads (parts * size,) -> summed."""
     size = grads.size // parts
-    total = np.empty(BLOCK, grads.dtype)
     for start in range(first, last, BLOCK):
         n = min(BLOCK, last - start)
-        for other in range(parts):
-            of_other = vector(grads, other * size + start, n)
-            if other == 0:
+        total = vector(summed, start, n)
+        for part in range(parts):
+            of_part = vector(grads, part * size + start, n)
+            if part == 0:
                 for i in range(index(n)):
-                    total[i] = of_other[i]
+                    total[i] = of_part[i]
             else:
                 for i in range(index(n)):
-                    total[i] += of_other[i]
-        of_part = vector(grads, part * size + start, n)
-        for i in range(index(n)):
-            of_part[i] = total[i]
+                    total[i] += of_part[i]
 
 
 @register_jitable
@@ -125,6 +119,8 @@ def train(
     begin, end = part_of(B, parts, first_part)[0], part_of(B, parts, last_part - 1)[1]
     mine = contexts[begin:end], targets[begin:end], counts[begin:end]
     first_weight, last_weight = share(n_trained, GRAIN, team[PLACE], team[SIZE])
+    # This thread's own, as no memory is written by several: they would take it from each other.
+    summed = np.empty(n_trained if parts > 1 else 0, grads.dtype)
     for i in range(rates.size):
         if stream.size:
             draw_batch(stream, starts, seed, (first + i) * B + begin, *mine)
@@ -138,9 +134,9 @@ def train(
         backward(like, table, ops, arena, params, grads, ints, team)
         meet(team)
         if parts > 1:
-            add_up(grads, parts, first_part, first_weight, last_weight)
-        summed = vector(grads, first_part * (grads.size // parts), n_trained)
-        optimizer(params, summed, moments, rates[i], first + i + 1, hyper, first_weight, last_weight)
+            add_up(grads, parts, summed, first_weight, last_weight)
+        gradient = summed if parts > 1 else grads
+        optimizer(params, gradient, moments, rates[i], first + i + 1, hyper, first_weight, last_weight)
         meet(team)
     return rates.size
 
