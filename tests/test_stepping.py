@@ -189,6 +189,7 @@ def test_without_a_gpu_its_benchmark_says_so():
 @on_a_gpu
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.filterwarnings("ignore:.torch.jit.*is deprecated:DeprecationWarning")  # torch.compile's own
 def test_a_gpu_replays_what_it_would_launch(corpus, config, optimizer, compiled, caplog, monkeypatch):
     monkeypatch.setattr(stepping, "STAGED", 1000)
     setting = Setting(corpus, config, optimizer)
