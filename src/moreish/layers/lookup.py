@@ -23,6 +23,7 @@ from .embedding import Embedding
 from .init import Normal
 from .linear import Linear
 from .maths import index, kernel
+from .parts import add_up
 from .product import dot
 from .reshape import FlattenConsecutive
 from .spec import (
@@ -129,41 +130,29 @@ def table_gradient(tokens, dy, dtable, db):
 
 
 @kernel
-def backward(C, W, dtables, parts, first, last, total, dx, dC, dW):
-    """C (V, E), W (F E, H), dtables (parts F V, H) -> dC (V, E), dW (F E, H), from rows first ... last - 1 of a table.
+def backward(C, W, dtables, first, last, total, dx, dC, dW):
+    """C (V, E), W (F E, H), dtables (P, F V H) of P parts -> dC (V, E), dW (F E, H), from rows first ... last - 1.
 
-    Blocks of dW that none of these rows belong to are not written: they stay 0. total (V, H), dx (V, E) are scratch.
+    Blocks of dW that none of these rows of a table belong to are not written: they stay 0. total (V H,) and dx (V, E)
+    are scratch.
     """
-    V, E = C.shape
+    (V, E), H = C.shape, W.shape[1]
     dC.fill(0)
     for f in range(W.shape[0] // E):
         begin, end = max(first, f * V), min(last, (f + 1) * V)
         if begin < end:
             v, n, block = begin - f * V, end - begin, slice(f * E, (f + 1) * E)
-            dtable = dtables[begin:end]
-            if parts > 1:
-                add_up(dtables, parts, begin, total[:n])
-                dtable = total[:n]
+            flat = dtables[0, begin * H : end * H]
+            if dtables.shape[0] > 1:
+                flat = total[: n * H]
+                add_up(dtables, begin * H, flat)
+            dtable = matrix(flat, 0, n, H)
             # table[f] = C W[block]
             dot(C[v : v + n].T, dtable, dW[block])
             dot(dtable, W[block].T, dx[:n])
             for i in range(n):
                 for e in range(E):
                     dC[v + i, e] += dx[i, e]
-
-
-@kernel
-def add_up(dtables, parts, first, total):
-    """dtables (parts F V, H) -> total (n, H): rows first ... first + n - 1 of the tables, summed over the parts."""
-    rows, (n, H) = dtables.shape[0] // parts, total.shape
-    for i in range(n):
-        row, other = index(first + i), index(rows + first + i)
-        for h in range(H):
-            total[i, h] = dtables[row, h] + dtables[other, h]
-        for part in range(2, parts):
-            other = index(part * rows + first + i)
-            for h in range(H):
-                total[i, h] += dtables[other, h]
 
 
 @kernel
@@ -205,11 +194,10 @@ def backward_op(row, arena, params, grads, ints):
     backward(
         matrix(params, row[P0], V, E),
         matrix(params, row[P1], F * E, H),
-        matrix(arena, row[SHARED], row[PARTS] * F * V, H),
-        row[PARTS],
+        matrix(arena, row[SHARED], row[PARTS], F * V * H),
         first,
         last,
-        matrix(arena, row[AUX], V, H),
+        vector(arena, row[AUX], V * H),
         matrix(arena, row[AUX] + V * H, V, E),
         matrix(grads, row[P0], V, E),
         matrix(grads, row[P1], F * E, H),

@@ -41,6 +41,7 @@ import numpy as np
 
 from .init import Constant
 from .maths import kernel
+from .parts import add_up
 from .spec import (
     AUX,
     DX,
@@ -113,15 +114,6 @@ def statistics(x, total, mean, squares):
 
 
 @kernel
-def column_sums(of_parts, total):
-    """of_parts (P, C) -> total (C,)."""
-    total.fill(0)
-    for p in range(of_parts.shape[0]):
-        for c in range(of_parts.shape[1]):
-            total[c] += of_parts[p, c]
-
-
-@kernel
 def forward(x, gamma, beta, running_mean, running_var, rows, totals, squares, xhat, s, mean, y):
     """x (N, C); gamma, beta (C,) -> y (N, C), and xhat (N, C) and s (C,) for the backward pass.
 
@@ -131,7 +123,7 @@ def forward(x, gamma, beta, running_mean, running_var, rows, totals, squares, xh
     (N, C), (P, _) = x.shape, totals.shape
     real, batch = x.dtype.type, rows.sum()
     one_Nth, share, bessel = real(1 / batch), real(MOMENTUM), real(batch / (batch - 1))
-    column_sums(totals, mean)
+    add_up(totals, 0, mean)
     for c in range(C):
         mean[c] *= one_Nth
     s.fill(0)
@@ -239,8 +231,8 @@ def backward_statistics_op(row, arena, params, grads, ints):
 def backward_op(row, arena, params, grads, ints):
     N, C, P, a = row[ROWS], row[S0], row[PARTS], row[AUX]
     dgamma, dbeta = vector(arena, a + (N + 1) * C, C), vector(arena, a + (N + 2) * C, C)
-    column_sums(matrix(arena, row[SHARED], P, C), dgamma)
-    column_sums(matrix(arena, row[SHARED] + P * C, P, C), dbeta)
+    add_up(matrix(arena, row[SHARED], P, C), 0, dgamma)
+    add_up(matrix(arena, row[SHARED] + P * C, P, C), 0, dbeta)
     backward(
         vector(params, row[P0], C),
         matrix(arena, a, N, C),

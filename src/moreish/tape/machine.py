@@ -10,9 +10,9 @@ import numpy as np
 from numba import njit
 from numba.extending import register_jitable
 
-from ..layers.maths import index
+from ..layers.parts import add_up
 from ..layers.spec import BACKWARD, FORWARD, MEET, Y
-from ..layers.views import vector
+from ..layers.views import matrix, vector
 from .batch import draw_batch, group_windows
 from .dispatch import pick
 from .parts import GRAIN, part_of, share
@@ -49,20 +49,11 @@ def backward(like, table, ops, arena, params, grads, ints, team):
 
 
 @njit
-def add_up(grads, parts, summed, first, last):
-    """The gradients of weights first ... last - 1 summed over the parts, grads (parts * size,) -> summed."""
-    size = grads.size // parts
+def sum_gradients(grads, parts, first, last, total):
+    """grads (parts * size,) -> first ... last - 1 of total (size or fewer,): the gradients summed over the parts."""
+    of_parts = matrix(grads, 0, parts, grads.size // parts)
     for start in range(first, last, BLOCK):
-        n = min(BLOCK, last - start)
-        total = vector(summed, start, n)
-        for part in range(parts):
-            of_part = vector(grads, part * size + start, n)
-            if part == 0:
-                for i in range(index(n)):
-                    total[i] = of_part[i]
-            else:
-                for i in range(index(n)):
-                    total[i] += of_part[i]
+        add_up(of_parts, start, vector(total, start, min(BLOCK, last - start)))
 
 
 @register_jitable
@@ -134,7 +125,7 @@ def train(
         backward(like, table, ops, arena, params, grads, ints, team)
         meet(team)
         if parts > 1:
-            add_up(grads, parts, summed, first_weight, last_weight)
+            sum_gradients(grads, parts, first_weight, last_weight, summed)
         gradient = summed if parts > 1 else grads
         optimizer(params, gradient, moments, rates[i], first + i + 1, hyper, first_weight, last_weight)
         meet(team)
