@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from machine import machine, versions
-from readme import gpu_section
+from speed_sections import gpu_section
 
 from moreish import Corpus, bundled, read_words
 from moreish.autograd import Torch
