@@ -36,11 +36,19 @@ PER_TOKEN = 50  # bytes, of a different window
 
 
 @njit
-def add(key, count, keys, counts, last):
-    """Add to the count of a key; returns 1 if it is new in the table, else 0."""
-    place = (np.uint64(key) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(20)) & np.uint64(last)
+def place_of(key, keys, counts):
+    """Where a key is in a table, or where it would be put: keys, counts (S,), S a power of two."""
+    last = np.uint64(keys.size - 1)
+    place = (np.uint64(key) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(20)) & last
     while counts[place] != 0 and keys[place] != key:
-        place = (place + np.uint64(1)) & np.uint64(last)
+        place = (place + np.uint64(1)) & last
+    return place
+
+
+@njit
+def add(key, count, keys, counts):
+    """Add to the count of a key; returns 1 if it is new in the table, else 0."""
+    place = place_of(key, keys, counts)
     new = counts[place] == 0
     keys[place] = key
     counts[place] += count
@@ -53,12 +61,12 @@ def count_into(stream, start, history, bits, mask, keys, counts, used, most):
     history is the packed context of the first one; mask takes n - 1 tokens. Stops at the end of the stream, or when
     half of the table is used, or more than `most` places; returns the position, the history and the places used.
     """
-    last, limit = keys.size - 1, min(keys.size // 2, most + 1)
+    limit = min(keys.size // 2, most + 1)
     position = start
     while position < stream.size and used < limit:
         token = stream[position]
         key = (history << bits) | token
-        used += add(key, 1, keys, counts, last)
+        used += add(key, 1, keys, counts)
         history = 0 if token == 0 else key & mask
         position += 1
     return position, history, used
@@ -68,7 +76,31 @@ def move(keys, counts, larger_keys, larger_counts):
     """Put all counts into a larger table."""
     for i in range(keys.size):
         if counts[i] != 0:
-            add(keys[i], counts[i], larger_keys, larger_counts, larger_keys.size - 1)
+            add(keys[i], counts[i], larger_keys, larger_counts)
+
+
+def look_up(wanted, keys, counts, found):
+    """The counts of some keys (D,) in a table -> found (D,)."""
+    for i in range(wanted.size):
+        found[i] = counts[place_of(wanted[i], keys, counts)]
+
+
+def merge(keys, counts, other_keys, other_counts, all_keys, all_counts):
+    """Counts (N,) and (M,) of keys in order -> the first of all (N + M,), those of the same key added up; how many."""
+    i = j = n = 0
+    while i < keys.size and j < other_keys.size:
+        # Without a branch: which key is less cannot be predicted.
+        here, there = keys[i] <= other_keys[j], other_keys[j] <= keys[i]
+        all_keys[n] = min(keys[i], other_keys[j])
+        all_counts[n] = here * counts[i] + there * other_counts[j]
+        i, j, n = i + here, j + there, n + 1
+    while i < keys.size:
+        all_keys[n], all_counts[n] = keys[i], counts[i]
+        i, n = i + 1, n + 1
+    while j < other_keys.size:
+        all_keys[n], all_counts[n] = other_keys[j], other_counts[j]
+        j, n = j + 1, n + 1
+    return n
 
 
 @dataclass(frozen=True)
@@ -136,15 +168,16 @@ def _counted(stream: np.ndarray, bits: int, mask: int, most: int) -> tuple["Held
 
 def _tables(stream: np.ndarray, bits: int, mask: int, most: int) -> Iterator[Table]:
     """The packed windows of a stream, in order, and their counts; anew whenever there are more than `most`."""
-    count, move = _compiled()
+    count, move, look_up, _ = _compiled()
     keys, counts = np.zeros((2, SMALLEST), np.int64)
     position, history, used = 1, 0, 0
     while position < len(stream):
         position, history, used = count(stream, position, history, bits, mask, keys, counts, used, most)
         if position == len(stream) or used > most:
-            there = np.flatnonzero(counts)
-            there = there[np.argsort(keys[there])]
-            yield keys[there], counts[there]
+            different = np.sort(keys[counts > 0])
+            found = np.empty_like(different)
+            look_up(different, keys, counts, found)
+            yield different, found
             counts[:], used = 0, 0
         else:
             larger = np.zeros((2, 2 * keys.size), np.int64)
@@ -164,11 +197,9 @@ class Held:
         if not len(self.keys):
             self.keys, self.counts = keys, counts
             return
-        keys, counts = np.append(self.keys, keys), np.append(self.counts, counts)
-        order = np.argsort(keys, kind="stable")  # which merges what is in order
-        keys, counts = keys[order], counts[order]
-        begins = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))
-        self.keys, self.counts = keys[begins], np.add.reduceat(counts, begins)
+        room = np.empty((2, len(self.keys) + len(keys)), np.int64)
+        n = _compiled()[-1](self.keys, self.counts, keys, counts, *room)
+        self.keys, self.counts = room[:, :n]
 
     def take(self, at_least: int, mask: int, most: int) -> tuple[np.ndarray, np.ndarray]:
         """The keys with counts that are large enough; of the others, a mask of the key stays, to be taken later."""
@@ -190,12 +221,13 @@ def _check(found: int, most: int, n: int, at_least: int, memory: int) -> None:
 
 
 @cache
-def _compiled() -> tuple[Callable, Callable]:
-    count, numbers = types.int64, types.int64[::1]
+def _compiled() -> tuple[Callable, ...]:
+    count, numbers, none = types.int64, types.int64[::1], types.void
     of_three = types.UniTuple(count, 3)
-    return (
-        compiled_function(
-            count_into, of_three(types.int32[::1], count, count, count, count, numbers, numbers, count, count)
-        ),
-        compiled_function(move, types.void(numbers, numbers, numbers, numbers)),
-    )
+    signatures = {
+        count_into: of_three(types.int32[::1], count, count, count, count, numbers, numbers, count, count),
+        move: none(*[numbers] * 4),
+        look_up: none(*[numbers] * 4),
+        merge: count(*[numbers] * 6),
+    }
+    return tuple(compiled_function(function, signature) for function, signature in signatures.items())
