@@ -13,7 +13,7 @@ from typing import Any
 from machine import machine, versions
 
 from moreish import Corpus, read_words, set_threads, train
-from moreish.tape import Batches
+from moreish.engine.batches import Batches
 
 MLP3: dict[str, Any] = {"model": "mlp", "block_size": 3, "n_embd": 10, "n_hidden": 200}
 WAYS: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {

@@ -20,12 +20,13 @@ from machine import machine, versions
 from speed_sections import gpu_section
 
 from moreish import Corpus, bundled, read_words
-from moreish.autograd import Torch
+from moreish.engine.batches import Batches
+from moreish.engine.optim import Schedule, zero_moments
+from moreish.engine.protocol import Steps
+from moreish.engine.torch.engine import Torch
 from moreish.evaluation import mean_nll
-from moreish.model import Model
 from moreish.models import MLP
-from moreish.optim import Schedule, zero_moments
-from moreish.tape import Batches, Steps
+from moreish.models.model import Model
 
 CONFIG = MLP()
 WAYS: dict[str, dict[str, Any]] = {

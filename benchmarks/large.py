@@ -48,8 +48,8 @@ def measure(path: str) -> dict:
     """Prepare, split, mark, train, evaluate and count in this process: seconds of each, and the most memory in it."""
     import moreish
     from moreish.corpus import PARTS, mapped
-    from moreish.counts import count_tables
-    from moreish.counts.windows import PER_TOKEN, count_windows
+    from moreish.ngram import count_tables
+    from moreish.ngram.windows import PER_TOKEN, count_windows
 
     for model in ("mlp", "ngram"):  # compiles, where nothing is compiled yet
         moreish.train(moreish.bundled(), model)

@@ -9,11 +9,13 @@ from numba.typed.typedlist import List as numba_list
 from threadpoolctl import threadpool_limits
 
 from moreish import Corpus
+from moreish.engine.batches import Batches
+from moreish.engine.optim import zero_moments
+from moreish.engine.protocol import Steps
+from moreish.engine.tape import Tape
 from moreish.layers import BatchNorm1d, Embedding, FlattenConsecutive, Linear, Tanh
-from moreish.model import Model
 from moreish.models import MLP, NetConfig
-from moreish.optim import zero_moments
-from moreish.tape import Batches, Steps, Tape
+from moreish.models.model import Model
 
 ROUNDS = 7
 ROUND_SECONDS = 0.3

@@ -4,7 +4,7 @@ import statistics
 
 from matplotlib.figure import Figure
 
-from moreish.comparison import Comparison, Row
+from moreish.analysis.comparison import Comparison, Row
 from moreish.plots import plot_comparison
 
 

@@ -46,7 +46,7 @@ def write_words(path: Path, n: int) -> None:
 def measure(path: str, model: str) -> dict:
     """Read, split and begin to train, in this process: seconds of each, and the most memory that it ever held."""
     import moreish
-    from moreish.loop import Progress
+    from moreish.training.loop import Progress
 
     began = time.perf_counter()
     words = moreish.read_words(path)

@@ -23,8 +23,8 @@ from rich.console import Console
 from rich.table import Table
 
 from moreish import Corpus, bundled, read_words, set_threads, train
+from moreish.engine.tape.compile import cache_folder
 from moreish.models import MLP, WaveNet
-from moreish.tape.compiled import cache_folder
 
 MLP4, MLP3 = (MLP(block_size=n, n_embd=10, n_hidden=200) for n in (4, 3))
 # What is trained, at which batch sizes; sizes are context / embedding / hidden.

@@ -16,10 +16,12 @@ from loops import tape_loop
 from machine import machine, versions
 
 from moreish import Corpus, Model, get_threads, read_words, set_threads, train
-from moreish.counts.windows import count_windows
+from moreish.engine.batches import Batches
+from moreish.engine.optim import zero_moments
+from moreish.engine.protocol import Draw, Steps
+from moreish.engine.tape import Tape
 from moreish.models import MLP, NetConfig, WaveNet, WaveNetConv
-from moreish.optim import zero_moments
-from moreish.tape import Batches, Draw, Steps, Tape
+from moreish.ngram.windows import count_windows
 
 OF_MLP, OF_TREE = MLP(block_size=4, n_embd=10, n_hidden=200), WaveNet(block_size=8, n_embd=24, n_hidden=128)
 STEPS: list[tuple[str, NetConfig, int]] = [

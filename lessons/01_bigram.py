@@ -23,13 +23,13 @@ import torch
 import torch.nn.functional as F
 
 import moreish
-from moreish.exercises.bigram import (
+from moreish.lessons.bigram import (
     check_index_for_one_hot,
     check_trigram_losses,
     check_trigrams,
     check_tuned_smoothing,
 )
-from moreish.exercises.words import lesson_words
+from moreish.lessons.words import lesson_words
 
 # %matplotlib inline
 QUICK = bool(os.environ.get("MOREISH_QUICK"))

@@ -30,14 +30,14 @@ import torch
 import torch.nn.functional as F
 
 import moreish
-from moreish.exercises.mlp import (
+from moreish.lessons.mlp import (
     check_beats,
     check_cross_entropy,
     check_tables,
     check_weight_decay,
     check_zero_start,
 )
-from moreish.exercises.words import lesson_words
+from moreish.lessons.words import lesson_words
 from moreish.models.mlp import MLP
 from moreish.plots.style import figure
 

@@ -28,7 +28,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import moreish
-from moreish.exercises.activations import (
+from moreish.lessons.activations import (
     TROUBLES,
     check_bound,
     check_folded,
@@ -37,7 +37,7 @@ from moreish.exercises.activations import (
     check_patients,
     patients,
 )
-from moreish.exercises.words import lesson_words
+from moreish.lessons.words import lesson_words
 
 # %matplotlib inline
 torch.set_num_threads(1)  # nets this small gain nothing from more

@@ -35,7 +35,13 @@ import torch
 import torch.nn.functional as F
 
 import moreish
-from moreish.exercises.backprop import (
+from moreish.analysis.gradcheck import check_model, first_wrong
+from moreish.engine.batches import Batches
+from moreish.engine.protocol import Steps
+from moreish.engine.tape import Tape
+from moreish.layers import linear, norm
+from moreish.layers.norm import EPSILON
+from moreish.lessons.backprop import (
     check_batchnorm,
     check_cross_entropy,
     check_embedding,
@@ -43,13 +49,9 @@ from moreish.exercises.backprop import (
     check_linear,
     check_tanh,
 )
-from moreish.exercises.words import lesson_words
-from moreish.gradcheck import check_model, first_wrong
-from moreish.layers import linear, norm
-from moreish.layers.norm import EPSILON
+from moreish.lessons.words import lesson_words
 from moreish.models import MLP
 from moreish.plots.style import COLOURS, GUIDE, figure
-from moreish.tape import Batches, Steps, Tape
 
 QUICK = bool(os.environ.get("MOREISH_QUICK"))
 torch.set_num_threads(1)  # the timings below are of one core

@@ -28,14 +28,14 @@ from IPython.display import Markdown
 from torch import nn
 
 import moreish
-from moreish.exercises.wavenet import (
+from moreish.lessons.wavenet import (
     check_beat,
     check_dilated,
     check_flatten_consecutive,
     check_receptive_field,
     check_tree_parameters,
 )
-from moreish.exercises.words import lesson_words
+from moreish.lessons.words import lesson_words
 from moreish.models import make_config
 
 # %matplotlib inline

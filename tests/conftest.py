@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 
 import moreish
-from moreish.threads import side_by_side
+from moreish.engine.threads import side_by_side
 
 settings.register_profile("untimed", deadline=None)  # how long an example takes is the machine's affair
 settings.load_profile("untimed")

@@ -13,14 +13,16 @@ from test_gradients import NETWORKS, B, T, V, batch, weights, worst
 
 import moreish
 from moreish import InputError
-from moreish.autograd import Torch
 from moreish.cli import run
+from moreish.engine.batches import Batches
+from moreish.engine.optim import OPTIMIZERS, zero_moments
+from moreish.engine.protocol import Draw, Steps
+from moreish.engine.tape import Tape
+from moreish.engine.torch.engine import Torch
 from moreish.layers import FUSED, LAYERS, SoftmaxCrossEntropy
 from moreish.layers.layout import Layout
 from moreish.models import NETS
-from moreish.optim import OPTIMIZERS, zero_moments
-from moreish.run import MODEL
-from moreish.tape import Batches, Draw, Steps, Tape
+from moreish.training.run import MODEL
 
 
 def test_every_layer_has_its_forward_pass_in_pytorch():

@@ -200,7 +200,7 @@ def test_divergence_exits_with_status_1(words_file, tmp_path, capsys):
 def test_a_cache_that_cannot_be_used_is_passed_over(words_file, tmp_path):
     """A broken file among the kept kernels costs a compilation, not the training."""
     script = (
-        "import sys; from pathlib import Path; from moreish.tape import compiled\n"
+        "import sys; from pathlib import Path; from moreish.engine.tape import compiled\n"
         "folder = Path(sys.argv[1]); compiled.cache_folder = lambda: folder\n"
         "from moreish.cli import run; sys.exit(run(['train', sys.argv[2], '--steps', '5', '--out', sys.argv[3]]))"
     )

@@ -143,7 +143,9 @@ def test_the_bundled_lists_are_what_they_say(name):
     assert all(word[0].isalpha() or word[0] == "'" for word in words)
     if name != "places":
         assert all(word.isascii() and word.isalpha() and word.islower() for word in words)
-    header = (resources.files("moreish.datasets") / f"{name}.txt").read_text(encoding="utf-8").splitlines()[:2]
+    header = (
+        (resources.files("moreish.corpus") / "datasets" / f"{name}.txt").read_text(encoding="utf-8").splitlines()[:2]
+    )
     assert all(line.startswith("# ") for line in header)
     assert "taken from no" in header[1]
 

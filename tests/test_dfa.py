@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moreish import InputError, Vocab
-from moreish.steering.constraints import Constraints
-from moreish.steering.dfa import at_edits, nothing, of_lengths
-from moreish.steering.pattern import automaton, items
+from moreish.sampling.constraints import Constraints
+from moreish.sampling.dfa import at_edits, nothing, of_lengths
+from moreish.sampling.pattern import automaton, items
 
 VOCAB = Vocab("abc")
 ANYTHING = np.array([False, True, True, True])

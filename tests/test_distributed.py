@@ -16,7 +16,7 @@ import pytest
 
 import moreish
 from moreish import InputError
-from moreish.processes import Share
+from moreish.engine.torch.distributed import Share
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="finds workers in /proc; tried on Linux alone"),
@@ -221,7 +221,7 @@ APART = """
 import os, sys
 sys.path.insert(0, sys.argv[1])
 import conftest, moreish
-from moreish.processes import rank
+from moreish.engine.torch.distributed import rank
 
 for seed, size in ((rank(), 8), (0, 3)):
     try:

@@ -15,11 +15,11 @@ from numba.core import event
 
 import moreish
 from moreish import Corpus, Model, Vocab
+from moreish.engine.batches import windows
+from moreish.engine.tape import Tape
+from moreish.engine.tape.machine import PIECE
 from moreish.layers.layout import Layout
 from moreish.models import MLP, MODELS, NETS, BigramCounts
-from moreish.tape import Tape
-from moreish.tape.batch import windows
-from moreish.tape.machine import PIECE
 
 
 def test_softmax_of_zeros_costs_log_v():
@@ -176,7 +176,7 @@ def test_the_same_code_runs_uncompiled(words):
     """With NUMBA_DISABLE_JIT the kernels are plain Python, for a debugger; they compute the same."""
     code = (
         "import sys, moreish\n"
-        "from moreish.tape import engine\n"
+        "from moreish.engine.tape import engine\n"
         "words = sys.argv[1].split()\n"
         "for batch_size in (8, 64):\n"
         "    engine.parts_of = lambda *arguments: 1 + batch_size // 64\n"
@@ -220,7 +220,7 @@ def test_what_was_just_compiled_and_what_was_kept_compute_the_same(tmp_path):
     """A kernel that is linked from two pieces may be another one than it is when it comes from the disk."""
     code = (
         "import sys, pathlib, json, moreish\n"
-        "from moreish.tape import compiled\n"
+        "from moreish.engine.tape import compiled\n"
         "compiled.cache_folder = lambda: pathlib.Path(sys.argv[1])\n"
         "words = [a + b + c for a in 'abcdefg' for b in 'aeiou' for c in 'lmnrst']\n"
         "run = moreish.train(words, 'mlp', batch_norm=True, batch_size=256, steps=20, keep='last')\n"

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 import moreish
-from moreish.exercises import activations
-from moreish.exercises.activations import (
+from moreish.lessons import activations
+from moreish.lessons.activations import (
     PATIENTS,
     TROUBLES,
     check_bound,

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from moreish.exercises.backprop import (
+from moreish.lessons.backprop import (
     check_batchnorm,
     check_cross_entropy,
     check_embedding,

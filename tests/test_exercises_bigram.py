@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from moreish import Corpus
-from moreish.exercises.bigram import (
+from moreish.lessons.bigram import (
     check_index_for_one_hot,
     check_trigram_losses,
     check_trigrams,

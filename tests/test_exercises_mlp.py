@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 import moreish
-from moreish.exercises.mlp import (
+from moreish.lessons.mlp import (
     check_beats,
     check_cross_entropy,
     check_tables,

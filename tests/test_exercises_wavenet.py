@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import moreish
-from moreish.exercises.wavenet import (
+from moreish.lessons.wavenet import (
     check_beat,
     check_dilated,
     check_flatten_consecutive,

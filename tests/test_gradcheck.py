@@ -9,13 +9,13 @@ import sys
 import pytest
 from test_gradients import NETWORKS, T, V, always_fuse
 
+from moreish.analysis.gradcheck import BATCH, check_layers, check_model, first_wrong
 from moreish.cli import run
-from moreish.gradcheck import BATCH, check_layers, check_model, first_wrong
+from moreish.engine.tape import Tape
 from moreish.layers import FUSED, LAYERS
 from moreish.layers.maths import kernel
 from moreish.layers.spec import DX, P0, P1, P2, P3
 from moreish.models import NETS
-from moreish.tape import Tape, compiled
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -75,7 +75,7 @@ def test_a_broken_backward_is_seen_and_named_first(kind, what, column, factor, m
                 into[i] *= factor
 
     start = op.row[column] if op.row is not None else 0
-    monkeypatch.setattr(compiled, "cache_folder", lambda: None)  # what is wrong is not to be kept
+    monkeypatch.setattr("moreish.engine.tape.compile.cache_folder", lambda: None)  # what is wrong is not to be kept
     monkeypatch.setitem(LAYERS, kind, dataclasses.replace(LAYERS[kind], backward=wrong))
     bad = first_wrong(check_layers(layers, T, V))
     assert bad is not None

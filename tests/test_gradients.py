@@ -6,20 +6,11 @@ import math
 import numpy as np
 import pytest
 
-from moreish.layers import (
-    FUSED,
-    LAYERS,
-    BatchNorm1d,
-    Embedding,
-    FlattenConsecutive,
-    Layer,
-    Linear,
-    Tanh,
-)
+from moreish.engine.tape import Tape
+from moreish.layers import FUSED, LAYERS, BatchNorm1d, Embedding, FlattenConsecutive, Layer, Linear, Tanh
 from moreish.layers.init import Normal
 from moreish.layers.layout import Layout
 from moreish.models import MLP, NETS
-from moreish.tape import Tape
 
 V, T, B = 7, 4, 6
 SPREAD = Normal(0.2)

@@ -10,7 +10,7 @@ import pytest
 import moreish
 from moreish import InputError
 from moreish.cli import run
-from moreish.lessons import copy_lessons
+from moreish.lessons.copying import copy_lessons
 
 ROOT = Path(__file__).parents[1] / "lessons"
 BUILD = runpy.run_path(str(ROOT / "build.py"))

@@ -8,8 +8,8 @@ from conftest import levenshtein
 from steered import LETTERS, LONGEST, MODELS, WORDS, written_out
 
 from moreish import InputError
-from moreish.steering import Chances, Constraints
-from moreish.steering.search import likeliest
+from moreish.sampling import Chances, Constraints
+from moreish.sampling.beam import likeliest
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -10,12 +10,12 @@ from test_gradients import differences
 
 import moreish
 from moreish import InputError, Model, Vocab
-from moreish.autograd import Torch
+from moreish.engine.batches import Batches, distinct_windows
+from moreish.engine.tape import Tape
+from moreish.engine.torch.engine import Torch
 from moreish.layers import Embedding, FlattenConsecutive, Linear, Tanh, Unfold
 from moreish.layers.layout import Layout
 from moreish.models import MLP, WaveNet, WaveNetConv
-from moreish.tape import Batches, Tape
-from moreish.tape.batch import distinct_windows
 
 
 def test_one_hot_times_a_matrix_is_a_lookup():
@@ -99,7 +99,7 @@ def test_full_batches_and_mini_batches_are_for_every_model(corpus, words):
 def test_the_full_batch_is_the_same_in_pieces(corpus, context, monkeypatch):
     """Also where a window is too long to be packed into one number."""
     whole = Batches.of_all(corpus.stream("train"), context)
-    monkeypatch.setattr("moreish.tape.batch.PIECE", 97)
+    monkeypatch.setattr("moreish.engine.batches.PIECE", 97)
     pieces = Batches.of_all(corpus.stream("train"), context)
     assert whole.fixed is not None
     assert pieces.fixed is not None
@@ -141,7 +141,7 @@ def test_unfold_and_linear_are_a_dilated_convolution():
     W = torch.from_numpy(weights["2.linear.W"].copy()).view(2, C, M).permute(2, 1, 0)  # (out, in, tap)
     x = torch.from_numpy(weights["0.embedding.C"].copy())[tokens].transpose(1, 2)
     conv = torch.nn.functional.conv1d(x, W, torch.from_numpy(weights["2.linear.b"].copy()), dilation=d)
-    from moreish.autograd import to_module
+    from moreish.engine.torch.engine import to_module
 
     ours = to_module(layers, torch.from_numpy(params))(torch.from_numpy(tokens))
     torch.testing.assert_close(ours, conv.transpose(1, 2), rtol=1e-12, atol=1e-12)

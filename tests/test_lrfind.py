@@ -10,8 +10,8 @@ import pytest
 import moreish
 from moreish import Corpus, InputError, WorkError, find_lr
 from moreish.cli import run
-from moreish.lrfind import find_valley, smooth
-from moreish.plots.lrfind import plot_lr
+from moreish.plots.lr_finder import plot_lr
+from moreish.training.lr_finder import find_valley, smooth
 
 SMALL: dict[str, Any] = {"n_hidden": 16, "n_embd": 4, "batch_size": 32}
 

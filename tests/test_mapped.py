@@ -27,7 +27,7 @@ def on_disk(monkeypatch, tmp_path):
     monkeypatch.setattr(mapped, "IN_MEMORY", 100)
     monkeypatch.setattr(mapped, "TOGETHER", 90)
     monkeypatch.setattr(mapped, "TOKENS", 70)
-    monkeypatch.setattr("moreish.corpus.words.PIECE", 50)
+    monkeypatch.setattr("moreish.corpus.reading.PIECE", 50)
     monkeypatch.setattr(mapped, "prepared_folder", lambda: tmp_path / "prepared")
     return tmp_path / "prepared"
 

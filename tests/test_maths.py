@@ -5,7 +5,7 @@ import pytest
 from numba import njit
 
 from moreish.layers.maths import exp, kernel, tanh
-from moreish.layers.product import affine, dot
+from moreish.layers.matmul import affine, dot
 
 
 @kernel

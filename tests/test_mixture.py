@@ -10,8 +10,8 @@ import pytest
 import moreish
 from moreish import InputError, mix
 from moreish.cli import run
-from moreish.mixing import em, fit_log_linear
 from moreish.models.mixture import MIXTURES, log_sum
+from moreish.training.mixing import em, fit_log_linear
 
 SMALL: dict[str, Any] = {"n_embd": 4, "n_hidden": 12, "steps": 150, "batch_size": 32}
 

@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 import moreish
 from moreish import Corpus, InputError, WorkError
 from moreish.cli import run
-from moreish.counts import SMOOTHINGS, Automaton, count_tables, spilling
-from moreish.counts.smoothing import discounts, fit_strengths, minimised
-from moreish.counts.windows import count_windows
-from moreish.counts.writing import CELLS, Pen
+from moreish.engine.protocol import Draw
 from moreish.models import NGram
-from moreish.tape import Draw
+from moreish.ngram import SMOOTHINGS, Automaton, count_tables
+from moreish.ngram import spill as spilling
+from moreish.ngram.sampler import CELLS, Pen
+from moreish.ngram.smoothing import discounts, fit_strengths, minimised
+from moreish.ngram.windows import count_windows
 
 ORDERS = (1, 2, 3, 5, 8)
 SMALL = st.lists(st.text("abc", min_size=1, max_size=6), min_size=6, max_size=40)
@@ -147,7 +148,7 @@ def test_a_large_alphabet_and_a_long_window_are_counted_too():
 
 
 def test_counts_that_would_outgrow_the_memory_are_refused(corpus, monkeypatch):
-    monkeypatch.setattr("moreish.counts.windows.SMALLEST", 16)
+    monkeypatch.setattr("moreish.ngram.windows.SMALLEST", 16)
     for n_vocab in (len(corpus.vocab), 1 << 20):  # packed, and sorted
         with pytest.raises(InputError, match="more than 100 different runs of 5 characters.*with --order 4"):
             count_windows(corpus.stream("train"), 5, n_vocab, memory=50 * 5 * 100)
@@ -169,7 +170,7 @@ def test_rare_windows_are_shortened(words, n, at_least):
 @pytest.mark.parametrize("order", [3, 5, 9])
 def test_counts_that_outgrow_the_memory_go_to_the_disk(order, monkeypatch, tmp_path):
     """What comes of them is the same to the last bit; and nothing stays there."""
-    monkeypatch.setattr("moreish.counts.windows.SMALLEST", 16)
+    monkeypatch.setattr("moreish.ngram.windows.SMALLEST", 16)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     spilled, add = [], spilling.Spilled.add
     monkeypatch.setattr(spilling.Spilled, "add", lambda *some: (spilled.append(len(some[1])), add(*some)))
@@ -251,7 +252,7 @@ def test_the_minimiser_finds_the_minimum_of_a_curved_valley():
 
 def test_the_gradient_of_the_fit_is_right(corpus, monkeypatch):
     """Against central differences, at random strengths."""
-    import moreish.counts.smoothing as home
+    import moreish.ngram.smoothing as home
 
     seen = {}
     monkeypatch.setattr(home, "minimised", lambda function, x: seen.setdefault("loss", function) and x)

@@ -9,14 +9,16 @@ import torch
 
 import moreish
 from moreish import InputError, calibrate, fold
-from moreish.autograd import Torch
 from moreish.cli import run
+from moreish.engine.batches import Batches
+from moreish.engine.protocol import Steps
+from moreish.engine.tape import Tape
+from moreish.engine.tape.compile import walks
+from moreish.engine.torch.engine import Torch
 from moreish.layers import LAYERS, BatchNorm1d, Embedding, FlattenConsecutive, Linear, norm
 from moreish.layers.layout import Layout
 from moreish.layers.norm import EPSILON
 from moreish.models import MLP, WaveNet
-from moreish.tape import Batches, Steps, Tape
-from moreish.tape.compiled import walks
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import moreish
-from moreish import InputError, likeness, newness, plots
+from moreish import InputError, plots
+from moreish.analysis import neighbours, novelty
+from moreish.analysis.neighbours import longest_shared, nearest
+from moreish.analysis.novelty import favour
 from moreish.cli import run
 from moreish.corpus import WordList
-from moreish.likeness import longest_shared, nearest
-from moreish.newness import favour
 
 ODD = "aé\u0301字𐍈 \U0001f600"  # marks, characters beyond 16 bits, a space
 WORDS = st.lists(st.text(ODD, min_size=1, max_size=7), min_size=1, max_size=12)
@@ -59,9 +60,9 @@ def test_blocks_do_not_change_them(monkeypatch):
     words, listed = (
         ["".join(generator.choices("abc", k=generator.randint(1, 12))) for _ in range(n)] for n in (30, 60)
     )
-    monkeypatch.setattr(likeness, "ROWS", 4)
-    monkeypatch.setattr(likeness, "COLUMNS", 7)
-    monkeypatch.setattr(likeness, "CHUNK", 11)
+    monkeypatch.setattr(neighbours, "ROWS", 4)
+    monkeypatch.setattr(neighbours, "COLUMNS", 7)
+    monkeypatch.setattr(neighbours, "CHUNK", 11)
     check(words, WordList.of(listed))
 
 
@@ -123,8 +124,8 @@ def test_a_share_has_wilsons_interval(words):
 
 def test_a_difference_has_newcombes_interval():
     """Newcombe 1998, table II: 56 of 70 and 48 of 80."""
-    one, other = (likeness.Likeness(n, k, n, n, n, []) for k, n in ((56, 70), (48, 80)))
-    found = newness.Novelty(one, other, 0, True, None, None)
+    one, other = (neighbours.Likeness(n, k, n, n, n, []) for k, n in ((56, 70), (48, 80)))
+    found = novelty.Novelty(one, other, 0, True, None, None)
     assert found.difference == pytest.approx((0.0524, 0.3339), abs=5e-5)
     assert "copies more often" in found.verdicts[0]
 
@@ -232,14 +233,14 @@ def test_too_little_is_said_to_be_too_little():
 def test_of_a_long_list_the_first_words_are_searched(words, monkeypatch):
     trained = moreish.train(words, "bigram-counts")
     all_of_it = moreish.novelty(trained, 200)
-    monkeypatch.setattr(newness, "PAIRS", 30 * len(trained.corpus.parts["train"]))
-    monkeypatch.setattr(newness, "AT_LEAST", 25)
+    monkeypatch.setattr(novelty, "PAIRS", 30 * len(trained.corpus.parts["train"]))
+    monkeypatch.setattr(novelty, "AT_LEAST", 25)
     found = moreish.novelty(trained, 200)
     assert found.samples.kin == all_of_it.samples.kin[:30]
     assert found.samples.copies == all_of_it.samples.copies
     assert found.as_json()["samples"]["searched"] == 30
     assert ["what follows: of the first", "30", "30"] in found.table()[1]
-    monkeypatch.setattr(newness, "PAIRS", 1)
+    monkeypatch.setattr(novelty, "PAIRS", 1)
     assert len(moreish.novelty(trained, 200).samples.kin) == 25
 
 

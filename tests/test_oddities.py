@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from moreish.cli import run
 from moreish.corpus import KINDS, WordList, clean
+from moreish.corpus.cleaning import oddities
 from moreish.corpus.describe import describe
-from moreish.corpus.oddities import oddities
 
 PLAIN = list(dict.fromkeys(made_up_words(600)))
 # An odd word of each kind, and what is left of it.

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from moreish.optim import BETA1, BETA2, EPSILON, OPTIMIZERS, Schedule
-from moreish.tape.compiled import optimizer
+from moreish.engine.optim import BETA1, BETA2, EPSILON, OPTIMIZERS, Schedule
+from moreish.engine.tape.compile import optimizer
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.1])

@@ -11,15 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moreish import set_threads
+from moreish.engine.batches import Batches
+from moreish.engine.optim import OPTIMIZERS, zero_moments
+from moreish.engine.protocol import Steps
+from moreish.engine.tape import Tape, engine
+from moreish.engine.tape.fuse import fused
+from moreish.engine.tape.plan import make_plan
+from moreish.engine.tape.shards import EXAMPLES, part_of, parts_of
 from moreish.layers import Layer, LookupLinear, SoftmaxCrossEntropy
 from moreish.layers.layout import Layout
 from moreish.layers.spec import FIRST
 from moreish.models import MLP, NETS, WaveNet, WaveNetConv
-from moreish.optim import OPTIMIZERS, zero_moments
-from moreish.tape import Batches, Steps, Tape, engine
-from moreish.tape.fuse import fused
-from moreish.tape.parts import EXAMPLES, part_of, parts_of
-from moreish.tape.plan import make_plan
 
 pytestmark = pytest.mark.usefixtures("threads_as_before")
 SMALL: Any = {"n_embd": 5, "n_hidden": 22}

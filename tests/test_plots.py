@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 
 import moreish
 from moreish import InputError, plots
+from moreish.analysis.diagnosis import traced
 from moreish.cli import run
-from moreish.diagnosis import traced
 from moreish.plots.pictures import PICTURES, Asked
 
 

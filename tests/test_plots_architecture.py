@@ -11,8 +11,8 @@ import moreish
 from moreish import InputError
 from moreish.corpus import Vocab
 from moreish.layers import FlattenConsecutive, Shape, Unfold
-from moreish.model import Model
 from moreish.models import NETS, make_config
+from moreish.models.model import Model
 from moreish.plots.architecture import PALE, plot_architecture
 from moreish.plots.style import save
 

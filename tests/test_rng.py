@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from moreish import Corpus
-from moreish.tape import Batches
-from moreish.tape.rng import bit_width, bits, permuted, uniform
+from moreish.engine.batches import Batches
+from moreish.engine.rng import bit_width, bits, permuted, uniform
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 16, 17, 1000, 1024, 1025])

@@ -17,7 +17,7 @@ from safetensors.numpy import save as save_tensors
 
 import moreish
 from moreish import InputError
-from moreish.run import CHECKPOINT, CONFIG, HISTORY, MODEL, WORDS, Checkpoint, load_checkpoint
+from moreish.training.run import CHECKPOINT, CONFIG, HISTORY, MODEL, WORDS, Checkpoint, load_checkpoint
 
 
 def test_a_run_comes_back_as_it_was(saved_run):

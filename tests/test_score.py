@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 
 import moreish
 from moreish import InputError, Scorer
+from moreish.analysis.scoring import BAND, bands
 from moreish.cli import run
 from moreish.cli.score import LONGEST, read_lines
-from moreish.model import UNKNOWN
-from moreish.scoring import BAND, bands
+from moreish.models.model import UNKNOWN
 
 ANY_WORDS = ["ba", "", "z", "bazad", "日本", "e\u0301", "\ud800", "\U0010ffff", "a\nb", "cd" * 500, "fafa"]
 
@@ -87,7 +87,7 @@ def test_a_batch_is_its_words_one_by_one(saved_run, counted, monkeypatch):
                 assert score == scorer.score(word)
                 assert score.per_char == fitted.model.score(word).per_char
         for characters in (1, 50):
-            monkeypatch.setattr("moreish.scoring.CHARACTERS", characters)
+            monkeypatch.setattr("moreish.analysis.scoring.CHARACTERS", characters)
             batches = list(scorer.batches(iter(words)))
             assert [score for batch in batches for score in batch] == together
             assert len(batches) > 5

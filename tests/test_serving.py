@@ -20,8 +20,8 @@ from served import ALARM, connected, started, until_closed
 
 import moreish
 from moreish.cli import run as command
+from moreish.sampling import Constraints
 from moreish.serving import make_app
-from moreish.steering import Constraints
 
 
 def test_it_says_what_there_is(client, saved_run):

@@ -15,7 +15,7 @@ from served import connected, error_of, started, until_closed
 
 import moreish
 from moreish.serving import Limits, make_app
-from moreish.serving.doors import OwnOrigin
+from moreish.serving.middleware import OwnOrigin
 
 
 def test_slow_clients_are_cut_and_others_served_meanwhile(saved_run):

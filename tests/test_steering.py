@@ -16,8 +16,9 @@ from steered import LETTERS, LONGEST, MODELS, WORDS, written_out
 
 import moreish
 from moreish import InputError
-from moreish.steering import Chances, Constraints, Product, done_by, sampling
-from moreish.steering.search import likeliest
+from moreish.sampling import Chances, Constraints, Product, done_by
+from moreish.sampling import draw as sampling
+from moreish.sampling.beam import likeliest
 
 CASES = {
     "suffix": ({"suffix": "ab"}, lambda w: w.endswith("ab"), ""),

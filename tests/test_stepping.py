@@ -12,14 +12,16 @@ import torch
 import torch.nn.functional as F
 
 import moreish
-from moreish import stepping
-from moreish.autograd import Torch, to_module
+from moreish.engine.batches import Batches
+from moreish.engine.optim import BETA1, BETA2, EPSILON, OPTIMIZERS, zero_moments
+from moreish.engine.protocol import Steps
+from moreish.engine.tape import Tape
+from moreish.engine.torch import step
+from moreish.engine.torch.distributed import Share
+from moreish.engine.torch.engine import Torch, to_module
+from moreish.engine.torch.step import Stepper, recorded
 from moreish.layers.layout import Layout
 from moreish.models import MLP, WaveNetConv
-from moreish.optim import BETA1, BETA2, EPSILON, OPTIMIZERS, zero_moments
-from moreish.processes import Share
-from moreish.stepping import Stepper, recorded
-from moreish.tape import Batches, Steps, Tape
 
 CONFIGS = {
     "mlp": MLP(block_size=3, n_embd=4, n_hidden=20),
@@ -62,7 +64,7 @@ def config(request):
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_it_is_the_plain_loop_bit_for_bit(corpus, config, optimizer, monkeypatch):
-    monkeypatch.setattr(stepping, "STAGED", 1000)  # the batches of a few steps are sent together, and then of others
+    monkeypatch.setattr(step, "STAGED", 1000)  # the batches of a few steps are sent together, and then of others
     setting, losses = Setting(corpus, config, optimizer), []
     flat = torch.from_numpy(setting.params.copy())
     module = to_module(setting.layers, flat)
@@ -71,8 +73,8 @@ def test_it_is_the_plain_loop_bit_for_bit(corpus, config, optimizer, monkeypatch
         plain = torch.optim.SGD([trained], weight_decay=DECAY, fused=True)
     else:
         plain = torch.optim.AdamW([trained], betas=(BETA1, BETA2), eps=EPSILON, weight_decay=DECAY, fused=True)
-    for step, rate in enumerate(RATES.tolist()):
-        contexts, targets, counts = setting.batch(step)
+    for number, rate in enumerate(RATES.tolist()):
+        contexts, targets, counts = setting.batch(number)
         logits = module(torch.from_numpy(contexts)).view(-1, setting.V)
         nll = F.cross_entropy(logits, torch.from_numpy(targets).view(-1), reduction="none")
         loss = nll @ torch.from_numpy(counts / counts.sum()).view(-1).float()
@@ -191,7 +193,7 @@ def test_without_a_gpu_its_benchmark_says_so():
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.filterwarnings("ignore:.torch.jit.*is deprecated:DeprecationWarning")  # torch.compile's own
 def test_a_gpu_replays_what_it_would_launch(corpus, config, optimizer, compiled, caplog, monkeypatch):
-    monkeypatch.setattr(stepping, "STAGED", 1000)
+    monkeypatch.setattr(step, "STAGED", 1000)
     setting = Setting(corpus, config, optimizer)
     eager, eager_params = setting.trained(setting.engine(device="cuda", graph=False))
     graph, graph_params = setting.trained(setting.engine(device="cuda", compile=compiled))

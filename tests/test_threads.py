@@ -14,13 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import moreish
-from moreish import InputError, get_threads, set_threads, threads
+from moreish import InputError, get_threads, set_threads
 from moreish.cli import run
-from moreish.counts import automaton, windows
-from moreish.counts.pieces import LOOK, pieces_of
-from moreish.counts.windows import count_windows
-from moreish.tape import Draw, engine
-from moreish.threads import borrowed, cores, side_by_side
+from moreish.engine import threads
+from moreish.engine.protocol import Draw
+from moreish.engine.tape import engine
+from moreish.engine.threads import borrowed, cores, side_by_side
+from moreish.ngram import automaton, windows
+from moreish.ngram.chunks import LOOK, pieces_of
+from moreish.ngram.windows import count_windows
 
 pytestmark = pytest.mark.usefixtures("threads_as_before")
 

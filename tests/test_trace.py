@@ -9,11 +9,11 @@ import pytest
 
 import moreish
 from moreish import InputError
-from moreish.diagnosis import replay, traced
-from moreish.loop import batches_of, stride
-from moreish.record import record
-from moreish.run import MODEL
-from moreish.trace import Tracer
+from moreish.analysis.diagnosis import replay, traced
+from moreish.engine.statistics import record
+from moreish.engine.trace import Tracer
+from moreish.training.loop import batches_of, stride
+from moreish.training.run import MODEL
 
 SMALL: dict[str, Any] = {"n_hidden": 16, "n_embd": 4, "batch_size": 32}
 
@@ -111,7 +111,7 @@ def test_a_run_that_is_stopped_keeps_the_same_records(words, tmp_path):
     options: dict[str, Any] = {**SMALL, "steps": 200, "diagnostics": True}
     whole = moreish.train(words, **options)
     monkey = pytest.MonkeyPatch()
-    monkey.setattr("moreish.loop.CHECKPOINT_SECONDS", 0.0)
+    monkey.setattr("moreish.training.loop.CHECKPOINT_SECONDS", 0.0)
     with monkey.context(), pytest.raises(KeyboardInterrupt):
         moreish.train(words, **options, out=tmp_path / "run", on_progress=stop)
     resumed = moreish.resume(tmp_path / "run")

@@ -15,9 +15,9 @@ from moreish import Corpus, InputError
 from moreish.cli import run
 from moreish.evaluation import evaluate
 from moreish.models import MODELS, make_config
-from moreish.options import TrainOptions
 from moreish.plots import plot_study
-from moreish.tuning import ended_well, space_of
+from moreish.training.options import TrainOptions
+from moreish.training.tuning import ended_well, space_of
 
 QUICK: dict[str, Any] = {"steps": 60, "batch_size": 16, "block_size": 3, "n_layer": 1}
 NONE: dict[str, Any] = {}

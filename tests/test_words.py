@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moreish.corpus.words import parse_words, read_words
+from moreish.corpus.reading import parse_words, read_words
 from moreish.errors import InputError
 
 LINE_ENDS = ("\n", "\r\n", "\r")

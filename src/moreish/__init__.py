@@ -11,29 +11,29 @@ A name's module is imported when the name is first used: importing the package c
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ._version import __version__
+
 if TYPE_CHECKING:
     from . import plots
-    from .batchnorm import calibrate, fold
-    from .checker import check_gradients
-    from .comparison import compare
+    from .analysis.checker import check_gradients
+    from .analysis.comparison import compare
+    from .analysis.diagnosis import Diagnosis, diagnose
+    from .analysis.novelty import Novelty, novelty
+    from .analysis.scoring import Scorer
     from .corpus import Corpus, Vocab, bundled, read_words
-    from .diagnosis import Diagnosis, diagnose
+    from .engine.threads import get_threads, set_threads
     from .errors import InputError, MoreishError, WorkError
     from .evaluation import Evaluation, evaluate
-    from .loop import Progress
-    from .lrfind import LRFinding, find_lr
-    from .mixing import mix
-    from .model import Model, Score
-    from .newness import Novelty, novelty
-    from .reporting import report
-    from .run import Run, load
-    from .scoring import Scorer
-    from .steering import Candidate, Candidates, Samples
-    from .threads import get_threads, set_threads
-    from .training import resume, train
-    from .tuning import Tuned, tune
-
-__version__ = "0.1.0"
+    from .models.model import Model, Score
+    from .reporting.report import report
+    from .sampling import Candidate, Candidates, Samples
+    from .training.batchnorm import calibrate, fold
+    from .training.loop import Progress
+    from .training.lr_finder import LRFinding, find_lr
+    from .training.mixing import mix
+    from .training.run import Run, load
+    from .training.train import resume, train
+    from .training.tuning import Tuned, tune
 
 __all__ = [
     "Candidate",
@@ -77,25 +77,25 @@ __all__ = [
 ]
 
 _HOMES = {
-    "batchnorm": ("calibrate", "fold"),
-    "checker": ("check_gradients",),
-    "comparison": ("compare",),
+    "training.batchnorm": ("calibrate", "fold"),
+    "analysis.checker": ("check_gradients",),
+    "analysis.comparison": ("compare",),
     "corpus": ("Corpus", "Vocab", "bundled", "read_words"),
-    "diagnosis": ("Diagnosis", "diagnose"),
+    "analysis.diagnosis": ("Diagnosis", "diagnose"),
     "errors": ("InputError", "MoreishError", "WorkError"),
     "evaluation": ("Evaluation", "evaluate"),
-    "lrfind": ("LRFinding", "find_lr"),
-    "mixing": ("mix",),
-    "loop": ("Progress",),
-    "model": ("Model", "Score"),
-    "newness": ("Novelty", "novelty"),
-    "reporting": ("report",),
-    "run": ("Run", "load"),
-    "scoring": ("Scorer",),
-    "steering": ("Candidate", "Candidates", "Samples"),
-    "threads": ("get_threads", "set_threads"),
-    "training": ("resume", "train"),
-    "tuning": ("Tuned", "tune"),
+    "training.lr_finder": ("LRFinding", "find_lr"),
+    "training.mixing": ("mix",),
+    "training.loop": ("Progress",),
+    "models.model": ("Model", "Score"),
+    "analysis.novelty": ("Novelty", "novelty"),
+    "reporting.report": ("report",),
+    "training.run": ("Run", "load"),
+    "analysis.scoring": ("Scorer",),
+    "sampling": ("Candidate", "Candidates", "Samples"),
+    "engine.threads": ("get_threads", "set_threads"),
+    "training.train": ("resume", "train"),
+    "training.tuning": ("Tuned", "tune"),
 }
 
 

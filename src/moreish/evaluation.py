@@ -8,7 +8,7 @@ from statistics import NormalDist
 import numpy as np
 
 from .corpus import END, PARTS, Corpus, whole_words
-from .model import Model
+from .models.model import Model
 
 TOKENS = 1 << 20  # whose losses are held in memory at a time
 RESAMPLES = 1000

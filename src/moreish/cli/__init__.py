@@ -7,11 +7,11 @@ from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 
-from .. import __version__
+from .._version import __version__
+from ..engine.threads import set_threads
+from ..engine.torch.distributed import count, rank
 from ..errors import MoreishError
 from ..files import STANDARD_INPUT
-from ..processes import count, rank
-from ..threads import set_threads
 from .values import whole_number
 
 app = App(

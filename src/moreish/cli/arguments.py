@@ -8,8 +8,9 @@ from typing import Annotated, Any
 from cyclopts import Group, Parameter
 
 from ..models import MODELS
-from ..options import TrainOptions, plain_type
-from ..steering import Constraints
+from ..options import plain_type
+from ..sampling import Constraints
+from ..training.options import TrainOptions
 from .values import whole_number
 
 

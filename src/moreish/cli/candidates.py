@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from ..run import Run, load
-from ..steering import Candidates, Samples
+from ..sampling import Candidates, Samples
+from ..training.run import Run, load
 from .progress import DrawingView
 from .terminal import announce_work, print_json, print_samples, print_table, say
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from ..comparison import PARTS, shown
-from ..comparison import compare as compare_runs
-from ..run import load
+from ..analysis.comparison import PARTS, shown
+from ..analysis.comparison import compare as compare_runs
+from ..training.run import load
 from .terminal import announce_work, print_json, print_table, say
 from .values import Flag, WholeNumber
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from ..diagnosis import diagnose as diagnose_run
-from ..run import load
+from ..analysis.diagnosis import diagnose as diagnose_run
+from ..training.run import load
 from .terminal import announce_work, print_json, print_table
 from .values import Flag
 

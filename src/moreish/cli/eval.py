@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from ..comparison import baseline
+from ..analysis.comparison import baseline
 from ..corpus import PARTS
 from ..errors import unknown
 from ..evaluation import evaluate
-from ..run import load
+from ..training.run import load
 from .terminal import announce_work, print_json, print_losses
 from .values import Flag
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..batchnorm import calibrate as calibrate_model
-from ..batchnorm import fold as fold_model
 from ..errors import WorkError
-from ..run import Run, load
+from ..training.batchnorm import calibrate as calibrate_model
+from ..training.batchnorm import fold as fold_model
+from ..training.run import Run, load
 from .terminal import announce_work
 from .values import Flag
 

@@ -2,8 +2,8 @@
 
 from importlib.util import find_spec
 
+from ..analysis.gradcheck import as_json, check_models, first_wrong
 from ..errors import WorkError, unknown
-from ..gradcheck import as_json, check_models, first_wrong
 from ..models import NETS
 from .terminal import announce_work, print_json, print_table, say
 from .values import Flag

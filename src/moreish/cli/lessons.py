@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ..errors import InputError
-from ..lessons import copy_lessons
+from ..lessons.copying import copy_lessons
 from .values import Flag
 
 

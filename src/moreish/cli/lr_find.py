@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from ..corpus import words_of
 from ..files import STANDARD_INPUT
-from ..lrfind import RULE, find_lr
+from ..training.lr_finder import RULE, find_lr
 from .arguments import Flat, ModelArguments, TrainArguments, given
 from .terminal import announce_work, print_json, say
 from .values import Flag
@@ -45,7 +45,7 @@ def lr_find(
     options = {**given(model_options), **given(train_options)}
     found = find_lr(words_of(file), model, low=low, high=high, **options)
     if plot is not None:
-        from ..plots.lrfind import plot_lr
+        from ..plots.lr_finder import plot_lr
         from ..plots.style import save
 
         save(plot_lr(found), plot)

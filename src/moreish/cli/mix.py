@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from ..evaluation import Evaluation
-from ..mixing import mix as mix_runs
-from ..run import load
+from ..training.mixing import mix as mix_runs
+from ..training.run import load
 from .terminal import announce_work, print_losses, print_table
 from .values import Flag
 

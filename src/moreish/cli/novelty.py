@@ -7,7 +7,7 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.progress import Progress
 
-from ..run import load
+from ..training.run import load
 from .terminal import announce_work, print_json, print_table
 from .values import Flag, WholeNumber, whole_number
 
@@ -41,7 +41,7 @@ def novelty(
         high], "hits": ..., "favour": ..., "favour_interval": [low, high], "verdicts": [...], "words": [{"word", "seen",
         "nearest", "distance", "shared"}, ...]}.
     """
-    from ..newness import novelty as novelty_of
+    from ..analysis.novelty import novelty as novelty_of
 
     announce_work()
     loaded, console = load(run), Console(stderr=True)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import InputError, unknown
-from ..run import load
+from ..training.run import load
 from .terminal import announce_work, say
 from .values import WholeNumber
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from ..loop import Progress as Step
+from ..training.loop import Progress as Step
 
 
 class _PatientConsole(Console):

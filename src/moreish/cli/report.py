@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ..files import write_atomically
-from ..run import load
+from ..training.run import load
 from .terminal import announce_work
 
 
@@ -17,7 +17,7 @@ def report(run: Path, /, *, out: Path | None = None) -> None:
     out
         The file to write [default: report.html in the folder of the run].
     """
-    from ..reporting import report as report_of
+    from ..reporting.report import report as report_of
 
     announce_work()
     path = out or run / "report.html"

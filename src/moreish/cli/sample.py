@@ -5,7 +5,7 @@ from typing import Annotated
 
 from ..corpus import read_words
 from ..errors import InputError
-from ..run import load
+from ..training.run import load
 from .arguments import Flat, constraint_arguments, given
 from .candidates import candidates_json, how, print_candidates, samples_json
 from .progress import DrawingView

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..analysis.scoring import Scorer, Scores
 from ..errors import InputError
 from ..files import STANDARD_INPUT
-from ..run import load
-from ..scoring import Scorer, Scores
+from ..training.run import load
 from .terminal import announce_work
 from .values import Flag
 

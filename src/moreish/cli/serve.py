@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from ..run import load
+from ..training.run import load
 from .terminal import announce_work
 from .values import WholeNumber
 

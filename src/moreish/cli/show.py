@@ -6,15 +6,15 @@ from typing import Annotated
 import numpy as np
 
 from ..corpus import Corpus, bundled
+from ..engine.tape import Tape
 from ..errors import InputError
 from ..layers.spec import Y
-from ..loop import batches_of
-from ..model import Model
 from ..models import MODELS, CountConfig, make_config
-from ..options import TrainOptions
-from ..run import load
-from ..tape import Tape
-from ..training import train
+from ..models.model import Model
+from ..training.loop import batches_of
+from ..training.options import TrainOptions
+from ..training.run import load
+from ..training.train import train
 from .arguments import Flat, ModelArguments, given
 from .terminal import print_table
 from .values import WholeNumber

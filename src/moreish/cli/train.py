@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Annotated
 
 from ..corpus import BUNDLED, words_of
+from ..engine.torch.distributed import rank
 from ..errors import InputError
 from ..evaluation import Evaluation
 from ..files import STANDARD_INPUT
-from ..processes import rank
-from ..run import Run
-from ..training import resume as resume_training
-from ..training import train as train_model
+from ..training.run import Run
+from ..training.train import resume as resume_training
+from ..training.train import train as train_model
 from .arguments import Flat, ModelArguments, TrainArguments, given
 from .progress import TrainingView
 from .terminal import announce_work, print_losses, print_samples, print_table, say

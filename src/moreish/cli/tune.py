@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from ..corpus import words_of
-from ..tuning import ended_well
-from ..tuning import tune as tune_options
+from ..training.tuning import ended_well
+from ..training.tuning import tune as tune_options
 from .arguments import Flat, ModelArguments, TrainArguments, given
 from .terminal import announce_work, print_json, print_table, say
 from .train import list_name

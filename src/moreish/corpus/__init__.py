@@ -1,14 +1,14 @@
 """Word lists: reading them, their vocabulary, their split, and the flat stream of tokens that models learn from."""
 
+from .cleaning import KINDS, clean
 from .corpus import Corpus
 from .lists import BUNDLED, DOWNLOADS, bundled, download, words_of
 from .mapped import MappedWords
-from .oddities import KINDS, clean
+from .reading import read_words, written_words
 from .split import PARTS, SPLITS
 from .stream import END, whole_words
 from .vocab import Vocab
 from .wordlist import WordList
-from .words import read_words, written_words
 
 __all__ = [
     "BUNDLED",

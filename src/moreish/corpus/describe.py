@@ -3,8 +3,8 @@
 from dataclasses import asdict
 from typing import Any
 
+from .cleaning import oddities
 from .corpus import Corpus
-from .oddities import oddities
 from .split import FEWEST
 from .wordlist import WordList
 

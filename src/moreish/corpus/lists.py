@@ -10,8 +10,8 @@ from typing import Any
 import platformdirs
 
 from ..errors import InputError, WorkError, unknown
+from .reading import parse_words, read_words
 from .wordlist import WordList
-from .words import parse_words, read_words
 
 # Each with a line on what it is; its file begins with lines on its source.
 BUNDLED = {
@@ -46,7 +46,7 @@ def bundled(name: str = "names") -> WordList:
     """The words of a bundled list, without the lines of its header. Raises InputError for an unknown name."""
     if name not in BUNDLED:
         raise unknown("bundled list", name, BUNDLED)
-    text = (resources.files("moreish.datasets") / f"{name}.txt").read_bytes()
+    text = (resources.files("moreish.corpus") / "datasets" / f"{name}.txt").read_bytes()
     return parse_words(b"".join(line for line in text.splitlines(keepends=True) if line[:1] != b"#"), name)
 
 

@@ -17,7 +17,7 @@ from math import prod
 
 from .init import Constant, Normal
 from .maths import kernel
-from .product import affine, dot
+from .matmul import affine, dot
 from .spec import DX, DY, P0, P1, ROWS, S0, S1, Init, Kernels, Parameter, Shape, X, Y
 from .views import matrix, vector
 

@@ -23,8 +23,8 @@ from .embedding import Embedding
 from .init import Normal
 from .linear import Linear
 from .maths import index, kernel
-from .parts import add_up
-from .product import dot
+from .matmul import dot
+from .reduce import add_up
 from .reshape import FlattenConsecutive
 from .spec import (
     AUX,

@@ -41,7 +41,7 @@ import numpy as np
 
 from .init import Constant
 from .maths import kernel
-from .parts import add_up
+from .reduce import add_up
 from .spec import (
     AUX,
     DX,

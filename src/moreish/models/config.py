@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..corpus import Corpus
-from ..engines import Reader
+from ..engine.protocol import Reader
 from ..layers import BatchNorm1d, Embedding, Layer, Linear, ReLU, Tanh
 from ..layers.init import GAINS, SCHEMES, bias_init, embedding_init, weight_init
 from ..options import Options, option
-from ..steering.contexts import Contexts, TokenContexts
+from ..sampling.contexts import Contexts, TokenContexts
 
 ACTIVATIONS = {"tanh": Tanh, "relu": ReLU}
 LOGITS_GAIN = 0.1  # of the last layer's weights: all characters start about equally likely, so the first loss is log V

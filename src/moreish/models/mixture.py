@@ -12,12 +12,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..engines import Reader, make_engine
+from ..engine.batches import windows
+from ..engine.protocol import Draw, Reader
+from ..engine.registry import make_engine
+from ..engine.tape.generate import draw_words
 from ..layers.layout import Layout
 from ..options import option
-from ..tape import Draw
-from ..tape.batch import windows
-from ..tape.generate import draw_words
 from .config import ModelConfig, NetConfig, ReaderConfig
 
 MIXTURES = ("linear", "log-linear")

@@ -1,6 +1,6 @@
 """Counting: how often each character follows the last few, smoothed so that nothing is impossible.
 
-The oldest language model, and on words as short as names one of the best for its cost. `moreish.counts.smoothing` has
+The oldest language model, and on words as short as names one of the best for its cost. `moreish.ngram.smoothing` has
 the formulas. With the default smoothing the strengths of every order are fitted on val, a few numbers each.
 """
 
@@ -10,10 +10,10 @@ from typing import ClassVar
 import numpy as np
 
 from ..corpus import Corpus
-from ..counts import SMOOTHINGS, Automaton, NodeContexts, count_tables, smoothed
-from ..engines import Reader
+from ..engine.protocol import Reader
+from ..ngram import SMOOTHINGS, Automaton, NodeContexts, count_tables, smoothed
 from ..options import option
-from ..steering.contexts import Contexts
+from ..sampling.contexts import Contexts
 from .config import CountConfig
 
 

@@ -22,8 +22,8 @@ from ..corpus import Vocab
 from ..errors import InputError
 from ..layers import FlattenConsecutive, Layer, Shape, Unfold
 from ..layers.layout import Slot
-from ..model import Model
 from ..models import NetConfig, NGram
+from ..models.model import Model
 from .style import COLOURS, GREY, figure
 
 MOST_LAYERS, MOST_POSITIONS = 200, 36  # that are drawn; of more positions the last 32

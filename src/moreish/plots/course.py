@@ -4,10 +4,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..diagnosis import beginning, replay, traced
+from ..analysis.diagnosis import beginning, replay, traced
 from ..errors import InputError
-from ..loop import stride
-from ..run import Run
+from ..training.loop import stride
+from ..training.run import Run
 from .layers import LINES, hidden, show_saturation
 from .style import COLOURS, GREY, GUIDE, figure, legend
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from ..errors import InputError
 from ..layers import Embedding
-from ..model import Model
+from ..models.model import Model
 from .style import COLOURS, MARKERS, figure
 from .text import END_NAMED, named
 

@@ -2,7 +2,7 @@
 
 from matplotlib.figure import Figure
 
-from ..comparison import Comparison
+from ..analysis.comparison import Comparison
 from .style import COLOURS, GREY, GUIDE, MARKERS, figure, log_axis, spread
 
 

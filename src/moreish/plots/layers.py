@@ -6,10 +6,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..diagnosis import traced
+from ..analysis.diagnosis import traced
+from ..engine.trace import Trace, Traced
 from ..errors import InputError
-from ..run import Run
-from ..trace import Trace, Traced
+from ..training.run import Run
 from .style import COLOURS, figure, legend
 
 BINS = 80

@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..newness import Novelty
+from ..analysis.novelty import Novelty
 from .style import COLOURS, figure
 
 LIGHT = "#BBBBBB"

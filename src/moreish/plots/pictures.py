@@ -6,8 +6,8 @@ from typing import Literal
 
 from matplotlib.figure import Figure
 
-from ..newness import novelty
-from ..run import Run
+from ..analysis.novelty import novelty
+from ..training.run import Run
 from .architecture import plot_architecture
 from .course import plot_loss, plot_ratios, plot_start
 from .embedding import plot_embedding

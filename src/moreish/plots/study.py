@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ..loop import EVALUATIONS
-from ..tuning import ended_well
+from ..training.loop import EVALUATIONS
+from ..training.tuning import ended_well
 from .style import COLOURS, GREY, figure, log_axis
 
 if TYPE_CHECKING:

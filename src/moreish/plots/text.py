@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike
 
 from ..corpus import END, Corpus, Vocab, WordList
 from ..errors import InputError, unknown
-from ..model import Model
 from ..models.mixture import log_sum
+from ..models.model import Model
 from .style import COLOURS, GUIDE, figure
 
 END_SHOWN, END_NAMED = "·", "end"  # the end token in a cell, and where there is room for its name

@@ -16,27 +16,15 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
-from .. import __version__
+from .._version import __version__
+from ..analysis.scoring import Scorer
 from ..errors import InputError
-from ..run import Run
-from ..scoring import Scorer
-from ..steering import Constraints
-from .answers import (
-    Candidates,
-    Health,
-    Index,
-    Next,
-    Problem,
-    Samples,
-    Scores,
-    likeliest,
-    likely_next,
-    sampled,
-    scored,
-)
-from .doors import BodyLimit, OwnOrigin, problem
+from ..sampling import Constraints
+from ..training.run import Run
 from .limits import Limits
-from .work import Work
+from .middleware import BodyLimit, OwnOrigin, problem
+from .schemas import Candidates, Health, Index, Next, Problem, Samples, Scores, likeliest, likely_next, sampled, scored
+from .workers import Work
 
 ORIGIN = re.compile(r"https?://[^/\s,*]+")
 NotEmpty = Annotated[str, Field(min_length=1)]

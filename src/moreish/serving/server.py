@@ -15,7 +15,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ..errors import InputError
-from ..run import Run
+from ..training.run import Run
 from .app import make_app
 from .limits import Limits
 

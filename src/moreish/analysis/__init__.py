@@ -1,0 +1,1 @@
+"""What is found about runs and models: comparison, scores, novelty, diagnosis, checks of gradients."""

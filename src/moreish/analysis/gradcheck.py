@@ -1,0 +1,268 @@
+"""The proof that the hand-derived gradients are right: each one against autograd, and against central differences.
+
+For a model, the plan without fused kernels is walked forward and backward once, and the gradient of every parameter,
+every buffer, and every small step of a layer that has them is compared, in the order in which the backward pass
+computes them: the first one that is wrong is the one whose derivation to look at. The parameters' gradients by the
+fused kernels, which training runs, follow.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
+from math import prod
+
+import numpy as np
+
+from ..engine.tape import Tape
+from ..engine.tape.compile import walks
+from ..engine.tape.plan import Operation
+from ..layers import FUSED as FUSED_KINDS
+from ..layers import LAYERS, Layer
+from ..layers.layout import Layout
+from ..layers.spec import DY, X, Y
+from ..models import NETS, NetConfig
+
+N_VOCAB, BATCH = 27, 120  # enough examples a character for the fused kernels to be planned
+FUSED = " (fused)"
+ENTRIES = 16  # of a tensor that are moved for central differences, and half as many where the gradient is largest
+STEP = 1e-2  # of the first try, relative to the entry
+
+# The largest |difference| / largest |reference| that a gradient may have, by float type and by what it is held against.
+TOLERANCE = {
+    ("float64", "autograd"): 1e-8,
+    ("float64", "differences"): 1e-6,
+    ("float32", "autograd"): 1e-3,
+    ("float32", "differences"): 1e-3,
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One gradient held against a reference.
+
+    kind        parameter or intermediate; against: autograd or differences
+    exact       equal to the last bit; approximate: equal to 1e-5 relative and 1e-8 absolute, element by element
+    max_abs     largest |difference|; max_rel: that over the largest |reference|
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    dtype: str
+    against: str
+    exact: bool
+    approximate: bool
+    max_abs: float
+    max_rel: float
+    ok: bool
+
+
+@dataclass(frozen=True)
+class _Gradient:
+    """A hand-derived gradient, and the loss as a function of the tensor that it belongs to (float64)."""
+
+    name: str
+    kind: str
+    gradient: np.ndarray
+    tensor: np.ndarray
+    loss: Callable[[], float]
+
+
+@dataclass(frozen=True)
+class _Case:
+    """What is checked: layers, their weights, and a batch; the same numbers for every float type."""
+
+    layers: list[Layer]
+    context: int
+    n_vocab: int
+    params: np.ndarray
+    contexts: np.ndarray
+    targets: np.ndarray
+    counts: np.ndarray
+
+    @property
+    def tape(self) -> Tape:
+        return Tape(self.layers, self.context, self.n_vocab, self.params.dtype.type)
+
+
+def check_model(config: NetConfig, *, seed: int = 1) -> list[Check]:
+    """Check every gradient of a model over an alphabet of 26 letters: see `check_layers`."""
+    n_places = 3 if config.whole_words else 1
+    return check_layers(config.layers(N_VOCAB), config.context, N_VOCAB, n_places=n_places, seed=seed)
+
+
+def check_layers(layers: list[Layer], context: int, n_vocab: int, *, n_places: int = 1, seed: int = 1) -> list[Check]:
+    """Check every gradient of layers from contexts (B, context) to logits (B, n_vocab), in float64 and float32.
+
+    Weights are the layers' own initial ones with noise, so that none is zero. Without PyTorch, references are central
+    differences alone.
+    """
+    checks, case = [], _case(layers, context, n_vocab, n_places, seed)
+    with np.errstate(invalid="ignore"):  # a step may leave the domain of a logarithm: the next one is smaller
+        differences = {g.name: _differences(g, seed) for g in _hand_derived(case)}
+    for dtype in (np.float64, np.float32):
+        typed, known = replace(case, params=case.params.astype(dtype)), {}
+        if find_spec("torch") is not None:
+            from ..engine.torch.engine import gradients
+
+            known = gradients(layers, typed.params, case.contexts, case.targets, case.counts)
+        for g in (*_hand_derived(typed), *_fused(typed)):
+            tensor = g.name.removesuffix(FUSED)
+            if known:
+                checks.append(_compare(g, g.gradient, known[tensor], np.dtype(dtype).name, "autograd"))
+            entries, slopes = differences[tensor]
+            checks.append(_compare(g, g.gradient.ravel()[entries], slopes, np.dtype(dtype).name, "differences"))
+    return checks
+
+
+def first_wrong(checks: list[Check]) -> Check | None:
+    """The first check that fails, in the order of the backward pass."""
+    return next((check for check in checks if not check.ok), None)
+
+
+def as_json(results: dict[str, list[Check]]) -> dict:
+    """The results for several models as plain dictionaries."""
+    return {
+        "models": {
+            name: {"ok": first_wrong(c) is None, "tensors": [asdict(x) for x in c]} for name, c in results.items()
+        }
+    }
+
+
+def _compare(g: _Gradient, ours: np.ndarray, reference: np.ndarray, dtype: str, against: str) -> Check:
+    if ours.shape != reference.shape:
+        raise ValueError(f"{g.name}: the gradient is {ours.shape}, its reference {reference.shape}")
+    worst = float(np.abs(ours - reference).max())
+    scale = float(np.abs(reference).max())
+    relative = worst / scale if scale else float(worst > 0)
+    return Check(
+        g.name,
+        g.kind,
+        g.gradient.shape,
+        dtype,
+        against,
+        exact=bool((ours == reference).all()),
+        approximate=bool(np.allclose(ours, reference)),
+        max_abs=worst,
+        max_rel=relative,
+        ok=bool(relative <= TOLERANCE[dtype, against]),
+    )
+
+
+def _case(layers: list[Layer], context: int, n_vocab: int, n_places: int, seed: int) -> _Case:
+    generator = np.random.default_rng(seed)
+    layout = Layout(layers)
+    params = layout.initial(seed, np.float64)
+    params[: layout.n_trained] += 0.1 * generator.standard_normal(layout.n_trained)
+    contexts = generator.integers(0, n_vocab, (BATCH, context - 1 + n_places))
+    targets = generator.integers(0, n_vocab, (BATCH, n_places))
+    return _Case(layers, context, n_vocab, params, contexts, targets, generator.integers(1, 4, targets.shape))
+
+
+def _hand_derived(case: _Case) -> Iterator[_Gradient]:
+    """Every gradient of the unfused plan, in the order of the backward pass."""
+    params = case.params.copy()
+    ready = case.tape.prepared(*case.targets.shape, fuse=False)
+    ready.take(case.contexts, case.targets, case.counts)
+    forward, backward = walks(params.dtype.type)
+    grads = np.zeros(ready.plan.layout.n_trained, params.dtype)
+    for walk in (forward, backward):
+        walk(*ready.walk, params, grads, ready.ints)
+    (like, table, ops, arena) = ready.walk
+    grads = grads.copy()
+
+    def loss_from(step: int) -> float:
+        """The loss when the operations from `step` on are made again."""
+        forward(like, table, ops[step:], arena, params, grads, ready.ints)
+        return ready.loss()
+
+    step, index = len(ops), len(case.layers) + 1
+    for op in reversed(ready.plan.operations):
+        index -= 1
+        if op.row is None:
+            continue
+        after, step = step, step - len(op.rows)
+        is_loss = index == len(case.layers)
+        name = "loss" if is_loss else f"{index}.{op.name.lower()}"
+        y = ready.buffer(op, Y)
+        if is_loss:
+            dy = (case.counts / case.counts.sum()).astype(params.dtype).reshape(y.shape)
+        else:
+            dy = ready.buffer(op, DY).copy()
+            yield _Gradient(f"{name}.out", "intermediate", dy, y, lambda n=after: loss_from(n))
+        others = [case.targets.ravel()] if is_loss else [s.view(params) for s in op.slots if s.parameter.trained]
+        if LAYERS[type(op.layer)].steps is not None:
+            x = arena[op.row[X] :][: BATCH * prod(op.in_shape)].reshape(-1, op.in_shape[-1])
+            yield from _in_steps(name, op, x, y, dy, others, lambda n=after: loss_from(n))
+        for slot in op.slots:
+            if slot.parameter.trained:
+                yield _Gradient(
+                    slot.name, "parameter", slot.view(grads), slot.view(params), lambda n=step: loss_from(n)
+                )
+
+
+def _in_steps(
+    name: str, op: Operation, x: np.ndarray, y: np.ndarray, dy: np.ndarray, others: list, loss_after: Callable
+) -> Iterator[_Gradient]:
+    """The gradients inside an operation that has small steps, in the order of its backward pass."""
+    steps = LAYERS[type(op.layer)].steps
+    assert steps is not None
+    tensors: dict[str, np.ndarray] = {}
+    steps.forward(lambda step, tensor: tensors.setdefault(step, tensor), np, x, *others)
+    dy = dy.reshape(-1, *dy.shape[len(op.in_shape) :])
+    for step, gradient in steps.backward(tensors, dy, *others).items():
+
+        def loss(step: str = step) -> float:
+            """The loss with this tensor as it now is, whatever it should be."""
+            result = steps.forward(lambda s, tensor: tensors[step] if s == step else tensor, np, x, *others)
+            kept = y.copy()
+            y[...] = result.reshape(y.shape)
+            found = loss_after()
+            y[...] = kept
+            return found
+
+        yield _Gradient(f"{name}.{step}", "intermediate", gradient, tensors[step], loss)
+
+
+def _fused(case: _Case) -> Iterator[_Gradient]:
+    """The parameters' gradients once more, by the fused kernels; nothing where the plan has none."""
+    layout, tape = Layout(case.layers), case.tape
+    if not any(type(op.layer) in FUSED_KINDS.values() for op in tape.plan(*case.targets.shape).operations):
+        return
+    grads = tape.loss_and_grads(case.params, case.contexts, case.targets, case.counts)[1]
+    for slot in reversed(list(layout)):
+        if slot.parameter.trained:
+            yield _Gradient(slot.name + FUSED, "parameter", slot.view(grads), slot.view(case.params), lambda: 0.0)
+
+
+def _differences(g: _Gradient, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Central differences of the loss by some entries of a tensor: which (n,), and the slopes (n,)."""
+    generator = np.random.default_rng(seed)
+    flat = g.tensor.reshape(-1)
+    # Where the gradient is largest too: most entries of a table of embeddings are in no batch.
+    largest = np.argsort(-np.abs(g.gradient.ravel()))[: ENTRIES // 2]
+    entries = np.union1d(largest, generator.integers(0, flat.size, ENTRIES))
+    slopes = np.zeros(len(entries))
+    for i, entry in enumerate(entries):
+        before = flat[entry]
+
+        def moved(by: float, entry=entry, before=before) -> float:
+            flat[entry] = before + by
+            return g.loss()
+
+        # The larger the step, the less rounding counts; the slope's error falls with its fourth power, that of the
+        # plain difference with its second. Where these two agree, the step is small enough for the better one.
+        for h in STEP * max(0.1, abs(float(before))) * 4.0 ** -np.arange(8):
+            near, far = moved(h) - moved(-h), moved(2 * h) - moved(-2 * h)
+            slopes[i] = (8 * near - far) / (12 * h)
+            if abs(slopes[i] - near / (2 * h)) <= 1e-4 * abs(slopes[i]):
+                break
+        flat[entry] = before
+    g.loss()
+    return entries, slopes
+
+
+def check_models(names: list[str]) -> Iterator[tuple[str, list[Check]]]:
+    """Check models by name, in their default sizes, one after the other."""
+    for name in names:
+        yield name, check_model(NETS[name]())

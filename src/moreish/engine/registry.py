@@ -1,0 +1,35 @@
+"""The engines by name: training and evaluation never ask which one they have."""
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+
+from ..errors import InputError, unknown
+from ..layers import Layer
+from .protocol import ENGINES, Engine
+from .tape import Tape
+
+
+def make_engine(
+    name: str, layers: Sequence[Layer], block_size: int, n_vocab: int, device: str = "auto", compile: bool = False
+) -> Engine:
+    """An engine for layers from contexts (B, block_size) to logits (B, n_vocab), in float32.
+
+    device and compile are for PyTorch. Raises InputError for an unknown name, and if PyTorch is wanted and missing.
+    """
+    if name not in ENGINES:
+        raise unknown("engine", name, ENGINES)
+    tape = Tape(layers, block_size, n_vocab)
+    if name == "tape":
+        return tape
+    need_torch(f"--engine {name}")
+    from .lockstep import Lockstep
+    from .torch.engine import Torch
+
+    torch = Torch(layers, block_size, n_vocab, device=device, compile=compile)
+    return torch if name == "torch" else Lockstep(tape, torch)
+
+
+def need_torch(what: str) -> None:
+    """Raise InputError, which says what to install, if PyTorch is missing."""
+    if find_spec("torch") is None:
+        raise InputError(f"{what} needs PyTorch: install it with: pip install 'moreish[torch]'")

@@ -1,0 +1,6 @@
+"""The compiled engine: one loop that runs any list of layers, with the gradients that are read in `moreish.layers`."""
+
+from .engine import Tape
+from .plan import Operation, Plan, make_plan
+
+__all__ = ["Operation", "Plan", "Tape", "make_plan"]

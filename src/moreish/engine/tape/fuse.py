@@ -1,0 +1,26 @@
+"""Which layers one fused kernel computes together."""
+
+from collections.abc import Iterator, Sequence
+from math import prod
+
+from ...layers import FUSED, LAYERS, Layer, Shape
+
+
+def fused(layers: Sequence[Layer], B: int, T: int) -> Iterator[tuple[Layer, int]]:
+    """The layers, for B contexts of T tokens, with the number of those given that each stands for.
+
+    Runs of them are replaced by their fused form where that pays.
+    """
+    in_shape: Shape = (T,)
+    i = 0
+    while i < len(layers):
+        layer, n = layers[i], 1
+        for kinds, kind in FUSED.items():
+            run = layers[i : i + len(kinds)]
+            if tuple(map(type, run)) == kinds:
+                whole = kind(*run)
+                if LAYERS[kind].pays(whole, B * prod(whole.out_shape(in_shape)[:-1])):
+                    layer, n = whole, len(kinds)
+        yield layer, n
+        in_shape = layer.out_shape(in_shape)
+        i += n

@@ -1,0 +1,1 @@
+"""The PyTorch engine. Importing this package imports no PyTorch."""

@@ -1,0 +1,239 @@
+"""The PyTorch engine: the same list of layers over the same flat vector of weights, differentiated by autograd.
+
+It is there to be compared with: of a layer it takes the forward pass in PyTorch that stands in the layer's own file,
+and PyTorch derives the rest. It draws the same batches, follows the same learning rates and leaves the same run folder
+as the tape. In several processes (see `processes`) each takes its share of a batch, and DistributedDataParallel takes
+the mean of their gradients. Importing this module needs PyTorch, which comes with the extra `moreish[torch]`.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from ...errors import InputError
+from ...layers import LAYERS, Layer, SoftmaxCrossEntropy
+from ...layers.layout import Layout, Slot
+from ..batches import Batches, windows
+from ..protocol import Draw, Steps
+from ..tape.generate import draw_words
+from ..threads import chosen
+from .distributed import share
+from .step import Stepper, recorded, token_nll
+
+EVALUATION_BATCH = 4096
+log = logging.getLogger("moreish")
+
+
+class TorchLayer(nn.Module):
+    """A layer as a module: its parameters are views of the flat vector, under their own names.
+
+    Those that are not trained are buffers.
+    """
+
+    def __init__(self, layer: Layer, parameters: dict[Slot, torch.Tensor]):
+        super().__init__()
+        self.layer = layer
+        self.compute: Callable[..., torch.Tensor] = LAYERS[type(layer)].torch or nn.Identity()
+        for slot, value in parameters.items():
+            if slot.parameter.trained:
+                self.register_parameter(slot.parameter.name, nn.Parameter(value))
+            else:
+                self.register_buffer(slot.parameter.name, value)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.compute(self, x)
+
+    def extra_repr(self) -> str:
+        return str(self.layer)
+
+
+def view(flat: torch.Tensor, slot: Slot) -> torch.Tensor:
+    """A parameter as a view of a flat vector, in its own shape."""
+    return flat[slot.start : slot.start + slot.parameter.size].view(slot.shape)
+
+
+def to_module(layers: Sequence[Layer], flat: torch.Tensor) -> nn.Sequential:
+    """The layers as a module from contexts (B, T), int64, to logits (B, V).
+
+    Its parameters are views of the flat vector (P,): `0.C`, `2.W`, `2.b` and so on, by layer and name.
+    """
+    slots = Layout(layers).slots
+    return nn.Sequential(
+        *(TorchLayer(layer, {slot: view(flat, slot) for slot in slots[i]}) for i, layer in enumerate(layers))
+    )
+
+
+def choose_device(wanted: str) -> str:
+    """`auto` takes the GPU if there is one; a device that is not there falls back to the CPU, and says so."""
+    mps = torch.backends.mps.is_available() and share().count == 1  # over which processes cannot communicate
+    there = {"cuda": torch.cuda.is_available(), "mps": mps, "cpu": True}
+    if wanted == "auto":
+        return next(name for name, is_there in there.items() if is_there)
+    if not there[wanted]:
+        log.warning("there is no device %s: the CPU computes", wanted)
+        return "cpu"
+    return wanted
+
+
+class Torch:
+    """Runs `layers` in PyTorch, with the methods of the tape (see `tape.Tape` for what each takes and returns).
+
+    graph       let a GPU replay each training step as one CUDA graph
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        block_size: int,
+        n_vocab: int,
+        dtype: type = np.float32,
+        device: str = "cpu",
+        compile: bool = False,
+        graph: bool = True,
+    ):
+        self.block_size, self.n_vocab, self.dtype, self.device = block_size, n_vocab, dtype, choose_device(device)
+        if (threads := chosen()) is not None:
+            torch.set_num_threads(threads)
+        layout, like = Layout(layers), torch.from_numpy(np.zeros(0, dtype))
+        self.flat = torch.zeros(layout.size, dtype=like.dtype, device=self.device)
+        self.grads = torch.zeros(layout.n_trained, dtype=like.dtype, device=self.device)
+        self.module = to_module(layers, self.flat)
+        trained = [slot for slot in layout if slot.parameter.trained]
+        for parameter, slot in zip(self.module.parameters(), trained, strict=True):
+            parameter.grad = view(self.grads, slot)  # autograd adds to it in place: all gradients in one flat vector
+        self._logits: Callable[[torch.Tensor], torch.Tensor] = torch.compile(self.module) if compile else self.module
+        self._trained, self.share = self._logits, share()
+        self._normalised = any(LAYERS[type(layer)].batch_statistics for layer in layers)
+        if self.share.count > 1:
+            self._trained = DistributedDataParallel(self._logits)
+            if self._normalised:
+                log.info("BatchNorm takes its statistics from each process's own share of a batch")
+        # Processes wait for each other in the middle of a step.
+        self._record = recorded if graph and self.device == "cuda" and self.share.count == 1 else None
+        self._stepper = lru_cache(2)(self._make_stepper)
+        self._turn = threading.RLock()
+
+    def _make_stepper(self, size: int, n_places: int, n_targets: int, optimizer: str, weight_decay: float) -> Stepper:
+        """What makes steps on batches of `size` examples."""
+        least, own = 1 + self._normalised, len(self.share.of(np.empty(size)))
+        if size // self.share.count < least:
+            raise InputError(
+                f"a batch of {size} is too small for {self.share.count} processes: "
+                f"each needs {least} of its examples at least (--batch-size)"
+            )
+        shape = (own, self.block_size - 1 + n_places, n_places * n_targets)
+        return Stepper(self._trained, self.flat, self.grads, shape, optimizer, weight_decay, self._record)
+
+    def _nll(self, contexts: np.ndarray, targets: np.ndarray) -> torch.Tensor:
+        x, y = (torch.from_numpy(a).to(self.device) for a in (contexts, targets))
+        return token_nll(self._logits(x), y.view(-1))
+
+    def _take(self, params: np.ndarray) -> None:
+        with torch.no_grad():
+            self.flat.copy_(torch.from_numpy(params))
+
+    def loss_and_grads(
+        self, params: np.ndarray, contexts: np.ndarray, targets: np.ndarray, counts: np.ndarray | None = None
+    ) -> tuple[float, np.ndarray]:
+        """The mean nll in nats of targets after contexts, and its gradient, as `Tape.loss_and_grads` gives them."""
+        counts = np.ones_like(targets) if counts is None else counts
+        with self._turn:
+            self._take(params)
+            self.module.train()
+            self.grads.zero_()
+            weights = torch.from_numpy(counts / counts.sum()).view(-1).to(self.flat)
+            loss = self._nll(contexts, targets) @ weights
+            loss.backward()
+            return loss.item(), self.grads.cpu().numpy().copy()
+
+    def train(self, params: np.ndarray, moments: np.ndarray, batches: Batches, steps: Steps) -> np.ndarray:
+        """Make steps, as `Tape.train` does, with PyTorch's own optimizers."""
+        with self._turn:
+            self.module.train()
+            shape = (batches.size, batches.n_places, batches.n_targets)
+            stepper = self._stepper(*shape, steps.optimizer, steps.weight_decay)
+            losses = self._losses(stepper.run(params, moments, batches, steps, self.share))
+            bad = np.flatnonzero(~np.isfinite(losses))
+            if bad.size:  # to look at each loss would be to wait for it: the steps before this one are made anew
+                losses, before = losses[: bad[0] + 1], replace(steps, rates=steps.rates[: bad[0]])
+                stepper.run(params, moments, batches, before, self.share)
+            params[:] = self.flat.cpu().numpy()
+            moments[:] = stepper.moments.cpu().numpy()
+            return losses
+
+    def _losses(self, own: torch.Tensor) -> np.ndarray:
+        """The losses of the batches (n,), float64, of what this process's shares of them came to."""
+        if self.share.count > 1:
+            distributed.all_reduce(own)
+            own /= self.share.count
+        return own.cpu().numpy().astype(np.float64)
+
+    def notes(self, params: np.ndarray) -> dict[str, float]:
+        """Nothing to say at a point of the log."""
+        return {}
+
+    @torch.no_grad()
+    def nll(self, params: np.ndarray, stream: np.ndarray) -> np.ndarray:
+        """The nll in nats of every token of a flat stream (1 + N,) after its first 0, as float64 (N,)."""
+        if stream.min() < 0 or stream.max() >= self.n_vocab:
+            raise ValueError(f"tokens must be from 0 to {self.n_vocab - 1}")
+        with self._turn:
+            self._take(params)
+            self.module.eval()
+            out = np.zeros(len(stream) - 1)
+            for start in range(0, len(out), EVALUATION_BATCH):
+                n = min(EVALUATION_BATCH, len(out) - start)
+                contexts, targets = np.zeros((n, self.block_size), np.int64), np.zeros(n, np.int64)
+                windows(stream, 1 + start, n, contexts, targets)
+                out[start : start + n] = self._nll(contexts, targets).cpu().numpy()
+            return out
+
+    @torch.no_grad()
+    def logits(self, params: np.ndarray, contexts: np.ndarray) -> np.ndarray:
+        """Contexts (N, block_size) -> logits (N, n_vocab)."""
+        with self._turn:
+            self._take(params)
+            self.module.eval()
+            return self._logits(torch.from_numpy(contexts).to(self.device)).view(-1, self.n_vocab).cpu().numpy()
+
+    def generate(self, params: np.ndarray, n: int, draw: Draw) -> np.ndarray:
+        """Draw n words, as `Tape.generate` does: by the same numbers, from probabilities that PyTorch computed."""
+        return draw_words(lambda contexts: self.logits(params, contexts), n, self.block_size, draw)
+
+
+def gradients(
+    layers: Sequence[Layer], params: np.ndarray, contexts: np.ndarray, targets: np.ndarray, counts: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Autograd's gradients of the mean nll by every parameter, every layer's output, and every small step inside one.
+
+    Names are those of `gradcheck`: `2.linear.W`, `2.linear.out`, `3.batchnorm1d.xhat`, `loss.probs`.
+    """
+    module = to_module(layers, torch.from_numpy(params.copy()))
+    wanted: dict[str, torch.Tensor] = {}
+
+    def traced(name: str) -> Callable[[str, torch.Tensor], torch.Tensor]:
+        return lambda step, tensor: wanted.setdefault(f"{name}.{step}", tensor)
+
+    x = torch.from_numpy(contexts)
+    for i, (layer, part, slots) in enumerate(zip(layers, module, Layout(layers).slots, strict=True)):
+        name, steps = f"{i}.{type(layer).__name__.lower()}", LAYERS[type(layer)].steps
+        if steps is None:
+            x = part(x)
+        else:
+            x = steps.forward(traced(name), torch, x.flatten(0, -2), *part.parameters()).view(x.shape)
+        wanted[f"{name}.out"] = x
+        wanted.update({s.name: part.get_parameter(s.parameter.name) for s in slots if s.parameter.trained})
+    steps = LAYERS[SoftmaxCrossEntropy].steps
+    assert steps is not None
+    nll = steps.forward(traced("loss"), torch, x.flatten(0, -2), torch.from_numpy(targets.ravel()))
+    for tensor in wanted.values():
+        tensor.retain_grad()
+    (nll @ torch.from_numpy((counts / counts.sum()).astype(params.dtype)).view(-1)).backward()
+    return {name: np.asarray(tensor.grad) for name, tensor in wanted.items()}

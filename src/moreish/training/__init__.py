@@ -1,0 +1,1 @@
+"""From words to a trained run: options, the loop, run folders, search, mixtures."""

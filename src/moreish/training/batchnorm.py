@@ -1,0 +1,74 @@
+"""What is done to the BatchNorm layers of a trained model: statistics over all train words, and folding them away."""
+
+import dataclasses
+
+import numpy as np
+
+from ..corpus import Corpus
+from ..engine.batches import Batches
+from ..engine.tape import Tape
+from ..engine.tape.compile import walks
+from ..errors import InputError
+from ..layers import BatchNorm1d
+from ..layers.norm import fold as fold_arrays
+from ..layers.spec import Y
+from ..models import NetConfig
+from ..models.model import Model
+
+EXAMPLES = 1024  # at a time
+
+
+def calibrate(model: Model, corpus: Corpus) -> None:
+    """Set BatchNorm's running statistics to those over the whole train part, in place of the last batches' average.
+
+    Layer by layer: what reaches the second depends on the first. As in training, a model over whole words takes the
+    places past their ends with it. A model without BatchNorm stays as it is. Raises InputError for another vocabulary.
+    """
+    model.check_vocab(corpus)
+    if not any(isinstance(layer, BatchNorm1d) for layer in model.layers):
+        return
+    whole_words = isinstance(model.config, NetConfig) and model.config.whole_words
+    batches = Batches.drawn(corpus.stream("train"), EXAMPLES, 0, model.config.context, whole_words)
+    tape = Tape(model.layers, model.config.context, len(model.vocab))
+    ready = tape.prepared(EXAMPLES, batches.n_places, gradients=False, fuse=False)
+    (like, table, ops, arena), forward = ready.walk, walks(np.float32)[0]
+    steps = [op for op in ready.plan.operations if op.row is not None]
+    for number, op in enumerate(steps):
+        if not isinstance(op.layer, BatchNorm1d):
+            continue
+        C, inputs = op.layer.n_features, ready.buffer(steps[number - 1], Y).reshape(EXAMPLES, -1)
+        before = sum(len(step.rows) for step in steps[:number])
+        n, total, squares = 0, np.zeros(C), np.zeros(C)
+        for first in range(0, batches.n_examples, EXAMPLES):
+            batches.fill(first // EXAMPLES, ready.contexts, ready.targets, ready.counts)
+            forward(like, table, ops[:before], arena, model.params, model.params, ready.ints)
+            # The last batch begins the next pass over the data: that part of it has been seen.
+            count = min(EXAMPLES, batches.n_examples - first)
+            x = inputs[:count].reshape(-1, C).astype(np.float64)
+            n, total, squares = n + len(x), total + x.sum(0), squares + (x**2).sum(0)
+        mean = total / n
+        slots = {slot.parameter.name: slot.view(model.params) for slot in op.slots}
+        slots["running_mean"][:] = mean
+        slots["running_var"][:] = (squares / n - mean**2) * n / (n - 1)
+
+
+def fold(model: Model) -> Model:
+    """The same function without BatchNorm: each one is folded into the Linear before it, by its running statistics.
+
+    Raises InputError for a model that has none.
+    """
+    if not any(isinstance(layer, BatchNorm1d) for layer in model.layers):
+        hint = "; train one with --batch-norm" if hasattr(model.config, "batch_norm") else ""
+        raise InputError(f"this {model.name} has no BatchNorm to fold{hint}")
+    folded = Model(dataclasses.replace(model.config, batch_norm=False), model.vocab)  # type: ignore[call-arg]
+    targets = iter(folded.layout.slots)
+    into: dict[str, np.ndarray] = {}
+    for layer, slots in zip(model.layers, model.layout.slots, strict=True):
+        weights = {slot.parameter.name: slot.view(model.params) for slot in slots}
+        if isinstance(layer, BatchNorm1d):
+            into["W"][:], into["b"][:] = fold_arrays(into["W"], into["b"], **weights)
+            continue
+        into = {slot.parameter.name: slot.view(folded.params) for slot in next(targets)}
+        for name, place in into.items():
+            place[:] = weights.get(name, 0)
+    return folded

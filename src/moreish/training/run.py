@@ -1,0 +1,282 @@
+"""A run folder: a trained model with everything needed to sample from it, score with it, evaluate it or train on.
+
+words.txt               the word list
+history.jsonl           a line for each point of the log: step, seconds so far, lr, train and val loss in nats, some of
+                        the batch losses since the last one, with --diagnostics also what `record` says
+checkpoint.safetensors  while training: see `Checkpoint`
+model.safetensors       the weights by name, once training has ended
+config.json             model, options, vocabulary, split, data hash, versions
+
+Each file is replaced whole, and config.json is the last to be written: a folder that has one is a run, which loads, and
+resumes if its training has not ended.
+"""
+
+import dataclasses
+import json
+import platform
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from .._version import __version__
+from ..corpus import Corpus, Vocab, written_words
+from ..engine.optim import OPTIMIZERS
+from ..errors import InputError, WorkError
+from ..evaluation import evaluate
+from ..files import write_atomically
+from ..models import KINDS, ModelConfig, ReaderConfig
+from ..models.model import Model
+from .options import TrainOptions
+
+FORMAT = 1  # of the folder; a change that older versions cannot read raises it
+CONFIG, WORDS, MODEL, CHECKPOINT, HISTORY = (
+    "config.json",
+    "words.txt",
+    "model.safetensors",
+    "checkpoint.safetensors",
+    "history.jsonl",
+)
+
+
+@dataclass
+class Checkpoint:
+    """The state of a training that goes on: what the next step depends on, and what to keep in the end.
+
+    step        steps made
+    params      weights now, flat (P,); best: those of the best val loss; moments: the optimizer's (n, n_trained)
+    best_loss   that val loss in nats
+    loss_sum    of the batch losses of the last loss_count steps: those since the last line of the history
+    losses      some of them, one by one: see `loop.stride`
+    seconds     that the steps have taken, evaluations included
+    """
+
+    step: int
+    params: np.ndarray
+    best: np.ndarray
+    moments: np.ndarray
+    best_loss: float = float("inf")
+    loss_sum: float = 0.0
+    loss_count: int = 0
+    losses: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
+    seconds: float = 0.0
+
+    def to_bytes(self) -> bytes:
+        return save_tensors({f.name: np.asarray(getattr(self, f.name)) for f in dataclasses.fields(self)})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Checkpoint":
+        fields: dict[str, Any] = {name: t.item() if t.ndim == 0 else t for name, t in load_tensors(data).items()}
+        return cls(**fields)
+
+
+@dataclass
+class Run:
+    """A trained (or partly trained) model, the corpus that it learnt from, and how.
+
+    history     a dictionary for each point of the log; one alone, with the seconds, for what is not trained by steps
+    path        its folder, if it has one
+    """
+
+    model: Model
+    corpus: Corpus
+    options: TrainOptions
+    history: list[dict[str, Any]] = field(default_factory=list)
+    path: Path | None = None
+
+    @cached_property
+    def loss(self) -> dict[str, float]:
+        """Nats per token on train, val and test."""
+        return evaluate(self.model, self.corpus).loss
+
+    @property
+    def diverged(self) -> bool:
+        """Whether its training ended early, since the loss was no longer a finite number."""
+        ended = self.path is not None and (self.path / MODEL).exists()
+        return ended and (self.history[-1]["step"] if self.history else 0) < (self.options.steps or 0)
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took to train, or to count, evaluations on val included; None where nobody has measured."""
+        return self.history[-1].get("seconds") if self.history else None
+
+    def save(self, path: str | Path) -> "Run":
+        """Write the run into a folder that does not exist or is empty. Raises InputError otherwise."""
+        begin_folder(self, path, MODEL, model_bytes(self.model))
+        return self
+
+
+def begin_folder(run: Run, path: str | Path, name: str, data: bytes) -> None:
+    """Make the folder of a run, with its weights in the file `name`: a checkpoint, or the trained model.
+
+    Raises InputError if something else is in the folder or it cannot be made, WorkError if it cannot be written; then
+    nothing of it stays.
+    """
+    folder = Path(path)
+    made = not folder.exists()
+    try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            is_run = (folder / CONFIG).exists()
+            what = "already holds a run" if is_run else "is there already, and not empty"
+            raise InputError(f"{folder} {what}: choose another folder (--out)")
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made ({error.strerror}): choose another folder (--out)") from None
+    try:
+        write_atomically(folder / WORDS, run.corpus.words.pieces())
+        write_history(folder, run.history)
+        write_atomically(folder / name, data)
+        write_atomically(folder / CONFIG, _config_bytes(run))
+    except WorkError:
+        discard_folder(folder, made)
+        raise
+    run.path = folder
+
+
+def discard_folder(folder: Path, made: bool = True) -> None:
+    """Remove the files of a run that could not begin, and the folder if it was made for it."""
+    for name in (CONFIG, WORDS, HISTORY, CHECKPOINT, MODEL):
+        (folder / name).unlink(missing_ok=True)
+    if made:
+        folder.rmdir()
+
+
+def _config_bytes(run: Run) -> bytes:
+    config = {
+        "format": FORMAT,
+        "model": run.model.name,
+        "model_options": dataclasses.asdict(run.model.config),  # type: ignore[call-overload]
+        "train_options": dataclasses.asdict(run.options),
+        "vocab": run.model.vocab.characters,
+        "split": {"kind": run.corpus.split, "seed": run.corpus.split_seed},
+        "data_sha256": run.corpus.data_hash,
+        "versions": {
+            "moreish": __version__,
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "numba": numba.__version__,
+        },
+    }
+    return (json.dumps(config, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def write_history(folder: Path, history: list[dict[str, Any]]) -> None:
+    """Write the whole history."""
+    write_atomically(folder / HISTORY, "".join(json.dumps(line) + "\n" for line in history).encode())
+
+
+def model_bytes(model: Model) -> bytes:
+    """The weights of a model by name, as a safetensors file."""
+    return save_tensors({name: np.ascontiguousarray(weight) for name, weight in model.weights.items()})
+
+
+def end_folder(run: Run, folder: Path) -> None:
+    """Write the trained weights, after which the checkpoint has served."""
+    write_history(folder, run.history)
+    write_atomically(folder / MODEL, model_bytes(run.model))
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+
+
+def load_checkpoint(folder: Path, model: Model, options: TrainOptions) -> Checkpoint:
+    """Read the state of a training. Raises InputError if there is none, or it is damaged."""
+    try:
+        state = Checkpoint.from_bytes((folder / CHECKPOINT).read_bytes())
+        P, n_moments = model.layout.size, OPTIMIZERS[str(options.optimizer)].n_moments
+        shapes = {"params": (P,), "best": (P,), "moments": (n_moments, model.layout.n_trained)}
+        for name, shape in shapes.items():
+            array = getattr(state, name)
+            if array.dtype != np.float32 or array.shape != shape:
+                raise ValueError(f"{name} is {array.dtype} {array.shape}, not float32 {shape}")
+            if not np.isfinite(array).all():
+                raise ValueError(f"{name} holds what is not a number")
+        if type(state.step) is not int or not 0 <= state.step <= (options.steps or 0):
+            raise ValueError(f"step is {state.step}, of {options.steps}")
+    except FileNotFoundError:
+        raise InputError(f"{folder}: its training has ended, there is nothing to resume") from None
+    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, OSError) as error:
+        raise damaged(folder, CHECKPOINT, error) from None
+    return state
+
+
+def damaged(folder: Path, name: str, why: object) -> InputError:
+    """The error for a file of a run that is not as it was written."""
+    reason = " ".join(str(why).split())
+    return InputError(f"{folder / name}: damaged or incomplete ({reason}): restore it from a copy, or train again")
+
+
+def load(path: str | Path) -> Run:
+    """Read a run folder. A run whose training was stopped has its best weights so far.
+
+    Raises InputError if the folder is missing, is no run, is damaged, or was written by a newer version.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such run folder; train one with: moreish train --out {folder}")
+    if not (folder / CONFIG).is_file():
+        raise InputError(f"{folder}: not a run folder, it has no {CONFIG}; train one with: moreish train --out DIR")
+    try:
+        stored = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        newer = stored["versions"]["moreish"] if stored["format"] > FORMAT else None
+    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
+        raise damaged(folder, CONFIG, error) from None
+    if newer:
+        raise InputError(
+            f"{folder}: written by a newer moreish ({newer}, this is {__version__}); "
+            "upgrade with: pip install --upgrade moreish"
+        )
+    try:
+        config = KINDS[stored["model"]](**stored["model_options"])
+        options = TrainOptions(**stored["train_options"])
+        vocab = Vocab(stored["vocab"])
+        split, split_seed, data_hash = stored["split"]["kind"], stored["split"]["seed"], stored["data_sha256"]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise damaged(folder, CONFIG, error) from None
+    try:
+        # Exactly as written: the reader of word lists would tidy up words that came from Python.
+        corpus = Corpus(written_words(folder / WORDS), split, split_seed)
+    except (InputError, TypeError, ValueError, OSError) as error:
+        raise damaged(folder, WORDS, error) from None
+    if corpus.data_hash != data_hash:
+        raise damaged(folder, WORDS, "it is not the list that the model was trained on")
+    if corpus.vocab != vocab:
+        raise damaged(folder, CONFIG, "its vocabulary is not that of the list")
+    model = _load_model(folder, config, vocab, options)
+    return Run(model, corpus, options, history=_load_history(folder), path=folder)
+
+
+def _load_model(folder: Path, config: ModelConfig, vocab: Vocab, options: TrainOptions) -> Model:
+    """The model of a run with its weights: the trained ones, or the best of its checkpoint."""
+    model = Model(config, vocab)
+    if not (folder / MODEL).is_file():
+        if isinstance(config, ReaderConfig) or not (folder / CHECKPOINT).is_file():
+            raise damaged(folder, MODEL, "missing")
+        model.params[:] = load_checkpoint(folder, model, options).best
+        return model
+    try:
+        tensors = load_tensors((folder / MODEL).read_bytes())
+        if isinstance(config, ReaderConfig):
+            config.reader(tensors, len(vocab))
+            return Model(config, vocab, arrays=tensors)
+        for name, weight in model.weights.items():
+            if tensors[name].shape != weight.shape:
+                raise ValueError(f"{name} is {tensors[name].shape}, not {weight.shape}")
+            weight[...] = tensors[name]
+    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+        raise damaged(folder, MODEL, error) from None
+    return model
+
+
+def _load_history(folder: Path) -> list[dict[str, Any]]:
+    try:
+        history = [json.loads(line) for line in (folder / HISTORY).read_text(encoding="utf-8").splitlines()]
+        if not all(type(line["step"]) is int for line in history):
+            raise ValueError("a step is no whole number")
+        return history
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise damaged(folder, HISTORY, error) from None

@@ -1,0 +1,225 @@
+"""Choosing options by search: trials that are trained one after the other, held against each other by their val loss.
+
+A study is a folder: study.journal, Optuna's record of all trials, and trial-N, the run of the best one so far.
+Processes that are started on the same folder work on one study, and one that is started later goes on with it. Test
+words play no part in it.
+"""
+
+import dataclasses
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..corpus import Corpus
+from ..errors import InputError
+from ..evaluation import evaluate
+from ..models import MODELS, CountConfig, ModelConfig, make_config
+from .loop import EVALUATIONS, Diverged, Progress, batches_of
+from .options import TrainOptions
+from .run import Run, load
+from .train import train
+
+if TYPE_CHECKING:
+    from optuna import Study, Trial
+    from optuna.trial import FrozenTrial
+
+JOURNAL, NAME = "study.journal", "moreish"
+RATES = {"lr": (1 / 8, 8.0), "weight_decay": (1 / 10, 30.0)}  # ends of their ranges, in multiples of their defaults
+EARLY = 8  # of the EVALUATIONS of a training, after which it may be pruned: high rates pay late
+
+Space = dict[str, tuple[float, float] | list]
+
+
+@dataclasses.dataclass(frozen=True)
+class Tuned:
+    """A study and the run of its best trial. `study` is Optuna's own object."""
+
+    study: "Study"
+    run: Run
+
+
+def ended_well(study: "Study") -> list[tuple[float, "FrozenTrial"]]:
+    """The trials that came to their end, each behind its val loss in nats, the best first."""
+    trials = study.get_trials(deepcopy=False)
+    found = [(t.value, t) for t in trials if t.state.name == "COMPLETE" and t.value is not None]
+    return sorted(found, key=lambda pair: pair[0])
+
+
+def _need_optuna() -> None:
+    """Raise InputError if Optuna is missing."""
+    try:
+        import optuna  # noqa: F401
+    except ImportError:
+        raise InputError("tuning needs Optuna: pip install 'moreish[tune]'") from None
+
+
+def space_of(config: type[ModelConfig], defaults: TrainOptions, fixed: Iterable[str]) -> Space:
+    """What there is to choose: for each option a list of values, or the ends of a range that is searched by its log.
+
+    config      its fields say so of themselves; those that are fixed are left out
+    defaults    resolved options: rates are searched around them
+    """
+    fields = dataclasses.fields(config)  # type: ignore[arg-type]
+    space: Space = {f.name: f.metadata["search"] for f in fields if f.metadata["search"]}
+    if not issubclass(config, CountConfig):
+        for name, (low, high) in RATES.items():
+            if (default := getattr(defaults, name)) > 0:
+                space[name] = (low * default, high * default)
+    return {name: values for name, values in space.items() if name not in set(fixed)}
+
+
+def tune(
+    words: Iterable[str] | Corpus,
+    model: str = "mlp",
+    *,
+    out: str | Path,
+    trials: int = 30,
+    on_trial: Callable[["Study", "FrozenTrial"], None] | None = None,
+    **fixed: Any,
+) -> Tuned:
+    """Search for the options with the lowest val loss, until the study in the folder `out` has so many trials.
+
+    fixed       options of `train`, which are kept; the rest of `space_of` is searched. seed is the search's too
+    on_trial    called after each trial
+
+    The first trial has the model's defaults. One that does worse than the median of the others at the same share of its
+    training is pruned.
+    Raises InputError if Optuna is missing, the folder holds something else or another study, or nothing is left to
+    choose; else as `train`. Ctrl-C raises KeyboardInterrupt; the trials that have ended are kept.
+    """
+    _need_optuna()
+    if trials < 1:
+        raise InputError(f"the number of trials is {trials}: it must be at least 1")
+    of_training = {f.name for f in dataclasses.fields(TrainOptions)}
+    config = make_config(model, {k: v for k, v in fixed.items() if k not in of_training})
+    options = TrainOptions(**{k: v for k, v in fixed.items() if k in of_training})
+    corpus = words if isinstance(words, Corpus) else Corpus(words, options.split, options.split_seed)
+    if not isinstance(config, CountConfig):
+        options = options.resolved(type(config).defaults, batches_of(config, corpus, options).n_examples)
+    space = space_of(MODELS[model], options, fixed)
+    if not space:
+        raise InputError(f"nothing is left to choose of model {model}: give fewer options")
+    defaults = {name: getattr(config if hasattr(config, name) else options, name) for name in space}
+    search = _Search(corpus, model, fixed, space, defaults, Path(out))
+    search.go(options.seed, trials, on_trial)
+    return Tuned(search.study, search.best())
+
+
+class _Search:
+    """One process's work on a study."""
+
+    def __init__(
+        self, corpus: Corpus, model: str, fixed: dict[str, Any], space: Space, defaults: dict[str, Any], folder: Path
+    ):
+        self.corpus, self.model, self.fixed, self.space, self.folder = corpus, model, fixed, space, folder
+        self.defaults = defaults
+        self.about = {
+            "model": model,
+            "data_sha256": corpus.data_hash,
+            "split": [corpus.split, corpus.split_seed],
+            "fixed": fixed,
+            "space": {name: list(values) for name, values in space.items()},
+        }
+        self.study: Study
+
+    def go(self, seed: int, trials: int, on_trial: Callable[["Study", "FrozenTrial"], None] | None) -> None:
+        import optuna
+        from optuna.trial import TrialState
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self._open(seed)
+        ended = (TrialState.COMPLETE, TrialState.PRUNED)
+        if len(self.study.get_trials(deepcopy=False, states=ended)) >= trials:
+            return
+        last = optuna.study.MaxTrialsCallback(trials, states=ended)
+        callbacks = [self._clear, *([on_trial] if on_trial else []), last]
+        try:
+            self.study.optimize(self._trial, callbacks=callbacks)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"stopped; {self.folder} keeps the study: the same command goes on with it"
+            ) from None
+
+    def _open(self, seed: int) -> None:
+        """Begin the study, or join it."""
+        import optuna
+        from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+
+        path = self.folder / JOURNAL
+        if self.folder.exists() and not path.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+            raise InputError(f"{self.folder} is there already, and holds no study: choose another folder (--out)")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            backend = JournalFileBackend(str(path), JournalFileOpenLock(str(path)))
+        except OSError as error:
+            raise InputError(f"{self.folder}: cannot be made ({error.strerror}): choose another (--out)") from None
+        storage = optuna.storages.JournalStorage(backend)
+        pruner = optuna.pruners.MedianPruner(n_warmup_steps=EARLY)
+        try:
+            # Who begins a study draws by the seed; who joins it must not draw the same again.
+            self.study = optuna.create_study(
+                storage=storage, study_name=NAME, sampler=optuna.samplers.TPESampler(seed=seed), pruner=pruner
+            )
+            self.study.set_user_attr("about", self.about)
+        except optuna.exceptions.DuplicatedStudyError:
+            self.study = optuna.load_study(
+                storage=storage, study_name=NAME, sampler=optuna.samplers.TPESampler(), pruner=pruner
+            )
+            theirs = self.study.user_attrs.get("about", self.about)
+            for name, value in self.about.items():
+                if theirs.get(name) != value:
+                    raise InputError(
+                        f"{self.folder} holds a study whose {name.replace('_', ' ')} is {theirs.get(name)}, "
+                        f"not {value}: choose another folder (--out)"
+                    ) from None
+        tried = [t for t in self.study.get_trials(deepcopy=False) if t.state.name != "FAIL"]
+        if not any(t.system_attrs.get("fixed_params", t.params) == self.defaults for t in tried):
+            self.study.enqueue_trial(self.defaults)
+
+    def _trial(self, trial: "Trial") -> float:
+        """Train with the options of a trial; its val loss in nats."""
+        import optuna
+
+        def watch(at: Progress) -> None:
+            if at.val is not None:
+                trial.report(at.val, round(EVALUATIONS * at.step / at.steps))
+                if trial.should_prune():
+                    raise optuna.TrialPruned
+
+        options = {name: self._suggest(trial, name, values) for name, values in self.space.items()}
+        try:
+            run = train(self.corpus, self.model, on_progress=watch, **self.fixed, **options)
+        except Diverged:
+            raise optuna.TrialPruned from None
+        val = evaluate(run.model, self.corpus, ["val"]).loss["val"]
+        trial.set_user_attr("seconds", run.seconds)
+        trial.set_user_attr("parameters", run.model.n_parameters)
+        so_far = ended_well(self.study)
+        if not so_far or val <= so_far[0][0]:  # equal ones are ranked by number, not by which ended first
+            run.save(self.folder / f"trial-{trial.number}")
+        return val
+
+    def _suggest(self, trial: "Trial", name: str, values: tuple[float, float] | list) -> Any:
+        if isinstance(values, list):
+            return trial.suggest_categorical(name, values)
+        low, high = values
+        if isinstance(self.defaults[name], int):
+            return trial.suggest_int(name, int(low), int(high), log=True)
+        return trial.suggest_float(name, low, high, log=True)
+
+    def _clear(self, study: "Study", last: "FrozenTrial") -> None:
+        """Remove the runs of trials that have been beaten, whichever process trained them."""
+        for _, trial in ended_well(self.study)[1:]:
+            shutil.rmtree(self.folder / f"trial-{trial.number}", ignore_errors=True)
+
+    def best(self) -> Run:
+        """The run of the best trial. Raises InputError if none has ended well."""
+        while trials := ended_well(self.study):
+            number = trials[0][1].number
+            try:
+                return load(self.folder / f"trial-{number}")
+            except InputError:  # another process may have beaten and removed it just now
+                if ended_well(self.study)[0][1].number == number:
+                    raise
+        raise InputError(f"{self.folder}: no trial has ended well: allow more of them, or fix fewer options")
