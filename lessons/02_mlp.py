@@ -156,10 +156,10 @@ print("its row has gradient:", {itos[v]: bool(C_index.grad[v].any()) for v in ra
 
 # %%
 emb = C[X]  # (32, 3, 2)
-side_by_side = torch.cat([emb[:, 0], emb[:, 1], emb[:, 2]], dim=1)  # (32, 6), a copy
+run_parallel = torch.cat([emb[:, 0], emb[:, 1], emb[:, 2]], dim=1)  # (32, 6), a copy
 viewed = emb.view(32, -1)  # (32, 6), no copy: -1 stands for what is left, 3 * 2
-assert torch.equal(viewed, side_by_side)
-emb.stride(), viewed.stride(), viewed.data_ptr() == emb.data_ptr(), side_by_side.data_ptr() == emb.data_ptr()
+assert torch.equal(viewed, run_parallel)
+emb.stride(), viewed.stride(), viewed.data_ptr() == emb.data_ptr(), run_parallel.data_ptr() == emb.data_ptr()
 
 # %% [markdown]
 # ## The net

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 
 import moreish
-from moreish.engine.threads import side_by_side
+from moreish.engine.threads import run_parallel
 
 settings.register_profile("untimed", deadline=None)  # how long an example takes is the machine's affair
 settings.load_profile("untimed")
@@ -132,9 +132,9 @@ def made_by(monkeypatch) -> Callable[[ModuleType], list[int]]:
 
         def note(calls):
             made.append(len(calls))
-            return side_by_side(calls)
+            return run_parallel(calls)
 
-        monkeypatch.setattr(module, "side_by_side", note)
+        monkeypatch.setattr(module, "run_parallel", note)
         return made
 
     return noted

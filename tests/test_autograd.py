@@ -12,6 +12,7 @@ from conftest import made_up_words
 from test_gradients import NETWORKS, B, T, V, batch, weights, worst
 
 import moreish
+import moreish.models
 from moreish import InputError
 from moreish.cli import run
 from moreish.engine.batches import Batches

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import moreish
-from moreish.cli import VERBS, run
+from moreish.cli import VERBS, help_of, run
 from moreish.models import MODELS, NETS
 
 
@@ -122,7 +122,7 @@ def test_models_lists_all(capsys):
 def test_help_says_what_a_verb_does_with_examples(verb, capsys):
     assert run([verb, "--help"]) == 0
     out = capsys.readouterr().out
-    assert " ".join(VERBS[verb].split()) in " ".join(out.split())
+    assert " ".join(help_of(verb)[0].split()) in " ".join(out.split())
     assert out.count(f"moreish {verb}") >= 3  # the usage and two examples
 
 
@@ -200,8 +200,8 @@ def test_divergence_exits_with_status_1(words_file, tmp_path, capsys):
 def test_a_cache_that_cannot_be_used_is_passed_over(words_file, tmp_path):
     """A broken file among the kept kernels costs a compilation, not the training."""
     script = (
-        "import sys; from pathlib import Path; from moreish.engine.tape import compiled\n"
-        "folder = Path(sys.argv[1]); compiled.cache_folder = lambda: folder\n"
+        "import sys; from pathlib import Path; from moreish.engine.tape import compile\n"
+        "folder = Path(sys.argv[1]); compile.cache_folder = lambda: folder\n"
         "from moreish.cli import run; sys.exit(run(['train', sys.argv[2], '--steps', '5', '--out', sys.argv[3]]))"
     )
     cache = tmp_path / "cache"

@@ -220,8 +220,8 @@ def test_what_was_just_compiled_and_what_was_kept_compute_the_same(tmp_path):
     """A kernel that is linked from two pieces may be another one than it is when it comes from the disk."""
     code = (
         "import sys, pathlib, json, moreish\n"
-        "from moreish.engine.tape import compiled\n"
-        "compiled.cache_folder = lambda: pathlib.Path(sys.argv[1])\n"
+        "from moreish.engine.tape import compile\n"
+        "compile.cache_folder = lambda: pathlib.Path(sys.argv[1])\n"
         "words = [a + b + c for a in 'abcdefg' for b in 'aeiou' for c in 'lmnrst']\n"
         "run = moreish.train(words, 'mlp', batch_norm=True, batch_size=256, steps=20, keep='last')\n"
         "print(json.dumps([run.loss['train'], *map(float, run.model.params)]))\n"

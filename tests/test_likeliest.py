@@ -8,7 +8,7 @@ from conftest import levenshtein
 from steered import LETTERS, LONGEST, MODELS, WORDS, written_out
 
 from moreish import InputError
-from moreish.sampling import Chances, Constraints
+from moreish.sampling import Constraints, SamplingOptions
 from moreish.sampling.beam import likeliest
 
 
@@ -42,7 +42,7 @@ def test_the_likeliest_words_are_those_with_the_highest_probability(models, name
 def test_a_beam_that_drops_what_it_cannot_judge_says_so(models):
     words = Constraints(suffix="abad").words(models["ngram"].vocab)
     contexts = models["ngram"].writer.contexts
-    wide, narrow = (likeliest(contexts, Chances(), words, 5, width=width) for width in (100_000, 3))
+    wide, narrow = (likeliest(contexts, SamplingOptions(), words, 5, width=width) for width in (100_000, 3))
     assert wide.proven
     assert not narrow.proven
     assert narrow.log_p.max(initial=-np.inf) <= wide.log_p.max()

@@ -19,7 +19,7 @@ from moreish.engine.protocol import Draw
 from moreish.models import NGram
 from moreish.ngram import SMOOTHINGS, Automaton, count_tables
 from moreish.ngram import spill as spilling
-from moreish.ngram.sampler import CELLS, Pen
+from moreish.ngram.sampler import CELLS, Sampler
 from moreish.ngram.smoothing import discounts, fit_strengths, minimised
 from moreish.ngram.windows import count_windows
 
@@ -314,7 +314,7 @@ def test_drawing_depends_neither_on_the_room_for_rows_nor_on_that_for_words():
     assert isinstance(automaton, Automaton)
     whole = automaton.generate(np.zeros(0), 300, Draw(seed=3))
     for piece, cells in ((60, CELLS), (1 << 20, 60), (100, 1)):
-        pen = Pen(automaton.walk, automaton.probabilities, automaton.order, (1.0, 0, 1.0), cells)
+        pen = Sampler(automaton.walk, automaton.probabilities, automaton.order, (1.0, 0, 1.0), cells)
         for _ in range(2):
             np.testing.assert_array_equal(pen.draw(300, Draw(seed=3), piece), whole)
     later = automaton.generate(np.zeros(0), 100, Draw(seed=3, first=200))

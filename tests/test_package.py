@@ -7,19 +7,10 @@ from pathlib import Path
 
 import moreish
 
-PUBLIC = [
-    *("Candidate", "Candidates", "Corpus", "Diagnosis", "Evaluation", "InputError", "LRFinding", "Model"),
-    *("MoreishError", "Novelty", "Progress", "Run", "Samples", "Score", "Scorer", "Tuned", "Vocab", "WorkError"),
-    *("__version__", "bundled", "calibrate", "check_gradients", "compare", "diagnose", "evaluate", "find_lr", "fold"),
-    *("get_threads", "load", "mix", "novelty", "plots", "read_words", "report", "resume"),
-    *("set_threads", "train", "tune"),
-]
 
-
-def test_the_public_names_are_these_and_documented():
-    assert moreish.__all__ == PUBLIC
-    for name in PUBLIC:
-        assert getattr(moreish, name).__doc__
+def test_the_public_names_are_there_and_documented():
+    for name in moreish.__all__:
+        assert getattr(moreish, name).__doc__, name
 
 
 def test_importing_is_instant():

@@ -9,7 +9,7 @@ import pytest
 
 import moreish
 from moreish import Corpus, InputError
-from moreish.models import KINDS, MODELS, NetConfig, make_config
+from moreish.models import ALL_MODELS, MODELS, NetConfig, make_config
 from moreish.plots.style import save
 from moreish.plots.text import (
     BARS,
@@ -60,7 +60,7 @@ def heights(ax) -> list[float]:
     return [bar.get_height() for bar in ax.patches]
 
 
-@pytest.fixture(scope="module", params=list(KINDS))
+@pytest.fixture(scope="module", params=list(ALL_MODELS))
 def model(request, corpus) -> moreish.Model:
     """One of every kind: nets as they start."""
     if request.param == "mixture":

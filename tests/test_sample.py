@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import moreish
+import moreish.models
 from moreish import InputError
 
 

@@ -16,7 +16,7 @@ from steered import LETTERS, LONGEST, MODELS, WORDS, written_out
 
 import moreish
 from moreish import InputError
-from moreish.sampling import Chances, Constraints, Product, done_by
+from moreish.sampling import Constraints, Product, SamplingOptions, done_by
 from moreish.sampling import draw as sampling
 from moreish.sampling.beam import likeliest
 
@@ -46,13 +46,13 @@ def test_the_probability_of_what_fits_is_the_sum_over_words(models, name, case):
     asked, fits, head = CASES[case]
     model, words = models[name], Constraints(**asked, max_length=LONGEST).words(models[name].vocab)
     p = written_out(model, fits, head)
-    found = likeliest(model.writer.contexts, Chances(), words)
+    found = likeliest(model.writer.contexts, SamplingOptions(), words)
     spelt = ["".join(model.vocab.characters[t - 1] for t in word) for word in found.words]
     assert dict(zip(spelt, np.exp(found.log_p), strict=True)) == pytest.approx(p, rel=1e-4, abs=0)
     assert found.proven
     assert list(found.log_p) == sorted(found.log_p, reverse=True)
     if name != "mlp 12":
-        made = Product(model.writer.contexts, Chances(), words)
+        made = Product(model.writer.contexts, SamplingOptions(), words)
         assert made.mass == pytest.approx(sum(p.values()), rel=1e-4)
         assert made.settled
 
@@ -99,7 +99,7 @@ def test_words_of_any_length_are_summed_up(models):
     """Without a longest word there are infinitely many: the share solves a system of linear equations."""
     model = models["bigram-counts"]
     words = Constraints(contains="dd").words(model.vocab)
-    made = Product(model.writer.contexts, Chances(), words)
+    made = Product(model.writer.contexts, SamplingOptions(), words)
     V, Q = len(model.vocab), len(words.accept)
     P = np.array([np.exp(-model.nll(np.array([0, a, b, 0], np.int32))[1]) for a in range(V) for b in range(V)])
     P = P.reshape(V, V)

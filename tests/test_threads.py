@@ -19,7 +19,7 @@ from moreish.cli import run
 from moreish.engine import threads
 from moreish.engine.protocol import Draw
 from moreish.engine.tape import engine
-from moreish.engine.threads import borrowed, cores, side_by_side
+from moreish.engine.threads import cores, reserved_threads, run_parallel
 from moreish.ngram import automaton, windows
 from moreish.ngram.chunks import LOOK, pieces_of
 from moreish.ngram.windows import count_windows
@@ -91,13 +91,13 @@ def test_a_word_longer_than_what_is_looked_through_is_one_piece():
 
 def test_what_is_borrowed_is_not_there_for_others():
     set_threads(3)
-    with borrowed(2) as first, borrowed(9) as second, borrowed(9) as third:
+    with reserved_threads(2) as first, reserved_threads(9) as second, reserved_threads(9) as third:
         assert (first, second, third) == (2, 1, 1), "each of them counts, and none waits"
-    with borrowed(9) as all_of_them, borrowed(5) as alone:
+    with reserved_threads(9) as all_of_them, reserved_threads(5) as alone:
         assert (all_of_them, alone) == (3, 1)
-    with pytest.raises(RuntimeError), borrowed(3):
+    with pytest.raises(RuntimeError), reserved_threads(3):
         raise RuntimeError
-    with borrowed(3) as again, borrowed(0) as none:
+    with reserved_threads(3) as again, reserved_threads(0) as none:
         assert (again, none) == (3, 1)
 
 
@@ -123,13 +123,13 @@ def test_there_are_as_many_threads_as_cores_unless_said_otherwise(monkeypatch, t
 
 def test_calls_run_at_the_same_time_and_what_one_raises_is_raised():
     meeting = threading.Barrier(3, timeout=60)
-    assert side_by_side([partial(lambda n: (meeting.wait(), n)[1], n) for n in (5, 6, 7)]) == [5, 6, 7]
+    assert run_parallel([partial(lambda n: (meeting.wait(), n)[1], n) for n in (5, 6, 7)]) == [5, 6, 7]
 
     def fail():
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        side_by_side([lambda: 1, fail])
+        run_parallel([lambda: 1, fail])
 
 
 def test_ctrl_c_waits_for_the_calls():
@@ -144,7 +144,7 @@ def test_ctrl_c_waits_for_the_calls():
 
     assert main == threading.get_ident()
     with pytest.raises(KeyboardInterrupt):
-        side_by_side([partial(slow, n) for n in range(3)])
+        run_parallel([partial(slow, n) for n in range(3)])
     assert sorted(done) == [0, 1, 2]
 
 
@@ -159,7 +159,7 @@ def test_where_a_thread_cannot_be_had_no_call_is_made(monkeypatch):
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
     with pytest.raises(RuntimeError, match="new thread"):
-        side_by_side([lambda: made.append(1)] * 3)
+        run_parallel([lambda: made.append(1)] * 3)
     started[0].join(60)
     assert not started[0].is_alive()
     assert made == []

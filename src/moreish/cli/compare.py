@@ -1,4 +1,13 @@
-"""moreish compare"""
+"""Compare trained models on the same tokens, and say which differences are shown.
+
+Every run is scored on val and test of one split, with 95% intervals, and each two of them by the paired bootstrap over
+words; the n-gram model is counted and stands beside them. Runs on other words or another split are refused, unless
+--rescore says to score them on that of the first.
+
+Examples:
+  moreish compare runs/names-mlp runs/names-ngram runs/names-wavenet
+  moreish compare runs/names-mlp runs/names-bigram --markdown --plot ladder.png
+"""
 
 from pathlib import Path
 
@@ -18,7 +27,7 @@ def compare(
     csv: Flag = False,
     markdown: Flag = False,
 ) -> None:
-    """`moreish compare`: its text stands in VERBS.
+    """Run `moreish compare`.
 
     Parameters
     ----------

@@ -1,4 +1,13 @@
-"""moreish diagnose"""
+"""Say what ails a training, and what to do about it.
+
+Shows each layer at the first step and now: mean, std, saturated outputs, dead units, gradient; each weight matrix with
+its gradient and update beside its size; and verdicts. What happened on the way is read from the history of a run that
+was trained with --diagnostics; else the beginning is made again, for a few seconds.
+
+Examples:
+  moreish diagnose runs/names-mlp
+  moreish diagnose runs/names-mlp --json
+"""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +19,7 @@ from .values import Flag
 
 
 def diagnose(run: Path, /, *, json: Flag = False) -> None:
-    """`moreish diagnose`: its text stands in VERBS.
+    """Run `moreish diagnose`.
 
     Parameters
     ----------

@@ -1,4 +1,11 @@
-"""moreish download"""
+"""Fetch a word list that others publish, check it, and keep it in the user's cache folder.
+
+`moreish download names` fetches the reference list of the lecture, after which `moreish train names.txt` finds it.
+
+Examples:
+  moreish download
+  moreish download names
+"""
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
@@ -31,7 +38,7 @@ class Bar:
 
 
 def download(name: str | None = None, /, *, json: Flag = False) -> None:
-    """`moreish download`: its text stands in VERBS.
+    """Run `moreish download`.
 
     Parameters
     ----------

@@ -1,4 +1,13 @@
-"""moreish eval"""
+"""Measure the loss of a trained model on its train, val and test words.
+
+The loss is the mean negative log-likelihood in nats per predicted token: every character, and the end of each word.
+Beside it stand a 95% interval, by drawing the words again, and the loss apart of words that stand in train too and of
+words that do not; beneath, what counting gives on the same parts.
+
+Examples:
+  moreish eval runs/names-mlp
+  moreish eval runs/names-mlp --split test --json
+"""
 
 from pathlib import Path
 
@@ -12,7 +21,7 @@ from .values import Flag
 
 
 def eval(run: Path, /, *, split: str | None = None, no_baseline: Flag = False, json: Flag = False) -> None:
-    """`moreish eval`: its text stands in VERBS.
+    """Run `moreish eval`.
 
     Parameters
     ----------

@@ -1,4 +1,11 @@
-"""moreish fill"""
+"""Fill the gaps of a word: the likeliest ways, and some by chance.
+
+Each completion stands with its probability among all words of the model, and its share of those that fit.
+
+Examples:
+  moreish fill runs/names-mlp jo__than
+  moreish fill runs/names-mlp 'ma*[aeiou]' --max-length 7
+"""
 
 from pathlib import Path
 from typing import Annotated
@@ -22,7 +29,7 @@ def fill(
     json: Flag = False,
     asked: Annotated[Asked, Flat] = Asked(),  # pyright: ignore[reportInvalidTypeForm]
 ) -> None:
-    """`moreish fill`: its text stands in VERBS.
+    """Run `moreish fill`.
 
     Parameters
     ----------

@@ -1,4 +1,12 @@
-"""moreish fold"""
+"""Fold BatchNorm into the layers before it.
+
+Writes a run whose model computes the same without BatchNorm: by the running statistics it is an affine map, as is the
+Linear before it, and two of them are one. Both are evaluated on val; nothing is saved if they differ.
+
+Examples:
+  moreish fold runs/names-wavenet --out runs/folded
+  moreish fold runs/names-wavenet --calibrate --out runs/folded
+"""
 
 from pathlib import Path
 
@@ -15,7 +23,7 @@ ALLOWED = 1e-3  # nats in the val loss: rounding, which single tokens may show, 
 
 
 def fold(run: Path, /, *, out: Path, calibrate: Flag = False) -> None:
-    """`moreish fold`: its text stands in VERBS.
+    """Run `moreish fold`.
 
     Parameters
     ----------

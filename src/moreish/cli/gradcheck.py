@@ -1,4 +1,12 @@
-"""moreish gradcheck"""
+"""Check every hand-derived gradient of the models, parameter by parameter and layer by layer.
+
+Each is held against autograd (if PyTorch is there) and against central differences, in float64 and float32, in the
+order of the backward pass. Exit status 1 if any is wrong.
+
+Examples:
+  moreish gradcheck
+  moreish gradcheck mlp --json
+"""
 
 from importlib.util import find_spec
 
@@ -10,7 +18,7 @@ from .values import Flag
 
 
 def gradcheck(*models: str, json: Flag = False) -> None:
-    """`moreish gradcheck`: its text stands in VERBS.
+    """Run `moreish gradcheck`.
 
     Parameters
     ----------

@@ -1,4 +1,12 @@
-"""moreish lessons"""
+"""Copy the lessons into a folder, and open them in Jupyter.
+
+They are notebooks, from counting letters on, with their results in them. One that is in the folder already stays as it
+is.
+
+Examples:
+  moreish lessons
+  moreish lessons my-lessons --copy
+"""
 
 import subprocess
 import sys
@@ -11,7 +19,7 @@ from .values import Flag
 
 
 def lessons(folder: Path = Path("lessons"), /, *, copy: Flag = False) -> None:
-    """`moreish lessons`: its text stands in VERBS.
+    """Run `moreish lessons`.
 
     Parameters
     ----------

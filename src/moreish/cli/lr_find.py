@@ -1,4 +1,12 @@
-"""moreish lr-find"""
+"""Suggest a learning rate by one sweep.
+
+Trains from fresh weights while the rate rises from far too low to far too high, which takes seconds. Between them the
+smoothed loss is low; suggested is one and a half times the middle of that valley, on the log scale.
+
+Examples:
+  moreish lr-find names.txt --plot lr.png
+  moreish lr-find --model wavenet --optimizer sgd
+"""
 
 import shlex
 from pathlib import Path
@@ -24,7 +32,7 @@ def lr_find(
     model_options: Annotated[ModelArguments, Flat] = ModelArguments(),  # pyright: ignore[reportInvalidTypeForm]
     train_options: Annotated[TrainArguments, Flat] = TrainArguments(),  # pyright: ignore[reportInvalidTypeForm]
 ) -> None:
-    """`moreish lr-find`: its text stands in VERBS.
+    """Run `moreish lr-find`.
 
     Parameters
     ----------

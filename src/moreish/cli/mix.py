@@ -1,4 +1,11 @@
-"""moreish mix"""
+"""Mix several trained models into one, with weights fitted on val.
+
+The mixture is a run like any other: sample, eval and mix take it. All runs must be of the same words and split.
+
+Examples:
+  moreish mix runs/names-ngram runs/names-wavenet --out runs/mixed
+  moreish mix runs/a runs/b runs/c --log-linear --out runs/mixed
+"""
 
 from pathlib import Path
 
@@ -10,7 +17,7 @@ from .values import Flag
 
 
 def mix(*runs: Path, out: Path, log_linear: Flag = False) -> None:
-    """`moreish mix`: its text stands in VERBS.
+    """Run `moreish mix`.
 
     Parameters
     ----------

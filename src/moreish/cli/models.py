@@ -1,4 +1,9 @@
-"""moreish models"""
+"""List the models, their options and defaults.
+
+Examples:
+  moreish models
+  moreish models --json
+"""
 
 import dataclasses
 
@@ -8,7 +13,7 @@ from .values import Flag
 
 
 def models(*, json: Flag = False) -> None:
-    """`moreish models`: its text stands in VERBS.
+    """Run `moreish models`.
 
     Parameters
     ----------

@@ -1,4 +1,13 @@
-"""moreish novelty"""
+"""Measure how new the words are that a trained model makes.
+
+Draws samples, and tells how many of them stand in train, how many are different, how many edits lead from each to the
+nearest train word (characters put in, taken out or exchanged), and how much of it is one piece of a train word. Beside
+them stands the same of held-out words, those of val and test, which is how much is to be expected.
+
+Examples:
+  moreish novelty runs/names-mlp
+  moreish novelty runs/names-mlp -n 2000 --temperature 0.8 --json
+"""
 
 from pathlib import Path
 from typing import Annotated
@@ -22,7 +31,7 @@ def novelty(
     top_k: WholeNumber = 0,
     json: Flag = False,
 ) -> None:
-    """`moreish novelty`: its text stands in VERBS.
+    """Run `moreish novelty`.
 
     Parameters
     ----------

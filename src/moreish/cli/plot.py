@@ -1,4 +1,12 @@
-"""moreish plot"""
+"""Draw pictures of a run.
+
+loss, bigrams, next, word, embedding, activations, saturation, gradients, ratios, weights, start, samples,
+novelty and architecture; each is also a function of moreish.plots that returns a matplotlib Figure.
+
+Examples:
+  moreish plot runs/names-mlp
+  moreish plot runs/names-mlp loss word --word emma --format svg
+"""
 
 from pathlib import Path
 from typing import Literal
@@ -20,7 +28,7 @@ def plot(
     word: str | None = None,
     seed: WholeNumber = 42,
 ) -> None:
-    """`moreish plot`: its text stands in VERBS.
+    """Run `moreish plot`.
 
     Parameters
     ----------

@@ -1,4 +1,12 @@
-"""moreish report"""
+"""Write report.html into a run: one file with all that there is to know about it.
+
+Losses with intervals, its place beside the counts, curve, diagnosis, pictures, samples and how new they are, options.
+It needs no network, and can be read on a phone, in the dark, or printed.
+
+Examples:
+  moreish report runs/names-mlp
+  moreish report runs/names-mlp --out report.html
+"""
 
 from pathlib import Path
 
@@ -8,7 +16,7 @@ from .terminal import announce_work
 
 
 def report(run: Path, /, *, out: Path | None = None) -> None:
-    """`moreish report`: its text stands in VERBS.
+    """Run `moreish report`.
 
     Parameters
     ----------

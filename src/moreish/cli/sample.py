@@ -1,4 +1,14 @@
-"""moreish sample"""
+"""Make new words with a trained model.
+
+Each word is marked new, or with the part of the list (train, val, test) that it stands in. What words have to be can be
+said in many ways; those that fit are drawn exactly as often as the model makes them.
+
+Examples:
+  moreish sample runs/names-mlp -n 10
+  moreish sample runs/names-mlp --prefix mar --temperature 0.8
+  moreish sample runs/names-mlp --pattern 'm??a*' --max-length 8 --forbid qx --only-new
+  moreish sample runs/names-mlp --most-likely
+"""
 
 from pathlib import Path
 from typing import Annotated
@@ -32,7 +42,7 @@ def sample(
     json: Flag = False,
     asked: Annotated[Asked, Flat] = Asked(),  # pyright: ignore[reportInvalidTypeForm]
 ) -> None:
-    """`moreish sample`: its text stands in VERBS.
+    """Run `moreish sample`.
 
     Parameters
     ----------

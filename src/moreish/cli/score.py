@@ -1,4 +1,22 @@
-"""moreish score"""
+r"""Say how surprising words are, and whether they pass for words of the list.
+
+Takes words as arguments, or - reads any number from standard input, one a line; each gives a line of output. On a
+terminal every character is shown with its surprise in nats. Elsewhere a line is the word, nats a token, bits a token,
+percentile, true or false, with tabs between; inside a word a tab is \t, a backslash \\, a control character \x1b.
+
+The percentile is the share of the train words of about the same length that are less likely, by nats a token. A word is
+likely (true) or not: of words like those of the list a share of at most --alarm is called unlikely, by calibration on
+val.
+
+A character that the model does not know costs 13.92 nats, as if any code point of Unicode stood there with equal
+chance; what follows it is scored as at the beginning of a word. Space around a word is taken off; what is not UTF-8
+becomes U+FFFD. A line of more than a million bytes is refused.
+
+Examples:
+  moreish score runs/names-mlp john xqzjk
+  moreish score runs/names-mlp - --json < words.txt > scores.jsonl
+  moreish score runs/names-mlp - --alarm 0.05 < words.txt | awk -F'\t' '$5 == "false"'
+"""
 
 import codecs
 import itertools
@@ -35,7 +53,7 @@ COLOURS = ((0.5, "green"), (1.0, "yellow"), (2.0, "red"), (float("inf"), "bold r
 
 
 def score(run: Path, /, *words: str, alarm: float = 0.01, json: Flag = False) -> None:
-    """`moreish score`: its text stands in VERBS.
+    """Run `moreish score`.
 
     Parameters
     ----------

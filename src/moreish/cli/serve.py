@@ -1,4 +1,13 @@
-"""moreish serve"""
+"""Answer over HTTP with a trained model: new words, the likeliest, scores, next-character probabilities.
+
+GET / says what there is to ask for, GET /openapi.json describes it. Only programs on this machine can ask, and no pages
+of other web origins. Ctrl-C or SIGTERM stops it once running requests are answered, with exit status 0: it is the way
+to stop a server, and nothing is left undone.
+
+Examples:
+  moreish serve runs/names-mlp
+  moreish serve runs/names-mlp --port 0 --allow-origin https://example.org
+"""
 
 import dataclasses
 from pathlib import Path
@@ -23,7 +32,7 @@ def serve(
     max_samples: WholeNumber | None = None,
     timeout: float | None = None,
 ) -> None:
-    """`moreish serve`: its text stands in VERBS.
+    """Run `moreish serve`.
 
     Parameters
     ----------

@@ -1,4 +1,9 @@
-"""moreish show"""
+"""Show what a model computes: each operation with its shapes, parameters and cost.
+
+Examples:
+  moreish show mlp --n-layer 3
+  moreish show runs/names-mlp --no-fuse
+"""
 
 from pathlib import Path
 from typing import Annotated
@@ -28,7 +33,7 @@ def show(
     fuse: bool = True,
     model_options: Annotated[ModelArguments, Flat] = ModelArguments(),  # pyright: ignore[reportInvalidTypeForm]
 ) -> None:
-    """`moreish show`: its text stands in VERBS.
+    """Run `moreish show`.
 
     Parameters
     ----------

@@ -1,4 +1,17 @@
-"""moreish train"""
+"""Train a model on a list of words, and print new ones.
+
+Prints the loss on the three parts of the list, in nats per predicted token (every character, and the end of a word),
+and new words, each marked new or with the part that it stands in. Saves the run in a folder; Ctrl-C saves it too, and
+--resume continues it.
+
+torchrun trains in several processes (--engine torch): each takes its share of every batch, of which BatchNorm takes its
+statistics.
+
+Examples:
+  moreish train
+  moreish train dinosaurs
+  moreish train names.txt --model mlp --n-hidden 300 --epochs 10 --out runs/big
+"""
 
 import time
 from contextlib import nullcontext
@@ -30,7 +43,7 @@ def train(
     model_options: Annotated[ModelArguments, Flat] = ModelArguments(),  # pyright: ignore[reportInvalidTypeForm]
     train_options: Annotated[TrainArguments, Flat] = TrainArguments(),  # pyright: ignore[reportInvalidTypeForm]
 ) -> None:
-    """`moreish train`: its text stands in VERBS.
+    """Run `moreish train`.
 
     Parameters
     ----------

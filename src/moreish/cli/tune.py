@@ -1,4 +1,14 @@
-"""moreish tune"""
+"""Search for the options that give the lowest loss on val.
+
+Trains trial after trial (Optuna's TPE, the model's defaults first), gives up early on those that fall behind, and keeps
+the run of the best one, the record of the study and a picture of it. An option that is given is kept as it is; sizes
+and rates that are not are searched. Started again, it goes on with the study; started several times at once, the
+processes share it. Test words play no part.
+
+Examples:
+  moreish tune names.txt --model mlp --trials 50
+  moreish tune names.txt --model wavenet --epochs 10 --batch-size 128 --out runs/search
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,7 +37,7 @@ def tune(
     model_options: Annotated[ModelArguments, Flat] = ModelArguments(),  # pyright: ignore[reportInvalidTypeForm]
     train_options: Annotated[TrainArguments, Flat] = TrainArguments(),  # pyright: ignore[reportInvalidTypeForm]
 ) -> None:
-    """`moreish tune`: its text stands in VERBS.
+    """Run `moreish tune`.
 
     Parameters
     ----------

@@ -1,4 +1,11 @@
-"""moreish vary"""
+"""Vary a word: the likeliest words at an edit distance from it, and some by chance.
+
+An edit puts a character in, leaves one out, or exchanges one.
+
+Examples:
+  moreish vary runs/names-mlp anna
+  moreish vary runs/names-mlp anna --edits 2 --suffix a
+"""
 
 from pathlib import Path
 from typing import Annotated
@@ -22,7 +29,7 @@ def vary(
     json: Flag = False,
     asked: Annotated[Asked, Flat] = Asked(),  # pyright: ignore[reportInvalidTypeForm]
 ) -> None:
-    """`moreish vary`: its text stands in VERBS.
+    """Run `moreish vary`.
 
     Parameters
     ----------

@@ -1,4 +1,13 @@
-"""moreish words"""
+"""Describe a list of words: how many, which characters, how long, what is odd.
+
+Odd are repeats, capital letters, digits, spaces inside, invisible and rare characters, mixed scripts and very long
+lines. --clean OUT writes a cleaned list and says what it changed: words are mended where they can be, else dropped, but
+not for what more than a tenth of them have.
+
+Examples:
+  moreish words places
+  moreish words mine.txt --clean cleaned.txt --keep case,spaces
+"""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -25,7 +34,7 @@ def words(
     keep: Annotated[str, Parameter(help=f"Kinds of oddity that --clean leaves: some of {','.join(KINDS)}.")] = "",
     json: Flag = False,
 ) -> None:
-    """`moreish words`: its text stands in VERBS.
+    """Run `moreish words`.
 
     Parameters
     ----------

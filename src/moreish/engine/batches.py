@@ -4,6 +4,8 @@ A batch depends on (seed, step) alone. A pass over the data visits every example
 computed on the fly: neither windows nor a shuffled index of the data are ever stored.
 """
 
+# pyright: reportMissingParameterType=false
+
 from dataclasses import dataclass
 
 import numpy as np

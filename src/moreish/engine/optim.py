@@ -6,6 +6,8 @@ An optimizer is a kernel `step(params, grads, moments, lr, number, hyper, first,
     hyper = [weight_decay, beta1, beta2, epsilon]; it updates parameters first ... last - 1
 """
 
+# pyright: reportMissingParameterType=false
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple

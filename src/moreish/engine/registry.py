@@ -21,7 +21,7 @@ def make_engine(
     tape = Tape(layers, block_size, n_vocab)
     if name == "tape":
         return tape
-    need_torch(f"--engine {name}")
+    require_torch(f"--engine {name}")
     from .lockstep import Lockstep
     from .torch.engine import Torch
 
@@ -29,7 +29,7 @@ def make_engine(
     return torch if name == "torch" else Lockstep(tape, torch)
 
 
-def need_torch(what: str) -> None:
+def require_torch(what: str) -> None:
     """Raise InputError, which says what to install, if PyTorch is missing."""
     if find_spec("torch") is None:
         raise InputError(f"{what} needs PyTorch: install it with: pip install 'moreish[torch]'")

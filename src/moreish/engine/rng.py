@@ -4,6 +4,8 @@ What is drawn depends on what it is drawn for, not on what was drawn before: a r
 that it would have had, and the number of threads cannot matter.
 """
 
+# pyright: reportMissingParameterType=false
+
 import numpy as np
 from numba import njit
 from numba.core import config

@@ -53,7 +53,7 @@ def set_threads(n: int | None) -> None:
 
 
 @contextmanager
-def borrowed(wanted: int) -> Iterator[int]:
+def reserved_threads(wanted: int) -> Iterator[int]:
     """How many threads, with one's own and up to those wanted, may compute inside: what others use is not free."""
     global _at_work
     limit = get_threads() if wanted > 1 else 1
@@ -67,7 +67,7 @@ def borrowed(wanted: int) -> Iterator[int]:
             _at_work -= size
 
 
-def side_by_side(calls: Sequence[Callable[[], Any]]) -> list:
+def run_parallel(calls: Sequence[Callable[[], Any]]) -> list:
     """Make all calls at the same time, and wait for all of them; returns their results, or raises what one raised.
 
     Calls may wait for each other: all of them are made, or none is. Ctrl-C waits for them, too.

@@ -6,6 +6,8 @@
 Both derivatives are functions of the output y: the backward pass needs no x.
 """
 
+# pyright: reportMissingParameterType=false
+
 from dataclasses import dataclass
 from math import prod
 

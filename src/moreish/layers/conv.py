@@ -12,6 +12,8 @@ x[b, t] is copied to y[b, t] (left half) and to y[b, t - d] (right half), where 
     dx[b, t] = dy[b, t][:C] + dy[b, t - d][C:]
 """
 
+# pyright: reportMissingParameterType=false
+
 from dataclasses import dataclass
 
 from .maths import kernel

@@ -8,6 +8,8 @@ gradient is the sum of what comes back from all those places:
     dC[v] = sum over n with token[n] = v of dy[n]
 """
 
+# pyright: reportMissingParameterType=false
+
 from dataclasses import dataclass
 
 from .init import Normal

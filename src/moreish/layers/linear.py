@@ -12,6 +12,8 @@ The shapes leave no other choice: dW has W's shape (K, M), and x^T dy is the onl
 that has it. Before a BatchNorm b is left out (`bias=None`): taking the mean off takes any constant off with it.
 """
 
+# pyright: reportMissingParameterType=false
+
 from dataclasses import dataclass
 from math import prod
 

@@ -16,6 +16,8 @@ Where a batch is walked in parts, each thread makes a table for all of its own, 
 another core. Of the gradients of the tables, one a part, the products need the sum: each part takes some rows of it.
 """
 
+# pyright: reportMissingParameterType=false
+
 from dataclasses import dataclass
 from math import prod
 

@@ -15,6 +15,8 @@ nll = log(sum over u of exp(x[u] - m)) - (x[target] - m), the derivative of the 
 Pull the target up by what it lacks, push each other one down by what it has: a row of dx sums to zero.
 """
 
+# pyright: reportMissingParameterType=false
+
 from dataclasses import dataclass
 from math import prod
 

@@ -5,6 +5,8 @@ branch-free polynomials in float32: eight or sixteen elements at once. In float6
 they are the exact ones of the C library.
 """
 
+# pyright: reportMissingParameterType=false
+
 import math
 from collections.abc import Callable
 from typing import Any

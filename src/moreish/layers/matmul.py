@@ -10,6 +10,8 @@ Every element is summed in the order of k, whatever the tile: a row of the resul
 is in, nor on threads.
 """
 
+# pyright: reportMissingParameterType=false
+
 import functools
 
 import llvmlite.binding as llvm

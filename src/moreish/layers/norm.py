@@ -34,6 +34,8 @@ the mean of all are more, by N_p times the square of the distance (Chan, Golub a
 All dimensions before the last are rows: with (B, T, C) the statistics are over B and T.
 """
 
+# pyright: reportMissingParameterType=false
+
 from dataclasses import dataclass
 from math import prod
 

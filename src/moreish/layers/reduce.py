@@ -1,5 +1,7 @@
 """What the parts of a batch come to: each has a sum of its own (see spec), and the batch the sum of these."""
 
+# pyright: reportMissingParameterType=false
+
 from .maths import index, kernel
 
 

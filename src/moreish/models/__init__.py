@@ -26,7 +26,7 @@ MODELS: dict[str, type[ModelConfig]] = {
 
 NETS: dict[str, type[NetConfig]] = {name: kind for name, kind in MODELS.items() if issubclass(kind, NetConfig)}
 
-KINDS: dict[str, type[ModelConfig]] = {**MODELS, "mixture": Mixture}  # those that are made of others too
+ALL_MODELS: dict[str, type[ModelConfig]] = {**MODELS, "mixture": Mixture}  # those that are made of others too
 
 
 def make_config(model: str, options: dict[str, Any], among: Mapping[str, type[ModelConfig]] = MODELS) -> ModelConfig:
@@ -42,7 +42,7 @@ def make_config(model: str, options: dict[str, Any], among: Mapping[str, type[Mo
 
 
 __all__ = [
-    "KINDS",
+    "ALL_MODELS",
     "MLP",
     "MODELS",
     "NETS",

@@ -58,9 +58,9 @@ class Mixture(ReaderConfig):
 
     @property
     def configs(self) -> list[ModelConfig]:
-        from . import KINDS, make_config  # mixtures among them
+        from . import ALL_MODELS, make_config  # mixtures among them
 
-        return [make_config(part["model"], part["options"], KINDS) for part in self.parts or []]
+        return [make_config(part["model"], part["options"], ALL_MODELS) for part in self.parts or []]
 
     @property
     def context(self) -> int:

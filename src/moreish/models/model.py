@@ -11,12 +11,12 @@ import numpy as np
 
 from ..corpus import END, Corpus, Vocab
 from ..engine.protocol import Reader
-from ..engine.registry import make_engine, need_torch
+from ..engine.registry import make_engine, require_torch
 from ..errors import InputError
 from ..layers import Layer
 from ..layers.layout import Layout
-from ..sampling import Candidates, Chances, Constraints, Samples, Writer, most_likely, sample
-from . import KINDS, ModelConfig, NetConfig, ReaderConfig
+from ..sampling import Candidates, Constraints, Samples, SamplingOptions, Writer, most_likely, sample
+from . import ALL_MODELS, ModelConfig, NetConfig, ReaderConfig
 
 if TYPE_CHECKING:
     from torch import nn
@@ -75,7 +75,7 @@ class Model:
     @property
     def name(self) -> str:
         """The name of its kind."""
-        return next(name for name, kind in KINDS.items() if kind is type(self.config))
+        return next(name for name, kind in ALL_MODELS.items() if kind is type(self.config))
 
     @property
     def weights(self) -> dict[str, np.ndarray]:
@@ -103,7 +103,7 @@ class Model:
 
         Raises InputError if PyTorch is missing, and for a model that has no layers.
         """
-        need_torch("Model.to_torch")
+        require_torch("Model.to_torch")
         self.need_layers("made a module of")
         import torch
 
@@ -241,7 +241,7 @@ class Model:
         constraints = Constraints(
             prefix, suffix, contains, pattern, min_length, max_length, forbid, require, near, edits, gap
         )
-        chances = Chances(temperature, min(top_k, len(self.vocab)), top_p)
+        chances = SamplingOptions(temperature, min(top_k, len(self.vocab)), top_p)
         return sample(
             *(self.writer, n, seed, chances, constraints),
             avoid=avoid,

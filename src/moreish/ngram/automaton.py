@@ -1,5 +1,7 @@
 """Reading and writing words with an automaton of counts, compiled."""
 
+# pyright: reportMissingParameterType=false
+
 from collections.abc import Callable
 from functools import cache, cached_property, lru_cache, partial
 
@@ -8,10 +10,10 @@ from numba import types
 
 from ..engine.protocol import Draw
 from ..engine.tape.compile import compiled_function
-from ..engine.threads import borrowed, side_by_side
+from ..engine.threads import reserved_threads, run_parallel
 from .chunks import pieces_of
 from .kernels import NUMBERS, PROBABILITIES, WALK, advance, distribution, entry_of
-from .sampler import Pen
+from .sampler import Sampler
 from .tables import Tables
 
 PIECE = 1 << 14  # tokens that make a thread of its own worth while
@@ -113,7 +115,7 @@ class Automaton:
         if not inside or first[0] != 0 or first[-1] != entries or not (p > 0).all() or not (share > 0).all():
             raise ValueError("its arrays point nowhere, or hold what is no probability")
         self.order, self.n_vocab = order, n_vocab
-        self._pen = lru_cache(1)(lambda how: Pen(self.walk, self.probabilities, order, how))
+        self._sampler = lru_cache(1)(lambda how: Sampler(self.walk, self.probabilities, order, how))
         self.walk, self.probabilities = (first, parent, char, after, int(start[0])), (p, share, n_vocab)
 
     def nll(self, params: np.ndarray, stream: np.ndarray) -> np.ndarray:
@@ -122,8 +124,8 @@ class Automaton:
             raise ValueError(f"tokens must be from 0 to {self.n_vocab - 1}")
         nll = np.zeros(len(stream) - 1)
         read = partial(_compiled()[0], *self.walk, *self.probabilities)
-        with borrowed(len(nll) // PIECE) as size:
-            side_by_side([partial(read, stream[a : b + 1], nll[a:b]) for a, b in pieces_of(stream, size)])
+        with reserved_threads(len(nll) // PIECE) as size:
+            run_parallel([partial(read, stream[a : b + 1], nll[a:b]) for a, b in pieces_of(stream, size)])
         return nll
 
     def after(self, nodes: np.ndarray, tokens: np.ndarray) -> np.ndarray:
@@ -147,4 +149,4 @@ class Automaton:
 
     def generate(self, params: np.ndarray, n: int, draw: Draw) -> np.ndarray:
         """Draw n words: a flat run of tokens, int32, each word ended by 0. No word is empty or over max_length."""
-        return self._pen((draw.temperature, draw.top_k, draw.top_p)).draw(n, draw)
+        return self._sampler((draw.temperature, draw.top_k, draw.top_p)).draw(n, draw)

@@ -1,5 +1,7 @@
 """The nodes of an automaton of counts as contexts (see `steering.contexts`): what it knows of what has been read."""
 
+# pyright: reportMissingParameterType=false
+
 from collections.abc import Callable
 from functools import cache
 

@@ -1,5 +1,7 @@
 """Walking an automaton of counts (see `Tables`): from a context to the next, and what may follow one."""
 
+# pyright: reportMissingParameterType=false
+
 from numba import njit, types
 
 

@@ -5,6 +5,8 @@ that a number in [0, 1) finds its token by bisection, and the context after each
 such rows keeps them, each at a place given by its node; where nodes outnumber places, the latest one stays.
 """
 
+# pyright: reportMissingParameterType=false
+
 import threading
 from collections.abc import Callable
 from functools import cache
@@ -121,7 +123,7 @@ def write(
     return number, at
 
 
-class Pen:
+class Sampler:
     """Draws words by one temperature, top_k and top_p, and keeps its rows from draw to draw.
 
     walk and probabilities: see `Automaton`. Threads that share one take turns.

@@ -12,6 +12,8 @@ every order counts all the text but for what is rare there. Windows that do not 
 the disk, see `spilling`.
 """
 
+# pyright: reportMissingParameterType=false
+
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -23,7 +25,7 @@ from numba import njit, types
 
 from ..engine.batches import distinct_windows
 from ..engine.tape.compile import compiled_function
-from ..engine.threads import borrowed, side_by_side
+from ..engine.threads import reserved_threads, run_parallel
 from ..errors import InputError
 from .chunks import pieces_of
 from .spill import spilled
@@ -155,10 +157,10 @@ Table = tuple[np.ndarray, np.ndarray]  # different keys, in order, and how often
 def _counted(stream: np.ndarray, bits: int, mask: int, most: int) -> tuple["Held", list[Iterator[Table]]]:
     """The packed windows of a stream and their counts, until there are more than `most`; and what is left to count."""
     counted = Held(*np.zeros((2, 0), np.int64))
-    with borrowed(len(stream) // PIECE) as size:
+    with reserved_threads(len(stream) // PIECE) as size:
         left = [_tables(stream[a : b + 1], bits, mask, most // size) for a, b in pieces_of(stream, size)]
         while left and len(counted.keys) <= most:
-            found = side_by_side([partial(next, tables, None) for tables in left])
+            found = run_parallel([partial(next, tables, None) for tables in left])
             left = [tables for tables, table in zip(left, found, strict=True) if table is not None]
             for table in found:
                 if table is not None:

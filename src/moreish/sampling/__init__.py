@@ -3,17 +3,17 @@
 from .constraints import Constraints
 from .deadline import done_by
 from .draw import Samples, sample
-from .dynamic_programming import Chances, Product
+from .dynamic_programming import Product, SamplingOptions
 from .ranking import Candidate, Candidates, most_likely
 from .writer import Writer
 
 __all__ = [
     "Candidate",
     "Candidates",
-    "Chances",
     "Constraints",
     "Product",
     "Samples",
+    "SamplingOptions",
     "Writer",
     "done_by",
     "most_likely",

@@ -13,7 +13,7 @@ from .constraints import LONGEST
 from .contexts import Contexts
 from .deadline import check_time
 from .dfa import DFA
-from .dynamic_programming import Chances
+from .dynamic_programming import SamplingOptions
 
 CELLS = 1 << 22  # logits that are held at a time
 
@@ -33,7 +33,7 @@ class Found:
 
 
 def likeliest(
-    contexts: Contexts, chances: Chances, words: DFA, n: int | None = None, *, width: int | None = None
+    contexts: Contexts, chances: SamplingOptions, words: DFA, n: int | None = None, *, width: int | None = None
 ) -> Found:
     """The n likeliest words of a set, or all of them. What all its words begin with is given: it costs nothing.
 

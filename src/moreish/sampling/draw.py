@@ -19,7 +19,7 @@ from .beam import likeliest
 from .constraints import Constraints
 from .deadline import check_time
 from .dfa import DFA
-from .dynamic_programming import WORK, Chances, Product, work
+from .dynamic_programming import WORK, Product, SamplingOptions, work
 from .writer import Writer
 
 ENUMERABLE = 1 << 17  # words that fit
@@ -60,7 +60,7 @@ def sample(
     writer: Writer,
     n: int,
     seed: int,
-    chances: Chances,
+    chances: SamplingOptions,
     constraints: Constraints,
     *,
     avoid: Collection[str] = (),
@@ -140,7 +140,7 @@ def _gathered(
     return found, fitting / max(tried, 1) if source.share is None else source.share, tried
 
 
-def _plain(writer: Writer, head: list[int], chances: Chances, seed: int) -> Source:
+def _plain(writer: Writer, head: list[int], chances: SamplingOptions, seed: int) -> Source:
     """Words of which nothing is asked but how they begin; one that does not end is cut."""
 
     def draw(n: int, first: int) -> list[str]:
@@ -150,7 +150,7 @@ def _plain(writer: Writer, head: list[int], chances: Chances, seed: int) -> Sour
 
 
 def _enumerated(
-    writer: Writer, n: int, seed: int, chances: Chances, words: DFA, avoided: set[str], distinct: bool
+    writer: Writer, n: int, seed: int, chances: SamplingOptions, words: DFA, avoided: set[str], distinct: bool
 ) -> Samples:
     """Draw from words each of whose probability is computed."""
     found = likeliest(writer.contexts, chances, words)
@@ -174,7 +174,9 @@ def _enumerated(
     return Samples([spelt[i] for i in chosen], "enumeration", share, writer.spell([words.head()[0]])[0], n)
 
 
-def _sources(writer: Writer, constraints: Constraints, words: DFA, chances: Chances, seed: int) -> Iterator[Source]:
+def _sources(
+    writer: Writer, constraints: Constraints, words: DFA, chances: SamplingOptions, seed: int
+) -> Iterator[Source]:
     """The ways to draw words that fit, the quickest first; the next one is asked for if that finds too few."""
     longest = constraints.max_length or words.shortest + CUT
     cost = work(writer.contexts, words, len(writer.vocab))
@@ -187,7 +189,7 @@ def _sources(writer: Writer, constraints: Constraints, words: DFA, chances: Chan
         yield product
 
 
-def _product(writer: Writer, words: DFA, chances: Chances, seed: int, longest: int) -> Source | None:
+def _product(writer: Writer, words: DFA, chances: SamplingOptions, seed: int, longest: int) -> Source | None:
     """Draws by dynamic programming; None where it does not settle."""
     product = Product(writer.contexts, chances, words)
     if not product.settled:
@@ -201,7 +203,7 @@ def _product(writer: Writer, words: DFA, chances: Chances, seed: int, longest: i
     return Source("dynamic programming", draw, product.mass)
 
 
-def _rejection(writer: Writer, words: DFA, chances: Chances, seed: int, longest: int) -> Source:
+def _rejection(writer: Writer, words: DFA, chances: SamplingOptions, seed: int, longest: int) -> Source:
     """Draws of which those that do not fit are thrown away, each after what all words begin with."""
     head = words.head()[0]
 
@@ -214,9 +216,9 @@ def _rejection(writer: Writer, words: DFA, chances: Chances, seed: int, longest:
     return Source("rejection", draw, None)
 
 
-def _impossible(chances: Chances) -> InputError:
+def _impossible(chances: SamplingOptions) -> InputError:
     """The error where words fit, but the model never makes one."""
-    if chances == Chances():
+    if chances == SamplingOptions():
         return InputError("words fit, but the model gives them a probability of zero, or of less than 1e-300")
     return InputError(
         "words fit, but none that the model makes with this temperature, top-k and top-p: allow it more, "

@@ -13,6 +13,8 @@ there, until b no longer changes. Towards the end what is missing shrinks by the
 then it is added at once.
 """
 
+# pyright: reportMissingParameterType=false
+
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -127,7 +129,7 @@ def _compiled() -> tuple[Callable, ...]:
 
 
 @dataclass(frozen=True)
-class Chances:
+class SamplingOptions:
     """From logits to the probabilities that words are drawn by: temperature, top-k, top-p as in `Model.sample`."""
 
     temperature: float = 1.0
@@ -165,7 +167,7 @@ class Product:
     settled whether it could be computed: if the model hardly ever ends a word, it takes too long
     """
 
-    def __init__(self, contexts: Contexts, chances: Chances, words: DFA):
+    def __init__(self, contexts: Contexts, chances: SamplingOptions, words: DFA):
         self.head, self.words = words.head()
         rows, after, begin = contexts.table()
         V = after.shape[1]

@@ -11,7 +11,7 @@ from ..errors import InputError
 from .beam import likeliest
 from .dfa import DFA
 from .draw import ENUMERABLE
-from .dynamic_programming import Chances
+from .dynamic_programming import SamplingOptions
 from .writer import Writer
 
 WIDTH = 20_000  # prefixes of a length that a search keeps, where there are more words than can be enumerated
@@ -49,7 +49,9 @@ def most_likely(writer: Writer, n: int, words: DFA, avoid: Collection[str] = ())
     every = words.n_words <= ENUMERABLE
     most = max(n, 1)  # words that are searched for
     while True:
-        found = likeliest(writer.contexts, Chances(), words, None if every else most, width=None if every else WIDTH)
+        found = likeliest(
+            writer.contexts, SamplingOptions(), words, None if every else most, width=None if every else WIDTH
+        )
         wanted = [(i, word) for i, word in enumerate(writer.spell(found.words)) if word not in avoided][:n]
         if every or len(wanted) == n or len(found.words) < most:
             break

@@ -9,7 +9,7 @@ from ..corpus import Vocab
 from ..engine.protocol import Draw, Reader
 from .contexts import Contexts
 from .deadline import check_time
-from .dynamic_programming import Chances
+from .dynamic_programming import SamplingOptions
 
 ROOM = 64  # characters that there is room for at first
 CELLS = 1 << 24  # tokens that there is room for at a time
@@ -26,7 +26,14 @@ class Writer:
     contexts: Contexts
 
     def draw(
-        self, n: int, head: Sequence[int], chances: Chances, seed: int, first: int, longest: int, room: int = ROOM
+        self,
+        n: int,
+        head: Sequence[int],
+        chances: SamplingOptions,
+        seed: int,
+        first: int,
+        longest: int,
+        room: int = ROOM,
     ) -> np.ndarray:
         """Draw words number first, first + 1, ...: a flat run of tokens, int32, each word ended by 0.
 

@@ -31,7 +31,7 @@ from ..engine.optim import OPTIMIZERS
 from ..errors import InputError, WorkError
 from ..evaluation import evaluate
 from ..files import write_atomically
-from ..models import KINDS, ModelConfig, ReaderConfig
+from ..models import ALL_MODELS, ModelConfig, ReaderConfig
 from ..models.model import Model
 from .options import TrainOptions
 
@@ -231,7 +231,7 @@ def load(path: str | Path) -> Run:
             "upgrade with: pip install --upgrade moreish"
         )
     try:
-        config = KINDS[stored["model"]](**stored["model_options"])
+        config = ALL_MODELS[stored["model"]](**stored["model_options"])
         options = TrainOptions(**stored["train_options"])
         vocab = Vocab(stored["vocab"])
         split, split_seed, data_hash = stored["split"]["kind"], stored["split"]["seed"], stored["data_sha256"]

@@ -4,6 +4,8 @@ A thread knows its team by a row of numbers: its own place, how many they are, h
 where the rows of all lie.
 """
 
+# pyright: reportMissingParameterType=false
+
 import ctypes
 import platform
 import sys

@@ -1,5 +1,7 @@
 """The machine and its kernels, compiled on first use, once for each float type, and kept on disk after that."""
 
+# pyright: reportMissingParameterType=false
+
 import hashlib
 import logging
 import shutil

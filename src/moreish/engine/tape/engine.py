@@ -11,7 +11,7 @@ from ...layers.spec import BACKWARD, FORWARD, Y
 from ..batches import Batches
 from ..optim import BETA1, BETA2, EPSILON
 from ..protocol import Draw, Steps
-from ..threads import borrowed, side_by_side
+from ..threads import reserved_threads, run_parallel
 from .barrier import make_team
 from .compile import compiled, kernel_table, optimizer, walks
 from .machine import batch_of
@@ -154,14 +154,14 @@ class Tape:
                 ready.take(*batches.fixed)
             plan, losses = ready.plan, np.zeros(len(steps.rates))
             hyper = np.array([steps.weight_decay, BETA1, BETA2, EPSILON])
-            with borrowed(plan.parts) as size:
+            with reserved_threads(plan.parts) as size:
                 train = partial(
                     compiled(self.dtype).train,
                     *(*ready.walk_by(size), params, ready.grads, ready.ints, plan.shape),
                     *(batches.stream, batches.starts, batches.seed),
                     *(optimizer(steps.optimizer, self.dtype), moments, hyper, steps.first, steps.rates, losses),
                 )
-                done = side_by_side([partial(train, row) for row in make_team(size)])[0]
+                done = run_parallel([partial(train, row) for row in make_team(size)])[0]
             return losses[: done + 1]
 
     def notes(self, params: np.ndarray) -> dict[str, float]:
@@ -177,9 +177,9 @@ class Tape:
             raise ValueError(f"tokens must be from 0 to {self.n_vocab - 1}")
         with self._turn:
             nll, evaluate = np.zeros(len(stream) - 1), compiled(self.dtype).evaluate
-            with borrowed(len(nll) // EVALUATION_PIECE) as size:
+            with reserved_threads(len(nll) // EVALUATION_PIECE) as size:
                 crew = self._crew(size, EVALUATION_BATCH, self.n_vocab, True)
-                side_by_side(
+                run_parallel(
                     [
                         partial(
                             *(evaluate, *ready.walk, params, ready.ints, ready.plan.shape, stream),
@@ -218,7 +218,7 @@ class Tape:
                     *(draw.max_length, words[first:last], lengths[first:last]),
                 )
 
-            with borrowed(n // GENERATION_PIECE) as size:
+            with reserved_threads(n // GENERATION_PIECE) as size:
                 crew = self._crew(size, GENERATION_BATCH, 1, False)
-                side_by_side([partial(generate, ready, *share(n, 1, place, size)) for place, ready in enumerate(crew)])
+                run_parallel([partial(generate, ready, *share(n, 1, place, size)) for place, ready in enumerate(crew)])
             return words[np.arange(draw.max_length + 1) <= lengths[:, None]]

@@ -1,5 +1,7 @@
 """Drawing words from a model, many side by side, in one compiled loop."""
 
+# pyright: reportMissingParameterType=false
+
 from collections.abc import Callable
 
 import numpy as np

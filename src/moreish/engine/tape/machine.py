@@ -6,6 +6,8 @@ BACKWARD columns name, and `like` is any one of them (see dispatch). Every threa
 walks parts of its own.
 """
 
+# pyright: reportMissingParameterType=false
+
 import numpy as np
 from numba import njit
 from numba.extending import register_jitable
