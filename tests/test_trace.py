@@ -12,7 +12,8 @@ from moreish import InputError
 from moreish.analysis.diagnosis import replay, traced
 from moreish.engine.statistics import record
 from moreish.engine.trace import Tracer
-from moreish.training.loop import batches_of, stride
+from moreish.training.loop import stride
+from moreish.training.prepare import of_run
 from moreish.training.run import MODEL
 
 SMALL: dict[str, Any] = {"n_hidden": 16, "n_embd": 4, "batch_size": 32}
@@ -22,7 +23,7 @@ SMALL: dict[str, Any] = {"n_hidden": 16, "n_embd": 4, "batch_size": 32}
 def test_outputs_and_gradients_are_those_of_autograd(words, model):
     torch = pytest.importorskip("torch")
     run = moreish.train(words, model, n_hidden=8, n_embd=4, steps=20, batch_size=8)
-    batches = batches_of(run.model.config, run.corpus, run.options)
+    batches = of_run(run).need_steps()
     tracer = Tracer(run.model.layers, run.model.config.context, len(run.model.vocab), batches, 8)
     before = run.model.params.copy()
     found = tracer(run.model.params, 5)
@@ -94,9 +95,7 @@ def test_gradients_and_updates_are_those_of_the_step(words):
             assert row["update"] == pytest.approx(0.3 * row["gradient"], rel=1e-3)
     again = moreish.train(words, n_hidden=16, n_embd=4, batch_size=32, steps=6, optimizer="sgd", lr=0.3,
                           schedule="constant", keep="last")  # fmt: skip
-    tracer = Tracer(
-        run.model.layers, 6, len(run.model.vocab), batches_of(run.model.config, run.corpus, run.options), 32
-    )
+    tracer = Tracer(run.model.layers, 6, len(run.model.vocab), of_run(run).need_steps(), 32)
     seventh = record(tracer(again.model.params, 6))
     kept = [{k: v for k, v in row.items() if k != "update"} for row in run.history[6]["tensors"]]
     assert seventh["tensors"] == kept
@@ -111,7 +110,7 @@ def test_a_run_that_is_stopped_keeps_the_same_records(words, tmp_path):
     options: dict[str, Any] = {**SMALL, "steps": 200, "diagnostics": True}
     whole = moreish.train(words, **options)
     monkey = pytest.MonkeyPatch()
-    monkey.setattr("moreish.training.loop.CHECKPOINT_SECONDS", 0.0)
+    monkey.setattr("moreish.training.train.CHECKPOINT_SECONDS", 0.0)
     with monkey.context(), pytest.raises(KeyboardInterrupt):
         moreish.train(words, **options, out=tmp_path / "run", on_progress=stop)
     resumed = moreish.resume(tmp_path / "run")

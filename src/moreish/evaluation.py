@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 
@@ -47,7 +48,7 @@ class Evaluation:
         """e**loss: among how many equally likely tokens the model could as well be choosing."""
         return {part: math.exp(loss) if loss < 700 else math.inf for part, loss in self.loss.items()}
 
-    def as_json(self) -> dict:
+    def as_json(self) -> dict[str, Any]:
         """Everything as plain dictionaries."""
         names = ("loss", "interval", "bits", "perplexity", "tokens", "in_train", "new")
         return {name: getattr(self, name) for name in names}

@@ -16,7 +16,7 @@ def option(
     choices: tuple[str, ...] = (),
     low: float | None = None,
     high: float | None = None,
-    search: tuple[float, float] | list | None = None,
+    search: tuple[float, float] | list[Any] | None = None,
 ) -> Any:
     """A field of an options class: its default, one line of help, and the values that it may take.
 
@@ -34,7 +34,7 @@ class Options:
         for f in dataclasses.fields(self):  # type: ignore[arg-type]
             self._check(f, getattr(self, f.name))
 
-    def _check(self, f: dataclasses.Field, value: Any) -> None:
+    def _check(self, f: dataclasses.Field[Any], value: Any) -> None:
         if value is None and f.default is None:
             return
         name, meta = f.name.replace("_", "-"), f.metadata
@@ -54,7 +54,7 @@ class Options:
 _KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 
 
-def plain_type(f: dataclasses.Field) -> type:
+def plain_type(f: dataclasses.Field[Any]) -> type:
     """The type of a field without the `| None` of one that the model chooses."""
     if isinstance(f.type, types.UnionType):
         return next(t for t in typing.get_args(f.type) if t is not type(None))

@@ -12,13 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.optim import zero_moments
 from ..engine.statistics import record
 from ..engine.trace import Trace, Tracer
 from ..layers import LAYERS
 from ..models.model import Model
-from ..training.loop import Diverged, Loop, Progress, batches_of, given
-from ..training.run import Checkpoint, Run
+from ..training.loop import Diverged, Loop
+from ..training.options import resolved
+from ..training.prepare import engine_of, of_run
+from ..training.run import Run
+from ..training.train import first_state
 
 EXAMPLES = 1024  # train examples that are traced
 REPLAYED = 500  # steps that are made again, at most
@@ -86,7 +88,7 @@ def traced(run: Run, *, at_start: bool = False) -> Trace:
     """The trace of train examples through a run's weights, or through those that it started from."""
     model, o = run.model, run.options
     params = model.layout.initial(o.seed) if at_start else model.params
-    batches = batches_of(model.config, run.corpus, o)
+    batches = of_run(run).need_steps()
     if batches.fixed is None:
         batches = dataclasses.replace(batches, size=min(EXAMPLES, batches.n_examples))
     return Tracer(model.layers, model.config.context, len(model.vocab), batches, EXAMPLES)(params, 0)
@@ -105,22 +107,13 @@ def beginning(run: Run, steps: int, init: str | None = None, diagnostics: bool =
     options = dataclasses.replace(o, diagnostics=diagnostics, engine="tape", log_every=max(1, steps // 100))
     model = Model(config, run.model.vocab, seed=o.seed)
     again = Run(model, run.corpus, options)
-    moments = zero_moments(given(o.optimizer), model.layout.n_trained)
-
-    def stop(at: Progress) -> None:
-        if at.step >= steps:
-            raise _Enough
-
-    loop = Loop(again, Checkpoint(0, model.params, model.params.copy(), moments), stop)
-    loop.evaluations = set()
-    with suppress(_Enough, Diverged):
-        loop.go()
+    loop = Loop(again, first_state(again), of_run(again).need_steps(), engine_of(again), evaluate=False)
+    with suppress(Diverged):
+        for at in loop:
+            if at.step >= steps:
+                break
     again.history = [line for line in again.history if line["step"] <= steps]
     return again
-
-
-class _Enough(Exception):
-    """A replay has come far enough."""
 
 
 def _verdicts(
@@ -184,8 +177,8 @@ def _of_rate(run: Run, first_loss: float, history: list[dict], steps: list[dict]
     if losses and max(losses) > RISE * began:
         seen = f"the loss rose to {max(losses):.2f} nats, from {began:.2f} at the start"
         return [Verdict("rate too high", seen, f"take a smaller --lr than {o.lr:g}; {find}")]
-    whole = given(o.steps)
-    early = [line for line in steps if given(o.warmup) * whole < line["step"] <= max(whole // 2, 1)]
+    whole = resolved(o.steps)
+    early = [line for line in steps if resolved(o.warmup) * whole < line["step"] <= max(whole // 2, 1)]
     ratios = [
         row["update"] / row["data"]
         for line in early
@@ -208,7 +201,7 @@ def _of_dead(run: Run, end: dict[str, Any]) -> list[Verdict]:
     seen = f"layer {worst['name']}: {worst['dead']} of {worst['units']} units are dead, saturated on every example"
     if len(hit) > 1:
         seen += f"; so are many of {len(hit) - 1} more"
-    return [Verdict("dead units", seen, f"take a smaller --lr than {given(run.options.lr):g}, or --batch-norm")]
+    return [Verdict("dead units", seen, f"take a smaller --lr than {resolved(run.options.lr):g}, or --batch-norm")]
 
 
 def _of_overfitting(history: list[dict]) -> list[Verdict]:

@@ -10,16 +10,15 @@ from typing import Annotated
 
 import numpy as np
 
-from ..corpus import Corpus, bundled
+from ..corpus import bundled
 from ..engine.tape import Tape
 from ..errors import InputError
 from ..layers.spec import Y
-from ..models import MODELS, CountConfig, make_config
+from ..models import MODELS, CountConfig
 from ..models.model import Model
-from ..training.loop import batches_of
-from ..training.options import TrainOptions
+from ..training.prepare import of_run, prepare
 from ..training.run import load
-from ..training.train import train
+from ..training.train import count
 from .arguments import Flat, ModelArguments, given
 from .terminal import print_table
 from .values import WholeNumber
@@ -47,24 +46,23 @@ def show(
     if batch_size is not None and batch_size < 1:
         raise InputError(f"--batch-size is {batch_size}: it must be at least 1")
     if what in MODELS or not Path(what).exists():
-        config, corpus = make_config(what, given(model_options)), Corpus(bundled())
-        if isinstance(config, CountConfig):
-            show_counts(train(corpus, what, **given(model_options)).model)
+        task = prepare(bundled(), what, given(model_options))
+        if task.batches is None:
+            show_counts(count(task).model)
             return
-        model = Model(config, corpus.vocab)
-        options = TrainOptions()
-        options = options.resolved(config.defaults, batches_of(config, corpus, options).n_examples)
+        model = task.start().model
     else:
         if given(model_options):
             raise InputError(f"{what} is a run: its model has its options already")
         run = load(what)
-        if isinstance(run.model.config, CountConfig):
-            show_counts(run.model)
+        model = run.model
+        if isinstance(model.config, CountConfig):
+            show_counts(model)
             return
-        if not run.model.layers:
+        if not model.layers:
             raise InputError(f"{what} is a mixture: show the runs that it is made of")
-        model, corpus, options = run.model, run.corpus, run.options
-    batches = batches_of(model.config, corpus, options)
+        task = of_run(run)
+    batches = task.need_steps()
     tape = Tape(model.layers, model.config.context, len(model.vocab))
     plan = tape.plan(batch_size or batches.size, batches.n_places, batches.n_targets, fuse=fuse)
     B, rows = plan.shape[0], []

@@ -14,7 +14,6 @@ training, of three models with both optimizers on four lists, it comes within 0.
 by more.
 """
 
-import dataclasses
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,14 +22,10 @@ from typing import Any
 import numpy as np
 
 from ..corpus import Corpus
-from ..engine.optim import zero_moments
-from ..engine.protocol import Steps
-from ..engine.registry import make_engine
 from ..errors import InputError, WorkError
-from ..models import CountConfig, make_config
-from ..models.model import Model
-from .loop import batches_of, given
-from .options import TrainOptions
+from .options import resolved
+from .prepare import engine_of, prepare
+from .train import first_state
 
 RANGES = {"adamw": (1e-5, 10.0), "sgd": (1e-2, 1e3)}  # swept, unless the loss explodes first
 PACE = 400  # steps a decade
@@ -83,29 +78,23 @@ def find_lr(
     Raises InputError for a model that is counted, for rates that are no range, and as `train`; WorkError if none of the
     rates makes the loss fall, or none makes it rise again.
     """
-    of_training = {f.name for f in dataclasses.fields(TrainOptions)}
-    config = make_config(model, {k: v for k, v in options.items() if k not in of_training})
-    o = TrainOptions(**{k: v for k, v in options.items() if k in of_training})
-    if isinstance(config, CountConfig):
-        raise InputError(f"model {model} is counted, not trained by steps: it has no learning rate")
-    if o.lr is not None:
+    if options.get("lr") is not None:
         raise InputError("--lr is what is looked for: leave it out")
-    corpus = words if isinstance(words, Corpus) else Corpus(words, o.split, o.split_seed)
-    o = o.resolved(type(config).defaults, batches_of(config, corpus, o).n_examples)
-    optimizer = given(o.optimizer)
+    task = prepare(words, model, options)
+    batches = task.need_steps(": it has no learning rate")
+    run = task.start()
+    optimizer = resolved(run.options.optimizer)
     lowest, highest = RANGES[optimizer]
     low, high = lowest if low is None else low, highest if high is None else high
     if not 1e-12 <= low < high <= 1e6:
         raise InputError(f"rates from {low:g} to {high:g} are no range: --low must be below --high, from 1e-12 to 1e6")
 
-    net = Model(config, corpus.vocab, seed=o.seed)
-    moments, batches = zero_moments(optimizer, net.layout.n_trained), batches_of(config, corpus, o)
-    engine = make_engine(o.engine, net.layers, config.context, len(net.vocab), device=o.device, compile=o.compile)
+    state, engine = first_state(run), engine_of(run)
     rates = np.geomspace(low, high, max(2, round(PACE * math.log10(high / low))))
     loss = np.zeros(0)
     while len(loss) < len(rates):
-        steps = Steps(optimizer, given(o.weight_decay), first=len(loss), rates=rates[len(loss) :][:CHUNK])
-        loss = np.append(loss, engine.train(net.params, moments, batches, steps))
+        steps = run.options.steps_from(len(loss), rates[len(loss) :][:CHUNK])
+        loss = np.append(loss, engine.train(state.params, state.moments, batches, steps))
         exploded = ~(loss <= EXPLODED * loss[0])
         if exploded.any():
             loss = loss[: np.argmax(exploded)]

@@ -1,91 +1,109 @@
-"""How a model is trained: the options of `moreish train`, and how those left open are chosen."""
+"""Options of `moreish train`, and the defaults of those that depend on the model, the optimizer and the list."""
 
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
+
+import numpy as np
 
 from ..corpus.split import SPLITS
-from ..engine.optim import OPTIMIZERS, SCHEDULES
-from ..engine.protocol import DEVICES, ENGINES
+from ..engine.optim import OPTIMIZERS, SCHEDULES, Schedule
+from ..engine.protocol import DEVICES, ENGINES, Steps
 from ..errors import InputError
 from ..options import Options, option
 
-# What an optimizer takes where the model, which has its own one in mind, does not say.
-BY_OPTIMIZER = {
+T = TypeVar("T")
+
+# Defaults by optimizer, for options that the model's own defaults leave open.
+BY_OPTIMIZER: dict[str, dict[str, Any]] = {
     "adamw": {"lr": 0.01, "weight_decay": 0.01, "schedule": "linear", "warmup": 0.05},
     "sgd": {"lr": 0.1, "weight_decay": 0.0, "schedule": "step", "warmup": 0.0},
 }
-# How long, for a model that is not meant for full batches, or for nothing else: by whether they are full.
-OF_BATCH = {False: {"epochs": 3.0, "batch_size": 256}, True: {"epochs": 500.0}}
-ENOUGH_STEPS = 500  # that a run on a short list should come to
-LEAST_BATCH = 16
+# Default length of a training on minibatches (False) or on full batches (True), for a model that defaults to the other.
+BY_BATCH: dict[bool, dict[str, Any]] = {False: {"epochs": 3.0, "batch_size": 256}, True: {"epochs": 500.0}}
+ENOUGH_STEPS = 500  # a short list takes smaller batches until its training has this many steps
+MIN_BATCH = 16  # but none smaller than this
 
 
 @dataclass(frozen=True)
 class TrainOptions(Options):
-    """How a model is trained. What is None here is chosen by the model; `resolved` fills it in."""
+    """How a model is trained. An option that is None is chosen by the model; `resolved` fills it in."""
 
-    split: str = option("lecture", "how words are shared out; distinct drops repeated words first", choices=SPLITS)
+    split: str = option("lecture", "how to split the words; distinct drops repeated words first", choices=SPLITS)
     split_seed: int = option(42, "seed of the shuffle before the split", low=0)
-    steps: int | None = option(None, "length of training, in steps", low=1)
-    epochs: float | None = option(None, "length of training, in passes over the train words", low=0.001, high=1e9)
+    steps: int | None = option(None, "length of the training, in steps", low=1)
+    epochs: float | None = option(None, "length of the training, in passes over the train words", low=0.001, high=1e9)
     batch_size: int | None = option(
-        None, "examples a step, of all processes; a short list takes fewer", low=1, high=1 << 20
+        None, "examples in a step, over all processes; a short list takes fewer", low=1, high=1 << 20
     )
     full_batch: bool | None = option(None, "take the exact gradient over all train words at every step")
     optimizer: str | None = option(None, "the update rule", choices=tuple(OPTIMIZERS))
     lr: float | None = option(None, "highest learning rate", low=1e-12, high=1e6)
     weight_decay: float | None = option(None, "pull of the weights towards zero", low=0, high=1e6)
     schedule: str | None = option(None, "how the learning rate changes over the run", choices=SCHEDULES)
-    step_at: float = option(0.5, "share of the run after which step takes a tenth of the rate", low=0, high=1)
-    warmup: float | None = option(None, "share of the run over which the rate rises from zero", low=0, high=1)
-    keep: str = option("best", "keep the weights of the best val loss seen, or the last ones", choices=("best", "last"))
-    calibrate: bool = option(False, "in the end, take BatchNorm's running statistics over all train words")
-    seed: int = option(42, "seed of weights, batches and samples", low=0, high=(1 << 63) - 1)
-    diagnostics: bool = option(False, "keep activations', gradients' and updates' statistics at each point of the log")
-    log_every: int | None = option(None, "steps from one line of the log to the next", low=1)
+    step_at: float = option(
+        0.5, "fraction of the run after which --schedule step cuts the rate to a tenth", low=0, high=1
+    )
+    warmup: float | None = option(None, "fraction of the run over which the rate rises from zero", low=0, high=1)
+    keep: str = option("best", "keep the weights with the best val loss, or the last ones", choices=("best", "last"))
+    calibrate: bool = option(False, "at the end, recompute BatchNorm's running statistics over all train words")
+    seed: int = option(42, "seed of the weights, the batches and the samples", low=0, high=(1 << 63) - 1)
+    diagnostics: bool = option(False, "log statistics of activations, gradients and updates")
+    log_every: int | None = option(None, "steps between lines of the log", low=1)
     engine: str = option("tape", "what trains: our compiled engine, PyTorch, or both in lockstep", choices=ENGINES)
     device: str = option("auto", "where PyTorch computes; auto takes a GPU if there is one", choices=DEVICES)
-    compile: bool = option(False, "let PyTorch compile the model first (torch.compile)")
+    compile: bool = option(False, "compile the model with torch.compile first")
 
     def __post_init__(self):
         super().__post_init__()
         if self.steps is not None and self.epochs is not None:
-            raise InputError("--steps and --epochs both give the length of training: give one of them")
+            raise InputError("--steps and --epochs both set the length of the training: give one of them")
         if self.full_batch and self.batch_size is not None:
             raise InputError("--full-batch takes all train words at every step: give no --batch-size with it")
 
     @property
     def overridden(self) -> list[str]:
-        """The options that were set of those that the model would choose otherwise."""
+        """The options that the model would have chosen, and that were given instead."""
         return [f.name for f in dataclasses.fields(self) if f.default is None and getattr(self, f.name) is not None]
 
-    def resolved(self, model_defaults: dict[str, Any], n_examples: int) -> "TrainOptions":
-        """These options with the model's choices filled in, and steps in place of epochs, for n_examples to train on.
+    def takes_full_batch(self, model_defaults: dict[str, Any]) -> bool:
+        """True if every step takes all train words: on request, or as the model's default without --batch-size."""
+        if self.full_batch is not None:
+            return self.full_batch
+        return model_defaults.get("full_batch", False) and self.batch_size is None
 
-        Where neither --steps nor --batch-size is given, a list too short for ENOUGH_STEPS batches takes smaller ones,
-        powers of two down to LEAST_BATCH, and a rate smaller by the square root of that: going over it more often
-        would overfit (measured on 100 to 4,000 names).
+    def resolved(self, model_defaults: dict[str, Any], n_examples: int) -> "TrainOptions":
+        """These options with the model's choices filled in and epochs turned into steps, for n_examples to train on.
+
+        With neither --steps nor --batch-size, a list too short for ENOUGH_STEPS batches takes smaller batches, in
+        powers of two down to MIN_BATCH, and a learning rate smaller by the square root of that ratio. More passes over
+        it would overfit (measured on 100 to 4,000 names).
         """
-        given = {k: v for k, v in dataclasses.asdict(self).items() if v is not None}
-        own_full = model_defaults.get("full_batch", False)
-        full = given.get("full_batch", own_full and "batch_size" not in given)
-        optimizer = given.get("optimizer", model_defaults["optimizer"])
-        # The model has one way of training in mind: its rate and length say nothing about another.
-        own = model_defaults if (full, optimizer) == (own_full, model_defaults["optimizer"]) else {}
-        length = OF_BATCH[full] if full != own_full else {k: model_defaults[k] for k in OF_BATCH[full]}
-        chosen = {"optimizer": optimizer, **length, **BY_OPTIMIZER[optimizer], **own, **given, "full_batch": full}
+        given: dict[str, Any] = {k: v for k, v in dataclasses.asdict(self).items() if v is not None}
+        own_full, own_optimizer = model_defaults.get("full_batch", False), model_defaults["optimizer"]
+        full, optimizer = self.takes_full_batch(model_defaults), self.optimizer or own_optimizer
+        # The model's learning rate and length belong to its own way of training, and say nothing about another.
+        own = model_defaults if (full, optimizer) == (own_full, own_optimizer) else {}
+        length = BY_BATCH[full] if full != own_full else {k: model_defaults[k] for k in BY_BATCH[full]}
+        chosen: dict[str, Any] = {
+            "optimizer": optimizer,
+            **length,
+            **BY_OPTIMIZER[optimizer],
+            **own,
+            **given,
+            "full_batch": full,
+        }
         if "steps" in given:
             chosen.pop("epochs")
-        if optimizer == "sgd" and "lr" not in given:  # a step that takes off more than all of a weight diverges
+        if optimizer == "sgd" and "lr" not in given:  # a step that decays a weight by more than all of it diverges
             chosen["lr"] = min(chosen["lr"], 0.5 / max(chosen["weight_decay"], 1e-12))
         if "epochs" in chosen and full:
             chosen["steps"] = max(1, round(chosen["epochs"]))
         elif "epochs" in chosen:
             examples = chosen["epochs"] * n_examples
             if "batch_size" not in given:
-                fitting = 2 ** int(math.log2(max(examples / ENOUGH_STEPS, LEAST_BATCH)))
+                fitting = 2 ** int(math.log2(max(examples / ENOUGH_STEPS, MIN_BATCH)))
                 if fitting < chosen["batch_size"]:
                     if "lr" not in given:
                         chosen["lr"] *= math.sqrt(fitting / chosen["batch_size"])
@@ -93,3 +111,19 @@ class TrainOptions(Options):
             chosen["steps"] = max(1, round(examples / chosen["batch_size"]))
         chosen["epochs"] = None
         return TrainOptions(**chosen)
+
+    def learning_rates(self) -> Schedule:
+        """The learning rate of every step, once the options are resolved."""
+        return Schedule(
+            resolved(self.schedule), resolved(self.lr), resolved(self.steps), self.step_at, resolved(self.warmup)
+        )
+
+    def steps_from(self, first: int, rates: np.ndarray) -> Steps:
+        """Steps `first`, `first` + 1, ... at the rates (n,), as an engine takes them, once the options are resolved."""
+        return Steps(resolved(self.optimizer), resolved(self.weight_decay), first, rates)
+
+
+def resolved(value: T | None) -> T:
+    """The value of an option that `TrainOptions.resolved` has filled in."""
+    assert value is not None, "options are resolved before training"
+    return value

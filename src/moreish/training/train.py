@@ -1,21 +1,36 @@
-"""Training: from words and options to a run."""
+"""Training: from words and options to a run, and from a stopped run to its end."""
 
-import dataclasses
+import signal
+import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ..corpus import Corpus
 from ..engine.optim import zero_moments
-from ..engine.torch.distributed import rank, together
-from ..errors import InputError
-from ..models import CountConfig, make_config
+from ..engine.torch.distributed import least, rank, together
+from ..files import write_atomically
+from ..models import CountConfig
 from ..models.model import Model
 from .batchnorm import calibrate
-from .loop import Diverged, Loop, Progress, batches_of, given
-from .options import TrainOptions
-from .run import CHECKPOINT, Checkpoint, Run, begin_folder, discard_folder, end_folder, load, load_checkpoint
+from .loop import Diverged, Loop, Progress
+from .options import resolved
+from .prepare import Task, engine_of, of_run, prepare
+from .run import (
+    CHECKPOINT,
+    Checkpoint,
+    Run,
+    begin_folder,
+    discard_folder,
+    end_folder,
+    load,
+    load_checkpoint,
+    write_history,
+)
+
+CHECKPOINT_SECONDS = 5.0  # between two checkpoints
 
 
 def train(
@@ -28,71 +43,80 @@ def train(
 ) -> Run:
     """Train a model on words and return the run.
 
-    options are those of `TrainOptions` and of the model's config, by name. With `out`, the run is saved in that
-    folder as it goes; without, `Run.save` can do it later. `on_progress` is called about ten times a second.
+    options     those of `TrainOptions` and of the model's config, by name
+    out         save the run in this folder while it is trained; without, call `Run.save` later
+    on_progress called about ten times a second
 
-    Raises InputError for unknown options, values out of range, or fewer words than a split needs; WorkError when the
-    loss is no longer a finite number, or the folder can no longer be written. Ctrl-C raises KeyboardInterrupt after
-    the state is saved.
+    Raises InputError for unknown options, values out of range, or fewer words than a split needs; WorkError if the loss
+    is no longer a finite number, or if the folder cannot be written any more. Ctrl-C raises KeyboardInterrupt after the
+    state is saved.
 
-    In several processes, which torchrun has started, all train together (engine="torch"), and all return the run; the
-    first one alone saves it and calls on_progress.
+    Processes that torchrun has started train together (engine="torch"). All of them return the run; the first one alone
+    saves it and calls on_progress.
     """
-    of_training = {f.name for f in dataclasses.fields(TrainOptions)}
-    config = make_config(model, {k: v for k, v in options.items() if k not in of_training})
-    chosen = TrainOptions(**{k: v for k, v in options.items() if k in of_training})
-    if isinstance(words, Corpus):
-        for name in {"split", "split_seed"} & options.keys():
-            if options[name] != getattr(words, name):
-                raise InputError(f"{name} is {options[name]}, and the corpus was split with {getattr(words, name)}")
-        corpus = words
-        chosen = dataclasses.replace(chosen, split=corpus.split, split_seed=corpus.split_seed)
-    else:
-        corpus = Corpus(words, chosen.split, chosen.split_seed)
-    if isinstance(config, CountConfig):
-        if chosen.overridden:
-            name = chosen.overridden[0].replace("_", "-")
-            raise InputError(f"model {model} is counted, not trained by steps: it has no option --{name}")
-        began = time.perf_counter()
-        arrays = config.fit(corpus)
-        history = [{"step": 0, "seconds": round(time.perf_counter() - began, 4)}]
-        run = Run(Model(config, corpus.vocab, arrays=arrays), corpus, chosen, history)
+    task = prepare(words, model, options)
+    if task.batches is None:
+        run = count(task)
         return run if out is None or rank() else run.save(out)
-    chosen = chosen.resolved(type(config).defaults, batches_of(config, corpus, chosen).n_examples)
-    run = Run(Model(config, corpus.vocab, seed=chosen.seed), corpus, chosen)
-    params = run.model.params
-    moments = zero_moments(given(chosen.optimizer), run.model.layout.n_trained)
-    state = Checkpoint(0, params, params.copy(), moments)
-    return _to_the_end(run, state, on_progress, out)
+    run = task.start()
+    return _to_the_end(task, run, first_state(run), on_progress, out)
 
 
 def resume(path: str | Path, *, on_progress: Callable[[Progress], None] | None = None) -> Run:
-    """Continue a training that was stopped, from its last checkpoint: by the tape, bit for bit as if it never had been.
+    """Continue a stopped training from its last checkpoint. With the tape the result is the same, bit for bit, as if it
+    had not been stopped.
 
-    Raises InputError if the folder is no run, or its training has ended; else as `train`.
+    Raises InputError if the folder is no run, or its training has ended; otherwise as `train`.
     """
     folder = Path(path)
     run = load(folder)
-    checkpoint = load_checkpoint(folder, run.model, run.options)
-    run.history = [line for line in run.history if line["step"] <= checkpoint.step]
-    run.model.params = checkpoint.params
-    return _to_the_end(run, checkpoint, on_progress)
+    state = load_checkpoint(folder, run.model, run.options)
+    run.history = [line for line in run.history if line["step"] <= state.step]
+    run.model.params = state.params
+    return _to_the_end(of_run(run), run, state, on_progress)
+
+
+def count(task: Task) -> Run:
+    """The run of a model that is counted."""
+    assert isinstance(task.config, CountConfig)
+    began = time.perf_counter()
+    arrays = task.config.fit(task.corpus)
+    history = [{"step": 0, "seconds": round(time.perf_counter() - began, 4)}]
+    return Run(Model(task.config, task.corpus.vocab, arrays=arrays), task.corpus, task.options, history)
+
+
+def first_state(run: Run) -> Checkpoint:
+    """The state of a training before its first step. Its weights are the run's own array."""
+    params = run.model.params
+    moments = zero_moments(resolved(run.options.optimizer), run.model.layout.n_trained)
+    return Checkpoint(0, params, params.copy(), moments)
+
+
+def finish(run: Run, state: Checkpoint) -> None:
+    """Give a run the weights that its options ask for, the best or the last, and calibrate its BatchNorm if asked."""
+    run.model.params = state.best if run.options.keep == "best" else state.params
+    if run.options.calibrate:
+        calibrate(run.model, run.corpus)
 
 
 def _to_the_end(
-    run: Run, state: Checkpoint, on_progress: Callable[[Progress], None] | None, out: str | Path | None = None
+    task: Task,
+    run: Run,
+    state: Checkpoint,
+    on_progress: Callable[[Progress], None] | None,
+    out: str | Path | None = None,
 ) -> Run:
-    """Make the steps that are left; with `out`, in a new folder. The first process alone has a folder, and shows."""
+    """Make the steps that are left, in a new folder if `out` names one. Only the first process saves and shows."""
     if rank():
         run.path = out = on_progress = None
     o = run.options
-    task = f"{run.model.name} {run.model.config} {o} {run.corpus.data_hash} {state.step}"
-    with together(o.engine, o.device, task):
-        training = Loop(run, state, on_progress)
+    same_for_all = f"{run.model.name} {run.model.config} {o} {run.corpus.data_hash} {state.step}"
+    with together(o.engine, o.device, same_for_all):
+        loop = Loop(run, state, task.need_steps(), engine_of(run))
         if out is not None:
             begin_folder(run, out, CHECKPOINT, state.to_bytes())
         try:
-            training.go()
+            _follow(loop, on_progress)
         except Diverged:
             run.model.params = state.best
             if run.path is not None:
@@ -102,9 +126,50 @@ def _to_the_end(
             if out is not None and state.step == 0:
                 discard_folder(Path(out))
             raise
-    run.model.params = state.best if o.keep == "best" else state.params
-    if o.calibrate:
-        calibrate(run.model, run.corpus)
+    finish(run, state)
     if run.path is not None:
         end_folder(run, run.path)
     return run
+
+
+def _follow(loop: Loop, on_progress: Callable[[Progress], None] | None) -> None:
+    """Iterate to the end, saving a checkpoint now and then. Ctrl-C saves one and raises KeyboardInterrupt."""
+    saved_at = time.monotonic()
+    with interruptible() as interrupted:
+        for at in loop:
+            if on_progress is not None:
+                on_progress(at)
+            stopped = not least(not interrupted.is_set())  # processes that train together stop together
+            if stopped or time.monotonic() - saved_at > CHECKPOINT_SECONDS:
+                _save(loop.run, loop.state)
+                saved_at = time.monotonic()
+            if stopped:
+                path = loop.run.path
+                saved = f" and saved; continue with: moreish train --resume {path}" if path else ""
+                raise KeyboardInterrupt(f"stopped{saved}")
+    _save(loop.run, loop.state)
+
+
+def _save(run: Run, state: Checkpoint) -> None:
+    if run.path is not None:
+        write_history(run.path, run.history)
+        write_atomically(run.path / CHECKPOINT, state.to_bytes())
+
+
+@contextmanager
+def interruptible() -> Generator[threading.Event]:
+    """Turn the first Ctrl-C into an event, so that no step is left half made; a second one interrupts at once."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+
+    def note(*_: object) -> None:
+        event.set()
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, before)

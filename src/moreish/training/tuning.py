@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 from ..corpus import Corpus
 from ..errors import InputError
 from ..evaluation import evaluate
-from ..models import MODELS, CountConfig, ModelConfig, make_config
-from .loop import EVALUATIONS, Diverged, Progress, batches_of
+from ..models import CountConfig, ModelConfig
+from .loop import EVALUATIONS, Diverged, Loop
 from .options import TrainOptions
+from .prepare import engine_of, prepare
 from .run import Run, load
-from .train import train
+from .train import count, finish, first_state
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
@@ -28,7 +29,7 @@ JOURNAL, NAME = "study.journal", "moreish"
 RATES = {"lr": (1 / 8, 8.0), "weight_decay": (1 / 10, 30.0)}  # ends of their ranges, in multiples of their defaults
 EARLY = 8  # of the EVALUATIONS of a training, after which it may be pruned: high rates pay late
 
-Space = dict[str, tuple[float, float] | list]
+Space = dict[str, tuple[float, float] | list[Any]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +50,7 @@ def ended_well(study: "Study") -> list[tuple[float, "FrozenTrial"]]:
 def _need_optuna() -> None:
     """Raise InputError if Optuna is missing."""
     try:
-        import optuna  # noqa: F401
+        import optuna  # noqa: F401 # pyright: ignore[reportUnusedImport]
     except ImportError:
         raise InputError("tuning needs Optuna: pip install 'moreish[tune]'") from None
 
@@ -91,17 +92,13 @@ def tune(
     _need_optuna()
     if trials < 1:
         raise InputError(f"the number of trials is {trials}: it must be at least 1")
-    of_training = {f.name for f in dataclasses.fields(TrainOptions)}
-    config = make_config(model, {k: v for k, v in fixed.items() if k not in of_training})
-    options = TrainOptions(**{k: v for k, v in fixed.items() if k in of_training})
-    corpus = words if isinstance(words, Corpus) else Corpus(words, options.split, options.split_seed)
-    if not isinstance(config, CountConfig):
-        options = options.resolved(type(config).defaults, batches_of(config, corpus, options).n_examples)
-    space = space_of(MODELS[model], options, fixed)
+    task = prepare(words, model, fixed)
+    config, options = task.config, task.options
+    space = space_of(type(config), options, fixed)
     if not space:
         raise InputError(f"nothing is left to choose of model {model}: give fewer options")
     defaults = {name: getattr(config if hasattr(config, name) else options, name) for name in space}
-    search = _Search(corpus, model, fixed, space, defaults, Path(out))
+    search = _Search(task.corpus, model, fixed, space, defaults, Path(out))
     search.go(options.seed, trials, on_trial)
     return Tuned(search.study, search.best())
 
@@ -181,17 +178,22 @@ class _Search:
         """Train with the options of a trial; its val loss in nats."""
         import optuna
 
-        def watch(at: Progress) -> None:
-            if at.val is not None:
-                trial.report(at.val, round(EVALUATIONS * at.step / at.steps))
-                if trial.should_prune():
-                    raise optuna.TrialPruned
-
         options = {name: self._suggest(trial, name, values) for name, values in self.space.items()}
-        try:
-            run = train(self.corpus, self.model, on_progress=watch, **self.fixed, **options)
-        except Diverged:
-            raise optuna.TrialPruned from None
+        task = prepare(self.corpus, self.model, {**self.fixed, **options})
+        if task.batches is None:
+            run = count(task)
+        else:
+            run = task.start()
+            state = first_state(run)
+            try:
+                for at in Loop(run, state, task.batches, engine_of(run)):
+                    if at.val is not None:
+                        trial.report(at.val, round(EVALUATIONS * at.step / at.steps))
+                        if trial.should_prune():
+                            raise optuna.TrialPruned
+            except Diverged:
+                raise optuna.TrialPruned from None
+            finish(run, state)
         val = evaluate(run.model, self.corpus, ["val"]).loss["val"]
         trial.set_user_attr("seconds", run.seconds)
         trial.set_user_attr("parameters", run.model.n_parameters)
@@ -200,7 +202,7 @@ class _Search:
             run.save(self.folder / f"trial-{trial.number}")
         return val
 
-    def _suggest(self, trial: "Trial", name: str, values: tuple[float, float] | list) -> Any:
+    def _suggest(self, trial: "Trial", name: str, values: tuple[float, float] | list[Any]) -> Any:
         if isinstance(values, list):
             return trial.suggest_categorical(name, values)
         low, high = values
