@@ -90,7 +90,7 @@ def test_a_study_is_gone_on_with_and_not_taken_for_another(words, tmp_path):
         "split is": lambda: moreish.tune(words, "ngram", split_seed=3, out=tmp_path / "study"),
         "fixed is": lambda: moreish.tune(words, "ngram", order=3, out=tmp_path / "study"),
         "holds no study": lambda: moreish.tune(words, "ngram", out=tmp_path),
-        "nothing is left": lambda: moreish.tune(words, "bigram-counts", added=1.0, out=tmp_path / "none"),
+        "is left to search": lambda: moreish.tune(words, "bigram-counts", added=1.0, out=tmp_path / "none"),
         "at least 1": lambda: moreish.tune(words, "ngram", trials=0, out=tmp_path / "none"),
     }.items():
         with pytest.raises(InputError, match=what):
@@ -130,7 +130,7 @@ def test_processes_share_a_study_and_one_may_be_killed(words, tmp_path):
 
 
 def test_a_rate_that_ends_in_no_number_is_pruned(words, tmp_path):
-    with pytest.raises(InputError, match="no trial has ended well"):
+    with pytest.raises(InputError, match="no trial has finished"):
         moreish.tune(words, "mlp", out=tmp_path / "study", trials=3, optimizer="sgd", lr=1e5, init="naive", steps=40)
     assert (tmp_path / "study" / "study.journal").read_text().count('"state":2') == 3, "all three are pruned"
 
@@ -152,7 +152,7 @@ def test_the_command(words, tmp_path, capsys, monkeypatch):
     command = ["tune", str(tmp_path / "words.txt"), "--model", "ngram", "--out", str(tmp_path / "study")]
     assert run([*command, "--trials", "4"]) == 0
     shown = capsys.readouterr()
-    assert "the best is saved in" in shown.out
+    assert "the best run is saved in" in shown.out
     assert shown.err.count("trial-") == 4
     assert (tmp_path / "study" / "study.png").stat().st_size > 10_000
     assert run([*command, "--trials", "4", "--json"]) == 0

@@ -1,4 +1,4 @@
-"""Losses on the parts of a split, in the units that people quote, and how sure they are."""
+"""Losses on the parts of a split, with their units and confidence intervals."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -11,12 +11,12 @@ import numpy as np
 from .corpus import END, PARTS, Corpus, whole_words
 from .models.model import Model
 
-TOKENS = 1 << 20  # whose losses are held in memory at a time
+TOKENS = 1 << 20  # tokens whose losses are in memory at a time
 RESAMPLES = 1000
-GROUPS = 10_000  # that words are put into at most, each to be drawn whole
+GROUPS = 10_000  # a longer list is resampled in this many groups of words
 COVERAGE = 0.95
-Z = NormalDist().inv_cdf((1 + COVERAGE) / 2)  # standard errors to either side
-FEWEST = 20  # words that tell anything about others
+Z = NormalDist().inv_cdf((1 + COVERAGE) / 2)  # standard errors on either side
+FEWEST = 20  # words; fewer give no interval
 
 Interval = tuple[float, float]
 
@@ -26,10 +26,11 @@ class Evaluation:
     """Losses of a model by part of the split.
 
     loss        mean nll in nats per predicted token: every character of a word, and its end token
-    tokens      how many were predicted
-    interval    where asked for, 95% intervals of the loss: what other words of the same kind would have given; None
-                for a part of too few words to tell
-    in_train, new   then also the loss of the words that stand in train too, and of those that do not
+    tokens      number of predicted tokens
+    interval    on request, 95% confidence intervals of the loss over other words of the same kind; None for a part with
+                too few words
+    in_train    with intervals, the loss of the words that are in train too
+    new         with intervals, the loss of the words that are not in train
     """
 
     loss: dict[str, float]
@@ -45,11 +46,11 @@ class Evaluation:
 
     @property
     def perplexity(self) -> dict[str, float]:
-        """e**loss: among how many equally likely tokens the model could as well be choosing."""
+        """e**loss: the number of equally likely tokens that would be as hard to predict."""
         return {part: math.exp(loss) if loss < 700 else math.inf for part, loss in self.loss.items()}
 
     def as_json(self) -> dict[str, Any]:
-        """Everything as plain dictionaries."""
+        """Return everything as plain dictionaries."""
         names = ("loss", "interval", "bits", "perplexity", "tokens", "in_train", "new")
         return {name: getattr(self, name) for name in names}
 
@@ -57,7 +58,7 @@ class Evaluation:
 def evaluate(model: Model, corpus: Corpus, parts: Iterable[str] = PARTS, *, intervals: bool = False) -> Evaluation:
     """Evaluate a model on every token of parts of a corpus. Raises InputError if their vocabularies differ.
 
-    intervals   give intervals too, and the losses apart of words that stand in train and of words that do not
+    intervals   compute intervals too, and separate losses for words that are in train and for words that are not
     """
     model.check_vocab(corpus)
     found = Evaluation({}, {})
@@ -78,13 +79,15 @@ def evaluate(model: Model, corpus: Corpus, parts: Iterable[str] = PARTS, *, inte
 
 
 def word_nll(nll: Callable[[np.ndarray], np.ndarray], stream: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The nll in nats of each word of a flat stream, end token included, and its tokens: (W,) float64, (W,) int64."""
+    """Return the nll in nats of each word of a flat stream, end token included, float64 (W,), and its number of tokens,
+    int64 (W,).
+    """
     sums, tokens = zip(*_word_nll(nll, stream), strict=True)
     return np.concatenate(sums), np.concatenate(tokens)
 
 
 def _word_nll(nll: Callable[[np.ndarray], np.ndarray], stream: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """What `word_nll` says, of some words at a time."""
+    """Yield the values of `word_nll`, for a piece of the stream at a time."""
     for words in whole_words(stream, TOKENS):
         ends = np.flatnonzero(words[1:] == END) + 1
         begins = np.concatenate([[0], ends[:-1]])
@@ -92,16 +95,16 @@ def _word_nll(nll: Callable[[np.ndarray], np.ndarray], stream: np.ndarray) -> It
 
 
 def mean_nll(nll: Callable[[np.ndarray], np.ndarray], stream: np.ndarray) -> float:
-    """The mean nll in nats of every token of a flat stream after its first 0."""
+    """Return the mean nll in nats of the tokens of a flat stream after its first 0."""
     return sum(float(sums.sum()) for sums, _ in _word_nll(nll, stream)) / (len(stream) - 1)
 
 
 def interval(nll: np.ndarray, tokens: np.ndarray, seed: int = 0) -> Interval | None:
-    """A 95% interval of the loss per token, by the bootstrap: from words drawn again from the words that there are.
+    """Return a 95% interval of the loss per token, by the bootstrap over words.
 
-    nll, tokens (W,) of each word; None for fewer than FEWEST words. Words are drawn, and not tokens, since the tokens
-    of a word go together. Of many words, groups made by chance are drawn, which vary as much.
-    Efron and Tibshirani 1993, chapter 13: percentiles.
+    nll and tokens (W,) are those of each word; fewer than FEWEST words give None. Words are resampled rather than
+    tokens, because the tokens of a word are not independent. A long list is resampled in random groups of words, which
+    vary as much. Efron and Tibshirani 1993, chapter 13: percentiles.
     """
     if len(nll) < FEWEST:
         return None
@@ -118,7 +121,7 @@ def interval(nll: np.ndarray, tokens: np.ndarray, seed: int = 0) -> Interval | N
 
 
 def share_interval(k: int, n: int) -> Interval | None:
-    """A 95% interval of a share, of which k of n words were found; None for fewer than FEWEST words. Wilson 1927."""
+    """Return a 95% interval of a proportion, k of n words; None for fewer than FEWEST words. Wilson 1927."""
     if n < FEWEST:
         return None
     middle, half = (k + Z * Z / 2) / (n + Z * Z), Z / (n + Z * Z) * math.sqrt(k * (n - k) / n + Z * Z / 4)

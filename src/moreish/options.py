@@ -1,4 +1,4 @@
-"""Options as frozen dataclasses: the one source of names, defaults, limits and help, in Python and the command line."""
+"""Options as frozen dataclasses: the single source of names, defaults, limits and help texts."""
 
 import dataclasses
 import types
@@ -18,17 +18,18 @@ def option(
     high: float | None = None,
     search: tuple[float, float] | list[Any] | None = None,
 ) -> Any:
-    """A field of an options class: its default, one line of help, and the values that it may take.
+    """Define a field of an options class: its default, one line of help, and the values that it accepts.
 
-    low and high bound a number, ends included. A default of None means one that the model chooses.
-    search is what tuning tries: the ends of a range, of which it takes the log, or a list of values.
+    default     None if the model chooses
+    low, high   bounds of a number, inclusive
+    search      values that tuning tries: the ends of a range, searched on the log scale, or a list of values
     """
     meta = {"help": help, "choices": choices, "low": low, "high": high, "search": search}
     return field(default=default, metadata=meta)
 
 
 class Options:
-    """Base of the option classes: checks every value when it is made."""
+    """Base class of options. It checks every value on construction."""
 
     def __post_init__(self):
         for f in dataclasses.fields(self):  # type: ignore[arg-type]
@@ -42,7 +43,7 @@ class Options:
         if wanted is float and isinstance(value, int) and not isinstance(value, bool):
             object.__setattr__(self, f.name, float(value))
         elif not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
-            raise InputError(f"--{name} is {value!r}: it must be {_KINDS[wanted]}")
+            raise InputError(f"--{name} is {value!r}: it must be {_TYPE_NAMES[wanted]}")
         if meta["choices"] and value not in meta["choices"]:
             raise unknown(f"--{name}", value, meta["choices"])
         low, high = meta["low"], meta["high"]
@@ -51,11 +52,11 @@ class Options:
             raise InputError(f"--{name} is {value}: it must be {limits}")
 
 
-_KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+_TYPE_NAMES = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 
 
 def plain_type(f: dataclasses.Field[Any]) -> type:
-    """The type of a field without the `| None` of one that the model chooses."""
+    """Return the type of a field, without the `| None` of an option that the model chooses."""
     if isinstance(f.type, types.UnionType):
         return next(t for t in typing.get_args(f.type) if t is not type(None))
     return f.type  # type: ignore[return-value]

@@ -1,8 +1,8 @@
 """Measure the loss of a trained model on its train, val and test words.
 
-The loss is the mean negative log-likelihood in nats per predicted token: every character, and the end of each word.
-Beside it stand a 95% interval, by drawing the words again, and the loss apart of words that stand in train too and of
-words that do not; beneath, what counting gives on the same parts.
+The loss is the mean negative log-likelihood in nats per predicted token: every character, and the end of each word. The
+table adds a 95% interval (bootstrap over words), and separate losses for words that are in train and for words that are
+not. The last line compares with the n-gram model on the same words.
 
 Examples:
   moreish eval runs/names-mlp
@@ -28,9 +28,9 @@ def eval(run: Path, /, *, split: str | None = None, no_baseline: Flag = False, j
     run
         Folder of a run.
     split
-        Only this part: train, val or test [default: all three].
+        Measure only this part: train, val or test [default: all three].
     no_baseline
-        Do not count the n-gram model on the same words, to show its losses beside.
+        Do not compare with the n-gram model.
     json
         Print JSON: {"loss": {"train": ..., ...}, "interval": {"train": [low, high], ...}, "bits": ..., "tokens": ...,
         "perplexity": ..., "in_train": ..., "new": ..., "baseline": {"model": "ngram", "loss": {...}}}.
@@ -48,4 +48,4 @@ def eval(run: Path, /, *, split: str | None = None, no_baseline: Flag = False, j
     print_losses(evaluation)
     if beside:
         losses = ", ".join(f"{part} {loss:.4f}" for part, loss in beside.items())
-        print(f"\nbeside it, what counting gives (moreish train --model ngram): {losses}")
+        print(f"\nfor comparison, the n-gram model (moreish train --model ngram): {losses}")

@@ -1,7 +1,8 @@
 """Fold BatchNorm into the layers before it.
 
-Writes a run whose model computes the same without BatchNorm: by the running statistics it is an affine map, as is the
-Linear before it, and two of them are one. Both are evaluated on val; nothing is saved if they differ.
+Writes a run whose model computes the same function without BatchNorm. With its running statistics, BatchNorm is an
+affine map; together with the Linear before it, it is a single affine map. Both models are evaluated on val, and nothing
+is saved if they differ.
 
 Examples:
   moreish fold runs/names-wavenet --out runs/folded
@@ -19,7 +20,7 @@ from ..training.run import Run, load
 from .terminal import announce_work
 from .values import Flag
 
-ALLOWED = 1e-3  # nats in the val loss: rounding, which single tokens may show, comes to far less in the mean
+ALLOWED = 1e-3  # nats of difference in the val loss; rounding makes far less
 
 
 def fold(run: Path, /, *, out: Path, calibrate: Flag = False) -> None:
@@ -32,7 +33,7 @@ def fold(run: Path, /, *, out: Path, calibrate: Flag = False) -> None:
     out
         Folder for the folded run.
     calibrate
-        First take BatchNorm's running statistics over all train words.
+        First recompute BatchNorm's running statistics over all train words.
     """
     announce_work()
     before = load(run)
@@ -44,7 +45,7 @@ def fold(run: Path, /, *, out: Path, calibrate: Flag = False) -> None:
     if not abs(difference.mean()) <= ALLOWED:
         raise WorkError(
             f"the val loss of the folded model is off by {difference.mean():.2g} nats, more than rounding explains: "
-            f"nothing was saved; go on using {run}"
+            f"nothing was saved; keep using {run}"
         )
     Run(folded, before.corpus, before.options, before.history).save(out)
     sizes = f"{before.model.layout.size:,} to {folded.layout.size:,} numbers"

@@ -1,7 +1,7 @@
 """Suggest a learning rate by one sweep.
 
-Trains from fresh weights while the rate rises from far too low to far too high, which takes seconds. Between them the
-smoothed loss is low; suggested is one and a half times the middle of that valley, on the log scale.
+Trains from fresh weights for a few seconds while the learning rate rises from far too low to far too high. The smoothed
+loss is low between two rates. The suggestion is 1.5 times the middle of this valley, on the log scale.
 
 Examples:
   moreish lr-find names.txt --plot lr.png
@@ -37,15 +37,15 @@ def lr_find(
     Parameters
     ----------
     file
-        Word list, as for train. Without it, the bundled names.
+        A word list, as for train [default: names].
     model
-        What is to be trained; `moreish models` lists them.
+        The model to train; `moreish models` lists them.
     low
         Lowest rate to try [default: 1e-05 for adamw, 0.01 for sgd].
     high
-        Highest rate to try, unless the loss explodes before [default: 10 for adamw, 1000 for sgd].
+        Highest rate to try; the sweep ends earlier if the loss explodes [default: 10 for adamw, 1000 for sgd].
     plot
-        Write a picture to this file (.png, .svg, .pdf): the loss against the rate.
+        Write a plot of loss against learning rate to this file (.png, .svg or .pdf).
     json
         Print JSON: {"suggested": rate, "lr": [...], "loss": [...]}, the loss in nats of each step's batch.
     """
@@ -68,7 +68,7 @@ def lr_find(
 
 
 def train_command(file: str | None, model: str, options: dict[str, Any]) -> str:
-    """The command line that trains a model on a list with these options."""
+    """Return the command line that trains a model on a list with these options."""
     words = ["moreish", "train", *([] if file is None else ["-" if file == STANDARD_INPUT else file]), "--model", model]
     for name, value in options.items():
         dashed = name.replace("_", "-")

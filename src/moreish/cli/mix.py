@@ -1,6 +1,6 @@
 """Mix several trained models into one, with weights fitted on val.
 
-The mixture is a run like any other: sample, eval and mix take it. All runs must be of the same words and split.
+The mixture is a run like any other: use it with sample, eval or mix. All runs must have the same words and split.
 
 Examples:
   moreish mix runs/names-ngram runs/names-wavenet --out runs/mixed
@@ -22,11 +22,11 @@ def mix(*runs: Path, out: Path, log_linear: Flag = False) -> None:
     Parameters
     ----------
     runs
-        Folders of two runs or more, on the same words and split.
+        Folders of two or more runs on the same words and split.
     out
         Folder for the mixture.
     log_linear
-        Multiply powers of the probabilities, in place of adding shares of them.
+        Mix log-linearly: multiply powers of the probabilities instead of taking their weighted mean.
     """
     announce_work()
     loaded = [load(run) for run in runs]

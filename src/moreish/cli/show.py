@@ -1,5 +1,7 @@
 """Show what a model computes: each operation with its shapes, parameters and cost.
 
+For a model that is counted, shows the number of contexts of each order, and the strengths of its smoothing.
+
 Examples:
   moreish show mlp --n-layer 3
   moreish show runs/names-mlp --no-fuse
@@ -37,11 +39,11 @@ def show(
     Parameters
     ----------
     what
-        A model's name (taken as it would train on the bundled names) or the folder of a run.
+        The name of a model, shown as it would train on the bundled names, or the folder of a run.
     batch_size
-        Examples in the batch that is planned for [default: the model's own].
+        Batch size to plan for [default: that of the model].
     fuse
-        Plan with the fused kernels, as training does; without, every layer is an operation of its own.
+        Use the fused kernels, as in training. With --no-fuse, every layer is a separate operation.
     """
     if batch_size is not None and batch_size < 1:
         raise InputError(f"--batch-size is {batch_size}: it must be at least 1")
@@ -53,14 +55,14 @@ def show(
         model = task.start().model
     else:
         if given(model_options):
-            raise InputError(f"{what} is a run: its model has its options already")
+            raise InputError(f"{what} is a run, whose model already has its options: give none")
         run = load(what)
         model = run.model
         if isinstance(model.config, CountConfig):
             show_counts(model)
             return
         if not model.layers:
-            raise InputError(f"{what} is a mixture: show the runs that it is made of")
+            raise InputError(f"{what} is a mixture: show the runs that it was made from")
         task = of_run(run)
     batches = task.need_steps()
     tape = Tape(model.layers, model.config.context, len(model.vocab))
@@ -85,7 +87,7 @@ def show(
 
 
 def show_counts(model: Model) -> None:
-    """Print what a counted model holds at each order."""
+    """Print the size of a counted model, order by order."""
     parent, first = model.arrays["parent"], model.arrays["first"]
     level = np.ones(len(parent), int)
     for _ in range(len(parent)):  # as often as there are orders
@@ -99,7 +101,7 @@ def show_counts(model: Model) -> None:
         fitted = model.arrays["strengths"][:, k - 1] if "strengths" in model.arrays else []
         rows.append((k, f"{here.sum():,}", f"{np.diff(first)[here].sum():,}", *(f"{x:.3g}" for x in fitted)))
     strengths = [">a", ">b", ">d"] if "strengths" in model.arrays else []
-    print_table([">order", ">contexts", ">characters seen after them", *strengths], rows)
+    print_table([">order", ">contexts", ">different next characters", *strengths], rows)
     print(f"\n{model.n_parameters:,} probabilities and shares")
 
 

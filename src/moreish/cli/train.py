@@ -1,11 +1,11 @@
 """Train a model on a list of words, and print new ones.
 
-Prints the loss on the three parts of the list, in nats per predicted token (every character, and the end of a word),
-and new words, each marked new or with the part that it stands in. Saves the run in a folder; Ctrl-C saves it too, and
---resume continues it.
+Prints the loss on train, val and test, in nats per predicted token (every character, and the end of a word). Then it
+prints new words, each marked as new or with the part of the list that has it. The run is saved in a folder. Ctrl-C
+saves it too, and --resume continues it.
 
-torchrun trains in several processes (--engine torch): each takes its share of every batch, of which BatchNorm takes its
-statistics.
+With torchrun and --engine torch, several processes train together. Each takes its share of every batch, and BatchNorm
+computes its statistics over that share.
 
 Examples:
   moreish train
@@ -48,27 +48,29 @@ def train(
     Parameters
     ----------
     file
-        Word list, UTF-8, one word a line; - reads standard input; or the name of a bundled list: names, dinosaurs,
-        minerals, places. Without it, the bundled names.
+        A word list in UTF-8, one word a line; - for standard input; or a bundled list: names, dinosaurs, minerals or
+        places [default: names].
     model
-        What to train; `moreish models` lists them [default: mlp].
+        The model to train; `moreish models` lists them [default: mlp].
     out
-        Folder of the run. Without it, a new one under runs/.
+        Folder of the run [default: a new one in runs/].
     resume
-        A stopped run to go on with; the tape goes on exactly as if it never had stopped.
+        Continue this stopped run. With the default engine the result is the same as if it had never stopped.
     samples
-        How many new words to print at the end.
+        Number of new words to print at the end.
     """
     if samples < 0:
         raise InputError(f"--samples is {samples}: it must be at least 0")
-    first = rank() == 0  # of several processes one shows and prints
+    first = rank() == 0  # of several processes, only one prints
     if first:
         announce_work()
     began = time.perf_counter()
     with TrainingView() if first else nullcontext() as view:
         if resume is not None:
             if file or model or out or given(model_options) or given(train_options):
-                raise InputError("--resume continues a run as it was begun: give it no file, no --out and no options")
+                raise InputError(
+                    "--resume continues a run with its own list and options: give no file, no --out and no other option"
+                )
             run = resume_training(resume, on_progress=view)
         else:
             words = words_of(file)
@@ -79,17 +81,17 @@ def train(
         return
     report(run, time.perf_counter() - began, samples)
     if file is None and resume is None:
-        say(f"(the list was the bundled names: {BUNDLED['names']}; for yours: moreish train FILE)")
+        say(f"(trained on the bundled names, {BUNDLED['names']}; for your own list: moreish train FILE)")
 
 
 def report(run: Run, seconds: float, n_samples: int) -> None:
-    """Print what came of a training."""
+    """Print the results of a training."""
     o = run.options
     how = f"{o.steps:,} steps of {o.batch_size or 'all words'}" if o.steps else "counted"
     print(f"{run.model.name}: {run.model.n_parameters:,} parameters, {how}, {seconds:.1f} s")
     print_losses(Evaluation(run.loss, {}))
     if any("torch_loss" in line for line in run.history):
-        print("\nthe tape beside PyTorch, each on its own copy of the weights:")
+        print("\nthe tape and PyTorch, each on its own copy of the weights:")
         columns = ("step", "tape_loss", "torch_loss", "gradient_difference", "weight_difference")
         rows = [[f"{line[name]:.6g}" for name in columns] for line in run.history if "torch_loss" in line]
         print_table([f">{name.replace('_', ' ')}" for name in columns], rows)
@@ -100,12 +102,12 @@ def report(run: Run, seconds: float, n_samples: int) -> None:
 
 
 def list_name(file: str | None) -> str:
-    """A word list's name, for folders of what is made from it."""
+    """Return the name of a word list, for the folders of its runs."""
     return "names" if file is None else "words" if file == STANDARD_INPUT else Path(file).stem
 
 
 def new_folder(file: str | None, model: str) -> Path:
-    """A folder under runs/ that is not there yet: runs/LIST-MODEL, or runs/LIST-MODEL-2, runs/LIST-MODEL-3, ..."""
+    """Return a folder in runs/ that does not exist yet: runs/LIST-MODEL, runs/LIST-MODEL-2, runs/LIST-MODEL-3, ..."""
     base = Path("runs") / f"{list_name(file)}-{model}"
     number, folder = 1, base
     while folder.exists():

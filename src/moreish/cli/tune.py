@@ -1,9 +1,9 @@
 """Search for the options that give the lowest loss on val.
 
-Trains trial after trial (Optuna's TPE, the model's defaults first), gives up early on those that fall behind, and keeps
-the run of the best one, the record of the study and a picture of it. An option that is given is kept as it is; sizes
-and rates that are not are searched. Started again, it goes on with the study; started several times at once, the
-processes share it. Test words play no part.
+Trains one trial after another: first the model's defaults, then options that Optuna suggests (TPE). Trials that fall
+behind are stopped early. The folder keeps the run of the best trial, a record of all trials and a picture. Options that
+you give are fixed; the other sizes and rates are searched. Run it again to continue the study, or start it several
+times at once to share the work. Test words are not used.
 
 Examples:
   moreish tune names.txt --model mlp --trials 50
@@ -42,13 +42,13 @@ def tune(
     Parameters
     ----------
     file
-        Word list, as for train. Without it, the bundled names.
+        A word list, as for train [default: names].
     model
-        What to tune; `moreish models` lists them.
+        The model to tune; `moreish models` lists them.
     out
-        Folder of the study [default: runs/LIST-MODEL-study]. One that is there already is gone on with.
+        Folder of the study; one that exists is continued [default: runs/LIST-MODEL-study].
     trials
-        How many trials the study is to have, those made before included.
+        Total number of trials in the study, earlier ones included.
     json
         Print JSON: {"run": folder, "loss": {"val": ...}, "options": {...}, "trials": [{"number", "state", "val",
         "seconds", "parameters", "options"}, ...]}.
@@ -83,13 +83,13 @@ def tune(
         (f"trial-{t.number}", f"{loss:.4f}", f"{t.user_attrs['parameters']:,}", shown(t.params))
         for loss, t in ended_well(found.study)[:5]
     ]
-    print_table(["the best", ">val", ">parameters", "options"], lines)
-    print(f"\nthe best is saved in {found.run.path}; the study drawn in {picture}")
-    print(f"its losses, test too, which played no part: moreish eval {found.run.path}")
+    print_table(["best trials", ">val", ">parameters", "options"], lines)
+    print(f"\nthe best run is saved in {found.run.path}, a picture of the study in {picture}")
+    print(f"its losses, with test: moreish eval {found.run.path}")
 
 
 def row(trial: "FrozenTrial") -> dict[str, Any]:
-    """A trial as a plain dictionary."""
+    """Return a trial as a plain dictionary."""
     return {
         "number": trial.number,
         "state": trial.state.name.lower(),
@@ -101,6 +101,6 @@ def row(trial: "FrozenTrial") -> dict[str, Any]:
 
 
 def shown(options: dict[str, Any]) -> str:
-    """Options as they are written on the command line."""
+    """Return options as they are written on the command line."""
     written = {k: f"{v:.3g}" if isinstance(v, float) else v for k, v in options.items()}
     return " ".join(f"--{name.replace('_', '-')} {value}" for name, value in written.items())

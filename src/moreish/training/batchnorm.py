@@ -1,4 +1,4 @@
-"""What is done to the BatchNorm layers of a trained model: statistics over all train words, and folding them away."""
+"""BatchNorm layers of a trained model: statistics over all train words, and folding into the layers before them."""
 
 import dataclasses
 
@@ -15,35 +15,36 @@ from ..layers.spec import Y
 from ..models import NetConfig
 from ..models.model import Model
 
-EXAMPLES = 1024  # at a time
+BATCH = 1024  # examples at a time
 
 
 def calibrate(model: Model, corpus: Corpus) -> None:
-    """Set BatchNorm's running statistics to those over the whole train part, in place of the last batches' average.
+    """Set BatchNorm's running statistics to those over the whole train part, replacing their moving average.
 
-    Layer by layer: what reaches the second depends on the first. As in training, a model over whole words takes the
-    places past their ends with it. A model without BatchNorm stays as it is. Raises InputError for another vocabulary.
+    Layers are calibrated in order, because the input of the second depends on the first. As in training, a model over
+    whole words includes the positions after their ends. A model without BatchNorm stays as it is. Raises InputError if
+    the corpus has another vocabulary.
     """
     model.check_vocab(corpus)
     if not any(isinstance(layer, BatchNorm1d) for layer in model.layers):
         return
     whole_words = isinstance(model.config, NetConfig) and model.config.whole_words
-    batches = Batches.drawn(corpus.stream("train"), EXAMPLES, 0, model.config.context, whole_words)
+    batches = Batches.drawn(corpus.stream("train"), BATCH, 0, model.config.context, whole_words)
     tape = Tape(model.layers, model.config.context, len(model.vocab))
-    ready = tape.prepared(EXAMPLES, batches.n_places, gradients=False, fuse=False)
+    ready = tape.prepared(BATCH, batches.n_places, gradients=False, fuse=False)
     (like, table, ops, arena), forward = ready.walk, walks(np.float32)[0]
     steps = [op for op in ready.plan.operations if op.row is not None]
     for number, op in enumerate(steps):
         if not isinstance(op.layer, BatchNorm1d):
             continue
-        C, inputs = op.layer.n_features, ready.buffer(steps[number - 1], Y).reshape(EXAMPLES, -1)
+        C, inputs = op.layer.n_features, ready.buffer(steps[number - 1], Y).reshape(BATCH, -1)
         before = sum(len(step.rows) for step in steps[:number])
         n, total, squares = 0, np.zeros(C), np.zeros(C)
-        for first in range(0, batches.n_examples, EXAMPLES):
-            batches.fill(first // EXAMPLES, ready.contexts, ready.targets, ready.counts)
+        for first in range(0, batches.n_examples, BATCH):
+            batches.fill(first // BATCH, ready.contexts, ready.targets, ready.counts)
             forward(like, table, ops[:before], arena, model.params, model.params, ready.ints)
-            # The last batch begins the next pass over the data: that part of it has been seen.
-            count = min(EXAMPLES, batches.n_examples - first)
+            # The end of the last batch already belongs to the next pass over the data.
+            count = min(BATCH, batches.n_examples - first)
             x = inputs[:count].reshape(-1, C).astype(np.float64)
             n, total, squares = n + len(x), total + x.sum(0), squares + (x**2).sum(0)
         mean = total / n
@@ -53,7 +54,7 @@ def calibrate(model: Model, corpus: Corpus) -> None:
 
 
 def fold(model: Model) -> Model:
-    """The same function without BatchNorm: each one is folded into the Linear before it, by its running statistics.
+    """Return an equal model without BatchNorm: each one is folded into the Linear before it.
 
     Raises InputError for a model that has none.
     """

@@ -1,4 +1,4 @@
-"""Mixing runs: weights that fit val best, by EM or along the gradient, and the mixture as a run of its own."""
+"""Mixtures of runs. Their weights are fitted on val: by EM if linear, by gradient descent if log-linear."""
 
 import dataclasses
 import time
@@ -13,27 +13,27 @@ from ..ngram.smoothing import minimised
 from .options import TrainOptions
 from .run import Run
 
-TOKENS = 50_000  # of val that log-linear weights are fitted on, at most
-ROUNDS = 500
-LEAST = 1e-9  # nats that a round of EM is to gain
+FITTED_TOKENS = 50_000  # of val at most, for log-linear weights
+EM_ROUNDS = 500
+EM_GAIN = 1e-9  # nats; EM stops at a round that gains less
 
 
 def mix(runs: Sequence[Run], kind: str = "linear") -> Run:
-    """A run whose model is a mixture of those of several runs, with weights fitted on val; kind is one of MIXTURES.
+    """Return a run whose model is a mixture of several runs, with weights fitted on val; kind is one of MIXTURES.
 
     Raises InputError for fewer than two runs, and for runs on different words or splits.
     """
     if kind not in MIXTURES:
         raise unknown("mixture", kind, MIXTURES)
     if len(runs) < 2:
-        raise InputError("a mixture takes two runs or more")
+        raise InputError("a mixture needs at least two runs")
     corpus = runs[0].corpus
     for run in runs[1:]:
         own = (run.corpus.data_hash, run.corpus.split, run.corpus.split_seed)
         if own != (corpus.data_hash, corpus.split, corpus.split_seed):
             raise InputError(
                 f"{run.path or run.model.name} was trained on other words or another split than "
-                f"{runs[0].path or runs[0].model.name}: val of the one may be train of the other"
+                f"{runs[0].path or runs[0].model.name}: val words of one may be train words of the other"
             )
     began = time.perf_counter()
     config = Mixture(
@@ -47,8 +47,8 @@ def mix(runs: Sequence[Run], kind: str = "linear") -> Run:
         arrays["weights"] = em(-np.array([part.reader.nll(part.params, val) for part in parts]))[0]
     else:
         some = np.arange(len(val) - 1)
-        if len(some) > TOKENS:
-            some = np.random.default_rng(0).choice(some, TOKENS, replace=False)
+        if len(some) > FITTED_TOKENS:
+            some = np.random.default_rng(0).choice(some, FITTED_TOKENS, replace=False)
         contexts, targets = windows_of(val, 0, len(val) - 1, config.context)
         arrays["weights"] = fit_log_linear(part_logs(parts, contexts[some]), targets[some])
     of_parts = [run.seconds for run in runs]
@@ -60,26 +60,26 @@ def mix(runs: Sequence[Run], kind: str = "linear") -> Run:
 
 
 def em(logs: np.ndarray) -> tuple[np.ndarray, list[float]]:
-    """The weights (parts,) of a linear mixture that make the targets likeliest, and the loss before each round.
+    """Return the maximum-likelihood weights (parts,) of a linear mixture, and the loss before each round.
 
-    logs (parts, N): the log-probability that each part gives each target. A step gives each part the share of the
-    targets that it is to be thanked for; that never lowers their likelihood (Dempster, Laird and Rubin 1977). It creeps
-    where a part is hardly needed, so a round makes two steps, goes on in their direction, and keeps what is better
-    (Varadhan and Roland 2008).
+    logs (parts, N) are the log-probabilities that each part gives each target. A step sets a part's weight to its mean
+    responsibility for the targets, which never lowers the likelihood (Dempster, Laird and Rubin 1977). Steps are small
+    if a part is hardly needed. So a round makes two steps, extrapolates them, and keeps the better result (Varadhan and
+    Roland 2008).
     """
 
     def step(weights: np.ndarray) -> tuple[np.ndarray, float]:
-        """The weights after a step, and the loss of those before it."""
+        """Return the weights after a step, and the loss before it."""
         joint = np.log(weights)[:, None] + logs
         whole = log_sum(joint)
         return _normalised(np.exp(joint - whole).mean(1)), float(-whole.mean())
 
     weights, losses = np.full(len(logs), 1 / len(logs)), []
-    for _ in range(ROUNDS):
+    for _ in range(EM_ROUNDS):
         once, loss = step(weights)
         twice, _ = step(once)
         losses.append(loss)
-        if len(losses) > 1 and losses[-2] - losses[-1] < LEAST:
+        if len(losses) > 1 and losses[-2] - losses[-1] < EM_GAIN:
             break
         first, change = once - weights, (twice - once) - (once - weights)
         far = np.sqrt((first @ first) / max(change @ change, 1e-300))
@@ -94,14 +94,14 @@ def _normalised(weights: np.ndarray) -> np.ndarray:
 
 
 def fit_log_linear(logs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """The weights (parts,) of a log-linear mixture that make targets (N,) likeliest; logs (parts, N, V)."""
+    """Return the maximum-likelihood weights (parts,) of a log-linear mixture for targets (N,); logs (parts, N, V)."""
     hit = logs[:, np.arange(len(targets)), targets]
 
     def loss(x: np.ndarray) -> tuple[float, np.ndarray]:
         w = np.exp(x)
         mixed = np.tensordot(w, logs, 1)
         z = log_sum(mixed.T)
-        # the loss is the mean of z - w . hit, and dz / dw_i is what part i gives on average: sum over v of p_v log p_iv
+        # the loss is the mean of z - w . hit, and dz / dw_i = sum over v of p_v log p_iv
         expected = (np.exp(mixed - z[:, None]) * logs).sum(2)
         return float((z - w @ hit).mean()), (expected - hit).mean(1) * w
 

@@ -1,14 +1,14 @@
-"""A run folder: a trained model with everything needed to sample from it, score with it, evaluate it or train on.
+"""A run folder: a trained model with everything needed to sample, score, evaluate, or resume the training.
 
 words.txt               the word list
-history.jsonl           a line for each point of the log: step, seconds so far, lr, train and val loss in nats, some of
-                        the batch losses since the last one, with --diagnostics also what `record` says
-checkpoint.safetensors  while training: see `Checkpoint`
-model.safetensors       the weights by name, once training has ended
+history.jsonl           a line for each point of the log: step, seconds so far, lr, train and val loss in nats, some
+                        batch losses since the last point, and with --diagnostics the statistics of the layers
+checkpoint.safetensors  the state of an unfinished training: see `Checkpoint`
+model.safetensors       the weights by name, once the training has ended
 config.json             model, options, vocabulary, split, data hash, versions
 
-Each file is replaced whole, and config.json is the last to be written: a folder that has one is a run, which loads, and
-resumes if its training has not ended.
+Every file is replaced as a whole, and config.json is written last. A folder that has a config.json is a run: it loads,
+and it resumes if its training has not ended.
 """
 
 import dataclasses
@@ -35,7 +35,7 @@ from ..models import ALL_MODELS, ModelConfig, ReaderConfig
 from ..models.model import Model
 from .options import TrainOptions
 
-FORMAT = 1  # of the folder; a change that older versions cannot read raises it
+FORMAT = 1  # of the folder; raised by a change that older versions cannot read
 CONFIG, WORDS, MODEL, CHECKPOINT, HISTORY = (
     "config.json",
     "words.txt",
@@ -47,14 +47,16 @@ CONFIG, WORDS, MODEL, CHECKPOINT, HISTORY = (
 
 @dataclass
 class Checkpoint:
-    """The state of a training that goes on: what the next step depends on, and what to keep in the end.
+    """State of an unfinished training: everything that the next step depends on, and the best weights so far.
 
-    step        steps made
-    params      weights now, flat (P,); best: those of the best val loss; moments: the optimizer's (n, n_trained)
-    best_loss   that val loss in nats
-    loss_sum    of the batch losses of the last loss_count steps: those since the last line of the history
-    losses      some of them, one by one: see `loop.stride`
-    seconds     that the steps have taken, evaluations included
+    step        number of steps made
+    params      current weights, flat (P,)
+    best        weights with the best val loss, flat (P,)
+    moments     the optimizer's moments (n, n_trained)
+    best_loss   the best val loss in nats
+    loss_sum    sum of the batch losses of the last loss_count steps, those since the last line of the history
+    losses      some of these losses, one by one: see `loop.stride`
+    seconds     time that the steps have taken, evaluations included
     """
 
     step: int
@@ -78,9 +80,9 @@ class Checkpoint:
 
 @dataclass
 class Run:
-    """A trained (or partly trained) model, the corpus that it learnt from, and how.
+    """A trained or partly trained model, the corpus that it was trained on, and the options of its training.
 
-    history     a dictionary for each point of the log; one alone, with the seconds, for what is not trained by steps
+    history     a dictionary for each point of the log; a model that is not trained by steps has one, with the seconds
     path        its folder, if it has one
     """
 
@@ -97,13 +99,13 @@ class Run:
 
     @property
     def diverged(self) -> bool:
-        """Whether its training ended early, since the loss was no longer a finite number."""
+        """True if its training ended early because the loss was no longer a finite number."""
         ended = self.path is not None and (self.path / MODEL).exists()
         return ended and (self.history[-1]["step"] if self.history else 0) < (self.options.steps or 0)
 
     @property
     def seconds(self) -> float | None:
-        """How long it took to train, or to count, evaluations on val included; None where nobody has measured."""
+        """Time that training or counting took, evaluations on val included; None if it was not measured."""
         return self.history[-1].get("seconds") if self.history else None
 
     def save(self, path: str | Path) -> "Run":
@@ -113,10 +115,10 @@ class Run:
 
 
 def begin_folder(run: Run, path: str | Path, name: str, data: bytes) -> None:
-    """Make the folder of a run, with its weights in the file `name`: a checkpoint, or the trained model.
+    """Make the folder of a run, with its weights in the file `name`: a checkpoint or the trained model.
 
-    Raises InputError if something else is in the folder or it cannot be made, WorkError if it cannot be written; then
-    nothing of it stays.
+    Raises InputError if the folder holds something else or cannot be made, and WorkError if it cannot be written. In
+    that case nothing is left behind.
     """
     folder = Path(path)
     made = not folder.exists()
@@ -140,7 +142,7 @@ def begin_folder(run: Run, path: str | Path, name: str, data: bytes) -> None:
 
 
 def discard_folder(folder: Path, made: bool = True) -> None:
-    """Remove the files of a run that could not begin, and the folder if it was made for it."""
+    """Remove the files of a run that could not begin, and the folder if it was made for this run."""
     for name in (CONFIG, WORDS, HISTORY, CHECKPOINT, MODEL):
         (folder / name).unlink(missing_ok=True)
     if made:
@@ -172,12 +174,12 @@ def write_history(folder: Path, history: list[dict[str, Any]]) -> None:
 
 
 def model_bytes(model: Model) -> bytes:
-    """The weights of a model by name, as a safetensors file."""
+    """Return the weights of a model by name, as a safetensors file."""
     return save_tensors({name: np.ascontiguousarray(weight) for name, weight in model.weights.items()})
 
 
 def end_folder(run: Run, folder: Path) -> None:
-    """Write the trained weights, after which the checkpoint has served."""
+    """Write the trained weights and remove the checkpoint."""
     write_history(folder, run.history)
     write_atomically(folder / MODEL, model_bytes(run.model))
     (folder / CHECKPOINT).unlink(missing_ok=True)
@@ -194,26 +196,26 @@ def load_checkpoint(folder: Path, model: Model, options: TrainOptions) -> Checkp
             if array.dtype != np.float32 or array.shape != shape:
                 raise ValueError(f"{name} is {array.dtype} {array.shape}, not float32 {shape}")
             if not np.isfinite(array).all():
-                raise ValueError(f"{name} holds what is not a number")
+                raise ValueError(f"{name} has values that are not numbers")
         if type(state.step) is not int or not 0 <= state.step <= (options.steps or 0):
             raise ValueError(f"step is {state.step}, of {options.steps}")
     except FileNotFoundError:
-        raise InputError(f"{folder}: its training has ended, there is nothing to resume") from None
+        raise InputError(f"{folder}: its training has ended: there is nothing to resume") from None
     except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, OSError) as error:
         raise damaged(folder, CHECKPOINT, error) from None
     return state
 
 
 def damaged(folder: Path, name: str, why: object) -> InputError:
-    """The error for a file of a run that is not as it was written."""
+    """Return the error for a damaged file of a run."""
     reason = " ".join(str(why).split())
     return InputError(f"{folder / name}: damaged or incomplete ({reason}): restore it from a copy, or train again")
 
 
 def load(path: str | Path) -> Run:
-    """Read a run folder. A run whose training was stopped has its best weights so far.
+    """Read a run folder. A run whose training was stopped gets the best weights so far.
 
-    Raises InputError if the folder is missing, is no run, is damaged, or was written by a newer version.
+    Raises InputError if the folder is missing, is not a run, is damaged, or was written by a newer version.
     """
     folder = Path(path)
     if not folder.is_dir():
@@ -238,7 +240,7 @@ def load(path: str | Path) -> Run:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise damaged(folder, CONFIG, error) from None
     try:
-        # Exactly as written: the reader of word lists would tidy up words that came from Python.
+        # Read exactly as written: the reader of word lists would clean up words that came from Python.
         corpus = Corpus(written_words(folder / WORDS), split, split_seed)
     except (InputError, TypeError, ValueError, OSError) as error:
         raise damaged(folder, WORDS, error) from None
@@ -251,7 +253,7 @@ def load(path: str | Path) -> Run:
 
 
 def _load_model(folder: Path, config: ModelConfig, vocab: Vocab, options: TrainOptions) -> Model:
-    """The model of a run with its weights: the trained ones, or the best of its checkpoint."""
+    """Return the model of a run with its trained weights, or with the best ones of its checkpoint."""
     model = Model(config, vocab)
     if not (folder / MODEL).is_file():
         if isinstance(config, ReaderConfig) or not (folder / CHECKPOINT).is_file():
@@ -276,7 +278,7 @@ def _load_history(folder: Path) -> list[dict[str, Any]]:
     try:
         history = [json.loads(line) for line in (folder / HISTORY).read_text(encoding="utf-8").splitlines()]
         if not all(type(line["step"]) is int for line in history):
-            raise ValueError("a step is no whole number")
+            raise ValueError("a step is not a whole number")
         return history
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise damaged(folder, HISTORY, error) from None

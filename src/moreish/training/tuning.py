@@ -1,8 +1,8 @@
-"""Choosing options by search: trials that are trained one after the other, held against each other by their val loss.
+"""Hyperparameter search: train one trial after another and compare them by val loss.
 
-A study is a folder: study.journal, Optuna's record of all trials, and trial-N, the run of the best one so far.
-Processes that are started on the same folder work on one study, and one that is started later goes on with it. Test
-words play no part in it.
+A study is a folder with study.journal, Optuna's record of all trials, and trial-N, the run of the best trial so far.
+Several processes may work on the same folder at a time, and a later process continues the study. Test words are not
+used.
 """
 
 import dataclasses
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 JOURNAL, NAME = "study.journal", "moreish"
-RATES = {"lr": (1 / 8, 8.0), "weight_decay": (1 / 10, 30.0)}  # ends of their ranges, in multiples of their defaults
-EARLY = 8  # of the EVALUATIONS of a training, after which it may be pruned: high rates pay late
+RATES = {"lr": (1 / 8, 8.0), "weight_decay": (1 / 10, 30.0)}  # search ranges, in multiples of the defaults
+WARM_UP = 8  # evaluations (of EVALUATIONS) before a trial may be pruned: a high learning rate takes longer to pay off
 
 Space = dict[str, tuple[float, float] | list[Any]]
 
@@ -41,7 +41,7 @@ class Tuned:
 
 
 def ended_well(study: "Study") -> list[tuple[float, "FrozenTrial"]]:
-    """The trials that came to their end, each behind its val loss in nats, the best first."""
+    """Return the finished trials, each with its val loss in nats, best first."""
     trials = study.get_trials(deepcopy=False)
     found = [(t.value, t) for t in trials if t.state.name == "COMPLETE" and t.value is not None]
     return sorted(found, key=lambda pair: pair[0])
@@ -56,9 +56,9 @@ def _need_optuna() -> None:
 
 
 def space_of(config: type[ModelConfig], defaults: TrainOptions, fixed: Iterable[str]) -> Space:
-    """What there is to choose: for each option a list of values, or the ends of a range that is searched by its log.
+    """Return the search space: for each option a list of values, or a range that is searched on the log scale.
 
-    config      its fields say so of themselves; those that are fixed are left out
+    config      its fields say what is searched; fixed ones are left out
     defaults    resolved options: rates are searched around them
     """
     fields = dataclasses.fields(config)  # type: ignore[arg-type]
@@ -79,15 +79,15 @@ def tune(
     on_trial: Callable[["Study", "FrozenTrial"], None] | None = None,
     **fixed: Any,
 ) -> Tuned:
-    """Search for the options with the lowest val loss, until the study in the folder `out` has so many trials.
+    """Search for the options with the lowest val loss, until the study in the folder `out` has `trials` trials.
 
-    fixed       options of `train`, which are kept; the rest of `space_of` is searched. seed is the search's too
+    fixed       options of `train` that are not searched; the seed is used for the search too
     on_trial    called after each trial
 
-    The first trial has the model's defaults. One that does worse than the median of the others at the same share of its
-    training is pruned.
-    Raises InputError if Optuna is missing, the folder holds something else or another study, or nothing is left to
-    choose; else as `train`. Ctrl-C raises KeyboardInterrupt; the trials that have ended are kept.
+    The first trial uses the model's defaults. A trial is pruned if it is worse than the median of the others at the
+    same point of the training. Raises InputError if Optuna is missing, if the folder holds something else or another
+    study, or if no option is left to search; otherwise as `train`. Ctrl-C raises KeyboardInterrupt; finished trials are
+    kept.
     """
     _need_optuna()
     if trials < 1:
@@ -96,7 +96,7 @@ def tune(
     config, options = task.config, task.options
     space = space_of(type(config), options, fixed)
     if not space:
-        raise InputError(f"nothing is left to choose of model {model}: give fewer options")
+        raise InputError(f"no option of model {model} is left to search: give fewer options")
     defaults = {name: getattr(config if hasattr(config, name) else options, name) for name in space}
     search = _Search(task.corpus, model, fixed, space, defaults, Path(out))
     search.go(options.seed, trials, on_trial)
@@ -104,7 +104,7 @@ def tune(
 
 
 class _Search:
-    """One process's work on a study."""
+    """A study, as one process works on it."""
 
     def __init__(
         self, corpus: Corpus, model: str, fixed: dict[str, Any], space: Space, defaults: dict[str, Any], folder: Path
@@ -135,26 +135,26 @@ class _Search:
             self.study.optimize(self._trial, callbacks=callbacks)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
-                f"stopped; {self.folder} keeps the study: the same command goes on with it"
+                f"stopped; the study is saved in {self.folder}: the same command continues it"
             ) from None
 
     def _open(self, seed: int) -> None:
-        """Begin the study, or join it."""
+        """Create the study, or join it if it exists."""
         import optuna
         from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
         path = self.folder / JOURNAL
         if self.folder.exists() and not path.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
-            raise InputError(f"{self.folder} is there already, and holds no study: choose another folder (--out)")
+            raise InputError(f"{self.folder} already exists and holds no study: choose another folder (--out)")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             backend = JournalFileBackend(str(path), JournalFileOpenLock(str(path)))
         except OSError as error:
             raise InputError(f"{self.folder}: cannot be made ({error.strerror}): choose another (--out)") from None
         storage = optuna.storages.JournalStorage(backend)
-        pruner = optuna.pruners.MedianPruner(n_warmup_steps=EARLY)
+        pruner = optuna.pruners.MedianPruner(n_warmup_steps=WARM_UP)
         try:
-            # Who begins a study draws by the seed; who joins it must not draw the same again.
+            # Only the process that creates a study uses the seed: one that joins it must not sample the same values.
             self.study = optuna.create_study(
                 storage=storage, study_name=NAME, sampler=optuna.samplers.TPESampler(seed=seed), pruner=pruner
             )
@@ -175,7 +175,7 @@ class _Search:
             self.study.enqueue_trial(self.defaults)
 
     def _trial(self, trial: "Trial") -> float:
-        """Train with the options of a trial; its val loss in nats."""
+        """Train with the options of a trial and return the val loss in nats."""
         import optuna
 
         options = {name: self._suggest(trial, name, values) for name, values in self.space.items()}
@@ -198,7 +198,7 @@ class _Search:
         trial.set_user_attr("seconds", run.seconds)
         trial.set_user_attr("parameters", run.model.n_parameters)
         so_far = ended_well(self.study)
-        if not so_far or val <= so_far[0][0]:  # equal ones are ranked by number, not by which ended first
+        if not so_far or val <= so_far[0][0]:  # ties are ranked by number, not by which ended first
             run.save(self.folder / f"trial-{trial.number}")
         return val
 
@@ -211,17 +211,17 @@ class _Search:
         return trial.suggest_float(name, low, high, log=True)
 
     def _clear(self, study: "Study", last: "FrozenTrial") -> None:
-        """Remove the runs of trials that have been beaten, whichever process trained them."""
+        """Remove the runs of all trials but the best, whichever process trained them."""
         for _, trial in ended_well(self.study)[1:]:
             shutil.rmtree(self.folder / f"trial-{trial.number}", ignore_errors=True)
 
     def best(self) -> Run:
-        """The run of the best trial. Raises InputError if none has ended well."""
+        """Return the run of the best trial. Raises InputError if no trial has finished."""
         while trials := ended_well(self.study):
             number = trials[0][1].number
             try:
                 return load(self.folder / f"trial-{number}")
-            except InputError:  # another process may have beaten and removed it just now
+            except InputError:  # another process may just have found a better one and removed it
                 if ended_well(self.study)[0][1].number == number:
                     raise
-        raise InputError(f"{self.folder}: no trial has ended well: allow more of them, or fix fewer options")
+        raise InputError(f"{self.folder}: no trial has finished: allow more trials, or fix fewer options")
