@@ -1,4 +1,4 @@
-"""The checks of the second lesson: right for right answers, and for wrong ones a word that is not the answer."""
+"""The checks of lesson 2 accept right answers and give hints for wrong ones that do not contain the answer."""
 
 import math
 
@@ -20,7 +20,7 @@ SMALL = {"model": "mlp", "n_hidden": 16, "n_embd": 4, "steps": 200, "batch_size"
 
 @pytest.fixture
 def said(capsys):
-    """What was printed since the last time."""
+    """Return the text printed since the last call."""
     return lambda: capsys.readouterr().out
 
 
@@ -51,7 +51,7 @@ def test_zero_start(said):
 
 @pytest.mark.parametrize(
     ("first", "moving", "word"),
-    [(..., ..., "Two numbers"), (None, 27, "Two numbers"), (0.0, 27, "too low"), (3.296, 11_897, "too high")],
+    [(..., ..., "two numbers"), (None, 27, "two numbers"), (0.0, 27, "too low"), (3.296, 11_897, "too high")],
 )
 def test_zero_start_not_yet(said, first, moving, word):
     assert not check_zero_start(first, moving, 27)
@@ -73,8 +73,8 @@ def test_tables(said):
         (lambda X, C, W1, b1: ..., "nothing"),
         (by_window, "each of the windows"),
         (lambda X, C, W1, b1: F.linear(C[X].flatten(1), W1.T, b1), "each of the windows"),
-        (lambda X, C, W1, b1: by_tables(X, C, W1, 0 * b1), "off"),
-        (lambda X, C, W1, b1: by_tables(X.flip(1), C, W1, b1), "off"),
+        (lambda X, C, W1, b1: by_tables(X, C, W1, 0 * b1), "are wrong"),
+        (lambda X, C, W1, b1: by_tables(X.flip(1), C, W1, b1), "are wrong"),
         (lambda X, C, W1, b1: (C @ W1.view(3, 5, -1))[torch.arange(3), X] + b1, "shape"),
         (lambda X, C, W1, b1: by_tables(X, C, W1.detach(), b1), "gradients"),
     ],
@@ -136,13 +136,13 @@ def test_weight_decay(said, corpus):
     other = moreish.train(few, **{**options, "steps": 300}, weight_decay=0.003)
     elsewhere = moreish.train(corpus, **options, weight_decay=0.003)
     for first, second, word in (
-        (..., ..., "Two runs"),
-        (without, ..., "Two runs"),
+        (..., ..., "two runs"),
+        (without, ..., "two runs"),
         (without, without, "decays are 0 and 0"),
-        (with_decay, without, "none is compared"),
+        (with_decay, without, "only the first must be 0"),
         (without, other, "more than their weight decay"),
         (without, elsewhere, "different lists"),
-        (without, crushed, "less of it"),
+        (without, crushed, "try less decay"),
     ):
         assert not check_weight_decay(first, second, by=0.05)
         printed = said()
