@@ -259,7 +259,7 @@ for decay in (0.0, 0.01, 0.1, 1.0):
         with torch.no_grad():
             Wd -= 20 * grad
     entropy = -(F.softmax(Wd, 1) * F.log_softmax(Wd, 1)).sum(1).mean()
-    print(f"decay {decay:>5}: loss {net_loss(Wd):.4f}, perplexity of a row {entropy.exp():.1f}")
+    print(f"decay {decay:>5}: loss {net_loss(Wd):.4f}, perplexity of the rows {entropy.exp():.1f}")
 
 # %% [markdown]
 # ## Compared with the library
