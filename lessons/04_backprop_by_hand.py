@@ -605,7 +605,7 @@ dC.index_add_(0, Xb.view(-1), demb.view(-1, E))
 print("dC[Xb] += demb:", moreish.check_gradients(forward, {"dC": dC_lost}).verdicts[0].words)
 print("index_add_:    ", moreish.check_gradients(forward, {"dC": dC}))
 used = torch.bincount(Xb.view(-1), minlength=V)
-print(f"{int((used == 0).sum())} of {V} rows were not looked up; the most used row was looked up {int(used.max())} times")
+print(f"{int((used == 0).sum())} of {V} rows were not looked up, the most used one {int(used.max())} times")
 
 # %% [markdown]
 # Lesson 2 showed that a lookup equals a one-hot matrix times the table. The rule for Linear then gives the same
@@ -682,7 +682,7 @@ theirs.backward()
 print(f"loss   {ours:.12f} and {theirs:.12f}")
 for name in NAMES:
     difference = (d[name] - q[name].grad).abs().max()
-    print(f"d{name:<6}{tuple(d[name].shape)!s:>10}  largest {q[name].grad.abs().max():.1e}  difference {difference:.1e}")
+    print(f"d{name:<6}{tuple(d[name].shape)!s:>10}  largest {q[name].grad.abs().max():.1e}  off by {difference:.1e}")
     assert torch.allclose(d[name], q[name].grad, rtol=1e-8, atol=1e-12)
 
 # %% [markdown]
@@ -979,7 +979,7 @@ for way, t in took.items():
     print(f"{way:<20}{1e6 * t:>8.1f} us a step   {took['autograd'] / t:>5.1f} times as fast as autograd")
 
 # %% [markdown]
-# The formulas in PyTorch save part of autograd's time; compiled, they are eight times as fast or more. At that speed,
+# The formulas in PyTorch save part of autograd's time; compiled, they are about eight times as fast. At that speed,
 # all 200,000 steps of 32 fit into this lesson. The published result of this network, trained with gradients by hand in
 # PyTorch, is 2.071 on train and 2.110 on val.
 
