@@ -201,9 +201,9 @@ p = logits.exp() / logits.exp().sum(1, keepdim=True)  # (5, V)
 print(torch.equal(logits, W[xs[:5]]), torch.allclose(p, F.softmax(logits, 1)), p.sum(1))
 
 # %% [markdown]
-# So multiplying a one-hot row by a matrix is a lookup; the first exercise asks for it. The loss is the mean of $-\log
-# p$ of the true next character, the **cross-entropy**. `F.cross_entropy` computes softmax, logarithm and mean in one
-# call; [lesson 2](02_mlp.ipynb#cross-entropy) explains why that is better than three separate steps.
+# So multiplying a one-hot row by a matrix is a lookup; the first exercise asks for it. The loss is the mean of
+# $-\log p$ of the true next character, the **cross-entropy**. `F.cross_entropy` computes softmax, logarithm and mean in
+# one call; [lesson 2](02_mlp.ipynb#cross-entropy) explains why that is better than three separate steps.
 #
 # Most pairs occur many times, so a step does not have to process 228,146 rows: it is enough to weight each pair by its
 # count. That gives the exact gradient over the whole list for the cost of a $V \times V$ table. `backward()` computes

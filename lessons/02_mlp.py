@@ -217,8 +217,8 @@ loss.item(), F.cross_entropy(logits, Y).item(), math.log(V)
 # %% [markdown]
 # `F.cross_entropy` gives the same number, and is better for three reasons. It creates no intermediate tensors. Its
 # backward pass is one short formula: the gradient of the logits is `(probs - one_hot(Y)) / 32`. And it is **numerically
-# stable**: it is correct for logits of any size. The steps above are not. In float32, $e^x$ is infinite above $x
-# \approx 88.7$, and infinity divided by infinity is not a number:
+# stable**: it is correct for logits of any size. The steps above are not. In float32, $e^x$ is infinite above
+# $x \approx 88.7$, and infinity divided by infinity is not a number:
 
 # %%
 extreme = torch.tensor([[-5.0, 0.0, 100.0]])

@@ -83,9 +83,9 @@ print(f"log V {math.log(V):.2f}   first loss {first_loss:.2f}   std of logits {l
 
 # %% [markdown]
 # The loss is eight times that of uniform guessing: the net is confident and wrong. A logit is a sum of 200 products,
-# each of an $h$ between -1 and 1 and a number from $N(0, 1)$. Its standard deviation is therefore close to $\sqrt{200}
-# = 14$, and a softmax over such numbers gives nearly all the probability to one character. How large may the logits be?
-# Here are random logits of growing scale, with targets that are unrelated to them:
+# each of an $h$ between -1 and 1 and a number from $N(0, 1)$. Its standard deviation is therefore close to
+# $\sqrt{200} = 14$, and a softmax over such numbers gives nearly all the probability to one character. How large may
+# the logits be? Here are random logits of growing scale, with targets that are unrelated to them:
 
 # %%
 g = torch.Generator().manual_seed(1)
@@ -136,10 +136,10 @@ plt.show()
 # %% [markdown]
 # ## Saturated and dead units
 #
-# The second fault is in the hidden layer, and the first loss does not show it. The derivative of $h = \tanh(z)$ is $1 -
-# h^2$: where $h$ is near 1 or -1, almost no gradient passes. Such an output is called **saturated**; our limit is $|h|
-# > 0.97$, where less than 6% of the gradient passes. A unit that is saturated on *every* example is a **dead unit**:
-# its incoming weights hardly change, so it stays dead.
+# The second fault is in the hidden layer, and the first loss does not show it. The derivative of $h = \tanh(z)$ is
+# $1 - h^2$: where $h$ is near 1 or -1, almost no gradient passes. Such an output is called **saturated**; our limit is
+# $|h| > 0.97$, where less than 6% of the gradient passes. A unit that is saturated on *every* example is a **dead
+# unit**: its incoming weights hardly change, so it stays dead.
 #
 # Each picture shows 100 examples from top to bottom and the 200 units from left to right. White is saturated.
 
@@ -194,10 +194,10 @@ moreish.plots.plot_saturation(knocked_out)
 # %% [markdown]
 # ## How large should weights be?
 #
-# A **Linear** layer multiplies by a matrix, and may add a bias. Before the bias, an output is $z = \sum_{i=1}^{n} x_i
-# w_i$, where $n$ is the layer's **fan-in**, the number of its inputs. If the $w_i$ are independent with mean 0 and
-# standard deviation $s$, the variances add up: $\operatorname{var} z = n \, s^2 \, \overline{x^2}$, where the bar is a
-# mean. So $s = 1/\sqrt{n}$ preserves the scale.
+# A **Linear** layer multiplies by a matrix, and may add a bias. Before the bias, an output is
+# $z = \sum_{i=1}^{n} x_i w_i$, where $n$ is the layer's **fan-in**, the number of its inputs. If the $w_i$ are
+# independent with mean 0 and standard deviation $s$, the variances add up:
+# $\operatorname{var} z = n \, s^2 \, \overline{x^2}$, where the bar is a mean. So $s = 1/\sqrt{n}$ preserves the scale.
 
 # %%
 g = torch.Generator().manual_seed(2)
@@ -252,8 +252,8 @@ assert (nn.init.calculate_gain("tanh"), nn.init.calculate_gain("relu")) == (5 / 
 
 # %% [markdown]
 # **Normal or uniform?** The argument used only the standard deviation, so the shape of the distribution should not
-# matter. A uniform distribution between $-a$ and $a$ has the standard deviation $a/\sqrt 3$, so it needs $a = \sqrt 3
-# \, s$.
+# matter. A uniform distribution between $-a$ and $a$ has the standard deviation $a/\sqrt 3$, so it needs
+# $a = \sqrt 3 \, s$.
 
 
 # %%
@@ -659,10 +659,10 @@ assert "saturation" not in troubles["naive with BatchNorm"]
 
 # %% [markdown]
 # The net with the library's own initialisation has no problems. From $N(0, 1)$ everything in this lesson goes wrong at
-# once: the first loss is too high, every layer is saturated, and a gradient explodes. After 3,000 steps it is 0.6 nats
-# worse. (The last problem follows from the others: such an unsteady net gets better or worse from one entry of the log
-# to the next.) With BatchNorm the same weights come within 0.17 nats, and two problems remain. The first loss is still
-# high, since no BatchNorm follows the last layer. And the steps are small relative to such large weights.
+# once: the first loss is too high, every layer is saturated, and the gradient explodes. After 3,000 steps it is 0.6
+# nats worse. (The last problem follows from the others: such an unsteady net gets better or worse from one entry of the
+# log to the next.) With BatchNorm the same weights come within 0.17 nats, and two problems remain. The first loss is
+# still high, since no BatchNorm follows the last layer. And the steps are small relative to such large weights.
 #
 # Here are the ratios of the first two runs over the steps; the learning rate falls to a tenth halfway.
 

@@ -231,9 +231,9 @@ assert dmaxes.abs().max() < 1e-15
 # %% [markdown]
 # ## The loss in one formula
 #
-# **Exercise 1.** We took six steps from the loss to `dlogits`. Combine them on paper, for one row: start from $L_n =
-# -\log p_y$ with $p_u = e^{x_u} / \sum_w e^{x_w}$, and find $\partial L_n / \partial x_u$, once for $u = y$ and once
-# for $u \ne y$. Then write the gradient of the mean over $N$ rows without a loop over the rows.
+# **Exercise 1.** We took six steps from the loss to `dlogits`. Combine them on paper, for one row: start from
+# $L_n = -\log p_y$ with $p_u = e^{x_u} / \sum_w e^{x_w}$, and find $\partial L_n / \partial x_u$, once for $u = y$ and
+# once for $u \ne y$. Then write the gradient of the mean over $N$ rows without a loop over the rows.
 
 
 # %%
@@ -463,8 +463,8 @@ assert check_batchnorm(solved_dbatchnorm)
 # \qquad
 # \frac{2 (x_n - \mu)}{N}\, d\sigma^2 = -\frac sN\, \hat x_n \sum_m d\hat x_m \hat x_m .$$
 #
-# Substitute $d\hat x = \gamma\, dy$, and note that the two sums are $d\beta = \sum_m dy_m$ and $d\gamma = \sum_m dy_m
-# \hat x_m$:
+# Substitute $d\hat x = \gamma\, dy$, and note that the two sums are $d\beta = \sum_m dy_m$ and
+# $d\gamma = \sum_m dy_m \hat x_m$:
 #
 # $$dx_n = \frac{\gamma s}{N} \big( N\, dy_n - d\beta - \hat x_n\, d\gamma \big).$$
 
@@ -979,8 +979,8 @@ for way, t in took.items():
     print(f"{way:<20}{1e6 * t:>8.1f} us a step   {took['autograd'] / t:>5.1f} times as fast as autograd")
 
 # %% [markdown]
-# The formulas in PyTorch save part of autograd's time; compiled, they are about eight times as fast. At that speed,
-# all 200,000 steps of 32 fit into this lesson. The published result of this network, trained with gradients by hand in
+# The formulas in PyTorch save part of autograd's time; compiled, they are about eight times as fast. At that speed, all
+# 200,000 steps of 32 fit into this lesson. The published result of this network, trained with gradients by hand in
 # PyTorch, is 2.071 on train and 2.110 on val.
 
 # %%

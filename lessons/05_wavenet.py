@@ -577,8 +577,8 @@ assert torch.allclose(by_tree, by_conv, atol=1e-4)
 # %% [markdown]
 # The outputs are equal at every position, including the last. How much work do we save? Count the hidden vectors. For
 # each of $L$ windows the tree computes $4 + 2 + 1 = 7$. The convolution computes $L$ on the last level. On the second
-# it computes $L + 4$, since the last level looks 4 positions further back, and on the first $L + 6$. The total is $3L +
-# 10$.
+# it computes $L + 4$, since the last level looks 4 positions further back, and on the first $L + 6$. The total is
+# $3L + 10$.
 
 # %%
 lengths = torch.tensor([len(word) + 1 for word in corpus.parts["train"]])  # characters and the end
