@@ -47,11 +47,11 @@ def test_trigrams_of_train_words_alone(words, capsys):
     corpus = Corpus(words)
     V, losses = len(corpus.vocab), {}
     T = np.ones((V, V, V))
-    X, Y = corpus.windows("train", 2)
-    np.add.at(T, (*X.T, Y), 1)
+    contexts, targets = corpus.windows("train", 2)
+    np.add.at(T, (*contexts.T, targets), 1)
     for part in ("train", "val"):
-        X, Y = corpus.windows(part, 2)
-        losses[part] = -np.log((T / T.sum(2, keepdims=True))[*X.T, Y]).mean()
+        contexts, targets = corpus.windows(part, 2)
+        losses[part] = -np.log((T / T.sum(2, keepdims=True))[*contexts.T, targets]).mean()
     assert check_trigram_losses(losses["train"], losses["val"], corpus)
     assert not check_trigram_losses(losses["train"], losses["train"], corpus)
     assert "too low" in capsys.readouterr().out

@@ -1,6 +1,7 @@
 """The checks of lesson 2 accept right answers and give hints for wrong ones that do not contain the answer."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from moreish.lessons.mlp import (
     check_zero_start,
 )
 
-SMALL = {"model": "mlp", "n_hidden": 16, "n_embd": 4, "steps": 200, "batch_size": 32}
+SMALL: dict[str, Any] = {"model": "mlp", "n_hidden": 16, "n_embd": 4, "steps": 200, "batch_size": 32}
 
 
 @pytest.fixture
@@ -128,12 +129,12 @@ def test_cross_entropy_not_yet(said, nll, word):
 def test_weight_decay(said, corpus):
     # Few words and a net far too large for them: a decay of this size must lower val.
     few = moreish.Corpus(corpus.words[:60])
-    options = {**SMALL, "n_hidden": 64, "steps": 3000, "optimizer": "sgd", "lr": 0.3, "keep": "last"}
+    options: dict[str, Any] = {**SMALL, "n_hidden": 64, "steps": 3000, "optimizer": "sgd", "lr": 0.3, "keep": "last"}
     without, with_decay, crushed = (moreish.train(few, **options, weight_decay=d) for d in (0.0, 0.003, 0.3))
     assert without.loss["val"] - with_decay.loss["val"] > 0.05
     assert check_weight_decay(without, with_decay, by=0.05)
     assert "right" in said()
-    other = moreish.train(few, **{**options, "steps": 300}, weight_decay=0.003)
+    other = moreish.train(few, **dict(options, steps=300), weight_decay=0.003)
     elsewhere = moreish.train(corpus, **options, weight_decay=0.003)
     for first, second, word in (
         (..., ..., "two runs"),

@@ -32,10 +32,7 @@ def check_cross_entropy(derived: Callable[..., Any]) -> bool | None:
         [
             (probs, "These are the probabilities: what does the target change?"),
             (probs / N, "These are the probabilities divided by N: what does the target change?"),
-            (
-                _shifted_at(logits, targets),
-                "You subtracted 1 from the logits, which are not probabilities.",
-            ),
+            (_shifted_at(logits, targets), "You subtracted 1 from the logits, which are not probabilities."),
         ],
     )
 

@@ -121,16 +121,16 @@ def check_tree_parameters(count: Any = None) -> bool | None:
                 continue
             sizes_asked = f"({block_size}, {n_embd}, {n_hidden}, {n_vocab})"
             side = "too many" if found > wanted else "too few"
-            missing = {
+            omitted = {
                 sizes["BatchNorm1d"]: "BatchNorm has a gain and a shift for every hidden unit",
                 sizes["Embedding"]: "the embedding table is trained too",
                 n_vocab: "the last layer has a bias",
             }
-            kept = {
+            surplus = {
                 sizes["BatchNorm1d"]: "running means and variances are not trained",
                 sizes["BatchNorm1d"] // 2: "a Linear before a BatchNorm has no bias",
             }
-            hint = (missing if found < wanted else kept).get(abs(wanted - found), "Count layer by layer")
+            hint = (omitted if found < wanted else surplus).get(abs(wanted - found), "Count layer by layer")
             return f"For {sizes_asked} it gives {found:,}: {side}. {hint[0].upper()}{hint[1:]}."
         return None
 
