@@ -13,8 +13,9 @@
 # %% [markdown]
 # # 1. Pairs of letters
 #
-# Given a list of names, make more of them. The smallest model that can do it looks at one character and says what comes
-# next. This lesson builds it twice: by counting, and as a neural net that is trained. They turn out to be the same model.
+# Given a list of names, make more names like them. The smallest model that can do this looks at one character and
+# predicts the next. This lesson builds it twice: by counting, and as a neural net that is trained. Both turn out to be
+# the same model.
 
 # %%
 import os
@@ -39,8 +40,8 @@ len(words), words[:6]
 # %% [markdown]
 # ## Words as tensors
 #
-# A **tensor** is a block of numbers with a shape. A **token** is a character as a number. Token 0 stands for the end of a
-# word, and also for what is before its first letter; the letters follow in the order of the alphabet.
+# A **tensor** is a block of numbers with a shape. A **token** is a character as a number. Token 0 marks the end of a
+# word and also the position before its first letter; the letters follow in alphabetical order.
 
 # %%
 itos = ["."] + sorted(set("".join(words)))  # token -> character
@@ -50,44 +51,46 @@ tokens = torch.tensor([stoi[c] for c in ".emma."])
 V, tokens, tokens.shape
 
 # %% [markdown]
-# Numbers in memory stand in one row, whatever the shape. The **stride** of an axis says how many places to go for the next
-# element along it. A transposed tensor is the same memory, read with other strides: nothing is copied.
+# In memory, the numbers of a tensor form one long row, whatever its shape. The **stride** of an axis is the distance in
+# memory from one element to the next along that axis. A transposed tensor uses the same memory with other strides:
+# nothing is copied.
 
 # %%
 grid = torch.arange(6).view(2, 3)  # (2, 3)
 print(grid.stride(), grid.T.stride(), grid.T.data_ptr() == grid.data_ptr())
 
 # %% [markdown]
-# **Broadcasting** lets shapes that differ work together. They are lined up from the right; an axis of length 1, or one that
-# is missing, is repeated. It saves loops, and it sets traps. Here is one that costs people hours: to turn rows of counts
-# into probabilities, each row is divided by its sum.
+# **Broadcasting** combines tensors of different shapes. The shapes are aligned from the right; an axis that is missing
+# or has length 1 is repeated. Broadcasting saves loops, but it has traps. Here is one that costs people hours. To turn
+# rows of counts into probabilities, we divide each row by its sum.
 
 # %%
 counts = torch.tensor([[1.0, 3.0], [2.0, 6.0]])  # (2, 2)
 sums = counts.sum(1)  # (2,)       the axis is gone
 kept = counts.sum(1, keepdim=True)  # (2, 1)     the axis has length 1
-print((counts / sums).sum(1))  # (2, 2) / (2,): lined up from the right, a column is divided by each sum
-print((counts / kept).sum(1))  # (2, 2) / (2, 1): each row by its own
+print((counts / sums).sum(1))  # (2, 2) / (2,): aligned from the right, each sum divides a column
+print((counts / kept).sum(1))  # (2, 2) / (2, 1): each sum divides its own row
 
 # %% [markdown]
-# Without `keepdim` the sums lie down along the wrong axis, and no error is raised. **Keeping dimensions** is what makes the
-# division mean what it says. A check that rows sum to one finds the mistake at once.
+# Without `keepdim` the sums are aligned with the wrong axis, and no error is raised. **Keeping dimensions** makes the
+# division do what was intended. Checking that the rows sum to one finds the mistake at once.
 #
 # ## Counting
 #
-# The **Markov property** is an assumption: what comes next depends on the last character alone, not on those before it. A
-# model that makes it needs one table: how often each character comes after each. Here are all pairs of the list.
+# The **Markov property** is an assumption: the next character depends only on the last one, not on those before it. A
+# model that makes this assumption needs a single table: how often each character follows each other one. Here are all
+# the pairs in the list.
 
 # %%
-xs = torch.tensor([stoi[c] for w in words for c in "." + w])  # (N,)  the character before
-ys = torch.tensor([stoi[c] for w in words for c in w + "."])  # (N,)  the one that comes
-N = torch.zeros(V, V, dtype=torch.int64)  # (V, V)  rows: before; columns: next
+xs = torch.tensor([stoi[c] for w in words for c in "." + w])  # (N,)  the previous character
+ys = torch.tensor([stoi[c] for w in words for c in w + "."])  # (N,)  the next one
+N = torch.zeros(V, V, dtype=torch.int64)  # (V, V)  rows: previous; columns: next
 N.index_put_((xs, ys), torch.tensor(1), accumulate=True)
 len(xs), N.sum().item(), N[0, stoi["a"]].item()
 
 # %% [markdown]
-# As a picture, with the pair and its count in each cell. The first row is how names begin, the first column how they end:
-# many end in *n* or *a*, and *q* is seldom followed by anything but *u*.
+# Here is the table as a picture, with the pair and its count in each cell. The first row shows how names begin and the
+# first column how they end: many end in *n* or *a*, and *q* is rarely followed by anything but *u*.
 
 # %%
 everything = moreish.Corpus(words)
@@ -96,12 +99,12 @@ figure.set_size_inches(11, 9)
 figure
 
 # %% [markdown]
-# (The library draws the train part of a split, 80% of the words. The lesson's own table is of all of them.)
+# (The library plots the train part of a split, 80% of the words. The table above covers all of them.)
 #
 # ## Sampling
 #
-# Divided by its sum, a row is a **distribution**: the probability of each next character. To make a name, start from
-# token 0, draw from its row, go to the row of what was drawn, and stop when token 0 comes again.
+# Divided by its sum, a row is a **distribution**: the probability of each next character. To make a name, start at
+# token 0, draw from its row, go to the row of the character drawn, and stop when token 0 is drawn again.
 
 # %%
 P = N.float() / N.sum(1, keepdim=True)  # (V, V)
@@ -120,28 +123,29 @@ def draw(P, generator):
 generator = torch.Generator().manual_seed(1)
 print("counted:", [draw(P, generator) for _ in range(6)])
 uniform = torch.full((V, V), 1 / V)
-print("chance: ", [draw(uniform, generator)[:12] for _ in range(6)])
+print("uniform:", [draw(uniform, generator)[:12] for _ in range(6)])
 
 # %% [markdown]
-# The names are bad. Still, they are far from chance: most can be said aloud, since each letter stands beside letters
-# that it stands beside in names.
+# The names are bad, but far better than chance: most can be pronounced, since neighbouring letters are neighbours in
+# real names too.
 #
 # ## How good is it?
 #
-# The **likelihood** of the list is the product of the probabilities that the model gives to all its characters, and to
-# the end of each word. The product of many numbers below one is too small for a computer, so one adds their logarithms:
-# the **log-likelihood**. With the sign turned and divided by how many they are, it is the **loss**: the mean negative
-# log-likelihood, in **nats** (the unit of natural logarithms) a character. Chance gives log V.
+# The **likelihood** of the list is the product of the probabilities that the model gives to all its characters and ends
+# of words. A product of so many numbers below one underflows, so we add their logarithms instead: the
+# **log-likelihood**. Dividing it by the number of characters and changing the sign gives the **loss**: the mean
+# negative log-likelihood, in **nats** (the unit of natural logarithms) per character. Uniform guessing has a loss of
+# log V.
 
 # %%
 log_likelihood = P[xs, ys].log().sum()
 loss = -log_likelihood / len(xs)
 print(f"product of the first 300 probabilities: {P[xs, ys][:300].prod().item()}")
-print(f"log-likelihood {log_likelihood:.0f}, loss {loss:.4f}; chance {torch.tensor(float(V)).log():.4f}")
+print(f"log-likelihood {log_likelihood:.0f}, loss {loss:.4f}; uniform {torch.tensor(float(V)).log():.4f}")
 
 # %% [markdown]
-# The exponential of the loss is the **perplexity**: among how many equally likely characters the model could as well be
-# choosing.
+# The exponential of the loss is the **perplexity**: the model is as uncertain as if it chose among this many equally
+# likely characters.
 
 # %%
 print(f"perplexity {loss.exp():.2f} of {V}")
@@ -149,8 +153,8 @@ print(f"perplexity {loss.exp():.2f} of {V}")
 # %% [markdown]
 # ## Smoothing
 #
-# A pair that never occurs has probability zero, and a word that has it is impossible: its loss is infinite. **Smoothing**
-# adds something to every count, as if each pair had been seen that often more.
+# A pair that never occurs has probability zero, so a word that contains it is impossible: its loss is infinite.
+# **Smoothing** adds a constant to every count, as if each pair had occurred that many more times.
 
 # %%
 unseen = [(a, b) for a in itos[1:] for b in itos[1:] if N[stoi[a], stoi[b]] == 0]
@@ -167,8 +171,8 @@ print(f"{len(unseen)} pairs of letters never occur; {word}: {nll(P, word)} nats,
 print(f"loss of the list, smoothed: {-smoothed[xs, ys].log().mean():.4f}")
 
 # %% [markdown]
-# Adding 1 to every count moves the loss of so long a list by almost nothing. Adding a great deal makes all characters
-# equally likely: smoothing is a way to trust the counts less.
+# For a list this long, adding 1 to every count hardly changes the loss. Adding a very large number makes all characters
+# equally likely: the more we add, the less we trust the counts.
 
 # %%
 for added in (0.01, 1, 100, 10_000, 1_000_000):
@@ -178,15 +182,15 @@ for added in (0.01, 1, 100, 10_000, 1_000_000):
 # %% [markdown]
 # ## The same as a net
 #
-# Now the table is not counted but found by **gradient descent**: start anywhere, and take small steps downhill. Which
-# way is down the **gradient** says: for each number of the table, the derivative of the loss by it. The numbers that
-# are found in this way are called **weights**, or **parameters**.
+# Now we find the table by **gradient descent** instead of counting: start anywhere and take small steps downhill. The
+# **gradient** gives the direction: it holds the derivative of the loss with respect to each number in the table. The
+# numbers found in this way are called **weights** or **parameters**.
 #
-# A character goes in as a **one-hot** row: V numbers, all 0 but for a 1 at the token's place. Multiplied by a matrix
-# $W$ of $V \times V$ it picks out a row of $W$. These numbers are the **logits**. `exp` makes them positive, like counts,
-# and dividing by their sum makes them a distribution: that is the **softmax**,
-# $p_j = e^{w_{ij}} / \sum_k e^{w_{ik}}$. A **neural net** is a function of its weights and its input that is made of such
-# simple steps, each with a derivative. This is the smallest one.
+# The input is a **one-hot** row for a character: V numbers, all 0 except for a 1 at the token's position. Multiplying
+# it by a $V \times V$ matrix $W$ selects a row of $W$. The numbers in this row are the **logits**. `exp` makes them
+# positive, like counts, and dividing them by their sum makes them a distribution. The two steps together are the
+# **softmax**, $p_j = e^{w_{ij}} / \sum_k e^{w_{ik}}$. A **neural net** is a function of weights and an input, made of
+# such simple differentiable steps. This is the smallest one.
 
 # %%
 generator = torch.Generator().manual_seed(42)
@@ -197,18 +201,18 @@ p = logits.exp() / logits.exp().sum(1, keepdim=True)  # (5, V)
 print(torch.equal(logits, W[xs[:5]]), torch.allclose(p, F.softmax(logits, 1)), p.sum(1))
 
 # %% [markdown]
-# So one-hot times a matrix is a lookup: the first exercise asks for it. The loss is the mean of $-\log p$ of what
-# really came, the **cross-entropy**. `F.cross_entropy` does softmax, logarithm and mean in one; [lesson
-# 2](02_mlp.ipynb#cross-entropy) says why that is better than one after the other.
+# So multiplying a one-hot row by a matrix is a lookup; the first exercise asks for it. The loss is the mean of
+# $-\log p$ of the true next character, the **cross-entropy**. `F.cross_entropy` computes softmax, logarithm and mean in
+# one call; [lesson 2](02_mlp.ipynb#cross-entropy) explains why that is better than three separate steps.
 #
-# Most pairs repeat, so a step need not look at 228,146 rows: the table of counts says how often each pair counts. That
-# is the whole gradient of the whole list, for the price of a $V \times V$ table. `backward()` computes it and leaves it
-# in `W.grad`. It can, since PyTorch notes each operation as it is done: this is **autograd**, and [lesson
-# 4](04_backprop_by_hand.ipynb#one-number-at-a-time-scalar-autograd) shows how it works. A step takes 50 times the
-# gradient off the weights.
+# Most pairs occur many times, so a step does not have to process 228,146 rows: it is enough to weight each pair by its
+# count. That gives the exact gradient over the whole list for the cost of a $V \times V$ table. `backward()` computes
+# it and stores it in `W.grad`. PyTorch can do that because it records every operation as it runs: this is **autograd**,
+# and [lesson 4](04_backprop_by_hand.ipynb#one-number-at-a-time-scalar-autograd) shows how it works. Each step subtracts
+# 50 times the gradient from the weights.
 
 # %%
-weight = N / N.sum()  # (V, V)  each pair's share of the list
+weight = N / N.sum()  # (V, V)  relative frequency of each pair
 
 
 def net_loss(W, decay=0.0):
@@ -230,20 +234,21 @@ print(f"after {steps} steps: {net_loss(W).item():.4f}; counted: {loss.item():.4f
 assert abs(net_loss(W).item() - loss.item()) < (0.03 if QUICK else 0.002)
 
 # %% [markdown]
-# Gradient descent has found the counts. It had to: of all tables, the shares of the counts are the one with the least loss
-# (the derivative of the loss by a logit is $p_{ij}$ less the share that was counted, times how often row $i$ occurs; it is
-# zero where they agree).
+# Gradient descent has found the counts. It had to: the relative frequencies are the table with the lowest loss. (The
+# derivative of the loss with respect to a logit is $p_{ij}$ minus the relative frequency, times the frequency of row
+# $i$. It is zero where the two agree.)
 
 # %%
 with torch.no_grad():
     gap = (F.softmax(W, 1) - P).abs()
 print(
-    f"largest difference of a probability: {gap.max():.3f}, weighted by use: {(gap * weight.sum(1, keepdim=True)).sum():.5f}"
+    f"largest difference of a probability: {gap.max():.3f}; mean, weighted by frequency: {(gap * weight.sum(1, keepdim=True)).sum():.5f}"
 )
 
 # %% [markdown]
-# **Regularisation** adds a price for large weights to the loss. All weights at zero give every character the same
-# probability, so the price pulls towards even odds, as adding to every count does. This regularisation is a smoothing.
+# **Regularisation** adds a penalty for large weights to the loss. If all weights are zero, every character has the same
+# probability, so the penalty pulls the probabilities towards uniform, just as adding to every count does. Here,
+# regularisation is smoothing.
 
 # %%
 for decay in (0.0, 0.01, 0.1, 1.0):
@@ -254,15 +259,15 @@ for decay in (0.0, 0.01, 0.1, 1.0):
         with torch.no_grad():
             Wd -= 20 * grad
     entropy = -(F.softmax(Wd, 1) * F.log_softmax(Wd, 1)).sum(1).mean()
-    print(f"decay {decay:>5}: loss {net_loss(Wd):.4f}, rows are as uncertain as {entropy.exp():.1f} even choices")
+    print(f"decay {decay:>5}: loss {net_loss(Wd):.4f}, perplexity of the rows {entropy.exp():.1f}")
 
 # %% [markdown]
-# ## Against the library
+# ## Compared with the library
 #
-# `moreish` has both: `bigram-counts`, which adds 1 to every count, and `bigram`. It shares the words out into three
-# parts, as [lesson 2](02_mlp.ipynb#three-parts-of-the-list) explains: the models learn from *train*, 80% of the words,
-# and *val* and *test* show how they do on the others. Here the lesson's way on the same words gives the library's
-# numbers.
+# `moreish` has both models: `bigram-counts`, which adds 1 to every count, and `bigram`. It splits the words into three
+# parts, as [lesson 2](02_mlp.ipynb#three-parts-of-the-list) explains. The models learn from *train*, 80% of the words;
+# *val* and *test* show how well they do on the others. On the same words, the method of this lesson gives the same
+# numbers as the library.
 
 # %%
 train, val = everything.parts["train"], everything.parts["val"]
@@ -294,7 +299,8 @@ print(counted.model.sample(8, seed=1))
 # %% [markdown]
 # ## Exercises
 #
-# **1. Indexing.** Write `lookup(W, tokens)`, which gives the rows that one-hot times $W$ gives, without any one-hot.
+# **1. Indexing.** Write `lookup(W, tokens)`, which returns the same rows as one-hot rows times $W$, but without one-hot
+# rows.
 
 # %%
 lookup = ...  # yours: a function of W and tokens
@@ -303,13 +309,14 @@ check_index_for_one_hot(lookup, W.detach())
 
 # %% jupyter={"source_hidden": true} tags=["hide-input"]
 def solved(W, tokens):
-    return W[tokens]  # an index picks rows; one-hot @ W multiplies V - 1 of V rows by zero to do the same
+    return W[tokens]  # an index selects rows; one-hot @ W multiplies the other V - 1 rows by zero
 
 
 assert check_index_for_one_hot(solved, W.detach())
 
 # %% [markdown]
-# **2. Trigrams.** Count how often each character comes after each *pair*: `T[a, b, c]`. A word begins after two ends.
+# **2. Trigrams.** Count how often each character follows each *pair* of characters: `T[a, b, c]`. The first character
+# of a word follows two end tokens.
 
 # %%
 T = ...  # yours: (V, V, V)
@@ -318,12 +325,12 @@ check_trigrams(T, words)
 
 # %% jupyter={"source_hidden": true} tags=["hide-input"]
 def windows(words):
-    """Two tokens before, and the one that comes, of every window of three: (N,) each."""
+    """The two previous tokens and the next one of every window of three: (N,) each."""
 
-    def tokens(pattern):  # of all words, each written as the pattern says
+    def tokens(pattern):  # of all words, each transformed by the pattern
         return torch.tensor([stoi[c] for w in words for c in pattern(w)])
 
-    # Each word w has len(w) + 1 windows: what comes is w and an end; before it stands the same, one and two places later.
+    # Each word w has len(w) + 1 windows. The next tokens are w and an end; the previous ones lag by one and two.
     return tokens(lambda w: (".." + w)[:-1]), tokens(lambda w: "." + w), tokens(lambda w: w + ".")
 
 
@@ -332,16 +339,16 @@ T.index_put_(windows(words), torch.tensor(1), accumulate=True)
 assert check_trigrams(T, words)
 
 # %% [markdown]
-# **3. The split.** Count trigrams in the *train* words alone, and add 1 to each count. What is the loss of the train
-# words, and what that of the val words? Set them beside those of pairs, `counted.loss`. What do you see?
+# **3. The split.** Count trigrams in the *train* words only, and add 1 to each count. What is the loss on train, and
+# what is it on val? Compare them with the losses of pairs, `counted.loss`. What do you notice?
 
 # %%
 trigram_train, trigram_val = ..., ...  # yours: nats
 check_trigram_losses(trigram_train, trigram_val, everything)
 
 # %% jupyter={"source_hidden": true} tags=["hide-input"]
-# Solution. A second letter to look at is worth more than 0.2 nats. And val is now higher than train by 0.02: a table of
-# pairs is full of counts, and of the 19,683 in this one most are zero or small, so that they fit the train words too well.
+# Solution. A second letter of context is worth more than 0.2 nats. And val is now 0.02 higher than train: most of the
+# 19,683 counts in this table are zero or small, so they fit the train words too closely.
 T_train = torch.zeros(V, V, V).index_put_(windows(train), torch.tensor(1.0), accumulate=True)
 
 
@@ -355,16 +362,16 @@ for part in ("train", "val"):
 assert check_trigram_losses(trigram_loss(1.0, train), trigram_loss(1.0, val), everything)
 
 # %% [markdown]
-# **4. Smoothing, tuned.** Which amount, added to the trigram counts of the train words, gives the least loss on the
-# *val* words? Try several with `trigram_loss` from the solution above. (Why not on the train words? Try it.) And when
-# the choice is made: what is the loss on the *test* words?
+# **4. Smoothing, tuned.** Which number, added to the trigram counts of the train words, gives the lowest loss on the
+# *val* words? Try several with `trigram_loss` from the solution above. (Why not on the train words? Try it.) Once you
+# have chosen: what is the loss on the *test* words?
 
 # %%
 added = ...  # yours: a number
 check_tuned_smoothing(added, lambda added: trigram_loss(added, val))
 
 # %% jupyter={"source_hidden": true} tags=["hide-input"]
-# Solution. On the train words the less is added the better: nothing in them was never seen.
+# Solution. On the train words, the less is added the better: every trigram in them has been counted.
 print("    added    train      val")
 for amount in (0.001, 0.01, 0.1, 1.0, 10.0):
     print(f"{amount:9} {trigram_loss(amount, train):8.4f} {trigram_loss(amount, val):8.4f}")

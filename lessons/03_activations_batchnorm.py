@@ -11,12 +11,12 @@
 # ---
 
 # %% [markdown]
-# # 3. What goes through a net: initialisation, gradients, BatchNorm
+# # 3. Signals in a net: initialisation, gradients, BatchNorm
 #
-# A net can have the right layers and still learn badly, because of the numbers that it starts from. This lesson looks
-# at what flows through a net before and during training: forwards, the outputs of its layers; backwards, the gradients.
-# It gives the rules for the first weights, shows what happens when they are broken, and then builds **BatchNorm**, a
-# layer that makes them matter less.
+# A net can have the right layers and still learn badly because of its initial weights. This lesson measures what flows
+# through a net before and during training: the outputs of its layers forwards, the gradients backwards. It gives rules
+# for the initial weights, shows what happens when they are broken, and then builds **BatchNorm**, a layer that makes
+# them matter less.
 
 # %%
 import math
@@ -40,7 +40,7 @@ from moreish.lessons.activations import (
 from moreish.lessons.words import lesson_words
 
 # %matplotlib inline
-torch.set_num_threads(1)  # nets this small gain nothing from more
+torch.set_num_threads(1)  # nets this small are no faster with more
 QUICK = bool(os.environ.get("MOREISH_QUICK"))
 words = list(lesson_words())
 corpus = moreish.Corpus(words)  # the split and the contexts of lesson 2
@@ -52,9 +52,9 @@ Xtr.shape, V
 # %% [markdown]
 # ## The first loss
 #
-# Before training a net knows nothing, so it should hold all $V$ characters equally likely. The loss is the mean of
-# $-\log p$ of what came; with $p = 1/V$ it is $\log V$. Here is the net of lesson 2, all its weights drawn from the
-# normal distribution $N(0, 1)$.
+# Before training, a net knows nothing, so it should give all $V$ characters the same probability. The loss is the mean
+# of $-\log p$ of the true next character; with $p = 1/V$ it is $\log V$. Here is the net of lesson 2 with all its
+# weights drawn from the normal distribution $N(0, 1)$.
 
 
 # %%
@@ -75,17 +75,17 @@ def forward(params, X):
     return h, h @ W2 + b2  # (B, 200), logits (B, V)
 
 
-X, Y = Xtr[:2000], Ytr[:2000]  # to look at
+X, Y = Xtr[:2000], Ytr[:2000]  # for measurements
 naive = mlp()
 h, logits = forward(naive, X)
 first_loss = F.cross_entropy(logits, Y).item()
 print(f"log V {math.log(V):.2f}   first loss {first_loss:.2f}   std of logits {logits.std():.1f}")
 
 # %% [markdown]
-# The loss is eight times what knowing nothing costs: the net is sure, and wrong. A logit is a sum of 200 products of an
-# $h$ between -1 and 1 with a number from $N(0, 1)$, so its standard deviation comes near $\sqrt{200} = 14$, and a
-# softmax over such numbers puts nearly everything on one character. How sure is too sure? Random logits of growing
-# scale, against targets that have nothing to do with them:
+# The loss is eight times that of uniform guessing: the net is confident and wrong. A logit is a sum of 200 products,
+# each of an $h$ between -1 and 1 and a number from $N(0, 1)$. Its standard deviation is therefore close to
+# $\sqrt{200} = 14$, and a softmax over such numbers gives nearly all the probability to one character. How large may
+# the logits be? Here are random logits of growing scale, with targets that are unrelated to them:
 
 # %%
 g = torch.Generator().manual_seed(1)
@@ -94,8 +94,8 @@ for scale in (0, 0.1, 0.3, 1, 3, 10):
     print(f"logits of std {scale:<4}  loss {F.cross_entropy(scale * noise, targets):6.2f}")
 
 # %% [markdown]
-# Up to a scale of about 0.3 the loss stays near $\log V$. So the last layer's weights are made small, and its bias
-# zero. (Why not make all weights zero? The first exercise asks.)
+# Up to a scale of about 0.3 the loss stays near $\log V$. So we make the weights of the last layer small, and its bias
+# zero. (Why not make all weights zero? The first exercise asks that.)
 
 # %%
 steps = 150 if QUICK else 1_000
@@ -129,19 +129,19 @@ ax.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# The upper curve is a **hockey stick**: a steep fall, then a long flat part. The fall is no learning about names: the
-# net unlearns its first guesses. After 1,000 steps it still does worse than knowing nothing, 4.23 nats against 3.30.
-# The lower curve begins at $\log V$, every step of it goes into the names, and it is at 2.43.
+# The upper curve is a **hockey stick**: a steep fall, then a long flat part. The fall teaches the net nothing about
+# names; it only unlearns its first guesses. After 1,000 steps the net is still worse than uniform guessing, 4.23 nats
+# against 3.30. The lower curve starts at $\log V$, spends every step on the names, and reaches 2.43.
 
 # %% [markdown]
 # ## Saturated and dead units
 #
 # The second fault is in the hidden layer, and the first loss does not show it. The derivative of $h = \tanh(z)$ is
-# $1 - h^2$: where $h$ is near 1 or -1, almost nothing of a gradient comes through. Such an output is called
-# **saturated**; we take $|h| > 0.97$, where less than 6% of the gradient passes. A unit that is saturated on *every*
-# example is a **dead unit**: the weights into it hardly move, so it stays as it is.
+# $1 - h^2$: where $h$ is near 1 or -1, almost no gradient passes. Such an output is called **saturated**; our limit is
+# $|h| > 0.97$, where less than 6% of the gradient passes. A unit that is saturated on *every* example is a **dead
+# unit**: its incoming weights hardly change, so it stays dead.
 #
-# Each picture has 100 examples from top to bottom and the 200 units from left to right; white is saturated.
+# Each picture shows 100 examples from top to bottom and the 200 units from left to right. White is saturated.
 
 # %%
 starts = {
@@ -161,12 +161,11 @@ assert shares["N(0, 1)"] > 2 * shares["N(0, (5/3)² / 30), no bias"]
 plt.show()
 
 # %% [markdown]
-# On the left, with $N(0, 1)$, more than two thirds of all outputs are saturated, but no column is white from top to
-# bottom: every unit still learns from some examples. In the middle large biases push units so far out that no example
-# brings them back: the columns that are white from top to bottom are dead units, nearly half of all. On the right the
-# weights are small, and about a quarter of the outputs saturate. The rule behind that size, $\frac{5}{3}/\sqrt{30}$,
-# comes in the next section. First, what a dead unit costs: the gradient that arrives at its weights, beside that of the
-# others.
+# On the left, with $N(0, 1)$, more than two thirds of all outputs are saturated, but no column is completely white:
+# every unit still learns from some examples. In the middle, large biases push many units so far that no example brings
+# them back. The completely white columns are dead units, nearly half of all. On the right the weights are small, and
+# about a quarter of the outputs are saturated. The next section derives this size, $\frac{5}{3}/\sqrt{30}$. First, the
+# cost of a dead unit: compare the gradient of its weights with that of the others.
 
 # %%
 params = starts["N(0, 1), biases N(0, 20²)"]
@@ -177,28 +176,28 @@ print(f"mean |dW1| into dead units {dW1[:, dead].abs().mean():.1e}, into the oth
 assert dW1[:, dead].abs().mean() < 0.1 * dW1[:, ~dead].abs().mean()
 
 # %% [markdown]
-# Ten thousand times less.
+# It is ten thousand times smaller.
 #
 # A **ReLU**, $\max(z, 0)$, has a flat half: where $z < 0$ its derivative is exactly zero. A ReLU unit that is off on
-# every example gets no gradient at all. It may start so, or be knocked out by steps that are too large. Here the
-# library's compiled engine trains a ReLU net with a learning rate that is far too high, and the library draws the same
-# kind of picture, before the first step and after the last; for a ReLU, white is off.
+# every example gets no gradient at all. It may start like that, or steps that are too large may put it there. Below,
+# the library's compiled engine trains a ReLU net with a learning rate that is far too high, and draws the same kind of
+# picture before the first step and after the last. For a ReLU, white is off.
 
 # %%
 knocked_out = moreish.train(corpus, "mlp", activation="relu", lr=0.1, steps=300, n_hidden=n_hidden, keep="last")
 moreish.plots.plot_saturation(knocked_out)
 
 # %% [markdown]
-# At the start about half of the outputs are off, as they should be, and no unit is dead. In the end nearly all columns
-# are white: 188 of 200 units get no gradient any more, and the work is left to the other twelve.
+# At the start about half of the outputs are off, as they should be, and no unit is dead. At the end nearly all columns
+# are white: 188 of 200 units no longer get a gradient, and only twelve still work.
 
 # %% [markdown]
 # ## How large should weights be?
 #
-# A **Linear** layer multiplies by a matrix, and may add a bias. Before the bias an output is $z = \sum_{i=1}^{n} x_i w_i$,
-# where $n$ is the layer's **fan-in**, the number of its inputs. If the $w_i$ are independent with mean 0 and standard
-# deviation $s$, then variances add up: $\operatorname{var} z = n \, s^2 \, \overline{x^2}$, where the bar is a mean. So
-# $s = 1/\sqrt{n}$ keeps the scale.
+# A **Linear** layer multiplies by a matrix, and may add a bias. Before the bias, an output is
+# $z = \sum_{i=1}^{n} x_i w_i$, where $n$ is the layer's **fan-in**, the number of its inputs. If the $w_i$ are
+# independent with mean 0 and standard deviation $s$, the variances add up:
+# $\operatorname{var} z = n \, s^2 \, \overline{x^2}$, where the bar is a mean. So $s = 1/\sqrt{n}$ preserves the scale.
 
 # %%
 g = torch.Generator().manual_seed(2)
@@ -209,16 +208,16 @@ for name, s in {"1": 1, "1 / sqrt(fan_in)": 400**-0.5}.items():
 assert abs((x @ W / 20).std() - 1) < 0.02
 
 # %% [markdown]
-# Between Linear layers stands an **activation**, a function of each number alone such as tanh, and it squeezes. The
-# **gain** makes up for it: $s = \text{gain}/\sqrt{n}$. This is **Kaiming initialisation** (He et al. 2015). For ReLU
-# the gain follows from one line: it throws away the negative half, so the mean of squares is halved, and
-# $\text{gain}^2 = 2$. For tanh there is no such number, since it squeezes large inputs more than small ones. Measured,
-# through 30 layers of 300 units:
+# An **activation** between Linear layers, a function applied to each number such as tanh, shrinks the signal. The
+# **gain** compensates for that: $s = \text{gain}/\sqrt{n}$. This is **Kaiming initialisation** (He et al. 2015). For
+# ReLU the gain follows in one line: ReLU removes the negative half, so the mean of squares is halved, and
+# $\text{gain}^2 = 2$. For tanh there is no such number, since it shrinks large inputs more than small ones. Here are
+# measurements over 30 layers of 300 units:
 
 
 # %%
 def scales(activation, gain, depth=30, width=300, draw=torch.randn):
-    """The root of the mean of squares of what each layer puts out."""
+    """The root mean square of the output of each layer."""
     g = torch.Generator().manual_seed(3)
     x, found = torch.randn(500, width, generator=g), []
     for _ in range(depth):
@@ -233,18 +232,18 @@ fig, axes = plt.subplots(1, 2, figsize=(10, 3), layout="constrained")
 for ax, (name, (activation, gains)) in zip(axes, cases.items(), strict=True):
     for (label, gain), style in zip(gains.items(), ("-", "--", "-.", ":"), strict=False):
         found = scales(activation, gain)
-        ax.semilogy(range(1, 31), found, style, label=f"gain {label}: {found[-1]:.2g} in the end")
+        ax.semilogy(range(1, 31), found, style, label=f"gain {label}: {found[-1]:.2g} at the end")
     ax.set(title=name, xlabel="layer", ylabel="root mean square")
     ax.legend(frameon=False, fontsize=8)
-axes[0].set_ylim(1e-3, 2)  # the line of gain 0.5 leaves the picture
+axes[0].set_ylim(1e-3, 2)  # the line of gain 0.5 leaves the plot
 plt.show()
 
 # %% [markdown]
 # **ReLU**: with gain 1 each layer loses a factor of $\sqrt 2$, which is $2^{15}$ over 30 layers; with 5/3 the signal
-# grows more than 100 times; with $\sqrt 2$ it stays. **Tanh**: gain 0.5 halves the signal at every layer. Gain 1 loses
-# it slowly, as tanh squeezes a little at each layer and nothing makes up for it. Above 1 the layers settle, at a level
-# where squeezing and gain are in balance: at 0.65 for gain 5/3, and at 0.84 for 3, which is close to the limit of 1. So
-# 5/3 is a custom rather than a law: enough to keep the signal, and not so much that units saturate.
+# grows more than 100 times; with $\sqrt 2$ it keeps its scale. **Tanh**: gain 0.5 halves the signal at every layer.
+# Gain 1 loses it slowly, since tanh shrinks it a little at each layer and nothing compensates. Above 1 the signal
+# settles where the shrinking and the gain balance: at 0.65 for gain 5/3, and at 0.84 for 3, close to the limit of 1. So
+# 5/3 is a convention rather than a law: large enough to keep the signal, and small enough that few units saturate.
 
 # %%
 assert abs(scales(torch.relu, math.sqrt(2))[-1] / scales(torch.relu, math.sqrt(2))[0] - 1) < 0.35
@@ -252,13 +251,14 @@ assert 0.6 < scales(torch.tanh, 5 / 3)[-1] < 0.7
 assert (nn.init.calculate_gain("tanh"), nn.init.calculate_gain("relu")) == (5 / 3, math.sqrt(2))
 
 # %% [markdown]
-# **Normal or uniform?** Only the standard deviation entered the argument, so the shape of the distribution should not
-# matter. A uniform one between $-a$ and $a$ has the standard deviation $a/\sqrt 3$, so it needs $a = \sqrt 3 \, s$.
+# **Normal or uniform?** The argument used only the standard deviation, so the shape of the distribution should not
+# matter. A uniform distribution between $-a$ and $a$ has the standard deviation $a/\sqrt 3$, so it needs
+# $a = \sqrt 3 \, s$.
 
 
 # %%
 def uniform(*shape, generator):
-    """Numbers from -sqrt 3 to sqrt 3, whose std is 1."""
+    """Uniform numbers from -sqrt 3 to sqrt 3, with a std of 1."""
     return math.sqrt(3) * (2 * torch.rand(*shape, generator=generator) - 1)
 
 
@@ -274,15 +274,15 @@ std = nn.Linear(400, 300).weight.std().item()
 print(f"nn.Linear(400, 300): weights of std {std:.4f}, which is a gain of {std * math.sqrt(400):.3f}")
 
 # %% [markdown]
-# They agree. In PyTorch the two are `nn.init.kaiming_normal_` and `nn.init.kaiming_uniform_`. Mind what `nn.Linear`
-# does by itself: it draws uniformly between $\pm 1/\sqrt n$, a gain of $1/\sqrt 3 = 0.577$. In a deep tanh or ReLU net
-# without BatchNorm that is too little, as the pictures above show.
+# They agree. PyTorch calls the two `nn.init.kaiming_normal_` and `nn.init.kaiming_uniform_`. Note the default of
+# `nn.Linear`: it draws uniformly between $\pm 1/\sqrt n$, a gain of $1/\sqrt 3 = 0.577$. In a deep tanh or ReLU net
+# without BatchNorm that is too small, as the plots above show.
 
 # %% [markdown]
 # ## Through a deep net, forwards and backwards
 #
-# Now six hidden layers of 100 units, as a list of PyTorch's modules. Every weight matrix is Kaiming-normal with the
-# same gain; only the last layer is small. `norm` is for later.
+# Now six hidden layers of 100 units, as a list of PyTorch modules. Every weight matrix is Kaiming-normal with the same
+# gain; only the last layer is small. We use `norm` later.
 
 
 # %%
@@ -305,12 +305,12 @@ def deep(gain, norm=None, activation=nn.Tanh, n_layer=6, width=100):
 
 
 def look(net, X, Y):
-    """The outputs of the activations, each with its gradient in .grad; and the loss."""
+    """Return the outputs of the activations, each with its gradient in .grad, and the loss."""
     x, outputs = X, []
     for layer in net:
         x = layer(x)
         if isinstance(layer, nn.Tanh | nn.ReLU):
-            x.retain_grad()  # autograd drops the gradients of what is not a parameter unless told to keep them
+            x.retain_grad()  # by default, autograd keeps the gradients of parameters only
             outputs.append(x)
     loss = F.cross_entropy(x, Y)
     net.zero_grad()
@@ -338,17 +338,17 @@ plain = table(gains)
 
 # %% [markdown]
 # Read the outputs from left to right and the gradients from right to left, as they flow. All four first losses are
-# $\log V$, so the loss alone says nothing of this.
+# $\log V$, so the loss alone reveals none of this.
 #
-# - **Gain 0.5: vanishing.** Outputs halve at each layer, from 0.45 to 0.014; the gradient halves on its way back, and
-#   the first layer gets a thirtieth of what the last one gets. This is a **vanishing gradient**.
-# - **Gain 1**: outputs fall from 0.66 to 0.30, gradients by half. Six layers bear it; sixty would not.
-# - **Gain 5/3**: outputs stay near 0.7, gradients are alike everywhere, few units saturate after the first layer.
-# - **Gain 3: exploding.** Four or five in ten outputs are saturated, and yet the gradient *grows* on its way back, 4
-#   times over six layers: what passes the unsaturated units is multiplied by larger weights. This is an **exploding
-#   gradient**.
+# - **Gain 0.5: vanishing.** Outputs halve at each layer, from 0.45 to 0.014. The gradient halves on its way back, so
+#   the first layer gets a thirtieth of the gradient of the last. This is a **vanishing gradient**.
+# - **Gain 1**: outputs fall from 0.66 to 0.30, gradients by half. Six layers can cope with that; sixty could not.
+# - **Gain 5/3**: outputs stay near 0.7, gradients are similar everywhere, and few units saturate after the first layer.
+# - **Gain 3: exploding.** 40% to 50% of the outputs are saturated, and yet the gradient *grows* on its way back, 4
+#   times over six layers: the part that passes the unsaturated units is multiplied by larger weights. This is an
+#   **exploding gradient**.
 #
-# As pictures, a curve for each layer:
+# Here are the distributions, one curve for each layer:
 
 # %%
 fig, axes = plt.subplots(2, 4, figsize=(12, 4.6), layout="constrained")
@@ -373,17 +373,17 @@ assert plain["0.5"][0][-1] < 0.03
 assert plain["3"][2][-1] > 0.3
 
 # %% [markdown]
-# ## Is the learning rate right? Update against data
+# ## Is the learning rate right? The update-to-weight ratio
 #
-# A gradient is neither large nor small by itself: what counts is how much a step changes a weight. The **update:data
-# ratio** of a weight matrix is the standard deviation of its update (learning rate times gradient, for SGD) over that
-# of its values. About $10^{-3}$ is a usual healthy size, a step that changes weights by a thousandth; it is a guide,
-# not a law. Far below, training crawls; far above, each step overwrites what others have learnt.
+# A gradient is neither large nor small by itself: it matters how much a step changes a weight. The **update-to-weight
+# ratio** of a matrix is the standard deviation of its update (learning rate times gradient, for SGD) divided by that of
+# its values. A healthy value is about $10^{-3}$: a step changes the weights by a thousandth. That is a guide, not a
+# law. Far below it, training crawls; far above it, each step overwrites what earlier ones have learnt.
 
 
 # %%
 def train_net(net, steps, lr=0.1, batch_size=32):
-    """Returns the batch losses, and log10 of update:data of the Linear weights at every tenth step (steps / 10, L)."""
+    """Return the batch losses, and log10 of the update-to-weight ratios at every tenth step (steps / 10, L)."""
     g, losses, ratios = torch.Generator().manual_seed(1), [], []
     matrices = [layer.weight for layer in net if isinstance(layer, nn.Linear)]
     net.train()
@@ -410,9 +410,9 @@ for ax, lr in zip(axes, (1.0, 0.1, 0.001), strict=True):
     for number, of_layer in enumerate(ratios.T, 1):
         ax.plot(range(0, deep_steps, 10), of_layer, linewidth=0.8, label=f"matrix {number}")
     ax.axhline(-3, color="black", linestyle="--", linewidth=1)
-    ax.set_title(f"lr {lr:g}: loss in the end {ended[lr]:.2f}, median ratio 10^{ratios.median():.1f}", fontsize=9)
+    ax.set_title(f"lr {lr:g}: final loss {ended[lr]:.2f}, median ratio 10^{ratios.median():.1f}", fontsize=9)
     ax.set_xlabel("step")
-axes[0].set_ylabel("log10 (update : data)")
+axes[0].set_ylabel("log10 (update / weight)")
 axes[0].legend(frameon=False, fontsize=7, ncol=2)
 plt.show()
 
@@ -421,30 +421,31 @@ assert ended[0.1] < ended[0.001]
 assert ended[0.1] < ended[1.0]
 
 # %% [markdown]
-# - **0.1** does best, 2.37 in the end. All hidden matrices keep together, a little above the line. The last one is
-#   higher only because its weights were made small: the same step is more beside them.
-# - **0.001**: a hundredth of that. The loss has hardly left $\log V$, and nothing is wrong with the net but the rate.
-# - **1**: each step changes the weights by some 3% of their size, in a direction that only 32 examples have chosen. The
-#   loss ends far above where it began.
+# - **0.1** does best, 2.37 at the end. All hidden matrices stay together, a little above the line. The last one is
+#   higher only because its weights started small, so the same step is a larger fraction of them.
+# - **0.001**: a hundredth of that. The loss has hardly left $\log V$, and nothing is wrong except the rate.
+# - **1**: each step changes the weights by about 3%, in a direction that only 32 examples have determined. The loss
+#   ends far above where it started.
 #
-# So a look at this ratio after some hundred steps says more about a learning rate than the loss does by then.
+# After some hundred steps, then, this ratio tells more about a learning rate than the loss does.
 
 # %% [markdown]
 # ## BatchNorm
 #
-# All of the above is careful bookkeeping so that layers see inputs of a sound scale. Ioffe and Szegedy (2015) turn it
-# round: if a layer should see unit variance, *make* it so. **BatchNorm** takes each feature over the $B$ examples of
-# the batch and subtracts its mean and divides by its standard deviation; these are simple, differentiable operations,
-# so gradients flow through them. Then it scales and shifts by learnt numbers $\gamma$ and $\beta$, that start at 1 and
-# 0, so that the net may choose another scale where that is better:
+# So far, careful bookkeeping has kept the inputs of the layers at a reasonable scale. Ioffe and Szegedy (2015) reverse
+# this: if a layer should see unit variance, *make* it so. **BatchNorm** takes each feature over the $B$ examples of the
+# batch, subtracts its mean and divides by its standard deviation. These operations are simple and differentiable, so
+# gradients flow through them. Then it scales and shifts the result by learnt numbers $\gamma$ and $\beta$, which start
+# at 1 and 0 and let the net choose another scale if that is better:
 #
 # $$\mu = \frac1B \sum_n x_n \qquad \sigma^2 = \frac1B \sum_n (x_n - \mu)^2 \qquad
 # \hat x_n = \frac{x_n - \mu}{\sqrt{\sigma^2 + \varepsilon}} \qquad y_n = \gamma \hat x_n + \beta$$
 #
-# The small $\varepsilon$ is there in case a variance is zero. A word is to be scored alone too, when there is no batch.
-# So while training, the layer keeps a **running mean** and a **running variance**, each moved a tenth of the way to the
-# batch's at every step, and outside of training it uses these. `net.train()` and `net.eval()` switch between the two
-# ways; every module has the flag `training`. What is kept but not trained, PyTorch calls a **buffer**.
+# The small $\varepsilon$ prevents a division by zero. We also want to score a single word, without a batch. So during
+# training the layer keeps a **running mean** and a **running variance**, which move a tenth of the way towards those of
+# the batch at every step. Outside training it uses these instead. `net.train()` and `net.eval()` switch between the two
+# modes, which every module stores in its flag `training`. PyTorch calls a tensor that is saved but not trained a
+# **buffer**.
 
 
 # %%
@@ -463,7 +464,7 @@ class BatchNorm1d(nn.Module):
             var = x.var(0, correction=0)  # (C,), with 1 / B
             with torch.no_grad():
                 B = len(x)
-                unbiased = var * B / (B - 1)  # with 1 / (B - 1), an estimate for all examples from some of them
+                unbiased = var * B / (B - 1)  # with 1 / (B - 1), an estimate of the variance over all examples
                 self.running_mean += self.momentum * (mean - self.running_mean)
                 self.running_var += self.momentum * (unbiased - self.running_var)
         else:
@@ -480,18 +481,18 @@ for name, z in {"before": x, "after": y.detach()}.items():
 assert torch.allclose(y.mean(0), torch.zeros(4), atol=1e-5)
 
 # %% [markdown]
-# ### What it gives
+# ### Benefits
 #
-# BatchNorm goes between a Linear and its activation. The Linear then needs no bias: what it would add is subtracted
-# again with the mean. Here are the same six layers with the same four gains:
+# BatchNorm goes between a Linear and its activation. The Linear then needs no bias, since subtracting the mean would
+# remove it again. Here are the same six layers with the same four gains:
 
 # %%
 normed = table(gains, BatchNorm1d)
 
 # %% [markdown]
-# Four gains, one table: a factor in front of the weights is divided out again. Outputs have a standard deviation of
-# 0.64 everywhere, 3% are saturated, and gradients are alike. Does a bad start survive, then? Losses after 1,000 steps,
-# for gains from far too small to far too large:
+# All four gains give the same table, since BatchNorm divides out any factor of the weights. Outputs have a standard
+# deviation of 0.64 everywhere, 3% are saturated, and gradients are similar. So does a bad start no longer matter? Here
+# are the losses after 1,000 steps, for gains from far too small to far too large:
 
 # %%
 results, nets = {}, {}
@@ -503,8 +504,8 @@ for gain in (0.1, 0.5, 5 / 3, 10):
 for gain in (0.1, 0.5, 5 / 3, 10):
     (without, its), (with_norm, theirs) = results[gain, None], results[gain, BatchNorm1d]
     print(
-        f"gain {gain:5.2f}   plain: loss {without:.3f}, update:data 10^{its:.1f}"
-        f"   BatchNorm: loss {with_norm:.3f}, update:data 10^{theirs:.1f}"
+        f"gain {gain:5.2f}   plain: loss {without:.3f}, update / weight 10^{its:.1f}"
+        f"   BatchNorm: loss {with_norm:.3f}, update / weight 10^{theirs:.1f}"
     )
 
 # %%
@@ -514,53 +515,53 @@ if not QUICK:
     assert max(normed_losses) - min(normed_losses) < 0.6 * (max(plain_losses) - min(plain_losses))
 
 # %% [markdown]
-# Without BatchNorm a bad start costs up to 0.47 nats against the right gain; with it at most 0.17. At the right gain
-# BatchNorm gives nothing here, 2.41 against 2.37: six layers can be started well by hand, and what it needs is a start
-# that one gets wrong, or a net so deep that nobody gets it right.
+# Without BatchNorm a bad start costs up to 0.47 nats compared with the right gain; with it, at most 0.17. At the right
+# gain BatchNorm does not help here, 2.41 against 2.37. Six layers can be initialised well by hand. BatchNorm helps when
+# the initialisation is wrong, or when the net is so deep that no one gets it right.
 #
-# The start is not quite forgotten, and the ratios say where it went. With weights ten times as large a normalised layer
-# puts out the same, so its gradient is a tenth; and beside weights ten times as large that is a hundredth. The scale of
-# the weights no longer sets the scale of the outputs: it sets the pace of learning. At gain 10 the ratio of $10^{-3.9}$
-# asks for a larger rate. How does a rate ten times as large do?
+# The start still has an effect, and the ratios show where it went. If the weights are ten times larger, a normalised
+# layer has the same output, so its gradient is a tenth; relative to the larger weights that is a hundredth. The scale
+# of the weights no longer sets the scale of the outputs: it sets the pace of learning. At gain 10 the ratio of
+# $10^{-3.9}$ calls for a larger rate. How well does a rate ten times larger do?
 
 # %%
 for gain in (5 / 3, 10):
     losses, ratios = train_net(deep(gain, BatchNorm1d), deep_steps, lr=1.0)
     fast = losses[-last:].mean().item()
     print(
-        f"lr 1, gain {gain:5.2f}, BatchNorm: loss {fast:.3f}, update:data 10^{ratios[len(ratios) // 2 :].median():.1f}"
+        f"lr 1, gain {gain:5.2f}, BatchNorm: loss {fast:.3f}, update / weight 10^{ratios[len(ratios) // 2 :].median():.1f}"
     )
     assert fast < ended[1.0]
 print(f"lr 1, gain  1.67, plain:     loss {ended[1.0]:.3f}")
 
 # %% [markdown]
-# The plain net went to pieces at this rate, and the normalised one does not: whatever a step does to the weights, the
-# next layers see unit variance again. It did not make a good net better here, but it widened the range of starts and
-# rates that end well.
+# The plain net diverges at this rate, and the normalised one does not: whatever a step does to the weights, the next
+# layers see unit variance again. BatchNorm did not make a good net better here, but it widened the range of initial
+# weights and rates that work.
 
 # %% [markdown]
-# ### What it costs
+# ### Costs
 #
-# **Examples are coupled.** In training, what a net says of one example depends on which others happen to be in the
-# batch. The same context, in front of three different batches:
+# **Examples are coupled.** In training, the output for one example depends on the other examples in the batch. Here is
+# the same context in three different batches:
 
 # %%
 net, one = nets[5 / 3, BatchNorm1d], Xtr[:1]
 net.train()
 with torch.no_grad():
-    told = [net(torch.cat([one, Xtr[k : k + 31]]))[0].softmax(0).max().item() for k in (1000, 2000, 3000)]
+    noisy = [net(torch.cat([one, Xtr[k : k + 31]]))[0].softmax(0).max().item() for k in (1000, 2000, 3000)]
     net.eval()
     alone = [net(torch.cat([one, Xtr[k : k + 31]]))[0].softmax(0).max().item() for k in (1000, 2000, 3000)]
-print("likeliest character of the first context, in training mode:", [f"{p:.3f}" for p in told])
-print("and in evaluation mode:                                    ", [f"{p:.3f}" for p in alone])
-assert max(told) - min(told) > 1e-4 > max(alone) - min(alone)
+print("largest probability after the first context, in training mode:", [f"{p:.3f}" for p in noisy])
+print("and in evaluation mode:                                       ", [f"{p:.3f}" for p in alone])
+assert max(noisy) - min(noisy) > 1e-4 > max(alone) - min(alone)
 
 # %% [markdown]
-# This noise works as a mild regularisation, since the layers above cannot rely on one exact number. It also means that
-# the result depends on the batch size, and that a batch of one cannot be normalised at all: its variance is zero.
+# This noise is a mild regularisation, since later layers cannot rely on exact values. It also means that the result
+# depends on the batch size, and that a batch of one cannot be normalised at all: its variance is zero.
 #
-# **There is a second mode.** Who forgets `net.eval()` scores a word by its neighbours, and changes the running
-# statistics by looking. Val losses of one and the same net:
+# **There is a second mode.** If you forget `net.eval()`, the score of a word depends on its neighbours, and every
+# evaluation changes the running statistics. Here are val losses of one and the same net:
 
 
 # %%
@@ -576,33 +577,35 @@ by_mode = {"eval": val_loss(net.eval(), 1000)}
 kept = {name: tensor.clone() for name, tensor in net.state_dict().items()}
 for batch_size in (4, 32, 1000):
     by_mode[f"train, batches of {batch_size}"] = val_loss(net.train(), batch_size)
-    net.load_state_dict(kept)  # undo what that did to the running statistics
+    net.load_state_dict(kept)  # restore the running statistics
 for mode, loss in by_mode.items():
     print(f"{mode:<24} {loss:.3f}")
 assert by_mode["train, batches of 4"] > by_mode["eval"]
 net = net.eval()
 
 # %% [markdown]
-# Batches of 32 or more tell nearly what the running statistics tell. With batches of 4 the same net seems a tenth of a
-# nat worse: a mean over 4 examples is a rough estimate. The running statistics lag behind the weights too, as they are
-# made from the last ten steps or so; `moreish.calibrate` replaces them by those over all train words.
+# Batches of 32 or more give nearly the same loss as the running statistics. With batches of 4 the same net seems a
+# tenth of a nat worse, since a mean over 4 examples is a rough estimate. The running statistics also lag behind the
+# weights, because they average over the last ten steps or so; `moreish.calibrate` replaces them by statistics over all
+# train words.
 
 # %% [markdown]
 # ### Folding it away
 #
-# In evaluation mode BatchNorm multiplies and adds fixed numbers, and a Linear before it does the same. One after the
-# other they are a single Linear. With $z = Wx$ (PyTorch keeps $W$ as fan-out × fan-in) and $s = \gamma / \sqrt{v +
-# \varepsilon}$, where $m$ and $v$ are the running mean and variance:
+# In evaluation mode BatchNorm multiplies by and adds fixed numbers, and so does the Linear before it. Together they are
+# a single Linear. With $z = Wx$ (PyTorch stores $W$ as fan-out × fan-in) and $s = \gamma / \sqrt{v + \varepsilon}$,
+# where $m$ and $v$ are the running mean and variance:
 #
 # $$y = s \, (Wx - m) + \beta = \underbrace{(\operatorname{diag}(s) \, W)}_{W'} x + \underbrace{\beta - s \, m}_{b'}$$
 #
-# Using that is called **folding**: a trained net loses its BatchNorm layers, and puts out the same.
+# Replacing the two layers by this Linear is called **folding**: a trained net loses its BatchNorm layers but keeps its
+# outputs.
 
 
 # %%
 @torch.no_grad()
 def folded(net):
-    """A net of Linear, BatchNorm1d and others -> one without BatchNorm1d, with the same outputs in evaluation mode."""
+    """Return a net without BatchNorm1d that has the same outputs in evaluation mode."""
     layers = []
     for layer in net:
         if isinstance(layer, BatchNorm1d):
@@ -621,15 +624,16 @@ def folded(net):
 short = folded(net)
 with torch.no_grad():
     off = (short(Xval) - net(Xval)).abs().max().item()
-print(f"{len(net)} layers, then {len(short)}; logits differ by at most {off:.1e}")
+print(f"{len(net)} layers, folded {len(short)}; logits differ by at most {off:.1e}")
 assert off < 1e-4
 
 # %% [markdown]
 # ## The same by the library
 #
-# `moreish.diagnose` takes these measurements of any run: outputs, gradients and saturation at the start and at the end,
-# update:data on the way; and it says in words what is wrong. Three runs of six tanh layers, by the compiled engine: as
-# it starts nets itself, then with weights from $N(0, 1)$, and with these and BatchNorm.
+# `moreish.diagnose` takes these measurements for any run: outputs, gradients and saturation at the start and at the
+# end, and update-to-weight ratios along the way. It also says in words what is wrong. Here are three runs of six tanh
+# layers on the compiled engine: with the library's own initialisation, with weights from $N(0, 1)$, and with the latter
+# plus BatchNorm.
 
 # %%
 common = {"block_size": block_size, "n_embd": n_embd, "n_layer": 6, "n_hidden": 100}
@@ -654,13 +658,13 @@ assert {"first loss", "saturation"} <= set(troubles["naive"])
 assert "saturation" not in troubles["naive with BatchNorm"]
 
 # %% [markdown]
-# The net that starts with the library's own weights has no complaints. From $N(0, 1)$ everything in this lesson is
-# wrong at once: the first loss, saturation in every layer, a gradient that explodes; 3,000 steps later it is 0.6 nats
-# behind. (The last complaint follows from the others: so unsteady a net does better or worse from one point of the log
-# to the next.) With BatchNorm the same weights come within 0.17 nats, and two complaints are left. The first loss is
-# still high, since no BatchNorm follows the last layer. And steps are small beside weights so large.
+# The net with the library's own initialisation has no problems. From $N(0, 1)$ everything in this lesson goes wrong at
+# once: the first loss is too high, every layer is saturated, and the gradient explodes. After 3,000 steps it is 0.6
+# nats worse. (The last problem follows from the others: such an unsteady net gets better or worse from one entry of the
+# log to the next.) With BatchNorm the same weights come within 0.17 nats, and two problems remain. The first loss is
+# still high, since no BatchNorm follows the last layer. And the steps are small relative to such large weights.
 #
-# Pictures of the first two over the steps; the learning rate falls to a tenth halfway.
+# Here are the ratios of the first two runs over the steps; the learning rate falls to a tenth halfway.
 
 # %%
 moreish.plots.plot_ratios(runs["kaiming"])
@@ -669,15 +673,15 @@ moreish.plots.plot_ratios(runs["kaiming"])
 moreish.plots.plot_ratios(runs["naive"])
 
 # %% [markdown]
-# Well started, the hidden layers keep together, a little above $10^{-3}$ and then a little below, as all updates fall
-# to a tenth with the learning rate. Badly started, the first step changes the embedding by twice its own size, since
-# the gradient grew on its way back. Then updates swing over powers of ten from one point to the next, and those of the
-# first layers end far below $10^{-5}$: behind saturated units little arrives.
+# With a good start the hidden layers stay together, a little above $10^{-3}$ and then a little below, as all updates
+# fall to a tenth with the learning rate. With a bad start the first step changes the embedding by twice its own size,
+# since the gradient grew on its way back. Then the updates jump by powers of ten from one point to the next, and those
+# of the first layers end far below $10^{-5}$: little gradient gets through saturated units.
 
 # %% [markdown]
-# ## Equal to the real thing
+# ## The same as PyTorch and the library
 #
-# The layer above against PyTorch's own `nn.BatchNorm1d`, in double precision: outputs in both modes, running
+# We compare the layer above with PyTorch's own `nn.BatchNorm1d` in double precision: outputs in both modes, running
 # statistics, and gradients.
 
 # %%
@@ -701,9 +705,9 @@ for name, (a, b) in pairs.items():
     assert torch.allclose(a, b, rtol=1e-9, atol=1e-12)
 
 # %% [markdown]
-# And against the library's model, whose BatchNorm is compiled and has its gradient derived by hand. Its weights go into
-# modules of the kind that we wrote, and both must give the same logits; then both are folded, ours with the function
-# above and theirs with `moreish.fold`.
+# Next we compare it with the library's model, whose BatchNorm is compiled and has a hand-derived gradient. We load its
+# weights into our modules, and both must give the same logits. Then we fold both, ours with the function above and the
+# library's with `moreish.fold`.
 
 # %%
 model = runs["naive with BatchNorm"].model
@@ -728,8 +732,8 @@ for layer, name in ((2, "2.linear.W"), (4, "4.linear.W")):  # without BatchNorm,
     print(f"{name}, folded: up to {W.abs().max():.2f} in size, differs by at most {(by_us - W).abs().max():.1e}")
 
 # %% [markdown]
-# The gradients of the compiled layer are checked by `moreish gradcheck`, and lesson 4 derives them. The initialisation
-# is the library's too: its `kaiming` scales by the same gains.
+# `moreish gradcheck` checks the gradients of the compiled layer, and lesson 4 derives them. The library's
+# initialisation is the same too: its `kaiming` uses the same gains.
 
 # %%
 started = moreish.Model(runs["kaiming"].model.config, corpus.vocab, seed=1)
@@ -742,13 +746,13 @@ for name, W in started.weights.items():
 # %% [markdown]
 # ## Exercises
 #
-# Each has a cell to fill in, with a check that says whether it is right, and a solution folded away below it.
+# Each exercise has a cell to fill in, a check that says whether it is right, and a solution folded away below it.
 #
-# **1. Zero initialisation.** Lesson 2's first exercise started everything at zero, the embeddings too. Take the first
-# net of this lesson, $h = \tanh(C[X] W_1 + b_1)$ and $\text{logits} = h W_2 + b_2$. If `W1`, `b1`, `W2` and `b2` all
-# start at zero and only `C` at random, which tensors have a gradient other than zero at the first step? And which have
-# if only `W2` and `b2` start at zero? Think first, in the order of the backward pass. Each answer is a set of names,
-# such as `{"C", "W1"}`.
+# **1. Zero initialisation.** Lesson 2's first exercise started everything at zero, including the embeddings. Take the
+# first net of this lesson, $h = \tanh(C[X] W_1 + b_1)$ and $\text{logits} = h W_2 + b_2$. If `W1`, `b1`, `W2` and `b2`
+# all start at zero and only `C` is random, which tensors have a nonzero gradient at the first step? And which do if
+# only `W2` and `b2` start at zero? Think first, in the order of the backward pass. Each answer is a set of names, such
+# as `{"C", "W1"}`.
 
 # %%
 all_zero = ...  # yours
@@ -759,14 +763,15 @@ check_moving(last_zero, zeros=("W2", "b2"))
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
-# Backwards: $db_2$ is the column sums of $dlogits$, and these are not zero, since letters are not all equally frequent.
-# $dW_2 = h^T dlogits$ and $h = \tanh(0) = 0$. $dh = dlogits \, W_2^T = 0$, so nothing reaches $b_1$, $W_1$ and $C$.
-# Only `b2` moves, and after its step all this is still so: the net stays a table of how frequent characters are.
+# Go backwards. $db_2$ is the column sums of $dlogits$, which are not zero, since characters are not all equally
+# frequent. $dW_2 = h^T dlogits$ is zero, since $h = \tanh(0) = 0$. $dh = dlogits \, W_2^T = 0$, so $b_1$, $W_1$ and $C$
+# get no gradient. Only `b2` changes, and after the step all this is still true: the net remains a table of character
+# frequencies.
 #
-# With only the last layer at zero, $h$ is not zero, so `W2` moves too. $dh$ is still zero at the first step, but not at
-# the second, as `W2` is no longer zero: such a net trains. What kills the first one is not that weights are zero but
-# that units are alike: a constant instead of zero has the same effect, as equal units get equal gradients and stay
-# equal.
+# If only the last layer is zero, $h$ is not zero, so `W2` changes too. $dh$ is zero at the first step but not at the
+# second, when `W2` is no longer zero: such a net trains. The fault of the first net is not that its weights are zero
+# but that its units are identical. Any other constant has the same effect, since identical units get identical
+# gradients and stay identical.
 #
 # </details>
 
@@ -777,24 +782,24 @@ assert check_moving({"W2", "b2"}, zeros=("W2", "b2"))
 params = mlp(0, 0, 0, 0)
 train_mlp(params, 300 if QUICK else 3_000)
 frequencies = torch.bincount(Ytr, minlength=V) / len(Ytr)
-entropy = -(frequencies * frequencies.log()).sum()  # the loss of knowing how frequent each character is
-print(f"all zero: loss {F.cross_entropy(forward(params, X)[1], Y):.3f}, by frequencies alone {entropy:.3f}")
+entropy = -(frequencies * frequencies.log()).sum()  # the loss of a table of frequencies
+print(f"all zero: loss {F.cross_entropy(forward(params, X)[1], Y):.3f}, from frequencies alone {entropy:.3f}")
 assert all((p == 0).all() for p in params[1:4])
 assert abs(F.cross_entropy(forward(params, Xtr)[1], Ytr) - entropy) < 0.1
 
 params = mlp(0, 0, 0, 0)
 with torch.no_grad():
-    params[1] += 0.1  # every weight into the hidden units the same
+    params[1] += 0.1  # all incoming weights of the hidden units are the same
     params[3] += 0.1
 train_mlp(params, 100)
 h = forward(params, X)[0]
-print(f"all alike: the 200 units differ by at most {(h - h[:, :1]).abs().max():.1e} after 100 steps")
+print(f"all identical: the 200 units differ by at most {(h - h[:, :1]).abs().max():.1e} after 100 steps")
 assert (h - h[:, :1]).abs().max() < 1e-4
 
 # %% [markdown]
 # **2. A gain, measured.** Find the gain of ReLU by an experiment, and then that of a **leaky ReLU**, which is $z$ for
-# positive $z$ and $0.3 z$ for negative: the factor by which weights must be larger so that the root of the mean of
-# squares stays. Measure it on a million numbers from $N(0, 1)$, to within 1%.
+# positive $z$ and $0.3 z$ for negative $z$. The gain is the factor by which the weights must grow to preserve the root
+# mean square. Measure it on a million numbers from $N(0, 1)$, to within 1%.
 
 
 # %%
@@ -816,7 +821,7 @@ assert check_gain(measured[torch.relu], torch.relu, "the gain of relu")
 assert check_gain(measured[leaky], leaky, "the gain of leaky relu")
 
 # %% [markdown]
-# **3. Uniform.** A tanh layer with a fan-in of 30 is to start uniformly between $-a$ and $a$, by Kaiming's rule with a
+# **3. Uniform.** A tanh layer with a fan-in of 30 should start uniformly between $-a$ and $a$, following Kaiming with a
 # gain of 5/3. What is $a$?
 
 # %%
@@ -824,15 +829,15 @@ a = ...  # yours
 check_bound(a, fan_in=30, gain=5 / 3)
 
 # %% jupyter={"source_hidden": true} tags=["hide-input"]
-a = 5 / 3 * math.sqrt(3 / 30)  # U(-a, a) has the std a / sqrt 3
+a = 5 / 3 * math.sqrt(3 / 30)  # the std of U(-a, a) is a / sqrt 3
 weights = nn.init.kaiming_uniform_(torch.empty(1000, 30), nonlinearity="tanh")
-print(f"a = {a:.4f}; of 30,000 weights by nn.init the largest is {weights.max():.4f}")
+print(f"a = {a:.4f}; the largest of 30,000 weights by nn.init is {weights.max():.4f}")
 assert check_bound(a, fan_in=30, gain=5 / 3)
 
 # %% [markdown]
-# **4. Fold the other way.** In some nets BatchNorm stands *before* a Linear: `nn.Sequential(norm, linear)`. In
-# evaluation mode these two are one Linear too. Write its `W` (C, K) and `b` (K,), for `x @ W + b`, from the parameters
-# of both.
+# **4. Fold the other way.** In some nets BatchNorm comes *before* a Linear: `nn.Sequential(norm, linear)`. In
+# evaluation mode these two are also a single Linear. Write its `W` (C, K) and `b` (K,), for `x @ W + b`, in terms of
+# the parameters of both.
 
 # %%
 g = torch.Generator().manual_seed(9)
@@ -850,25 +855,26 @@ check_folded((W, b), pair, x)
 
 # %% jupyter={"source_hidden": true} tags=["hide-input"]
 s = norm.gamma / torch.sqrt(norm.running_var + norm.eps)  # (C,)
-W = s[:, None] * linear.weight.T  # x is scaled feature by feature: here that scales the rows of a (C, K)
-b = (norm.beta - s * norm.running_mean) @ linear.weight.T + linear.bias  # the shift goes through the Linear
+W = s[:, None] * linear.weight.T  # scaling the features of x scales the rows of W (C, K)
+b = (norm.beta - s * norm.running_mean) @ linear.weight.T + linear.bias  # the shift passes through the Linear
 assert check_folded((W, b), pair, x)
 
 # %% [markdown]
-# **5. Diagnosis.** Five nets of four hidden layers with 64 units each, trained for a few hundred steps. Of each you see
-# what this lesson has measured: the first loss; of every hidden layer the standard deviation of its output, the share
-# of saturated outputs, that of dead units, and the standard deviation of the gradient, at the start and in the end; and
-# log10 of update:data of the embedding and the five matrices, the median over all steps. One has tanh units replaced by
-# ReLU, for which saturated means off. Which is healthy, and what ails the others?
+# **5. Diagnosis.** Five nets with four hidden layers of 64 units each were trained for a few hundred steps. For each,
+# the cell below prints the measurements of this lesson. They are the first loss; for every hidden layer, at the start
+# and at the end, the standard deviation of its output, the fraction of saturated outputs, the fraction of dead units,
+# and the standard deviation of the gradient; and log10 of the update-to-weight ratio of the embedding and the five
+# matrices, the median over all steps. One net has ReLU instead of tanh units, for which saturated means off. Which net
+# is healthy, and what is wrong with the others?
 
 # %%
-told = patients(corpus, steps=200)
-for name, numbers in told.items():
-    print(f"{name}: first loss {numbers['first_loss']:.2f}, update:data", [round(u, 1) for u in numbers["update"]])
+measured = patients(corpus, steps=200)
+for name, numbers in measured.items():
+    print(f"{name}: first loss {numbers['first_loss']:.2f}, update / weight", [round(u, 1) for u in numbers["update"]])
     for when in ("start", "end"):
         for what in ("std", "saturated", "dead", "gradient"):
             print(f"    {when:<6}{what:<10}", "  ".join(f"{layer[what]:8.2g}" for layer in numbers[when]))
-print("to choose from:", TROUBLES)
+print("choose from:", TROUBLES)
 
 # %%
 answer = {"ada": ..., "bea": ..., "cas": ..., "dov": ..., "eli": ...}  # yours
@@ -876,10 +882,10 @@ check_patients(answer)
 
 # %% jupyter={"source_hidden": true} tags=["hide-input"]
 said = {
-    "ada": "weights too small",  # outputs and gradients shrink about six times a layer
-    "bea": "rate too low",  # starts like cas, and ends where it started; updates of 10^-5
-    "cas": "healthy",  # nothing shrinks, grows or saturates, and updates are near 10^-3
-    "dov": "dead units",  # sound at the start; then whole layers are off on every example
+    "ada": "weights too small",  # outputs and gradients shrink about six times per layer
+    "bea": "rate too low",  # starts like cas and ends where it started; ratios of 10^-5
+    "cas": "healthy",  # nothing shrinks, grows or saturates, and ratios are near 10^-3
+    "dov": "dead units",  # healthy at the start; then whole layers are off on every example
     "eli": "weights too large",  # first loss far above log V, and four in five outputs saturated from the start
 }
 assert check_patients(said)

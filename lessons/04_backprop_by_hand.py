@@ -13,14 +13,14 @@
 # %% [markdown]
 # # 4. Backpropagation by hand
 #
-# The earlier lessons wrote `loss.backward()` and PyTorch filled in the gradients. Here that one line is replaced by
-# formulas: every gradient of a network with an embedding, a linear layer, BatchNorm, tanh and cross-entropy is derived
-# on paper, written with tensors, and checked. At the end the network trains without autograd, and the same formulas
-# are seen to be what the library compiles.
+# In the earlier lessons we wrote `loss.backward()` and PyTorch filled in the gradients. Here we replace that line by
+# formulas. We derive every gradient of a network with an embedding, a linear layer, BatchNorm, tanh and cross-entropy
+# on paper, write it with tensors, and check it. At the end the network trains without autograd, and we see that the
+# library compiles the same formulas.
 #
-# Why do it, if PyTorch can? Because a gradient that flows wrongly raises no error. A unit that is saturated, a
-# BatchNorm in the wrong mode, a gradient that is averaged twice: these show only in gradients, and to read gradients
-# one has to know what they should be.
+# Why do this when PyTorch can? Because a wrong gradient raises no error. A saturated unit, a BatchNorm in the wrong
+# mode, a gradient that is averaged twice: they show only in the gradients, and to read gradients you have to know what
+# they should be.
 
 # %%
 # %matplotlib inline
@@ -54,34 +54,34 @@ from moreish.models import MLP
 from moreish.plots.style import COLOURS, GUIDE, figure
 
 QUICK = bool(os.environ.get("MOREISH_QUICK"))
-torch.set_num_threads(1)  # the timings below are of one core
+torch.set_num_threads(1)  # the timings below are for one core
 words = list(lesson_words())
 corpus = moreish.Corpus(words)
-itos = [".", *corpus.vocab.characters]  # token 0 ends a word, and fills contexts before it
+itos = [".", *corpus.vocab.characters]  # token 0 ends a word and pads contexts
 V = len(corpus.vocab)
 len(words), V
 
 # %% [markdown]
 # ## The network, one operation a line
 #
-# The network is that of lesson 3: the last three characters, their embeddings side by side, a linear layer without
-# bias, BatchNorm, tanh, a linear layer to the logits. Its weights come from the library, with a little noise added.
-# The noise matters. At the start of a training $\beta$ and the biases are zero and the last layer is nearly so, and a
-# gradient that is multiplied by zero is right however wrong its formula is.
+# The network is that of lesson 3: the embeddings of the last three characters side by side, a linear layer without
+# bias, BatchNorm, tanh, and a linear layer to the logits. Its weights come from the library, with a little noise added.
+# The noise matters. At the start of training, $\beta$ and the biases are zero and the last layer is nearly zero, and
+# multiplying a gradient by zero hides any mistake in its formula.
 #
-# All numbers are float64 here, so that a wrong formula cannot hide behind rounding.
+# All numbers are float64 here, so that a wrong formula cannot hide behind rounding errors.
 
 # %%
 T, E, H, B = 3, 10, 200, 32  # block_size, n_embd, n_hidden, batch size
 config = MLP(block_size=T, n_embd=E, n_hidden=H, batch_norm=True)
 model = moreish.Model(config, corpus.vocab, seed=42)
-layout = model.layout  # where each parameter lies in one flat vector
+layout = model.layout  # the place of each parameter in one flat vector
 NAMES = ["C", "W1", "gamma", "beta", "W2", "b2"]  # in the order of the layers
 SLOTS = [slot for slot in layout if slot.parameter.trained]
 
 
 def views(flat):
-    """Each trained parameter of a flat vector, by name, as a tensor that shares its memory."""
+    """Trained parameters of a flat vector by name, as tensors that share its memory."""
     return {name: torch.from_numpy(slot.view(flat)) for name, slot in zip(NAMES, SLOTS, strict=True)}
 
 
@@ -97,15 +97,15 @@ chosen = torch.randint(len(Ytr), (B,), generator=generator)
 Xb, Yb = Xtr[chosen], Ytr[chosen]  # (B, T), (B,)
 
 # %% [markdown]
-# The **forward pass** computes the loss from the inputs. It is written here in steps so small that each is one
-# operation with a derivative from school. Every step passes its result through `t(name, tensor)`. What `t` does is up
-# to the caller: below it only remembers, so that we have each tensor at hand as `v.h`, `v.probs` and so on. Later the
-# checker passes its own `t` and finds out from it how the loss depends on that tensor.
+# The **forward pass** computes the loss from the inputs. We write it in steps so small that each is one operation with
+# a derivative known from school. Every step passes its result through `t(name, tensor)`. The caller decides what `t`
+# does. Below it only stores the tensor, so that we can use it later as `v.h`, `v.probs` and so on. Later the checker
+# passes its own `t` to find out how the loss depends on each tensor.
 
 
 # %%
 def forward(t, less=0):
-    """The loss of the batch. `less` is what the variance takes off the batch size: see Bessel's correction below."""
+    """The loss of the batch. The variance divides by B - less: see Bessel's correction below."""
     emb = t("emb", t("C", C)[Xb])  # (B, T, E)
     embcat = t("embcat", emb.view(B, T * E))  # (B, T E)
     hpre = t("hpre", embcat @ t("W1", W1))  # (B, H)
@@ -142,32 +142,33 @@ loss = forward(remember)
 loss.item()
 
 # %% [markdown]
-# ## What is computed, and by which rules
+# ## The chain rule
 #
-# The gradient of the loss $L$ by a tensor holds, for each entry, how much $L$ grows when that entry grows by a little,
-# divided by that little. It has the tensor's shape. We write `dh` for the gradient of $L$ by `h`: the $L$ is always the
-# same and is left out.
+# The gradient of the loss $L$ with respect to a tensor tells, for each entry, how fast $L$ changes when that entry
+# changes. It has the shape of the tensor. We write `dh` for the gradient of $L$ with respect to `h`; the $L$ is always
+# the same, so we leave it out.
 #
 # The operations above form a **computation graph**: each tensor is made from earlier ones. The **chain rule** says how
-# a gradient goes back through one operation. If $y = f(x)$ and $dy$ is known, then
+# a gradient passes back through one operation. If $y = f(x)$ and $dy$ is known, then
 #
 # $$dx = f'(x)\, dy.$$
 #
-# $dy$, which comes from behind, is the **upstream gradient**; $f'(x)$ is the **local derivative**. The **backward
-# pass** walks the graph from the loss to the inputs and does this at each operation. That is **backpropagation**.
+# $dy$, the gradient of the output, is the **upstream gradient**; $f'(x)$ is the **local derivative**. The **backward
+# pass** goes through the graph from the loss to the inputs and applies the chain rule at each operation. That is
+# **backpropagation**.
 #
-# A tensor has many entries, and one entry may reach the loss through many others. Three rules cover it:
+# A tensor has many entries, and one entry may affect the loss through many others. Three rules cover this:
 #
-# 1. **Paths add.** A tensor that is used twice changes $L$ in two ways, so its gradient is the sum of two.
-# 2. **Copied forward, summed backward.** Broadcasting copies one entry to many places (rule 1 many times over): the
-#    gradient is summed along the dimension that was broadcast.
-# 3. **Summed forward, copied backward.** Each term of a sum changes the sum as much as itself: its gradient is that of
-#    the sum, broadcast.
+# 1. **Paths add.** A tensor that is used twice affects $L$ in two ways, so its gradient is the sum of two.
+# 2. **Copied forward, summed backward.** Broadcasting copies one entry to many places, so rule 1 applies many times:
+#    the gradient is summed along the broadcast dimension.
+# 3. **Summed forward, copied backward.** Each term of a sum changes the sum one to one, so its gradient is that of the
+#    sum, broadcast.
 #
 # ## The loss, step by step
 #
-# **The mean.** $L = -\frac1B \sum_n \text{logprobs}[n, y_n]$. Only one entry of each row is in it, and its slope is
-# $-1/B$. All others are 0.
+# **The mean.** $L = -\frac1B \sum_n \text{logprobs}[n, y_n]$. It contains only one entry of each row, with slope
+# $-1/B$. The gradient of all others is 0.
 
 # %%
 rows = torch.arange(B)
@@ -175,38 +176,39 @@ dlogprobs = torch.zeros_like(v.logprobs)  # (B, V)
 dlogprobs[rows, Yb] = -1 / B
 
 # %% [markdown]
-# **The logarithm**, entry by entry: $\frac{d}{dp}\log p = 1/p$. A target that was given a small probability gets a
-# large gradient.
+# **The logarithm**, entry by entry: $\frac{d}{dp}\log p = 1/p$. A target with a small probability gets a large
+# gradient.
 
 # %%
 dprobs = dlogprobs / v.probs  # (B, V)
 
 # %% [markdown]
-# **The division** $\text{probs}[n, u] = \text{counts}[n, u] / \text{sums}[n]$ has two inputs. By the first, the slope
-# is $1/\text{sums}[n]$. By the second it is $-\text{counts}[n, u] / \text{sums}[n]^2$, and since `sums` (B, 1) was
-# broadcast along the row, rule 2 asks for a sum over it.
+# **The division** $\text{probs}[n, u] = \text{counts}[n, u] / \text{sums}[n]$ has two inputs. With respect to the
+# first, the slope is $1/\text{sums}[n]$. With respect to the second, it is $-\text{counts}[n, u] / \text{sums}[n]^2$.
+# Since `sums` (B, 1) was broadcast along the row, we sum over the row by rule 2.
 
 # %%
 dsums = (dprobs * -v.counts / v.sums**2).sum(1, keepdim=True)  # (B, 1)
-dcounts = dprobs / v.sums  # (B, V); one path of two
+dcounts = dprobs / v.sums  # (B, V); one of two paths
 print(moreish.check_gradients(forward, {"dlogprobs": dlogprobs, "dprobs": dprobs, "dsums": dsums, "dcounts": dcounts}))
 
 # %% [markdown]
-# `moreish.check_gradients` computes each of these with autograd from the same forward function and compares. It lists
-# them in the order of the backward pass, with the largest difference, absolute and (in brackets) relative to the
-# largest entry; in float64 that must be below 1e-6. `dcounts` is wrong as it stands, and the checker found out what
-# for: `counts` also goes into `sums`.
+# `moreish.check_gradients` computes each of these gradients by autograd from the same forward function and compares. It
+# lists them in the order of the backward pass with the largest difference, first absolute and then (in brackets)
+# relative to the largest entry; in float64 that must be below 1e-6. `dcounts` is still wrong, and the checker found the
+# reason: `counts` also goes into `sums`.
 #
-# **The sum** gives the second path. By rule 3 each count of a row receives `dsums` of that row; by rule 1 it is added.
+# **The sum** gives the second path. By rule 3 each count of a row receives the `dsums` of that row; by rule 1 we add
+# it.
 
 # %%
 dcounts = dcounts + dsums  # (B, V) + (B, 1)
 print(moreish.check_gradients(forward, {"dcounts": dcounts}))
 
 # %% [markdown]
-# **The exponential** is its own derivative, and its value is at hand: `counts`.
+# **The exponential** is its own derivative, and we already have its value: `counts`.
 #
-# **The shift** $\text{shifted} = \text{logits} - \text{maxes}$ hands `dshifted` on to the logits, and its negative,
+# **The shift** $\text{shifted} = \text{logits} - \text{maxes}$ passes `dshifted` to the logits, and its negative,
 # summed over the row, to `maxes`.
 
 # %%
@@ -216,9 +218,9 @@ print(moreish.check_gradients(forward, {"dshifted": dshifted}))
 print(f"largest dmaxes: {dmaxes.abs().max():.1e}")
 
 # %% [markdown]
-# `dmaxes` is zero but for rounding. It has to be: the maximum is taken off only so that `exp` cannot overflow, and
-# probabilities do not change when the same number is taken off all logits of a row. To be complete it goes back to the
-# place where the maximum was found.
+# `dmaxes` is zero apart from rounding. It has to be: we subtract the maximum only so that `exp` cannot overflow, and
+# probabilities do not change when the same number is subtracted from all logits of a row. For completeness we pass it
+# back to the position of the maximum.
 
 # %%
 dlogits_steps = dshifted.clone()  # (B, V)
@@ -229,7 +231,7 @@ assert dmaxes.abs().max() < 1e-15
 # %% [markdown]
 # ## The loss in one formula
 #
-# **Exercise 1.** Six steps led from the loss to `dlogits`. Multiply them out on paper, for one row: start from
+# **Exercise 1.** We took six steps from the loss to `dlogits`. Combine them on paper, for one row: start from
 # $L_n = -\log p_y$ with $p_u = e^{x_u} / \sum_w e^{x_w}$, and find $\partial L_n / \partial x_u$, once for $u = y$ and
 # once for $u \ne y$. Then write the gradient of the mean over $N$ rows without a loop over the rows.
 
@@ -247,13 +249,13 @@ check_cross_entropy(my_dlogits)
 def solved_dlogits(logits, targets):
     dlogits = logits.softmax(1)  # p
     dlogits[torch.arange(len(targets)), targets] -= 1  # p - onehot
-    return dlogits / len(targets)  # each row has a share of 1/N in the mean
+    return dlogits / len(targets)  # each row has weight 1/N in the mean
 
 
 assert check_cross_entropy(solved_dlogits)
 
 # %% [markdown]
-# Written as a difference, the loss of one row is easy to differentiate:
+# As a difference, the loss of one row is easy to differentiate:
 #
 # $$L_n = \log \sum_w e^{x_w} - x_y, \qquad
 # \frac{\partial L_n}{\partial x_u} = \frac{e^{x_u}}{\sum_w e^{x_w}} - [u = y] = p_u - [u = y].$$
@@ -261,8 +263,8 @@ assert check_cross_entropy(solved_dlogits)
 # $[u = y]$ is 1 for the target and 0 elsewhere: the one-hot vector of the target. The mean over the batch divides by
 # $B$. So `dlogits = (probs - onehot) / B`.
 #
-# Several operations that are computed as one are **fused**. The fused form needs neither `logprobs` nor `counts` nor
-# any division by a probability, which may be tiny.
+# Operations that are computed together as one are **fused**. The fused form needs neither `logprobs` nor `counts`, and
+# it never divides by a probability, which may be tiny.
 
 # %%
 dlogits = (v.probs - F.one_hot(Yb, V)) / B  # (B, V)
@@ -270,9 +272,9 @@ print(moreish.check_gradients(forward, {"dlogits": dlogits}))
 assert torch.allclose(dlogits, dlogits_steps, rtol=1e-9, atol=1e-15)
 
 # %% [markdown]
-# Read the formula as forces on the logits. Each wrong character is pushed down by the probability that it was given;
-# the target is pulled up by what it lacks to 1. Push and pull balance: every row sums to zero. A row whose target
-# already has probability 1 is left alone.
+# Think of the formula as forces on the logits. Each wrong character is pushed down by its probability; the target is
+# pulled up by the distance of its probability from 1. The forces balance: every row sums to zero. A row whose target
+# already has probability 1 stays where it is.
 
 # %%
 made, (one, all_rows) = figure(1, 2, size=(11, 4), width_ratios=[1.4, 1])
@@ -281,7 +283,7 @@ one.bar(range(V), force, color=[COLOURS[1] if u == Yb[0] else COLOURS[0] for u i
 one.axhline(0, **GUIDE)
 one.set_xticks(range(V), itos, fontsize=8)
 one.set_ylabel("onehot - p")
-one.set_title(f"example 0, whose target is {itos[Yb[0]]}", fontsize=10)
+one.set_title(f"example 0, with target {itos[Yb[0]]}", fontsize=10)
 shown = all_rows.imshow(-B * dlogits, cmap="RdBu", vmin=-1, vmax=1, aspect="auto")
 all_rows.set_xticks(range(V), itos, fontsize=6)
 all_rows.set_ylabel("example of the batch")
@@ -291,14 +293,14 @@ print(f"largest row sum: {dlogits.sum(1).abs().max():.1e}")
 made
 
 # %% [markdown]
-# The pull on the target is long, and the push on the others is spread thin. On the right each row has one blue cell,
-# its target, and pale red ones.
+# The pull on the target is strong, and the push is spread thinly over the others. On the right each row has one blue
+# cell, its target, and pale red ones.
 #
 # ## Linear
 #
-# **Exercise 2.** $y = x W + b$ with $x$ (N, K), $W$ (K, M), $b$ (M,), that is
-# $y_{nm} = \sum_k x_{nk} W_{km} + b_m$. Which entries of $y$ does $W_{km}$ appear in, and with what factor? Write down
-# the sum for $dW_{km}$ and turn it into a matrix product. The shape tells if you have the right one.
+# **Exercise 2.** $y = x W + b$ with $x$ (N, K), $W$ (K, M), $b$ (M,), that is $y_{nm} = \sum_k x_{nk} W_{km} + b_m$.
+# Which entries of $y$ contain $W_{km}$, and with what factor? Write down the sum for $dW_{km}$ and turn it into a
+# matrix product. The shape tells you whether you have the right one.
 
 
 # %%
@@ -319,15 +321,15 @@ def solved_dW(x, W, dy):
 assert check_linear(solved_dW)
 
 # %% [markdown]
-# Each input reaches the loss through every $y$ that it is a term of:
+# Each input affects the loss through every $y$ in which it is a term:
 #
 # $$dW_{km} = \sum_n x_{nk}\, dy_{nm}, \qquad
 # dx_{nk} = \sum_m dy_{nm} W_{km}, \qquad
 # db_m = \sum_n dy_{nm}.$$
 #
 # As products: $dW = x^\top dy$, $dx = dy\, W^\top$, and $db$ is the sum over the batch, since $b$ was broadcast along
-# it. Nobody has to remember where the transpose goes: $x$ is (N, K), $dy$ is (N, M), and there is one product of them
-# with the shape (K, M).
+# it. There is no need to remember where the transpose goes: $x$ is (N, K), $dy$ is (N, M), and only one product of them
+# has the shape (K, M).
 
 # %%
 dh = dlogits @ W2.T  # (B, V) (V, H) -> (B, H)
@@ -337,13 +339,13 @@ print(moreish.check_gradients(forward, {"db2": dlogits, "dW2": dW2 * B, "dh": -d
 print(moreish.check_gradients(forward, {"db2": db2, "dW2": dW2, "dh": dh}))
 
 # %% [markdown]
-# The first report is of three wrong gradients, to see what the checker says of a missing sum, a factor and a sign. The
-# second is of the right ones.
+# The first report shows three wrong gradients: this is how the checker describes a missing sum, a factor and a sign.
+# The second report shows the right ones.
 #
 # ## Tanh
 #
 # **Exercise 3.** $\tanh x = \dfrac{e^x - e^{-x}}{e^x + e^{-x}}$. Derive its slope with the quotient rule, and express
-# it by the output $y = \tanh x$ alone. Then write `dx` from `y` and `dy`.
+# it by the output $y = \tanh x$ alone. Then write `dx` in terms of `y` and `dy`.
 
 
 # %%
@@ -363,12 +365,12 @@ def solved_dtanh(y, dy):
 assert check_tanh(solved_dtanh)
 
 # %% [markdown]
-# Call the numerator $a$ and the denominator $c$. Each is the other's derivative, $a' = c$ and $c' = a$, so
+# Call the numerator $a$ and the denominator $c$. Each is the derivative of the other, $a' = c$ and $c' = a$, so
 #
 # $$\Big(\frac ac\Big)' = \frac{a' c - a c'}{c^2} = \frac{c^2 - a^2}{c^2} = 1 - \tanh^2 x = 1 - y^2.$$
 #
-# The slope is a function of the output: the backward pass needs no `hnorm`. Where $y$ is near $\pm 1$ the slope is
-# near 0 and nothing comes through: that is the saturation of lesson 3, seen from behind.
+# The slope is a function of the output, so the backward pass does not need `hnorm`. Where $y$ is near $\pm 1$ the slope
+# is near 0 and no gradient passes: that is the saturation of lesson 3, seen in the backward pass.
 
 # %%
 dhnorm = dh * (1 - v.h**2)  # (B, H)
@@ -398,8 +400,8 @@ def solved_dgamma_dbeta(xhat, dy):
 assert check_gamma_beta(solved_dgamma_dbeta)
 
 # %% [markdown]
-# Both are broadcast along the batch, so both gradients are sums over it (rule 2). From there backwards, one line a
-# step, with the forward line quoted above each:
+# Both are broadcast along the batch, so both gradients are sums over it (rule 2). From there we go back one line per
+# step; a comment above each quotes the forward line:
 
 # %%
 # hnorm = gamma * xhat + beta
@@ -412,11 +414,11 @@ ds = (dxhat * v.diff).sum(0)  # (H,)
 dvar = ds * -0.5 * (v.var + EPSILON) ** -1.5  # (H,)
 # var = diff2.sum(0) / B
 ddiff2 = dvar / B * torch.ones_like(v.diff2)  # (B, H)
-# diff reaches the loss on two paths: xhat = diff * s, and diff2 = diff**2
+# diff affects the loss on two paths: xhat = diff * s, and diff2 = diff**2
 ddiff = dxhat * v.s + ddiff2 * 2 * v.diff  # (B, H)
 # mean is broadcast along the batch: diff = hpre - mean
 dmean = -ddiff.sum(0)  # (H,)
-# hpre reaches it on two paths: diff = hpre - mean, and mean = hpre.sum(0) / B
+# hpre affects the loss on two paths: diff = hpre - mean, and mean = hpre.sum(0) / B
 dhpre_steps = ddiff + dmean / B  # (B, H)
 bn = {"dgamma": dgamma, "dbeta": dbeta, "dxhat": dxhat, "ds": ds, "dvar": dvar, "ddiff2": ddiff2, "ddiff": ddiff}
 print(moreish.check_gradients(forward, {**bn, "dmean": dmean, "dhpre": dhpre_steps}))
@@ -424,8 +426,8 @@ print(moreish.check_gradients(forward, {**bn, "dmean": dmean, "dhpre": dhpre_ste
 # %% [markdown]
 # ## BatchNorm in one formula
 #
-# **Exercise 5.** Multiply these steps out. With $s = 1/\sqrt{\text{var} + \epsilon}$ and the variance that divides by
-# $N$, $dx$ (N, M) can be written with $\hat x$, $s$, $\gamma$ and $dy$ alone, in one line.
+# **Exercise 5.** Combine these steps. With $s = 1/\sqrt{\text{var} + \epsilon}$ and the variance that divides by $N$,
+# $dx$ (N, M) can be written in terms of $\hat x$, $s$, $\gamma$ and $dy$ alone, in one line.
 
 
 # %%
@@ -446,11 +448,11 @@ assert check_batchnorm(solved_dbatchnorm)
 
 # %% [markdown]
 # Take one feature, and write $x_n$ for its value in example $n$, $\mu$ for the mean and $\sigma^2$ for the variance.
-# $x_n$ reaches the loss on three paths, directly, through $\mu$ and through $\sigma^2$:
+# $x_n$ affects the loss on three paths: directly, through $\mu$, and through $\sigma^2$:
 #
 # $$dx_n = s\, d\hat x_n + \frac1N\, d\mu + \frac{2 (x_n - \mu)}{N}\, d\sigma^2 .$$
 #
-# $\mu$ stands in every $\hat x_m$ with the slope $-s$. It also stands in the variance, but there its share is zero,
+# $\mu$ occurs in every $\hat x_m$ with the slope $-s$. It also occurs in the variance, but contributes nothing there,
 # because $\sum_m (x_m - \mu) = 0$. So
 #
 # $$d\mu = -s \sum_m d\hat x_m .$$
@@ -461,7 +463,7 @@ assert check_batchnorm(solved_dbatchnorm)
 # \qquad
 # \frac{2 (x_n - \mu)}{N}\, d\sigma^2 = -\frac sN\, \hat x_n \sum_m d\hat x_m \hat x_m .$$
 #
-# Put in $d\hat x = \gamma\, dy$, and see that the two sums are $d\beta = \sum_m dy_m$ and
+# Substitute $d\hat x = \gamma\, dy$, and note that the two sums are $d\beta = \sum_m dy_m$ and
 # $d\gamma = \sum_m dy_m \hat x_m$:
 #
 # $$dx_n = \frac{\gamma s}{N} \big( N\, dy_n - d\beta - \hat x_n\, d\gamma \big).$$
@@ -472,10 +474,10 @@ print(moreish.check_gradients(forward, {"dhpre": dhpre}))
 assert torch.allclose(dhpre, dhpre_steps, rtol=1e-9, atol=1e-15)
 
 # %% [markdown]
-# The formula says what BatchNorm does to a gradient. It takes out of $dy$ its mean over the batch, and the part that
-# lies along $\hat x$. It has to: adding a constant to a feature changes nothing behind a BatchNorm, nor does (but for
-# $\epsilon$) scaling it, so $L$ has no slope in these two directions. The first also says why the linear layer in
-# front has no bias: its gradient would be the column sum of `dhpre`, which is zero.
+# The formula shows what BatchNorm does to a gradient. It removes from $dy$ its mean over the batch, and the component
+# along $\hat x$. It has to: adding a constant to a feature changes nothing after a BatchNorm, and neither does scaling
+# it (apart from $\epsilon$), so $L$ has no slope in these two directions. The first also explains why the linear layer
+# before it has no bias: its gradient would be the column sum of `dhpre`, which is zero.
 
 # %%
 print(f"typical |dhpre|:            {dhpre.abs().mean():.1e}")
@@ -486,10 +488,10 @@ assert dhpre.sum(0).abs().max() < 1e-12
 # %% [markdown]
 # ## Which variance? Bessel's correction
 #
-# The variance of a batch is taken around the batch's own mean, which lies closer to these numbers than the true mean
-# does. So it comes out too small, on average by the factor $(N-1)/N$. To divide by $N - 1$ instead of $N$ makes up for
-# it: that is **Bessel's correction**. We measure it: the values of `hpre` over many contexts stand for the truth, and
-# batches of several sizes are drawn from them.
+# The variance of a batch is taken around the mean of the batch itself, which lies closer to these numbers than the true
+# mean does. So it is too small, on average by the factor $(N-1)/N$. Dividing by $N - 1$ instead of $N$ corrects this:
+# it is **Bessel's correction**. We measure it. The values of `hpre` over many contexts serve as the true distribution,
+# and we draw batches of several sizes from them.
 
 # %%
 many = torch.randint(len(Ytr), (4_000 if QUICK else 20_000,), generator=generator)
@@ -515,16 +517,15 @@ assert all(abs(share[n] - (n - 1) / n) < 0.02 for n in sizes)
 made
 
 # %% [markdown]
-# Which one belongs into BatchNorm? Two different things are wanted:
+# Which one should BatchNorm use? There are two different purposes:
 #
-# - **To normalise the batch**, $\hat x$ is to have variance 1 in this very batch. That is so with $1/N$. With
-#   $1/(N-1)$ every $\hat x$ would be smaller by $\sqrt{(N-1)/N}$, which $\gamma$ can make up for.
-# - **To estimate the variance of all data**, for the running statistics that stand in outside training, $1/(N-1)$ is
-#   right.
+# - **To normalise the batch**, $\hat x$ must have variance 1 in this very batch. That requires $1/N$. With $1/(N-1)$
+#   every $\hat x$ would be smaller by $\sqrt{(N-1)/N}$, which $\gamma$ can compensate for.
+# - **To estimate the variance of all data**, for the running statistics used outside training, $1/(N-1)$ is right.
 #
 # PyTorch and the library do just that: $1/N$ in the forward pass, $1/(N-1)$ in the running variance. In the gradient
-# the choice shows in one place. With $1/(N-1)$ the variance has the slope $2 (x_n - \mu)/(N-1)$, and so the last term
-# gets the factor $N/(N-1)$:
+# the choice shows in one place. With $1/(N-1)$ the variance has the slope $2 (x_n - \mu)/(N-1)$, so the last term gets
+# the factor $N/(N-1)$:
 #
 # $$dx_n = \frac{\gamma s}{N} \Big( N\, dy_n - d\beta - \frac{N}{N-1}\, \hat x_n\, d\gamma \Big).$$
 #
@@ -545,7 +546,7 @@ def with_bessel(t):
 
 print("the formula for 1/N:    ", moreish.check_gradients(with_bessel, {"dhpre": plain}).verdicts[0].ok)
 print("the one with N / (N - 1):", moreish.check_gradients(with_bessel, {"dhpre": bessel}).verdicts[0].ok)
-print(f"off by {(plain - bessel).abs().max() / bessel.abs().max():.1%} of the largest entry")
+print(f"difference: {(plain - bessel).abs().max() / bessel.abs().max():.1%} of the largest entry")
 print(f"variance of xhat: {kept.xhat.var(0, correction=0).mean():.4f} with 1/N, ", end="")
 print(f"{v.xhat.var(0, correction=0).mean():.4f} with 1/(N - 1); (N - 1) / N = {(B - 1) / B:.4f}")
 print(f"loss: {loss:.4f} with 1/N, {corrected:.4f} with 1/(N - 1)")
@@ -554,8 +555,8 @@ v = kept
 # %% [markdown]
 # ## Linear again, and a reshape
 #
-# The first linear layer has no bias; its gradients are those that we know. Then `emb.view(B, T * E)` only renames
-# places, so its backward pass renames them back.
+# The first linear layer has no bias; its other gradients follow the same formulas as before. `emb.view(B, T * E)` only
+# changes the shape, so its backward pass changes the shape back.
 
 # %%
 dembcat = dhpre @ W1.T  # (B, T E)
@@ -567,7 +568,7 @@ print(moreish.check_gradients(forward, {"dW1": dW1, "dembcat": dembcat, "demb": 
 # ## Embedding
 #
 # **Exercise 6.** $y_{nt} = C_{\text{token}[n, t]}$: row $v$ of the table is copied to every place where token $v$
-# stands. Write its gradient. Rows that were not looked up get zero.
+# occurs. Write its gradient. Rows that were not looked up get zero.
 
 
 # %%
@@ -591,10 +592,10 @@ def solved_dC(tokens, C, dy):
 assert check_embedding(solved_dC)
 
 # %% [markdown]
-# Copied forward, summed backward: $dC_v = \sum_{n, t:\ \text{token}[n, t] = v} dy_{nt}$. `index_add_` does that: it
-# adds each row of its last argument to the row of the table that the index names, however often it is named. `dC[Xb]
-# += demb` looks the same and is not: it reads all rows first, adds, and writes back, so that of several writes to one
-# row only one stays.
+# Copied forward, summed backward: $dC_v = \sum_{n, t:\ \text{token}[n, t] = v} dy_{nt}$. `index_add_` does this: it
+# adds each row of its last argument to the indexed row of the table, however often that index occurs. `dC[Xb] += demb`
+# looks the same but is not: it reads all rows first, adds, and writes them back, so that only one of several updates to
+# a row survives.
 
 # %%
 dC_lost = torch.zeros_like(C)
@@ -604,11 +605,11 @@ dC.index_add_(0, Xb.view(-1), demb.view(-1, E))
 print("dC[Xb] += demb:", moreish.check_gradients(forward, {"dC": dC_lost}).verdicts[0].words)
 print("index_add_:    ", moreish.check_gradients(forward, {"dC": dC}))
 used = torch.bincount(Xb.view(-1), minlength=V)
-print(f"{int((used == 0).sum())} of {V} rows were not looked up, and the most used one {int(used.max())} times")
+print(f"{int((used == 0).sum())} of {V} rows were not looked up, the most used one {int(used.max())} times")
 
 # %% [markdown]
-# Lesson 2 saw that a lookup equals a one-hot matrix times the table, and that gives the same by the rule for Linear:
-# $dC = \text{onehot}^\top dy$.
+# Lesson 2 showed that a lookup equals a one-hot matrix times the table. The rule for Linear then gives the same
+# gradient: $dC = \text{onehot}^\top dy$.
 
 # %%
 onehot = F.one_hot(Xb.view(-1), V).double()  # (B T, V)
@@ -627,12 +628,12 @@ assert (dC[used == 0] == 0).all()
 # | BatchNorm's input | $\hat x = (x - \mu)\, s$ | $dx = \frac{\gamma s}{N} (N\, dy - d\beta - \hat x\, d\gamma)$ |
 # | Embedding | $y_n = C_{\text{token}[n]}$ | $dC_v = \sum_{n:\ \text{token}[n] = v} dy_n$ |
 #
-# With the fused forms it is shorter than the forward pass in small steps. This function is what we train with.
+# With the fused forms, the backward pass is shorter than the forward pass in small steps. We train with this function.
 
 
 # %%
 def by_hand(p, Xb, Yb):
-    """Parameters by name, contexts (B, T), targets (B,) -> the loss, and the gradient of each parameter."""
+    """Parameters by name, contexts (B, T), targets (B,) -> the loss and the gradient of each parameter."""
     B = len(Yb)
     embcat = p["C"][Xb].view(B, -1)  # (B, T E)
     hpre = embcat @ p["W1"]  # (B, H)
@@ -657,12 +658,12 @@ def by_hand(p, Xb, Yb):
 
 
 # %% [markdown]
-# And the same network as PyTorch is usually written, for `loss.backward()`:
+# Here is the same network in ordinary PyTorch, for `loss.backward()`:
 
 
 # %%
 def by_autograd(p, Xb, Yb):
-    """The loss, with a graph behind it."""
+    """The loss, with its computation graph."""
     hpre = p["C"][Xb].view(len(Yb), -1) @ p["W1"]
     hnorm = F.batch_norm(hpre, None, None, p["gamma"], p["beta"], training=True, eps=EPSILON)
     return F.cross_entropy(hnorm.tanh() @ p["W2"] + p["b2"], Yb)
@@ -687,16 +688,16 @@ for name in NAMES:
 # %% [markdown]
 # ## One number at a time: scalar autograd
 #
-# Autograd (automatic differentiation) does what we did, by itself: during the forward pass it notes each operation and
-# its local derivatives, and `backward` goes through the notes in reverse. At its smallest it takes one class, whose
-# values are single numbers. Each value keeps what it was made from, with the local derivatives; the list of all values
-# in the order of their making is the **tape**. Read backwards, it reaches each value after everything that was made
-# from it.
+# Autograd (automatic differentiation) does what we did, automatically: during the forward pass it records each
+# operation with its local derivatives, and `backward` goes through the records in reverse. The smallest version takes
+# one class, whose values are single numbers. Each value stores the values it was made from and the local derivatives.
+# The list of all values in the order of their creation is the **tape**. Read in reverse, it reaches each value after
+# everything that was made from it.
 
 
 # %%
 class Value:
-    """A number that remembers where it comes from: pairs of an input and the local derivative by it."""
+    """A number with its inputs: pairs of an input and the local derivative with respect to it."""
 
     def __init__(self, data, tape, inputs=()):
         self.data, self.tape, self.inputs, self.grad = data, tape, inputs, 0.0
@@ -736,8 +737,8 @@ assert abs(a.grad - slope * (-2 + 1)) < 1e-12
 assert abs(b.grad - slope * 0.5) < 1e-12
 
 # %% [markdown]
-# That is a complete autograd. Now the network without its BatchNorm, on a few examples: as tensors by our formulas,
-# and as single numbers.
+# This is a complete autograd. Now we compute the gradients of the network without BatchNorm for a few examples, first
+# with tensors and our formulas, then with single numbers.
 
 # %%
 few = 2 if QUICK else 8
@@ -775,7 +776,7 @@ def dot(xs, ws):
 
 
 def seconds(function, times=1):
-    """The fastest of some calls, and what the last one returned."""
+    """Time of the fastest of some calls, and the result of the last one."""
     best = math.inf
     for _ in range(times):
         began = time.perf_counter()
@@ -791,15 +792,15 @@ assert torch.allclose(scalar_dW2, tensor_dW2, atol=1e-6)
 print(f"{few} examples: {n_values:,} values, {slow:.2f} s; as tensors {1e6 * fast:.0f} us; ratio {slow / fast:,.0f}")
 
 # %% [markdown]
-# The gradients are the same, and single numbers take tens of thousands of times as long. The difference is in the
-# number of notes: one for each multiplication here, one for each matrix product there. A formula for a whole tensor,
-# derived once, stands for all of them, and the loop over its entries runs in machine code. (Timings in this lesson are
-# of the machine that made it, on one core; yours will differ.)
+# The gradients are the same, but single numbers take tens of thousands of times as long. The difference is the number
+# of records: one for each multiplication here, one for each matrix product there. A formula for a whole tensor, derived
+# once, replaces all of them, and the loop over its entries runs in machine code. (Timings in this lesson were measured
+# on one core of the machine that ran it; yours will differ.)
 #
 # ## Training without autograd
 #
-# Two copies of the weights start equal and see the same batches. One takes steps by our formulas, the other by
-# `loss.backward()`. The batches are the library's, which computes them from a seed and the number of the step.
+# Two copies of the weights start equal and see the same batches. One is trained by our formulas, the other by
+# `loss.backward()`. The batches come from the library, which computes them from a seed and the number of the step.
 
 # %%
 batches = Batches.drawn(corpus.stream("train"), B, seed=42, context=T, whole_words=False)
@@ -832,7 +833,7 @@ for step in range(steps):
     losses[:, step] = ours.item(), theirs.item()
 difference = np.abs(losses[0] - losses[1])
 print(f"first losses {losses[0, :3].round(6)} and {losses[1, :3].round(6)}")
-print(f"largest difference of losses in {steps:,} steps: {difference.max():.1e}; none in {(difference == 0).sum():,}")
+print(f"largest difference of losses in {steps:,} steps: {difference.max():.1e}; zero in {(difference == 0).sum():,}")
 assert difference.max() < 1e-9
 
 # %%
@@ -851,13 +852,13 @@ apart.set_ylabel("|difference of the losses|")
 made
 
 # %% [markdown]
-# One curve lies on the other. On the right is what is left of a difference. Steps at which both losses agree to the
-# last bit are drawn at 1e-17. At the others they differ by one unit in the last place, which is 4.4e-16 for float64
-# numbers from 2 to 4 and half of that from 1 to 2, or by a few of them: sums that were taken in another order round
-# otherwise. The differences do not grow with the steps.
+# The two curves coincide. The right plot shows the remaining differences. Steps at which both losses agree to the last
+# bit are drawn at 1e-17. At the others they differ by one or a few units in the last place, which is 4.4e-16 for
+# float64 numbers from 2 to 4 and half of that from 1 to 2: sums in a different order round differently. The differences
+# do not grow with the steps.
 #
-# Our weights are views of one flat vector in the library's layout, so they are a model of the library as they stand.
-# What BatchNorm uses outside training, the mean and variance over all train words, is computed by `calibrate`.
+# Our weights are views of one flat vector in the library's layout, so the library can use them as a model directly.
+# `calibrate` computes the statistics that BatchNorm uses outside training, the mean and variance over all train words.
 
 # %%
 model.params[:] = flat
@@ -870,15 +871,15 @@ assert trained_by_hand["val"] < losses[0, 0]
 # %% [markdown]
 # ## The same formulas, compiled
 #
-# The library trains without autograd too. Here is the backward pass of its Linear, as it stands in its file:
+# The library trains without autograd too. Here is the backward pass of its Linear, straight from the source file:
 
 # %%
 print(inspect.getsource(getattr(linear.backward, "py_func", linear.backward)))
 
 # %% [markdown]
-# Line by line it is what we derived: `dW = x.T dy`, `dx = dy W.T`, `db` the sum over the batch. BatchNorm's is the
-# fused formula, as loops over rows and columns. It stands in two functions: where several threads share out a batch,
-# `dgamma` and `dbeta` have to be summed over all of its rows before any row has its `dx`.
+# It is what we derived, line by line: `dW = x.T dy`, `dx = dy W.T`, and `db` is the sum over the batch. That of
+# BatchNorm is the fused formula, as loops over rows and columns. It is split into two functions: when several threads
+# share a batch, `dgamma` and `dbeta` must be summed over all rows before any row can compute its `dx`.
 
 # %%
 for kernel in (norm.backward_statistics, norm.backward):
@@ -886,7 +887,7 @@ for kernel in (norm.backward_statistics, norm.backward):
 
 # %% [markdown]
 # A **kernel** is such a function on plain arrays, compiled to machine code. Loops are slow in Python and fast once
-# compiled: here is BatchNorm's `dx` in both ways, and by our line of tensors.
+# compiled. Here is the time for BatchNorm's `dx` in both ways, and with our line of tensors.
 
 # %%
 weights, xhat, s, dy = (a.contiguous().numpy() for a in (gamma, v.xhat, v.s, dhnorm))
@@ -911,10 +912,10 @@ for what, took in (("plain Python", in_python), ("PyTorch", tensors), ("compiled
     print(f"{what:<13}{1e6 * took:>9,.1f} us")
 
 # %% [markdown]
-# The library holds its own formulas to the same standard as ours, each in float64 and float32, against autograd and
-# against **central differences**: move one entry up and down by a small $h$, and compare $\big(L(x + h) - L(x -
-# h)\big) / 2h$ with the gradient. That needs no derivation, and so it would catch a mistake that autograd shared with
-# us. `moreish gradcheck mlp` in a shell prints such a table too; this is from Python:
+# The library checks its own formulas as strictly as ours, each in float64 and float32, against autograd and against
+# **central differences**: move one entry up and down by a small $h$, and compare $\big(L(x + h) - L(x - h)\big) / 2h$
+# with the gradient. That needs no derivation, so it would find even a mistake that our formulas share with autograd.
+# The command `moreish gradcheck mlp` prints such a table too; here it is in Python:
 
 # %%
 checks = check_model(MLP(block_size=T, n_embd=4, n_hidden=8, batch_norm=True))
@@ -925,7 +926,7 @@ for check in checks:
 print(f"{'largest relative difference from':<36}autograd  differences")
 for name, of in worst.items():
     print(f"{name:<36}{of['autograd']:>8.0e}{of['differences']:>13.0e}")
-print(f"{len(checks)} checks in float64 and float32, the first wrong one: {first_wrong(checks)}")
+print(f"{len(checks)} checks in float64 and float32, the first wrong: {first_wrong(checks)}")
 assert first_wrong(checks) is None
 
 # %% [markdown]
@@ -933,10 +934,10 @@ assert first_wrong(checks) is None
 #
 # ## How much faster
 #
-# Three ways of making the same step: autograd, our formulas in PyTorch, and the compiled kernels, in float32 with
-# batches of 32. Most of PyTorch's time is overhead here: some microseconds for each of dozens of small operations,
-# whose arithmetic takes less. The compiled loop runs through all layers, the backward pass and the update, for as many
-# steps as it is asked for, without coming back to Python.
+# Here we time the same training step in three ways: with autograd, with our formulas in PyTorch, and with the compiled
+# kernels, in float32 and batches of 32. PyTorch spends most of its time on overhead here: some microseconds for each of
+# dozens of small operations, whose arithmetic takes less. The compiled loop runs all layers, the backward pass and the
+# update for as many steps as requested, without returning to Python.
 
 # %%
 rounds, n_steps = (2, 100) if QUICK else (20, 150)
@@ -968,19 +969,19 @@ def steps_compiled():
     engine.train(flats[2], no_moments, batches, Steps("sgd", 0.0, first=0, rates=np.full(n_steps, lr)))
 
 
-steps_compiled()  # loads the kernels, or compiles them
+steps_compiled()  # loads or compiles the kernels
 ways = {"autograd": steps_by_autograd, "by hand in PyTorch": steps_by_hand, "compiled": steps_compiled}
 took = dict.fromkeys(ways, math.inf)
-for _ in range(rounds):  # the ways take turns, so that a busy moment hits all alike
+for _ in range(rounds):  # alternate, so that a busy moment affects all three
     for way, function in ways.items():
         took[way] = min(took[way], seconds(function)[0] / n_steps)
 for way, t in took.items():
     print(f"{way:<20}{1e6 * t:>8.1f} us a step   {took['autograd'] / t:>5.1f} times as fast as autograd")
 
 # %% [markdown]
-# The formulas in PyTorch save a part of autograd's time; compiled, they are eight times as fast or more. With that
-# speed, all 200,000 steps of 32 fit into this lesson. The published result of this network, trained with
-# gradients by hand in PyTorch, is 2.071 on train and 2.110 on val.
+# The formulas in PyTorch save part of autograd's time; compiled, they are about eight times as fast. At that speed, all
+# 200,000 steps of 32 fit into this lesson. The published result of this network, trained with gradients by hand in
+# PyTorch, is 2.071 on train and 2.110 on val.
 
 # %%
 run = moreish.train(
@@ -1001,12 +1002,12 @@ print(f"{run.history[-1]['seconds']:.1f} s, train {run.loss['train']:.4f}, val {
 print(*run.model.sample(10, seed=1))
 
 # %% [markdown]
-# 2.071 and 2.112: the same result, but for other random numbers.
+# The result is 2.071 and 2.112: the same, apart from other random numbers.
 #
 # ## The same, to the last digits
 #
-# Last, equality. The library's tape computes loss and gradients of the same weights on the same batch, in float64.
-# Then it makes the same steps as our loop above, from the same start on the same batches.
+# Last, we check for equality. The library's tape computes the loss and gradients of the same weights on the same batch,
+# in float64. Then it makes the same steps as our loop above, from the same start and on the same batches.
 
 # %%
 double = Tape(model.layers, T, V, np.float64)

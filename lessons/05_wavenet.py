@@ -13,9 +13,9 @@
 # %% [markdown]
 # # 5. A tree over the context
 #
-# A net that sees three characters cannot know how a name began. This lesson gives it eight, first all at once and then
-# pair by pair, as a tree. On the way a net becomes a list of layers, a bug is found by looking at shapes, and the tree
-# turns out to be a convolution. Numbers in the text are those of names.txt, 32,033 names.
+# A net that sees three characters does not know how a name began. This lesson gives it eight, first all at once and
+# then pair by pair, as a tree. Along the way we turn a net into a list of layers, find a bug by looking at shapes, and
+# discover that the tree is a convolution. Numbers in the text are for names.txt, 32,033 names.
 
 # %%
 import copy
@@ -41,17 +41,17 @@ from moreish.models import make_config
 # %matplotlib inline
 QUICK = bool(os.environ.get("MOREISH_QUICK"))
 words = list(lesson_words())
-corpus = moreish.Corpus(words)  # the lecture split: 80 % train, 10 % val, 10 % test
+corpus = moreish.Corpus(words)  # the lecture split: 80% train, 10% val, 10% test
 V = len(corpus.vocab)
 itos = ["."] + list(corpus.vocab.characters)  # token -> character
 block_size = 8
 g = torch.Generator().manual_seed(42)
-torch.set_num_threads(1)  # tensors this small are not worth sharing out
+torch.set_num_threads(1)  # tensors this small are no faster with more
 len(words), V
 
 # %% [markdown]
-# Windows of eight characters and the character after each, as in lesson 2. Token 0, shown as a dot, stands for all that
-# comes before a word, and for its end.
+# As in lesson 2, we build windows of eight characters and the character that follows each. Token 0, shown as a dot,
+# pads the context before a word and marks its end.
 
 # %%
 Xtr, Ytr = (torch.from_numpy(a) for a in corpus.windows("train", block_size))  # (N, 8), (N,)
@@ -63,17 +63,17 @@ print(Xtr.shape, Xval.shape)
 # %% [markdown]
 # ## A net is a list of layers
 #
-# A **layer** is an object that keeps its own weights and maps a tensor to a tensor. Three habits make layers fit
+# A **layer** is an object that stores its own weights and maps a tensor to a tensor. Three conventions make layers fit
 # together:
 #
-# - it is called like a function: `y = layer(x)`;
-# - `parameters()` lists the tensors that training is to change;
-# - `training` says whether it is being trained. Some layers behave differently then, as BatchNorm does.
+# - A layer is called like a function: `y = layer(x)`.
+# - `parameters()` lists the tensors that training changes.
+# - `training` is true during training. Some layers, such as BatchNorm, then behave differently.
 
 
 # %%
 class Layer:
-    """What all layers have: nothing to learn, unless they say so."""
+    """Base of all layers: without parameters by default."""
 
     training = True
 
@@ -109,7 +109,7 @@ class Linear(Layer):
 
 
 class Tanh(Layer):
-    def __call__(self, x):  # the shape stays
+    def __call__(self, x):  # same shape
         return x.tanh()
 
 
@@ -119,10 +119,10 @@ class Flatten(Layer):
 
 
 # %% [markdown]
-# BatchNorm brings every unit to mean 0 and variance 1 over the batch (lesson 3). It keeps two kinds of numbers. `gamma`
-# and `beta` are learnt by gradient descent. The running mean and variance are not: they follow the batches, and stand
-# in for the batch outside training: they are [buffers](03_activations_batchnorm.ipynb#batchnorm). This version has a
-# bug, which is found further down.
+# BatchNorm brings every unit to mean 0 and variance 1 over the batch (lesson 3). It stores two kinds of numbers.
+# Gradient descent learns `gamma` and `beta`. The running mean and variance are
+# [buffers](03_activations_batchnorm.ipynb#batchnorm): they follow the statistics of the batches, and replace them
+# outside training. This version has a bug, which we find below.
 
 
 # %%
@@ -133,10 +133,10 @@ class BatchNorm1d(Layer):
         self.momentum, self.eps = momentum, eps
 
     def rows(self, x):
-        """The dimensions that the statistics are taken over."""
+        """The dimensions over which the statistics are taken."""
         return 0
 
-    def __call__(self, x):  # the shape stays
+    def __call__(self, x):  # same shape
         mean, var = self.running_mean, self.running_var
         if self.training:
             mean = x.mean(self.rows(x), keepdim=True)
@@ -152,9 +152,9 @@ class BatchNorm1d(Layer):
 
 
 # %% [markdown]
-# A **container** is a layer made of layers. The simplest one, `Sequential`, passes each layer's output to the next. It
-# hands on what is asked of it: its parameters are theirs, and its mode is set in all of them. A whole net is then a
-# layer too, and an architecture is nothing more than a list.
+# A **container** is a layer made of layers. The simplest one, `Sequential`, passes the output of each layer to the
+# next. Its parameters are those of its layers, and setting its mode sets theirs. A whole net is then a layer too, and
+# an architecture is just a list.
 
 
 # %%
@@ -183,9 +183,9 @@ def count(model):
 # %% [markdown]
 # ## Eight characters at once
 #
-# The net of lesson 2 takes a longer context without any change of plan: the eight embeddings of 10 numbers are laid
-# side by side, and one Linear takes all 80. This is the **flat** net. To see what happens to a batch, run the list by
-# hand and print every shape.
+# The net of lesson 2 can take a longer context without any change of design: the eight embeddings of 10 numbers are
+# placed side by side, and one Linear takes all 80. This is the **flat** net. To see what happens to a batch, run the
+# layers one by one and print every shape.
 
 
 # %%
@@ -193,7 +193,7 @@ def flat_net(n_embd=10, n_hidden=200):
     return Sequential(
         Embedding(V, n_embd),
         Flatten(),
-        Linear(block_size * n_embd, n_hidden, bias=False),  # BatchNorm takes any bias off again
+        Linear(block_size * n_embd, n_hidden, bias=False),  # BatchNorm would remove a bias
         BatchNorm1d(n_hidden),
         Tanh(),
         Linear(n_hidden, V, gain=0.1),
@@ -212,15 +212,15 @@ print_shapes(flat, Xtr[:4])
 print(f"{count(flat):,} parameters")
 
 # %% [markdown]
-# The step from (4, 80) to (4, 200) is where it all happens. One matrix product mixes all eight characters, and
-# everything that the net is to know about pairs, syllables and endings has to fit into one layer.
+# Everything happens in the step from (4, 80) to (4, 200). One matrix product mixes all eight characters, and everything
+# the net learns about pairs, syllables and endings has to fit into one layer.
 #
 # ## Two at a time
 #
-# The idea of WaveNet (van den Oord et al. 2016) is to join slowly: first neighbouring characters to pairs, then pairs
-# to groups of four, then these to one group of eight, with a hidden layer after each joining. Two facts about shapes
-# make it short to write. First, a Linear acts on the last dimension only, so that all dimensions before it are like a
-# batch:
+# The idea of WaveNet (van den Oord et al. 2016) is to combine characters slowly: first neighbouring characters to
+# pairs, then pairs to groups of four, then these to one group of eight, with a hidden layer after each step. Two facts
+# about shapes make this short to write. First, a Linear acts only on the last dimension and treats all dimensions
+# before it as a batch:
 
 # %%
 pairs = torch.randn((4, 4, 20), generator=g)  # 4 contexts of 4 pairs, each pair 20 numbers
@@ -229,16 +229,16 @@ assert torch.allclose((pairs @ W)[2, 3], pairs[2, 3] @ W, atol=1e-5)
 (pairs @ W).shape
 
 # %% [markdown]
-# Second, to put neighbours side by side, nothing needs to move. In memory, the vectors of one context already stand one
-# after the other; `view` reads the same numbers with longer rows. Here are four positions of two numbers each:
+# Second, to put neighbours side by side, nothing has to move. In memory, the vectors of one context already follow one
+# another; `view` reads the same numbers as longer rows. Here are four positions of two numbers each:
 
 # %%
 four = torch.tensor([[[1, 1], [2, 2], [3, 3], [4, 4]]])  # (1, 4, 2)
 four.view(1, 2, 4), four.view(1, 2, 4).data_ptr() == four.data_ptr()
 
 # %% [markdown]
-# **FlattenConsecutive** joins groups of $n$ neighbouring positions: (B, T, C) becomes (B, T / n, C n). When one
-# position is left, its dimension goes, so that with $n = T$ it is the Flatten from above.
+# **FlattenConsecutive** joins groups of $n$ neighbouring positions: (B, T, C) becomes (B, T / n, C n). If only one
+# position is left, its dimension is removed, so that with $n = T$ it is the Flatten above.
 
 
 # %%
@@ -265,12 +265,12 @@ print_shapes(tree, Xtr[:4])
 print(f"{count(tree):,} parameters")
 
 # %% [markdown]
-# The positions go 8, 4, 2, 1. A width of 68 gives the tree about as many parameters as the flat net has, so that a
-# difference between them is not one of size. Its weights are used economically: the same 20 by 68 matrix serves all
-# four pairs.
+# The number of positions goes from 8 to 4, 2 and 1. A width of 68 gives the tree about as many parameters as the flat
+# net, so that any difference between them is not due to size. The tree uses its weights economically: the same 20 by 68
+# matrix serves all four pairs.
 #
-# The library writes an architecture down in the same way. Its wavenet with these sizes is this list, and the picture is
-# drawn from it:
+# The library describes an architecture in the same way. Its wavenet with these sizes is the list printed below, and the
+# diagram is drawn from it:
 
 # %%
 small = moreish.Model(make_config("wavenet", {"n_embd": 10, "n_hidden": 68}), corpus.vocab)
@@ -281,12 +281,12 @@ moreish.plots.plot_architecture(small)
 # %% [markdown]
 # ## A bug found by looking
 #
-# Let the tree train for a few steps. It runs, and the loss falls. Now look at what its layers keep.
+# Train the tree for a few steps. It runs, and the loss falls. Now look at the tensors in its layers.
 
 
 # %%
 def train(model, steps, lr=0.1, batch_size=32):
-    """SGD, with a tenth of the rate in the last quarter. The batches are the same for every model."""
+    """Train by SGD, with a tenth of the rate in the last quarter. The batches are the same for every model."""
     batches = torch.Generator().manual_seed(1)
     parameters = model.parameters()
     for p in parameters:
@@ -315,42 +315,42 @@ assert tree.layers[3].running_mean.shape == (1, 4, 68)
 
 # %% [markdown]
 # The first loss is about $\log 27 = 3.30$, as it should be. But the running mean of the first BatchNorm has the shape
-# (1, 4, 68), where 68 units should have 68 means. Its input is (32, 4, 68), and the mean was taken over dimension 0
-# alone: 32 examples, for each of the four positions apart. Broadcasting accepted that without a word.
+# (1, 4, 68), although 68 units should have 68 means. Its input is (32, 4, 68), and the mean was taken over dimension 0
+# only: over 32 examples, separately for each of the four positions. Broadcasting accepted that silently.
 #
-# It is wrong in two ways. The weights before and after treat all pairs alike, and BatchNorm does not: a unit that is
-# high on the first pair, where mostly dots stand, is moved down there, and what it said about the position is lost. And
-# each mean is an average of 32 numbers where 128 are at hand, so that it wavers more from batch to batch. Both can be
-# seen.
+# It is wrong in two ways. The weights before and after treat all pairs alike, but BatchNorm does not: if a unit is high
+# on the first pair, which is mostly dots, it is shifted down there, and its information about the position is lost. And
+# each mean is an average of 32 numbers although 128 are available, so it varies more from batch to batch. Both effects
+# are visible.
 
 # %%
 with torch.no_grad():
     joined = Sequential(*tree.layers[:3])  # up to the first BatchNorm
     batches = torch.stack([joined(Xtr[torch.randint(len(Xtr), (32,), generator=g)]) for _ in range(200)])
-    apart = batches.mean(1)  # (200, 4, 68): for 200 batches, a mean for each position
+    apart = batches.mean(1)  # (200, 4, 68): a mean for each position in 200 batches
     together = batches.mean((1, 2))  # (200, 68)
 noise_apart, noise_together = apart.std(0).mean().item(), together.std(0).mean().item()
-print(f"from batch to batch a mean wavers by {noise_apart:.3f} apart, {noise_together:.3f} together")
+print(f"std of a mean from batch to batch: {noise_apart:.3f} per position, {noise_together:.3f} over all positions")
 assert noise_together < noise_apart
 
 fig, axes = plt.subplots(1, 2, figsize=(10, 3), layout="constrained")
 axes[0].imshow(tree.layers[3].running_mean[0, :, :].numpy(), cmap="RdBu", vmin=-2, vmax=2, aspect="auto")
-axes[0].set(title="running means: a row for each pair", xlabel="unit", ylabel="pair", yticks=range(4))
+axes[0].set(title="running means, a row for each pair", xlabel="unit", ylabel="pair", yticks=range(4))
 unit = apart.mean(0).std(0).argmax().item()
 for pair in range(4):
     axes[1].plot(apart[:60, pair, unit], ("-", "--", ":", "-.")[pair], linewidth=1, label=f"pair {pair}")
-axes[1].plot(together[:60, unit], color="black", linewidth=2, label="all together")
+axes[1].plot(together[:60, unit], color="black", linewidth=2, label="all pairs")
 axes[1].set(title=f"means of unit {unit} in 60 batches", xlabel="batch", ylabel="mean")
 axes[1].legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 
 # %% [markdown]
-# On the left (blue above zero, red below), the four rows differ: they are strong for the first pairs, which mostly
-# hold dots and so are much the same in every word, and pale for the last. On the right stands the unit whose means lie
-# furthest apart. Each pair has a level of its own, and BatchNorm with the bug takes it away. The mean over all pairs,
-# in black, is steadier than most of them.
+# On the left (blue above zero, red below), the four rows differ: the first pairs, which are mostly dots and so nearly
+# the same in every word, have strong colours; the last is pale. The right plot shows the unit whose means differ most.
+# Each pair has its own level, and BatchNorm with the bug removes it. The mean over all pairs, in black, is steadier
+# than most of them.
 #
-# The fix is one line. All dimensions but the last are rows:
+# The fix is one line: take the statistics over all dimensions except the last.
 
 
 # %%
@@ -366,11 +366,12 @@ for i in (3, 7, 11):
     assert tree.layers[i].running_mean.numel() == 68
 
 # %% [markdown]
-# One mean for each unit, whatever the number of positions: the dimensions of length 1 are there for broadcasting only.
+# There is now one mean for each unit, whatever the number of positions: the dimensions of length 1 are only for
+# broadcasting.
 #
-# ## Flat against tree, and what mode they are in
+# ## Flat against tree, and the two modes
 #
-# Now train three nets on the same batches: flat, the tree with the bug, the tree without.
+# Now train three nets on the same batches: the flat net, the tree with the bug, and the tree without it.
 
 # %%
 steps = 100 if QUICK else 5_000
@@ -388,10 +389,10 @@ for name, model in nets.items():
     print(f"{name:<18} {count(model):,} parameters  val {loss_of(model, Xval, Yval):.3f}")
 
 # %% [markdown]
-# The tree comes to 2.20, the flat net to 2.25, and the tree with the bug lies between them with 2.22. That is no
-# accident of one seed: three others gave 2.234 to 2.246 for the flat net, 2.210 to 2.226 with the bug and 2.198 to
-# 2.204 without. So the bug costs 0.02 and stops nothing; nobody would have found it by waiting for an error. From step
-# 1,000 on, the loss curves keep the same order, each point a mean over many batches:
+# The tree reaches 2.20, the flat net 2.25, and the tree with the bug lies between them at 2.22. That is not an accident
+# of one seed: three others gave 2.234 to 2.246 for the flat net, 2.210 to 2.226 with the bug and 2.198 to 2.204
+# without. The bug costs 0.02 and breaks nothing, so waiting for an error would never have found it. From step 1,000 on,
+# the loss curves keep the same order; each point is a mean over many batches:
 
 # %%
 fig, ax = plt.subplots(figsize=(7, 3.2), layout="constrained")
@@ -404,23 +405,21 @@ ax.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# The line `model.train(False)` matters. In **training mode**, BatchNorm computes with the batch that a context happens
-# to be in, and so the answer for one context depends on its neighbours. Alone in a batch, a context has no variance at
-# all: the mean over one row is the row, and what remains is zero. Then every context gets the same answer. In
-# **evaluation mode** the running statistics take the batch's place.
+# The line `model.train(False)` matters. In **training mode**, BatchNorm uses the statistics of the batch that a context
+# happens to be in, so the output for one context depends on the others. A context alone in a batch has no variance at
+# all: the mean over one row is the row itself, and the difference is zero. Then every context gets the same output. In
+# **evaluation mode** the running statistics replace those of the batch.
 
 
 # %%
 def logits_in(mode, X):
-    model = copy.deepcopy(nets["flat"])  # a pass in training mode moves the running statistics: use a copy
+    model = copy.deepcopy(nets["flat"])  # a pass in training mode changes the running statistics: use a copy
     with torch.no_grad():
         return model.train(mode)(X)
 
 
 for mode in (True, False):
-    alone = torch.cat(
-        [logits_in(mode, x[None]) for x in Xval[:2]]
-    )  # (2, V): two contexts, each the only one of a batch
+    alone = torch.cat([logits_in(mode, x[None]) for x in Xval[:2]])  # (2, V): two contexts, each alone in its batch
     together = logits_in(mode, Xval[:2])  # (2, V): the same two in one batch
     company, context = (alone - together).abs().max(), (alone[0] - alone[1]).abs().max()
     print(f"training {mode!s:<6} alone or together: {company:.3f}   first or second context: {context:.3f}")
@@ -428,20 +427,21 @@ for mode in (True, False):
 
 # %% [markdown]
 # Each number is the largest difference between two sets of logits. In training mode two different contexts, each alone,
-# get equal logits, and the logits of one context change with its company. In evaluation mode it is the other way round,
-# as it should be. Forgetting the mode is a common mistake with BatchNorm. PyTorch's own one refuses a batch of a single
-# row in training mode; of larger batches it cannot know what was meant, and the result is quietly off.
+# get equal logits, and the logits of one context change with the rest of the batch. In evaluation mode it is the other
+# way round, as it should be. Forgetting the mode is a common mistake with BatchNorm. PyTorch's own layer refuses a
+# batch of a single row in training mode; for larger batches it cannot know which mode was intended, and the result is
+# silently wrong.
 #
 # ## The same with torch.nn
 #
-# PyTorch has these habits built in. A class that derives from `nn.Module` writes `forward` and gets the rest: every
-# `nn.Parameter` and every module that is set as an attribute is found by `parameters()`, buffers are kept by
-# `register_buffer`, `train()` and `eval()` set the mode all the way down, and `state_dict()` lists all tensors by name.
-# `nn.Linear` keeps its weights as (n_out, n_in), the transpose of ours.
+# PyTorch has these conventions built in. A class derived from `nn.Module` defines `forward` and gets the rest.
+# `parameters()` finds every `nn.Parameter` and every module that is set as an attribute. `register_buffer` stores
+# buffers. `train()` and `eval()` set the mode of all modules inside, and `state_dict()` lists all tensors by name.
+# `nn.Linear` stores its weights as (n_out, n_in), the transpose of ours.
 #
-# One trap lies in `nn.BatchNorm1d`. It takes (B, C, T): channels before positions, since it was made for convolutions.
-# Given (B, T, C), it complains if T is not the number of channels. If T happens to be equal to C, it normalises the
-# wrong dimension in silence.
+# `nn.BatchNorm1d` has a trap. It takes (B, C, T), channels before positions, since it was made for convolutions. Given
+# (B, T, C), it raises an error if T is not the number of channels. If T happens to equal C, it silently normalises the
+# wrong dimension.
 
 # %%
 x = torch.randn((32, 4, 68), generator=g)
@@ -461,9 +461,9 @@ class Join(nn.Module):
 
 
 class Norm(nn.BatchNorm1d):
-    """BatchNorm over all dimensions but the last."""
+    """BatchNorm over all dimensions except the last."""
 
-    def forward(self, x):  # the shape stays
+    def forward(self, x):  # same shape
         return super().forward(x.flatten(0, -2)).view(x.shape)
 
 
@@ -506,8 +506,8 @@ with torch.no_grad():
     assert torch.allclose(module(Xval[:500]), nets["tree"](Xval[:500]), atol=1e-4)
 
 # %% [markdown]
-# Two containers come with PyTorch: `nn.Sequential`, and `nn.ModuleList`, which only keeps its modules. A plain Python
-# list does not do. Modules in it are not found, so they are never trained, and again nothing says so:
+# PyTorch provides two containers: `nn.Sequential`, and `nn.ModuleList`, which only stores its modules. A plain Python
+# list does not work. Modules in it are not found, so they are never trained, and again there is no error:
 
 
 # %%
@@ -525,21 +525,22 @@ assert len(list(Lost().parameters())) == 2
 # %% [markdown]
 # ## The tree is a convolution
 #
-# To score a word, the tree is applied at every position: `.......e`, `......em`, `.....emm` and so on. Neighbouring
-# windows share most of their characters. Do they share work? A pair of the first level is the same whichever window it
-# stands in. So lay all characters in one row, compute the vector of *every* pair of neighbours once, and let the
-# windows pick theirs.
+# To score a word, we apply the tree at every position: `.......e`, `......em`, `.....emm` and so on. Neighbouring
+# windows share most of their characters. Can they share work too? A pair on the first level has the same vector in
+# whichever window it occurs. So we put all characters in one row, compute the vector of *every* pair of neighbours
+# once, and let each window select its own.
 #
-# A **convolution** does this: the same small matrix product at every position of a row. What it multiplies by is its
-# **kernel** (the compiled functions of lesson 4 only share the name); one of size 2 sees two positions at a time. It is
-# **causal** when the output at position $t$ depends on positions up to $t$ only: no prediction sees the character that
-# it predicts. On the second level, a pair of pairs joins the vector at $t$ with the one at $t - 2$, since the one at
-# $t - 1$ shares a character with it. That distance is the **dilation**: 1, 2 and 4 for the three levels.
+# A **convolution** does this: it computes the same small matrix product at every position of a row. The matrix is its
+# **kernel** (which has only the name in common with the compiled functions of lesson 4); a kernel of size 2 sees two
+# positions at a time. A convolution is **causal** if the output at position $t$ depends only on positions up to $t$: no
+# prediction sees the character that it predicts. On the second level, a pair of pairs joins the vector at $t$ with the
+# one at $t - 2$, since the one at $t - 1$ shares a character with it. That distance is the **dilation**: 1, 2 and 4 for
+# the three levels.
 #
 # $$y_t = x_{t-d}\,W_0 + x_t\,W_1, \qquad W = \begin{pmatrix} W_0 \\ W_1 \end{pmatrix}$$
 #
-# The matrix $W$ of the tree's Linear, (2 C, H), is cut into an upper half for the earlier vector and a lower half for
-# the later one. `nn.Conv1d` keeps its weights as (H, C, 2) and its data as (B, C, T). Nothing else changes.
+# The matrix $W$ of the tree's Linear, (2 C, H), is split into an upper half for the earlier vector and a lower half for
+# the later one. `nn.Conv1d` stores its weights as (H, C, 2) and takes data as (B, C, T). Nothing else changes.
 
 
 # %%
@@ -559,14 +560,14 @@ class Convolution(nn.Module):
     def forward(self, x):  # (B, 7 + L) -> (B, L, V)
         x = self.tree.embedding(x)
         for conv, norm in zip(self.convs, (self.tree.levels[i] for i in (2, 6, 10)), strict=True):
-            x = norm(conv(x.mT).mT).tanh()  # d positions fewer: those with nothing d before them
+            x = norm(conv(x.mT).mT).tanh()  # d positions fewer: the first d have no output
         return self.tree.logits(x)
 
 
 conv = Convolution(module).eval()
 word = corpus.parts["val"][0]
 row = torch.tensor([0] * block_size + corpus.vocab.encode(word))  # (8 + len(word),): dots, then the word
-windows = row.unfold(0, block_size, 1)  # (L, 8): a window for each character to predict, and one for the end
+windows = row.unfold(0, block_size, 1)  # (L, 8): a window for each character, and one for the end
 with torch.no_grad():
     by_tree, by_conv = module(windows), conv(row[None])[0]  # (L, V) both
 print(word, tuple(windows.shape), tuple(by_tree.shape), tuple(by_conv.shape))
@@ -574,10 +575,10 @@ print(f"largest difference {(by_tree - by_conv).abs().max():.1e}")
 assert torch.allclose(by_tree, by_conv, atol=1e-4)
 
 # %% [markdown]
-# At every position, and so at the last one too, the outputs are equal. How much work is saved? Count the hidden
-# vectors. For each of $L$ windows the tree computes $4 + 2 + 1 = 7$. The convolution computes $L$ on the last level. On
-# the second it computes $L + 4$, since that level reaches 4 places further back, and on the first $L + 6$. In all these
-# are $3L + 10$.
+# The outputs are equal at every position, including the last. How much work do we save? Count the hidden vectors. For
+# each of $L$ windows the tree computes $4 + 2 + 1 = 7$. The convolution computes $L$ on the last level. On the second
+# it computes $L + 4$, since the last level looks 4 positions further back, and on the first $L + 6$. The total is
+# $3L + 10$.
 
 # %%
 lengths = torch.tensor([len(word) + 1 for word in corpus.parts["train"]])  # characters and the end
@@ -589,14 +590,14 @@ level = [row.unfold(0, 2**k, 1) for k in (1, 2, 3)]
 assert sum(len(vectors) for vectors in level) == 3 * len(windows) + 10
 
 # %% [markdown]
-# For names the tree computes 1.59 times as many vectors. In a long text it comes to 7 / 3 = 2.33 times, and with a
-# context of $2^k$ characters to $(2^k - 1) / k$ times: 1,023 / 10 for a context of 1,024. This is why WaveNet, which
-# was made for sound with 16,000 samples a second, is written as a convolution. Fewer vectors are not always less time.
-# For names the library's convolution takes longer to train than its tree, 15.9 against 9.2 seconds for six passes. One
-# reason: every word of a batch has the same room, and what is empty behind the shorter ones is computed too.
+# For names the tree computes 1.59 times as many vectors. For a long text the ratio is 7 / 3 = 2.33, and for a context
+# of $2^k$ characters it is $(2^k - 1) / k$: 1,023 / 10 for a context of 1,024. This is why WaveNet, which was made for
+# sound with 16,000 samples a second, is written as a convolution. Fewer vectors do not always take less time. For names
+# the library's convolution trains more slowly than its tree: 15.9 against 9.2 seconds for six passes. One reason is
+# padding: every word of a batch has the same length, and the empty positions after shorter words are computed too.
 #
-# The library has both forms, `wavenet` and `wavenet-conv`, with the same weights. The picture shows the second: in
-# colour is what the last prediction depends on, and that is the tree from above.
+# The library has both forms, `wavenet` and `wavenet-conv`, with the same weights. The diagram shows the second. The
+# coloured nodes are those that the last prediction depends on: they form the tree above.
 
 # %%
 form = {"n_embd": 10, "n_hidden": 68}
@@ -605,8 +606,8 @@ moreish.plots.plot_architecture(moreish.Model(make_config("wavenet-conv", form),
 # %% [markdown]
 # ## The ladder
 #
-# Now all rungs beside each other, each trained by the library for a few seconds. The compiled engine takes the same
-# list of layers. `moreish.compare` scores every run on the same characters, with 95% intervals over words.
+# Now we compare all the models, each trained by the library for a few seconds. The compiled engine takes the same list
+# of layers. `moreish.compare` scores every run on the same characters, with 95% intervals over words.
 
 # %%
 short = {"epochs": 0.1 if QUICK else 4.0, "batch_size": 128, "lr": 0.005}
@@ -623,8 +624,8 @@ Markdown(ladder.markdown())
 moreish.plots.plot_comparison(ladder)
 
 # %% [markdown]
-# Both steps up show. Eight characters in place of three take 0.06 off, and the tree in place of the flat layer 0.02
-# more. These are four passes over the words. The published results come from 200,000 steps of SGD:
+# Both steps help. Eight characters instead of three reduce the loss by 0.06, and the tree instead of the flat layer by
+# another 0.02. These are four passes over the words. The published results come from 200,000 steps of SGD:
 #
 # | net | parameters | val here | val published |
 # |---|---:|---:|---:|
@@ -633,27 +634,26 @@ moreish.plots.plot_comparison(ladder)
 # | tree, embedding 10, width 68 | 22,397 | 2.067 | 2.022 |
 # | tree, embedding 24, width 128 | 76,579 | | 1.993 |
 #
-# With long training the tree's lead over the flat net of the same size shrinks to 0.005; larger embeddings and more
-# width bring the rest. And beside all of them stands the n-gram, with 1.976. It counts up to six characters, and how
-# far each count is trusted was fitted on val. That takes 0.2 seconds on an idle machine, and no net of this table
-# reaches it. Nets are not pointless for that: a tree with other settings comes to 1.969 (exercise 5), and a wider
-# one mixed with the n-gram to 1.930, since the two err on different words. But a net's loss says little until the loss
-# of counting stands beside it.
+# With long training the lead of the tree over the flat net of the same size shrinks to 0.005; larger embeddings and
+# more width bring the rest. But the n-gram has 1.976. It counts up to six characters, and the weight of each count was
+# fitted on val. That takes 0.2 seconds on an idle machine, and no net in this table reaches it. Nets are not pointless
+# for that reason: a tree with other settings reaches 1.969 (exercise 5), and a wider one mixed with the n-gram 1.930,
+# since the two make different errors. But the loss of a net means little without the loss of counting next to it.
 #
-# The intervals in the table say how sure each loss is. Two of them may overlap and the difference still be clear, since
-# both nets are scored on the same words: what a hard word costs both of them cancels out. The paired differences on
-# val:
+# The intervals in the table show how precise each loss is. Two intervals may overlap although the difference is
+# significant, since both nets are scored on the same words: the effect of a hard word on both cancels out. Here are the
+# paired differences on val:
 
 # %%
 for pair in ladder.pairs:
     if pair.part == "val":
-        print(f"{pair.one} less {pair.other}: {pair.difference:+.3f}, {pair.verdict}")
+        print(f"{pair.one} minus {pair.other}: {pair.difference:+.3f}, {pair.verdict}")
 
 # %% [markdown]
-# ## The same as the library's
+# ## The same as the library
 #
-# The tree of this lesson with the weights that the library has trained gives the library's logits; so does the
-# library's own module; and the convolution of these weights scores every word alike.
+# The tree of this lesson, with the weights that the library has trained, gives the logits of the library and of the
+# library's own PyTorch module. The convolution with these weights gives every word the same score.
 
 # %%
 trained = runs["tree"].model
@@ -685,9 +685,8 @@ assert abs(nll - runs["tree"].loss["val"]) < 1e-4
 #
 # ### 1. FlattenConsecutive by hand
 #
-# Write `flatten(x, n)`, which does what FlattenConsecutive does, without `view`, `reshape`, `flatten` or `unflatten`:
-# take slices of `x` and put them side by side with `torch.cat`. Slices with a step, such as `x[:, 1::3]`, are what you
-# need.
+# Write `flatten(x, n)`, which does the same as FlattenConsecutive, without `view`, `reshape`, `flatten` or `unflatten`:
+# take slices of `x` and join them with `torch.cat`. You need slices with a step, such as `x[:, 1::3]`.
 
 # %%
 flatten = ...  # yours: a function of x (B, T, C) and n
@@ -709,8 +708,8 @@ assert check_flatten_consecutive(flatten_solved)
 # ### 2. The receptive field
 #
 # The **receptive field** of an output is the set of input positions that it depends on. Write
-# `receptive_field(dilations, kernel)`: how many positions those are for a stack of causal convolutions with these
-# dilations and this kernel size. Three levels with dilations 1, 2, 4 and a kernel of 2 have 8.
+# `receptive_field(dilations, kernel)`: the number of these positions for a stack of causal convolutions with these
+# dilations and this kernel size. For three levels with dilations 1, 2, 4 and a kernel of 2 it is 8.
 
 # %%
 receptive_field = ...  # yours: a function of a list of dilations and the kernel size
@@ -722,7 +721,7 @@ check_receptive_field(receptive_field)
 
 # %% jupyter={"source_hidden": true} tags=["hide-input"]
 def receptive_field_solved(dilations, kernel):
-    # The furthest tap of a layer lies (kernel - 1) d positions back, and these distances add up.
+    # The furthest tap of a layer is (kernel - 1) d positions back, and these distances add up.
     return 1 + sum((kernel - 1) * d for d in dilations)
 
 
@@ -731,8 +730,8 @@ assert check_receptive_field(receptive_field_solved)
 # %% [markdown]
 # ### 3. The parameters of a tree
 #
-# Write `n_parameters(block_size, n_embd, n_hidden, n_vocab)`: how many numbers a tree with BatchNorm trains. The block
-# size is a power of two. Find out, too, what a context twice as long costs.
+# Write `n_parameters(block_size, n_embd, n_hidden, n_vocab)`: the number of parameters that a tree with BatchNorm
+# trains. The block size is a power of two. Find out, too, how many parameters doubling the context adds.
 
 # %%
 n_parameters = ...  # yours: a function of four numbers
@@ -757,8 +756,8 @@ print(n_parameters_solved(16, 10, 68, 27) - n_parameters_solved(8, 10, 68, 27)) 
 # %% [markdown]
 # ### 4. The dilated convolution by hand
 #
-# Write `dilated(x, W, d)` with slices and one matrix product: x (B, T, C) and W (2 C, H) give (B, T - d, H), where the
-# earlier of the two vectors meets the upper half of W.
+# Write `dilated(x, W, d)` with slices and one matrix product. x (B, T, C) and W (2 C, H) give (B, T - d, H); the upper
+# half of W multiplies the earlier of the two vectors.
 
 # %%
 dilated = ...  # yours: a function of x, W and d
@@ -778,8 +777,8 @@ assert check_dilated(dilated_solved)
 # %% [markdown]
 # ### 5. Beat 1.993
 #
-# The large tree that was published, with 76,579 parameters, came to 1.993 on val after 200,000 steps. Find settings of
-# `moreish.train` whose run on names.txt comes below that. Any net may be used. Choose by val; `moreish train --help`
+# The large published tree, with 76,579 parameters, reached 1.993 on val after 200,000 steps. Find settings of
+# `moreish.train` that give a lower val loss on names.txt. Any net is allowed. Choose by val; `moreish train --help`
 # lists the options.
 
 # %%
@@ -790,9 +789,9 @@ check_beat(run)
 # A solution:
 
 # %% jupyter={"source_hidden": true} tags=["hide-input"]
-# Of the published tree, train came to 1.769 and val to 1.993: it had learnt much of its words by heart. Weight decay
-# holds that back, and AdamW in larger batches needs fewer passes. These twelve come to 1.983; twenty, with the same
-# settings, to 1.969 in 14 to 30 seconds.
+# The published tree reached 1.769 on train and 1.993 on val: it had memorised much of its training words. Weight decay
+# reduces memorisation, and AdamW in larger batches needs fewer passes. Twelve passes reach 1.983; twenty, with the same
+# settings, 1.969 in 14 to 30 seconds.
 settings = {"batch_size": 128, "lr": 0.003, "weight_decay": 0.06}
 run = moreish.train(corpus, "wavenet", epochs=0.1 if QUICK else 12.0, **settings)
 reference = len(words) == 32_033 and not QUICK

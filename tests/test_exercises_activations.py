@@ -1,4 +1,4 @@
-"""The checks of lesson 03: right for right answers, and a useful word that is not the answer for wrong ones."""
+"""The checks of lesson 3 accept right answers and give hints for wrong ones that do not contain the answer."""
 
 import math
 
@@ -29,7 +29,7 @@ def leaky(z):
 
 @pytest.fixture(scope="module")
 def pair():
-    """BatchNorm1d and the Linear after it, with statistics of their own, and inputs."""
+    """BatchNorm1d followed by a Linear, with statistics of real inputs; and an input."""
     torch.manual_seed(1)
     norm, linear = nn.BatchNorm1d(5), nn.Linear(5, 4)
     for _ in range(50):
@@ -74,7 +74,7 @@ def test_right(check, arguments, capsys):
         (check_moving, ({"b2"}, LAST), "One is missing", "W2."),
         (check_moving, ({"b3"}, LAST), "there is no b3", "b2 moves"),
         (check_gain, (..., torch.relu), "dots", "1.41"),
-        (check_gain, (1, torch.relu), "shrinks about 4e+07 times", "1.41"),
+        (check_gain, (1, torch.relu), "shrinks by a factor of about 4e+07", "1.41"),
         (check_gain, (5 / 3, torch.relu), "grows", "1.41"),
         (check_gain, (2, torch.relu), "grows", "1.41"),
         (check_gain, (math.sqrt(2), leaky), "grows", "1.35"),
@@ -84,11 +84,11 @@ def test_right(check, arguments, capsys):
         (check_bound, (5 / 3 * 3 / math.sqrt(30), 30, 5 / 3), "too high", "0.527"),
         (check_patients, (...,), "dots", "healthy"),
         (check_patients, ({**ANSWER, "ada": ...},), "dots", "healthy"),
-        (check_patients, ({"ada": "healthy"},), "nothing of bea", "weights too small"),
+        (check_patients, ({"ada": "healthy"},), "no answer for bea", "weights too small"),
         (check_patients, ({**ANSWER, "zoe": "healthy"},), "no zoe", "weights too small"),
-        (check_patients, ({**ANSWER, "dov": "lazy"},), "'lazy' of dov", "dov: dead"),
-        (check_patients, ({**ANSWER, "dov": "healthy"},), "4 of 5 are right; not dov", "dead units"),
-        (check_patients, (dict.fromkeys(PATIENTS, "healthy"),), "1 of 5 are right; not ada", "weights too small"),
+        (check_patients, ({**ANSWER, "dov": "lazy"},), "'lazy' for dov", "dov: dead"),
+        (check_patients, ({**ANSWER, "dov": "healthy"},), "4 of 5 are right; dov is not", "dead units"),
+        (check_patients, (dict.fromkeys(PATIENTS, "healthy"),), "1 of 5 are right; ada is not", "weights too small"),
     ],
 )
 def test_not_yet(check, arguments, says, silent, capsys):
@@ -111,13 +111,13 @@ def test_folded_is_right(pair, capsys):
     ("change", "says"),
     [
         (lambda W, b: (..., b), "dots"),
-        (lambda W, b: (W, b + 1), "W is right, and b is not"),
-        (lambda W, b: (W, 0 * b), "W is right, and b is not"),
+        (lambda W, b: (W, b + 1), "W is right, but b is not"),
+        (lambda W, b: (W, 0 * b), "W is right, but b is not"),
         (lambda W, b: (1.01 * W, b), "is each scale exact"),
-        (lambda W, b: (2 * W, b), "begin with W"),
-        (lambda W, b: (W.T, b), "x @ W does not go with x"),
-        (lambda W, b: (W, b[:2]), "b (2,) does not go with W"),
-        (lambda W, b: lambda x: (x @ W + b)[:, :2], "They put out (20, 2)"),
+        (lambda W, b: (2 * W, b), "Begin with W"),
+        (lambda W, b: (W.T, b), "x @ W is not defined for x"),
+        (lambda W, b: (W, b[:2]), "b (2,) does not fit W"),
+        (lambda W, b: lambda x: (x @ W + b)[:, :2], "Their output has the shape (20, 2)"),
         (lambda W, b: None, "dots"),
     ],
 )
@@ -129,10 +129,10 @@ def test_folded_is_not_yet(pair, change, says, capsys):
     assert says in out
 
 
-def test_patients_show_what_they_have():
+def test_the_measurements_show_the_diagnoses():
     told = patients(moreish.Corpus(moreish.bundled("names")), steps=60)
     assert list(told) == list(PATIENTS)
-    assert set(ANSWER.values()) == set(TROUBLES) == set(activations.LOOK)
+    assert set(ANSWER.values()) == set(TROUBLES) == set(activations.HINTS)
     even = math.log(27)
     start = {name: told[name]["start"] for name in told}
     assert told["eli"]["first_loss"] > 3 * even > told["cas"]["first_loss"]

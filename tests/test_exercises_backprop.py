@@ -1,4 +1,4 @@
-"""The checks of lesson 04: right for right answers, and a useful word that is not the answer for wrong ones."""
+"""The checks of lesson 4 accept right answers and give hints for wrong ones that do not contain the answer."""
 
 import pytest
 import torch
@@ -54,8 +54,8 @@ WRONG = [
     (check_linear, lambda x, W, dy: dy.T @ x, "transposed"),
     (check_linear, lambda x, W, dy: x.T @ dy / 6, "6 times too small"),
     (check_linear, lambda x, W, dy: x[:, :, None] * dy[:, None], "lacks a sum over dimension 0"),
-    (check_linear, lambda x, W, dy: x @ dy, "stopped with RuntimeError"),
-    (check_tanh, lambda y, dy: 1 - y**2, "what came back from above"),
+    (check_linear, lambda x, W, dy: x @ dy, "raised RuntimeError"),
+    (check_tanh, lambda y, dy: 1 - y**2, "the upstream gradient is missing"),
     (check_tanh, lambda y, dy: dy * (1 - y.tanh() ** 2), "second time"),
     (check_tanh, lambda y, dy: dy * (1 - y), "power"),
     (check_tanh, lambda y, dy: dy * (y**2 - 1), "wrong sign"),
@@ -96,7 +96,7 @@ def test_a_right_answer_is_right(check, answer, capsys):
 
 
 @pytest.mark.parametrize(("check", "answer", "word"), WRONG)
-def test_a_wrong_answer_gets_a_useful_word_and_no_number_of_the_answer(check, answer, word, capsys):
+def test_a_wrong_answer_gets_a_hint_without_the_answer(check, answer, word, capsys):
     assert not check(answer)
     said = capsys.readouterr().out
     assert ": not yet. " in said
@@ -106,13 +106,13 @@ def test_a_wrong_answer_gets_a_useful_word_and_no_number_of_the_answer(check, an
 
 @pytest.mark.parametrize("check", CHECKS)
 @pytest.mark.parametrize("nothing", [..., None, (..., ...), (None, None)])
-def test_the_stub_is_not_yet(check, nothing, capsys):
+def test_a_placeholder_is_not_yet_right(check, nothing, capsys):
     assert not check(lambda *arguments: nothing)
     assert ": not yet. " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("check", CHECKS)
-def test_a_check_hands_over_arrays_that_may_be_changed(check, capsys):
+def test_an_answer_may_change_its_arguments(check, capsys):
     answer = dict(RIGHT)[check]
 
     def careless(*arguments):

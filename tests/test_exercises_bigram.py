@@ -1,4 +1,4 @@
-"""The checks of 01_bigram: right answers pass, and wrong ones are told what is off."""
+"""The checks of lesson 1 accept right answers and give hints for wrong ones."""
 
 import numpy as np
 import pytest
@@ -30,15 +30,15 @@ def test_trigrams_are_counted(capsys):
 @pytest.mark.parametrize(
     ("wrong", "hint"),
     [
-        (lambda right: ..., "Nothing is counted"),
+        (lambda right: ..., "There are no counts"),
         (lambda right: right[0], "shape is"),
         (lambda right: np.maximum(right - 1, 0), "fewer windows"),
         (lambda right: right * 2, "more windows"),
-        (lambda right: right.transpose(2, 1, 0), "is off"),
-        (lambda right: right[:, ::-1], "is off"),
+        (lambda right: right.transpose(2, 1, 0), "counts[0, 0] is wrong"),
+        (lambda right: right[:, ::-1], "counts[0, 0] is wrong"),
     ],
 )
-def test_wrong_trigrams_are_told_apart(wrong, hint, capsys):
+def test_wrong_trigrams_get_different_hints(wrong, hint, capsys):
     assert not check_trigrams(wrong(trigrams()), WORDS)
     assert hint in capsys.readouterr().out
 
@@ -47,11 +47,11 @@ def test_trigrams_of_train_words_alone(words, capsys):
     corpus = Corpus(words)
     V, losses = len(corpus.vocab), {}
     T = np.ones((V, V, V))
-    X, Y = corpus.windows("train", 2)
-    np.add.at(T, (*X.T, Y), 1)
+    contexts, targets = corpus.windows("train", 2)
+    np.add.at(T, (*contexts.T, targets), 1)
     for part in ("train", "val"):
-        X, Y = corpus.windows(part, 2)
-        losses[part] = -np.log((T / T.sum(2, keepdims=True))[*X.T, Y]).mean()
+        contexts, targets = corpus.windows(part, 2)
+        losses[part] = -np.log((T / T.sum(2, keepdims=True))[*contexts.T, targets]).mean()
     assert check_trigram_losses(losses["train"], losses["val"], corpus)
     assert not check_trigram_losses(losses["train"], losses["train"], corpus)
     assert "too low" in capsys.readouterr().out
@@ -64,7 +64,7 @@ def test_smoothing_is_tuned_where_the_loss_is_least(capsys):
 
     assert check_tuned_smoothing(10**0.5, loss)
     assert not check_tuned_smoothing(1.0, loss)
-    assert "Another amount gives less" in capsys.readouterr().out
+    assert "Another amount gives a lower val loss" in capsys.readouterr().out
     assert not check_tuned_smoothing(0.0, loss)
     assert "impossible" in capsys.readouterr().out
     assert check_tuned_smoothing(..., loss) is None

@@ -1,6 +1,7 @@
-"""The checks of the second lesson: right for right answers, and for wrong ones a word that is not the answer."""
+"""The checks of lesson 2 accept right answers and give hints for wrong ones that do not contain the answer."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -15,12 +16,12 @@ from moreish.lessons.mlp import (
     check_zero_start,
 )
 
-SMALL = {"model": "mlp", "n_hidden": 16, "n_embd": 4, "steps": 200, "batch_size": 32}
+SMALL: dict[str, Any] = {"model": "mlp", "n_hidden": 16, "n_embd": 4, "steps": 200, "batch_size": 32}
 
 
 @pytest.fixture
 def said(capsys):
-    """What was printed since the last time."""
+    """Return the text printed since the last call."""
     return lambda: capsys.readouterr().out
 
 
@@ -51,7 +52,7 @@ def test_zero_start(said):
 
 @pytest.mark.parametrize(
     ("first", "moving", "word"),
-    [(..., ..., "Two numbers"), (None, 27, "Two numbers"), (0.0, 27, "too low"), (3.296, 11_897, "too high")],
+    [(..., ..., "two numbers"), (None, 27, "two numbers"), (0.0, 27, "too low"), (3.296, 11_897, "too high")],
 )
 def test_zero_start_not_yet(said, first, moving, word):
     assert not check_zero_start(first, moving, 27)
@@ -73,8 +74,8 @@ def test_tables(said):
         (lambda X, C, W1, b1: ..., "nothing"),
         (by_window, "each of the windows"),
         (lambda X, C, W1, b1: F.linear(C[X].flatten(1), W1.T, b1), "each of the windows"),
-        (lambda X, C, W1, b1: by_tables(X, C, W1, 0 * b1), "off"),
-        (lambda X, C, W1, b1: by_tables(X.flip(1), C, W1, b1), "off"),
+        (lambda X, C, W1, b1: by_tables(X, C, W1, 0 * b1), "are wrong"),
+        (lambda X, C, W1, b1: by_tables(X.flip(1), C, W1, b1), "are wrong"),
         (lambda X, C, W1, b1: (C @ W1.view(3, 5, -1))[torch.arange(3), X] + b1, "shape"),
         (lambda X, C, W1, b1: by_tables(X, C, W1.detach(), b1), "gradients"),
     ],
@@ -128,21 +129,21 @@ def test_cross_entropy_not_yet(said, nll, word):
 def test_weight_decay(said, corpus):
     # Few words and a net far too large for them: a decay of this size must lower val.
     few = moreish.Corpus(corpus.words[:60])
-    options = {**SMALL, "n_hidden": 64, "steps": 3000, "optimizer": "sgd", "lr": 0.3, "keep": "last"}
+    options: dict[str, Any] = {**SMALL, "n_hidden": 64, "steps": 3000, "optimizer": "sgd", "lr": 0.3, "keep": "last"}
     without, with_decay, crushed = (moreish.train(few, **options, weight_decay=d) for d in (0.0, 0.003, 0.3))
     assert without.loss["val"] - with_decay.loss["val"] > 0.05
     assert check_weight_decay(without, with_decay, by=0.05)
     assert "right" in said()
-    other = moreish.train(few, **{**options, "steps": 300}, weight_decay=0.003)
+    other = moreish.train(few, **dict(options, steps=300), weight_decay=0.003)
     elsewhere = moreish.train(corpus, **options, weight_decay=0.003)
     for first, second, word in (
-        (..., ..., "Two runs"),
-        (without, ..., "Two runs"),
+        (..., ..., "two runs"),
+        (without, ..., "two runs"),
         (without, without, "decays are 0 and 0"),
-        (with_decay, without, "none is compared"),
+        (with_decay, without, "only the first must be 0"),
         (without, other, "more than their weight decay"),
         (without, elsewhere, "different lists"),
-        (without, crushed, "less of it"),
+        (without, crushed, "try less decay"),
     ):
         assert not check_weight_decay(first, second, by=0.05)
         printed = said()

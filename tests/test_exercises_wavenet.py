@@ -1,4 +1,4 @@
-"""The checks of lesson 5: right for right answers; for wrong ones a word that helps, without the answer in it."""
+"""The checks of lesson 5 accept right answers and give hints for wrong ones that do not contain the answer."""
 
 import dataclasses
 
@@ -20,13 +20,13 @@ CHECKS = (check_flatten_consecutive, check_dilated, check_receptive_field, check
 
 @pytest.mark.parametrize("check", CHECKS)
 @pytest.mark.parametrize("nothing", [None, ...])
-def test_a_stub_is_not_yet_right(check, nothing, capsys):
+def test_a_placeholder_is_not_yet_right(check, nothing, capsys):
     assert not check(nothing)
     assert "not yet" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("check", CHECKS[:-1])
-def test_an_error_in_the_answer_is_told(check, capsys):
+def test_an_error_in_the_answer_is_printed(check, capsys):
     def broken(*arguments):
         raise KeyError("emma")
 
@@ -35,7 +35,7 @@ def test_an_error_in_the_answer_is_told(check, capsys):
 
 
 @pytest.mark.parametrize("check", CHECKS[:-1])
-def test_an_answer_that_returns_nothing_is_told(check, capsys):
+def test_an_answer_that_returns_nothing_is_not_yet_right(check, capsys):
     assert not check(lambda *arguments: None)
     assert "should return a" in capsys.readouterr().out
 
@@ -47,10 +47,10 @@ def joined(x, n):
 
 
 FLATTENS = {
-    "its dimension goes": lambda x, n: x.reshape(len(x), x.shape[1] // n, -1),
+    "its dimension is removed": lambda x, n: x.reshape(len(x), x.shape[1] // n, -1),
     "order": lambda x, n: joined(x.reshape(len(x), n, -1, x.shape[2]).transpose(1, 2).reshape(x.shape), n),
     "another": lambda x, n: joined(x, n).flip(0),
-    "not (3, 4, 10)": lambda x, n: x.reshape(len(x), n, -1),
+    "should be (3, 4, 10)": lambda x, n: x.reshape(len(x), n, -1),
 }
 
 
@@ -77,7 +77,7 @@ def dilated(x, W, d):
 
 DILATEDS = {
     "halves": lambda x, W, d: torch.cat([x[:, d:], x[:, :-d]], 2) @ W,
-    "1 place back": lambda x, W, d: dilated(x, W, 1)[:, : x.shape[1] - d],
+    "back 1 position": lambda x, W, d: dilated(x, W, 1)[:, : x.shape[1] - d],
     "have no output": lambda x, W, d: torch.cat([x, x.roll(d, 1)], 2) @ W,
     "the numbers are not": lambda x, W, d: dilated(x, W, d).tanh(),
 }
@@ -130,7 +130,7 @@ def test_the_parameters_of_a_tree_are_right():
     [
         (lambda b, e, h, v: (b.bit_length() - 1) * h, "no bias"),
         (lambda b, e, h, v: (b.bit_length() - 1) * 2 * h, "not trained"),
-        (lambda b, e, h, v: -(b.bit_length() - 1) * 2 * h, "belong to BatchNorm"),
+        (lambda b, e, h, v: -(b.bit_length() - 1) * 2 * h, "BatchNorm has a gain"),
         (lambda b, e, h, v: -v * e, "embedding"),
         (lambda b, e, h, v: -v, "last layer"),
         (lambda b, e, h, v: h * h, "layer by layer"),
@@ -171,7 +171,7 @@ def test_a_count_is_no_net(capsys):
     assert "about a net" in capsys.readouterr().out
 
 
-def test_another_split_is_another_question(run, capsys):
+def test_a_loss_on_another_split_is_not_comparable(run, capsys):
     other = moreish.Corpus(WORDS, split="distinct")
     assert not check_beat(dataclasses.replace(run, corpus=other), target=4.0)
     assert "lecture split" in capsys.readouterr().out

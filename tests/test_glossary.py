@@ -1,4 +1,4 @@
-"""The glossary: each term stands in bold in the section of a lesson that its entry leads to."""
+"""Tests of the glossary: each term is in bold in the section of a lesson that its entry links to."""
 
 import re
 from pathlib import Path
@@ -16,7 +16,7 @@ def markdown(lesson: str) -> str:
 
 
 def sections(lesson: str) -> dict[str, str]:
-    """What stands under each heading of a lesson, by the heading as GitHub and the site write it in an address."""
+    """Text under each heading of a lesson, by the heading's slug as GitHub and the site form it."""
     parts = re.split(r"^#+ (.*)$", markdown(lesson), flags=re.MULTILINE)[1:]
     slugs = [re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in parts[::2]]
     return dict(zip(slugs, parts[1::2], strict=True))
@@ -26,7 +26,7 @@ LESSONS = {path.stem: sections(path.stem) for path in sorted((ROOT / "lessons").
 ENTRIES = dict(re.findall(r"^(\w.*)\n((?:  .*\n)+)", (ROOT / "docs" / "glossary.md").read_text("utf-8"), re.MULTILINE))
 
 
-def test_the_terms_that_the_lessons_are_about_are_there():
+def test_the_main_terms_are_in_the_glossary():
     wanted = (
         "broadcasting, keeping dimensions, one-hot, log-likelihood, cross-entropy, stride, dead unit, convolution, "
     )
@@ -35,7 +35,7 @@ def test_the_terms_that_the_lessons_are_about_are_there():
 
 
 @pytest.mark.parametrize("term", ENTRIES)
-def test_a_term_is_bold_where_its_entry_leads(term):
+def test_a_term_is_bold_where_its_entry_links_to(term):
     (lesson, section), *_ = LINK.findall(ENTRIES[term])
     name = re.escape(term.partition(" (")[0])
     text = " ".join(LESSONS[lesson][section].split())
@@ -45,6 +45,6 @@ def test_a_term_is_bold_where_its_entry_leads(term):
 
 
 @pytest.mark.parametrize("lesson", LESSONS)
-def test_links_from_lesson_to_lesson_lead_somewhere(lesson):
+def test_links_between_lessons_have_a_target(lesson):
     for other, section in LINK.findall(markdown(lesson)):
         assert not section or section in LESSONS[other], f"{other}#{section}"

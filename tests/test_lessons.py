@@ -1,4 +1,4 @@
-"""The lessons: every cell runs, the notebooks are made from their sources, and `moreish lessons` hands them out."""
+"""Tests of the lessons: every cell runs, notebooks match their sources, and `moreish lessons` copies them."""
 
 import runpy
 import shutil
@@ -23,18 +23,18 @@ def test_there_is_a_notebook_for_every_lesson():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_notebook_is_its_source_with_results(name):
+def test_a_notebook_matches_its_source_and_has_results(name):
     kept, source = nbformat.read(ROOT / f"{name}.ipynb", as_version=4), BUILD["source"](name)
     nbformat.validate(kept)
     assert [(c.cell_type, c.source) for c in kept.cells] == [(c.cell_type, c.source) for c in source.cells], (
-        f"the two have drifted apart: python lessons/build.py {name}"
+        f"the notebook does not match its source: run python lessons/build.py {name}"
     )
     code = [cell for cell in kept.cells if cell.cell_type == "code" and cell.source.strip()]
     assert [cell.execution_count for cell in code] == [*range(1, len(code) + 1)]
     outputs = [output for cell in code for output in cell.outputs]
     assert not [output for output in outputs if output.output_type == "error"]
     for cell in code:
-        if "# yours" in cell.source:  # what a check says of no answer, and nothing else
+        if "# yours" in cell.source:  # only the feedback on a missing answer
             assert {output.output_type for output in cell.outputs} == {"stream"}, cell.source
     assert any("image/png" in output.get("data", {}) for output in outputs), "a lesson has pictures"
 
@@ -47,7 +47,7 @@ def test_every_cell_runs(name, monkeypatch):
     assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip())
 
 
-def test_they_are_copied_and_nobodys_work_is_overwritten(tmp_path, capsys):
+def test_the_notebooks_are_copied_but_never_overwritten(tmp_path, capsys):
     assert run(["lessons", str(tmp_path / "mine"), "--copy"]) == 0
     assert capsys.readouterr().out.split() == [str(tmp_path / "mine" / f"{name}.ipynb") for name in NAMES]
     first = tmp_path / "mine" / f"{NAMES[0]}.ipynb"
@@ -59,7 +59,7 @@ def test_they_are_copied_and_nobodys_work_is_overwritten(tmp_path, capsys):
         copy_lessons(tmp_path / "file")
 
 
-def test_without_jupyter_it_says_what_to_install(tmp_path, capsys, monkeypatch):
+def test_without_jupyter_the_message_says_what_to_install(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("moreish.cli.lessons.find_spec", lambda name: None)
     assert run(["lessons", str(tmp_path)]) == 2
     assert "pip install 'moreish[lessons]'" in capsys.readouterr().err

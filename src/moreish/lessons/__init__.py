@@ -1,1 +1,1 @@
-"""Checks for the exercises of the lessons, a file each: they say what is right or what is off, not the answer."""
+"""Checks for the exercises, one file for each lesson. They give hints and never print the answer."""

@@ -1,7 +1,7 @@
-"""Checks for lesson 3: how weights start, what goes through a deep net, and BatchNorm."""
+"""Checks for lesson 3: initial weights, signals in a deep net, and BatchNorm."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -9,15 +9,24 @@ import numpy as np
 from ..analysis.diagnosis import diagnose
 from ..corpus import Corpus
 from ..training.train import train
-from .verdict import NoAnswer, near, verdict
+from .feedback import NoAnswer, feedback, missing, number_feedback
 
-EMPTY = NoAnswer("Put your answer in the place of the dots.")
-TENSORS = ("C", "W1", "b1", "W2", "b2")
+PLACEHOLDER_LEFT = NoAnswer("Replace the dots with your answer.")
+MLP_TENSORS = ("C", "W1", "b1", "W2", "b2")
 GAIN_TOLERANCE = 0.01  # relative
-SAMPLES = 400_000
-DEPTH = 50  # layers over which a wrong gain is shown
+GAIN_SAMPLES = 400_000
+GAIN_LAYERS = 50  # a wrong gain is shown over this many layers
 
-# The nets of the last exercise: how each is trained, and what ails it.
+# The nets of the last exercise: their common training options; the further options and the diagnosis of each.
+PATIENT_OPTIONS: dict[str, Any] = {
+    "n_layer": 4,
+    "n_hidden": 64,
+    "batch_size": 64,
+    "optimizer": "sgd",
+    "lr": 0.2,
+    "keep": "last",
+    "diagnostics": True,
+}
 PATIENTS: dict[str, tuple[dict[str, Any], str]] = {
     "ada": ({"init": "small"}, "weights too small"),
     "bea": ({"lr": 0.003}, "rate too low"),
@@ -26,37 +35,39 @@ PATIENTS: dict[str, tuple[dict[str, Any], str]] = {
     "eli": ({"init": "naive"}, "weights too large"),
 }
 TROUBLES = ("healthy", "weights too small", "weights too large", "rate too low", "dead units")
-LOOK = {  # at what, by what ails a net
+HINTS = {  # by diagnosis
     "healthy": "Do any of its columns leave the healthy range?",
     "weights too small": "Follow its outputs and gradients from layer to layer, at the start.",
-    "weights too large": "Look at its first loss, and at what its layers put out at the start.",
-    "rate too low": "Look at what a step does to its weights.",
+    "weights too large": "Look at its first loss, and at the outputs of its layers at the start.",
+    "rate too low": "Look at how much a step changes its weights.",
     "dead units": "Compare its layers at the end with those at the start.",
 }
 
 
-def check_moving(answer: Iterable[str] | None, zeros: Iterable[str]) -> bool | None:
-    """Whether `answer` names the tensors whose first gradient is not zero, in an mlp in which `zeros` start at zero.
+def check_moving(answer: Any, zeros: Iterable[str]) -> bool | None:
+    """Check that `answer` names the tensors whose gradient is not zero at the first step.
 
-    The mlp is h = tanh(C[X] @ W1 + b1), logits = h @ W2 + b2; what is not in `zeros` starts at random.
+    The net is h = tanh(C[X] @ W1 + b1), logits = h @ W2 + b2. The tensors in `zeros` start at zero, others at random.
     """
     started = tuple(zeros)
-    what = f"what moves if {', '.join(started)} start at zero"
-    if answer is None or answer is ...:
-        return verdict(what, EMPTY)
+    exercise = f"nonzero gradients if {', '.join(started)} start at zero"
+    if missing(answer):
+        return feedback(exercise, PLACEHOLDER_LEFT)
     named = {answer} if isinstance(answer, str) else set(answer)
-    if named - set(TENSORS):
-        return verdict(what, f"The tensors are {', '.join(TENSORS)}; there is no {min(named - set(TENSORS))}.")
+    if named - set(MLP_TENSORS):
+        return feedback(
+            exercise, f"The tensors are {', '.join(MLP_TENSORS)}; there is no {min(named - set(MLP_TENSORS))}."
+        )
     moving = {name for name, gradient in _first_gradients(started).items() if np.any(gradient != 0)}
     if named - moving:
-        return verdict(what, "One that you name has a gradient of zero: multiply out its backward line.")
+        return feedback(exercise, "One of these has a gradient of zero: work out its line of the backward pass.")
     if moving - named:
-        return verdict(what, "One is missing: not every product in the backward pass has a factor of zero.")
-    return verdict(what, None)
+        return feedback(exercise, "One is missing: not every product in the backward pass has a factor of zero.")
+    return feedback(exercise, None)
 
 
 def _first_gradients(zeros: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """The gradients of a small mlp at its first step, by hand."""
+    """Gradients of a small net at its first step, by hand."""
     generator = np.random.default_rng(1)
     V, C, H, B = 7, 3, 5, 16
     shapes = {"C": (V, C), "W1": (C, H), "b1": (H,), "W2": (H, V), "b2": (V,)}
@@ -72,62 +83,67 @@ def _first_gradients(zeros: tuple[str, ...]) -> dict[str, np.ndarray]:
     return {"C": dC, "W1": x.T @ dhpre, "b1": dhpre.sum(0), "W2": h.T @ dlogits, "b2": dlogits.sum(0)}
 
 
-def check_gain(answer: float | None, activation: Callable[[Any], Any], name: str = "the gain") -> bool | None:
-    """Whether Linear layers with this gain, an activation after each, keep the scale of what goes through.
+def check_gain(answer: Any, activation: Callable[[Any], Any], name: str = "the gain") -> bool | None:
+    """Check that a stack of Linear layers with this gain, each followed by the activation, keeps the signal's scale.
 
-    activation takes a torch tensor and returns one, element by element, with f(k x) = k f(x) for positive k.
+    activation maps a torch tensor element by element, with f(k x) = k f(x) for positive k.
     """
-    if answer is None or answer is ...:
-        return verdict(name, EMPTY)
+    if missing(answer):
+        return feedback(name, PLACEHOLDER_LEFT)
     import torch
 
-    z = torch.randn(SAMPLES, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    z = torch.randn(GAIN_SAMPLES, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     kept = float(answer) * float(activation(z).square().mean().sqrt())
     if abs(kept - 1) <= GAIN_TOLERANCE:
-        return verdict(name, None)
+        return feedback(name, None)
     if kept <= 0:
-        return verdict(name, f"{answer:g} lets nothing through with its sign: a gain is above zero.")
+        return feedback(name, f"The gain is {answer:g}, and must be above zero.")
     fate = "shrinks" if kept < 1 else "grows"
-    times = math.exp(abs(DEPTH * math.log(kept)))
-    return verdict(name, f"With {answer:.4g} the signal {fate} about {times:.1g} times over {DEPTH} layers.")
+    factor = math.exp(abs(GAIN_LAYERS * math.log(kept)))
+    return feedback(
+        name, f"With {answer:.4g} the signal {fate} by a factor of about {factor:.1g} over {GAIN_LAYERS} layers."
+    )
 
 
-def check_bound(answer: float | None, fan_in: int, gain: float) -> bool | None:
-    """Whether `answer` is the bound a of U(-a, a) that gives weights the standard deviation of Kaiming's rule."""
-    what = "the bound"
-    if answer is None or answer is ...:
-        return verdict(what, EMPTY)
+def check_bound(answer: Any, fan_in: int, gain: float) -> bool | None:
+    """Check the bound a with which U(-a, a) has the standard deviation of Kaiming initialisation."""
+    exercise = "the bound"
+    if missing(answer):
+        return feedback(exercise, PLACEHOLDER_LEFT)
     wanted = gain * math.sqrt(3 / fan_in)
     hint = "Draw a million numbers between -a and a, and compare their std with gain / sqrt(fan_in)."
-    return near(what, answer, wanted, 0.005 * wanted, hint)
+    return number_feedback(exercise, answer, wanted, 0.005 * wanted, hint)
 
 
 def check_folded(folded: Any, net: Callable[[Any], Any], x: Any) -> bool | None:
-    """Whether `folded` gives what `net`, in eval mode, gives for x (B, C): a function of x, or (W, b) for x @ W + b."""
-    what = "the folded layers"
-    if folded is None or folded is ... or (isinstance(folded, tuple) and any(a is None or a is ... for a in folded)):
-        return verdict(what, EMPTY)
+    """Check that `folded` gives the output of `net` in eval mode for x (B, C).
+
+    folded is a function of x, or (W, b) for x @ W + b.
+    """
+    exercise = "the folded layers"
+    if missing(folded) or (isinstance(folded, tuple) and any(map(missing, folded))):
+        return feedback(exercise, PLACEHOLDER_LEFT)
     if isinstance(folded, tuple):
         W, b = folded
         if len(W) != x.shape[1]:
-            return verdict(what, f"x @ W does not go with x {tuple(x.shape)} and W {tuple(W.shape)}.")
+            return feedback(exercise, f"x @ W is not defined for x {tuple(x.shape)} and W {tuple(W.shape)}.")
         if b.ndim != 1 or len(b) != W.shape[1]:
-            return verdict(what, f"b {tuple(b.shape)} does not go with W {tuple(W.shape)}.")
+            return feedback(exercise, f"b {tuple(b.shape)} does not fit W {tuple(W.shape)}.")
         found = _array(x @ W + b)
     else:
         found = _array(folded(x))
     wanted = _array(net(x))
     if found.shape != wanted.shape:
-        return verdict(what, f"They put out {found.shape}, and the net {wanted.shape}.")
+        return feedback(exercise, f"Their output has the shape {found.shape}, and the net's has {wanted.shape}.")
     difference, scale = found - wanted, np.abs(wanted).max()
     if np.abs(difference).max() <= 1e-4 * scale:
-        return verdict(what, None)
+        return feedback(exercise, None)
     off = f"Outputs differ by up to {np.abs(difference).max():.2g}"
     if np.ptp(difference, axis=0).max() <= 1e-4 * scale:
-        return verdict(what, f"{off}, by the same for every example: W is right, and b is not.")
+        return feedback(exercise, f"{off}, by the same amount for every example: W is right, but b is not.")
     if np.abs(found - found.mean(0) - (wanted - wanted.mean(0))).max() <= 0.05 * scale:
-        return verdict(what, f"{off}, nearly the same for every example: is each scale exact, with eps in it?")
-    return verdict(what, f"{off}: begin with W, by looking at how outputs change from one example to another.")
+        return feedback(exercise, f"{off}, nearly the same for every example: is each scale exact, including eps?")
+    return feedback(exercise, f"{off}. Begin with W: compare how outputs change from one example to the next.")
 
 
 def _array(value: Any) -> np.ndarray:
@@ -135,30 +151,29 @@ def _array(value: Any) -> np.ndarray:
 
 
 def patients(corpus: Corpus, steps: int = 400) -> dict[str, dict[str, Any]]:
-    """Five nets in numbers, by name, of which some are ill.
+    """Train the five nets of the diagnosis exercise; return measurements of each, by name.
 
     first_loss      nats, before the first step
-    start, end      of each tanh or relu layer, before the first step and after the last: std of its outputs, std of the
-                    gradient there, saturated (a share) and dead (a share of its units)
-    update          log10 of update:data of each weight matrix, the median over the steps
+    start, end      for each tanh or relu layer, before the first step and after the last: std of its outputs (std) and
+                    of their gradient (gradient), fraction of outputs saturated, fraction of units dead
+    update          log10 of the update-to-weight ratio of each weight matrix, the median over the steps
     """
     found = {}
     for name, (options, _) in PATIENTS.items():
-        common = {"n_layer": 4, "n_hidden": 64, "steps": steps, "batch_size": 64, "optimizer": "sgd", "lr": 0.2}
-        run = train(corpus, "mlp", **{**common, "keep": "last", "diagnostics": True, **options})
-        told = diagnose(run)
-        matrices = [row for row in told.tensors() if row["name"].endswith((".W", ".C"))]
+        run = train(corpus, "mlp", steps=steps, **{**PATIENT_OPTIONS, **options})
+        diagnosis = diagnose(run)
+        matrices = [row for row in diagnosis.tensors() if row["name"].endswith((".W", ".C"))]
         found[name] = {
             "first_loss": float(run.history[0]["train"]),
-            "start": _hidden(told.start),
-            "end": _hidden(told.end),
+            "start": _hidden(diagnosis.start),
+            "end": _hidden(diagnosis.end),
             "update": [math.log10(max(row["update"], 1e-12) / max(row["data"], 1e-12)) for row in matrices],
         }
     return found
 
 
 def _hidden(state: dict[str, Any]) -> list[dict[str, float]]:
-    """The activations of a record."""
+    """Measurements of the tanh and relu layers."""
     rows = [row for row in state["layers"] if "saturated" in row]
     return [
         {
@@ -171,23 +186,23 @@ def _hidden(state: dict[str, Any]) -> list[dict[str, float]]:
     ]
 
 
-def check_patients(answer: Mapping[str, str] | None) -> bool | None:
-    """Whether `answer` says of each of the `patients` which of the TROUBLES it has."""
-    what = "the patients"
-    if answer is None or answer is ... or any(said is None or said is ... for said in answer.values()):
-        return verdict(what, EMPTY)
+def check_patients(answer: Any) -> bool | None:
+    """Check a mapping from the name of each net of `patients` to one of TROUBLES."""
+    exercise = "the diagnoses"
+    if missing(answer) or any(map(missing, answer.values())):
+        return feedback(exercise, PLACEHOLDER_LEFT)
     for name, said in answer.items():
         if name not in PATIENTS:
-            return verdict(what, f"There is no {name} among {', '.join(PATIENTS)}.")
+            return feedback(exercise, f"There is no {name}: the nets are {', '.join(PATIENTS)}.")
         if said not in TROUBLES:
-            return verdict(what, f"{said!r} of {name} is none of: {', '.join(TROUBLES)}.")
-    missing = [name for name in PATIENTS if name not in answer]
-    if missing:
-        return verdict(what, f"You say nothing of {', '.join(missing)}.")
+            return feedback(exercise, f"{said!r} for {name} is not one of: {', '.join(TROUBLES)}.")
+    unanswered = [name for name in PATIENTS if name not in answer]
+    if unanswered:
+        return feedback(exercise, f"There is no answer for {', '.join(unanswered)}.")
     wrong = [name for name, (_, trouble) in PATIENTS.items() if answer[name] != trouble]
     if not wrong:
-        return verdict(what, None)
-    return verdict(
-        what,
-        f"{len(PATIENTS) - len(wrong)} of {len(PATIENTS)} are right; not {wrong[0]}. {LOOK[PATIENTS[wrong[0]][1]]}",
+        return feedback(exercise, None)
+    return feedback(
+        exercise,
+        f"{len(PATIENTS) - len(wrong)} of {len(PATIENTS)} are right; {wrong[0]} is not. {HINTS[PATIENTS[wrong[0]][1]]}",
     )

@@ -1,4 +1,4 @@
-"""Checks for lesson 04: gradients that the learner derives, each as a function that is called on arrays of its own."""
+"""Checks for lesson 4: the gradients that the learner derives, as functions of tensors."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,18 +7,19 @@ import torch
 
 from ..analysis.checker import check_gradients
 from ..layers.norm import EPSILON
-from .verdict import NoAnswer, verdict
+from .feedback import NoAnswer, feedback, missing
 
-N, K, M, V = 6, 5, 4, 7  # all different, so that a wrong shape or a wrong 1/N is seen as what it is
-Forward = Callable[[Callable[[str, Any], Any]], torch.Tensor]
+N, K, M, V = 6, 5, 4, 7  # all different, so that a wrong shape or a wrong 1/N cannot pass
+Record = Callable[[str, Any], Any]
+Forward = Callable[[Record], torch.Tensor]
 
 
 def check_cross_entropy(derived: Callable[..., Any]) -> bool | None:
-    """derived(logits (N, V), targets (N,)) -> dlogits (N, V), of the mean of -log softmax at the targets."""
+    """Check derived(logits (N, V), targets (N,)) -> dlogits (N, V), for the mean of -log softmax at the targets."""
     generator = _generator()
     logits, targets = _normal(generator, N, V), torch.tensor([0, 3, 3, 6, 1, 0])
 
-    def forward(t):
+    def forward(t: Record):
         probs = t("probs", t("logits", logits).softmax(1))
         return -probs[torch.arange(N), targets].log().mean()
 
@@ -29,31 +30,31 @@ def check_cross_entropy(derived: Callable[..., Any]) -> bool | None:
         forward,
         ("logits",),
         [
-            (probs, "These are the probabilities, and the loss was never asked: what does the target change?"),
-            (probs / N, "These are shares of the probabilities: what does the target change?"),
-            (_shifted_at(logits, targets), "The target is taken off the logits, which are not probabilities."),
+            (probs, "These are the probabilities: what does the target change?"),
+            (probs / N, "These are the probabilities divided by N: what does the target change?"),
+            (_shifted_at(logits, targets), "You subtracted 1 from the logits, which are not probabilities."),
         ],
     )
 
 
 def check_linear(derived: Callable[..., Any]) -> bool | None:
-    """derived(x (N, K), W (K, M), dy (N, M)) -> dW (K, M), for y = x W + b."""
+    """Check derived(x (N, K), W (K, M), dy (N, M)) -> dW (K, M), for y = x W + b."""
     generator = _generator()
     x, W, b, dy = (_normal(generator, *shape) for shape in ((N, K), (K, M), (M,), (N, M)))
 
-    def forward(t):
+    def forward(t: Record):
         return (t("y", t("x", x) @ t("W", W) + t("b", b)) * dy).sum()
 
     return _judge("dW", lambda: derived(x.clone(), W.clone(), dy.clone()), forward, ("W",))
 
 
 def check_tanh(derived: Callable[..., Any]) -> bool | None:
-    """derived(y (N, M), dy (N, M)) -> dx (N, M), for y = tanh(x)."""
+    """Check derived(y (N, M), dy (N, M)) -> dx (N, M), for y = tanh(x)."""
     generator = _generator()
     x, dy = _normal(generator, N, M), _normal(generator, N, M)
     y = x.tanh()
 
-    def forward(t):
+    def forward(t: Record):
         return (t("y", t("x", x).tanh()) * dy).sum()
 
     return _judge(
@@ -62,33 +63,33 @@ def check_tanh(derived: Callable[..., Any]) -> bool | None:
         forward,
         ("x",),
         [
-            (1 - y**2, "This is the slope of tanh alone: what came back from above is not in it."),
-            (dy * (1 - y.tanh() ** 2), "tanh was taken a second time: y is its output already."),
+            (1 - y**2, "This is the slope of tanh alone: the upstream gradient is missing."),
+            (dy * (1 - y.tanh() ** 2), "You applied tanh a second time: y is already its output."),
             (dy * (1 - y), "Look at the power in the slope of tanh."),
         ],
     )
 
 
 def check_gamma_beta(derived: Callable[..., Any]) -> bool | None:
-    """derived(xhat (N, M), dy (N, M)) -> dgamma (M,), dbeta (M,), for y = gamma xhat + beta."""
+    """Check derived(xhat (N, M), dy (N, M)) -> dgamma (M,), dbeta (M,), for y = gamma xhat + beta."""
     generator = _generator()
     xhat, dy, gamma, beta = (_normal(generator, *shape) for shape in ((N, M), (N, M), (M,), (M,)))
 
-    def forward(t):
+    def forward(t: Record):
         return (t("y", t("gamma", gamma) * xhat + t("beta", beta)) * dy).sum()
 
     return _judge("dgamma and dbeta", lambda: derived(xhat.clone(), dy.clone()), forward, ("gamma", "beta"))
 
 
 def check_batchnorm(derived: Callable[..., Any]) -> bool | None:
-    """derived(xhat (N, M), s (M,), gamma (M,), dy (N, M)) -> dx (N, M), for y = gamma xhat + beta.
+    """Check derived(xhat (N, M), s (M,), gamma (M,), dy (N, M)) -> dx (N, M), for y = gamma xhat + beta.
 
     xhat = (x - mean) s and s = 1 / sqrt(var + EPSILON), with the variance that divides by N.
     """
     generator = _generator()
     x, dy, gamma = 2 * _normal(generator, N, M) + 1, _normal(generator, N, M), _normal(generator, M)
 
-    def forward(t):
+    def forward(t: Record):
         given = t("x", x)
         mean = t("mean", given.mean(0))
         var = t("var", ((given - mean) ** 2).mean(0))
@@ -104,7 +105,7 @@ def check_batchnorm(derived: Callable[..., Any]) -> bool | None:
         forward,
         ("x",),
         [
-            (direct, "This is the direct path alone: every x also moves the mean and the variance."),
+            (direct, "This is the direct path alone: every x also changes the mean and the variance."),
             (direct - variance, "The path through the mean is missing."),
             (direct - direct.mean(0), "The path through the variance is missing."),
             (direct - direct.mean(0) + variance, "The path through the variance has the wrong sign."),
@@ -118,12 +119,12 @@ def check_batchnorm(derived: Callable[..., Any]) -> bool | None:
 
 
 def check_embedding(derived: Callable[..., Any]) -> bool | None:
-    """derived(tokens (N, T), C (V, M), dy (N, T, M)) -> dC (V, M), for y = C[tokens]."""
+    """Check derived(tokens (N, T), C (V, M), dy (N, T, M)) -> dC (V, M), for y = C[tokens]."""
     generator = _generator()
-    tokens = torch.tensor([[0, 0, 2], [0, 2, 5], [1, 1, 1], [0, 4, 4], [2, 5, 0], [0, 0, 0]])  # 3 and 6 are nowhere
+    tokens = torch.tensor([[0, 0, 2], [0, 2, 5], [1, 1, 1], [0, 4, 4], [2, 5, 0], [0, 0, 0]])  # 3 and 6 do not occur
     C, dy = _normal(generator, V, M), _normal(generator, *tokens.shape, M)
 
-    def forward(t):
+    def forward(t: Record):
         return (t("y", t("C", C)[tokens]) * dy).sum()
 
     overwritten = torch.zeros_like(C)
@@ -136,8 +137,8 @@ def check_embedding(derived: Callable[..., Any]) -> bool | None:
         forward,
         ("C",),
         [
-            (overwritten, "A row that was looked up several times keeps one place's gradient: the others are lost."),
-            (summed / times, "These are means over the places where a row was used."),
+            (overwritten, "A row that was looked up several times keeps the gradient of one place only: add them up."),
+            (summed / times, "These are means over the places where a row was used, not sums."),
         ],
     )
 
@@ -151,43 +152,44 @@ def _normal(generator: torch.Generator, *shape: int) -> torch.Tensor:
 
 
 def _shifted_at(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """(logits - onehot) / N: a near miss of the fused formula."""
+    """(logits - onehot) / N, a common mistake in the fused formula."""
     moved = logits.clone()
     moved[torch.arange(N), targets] -= 1
     return moved / N
 
 
 def _judge(
-    what: str,
+    exercise: str,
     call: Callable[[], Any],
     forward: Forward,
     tensors: tuple[str, ...],
     known: list[tuple[torch.Tensor, str]] | None = None,
 ) -> bool | None:
-    """The verdict on what a learner's function returns: a gradient for each of the tensors.
+    """Give feedback on the gradients that a learner's function returns, one for each of the tensors.
 
-    known is wrong answers that are often given, and what to say of each; the checker's words serve for others.
+    known lists common wrong answers and a hint for each; for others the hint is the checker's.
     """
     try:
         found = call()
     except Exception as error:
-        return verdict(what, f"Your function stopped with {type(error).__name__}: {error}")
+        return feedback(exercise, f"Your function raised {type(error).__name__}: {error}")
     answers = found if len(tensors) > 1 else (found,)
     if not isinstance(answers, tuple | list) or len(answers) != len(tensors):
-        return verdict(what, f"Return the gradients of {' and '.join(tensors)}, as a pair in this order.")
+        return feedback(exercise, f"Return the gradients of {' and '.join(tensors)} as a pair, in this order.")
     for name, answer in zip(tensors, answers, strict=True):
-        if answer is None or answer is Ellipsis:
-            return verdict(what, NoAnswer("Your function returns no tensor so far."))
+        if missing(answer):
+            return feedback(exercise, NoAnswer("Your function does not return a tensor yet."))
         if not isinstance(answer, torch.Tensor):
-            return verdict(what, f"The gradient of {name} should be a tensor, and it is a {type(answer).__name__}.")
-    for wrong, words in known or []:
-        if answers[0].shape == wrong.shape and torch.allclose(answers[0].double(), wrong):
-            return verdict(what, words)
-    # float32 is good enough for an answer: formulas are what is checked
+            return feedback(exercise, f"The gradient of {name} should be a tensor, but is a {type(answer).__name__}.")
+    for mistake, hint in known or []:
+        if answers[0].shape == mistake.shape and torch.allclose(answers[0].double(), mistake):
+            return feedback(exercise, hint)
+    # an answer in float32 is precise enough to check its formula
     wanted = {name: answer.double() for name, answer in zip(tensors, answers, strict=True)}
     report = check_gradients(forward, wanted, tolerance=1e-5)
     wrong = report.first_wrong
     if wrong is None:
-        return verdict(what, None)
-    words = wrong.words.split(":")[0] if wrong.words.startswith("it is wrong") else wrong.words  # tell no number
-    return verdict(what, f"The gradient of {wrong.name}: {words}.".replace("?.", "?"))
+        return feedback(exercise, None)
+    # what follows the colon is part of the answer
+    words = wrong.words.split(":")[0] if wrong.words.startswith("it is wrong") else wrong.words
+    return feedback(exercise, f"The gradient of {wrong.name}: {words}.".replace("?.", "?"))

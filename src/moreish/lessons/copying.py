@@ -1,16 +1,17 @@
-"""The lessons as they are shipped: notebooks with their results in them."""
+"""The notebooks of the lessons, with their results, as they are installed."""
 
 import shutil
 from importlib.resources import as_file, files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from ..errors import InputError
 
-PATTERN = "[0-9][0-9]_*.ipynb"
+NOTEBOOKS = "[0-9][0-9]_*.ipynb"
 
 
 def copy_lessons(folder: str | Path) -> list[Path]:
-    """Copy the notebooks into a folder, which is made; returns their new paths. A notebook that is there already stays.
+    """Copy the notebooks into a folder and return their new paths. The folder is created; existing notebooks are kept.
 
     Raises InputError if the folder cannot be written.
     """
@@ -18,16 +19,16 @@ def copy_lessons(folder: str | Path) -> list[Path]:
     try:
         target.mkdir(parents=True, exist_ok=True)
         with as_file(_home()) as home:
-            for path in sorted(home.glob(PATTERN)):
+            for path in sorted(home.glob(NOTEBOOKS)):
                 copied.append(target / path.name)
-                if not copied[-1].exists():  # a learner's own work is in it
+                if not copied[-1].exists():  # never overwrite a learner's work
                     shutil.copyfile(path, copied[-1])
     except OSError as error:
         raise InputError(f"{target}: cannot be written ({error.strerror}): choose another folder") from None
     return copied
 
 
-def _home():
-    """Where the notebooks are: in the installed package, or in the checkout that it is used from."""
+def _home() -> Traversable:
+    """Folder of the notebooks: in the checkout if there is one, else in the installed package."""
     checkout = Path(__file__).parents[3] / "lessons"
     return checkout if checkout.is_dir() else files("moreish.lessons") / "notebooks"

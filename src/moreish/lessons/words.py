@@ -1,4 +1,4 @@
-"""The list that the lessons are about."""
+"""The word list of the lessons."""
 
 import os
 
@@ -7,9 +7,9 @@ from ..errors import InputError
 
 
 def lesson_words() -> WordList:
-    """The words of names.txt, on which the published figures are, where it is at hand; else the bundled names.
+    """Return the words of names.txt, on which the published figures were measured, or else the bundled names.
 
-    At hand is the file that MOREISH_NAMES names, or what `moreish download names` has fetched.
+    The file is the one that MOREISH_NAMES names, or the one that `moreish download names` fetched.
     """
     try:
         return words_of(os.environ.get("MOREISH_NAMES") or "names.txt")
