@@ -16,7 +16,7 @@ import pytest
 
 import moreish
 from moreish import InputError
-from moreish.engine.torch.distributed import Share
+from moreish.engine.torch.distributed import BatchShard
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="finds workers in /proc; tried on Linux alone"),
@@ -116,12 +116,12 @@ def assert_same_course(run, other, tolerance=1e-5):
     np.testing.assert_allclose(run.model.params, other.model.params, atol=10 * tolerance)
 
 
-def test_shares_make_up_a_batch():
+def test_every_row_of_a_batch_is_in_one_shard():
     rows = np.arange(11)
-    for count in range(1, 5):
-        shares = [Share(rank, count).of(rows) for rank in range(count)]
-        assert sorted(np.concatenate(shares)) == rows.tolist()
-        assert max(map(len, shares)) - min(map(len, shares)) <= 1
+    for world_size in range(1, 5):
+        shards = [BatchShard(rank, world_size).of(rows) for rank in range(world_size)]
+        assert sorted(np.concatenate(shards)) == rows.tolist()
+        assert max(map(len, shards)) - min(map(len, shards)) <= 1
 
 
 def test_two_processes_follow_the_loss_curve_of_one(torchrun, words, words_file, tmp_path):
@@ -190,7 +190,7 @@ def test_a_process_that_dies_ends_the_job_with_a_message(torchrun, words_file, t
     assert re.search(
         r"moreish \(rank 0\): this training of 2 processes broke off \(.*\): go on with --resume\n", hosts[0].err
     )
-    assert hosts[0].err.count("moreish: BatchNorm takes its statistics from each process's own share of a batch\n") == 1
+    assert hosts[0].err.count("moreish: BatchNorm takes its statistics from each process's own shard of a batch\n") == 1
     assert "BatchNorm" not in hosts[1].err
     assert "step" not in hosts[1].err
     assert len(moreish.load(tmp_path / "run").model.sample(3)) == 3

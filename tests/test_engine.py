@@ -17,7 +17,7 @@ import moreish
 from moreish import Corpus, Model, Vocab
 from moreish.engine.batches import windows
 from moreish.engine.tape import Tape
-from moreish.engine.tape.machine import PIECE
+from moreish.engine.tape.machine import WINDOWS_PER_GROUPING
 from moreish.layers.layout import Layout
 from moreish.models import MLP, MODELS, NETS, BigramCounts
 
@@ -175,13 +175,19 @@ def test_bigram_counts_score_a_pair_by_its_frequency():
 def test_the_same_code_runs_uncompiled(words):
     """With NUMBA_DISABLE_JIT the kernels are plain Python, for a debugger; they compute the same."""
     code = (
-        "import sys, moreish\n"
-        "from moreish.engine.tape import engine\n"
+        "import sys, numpy, moreish\n"
+        "from moreish.engine.batches import Batches\n"
+        "from moreish.engine.optim import zero_moments\n"
+        "from moreish.engine.protocol import Steps\n"
+        "from moreish.engine.tape import Tape\n"
         "words = sys.argv[1].split()\n"
-        "for batch_size in (8, 64):\n"
-        "    engine.parts_of = lambda *arguments: 1 + batch_size // 64\n"
-        "    run = moreish.train(words, steps=3, batch_size=batch_size, n_hidden=9, keep='last', lr=0.1)\n"
-        "    print(run.loss['train'], *run.model.sample(5))\n"
+        "run = moreish.train(words, steps=3, batch_size=8, n_hidden=9, keep='last', lr=0.1)\n"
+        "print(run.loss['train'], *run.model.sample(5))\n"
+        "model, V, stream = run.model, len(run.corpus.vocab), run.corpus.stream('train')\n"
+        "tape = Tape(model.layers, model.config.context, V, shards=2)\n"
+        "batches = Batches.drawn(stream, 64, 1, model.config.context, whole_words=False)\n"
+        "moments = zero_moments('sgd', model.layout.n_trained)\n"
+        "print(tape.train(model.params, moments, batches, Steps('sgd', 0.01, 0, numpy.full(3, 0.1)))[-1])\n"
         "small = dict(block_size=4, n_embd=3, n_hidden=5, steps=3)\n"
         "for model, options in (('ngram', {'order': 3}), ('wavenet', small), ('wavenet-conv', small)):\n"
         "    run = moreish.train(words, model, **options)\n"
@@ -201,9 +207,9 @@ def test_the_same_code_runs_uncompiled(words):
 
 @pytest.mark.parametrize("T", [1, 3])
 def test_a_long_stream_has_the_nll_of_each_of_its_windows(T):
-    """Equal contexts are walked once in every piece of the stream; here there are several pieces."""
+    """Equal contexts are computed once among the windows that are grouped together; here there are several groups."""
     generator, V = np.random.default_rng(5), 4
-    stream = np.append(generator.integers(0, V, 2 * PIECE + 1000), 0).astype(np.int32)
+    stream = np.append(generator.integers(0, V, 2 * WINDOWS_PER_GROUPING + 1000), 0).astype(np.int32)
     stream[0] = 0
     layers = MLP(block_size=T, n_embd=3, n_hidden=5).layers(V)
     tape, params = Tape(layers, T, V, np.float64), Layout(layers).initial(2, np.float64)

@@ -17,7 +17,7 @@ from moreish.engine.optim import BETA1, BETA2, EPSILON, OPTIMIZERS, zero_moments
 from moreish.engine.protocol import Steps
 from moreish.engine.tape import Tape
 from moreish.engine.torch import step
-from moreish.engine.torch.distributed import Share
+from moreish.engine.torch.distributed import BatchShard
 from moreish.engine.torch.engine import Torch, to_module
 from moreish.engine.torch.step import Stepper, recorded
 from moreish.layers.layout import Layout
@@ -64,7 +64,7 @@ def config(request):
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_it_is_the_plain_loop_bit_for_bit(corpus, config, optimizer, monkeypatch):
-    monkeypatch.setattr(step, "STAGED", 1000)  # the batches of a few steps are sent together, and then of others
+    monkeypatch.setattr(step, "STAGED_TOKENS", 1000)  # the batches of a few steps are sent together, and then of others
     setting, losses = Setting(corpus, config, optimizer), []
     flat = torch.from_numpy(setting.params.copy())
     module = to_module(setting.layers, flat)
@@ -107,7 +107,7 @@ def test_what_is_done_for_a_recording_leaves_no_trace(corpus, config, optimizer)
         for parameter in module.parameters():
             parameter.grad = grads[parameter.storage_offset() :][: parameter.numel()].view(parameter.shape)
         for _ in range(2):  # from the same weights as often as one likes
-            losses = stepper.run(setting.params, setting.moments, setting.batches, setting.steps, Share())
+            losses = stepper.run(setting.params, setting.moments, setting.batches, setting.steps, BatchShard())
             found.append((losses.numpy(), flat.numpy().copy(), stepper.moments.numpy().copy()))
     assert len(recordings) == 1
     for arrays in found[1:]:
@@ -193,7 +193,7 @@ def test_without_a_gpu_its_benchmark_says_so():
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.filterwarnings("ignore:.torch.jit.*is deprecated:DeprecationWarning")  # torch.compile's own
 def test_a_gpu_replays_what_it_would_launch(corpus, config, optimizer, compiled, caplog, monkeypatch):
-    monkeypatch.setattr(step, "STAGED", 1000)
+    monkeypatch.setattr(step, "STAGED_TOKENS", 1000)
     setting = Setting(corpus, config, optimizer)
     eager, eager_params = setting.trained(setting.engine(device="cuda", graph=False))
     graph, graph_params = setting.trained(setting.engine(device="cuda", compile=compiled))

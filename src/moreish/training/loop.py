@@ -19,7 +19,7 @@ from ..engine.protocol import Steps
 from ..engine.registry import make_engine
 from ..engine.statistics import EXAMPLES, add_updates, record
 from ..engine.tape.plan import make_plan
-from ..engine.torch.distributed import least
+from ..engine.torch.distributed import all_reduce_min
 from ..engine.trace import Tracer
 from ..errors import InputError, WorkError
 from ..evaluation import mean_nll
@@ -134,7 +134,9 @@ class Loop:
                 rate = made / max(time.perf_counter() - began, 1e-6)
                 chunk = max(1, min(int(rate * CHUNK_SECONDS), 2 * chunk))
                 self._report()
-                chunk = least(0 if interrupted.is_set() else chunk)  # where there are others, they stop together
+                chunk = all_reduce_min(
+                    0 if interrupted.is_set() else chunk
+                )  # all processes stop together
                 if not chunk:
                     self._save()
                     saved = (

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..corpus import Corpus
 from ..engine.optim import zero_moments
-from ..engine.torch.distributed import rank, together
+from ..engine.torch.distributed import process_group, rank
 from ..errors import InputError
 from ..models import CountConfig, make_config
 from ..models.model import Model
@@ -87,7 +87,7 @@ def _to_the_end(
         run.path = out = on_progress = None
     o = run.options
     task = f"{run.model.name} {run.model.config} {o} {run.corpus.data_hash} {state.step}"
-    with together(o.engine, o.device, task):
+    with process_group(o.engine, o.device, task):
         training = Loop(run, state, on_progress)
         if out is not None:
             begin_folder(run, out, CHECKPOINT, state.to_bytes())
