@@ -101,7 +101,7 @@ def main() -> None:
     if not torch.cuda.is_available():
         print("there is no GPU here that PyTorch can use: nothing is measured", file=sys.stderr)
         sys.exit(2)
-    found = {"gpu": torch.cuda.get_device_name(), "machine": machine(), "versions": versions()}
+    found: dict[str, Any] = {"gpu": torch.cuda.get_device_name(), "machine": machine(), "versions": versions()}
     found["data"] = Path(arguments.names).name if arguments.names else "bundled names"
     found["rows"] = measure(Corpus(read_words(arguments.names) if arguments.names else bundled()), "cuda")
     print(gpu_section(found))

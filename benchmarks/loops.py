@@ -1,7 +1,9 @@
-"""The loops that benchmarks/speed.py times: a training step of ours, of PyTorch's, and its matrix products alone."""
+"""The loops that benchmarks/speed.py times: training steps of moreish and PyTorch, and the matrix products alone."""
 
 import math
 import time
+from collections.abc import Callable
+from typing import Any
 
 import numba
 import numpy as np
@@ -22,7 +24,7 @@ ROUND_SECONDS = 0.3
 
 
 def alternate(loops: dict) -> dict[str, float]:
-    """Seconds an iteration of each loop(n), best of rounds in which the loops take turns."""
+    """Time each loop(n), in rounds in which the loops alternate. Returns the best seconds per iteration of each."""
     for loop in loops.values():
         loop(3)
     counts = {}
@@ -40,7 +42,7 @@ def alternate(loops: dict) -> dict[str, float]:
 
 
 def tape_loop(corpus: Corpus, config: NetConfig, batch: int, optimizer="sgd"):
-    """Training steps of our engine."""
+    """Training steps of the tape."""
     model = Model(config, corpus.vocab)
     engine = Tape(model.layers, config.context, len(corpus.vocab))
     moments = zero_moments(optimizer, model.layout.n_trained)
@@ -80,7 +82,7 @@ def module_loop(corpus: Corpus, config: NetConfig, batch: int):
             B, T, C = x.shape
             return x.view(B, T // self.n, C * self.n).squeeze(1)
 
-    kinds = {
+    kinds: dict[type, Callable[[Any], nn.Module]] = {
         Embedding: lambda layer: nn.Embedding(layer.n_vocab, layer.n_embd),
         FlattenConsecutive: lambda layer: Join(layer.n),
         Linear: lambda layer: nn.Linear(layer.n_in, layer.n_out, bias=layer.bias is not None),

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from loops import ROUNDS, alternate, module_loop, products_loop, tape_loop, torch_loop
 from machine import machine, versions
@@ -124,7 +125,7 @@ def main() -> None:
     set_threads(1)
     corpus = Corpus(read_words(arguments.names) if arguments.names else bundled())
     steps = step_rows(corpus)
-    found = {
+    found: dict[str, Any] = {
         "machine": machine(),
         "versions": VERSIONS,
         "threads": 1,

@@ -163,9 +163,7 @@ class Torch:
             stepper = self._stepper(*shape, steps.optimizer, steps.weight_decay)
             losses = self._losses(stepper.run(params, moments, batches, steps, self.shard))
             bad = np.flatnonzero(~np.isfinite(losses))
-            if (
-                bad.size
-            ):  # each loss is not checked at once, which would mean to wait for it: repeat the steps before it
+            if bad.size:  # checking each loss at once would mean waiting for the GPU: the good steps are made again
                 losses, before = losses[: bad[0] + 1], replace(steps, rates=steps.rates[: bad[0]])
                 stepper.run(params, moments, batches, before, self.shard)
             params[:] = self.flat.cpu().numpy()
