@@ -58,7 +58,7 @@ def tape_loop(corpus: Corpus, config: NetConfig, batch: int, optimizer="sgd"):
 
 
 def module_loop(corpus: Corpus, config: NetConfig, batch: int):
-    """The training loop of the lecture in PyTorch, eager, on a Sequential of PyTorch's own modules."""
+    """The training loop of the lecture in eager PyTorch, on a Sequential of PyTorch's own modules."""
     import torch
     import torch.nn.functional as F
     from torch import nn
@@ -107,7 +107,7 @@ def module_loop(corpus: Corpus, config: NetConfig, batch: int):
 
 
 def torch_loop(corpus: Corpus, config: MLP, batch: int, how: str = "eager", threads: int = 1):
-    """The lecture's loop for its mlp, on plain tensors: eager, compiled (torch.compile), or with gradients by hand."""
+    """The lecture's loop for its mlp, on plain tensors: eager, compiled by torch.compile, or with gradients by hand."""
     import torch
     import torch.nn.functional as F
 
@@ -153,15 +153,15 @@ def torch_loop(corpus: Corpus, config: MLP, batch: int, how: str = "eager", thre
         for _ in range(n):
             ix = torch.randint(0, X.shape[0], (batch,), generator=generator)
             for p, gradient in zip(parameters, gradients(X[ix], Y[ix]), strict=True):
-                p.data += -0.1 * gradient
+                p.data += -0.1 * gradient  # pyright: ignore[reportOperatorIssue, reportOptionalOperand]
         torch.set_num_threads(1)
 
     return loop
 
 
 def products_loop(corpus: Corpus, config: NetConfig, batch: int):
-    """The plain matrix products of a step, three for each Linear, by BLAS from compiled code, on one thread."""
-    import scipy.linalg.cython_blas  # noqa: F401  where Numba finds gemm
+    """The matrix products of a step alone, three for each Linear, by BLAS from compiled code, on one thread."""
+    import scipy.linalg.cython_blas  # noqa: F401  Numba finds gemm in it
 
     threadpool_limits(1)
     generator, shape = np.random.default_rng(1), (config.context,)
@@ -176,7 +176,7 @@ def products_loop(corpus: Corpus, config: NetConfig, batch: int):
     @numba.njit
     def products(n, xs, Ws, dys, ys, dWs, dxs):
         for _ in range(n):
-            for x, W, dy, y, dW, dx in zip(xs, Ws, dys, ys, dWs, dxs):  # noqa: B905  Numba knows no strict
+            for x, W, dy, y, dW, dx in zip(xs, Ws, dys, ys, dWs, dxs):  # noqa: B905  Numba lacks strict
                 np.dot(x, W, y)
                 np.dot(x.T, dy, dW)
                 np.dot(dy, W.T, dx)

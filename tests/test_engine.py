@@ -1,4 +1,4 @@
-"""The compiled machine: what it computes, closed forms, and that nothing compiles twice."""
+"""The compiled machine: closed forms of what it computes, and that nothing compiles twice."""
 
 import itertools
 import json
@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,7 @@ def test_bigram_counts_are_the_counts(corpus):
 
 
 def markov_words(n: int, transition: np.ndarray, seed: int) -> list[str]:
-    """Words of a known source: transition (V, V) over tokens, 0 the end."""
+    """Words from a Markov source: transition (V, V) over tokens, of which 0 is the end."""
     generator, words = np.random.default_rng(seed), []
     while len(words) < n:
         token, word = 0, ""
@@ -66,7 +67,7 @@ def markov_words(n: int, transition: np.ndarray, seed: int) -> list[str]:
 
 
 def test_a_markov_source_is_learnt_to_its_entropy():
-    """No model can do better on average than the entropy of the source, and a good one comes close to it."""
+    """On average no model is better than the entropy of the source, and a good one is close to it."""
     transition = np.array(
         [
             [0.0, 0.5, 0.3, 0.2],
@@ -81,7 +82,11 @@ def test_a_markov_source_is_learnt_to_its_entropy():
     stationary /= stationary.sum()
     logs = np.log(transition, where=transition > 0, out=np.zeros_like(transition))
     entropy = -(stationary[:, None] * transition * logs).sum()
-    for model, options in (("bigram-counts", {}), ("mlp", {"block_size": 3, "epochs": 8.0, "lr": 0.005})):
+    trainings: list[tuple[str, dict[str, Any]]] = [
+        ("bigram-counts", {}),
+        ("mlp", {"block_size": 3, "epochs": 8.0, "lr": 0.005}),
+    ]
+    for model, options in trainings:
         run = moreish.train(corpus, model, **options)
         test = corpus.stream("test")
         error = float(np.std(run.model.nll(test))) / math.sqrt(len(test))
@@ -89,7 +94,7 @@ def test_a_markov_source_is_learnt_to_its_entropy():
 
 
 def some_model(name: str, alphabet: str) -> Model:
-    """A model of a name: with random weights, or counted on random words."""
+    """A model by name, with random weights or counted on random words."""
     if name in NETS:
         return Model(MODELS[name](), Vocab(alphabet), seed=3)
     generator = np.random.default_rng(3)
@@ -173,7 +178,7 @@ def test_bigram_counts_score_a_pair_by_its_frequency():
 
 
 def test_the_same_code_runs_uncompiled(words):
-    """With NUMBA_DISABLE_JIT the kernels are plain Python, for a debugger; they compute the same."""
+    """With NUMBA_DISABLE_JIT the kernels are plain Python, for a debugger, and compute the same."""
     code = (
         "import sys, numpy, moreish\n"
         "from moreish.engine.batches import Batches\n"
@@ -222,8 +227,8 @@ def test_a_long_stream_has_the_nll_of_each_of_its_windows(T):
     np.testing.assert_allclose(tape.nll(params, stream), expected, rtol=1e-12)
 
 
-def test_what_was_just_compiled_and_what_was_kept_compute_the_same(tmp_path):
-    """A kernel that is linked from two pieces may be another one than it is when it comes from the disk."""
+def test_code_from_the_cache_computes_what_new_code_computes(tmp_path):
+    """A kernel that was linked in this process may differ from the one that the cache has."""
     code = (
         "import sys, pathlib, json, moreish\n"
         "from moreish.engine.tape import compile\n"
@@ -242,3 +247,19 @@ def test_what_was_just_compiled_and_what_was_kept_compute_the_same(tmp_path):
     assert kept
     assert max(path.stat().st_mtime for path in kept) < began, "the second time nothing is compiled"
     assert printed[0] == printed[1]
+
+
+def test_compiled_code_of_other_sources_is_removed():
+    code = "from moreish.engine.tape.compile import cache_folder; print(cache_folder())"
+
+    def cache_folder() -> Path:
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=100)
+        return Path(done.stdout.strip())
+
+    folder = cache_folder()
+    stale = folder.with_name("kernels-of-other-sources")
+    stale.mkdir()
+    (stale / "compiled").touch()
+    assert cache_folder() == folder
+    assert folder.exists()
+    assert not stale.exists()
