@@ -2,9 +2,9 @@
 
 python benchmarks/gpu.py [--names names.txt] [--json benchmarks/results/gpu.json]
 
-Prints Markdown tables, with the GPU named: microseconds a step, and the val loss after trainings of some seconds. Each
-training has the length that its speed allows, and a rate that falls to zero over it. Without a GPU it says so, and ends
-with exit status 2.
+Prints Markdown tables with the name of the GPU: microseconds per step, and val losses after trainings of some seconds.
+Each training has as many steps as its speed allows, with a rate that falls to zero. Without a GPU it prints a message
+and ends with exit status 2.
 """
 
 import argparse
@@ -37,9 +37,9 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 BATCHES = (32, 256, 2_048, 16_384, 65_536)
 SECONDS = (1.0, 3.0, 10.0)
-RATE, DECAY = 0.01, 0.01  # at a batch of 256, and with the square root of its size
+RATE, DECAY = 0.01, 0.01  # for a batch of 256; the rate grows with the square root of the batch size
 HIGHEST_RATE = 0.05
-ROUNDS, ROUND_SECONDS, CHUNK = 5, 0.3, 100
+ROUNDS, ROUND_SECONDS, STEPS_PER_CALL = 5, 0.3, 100
 
 
 class Training:
@@ -52,7 +52,7 @@ class Training:
         self.batches = Batches.drawn(corpus.stream("train"), batch, 1, CONFIG.context, CONFIG.whole_words)
 
     def step_seconds(self) -> float:
-        """How long a step takes, the best of several rounds; compiling and recording come before."""
+        """Seconds per step, the best of several rounds, after compiling and recording."""
         self.steps(np.full(3, RATE))
         began = time.perf_counter()
         self.steps(np.full(20, RATE))
@@ -66,8 +66,8 @@ class Training:
     def steps(self, rates: np.ndarray) -> np.ndarray:
         """Make steps from fresh weights, and return the weights."""
         params, moments = self.model.params.copy(), zero_moments("adamw", self.model.layout.n_trained)
-        for first in range(0, len(rates), CHUNK):
-            some = rates[first : first + CHUNK]
+        for first in range(0, len(rates), STEPS_PER_CALL):
+            some = rates[first : first + STEPS_PER_CALL]
             self.engine.train(params, moments, self.batches, Steps("adamw", DECAY, first=first, rates=some))
         return params
 
@@ -101,7 +101,7 @@ def main() -> None:
     if not torch.cuda.is_available():
         print("there is no GPU here that PyTorch can use: nothing is measured", file=sys.stderr)
         sys.exit(2)
-    found = {"gpu": torch.cuda.get_device_name(), "machine": machine(), "versions": versions()}
+    found: dict[str, Any] = {"gpu": torch.cuda.get_device_name(), "machine": machine(), "versions": versions()}
     found["data"] = Path(arguments.names).name if arguments.names else "bundled names"
     found["rows"] = measure(Corpus(read_words(arguments.names) if arguments.names else bundled()), "cuda")
     print(gpu_section(found))

@@ -1,7 +1,9 @@
-"""The loops that benchmarks/speed.py times: a training step of ours, of PyTorch's, and its matrix products alone."""
+"""The loops that benchmarks/speed.py times: training steps of moreish and PyTorch, and the matrix products alone."""
 
 import math
 import time
+from collections.abc import Callable
+from typing import Any
 
 import numba
 import numpy as np
@@ -22,7 +24,7 @@ ROUND_SECONDS = 0.3
 
 
 def alternate(loops: dict) -> dict[str, float]:
-    """Seconds an iteration of each loop(n), best of rounds in which the loops take turns."""
+    """Time each loop(n), in rounds in which the loops alternate. Returns the best seconds per iteration of each."""
     for loop in loops.values():
         loop(3)
     counts = {}
@@ -40,7 +42,7 @@ def alternate(loops: dict) -> dict[str, float]:
 
 
 def tape_loop(corpus: Corpus, config: NetConfig, batch: int, optimizer="sgd"):
-    """Training steps of our engine."""
+    """Training steps of the tape."""
     model = Model(config, corpus.vocab)
     engine = Tape(model.layers, config.context, len(corpus.vocab))
     moments = zero_moments(optimizer, model.layout.n_trained)
@@ -56,7 +58,7 @@ def tape_loop(corpus: Corpus, config: NetConfig, batch: int, optimizer="sgd"):
 
 
 def module_loop(corpus: Corpus, config: NetConfig, batch: int):
-    """The training loop of the lecture in PyTorch, eager, on a Sequential of PyTorch's own modules."""
+    """The training loop of the lecture in eager PyTorch, on a Sequential of PyTorch's own modules."""
     import torch
     import torch.nn.functional as F
     from torch import nn
@@ -80,7 +82,7 @@ def module_loop(corpus: Corpus, config: NetConfig, batch: int):
             B, T, C = x.shape
             return x.view(B, T // self.n, C * self.n).squeeze(1)
 
-    kinds = {
+    kinds: dict[type, Callable[[Any], nn.Module]] = {
         Embedding: lambda layer: nn.Embedding(layer.n_vocab, layer.n_embd),
         FlattenConsecutive: lambda layer: Join(layer.n),
         Linear: lambda layer: nn.Linear(layer.n_in, layer.n_out, bias=layer.bias is not None),
@@ -105,7 +107,7 @@ def module_loop(corpus: Corpus, config: NetConfig, batch: int):
 
 
 def torch_loop(corpus: Corpus, config: MLP, batch: int, how: str = "eager", threads: int = 1):
-    """The lecture's loop for its mlp, on plain tensors: eager, compiled (torch.compile), or with gradients by hand."""
+    """The lecture's loop for its mlp, on plain tensors: eager, compiled by torch.compile, or with gradients by hand."""
     import torch
     import torch.nn.functional as F
 
@@ -151,15 +153,15 @@ def torch_loop(corpus: Corpus, config: MLP, batch: int, how: str = "eager", thre
         for _ in range(n):
             ix = torch.randint(0, X.shape[0], (batch,), generator=generator)
             for p, gradient in zip(parameters, gradients(X[ix], Y[ix]), strict=True):
-                p.data += -0.1 * gradient
+                p.data += -0.1 * gradient  # pyright: ignore[reportOperatorIssue, reportOptionalOperand]
         torch.set_num_threads(1)
 
     return loop
 
 
 def products_loop(corpus: Corpus, config: NetConfig, batch: int):
-    """The plain matrix products of a step, three for each Linear, by BLAS from compiled code, on one thread."""
-    import scipy.linalg.cython_blas  # noqa: F401  where Numba finds gemm
+    """The matrix products of a step alone, three for each Linear, by BLAS from compiled code, on one thread."""
+    import scipy.linalg.cython_blas  # noqa: F401  Numba finds gemm in it
 
     threadpool_limits(1)
     generator, shape = np.random.default_rng(1), (config.context,)
@@ -174,7 +176,7 @@ def products_loop(corpus: Corpus, config: NetConfig, batch: int):
     @numba.njit
     def products(n, xs, Ws, dys, ys, dWs, dxs):
         for _ in range(n):
-            for x, W, dy, y, dW, dx in zip(xs, Ws, dys, ys, dWs, dxs):  # noqa: B905  Numba knows no strict
+            for x, W, dy, y, dW, dx in zip(xs, Ws, dys, ys, dWs, dxs):  # noqa: B905  Numba lacks strict
                 np.dot(x, W, y)
                 np.dot(x.T, dy, dW)
                 np.dot(dy, W.T, dx)

@@ -1,11 +1,11 @@
-"""How fast: microseconds a training step against PyTorch's eager loop, and against the step's own matrix products.
+"""Speed: microseconds per training step, against PyTorch's eager loop and the step's own matrix products.
 
     python benchmarks/speed.py [--names names.txt] [--json benchmarks/results/speed.json]
-    python benchmarks/readme.py       puts the figures of that file into the README
+    python benchmarks/readme.py       writes the figures of that file into the README
 
-Each ratio is of two loops that alternate within this one run, on one thread each, best of several rounds: machines are
-shared, and only ratios can be compared. "products" are the plain matrix products of the step as the lecture writes it,
-three for each Linear, taken by the BLAS that SciPy carries, called from compiled code.
+Each ratio compares two loops that alternate in one run, on one thread each, best of several rounds: on a shared machine
+only ratios can be compared. "products" are the matrix products of the step as the lecture writes it, three for each
+Linear, by the BLAS that SciPy includes, called from compiled code.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from loops import ROUNDS, alternate, module_loop, products_loop, tape_loop, torch_loop
 from machine import machine, versions
@@ -27,7 +28,7 @@ from moreish.engine.tape.compile import cache_folder
 from moreish.models import MLP, WaveNet
 
 MLP4, MLP3 = (MLP(block_size=n, n_embd=10, n_hidden=200) for n in (4, 3))
-# What is trained, at which batch sizes; sizes are context / embedding / hidden.
+# The models and the batch sizes. Sizes are context / embedding / hidden.
 NETS: dict[str, tuple[MLP | WaveNet, tuple[int, ...]]] = {
     "mlp 4 / 10 / 200": (MLP4, (32, 64, 256)),
     "mlp 3 / 10 / 200": (MLP3, (32,)),
@@ -56,7 +57,7 @@ def step_rows(corpus: Corpus) -> list[dict]:
 
 
 def torch_rows(corpus: Corpus) -> list[dict]:
-    """PyTorch in its several ways, on one thread and on two, beside the tape on one."""
+    """PyTorch in several ways, on one and two threads, and the tape on one."""
     rows = []
     for batch in (32, 64):
         ways = [(how, threads) for how in ("eager", "compiled", "by hand") for threads in (1, 2)]
@@ -70,7 +71,7 @@ def torch_rows(corpus: Corpus) -> list[dict]:
 
 
 def sampling_row(corpus: Corpus) -> dict:
-    """Names a second from a trained mlp 4/10/200, on one core, words as strings included."""
+    """Names per second from a trained mlp 4/10/200, on one core, with the conversion to strings."""
     run, n = train(corpus, block_size=4, n_embd=10, n_hidden=200), 100_000
     best, words = float("inf"), []
     for seed in range(ROUNDS):
@@ -85,7 +86,7 @@ def sampling_row(corpus: Corpus) -> dict:
 
 
 def process_rows(names: str | None) -> dict:
-    """Whole processes, in seconds: training with the defaults, first with nothing kept on disk; then warm, in turns."""
+    """Seconds of whole processes: a default training with an empty cache, then with a warm one, alternating."""
     command, rows = (
         [sys.executable, "-m", "moreish", "train", "--threads", "1", *([names] if names else []), "--out"],
         {},
@@ -124,7 +125,7 @@ def main() -> None:
     set_threads(1)
     corpus = Corpus(read_words(arguments.names) if arguments.names else bundled())
     steps = step_rows(corpus)
-    found = {
+    found: dict[str, Any] = {
         "machine": machine(),
         "versions": VERSIONS,
         "threads": 1,

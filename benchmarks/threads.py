@@ -1,7 +1,7 @@
-"""What several threads gain over one in training steps, evaluation, sampling and counting; and that all is the same.
+"""The gain of several threads over one in training steps, evaluation, sampling and counting, with equal results.
 
 python benchmarks/threads.py --names names.txt [--json benchmarks/results/threads.json]
-python benchmarks/readme.py       puts the figures of that file into the README
+python benchmarks/readme.py       writes the figures of that file into the README
 """
 
 import argparse
@@ -38,12 +38,12 @@ TRAINED: list[tuple[str, str, dict[str, Any]]] = [
     ("tree 8 / 24 / 128", "wavenet", {"block_size": 8, "n_embd": 24, "n_hidden": 128, "steps": 50}),
     ("n-grams", "ngram", {}),
 ]
-WORDS, TOKENS = 20_000, 8_000_000  # that are drawn and counted
-ROUNDS, SECONDS = 20, 0.2  # of each measurement: other guests of the host may slow down a core, or the way between two
+WORDS, TOKENS = 20_000, 8_000_000  # drawn and counted
+ROUNDS, SECONDS = 20, 0.2  # of each measurement; many rounds, as other guests may slow down the host
 
 
 class Row:
-    """A loop(n) of some work, timed with one thread and with several; `same` is whether they compute the same."""
+    """A loop(n), timed with one thread and with several; `same` is True if the results are equal."""
 
     def __init__(self, what: str, same: bool, loop: Callable[[int], None], threads: int):
         self.what, self.same, self.loop, self.ways = what, same, loop, {"one": 1, "several": threads}
@@ -56,7 +56,7 @@ class Row:
             spent = time.perf_counter() - began
 
     def measure(self) -> None:
-        """Time every way once more, and keep the least."""
+        """Time the loop once more with each number of threads, and keep the shortest times."""
         for way, n in self.ways.items():
             set_threads(n)
             began = time.perf_counter()
@@ -69,7 +69,7 @@ class Row:
 
 
 def repeated(work: Callable[[], object]) -> Callable[[int], None]:
-    """A loop of calls."""
+    """Make a loop of calls."""
 
     def loop(n: int) -> None:
         for _ in range(n):
@@ -79,7 +79,7 @@ def repeated(work: Callable[[], object]) -> Callable[[int], None]:
 
 
 def same_steps(corpus: Corpus, config: NetConfig, batch: int, threads: int) -> bool:
-    """Whether the weights after some steps are the same, bit for bit."""
+    """True if the weights after some steps are the same, bit for bit."""
     found = []
     for n in (1, threads):
         set_threads(n)

@@ -27,7 +27,7 @@ from moreish.training.run import MODEL
 
 
 def test_every_layer_has_its_forward_pass_in_pytorch():
-    """But for fused kinds, which stand for others, and the loss, which is PyTorch's own."""
+    """Except fused kinds, which stand for others, and the loss, for which PyTorch has its own."""
     without = {kind for kind, kernels in LAYERS.items() if kernels.torch is None}
     assert without == {*FUSED.values(), SoftmaxCrossEntropy}
 
@@ -168,7 +168,7 @@ def test_the_engine_is_chosen_on_the_command_line(words, tmp_path, capsys):
 
 
 def test_both_engines_in_lockstep(words, tmp_path, capsys):
-    """The tape's weights are kept; beside them the log says how PyTorch fares on its own copy."""
+    """The run has the tape's weights. The log compares them with PyTorch's copy."""
     options: dict[str, Any] = {"n_hidden": 16, "n_embd": 4, "batch_size": 32, "steps": 100, "log_every": 20}
     both = moreish.train(words, **options, engine="both", device="cpu")
     assert both.model.params.tobytes() == moreish.train(words, **options).model.params.tobytes()

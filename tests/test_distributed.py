@@ -16,7 +16,7 @@ import pytest
 
 import moreish
 from moreish import InputError
-from moreish.engine.torch.distributed import Share
+from moreish.engine.torch.distributed import BatchShard
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="finds workers in /proc; tried on Linux alone"),
@@ -42,7 +42,7 @@ class Torchrun:
             self.err += line
 
     def wait_for(self, text: str, seconds: float = 60) -> None:
-        """Wait until a text stands in its stderr."""
+        """Wait until its stderr contains a text."""
         end = time.monotonic() + seconds
         while text not in self.err:
             assert time.monotonic() < end, self.err
@@ -58,7 +58,7 @@ class Torchrun:
         return out
 
     def close(self) -> None:
-        """End it, however far it is."""
+        """End it at any point."""
         self.process.terminate()
         self.ended()
         for pipe in (self.process.stdout, self.process.stderr):
@@ -73,7 +73,7 @@ class Torchrun:
 
 @pytest.fixture
 def torchrun():
-    """Starts a Torchrun, which ends with the test at the latest."""
+    """A function that starts a Torchrun, which ends with the test at the latest."""
     started: list[Torchrun] = []
 
     def start(*arguments: Any) -> Torchrun:
@@ -116,17 +116,17 @@ def assert_same_course(run, other, tolerance=1e-5):
     np.testing.assert_allclose(run.model.params, other.model.params, atol=10 * tolerance)
 
 
-def test_shares_make_up_a_batch():
+def test_every_row_of_a_batch_is_in_one_shard():
     rows = np.arange(11)
-    for count in range(1, 5):
-        shares = [Share(rank, count).of(rows) for rank in range(count)]
-        assert sorted(np.concatenate(shares)) == rows.tolist()
-        assert max(map(len, shares)) - min(map(len, shares)) <= 1
+    for world_size in range(1, 5):
+        shards = [BatchShard(rank, world_size).of(rows) for rank in range(world_size)]
+        assert sorted(np.concatenate(shards)) == rows.tolist()
+        assert max(map(len, shards)) - min(map(len, shards)) <= 1
 
 
 def test_two_processes_follow_the_loss_curve_of_one(torchrun, words, words_file, tmp_path):
-    """Of an odd batch, whose shares differ in size; what is printed is printed once, and one process writes."""
-    options = {**MLP, "batch_size": 33, "steps": 60}
+    """The batch is odd, so shards differ in size. Everything is printed once, and one process writes."""
+    options: dict[str, Any] = {**MLP, "batch_size": 33, "steps": 60}
     several = torchrun([words_file, *command_line(options), "--out", tmp_path / "two"])
     one = moreish.train(words, **options)
     printed = several.ended()
@@ -138,8 +138,15 @@ def test_two_processes_follow_the_loss_curve_of_one(torchrun, words, words_file,
 
 
 def test_a_run_of_two_processes_is_resumed_by_one(torchrun, words, words_file, tmp_path):
-    """Ctrl-C stops both at one step, and saves."""
-    options = {**MLP, "batch_size": 32, "steps": 3000, "optimizer": "sgd", "keep": "last", "log_every": 150}
+    """Ctrl-C stops both at the same step, and saves."""
+    options: dict[str, Any] = {
+        **MLP,
+        "batch_size": 32,
+        "steps": 3000,
+        "optimizer": "sgd",
+        "keep": "last",
+        "log_every": 150,
+    }
     several = torchrun([words_file, *command_line(options), "--out", tmp_path / "run"])
     whole = moreish.train(words, **options)
     several.wait_for("step   150/3,000")
@@ -155,8 +162,8 @@ def test_a_run_of_two_processes_is_resumed_by_one(torchrun, words, words_file, t
 
 
 def test_a_run_of_one_process_is_resumed_by_two(torchrun, words, tmp_path):
-    """Over whole words, whose examples count differently many targets."""
-    options = {**WORDS_WHOLE, "batch_size": 17, "steps": 60}
+    """Over whole words, whose examples have different numbers of targets."""
+    options: dict[str, Any] = {**WORDS_WHOLE, "batch_size": 17, "steps": 60}
     whole = moreish.train(words, **options)
 
     def stop(at: moreish.Progress) -> None:
@@ -173,14 +180,14 @@ def test_a_run_of_one_process_is_resumed_by_two(torchrun, words, tmp_path):
 
 
 def test_a_process_that_dies_ends_the_job_with_a_message(torchrun, words_file, tmp_path):
-    """On two hosts, each with its own torchrun; statistics of BatchNorm are said to be each process's own."""
+    """On two hosts, each with its own torchrun. A message says that each has BatchNorm statistics of its own."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
-    options = {**MLP, "batch_norm": True, "batch_size": 32, "steps": 1_000_000, "log_every": 100}
+    options: dict[str, Any] = {**MLP, "batch_norm": True, "batch_size": 32, "steps": 1_000_000, "log_every": 100}
     arguments = [words_file, *command_line(options), "--out", tmp_path / "run"]
-    meet = ("--nnodes", "2", "--nproc-per-node", "1", "--master-addr", "localhost", "--master-port", str(port))
-    hosts = [torchrun(arguments, *meet, "--node-rank", str(rank)) for rank in range(2)]
+    rendezvous = ("--nnodes", "2", "--nproc-per-node", "1", "--master-addr", "localhost", "--master-port", str(port))
+    hosts = [torchrun(arguments, *rendezvous, "--node-rank", str(rank)) for rank in range(2)]
     hosts[0].wait_for("step       100/1,000,000")
     (victim,) = hosts[1].workers()
     os.kill(victim, signal.SIGKILL)
@@ -190,7 +197,7 @@ def test_a_process_that_dies_ends_the_job_with_a_message(torchrun, words_file, t
     assert re.search(
         r"moreish \(rank 0\): this training of 2 processes broke off \(.*\): go on with --resume\n", hosts[0].err
     )
-    assert hosts[0].err.count("moreish: BatchNorm takes its statistics from each process's own share of a batch\n") == 1
+    assert hosts[0].err.count("moreish: BatchNorm takes its statistics from each process's own shard of a batch\n") == 1
     assert "BatchNorm" not in hosts[1].err
     assert "step" not in hosts[1].err
     assert len(moreish.load(tmp_path / "run").model.sample(3)) == 3
@@ -198,7 +205,7 @@ def test_a_process_that_dies_ends_the_job_with_a_message(torchrun, words_file, t
 
 @pytest.fixture
 def started_by_torchrun(monkeypatch):
-    """This process as torchrun would have started it, the second of two, with no other one there."""
+    """This process as torchrun would start it: the second of two, without the other one."""
     for name, value in {"TORCHELASTIC_RUN_ID": "none", "RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2"}.items():
         monkeypatch.setenv(name, value)
 
@@ -212,7 +219,7 @@ def test_other_engines_train_in_one_process(words, tmp_path, engine):
 
 
 @pytest.mark.usefixtures("started_by_torchrun")
-def test_what_is_counted_is_written_by_the_first_process(words, tmp_path):
+def test_the_first_process_writes_a_counted_model(words, tmp_path):
     assert moreish.train(words, "ngram", out=tmp_path / "run").path is None
     assert not (tmp_path / "run").exists()
 
@@ -233,7 +240,7 @@ for seed, size in ((rank(), 8), (0, 3)):
 
 
 def test_processes_that_cannot_train_together_say_why(tmp_path):
-    """Each has words of its own; then the batch is too small for BatchNorm."""
+    """First each has its own words; then the batch is too small for BatchNorm."""
     (tmp_path / "apart.py").write_text(APART)
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", tmp_path / "apart.py"]
     command += [Path(__file__).parent, tmp_path / "run"]

@@ -1,4 +1,4 @@
-"""The compiled machine: what it computes, closed forms, and that nothing compiles twice."""
+"""The compiled machine: closed forms of what it computes, and that nothing compiles twice."""
 
 import itertools
 import json
@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ import moreish
 from moreish import Corpus, Model, Vocab
 from moreish.engine.batches import windows
 from moreish.engine.tape import Tape
-from moreish.engine.tape.machine import PIECE
+from moreish.engine.tape.machine import WINDOWS_PER_GROUPING
 from moreish.layers.layout import Layout
 from moreish.models import MLP, MODELS, NETS, BigramCounts
 
@@ -52,7 +53,7 @@ def test_bigram_counts_are_the_counts(corpus):
 
 
 def markov_words(n: int, transition: np.ndarray, seed: int) -> list[str]:
-    """Words of a known source: transition (V, V) over tokens, 0 the end."""
+    """Words from a Markov source: transition (V, V) over tokens, of which 0 is the end."""
     generator, words = np.random.default_rng(seed), []
     while len(words) < n:
         token, word = 0, ""
@@ -66,7 +67,7 @@ def markov_words(n: int, transition: np.ndarray, seed: int) -> list[str]:
 
 
 def test_a_markov_source_is_learnt_to_its_entropy():
-    """No model can do better on average than the entropy of the source, and a good one comes close to it."""
+    """On average no model is better than the entropy of the source, and a good one is close to it."""
     transition = np.array(
         [
             [0.0, 0.5, 0.3, 0.2],
@@ -81,7 +82,11 @@ def test_a_markov_source_is_learnt_to_its_entropy():
     stationary /= stationary.sum()
     logs = np.log(transition, where=transition > 0, out=np.zeros_like(transition))
     entropy = -(stationary[:, None] * transition * logs).sum()
-    for model, options in (("bigram-counts", {}), ("mlp", {"block_size": 3, "epochs": 8.0, "lr": 0.005})):
+    trainings: list[tuple[str, dict[str, Any]]] = [
+        ("bigram-counts", {}),
+        ("mlp", {"block_size": 3, "epochs": 8.0, "lr": 0.005}),
+    ]
+    for model, options in trainings:
         run = moreish.train(corpus, model, **options)
         test = corpus.stream("test")
         error = float(np.std(run.model.nll(test))) / math.sqrt(len(test))
@@ -89,7 +94,7 @@ def test_a_markov_source_is_learnt_to_its_entropy():
 
 
 def some_model(name: str, alphabet: str) -> Model:
-    """A model of a name: with random weights, or counted on random words."""
+    """A model by name, with random weights or counted on random words."""
     if name in NETS:
         return Model(MODELS[name](), Vocab(alphabet), seed=3)
     generator = np.random.default_rng(3)
@@ -173,15 +178,21 @@ def test_bigram_counts_score_a_pair_by_its_frequency():
 
 
 def test_the_same_code_runs_uncompiled(words):
-    """With NUMBA_DISABLE_JIT the kernels are plain Python, for a debugger; they compute the same."""
+    """With NUMBA_DISABLE_JIT the kernels are plain Python, for a debugger, and compute the same."""
     code = (
-        "import sys, moreish\n"
-        "from moreish.engine.tape import engine\n"
+        "import sys, numpy, moreish\n"
+        "from moreish.engine.batches import Batches\n"
+        "from moreish.engine.optim import zero_moments\n"
+        "from moreish.engine.protocol import Steps\n"
+        "from moreish.engine.tape import Tape\n"
         "words = sys.argv[1].split()\n"
-        "for batch_size in (8, 64):\n"
-        "    engine.parts_of = lambda *arguments: 1 + batch_size // 64\n"
-        "    run = moreish.train(words, steps=3, batch_size=batch_size, n_hidden=9, keep='last', lr=0.1)\n"
-        "    print(run.loss['train'], *run.model.sample(5))\n"
+        "run = moreish.train(words, steps=3, batch_size=8, n_hidden=9, keep='last', lr=0.1)\n"
+        "print(run.loss['train'], *run.model.sample(5))\n"
+        "model, V, stream = run.model, len(run.corpus.vocab), run.corpus.stream('train')\n"
+        "tape = Tape(model.layers, model.config.context, V, shards=2)\n"
+        "batches = Batches.drawn(stream, 64, 1, model.config.context, whole_words=False)\n"
+        "moments = zero_moments('sgd', model.layout.n_trained)\n"
+        "print(tape.train(model.params, moments, batches, Steps('sgd', 0.01, 0, numpy.full(3, 0.1)))[-1])\n"
         "small = dict(block_size=4, n_embd=3, n_hidden=5, steps=3)\n"
         "for model, options in (('ngram', {'order': 3}), ('wavenet', small), ('wavenet-conv', small)):\n"
         "    run = moreish.train(words, model, **options)\n"
@@ -201,9 +212,9 @@ def test_the_same_code_runs_uncompiled(words):
 
 @pytest.mark.parametrize("T", [1, 3])
 def test_a_long_stream_has_the_nll_of_each_of_its_windows(T):
-    """Equal contexts are walked once in every piece of the stream; here there are several pieces."""
+    """Equal contexts are computed once among the windows that are grouped together; here there are several groups."""
     generator, V = np.random.default_rng(5), 4
-    stream = np.append(generator.integers(0, V, 2 * PIECE + 1000), 0).astype(np.int32)
+    stream = np.append(generator.integers(0, V, 2 * WINDOWS_PER_GROUPING + 1000), 0).astype(np.int32)
     stream[0] = 0
     layers = MLP(block_size=T, n_embd=3, n_hidden=5).layers(V)
     tape, params = Tape(layers, T, V, np.float64), Layout(layers).initial(2, np.float64)
@@ -216,8 +227,8 @@ def test_a_long_stream_has_the_nll_of_each_of_its_windows(T):
     np.testing.assert_allclose(tape.nll(params, stream), expected, rtol=1e-12)
 
 
-def test_what_was_just_compiled_and_what_was_kept_compute_the_same(tmp_path):
-    """A kernel that is linked from two pieces may be another one than it is when it comes from the disk."""
+def test_code_from_the_cache_computes_what_new_code_computes(tmp_path):
+    """A kernel that was linked in this process may differ from the one that the cache has."""
     code = (
         "import sys, pathlib, json, moreish\n"
         "from moreish.engine.tape import compile\n"
@@ -236,3 +247,19 @@ def test_what_was_just_compiled_and_what_was_kept_compute_the_same(tmp_path):
     assert kept
     assert max(path.stat().st_mtime for path in kept) < began, "the second time nothing is compiled"
     assert printed[0] == printed[1]
+
+
+def test_compiled_code_of_other_sources_is_removed():
+    code = "from moreish.engine.tape.compile import cache_folder; print(cache_folder())"
+
+    def cache_folder() -> Path:
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=100)
+        return Path(done.stdout.strip())
+
+    folder = cache_folder()
+    stale = folder.with_name("kernels-of-other-sources")
+    stale.mkdir()
+    (stale / "compiled").touch()
+    assert cache_folder() == folder
+    assert folder.exists()
+    assert not stale.exists()

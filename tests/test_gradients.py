@@ -1,4 +1,4 @@
-"""Every hand-derived gradient against central differences, in float64, at random weights that are zero nowhere."""
+"""Every hand-derived gradient against central differences, in float64, at random weights of which none is zero."""
 
 import dataclasses
 import math
@@ -6,10 +6,11 @@ import math
 import numpy as np
 import pytest
 
-from moreish.engine.tape import Tape
+from moreish.engine.tape import Tape, make_plan
 from moreish.layers import FUSED, LAYERS, BatchNorm1d, Embedding, FlattenConsecutive, Layer, Linear, Tanh
 from moreish.layers.init import Normal
 from moreish.layers.layout import Layout
+from moreish.layers.spec import AUX, PARAMETERS, SHARD, SHARDS, SHARED, SIZES, Parameter, Shape
 from moreish.models import MLP, NETS
 
 V, T, B = 7, 4, 6
@@ -21,9 +22,9 @@ def head(width: int) -> list[Layer]:
 
 
 def network_around(kind: type) -> list[Layer]:
-    """Layers from 4 of 7 tokens to logits with the kind's own example inside.
+    """Layers from 4 of 7 tokens to logits that contain the kind's own example.
 
-    What it hands back to the layers before it is checked through their parameters.
+    Its input gradient is checked through the parameters of the layers before it.
     """
     example, shape = LAYERS[kind].example, (T,)
     layers: list[Layer]
@@ -69,7 +70,7 @@ def batch(batch_size: int = B, block_size: int = T, n_vocab: int = V):
 
 
 def weights(layers: list[Layer], dtype: type = np.float64) -> np.ndarray:
-    """Random weights of about unit scale, none near zero: zeros hide a wrong backward pass."""
+    """Random weights of about unit scale, none near zero, as zeros hide a wrong backward pass."""
     generator, layout = np.random.default_rng(2), Layout(layers)
     params = layout.initial(1, np.float64)
     size = layout.n_trained
@@ -115,7 +116,7 @@ def test_layer_against_central_differences(name, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", LAYERS, ids=lambda kind: kind.__name__)
-def test_a_network_holds_the_layer_that_it_is_for(kind, monkeypatch):
+def test_a_network_contains_the_layer_that_it_is_for(kind, monkeypatch):
     always_fuse(monkeypatch)
     plan = Tape(NETWORKS[kind.__name__], T, V).plan(B, fuse=kind in FUSED.values())
     assert kind in {type(op.layer) for op in plan.operations}
@@ -150,7 +151,7 @@ def test_float32_follows_float64(name):
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_network_fused_is_unfused(name, monkeypatch):
-    """Among them groups of positions that are not yet the whole context."""
+    """Also where a group of positions is not the whole context."""
     always_fuse(monkeypatch)
     layers, (contexts, targets) = NETWORKS[name], batch(50)
     tape, params = Tape(layers, T, V, np.float64), weights(layers)
@@ -171,8 +172,8 @@ def test_fused_is_unfused(block_size, monkeypatch):
     assert worst(layers, grads, expected) <= 1e-12
 
 
-def test_a_gradient_that_is_wrong_is_seen(monkeypatch):
-    """The comparison itself can fail: a backward pass without one of its terms is caught."""
+def test_a_wrong_gradient_is_found(monkeypatch):
+    """The comparison can fail: a backward pass that lacks a term is found."""
     from moreish.layers import activation
 
     def without_the_square(row, arena, params, grads, ints):
@@ -194,3 +195,65 @@ def test_layers_that_do_not_fit_are_refused():
     ):
         with pytest.raises(ValueError, match="FlattenConsecutive|Linear"):
             Tape(layers, T, V).plan(B)
+
+
+@dataclasses.dataclass(frozen=True)
+class Many:
+    """A layer with a number of each thing that has columns in a row of the plan."""
+
+    n_parameters: int = 0
+    n_sizes: int = 0
+    n_scratch: int = 0
+    n_shared: int = 0
+
+    def parameters(self) -> tuple[Parameter, ...]:
+        return tuple(Parameter(f"p{i}", (i + 1,), SPREAD) for i in range(self.n_parameters))
+
+    def out_shape(self, in_shape: Shape) -> Shape:
+        return in_shape
+
+    def sizes(self, in_shape: Shape) -> tuple[int, ...]:
+        return tuple(range(100, 100 + self.n_sizes))
+
+    def flops(self, in_shape: Shape, batch_size: int) -> int:
+        return 0
+
+
+@pytest.fixture
+def many(monkeypatch) -> None:
+    """The layer above in the registry, with kernels that are never run."""
+    kernels = dataclasses.replace(
+        LAYERS[Tanh],
+        scratch=lambda layer, in_shape, rows: [rows * in_shape[0] + i for i in range(layer.n_scratch)],
+        shared=lambda layer: range(1, 1 + layer.n_shared),
+    )
+    monkeypatch.setitem(LAYERS, Many, kernels)
+
+
+@pytest.mark.usefixtures("many")
+def test_a_row_has_room_for_eight_parameters_sizes_and_scratch_arrays():
+    plan = make_plan([Linear(5, 6), Many(8, 8, 8, 4)], (64, 5, 1), shards=2)
+    op = plan.operations[1]
+    for shard in range(2):
+        row = op.rows[0, shard]
+        assert row[list(PARAMETERS)].tolist() == [slot.start for slot in op.slots]
+        assert row[list(SIZES)].tolist() == list(range(100, 108))
+        assert np.diff(row[list(AUX)]).tolist() == [32 * 6 + i for i in range(7)], "one after another"
+        assert np.diff(row[list(SHARED)]).tolist() == [2 * n for n in (1, 2, 3)], "a row for each shard"
+        assert row[SHARD] == shard
+        assert row[SHARDS] == 2
+
+
+@pytest.mark.usefixtures("many")
+@pytest.mark.parametrize(
+    ("layer", "what"),
+    [
+        (Many(n_parameters=9), "9 parameters: a row of the plan has room for 8"),
+        (Many(n_sizes=9), "9 sizes: a row of the plan has room for 8"),
+        (Many(n_scratch=9), "9 scratch arrays: a row of the plan has room for 8"),
+        (Many(n_shared=5), "5 shared arrays: a row of the plan has room for 4"),
+    ],
+)
+def test_a_layer_that_needs_more_is_refused(layer, what):
+    with pytest.raises(ValueError, match=f"Many has {what}"):
+        make_plan([layer], (64, 5, 1))

@@ -99,7 +99,7 @@ def test_full_batches_and_mini_batches_are_for_every_model(corpus, words):
 def test_the_full_batch_is_the_same_in_pieces(corpus, context, monkeypatch):
     """Also where a window is too long to be packed into one number."""
     whole = Batches.of_all(corpus.stream("train"), context)
-    monkeypatch.setattr("moreish.engine.batches.PIECE", 97)
+    monkeypatch.setattr("moreish.engine.batches.WINDOWS_PER_SORT", 97)
     pieces = Batches.of_all(corpus.stream("train"), context)
     assert whole.fixed is not None
     assert pieces.fixed is not None

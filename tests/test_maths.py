@@ -36,7 +36,7 @@ def points(low, high):
     ("function", "reference", "low", "high", "ulp"),
     [(apply_exp, np.exp, -87, 88, 2), (apply_tanh, np.tanh, -20, 20, 5)],
 )
-def test_float32_polynomials_are_as_exact_as_they_say(function, reference, low, high, ulp):
+def test_float32_polynomials_are_as_exact_as_documented(function, reference, low, high, ulp):
     x = points(low, high)
     y = np.empty_like(x)
     function(x, y)
@@ -44,7 +44,7 @@ def test_float32_polynomials_are_as_exact_as_they_say(function, reference, low, 
 
 
 @pytest.mark.parametrize("function", [apply_exp, apply_tanh])
-def test_what_is_not_a_number_stays_so_and_infinity_has_its_limit(function):
+def test_nan_stays_nan_and_infinity_has_its_limit(function):
     x = np.array([np.nan] * 17 + [np.inf, -np.inf], np.float32)
     y = np.empty_like(x)
     function(x, y)

@@ -18,6 +18,7 @@ from moreish.engine.torch.engine import Torch
 from moreish.layers import LAYERS, BatchNorm1d, Embedding, FlattenConsecutive, Linear, norm
 from moreish.layers.layout import Layout
 from moreish.layers.norm import EPSILON
+from moreish.layers.spec import Y
 from moreish.models import MLP, WaveNet
 
 
@@ -45,8 +46,8 @@ def test_training_and_inference_are_those_of_pytorch():
         theirs.train(training)
         ready = Tape(layers, 4, 7, np.float64).prepared(9, gradients=training, fuse=False)
         ready.take(contexts, np.zeros(9, np.int64))
-        walks(np.float64)[0](*ready.walk, params, params, ready.ints)
-        y = ready.buffer(ready.plan.operations[1], 5)
+        walks(np.float64)[0](ready.program, params, params)
+        y = ready.buffer(ready.plan.operations[1], Y)
         np.testing.assert_allclose(y, theirs(x).permute(0, 2, 1).detach(), rtol=1e-12)
         np.testing.assert_allclose(weights["1.batchnorm1d.running_mean"], np.asarray(theirs.running_mean), rtol=1e-12)
         np.testing.assert_allclose(weights["1.batchnorm1d.running_var"], np.asarray(theirs.running_var), rtol=1e-12)
@@ -56,7 +57,7 @@ def test_training_and_inference_are_those_of_pytorch():
             np.testing.assert_allclose(rows.std(0), weights["1.batchnorm1d.gamma"], rtol=1e-4)
 
 
-def test_small_steps_come_to_the_fused_kernels():
+def test_small_steps_give_what_the_fused_kernels_give():
     generator = np.random.default_rng(3)
     x, dy = generator.standard_normal((2, 11, 5))
     gamma, beta = generator.uniform(0.5, 2, (2, 5))
@@ -68,7 +69,7 @@ def test_small_steps_come_to_the_fused_kernels():
     by_steps = gradients["diff"] + gradients["mean"] / len(x)  # x reaches diff directly, and through the mean
     fused_y, xhat, dx = np.empty((3, *x.shape))
     mean, s, scale, dgamma, dbeta = np.empty((5, 5))
-    totals, squares = np.empty((2, 1, 5))  # of one part, which is the whole batch
+    totals, squares = np.empty((2, 1, 5))  # of one shard, which is the whole batch
     norm.statistics(x, totals[0], mean, squares[0])
     norm.forward(x, gamma, beta, np.zeros(5), np.ones(5), np.array([11]), totals, squares, xhat, s, mean, fused_y)
     norm.backward_statistics(xhat, dy, dgamma, dbeta)

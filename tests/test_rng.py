@@ -49,7 +49,7 @@ def drawn(batches: Batches, step: int, T: int):
 @pytest.mark.parametrize("whole_words", [False, True])
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
 def test_batches_of_a_pass_hold_every_window_once(corpus, batch_size, whole_words):
-    """Also those of whole words, whose every target has before it the context that a window has."""
+    """Also batches of whole words, in which every target follows the same context as in its window."""
     T = 3
     X, Y = corpus.windows("train", T)
     batches, found = Batches.drawn(corpus.stream("train"), batch_size, 5, T, whole_words), []

@@ -1,4 +1,4 @@
-"""The training step of PyTorch over tensors that stay in place: it is that of a plain loop, recorded or not."""
+"""PyTorch's training step over tensors that stay in place equals that of a plain loop, recorded or not."""
 
 import contextlib
 import subprocess
@@ -17,7 +17,7 @@ from moreish.engine.optim import BETA1, BETA2, EPSILON, OPTIMIZERS, zero_moments
 from moreish.engine.protocol import Steps
 from moreish.engine.tape import Tape
 from moreish.engine.torch import step
-from moreish.engine.torch.distributed import Share
+from moreish.engine.torch.distributed import BatchShard
 from moreish.engine.torch.engine import Torch, to_module
 from moreish.engine.torch.step import Stepper, recorded
 from moreish.layers.layout import Layout
@@ -64,7 +64,7 @@ def config(request):
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_it_is_the_plain_loop_bit_for_bit(corpus, config, optimizer, monkeypatch):
-    monkeypatch.setattr(step, "STAGED", 1000)  # the batches of a few steps are sent together, and then of others
+    monkeypatch.setattr(step, "STAGED_TOKENS", 1000)  # the batches of a few steps are sent together
     setting, losses = Setting(corpus, config, optimizer), []
     flat = torch.from_numpy(setting.params.copy())
     module = to_module(setting.layers, flat)
@@ -88,7 +88,7 @@ def test_it_is_the_plain_loop_bit_for_bit(corpus, config, optimizer, monkeypatch
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_what_is_done_for_a_recording_leaves_no_trace(corpus, config, optimizer):
+def test_the_steps_before_a_recording_change_nothing(corpus, config, optimizer):
     setting, recordings = Setting(corpus, config, optimizer), []
 
     def record(work):
@@ -106,8 +106,8 @@ def test_what_is_done_for_a_recording_leaves_no_trace(corpus, config, optimizer)
         stepper = Stepper(module, flat, grads, shape, optimizer, DECAY, how)
         for parameter in module.parameters():
             parameter.grad = grads[parameter.storage_offset() :][: parameter.numel()].view(parameter.shape)
-        for _ in range(2):  # from the same weights as often as one likes
-            losses = stepper.run(setting.params, setting.moments, setting.batches, setting.steps, Share())
+        for _ in range(2):  # twice from the same weights
+            losses = stepper.run(setting.params, setting.moments, setting.batches, setting.steps, BatchShard())
             found.append((losses.numpy(), flat.numpy().copy(), stepper.moments.numpy().copy()))
     assert len(recordings) == 1
     for arrays in found[1:]:
@@ -132,8 +132,8 @@ def test_a_step_whose_loss_is_not_finite_is_not_made(corpus, optimizer):
 
 
 @pytest.fixture
-def pretended(monkeypatch):
-    """What `recorded` asks of a GPU, pretended: a list of what it did, and whether it can record."""
+def fake_gpu(monkeypatch):
+    """A substitute for the GPU in `recorded`: a list of the calls, and a switch that makes recording fail."""
     done: list[str] = []
     can = {"record": True}
 
@@ -165,14 +165,14 @@ def pretended(monkeypatch):
     return done, can
 
 
-def test_a_recording_comes_after_a_warm_up(pretended):
-    done, _ = pretended
+def test_a_recording_comes_after_a_warm_up(fake_gpu):
+    done, _ = fake_gpu
     recorded(lambda: done.append("work"))()
     assert done == ["wait", *["work"] * 3, "wait", "record", "work", "recorded", "replay"]
 
 
-def test_what_cannot_be_recorded_is_done_each_time(pretended, caplog):
-    done, can = pretended
+def test_work_that_cannot_be_recorded_is_done_each_time(fake_gpu, caplog):
+    done, can = fake_gpu
     can["record"] = False
     recorded(lambda: done.append("work"))()
     assert done == ["wait", *["work"] * 3, "wait", "record", "back", "work"]
@@ -193,7 +193,7 @@ def test_without_a_gpu_its_benchmark_says_so():
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.filterwarnings("ignore:.torch.jit.*is deprecated:DeprecationWarning")  # torch.compile's own
 def test_a_gpu_replays_what_it_would_launch(corpus, config, optimizer, compiled, caplog, monkeypatch):
-    monkeypatch.setattr(step, "STAGED", 1000)
+    monkeypatch.setattr(step, "STAGED_TOKENS", 1000)
     setting = Setting(corpus, config, optimizer)
     eager, eager_params = setting.trained(setting.engine(device="cuda", graph=False))
     graph, graph_params = setting.trained(setting.engine(device="cuda", compile=compiled))

@@ -167,16 +167,16 @@ def _hand_derived(case: _Case) -> Iterator[_Gradient]:
     forward, backward = walks(params.dtype.type)
     grads = np.zeros(ready.plan.layout.n_trained, params.dtype)
     for walk in (forward, backward):
-        walk(*ready.walk, params, grads, ready.ints)
-    (like, table, ops, arena) = ready.walk
+        walk(ready.program, params, grads)
+    program = ready.program
     grads = grads.copy()
 
     def loss_from(step: int) -> float:
         """The loss when the operations from `step` on are made again."""
-        forward(like, table, ops[step:], arena, params, grads, ready.ints)
+        forward(program._replace(ops=program.ops[step:]), params, grads)
         return ready.loss()
 
-    step, index = len(ops), len(case.layers) + 1
+    step, index = len(program.ops), len(case.layers) + 1
     for op in reversed(ready.plan.operations):
         index -= 1
         if op.row is None:
@@ -192,7 +192,7 @@ def _hand_derived(case: _Case) -> Iterator[_Gradient]:
             yield _Gradient(f"{name}.out", "intermediate", dy, y, lambda n=after: loss_from(n))
         others = [case.targets.ravel()] if is_loss else [s.view(params) for s in op.slots if s.parameter.trained]
         if LAYERS[type(op.layer)].steps is not None:
-            x = arena[op.row[X] :][: BATCH * prod(op.in_shape)].reshape(-1, op.in_shape[-1])
+            x = ready.arena[op.row[X] :][: BATCH * prod(op.in_shape)].reshape(-1, op.in_shape[-1])
             yield from _in_steps(name, op, x, y, dy, others, lambda n=after: loss_from(n))
         for slot in op.slots:
             if slot.parameter.trained:

@@ -11,7 +11,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from .._version import __version__
 from ..engine.threads import set_threads
-from ..engine.torch.distributed import count, rank
+from ..engine.torch.distributed import rank, world_size
 from ..errors import MoreishError
 from ..files import STANDARD_INPUT
 from .values import whole_number
@@ -120,6 +120,6 @@ def _with_standard_input(tokens: Sequence[str]) -> list[str]:
 
 
 def _complain(message: str, status: int) -> int:
-    who = "moreish" if count() == 1 else f"moreish (rank {rank()})"
+    who = "moreish" if world_size() == 1 else f"moreish (rank {rank()})"
     print(f"{who}: {message}", file=sys.stderr)
     return status

@@ -1,1 +1,1 @@
-"""Engines that run a list of layers, with their batches, optimizers, random numbers and threads."""
+"""Engines that run a list of layers, and their batches, optimizers, random numbers and threads."""

@@ -1,7 +1,7 @@
 """Contexts and batches, computed from the flat stream of tokens.
 
-A batch depends on (seed, step) alone. A pass over the data visits every example once, in an order that is a permutation
-computed on the fly: neither windows nor a shuffled index of the data are ever stored.
+A batch depends on (seed, step) alone. A pass over the data visits every example once, in the order of a permutation
+that is computed element by element: neither windows nor a shuffled index of the data are stored.
 """
 
 # pyright: reportMissingParameterType=false
@@ -14,13 +14,13 @@ from numba import njit
 from .rng import bit_width, bits, permuted
 
 END = 0  # the token that ends a word
-LONGEST = 1024  # targets that an example may have
-PIECE = 1 << 18  # windows that are looked at together
+MAX_TARGETS = 1024  # of an example of whole words
+WINDOWS_PER_SORT = 1 << 18  # windows that `distinct_windows` sorts at a time
 
 
 @njit
 def context(stream, position, row, n, contexts):
-    """The n tokens before `position` in its word -> contexts[row, :n]: 0, the end token, where the word has not begun.
+    """The n tokens before `position` -> contexts[row, :n], with 0, the end token, in places before the word.
 
     stream (M,) is words one after another, each ended by 0, after a first 0.
     """
@@ -38,12 +38,12 @@ def context(stream, position, row, n, contexts):
 
 @njit
 def example(stream, position, row, contexts, targets, counts):
-    """The tokens from `position` to the end of their word as targets (B, L), after contexts (B, T), in one row of each.
+    """The tokens from `position` to the end of their word -> one row of contexts (B, T), targets and counts (B, L).
 
-    counts (B, L) is 1 for each target, and 0 for places past the end of the word, where tokens and targets are 0.
+    counts is 1 for each target, and 0 in places past the end of the word, where tokens and targets are 0.
     """
     L = targets.shape[1]
-    n = contexts.shape[1] - L + 1  # before the first target; all targets but the last follow
+    n = contexts.shape[1] - L + 1  # tokens before the first target; then come all targets but the last
     context(stream, position, row, n, contexts)
     token = stream[position]
     targets[row, 0] = token
@@ -58,10 +58,10 @@ def example(stream, position, row, contexts, targets, counts):
 
 @njit
 def draw_batch(stream, starts, seed, first, contexts, targets, counts):
-    """Examples `first`, `first` + 1, ...: contexts (B, T), targets (B, L) and counts (B, L), filled from stream (M,).
+    """Examples `first`, `first` + 1, ... of stream (M,) -> contexts (B, T), targets (B, L) and counts (B, L).
 
-    starts (S,) are the places where examples begin; if it is empty, they begin at every token. They are
-    numbered in an endless sequence of passes, each a permutation of all; step s takes those from s B to s B + B - 1.
+    Examples begin at the places starts (S,), or at every token if starts is empty. Their numbers go through an endless
+    sequence of passes, each a permutation of all examples. Step s takes numbers s B to s B + B - 1.
     """
     n = starts.size if starts.size else stream.size - 1
     B = contexts.shape[0]
@@ -80,7 +80,7 @@ def draw_batch(stream, starts, seed, first, contexts, targets, counts):
 
 @njit
 def windows(stream, first, n, contexts, targets):
-    """The n windows from position `first` on: contexts (>= n, T) and targets (>= n,), filled from stream (M,)."""
+    """The n windows from position `first` of stream (M,) -> contexts (>= n, T) and targets (>= n,)."""
     for i in range(n):
         context(stream, first + i, i, contexts.shape[1], contexts)
         targets[i] = stream[first + i]
@@ -88,10 +88,10 @@ def windows(stream, first, n, contexts, targets):
 
 @njit
 def group_windows(stream, first, n, contexts, slots, head, follower):
-    """The different contexts of the n windows from position `first` on -> contexts (>= n, T); returns how many.
+    """The different contexts of the n windows from position `first` -> contexts (>= n, T); returns their number.
 
-    The windows of context i are head[i], follower[head[i]] and so on until -1, numbered from 0: head, follower (>= n,).
-    slots (S,), S a power of two and at least 2 n, is a hash table with open addressing.
+    The windows are numbered from 0. Those of context i are head[i], follower[head[i]] and so on until -1; head and
+    follower are (>= n,). slots (S,), S a power of two and at least 2 n, is a hash table with open addressing.
     """
     for i in range(slots.size):
         slots[i] = -1
@@ -122,15 +122,15 @@ def group_windows(stream, first, n, contexts, slots, head, follower):
 
 @dataclass(frozen=True)
 class Batches:
-    """Where the batches of a training come from.
+    """The source of the batches of a training.
 
     stream      (M,) int32 tokens
-    size        B, examples a batch
-    seed        with the number of a step, it makes the step's batch
+    size        B, examples in a batch
+    seed        the batch of a step depends on the seed and the number of the step
     starts      (S,) int64 places where examples begin, each for up to L targets; empty: at every token
-    n_places    L, how many tokens in a row an example predicts at most
-    n_targets   K, how many targets there are at each of these places
-    fixed       in place of all these: contexts (B, T), targets (B, L K) and counts (B, L K), the same at every step
+    n_places    L, the largest number of tokens in a row that an example predicts
+    n_targets   K, the number of targets at each of these places
+    fixed       contexts (B, T), targets (B, L K) and counts (B, L K): the batch of every step, instead of drawn ones
     """
 
     stream: np.ndarray
@@ -143,18 +143,18 @@ class Batches:
 
     @property
     def n_examples(self) -> int:
-        """How many examples make one pass over the data."""
+        """The number of examples in one pass over the data."""
         if self.fixed is not None:
             return self.size
         return self.starts.size or self.stream.size - 1
 
     def room(self, context: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Arrays to be filled with a batch for layers with a context: (B, context - 1 + L), (B, L K) and (B, L K)."""
+        """Arrays for a batch of layers with this context: (B, context - 1 + L), (B, L K) and (B, L K) int64."""
         targets, counts = np.zeros((2, self.size, self.n_places * self.n_targets), np.int64)
         return np.zeros((self.size, context - 1 + self.n_places), np.int64), targets, counts
 
     def fill(self, step: int, contexts: np.ndarray, targets: np.ndarray, counts: np.ndarray) -> None:
-        """Write the batch of a step into int64 arrays as `room` gives them."""
+        """Write the batch of a step into arrays made by `room`."""
         if self.fixed is None:
             draw_batch(self.stream, self.starts, self.seed, step * self.size, contexts, targets, counts)
         else:
@@ -164,45 +164,45 @@ class Batches:
     def drawn(cls, stream: np.ndarray, size: int, seed: int, context: int, whole_words: bool) -> "Batches":
         """Batches of single tokens, each after its context; or of whole words, for layers that predict each position.
 
-        Every word has room for the same number of targets, and a longer word is several examples. The room is what
-        makes the fewest positions in all: a large one is empty behind short words, a small one repeats contexts.
+        Every word has room for the same number of targets, and a longer word is several examples. The room is chosen
+        for the fewest positions in all: more room means more padding after short words, less room repeats contexts.
         """
         if not whole_words:
             return cls(stream, size, seed, np.zeros(0, np.int64))
         begins = np.flatnonzero(stream[:-1] == END) + 1
         lengths = np.diff(begins, append=len(stream)).astype(np.int32)
-        rooms = np.arange(1, min(int(lengths.max()), LONGEST) + 1)
+        rooms = np.arange(1, min(int(lengths.max()), MAX_TARGETS) + 1)
         different, words = np.unique(lengths, return_counts=True)
         examples = (-(-different // rooms[:, None]) * words).sum(1)
         room = int(rooms[np.argmin(examples * (context - 1 + rooms))])
-        pieces = -(-lengths // room)  # of each word
-        starts = np.repeat(begins, pieces)
-        number = np.arange(len(starts), dtype=np.int32)  # of a piece in its word
-        number -= np.repeat(np.cumsum(pieces, dtype=np.int32) - pieces, pieces)
+        per_word = -(-lengths // room)  # examples
+        starts = np.repeat(begins, per_word)
+        number = np.arange(len(starts), dtype=np.int32)  # of an example in its word
+        number -= np.repeat(np.cumsum(per_word, dtype=np.int32) - per_word, per_word)
         starts += number * room
         return cls(stream, size, seed, starts, n_places=room)
 
     @classmethod
     def of_all(cls, stream: np.ndarray, context: int) -> "Batches":
-        """One batch of all tokens: an example for each different context, with all that follows it and how often."""
+        """One batch of all tokens: an example for each different context, with all tokens that follow it, counted."""
         rows, counts = distinct_windows(stream, context + 1)
         first = np.flatnonzero(np.append(True, (rows[1:, :-1] != rows[:-1, :-1]).any(1)))
-        kinds = np.diff(np.append(first, len(rows)))  # how many different targets follow each context
-        example, place = np.repeat(np.arange(len(first)), kinds), np.arange(len(rows)) - np.repeat(first, kinds)
-        targets, often = np.zeros((2, len(first), int(kinds.max())), np.int64)
-        targets[example, place], often[example, place] = rows[:, -1], counts
-        fixed = np.ascontiguousarray(rows[first, :-1]), targets, often
+        followers = np.diff(np.append(first, len(rows)))  # the number of different targets after each context
+        example, place = np.repeat(np.arange(len(first)), followers), np.arange(len(rows)) - np.repeat(first, followers)
+        targets, target_counts = np.zeros((2, len(first), int(followers.max())), np.int64)
+        targets[example, place], target_counts[example, place] = rows[:, -1], counts
+        fixed = np.ascontiguousarray(rows[first, :-1]), targets, target_counts
         return cls(stream[:0], len(first), 0, np.zeros(0, np.int64), n_targets=targets.shape[1], fixed=fixed)
 
 
 def distinct_windows(stream: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """The different windows of `width` tokens in a stream, in order, (D, width), and how often each occurs (D,)."""
+    """The different windows of `width` tokens in a stream, sorted, (D, width), and the counts of each (D,)."""
     V = int(stream.max()) + 1
     packed = V**width < 1 << 62  # a window as one number of base V
     found = np.zeros(0, np.int64) if packed else np.zeros((0, width), np.int64)
     counts = np.zeros(0, np.int64)
-    for first in range(1, len(stream), PIECE):
-        rows = np.zeros((min(PIECE, len(stream) - first), width), np.int64)
+    for first in range(1, len(stream), WINDOWS_PER_SORT):
+        rows = np.zeros((min(WINDOWS_PER_SORT, len(stream) - first), width), np.int64)
         windows(stream, first, len(rows), rows[:, :-1], rows[:, -1])
         more = rows @ V ** np.arange(width)[::-1] if packed else rows
         found, of_which = np.unique(np.concatenate([found, more]), axis=0, return_inverse=True)

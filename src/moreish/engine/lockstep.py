@@ -1,6 +1,6 @@
-"""Two engines step by step beside each other: from the same weights, on the same batches, each with its own copy.
+"""Two engines in lockstep: the same steps on the same batches from the same weights, each with its own copy.
 
-What trains by hand-derived gradients and what trains by autograd is then seen to be the same, and by how much not.
+The log then shows how far training by hand-derived gradients and training by autograd differ.
 """
 
 import numpy as np
@@ -12,30 +12,31 @@ from .torch.engine import Torch
 
 
 class Lockstep:
-    """The tape, whose weights and losses count, and beside it PyTorch on a copy of the weights that it first saw."""
+    """The tape, and PyTorch on a copy of the first weights. The results are the tape's."""
 
     def __init__(self, tape: Tape, torch: Torch):
         self.tape, self.torch = tape, torch
         self._params: np.ndarray | None = None  # PyTorch's copy
         self._moments = np.zeros(0)
         self._losses = (float("nan"), float("nan"))  # the tape's and PyTorch's, of the last step
-        self._next: tuple[Batches, int] | None = None  # where the next batch comes from: its step
+        self._next: tuple[Batches, int] | None = None  # the batches, and the number of the next step
 
     def train(self, params: np.ndarray, moments: np.ndarray, batches: Batches, steps: Steps) -> np.ndarray:
         """Make the steps with both engines. Returns the tape's losses."""
         if self._params is None:
             self._params, self._moments = params.copy(), moments.copy()
         losses = self.tape.train(params, moments, batches, steps)
-        theirs = self.torch.train(self._params, self._moments, batches, steps)
+        torch_losses = self.torch.train(self._params, self._moments, batches, steps)
         if len(losses):
-            self._losses = float(losses[-1]), float(theirs[-1])
+            self._losses = float(losses[-1]), float(torch_losses[-1])
         self._next = batches, steps.first + len(losses)
         return losses
 
     def notes(self, params: np.ndarray) -> dict[str, float]:
-        """Both losses of the last step in nats; the largest differences of gradients, on the next batch, and weights.
+        """Both losses of the last step in nats, and the largest differences of gradients and weights.
 
-        Differences are of each engine's own copies, relative to PyTorch's largest.
+        Gradients are of the next batch. Each engine uses its own copy of the weights, and a difference is relative to
+        the largest number of PyTorch's.
         """
         if self._params is None or self._next is None:
             return {}
@@ -43,24 +44,24 @@ class Lockstep:
         contexts, targets, counts = batches.room(self.tape.block_size)
         batches.fill(step, contexts, targets, counts)
         grads = self.tape.loss_and_grads(params, contexts, targets, counts)[1]
-        their_grads = self.torch.loss_and_grads(self._params, contexts, targets, counts)[1]
+        torch_grads = self.torch.loss_and_grads(self._params, contexts, targets, counts)[1]
         return {
             "tape_loss": self._losses[0],
             "torch_loss": self._losses[1],
-            "gradient_difference": _relative(grads, their_grads),
+            "gradient_difference": _relative(grads, torch_grads),
             "weight_difference": _relative(params, self._params),
         }
 
     def nll(self, params: np.ndarray, stream: np.ndarray) -> np.ndarray:
-        """As the tape's."""
+        """The tape's nll."""
         return self.tape.nll(params, stream)
 
     def logits(self, params: np.ndarray, contexts: np.ndarray) -> np.ndarray:
-        """As the tape's."""
+        """The tape's logits."""
         return self.tape.logits(params, contexts)
 
     def generate(self, params: np.ndarray, n: int, draw: Draw) -> np.ndarray:
-        """As the tape's."""
+        """Words drawn by the tape."""
         return self.tape.generate(params, n, draw)
 
 

@@ -1,9 +1,13 @@
 """Optimizers over one flat vector of parameters, and learning-rate schedules.
 
-An optimizer is a kernel `step(params, grads, moments, lr, number, hyper, first, last)`, with step numbers from 1:
+An optimizer is a kernel `step(params, grads, moments, lr, number, hyper, first, last)`. It updates parameters
+first ... last - 1 and their moments:
 
-    params (P,); grads (n_trained,): the first so many are trained; moments (n_moments, n_trained), zero at first;
-    hyper = [weight_decay, beta1, beta2, epsilon]; it updates parameters first ... last - 1
+    params      (P,); the first n_trained are trained
+    grads       (n_trained,)
+    moments     (n_moments, n_trained), zero at first
+    number      of the step, from 1
+    hyper       [weight_decay, beta1, beta2, epsilon]
 """
 
 # pyright: reportMissingParameterType=false
@@ -27,7 +31,7 @@ def sgd(params, grads, moments, lr, number, hyper, first, last):
 def adamw(params, grads, moments, lr, number, hyper, first, last):
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2).
 
-    m and v are running means of g and g**2, divided by what they lack for having started at zero:
+    m and v are running means of g and g**2. They start at zero, which the divisors 1 - beta**t correct:
     p <- p - lr (decay p + (m / (1 - beta1**t)) / (sqrt(v / (1 - beta2**t)) + epsilon))
     """
     real = params.dtype.type
@@ -45,9 +49,9 @@ def adamw(params, grads, moments, lr, number, hyper, first, last):
 
 
 class Optimizer(NamedTuple):
-    """A row of the table: the kernel, and how many vectors of moments it keeps."""
+    """A row of the table: the kernel, and the number of its vectors of moments."""
 
-    step: Callable
+    step: Callable[..., None]
     n_moments: int
 
 
@@ -55,7 +59,7 @@ OPTIMIZERS = {"sgd": Optimizer(sgd, 0), "adamw": Optimizer(adamw, 2)}
 
 
 def zero_moments(name: str, n_trained: int, dtype: type = np.float32) -> np.ndarray:
-    """The moments that an optimizer starts from: (n_moments, n_trained)."""
+    """The moments of an optimizer before the first step: (n_moments, n_trained)."""
     return np.zeros((OPTIMIZERS[name].n_moments, n_trained), dtype)
 
 
@@ -66,8 +70,8 @@ SCHEDULES = ("constant", "step", "linear", "cosine")
 class Schedule:
     """The learning rate of every step of a run of `steps` steps.
 
-    kind        constant; step: a tenth after `step_at` of the run; linear or cosine: falling to zero at the end
-    warmup      the share of the run over which the rate first rises linearly from zero
+    kind        constant; step: a tenth after the fraction `step_at` of the run; linear or cosine: zero at the end
+    warmup      the fraction of the run in which the rate first rises linearly from zero
     """
 
     kind: str

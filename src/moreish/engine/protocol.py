@@ -1,4 +1,14 @@
-"""What an engine is: the methods that training, evaluation and sampling call, and what they pass to them."""
+"""The protocol of an engine: the methods that training, evaluation and sampling call, and their arguments.
+
+An engine runs one list of layers, which map contexts (B, T) to logits (B, V): T is the block size, V the number of
+tokens. It keeps no weights. Every method takes them as one flat vector, whose layout is `layers.layout.Layout`: first
+the n_trained numbers that gradient descent trains, then the others, such as running statistics. So the same weights
+can go from one engine to another.
+
+To add an engine, write a class with the methods of `Engine` and give it a name in ENGINES and `registry.make_engine`.
+Training and evaluation never ask which engine they have. `tape.Tape` computes with compiled kernels,
+`torch.engine.Torch` with PyTorch, and `lockstep.Lockstep` with both.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,9 +25,12 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 
 @dataclass(frozen=True)
 class Steps:
-    """A stretch of training steps: `first`, `first` + 1, ... with the learning rates (n,) given.
+    """A run of consecutive training steps.
 
-    optimizer is a name of optim.OPTIMIZERS.
+    optimizer       a name in optim.OPTIMIZERS
+    weight_decay    how much the optimizer pulls weights towards zero: see `optim`
+    first           the number of the first step, from 0: the batch of a step depends on the seed and this number
+    rates           (n,) float64: the learning rate of each of the n steps
     """
 
     optimizer: str
@@ -28,11 +41,15 @@ class Steps:
 
 @dataclass(frozen=True)
 class Draw:
-    """How words are drawn: see `Model.sample`.
+    """The settings with which words are drawn.
 
-    prefix      tokens that every word begins with
-    max_length  characters at which a word that has not ended is cut
-    first       the number of the first word: a word depends on the seed and its number alone
+    prefix          tokens that every word begins with
+    temperature     logits are divided by it; 0 takes the likeliest token
+    top_k           draw from the k likeliest tokens only; 0: from all
+    top_p           draw from the fewest of the likeliest tokens that have this probability together; 1: from all
+    seed            the seed of the random numbers
+    max_length      a word of so many characters ends there
+    first           the number of the first word: a word depends on the seed and its number alone
     """
 
     prefix: Sequence[int] = ()
@@ -45,20 +62,53 @@ class Draw:
 
 
 class Reader(Protocol):
-    """Reads and draws words; `tape.Tape` says what each method takes and returns."""
+    """Computes the losses of words and draws words.
 
-    def nll(self, params: np.ndarray, stream: np.ndarray) -> np.ndarray: ...
+    Models that are counted and mixtures of models are readers too; for these, `params` may have any form of their own.
+    No method changes `params`.
+    """
 
-    def logits(self, params: np.ndarray, contexts: np.ndarray) -> np.ndarray: ...
+    def nll(self, params: np.ndarray, stream: np.ndarray) -> np.ndarray:
+        """The negative log-likelihood in nats of every token of a stream.
 
-    def generate(self, params: np.ndarray, n: int, draw: Draw) -> np.ndarray: ...
+        stream (1 + N,) int32 is words one after another, each ended by token 0, after a first 0. Returns float64 (N,),
+        for the tokens after the first. A token is predicted from the T tokens before it in its word, and from 0 in
+        places before the word. Raises ValueError for a token outside 0 ... V - 1.
+        """
+        ...
+
+    def logits(self, params: np.ndarray, contexts: np.ndarray) -> np.ndarray:
+        """The logits of the next token, (N, V), after contexts (N, T) int64.
+
+        A context is the last T tokens, with 0 in places before the word.
+        """
+        ...
+
+    def generate(self, params: np.ndarray, n: int, draw: Draw) -> np.ndarray:
+        """Draw n words. Returns their tokens one after another, int32, each word ended by 0.
+
+        The first token of a word is never 0, so no word is empty. A word has max_length characters at most. Character k
+        of word j is decided by the random number `rng.draw_number(seed, first + j, k)`: neither n nor the number of
+        threads changes a word.
+        """
+        ...
 
 
 class Engine(Reader, Protocol):
     """Runs a list of layers over a flat vector of weights, and trains it."""
 
-    def train(self, params: np.ndarray, moments: np.ndarray, batches: "Batches", steps: Steps) -> np.ndarray: ...
+    def train(self, params: np.ndarray, moments: np.ndarray, batches: "Batches", steps: Steps) -> np.ndarray:
+        """Make training steps. Updates params (P,) and moments (n_moments, n_trained) in place.
+
+        Step s takes the batch that `batches.fill(s, ...)` writes. Its loss is the mean nll over the targets, each
+        weighted by its count. Then the optimizer updates the weights: see `optim`. Both arrays together are the whole
+        state of a training, so that two calls of n steps equal one call of 2 n.
+
+        Returns the loss of each step in nats, before its update, float64 (n,). If a loss is not finite, training stops:
+        that loss is the last one returned, and its step and those after it are not made.
+        """
+        ...
 
     def notes(self, params: np.ndarray) -> dict[str, float]:
-        """What the engine has to say at a point of the log, by name."""
+        """Numbers that the engine adds to the log at each of its points, by name; an empty dictionary for none."""
         ...

@@ -1,4 +1,4 @@
-"""The engines by name: training and evaluation never ask which one they have."""
+"""The engines by name."""
 
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -12,9 +12,9 @@ from .tape import Tape
 def make_engine(
     name: str, layers: Sequence[Layer], block_size: int, n_vocab: int, device: str = "auto", compile: bool = False
 ) -> Engine:
-    """An engine for layers from contexts (B, block_size) to logits (B, n_vocab), in float32.
+    """Make an engine for layers from contexts (B, block_size) to logits (B, n_vocab), in float32.
 
-    device and compile are for PyTorch. Raises InputError for an unknown name, and if PyTorch is wanted and missing.
+    device and compile are for PyTorch. Raises InputError for an unknown name, or if PyTorch is needed and missing.
     """
     if name not in ENGINES:
         raise unknown("engine", name, ENGINES)
@@ -30,6 +30,6 @@ def make_engine(
 
 
 def require_torch(what: str) -> None:
-    """Raise InputError, which says what to install, if PyTorch is missing."""
+    """Raise InputError if PyTorch is missing; `what` is the feature that needs it."""
     if find_spec("torch") is None:
         raise InputError(f"{what} needs PyTorch: install it with: pip install 'moreish[torch]'")

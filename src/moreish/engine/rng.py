@@ -1,7 +1,7 @@
-"""Random numbers by counting: each one is a function of a key and a number, with no state between.
+"""Counter-based random numbers: each is a function of a key and a counter, without a state.
 
-What is drawn depends on what it is drawn for, not on what was drawn before: a resumed run continues with the numbers
-that it would have had, and the number of threads cannot matter.
+A number depends on its purpose and not on the numbers drawn before it. So a resumed run continues with the same numbers
+as one that was not stopped, and the number of threads does not matter.
 """
 
 # pyright: reportMissingParameterType=false
@@ -10,13 +10,13 @@ import numpy as np
 from numba import njit
 from numba.core import config
 
-# Arithmetic wraps around at 64 bits, by intention: where it is not compiled, NumPy need not warn of it.
+# Arithmetic wraps around at 64 bits on purpose: in plain Python, NumPy would warn of it.
 if config.DISABLE_JIT:  # type: ignore[attr-defined]
     np.seterr(over="ignore")
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _27, _30, _31, _64, _11, _1 = (np.uint64(n) for n in (27, 30, 31, 64, 11, 1))
-ROUNDS = 4
+FEISTEL_ROUNDS = 4
 
 
 @njit
@@ -30,19 +30,19 @@ def bits(key, counter):
 
 @njit
 def uniform(key, counter):
-    """A number in [0, 1), of 53 random bits, for a key and a counter."""
+    """A number in [0, 1) with 53 random bits, for a key and a counter."""
     return np.float64(bits(key, counter) >> _11) * 2.0**-53
 
 
 @njit
 def draw_number(seed, word, place):
-    """The number in [0, 1) that decides a character: of word number `word`, at its `place`."""
+    """The number in [0, 1) that decides the character at `place` of word number `word`."""
     return uniform(bits(seed, word), place)
 
 
 @njit
 def bit_width(n):
-    """How many bits the numbers 0 ... n - 1 need; at least 2."""
+    """The number of bits that hold the numbers 0 ... n - 1; at least 2."""
     width = np.uint64(2)
     while (_1 << width) < np.uint64(n):
         width += _1
@@ -51,17 +51,17 @@ def bit_width(n):
 
 @njit
 def permuted(index, n, width, key):
-    """Where a random permutation of 0 ... n - 1, chosen by `key`, sends `index`; width is bit_width(n).
+    """The image of `index` under a random permutation of 0 ... n - 1, chosen by `key`; width is bit_width(n).
 
-    A Feistel network permutes the numbers of `width` bits: halves take turns at being xor-ed with a random function of
-    the other. Results from n upwards are sent on until one falls below n (Black and Rogaway 2002).
+    A Feistel network permutes the numbers of `width` bits: in each round, one half is xor-ed with a random function of
+    the other. A result that is not below n is permuted again, until it is (Black and Rogaway 2002).
     """
     low = width >> _1
     high = width - low
     x = np.uint64(index)
     while True:
         left, right, left_width, right_width = x >> low, x & ((_1 << low) - _1), high, low
-        for r in range(ROUNDS):
+        for r in range(FEISTEL_ROUNDS):
             mixed = ((right ^ key) + np.uint64(r)) * _GOLDEN
             mixed = (mixed ^ (mixed >> _31)) * _MIX_1
             left, right = right, left ^ (mixed >> (_64 - left_width))

@@ -70,7 +70,7 @@ class Tracer:
         params = params.copy()  # training's forward pass updates what layers keep beside the trained
         grads = np.zeros(ready.plan.layout.n_trained, params.dtype)
         for walk in walks(params.dtype.type):
-            walk(*ready.walk, params, grads, ready.ints)
+            walk(ready.program, params, grads)
         layers = []
         for index, op in enumerate(ready.plan.operations[:-1]):
             if op.row is not None:

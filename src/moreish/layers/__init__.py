@@ -1,8 +1,10 @@
-"""The layers, one file a kind: its formula, its sizes, `forward`, the hand-derived `backward`.
+"""The layers. Each kind has one file: its formula, its sizes, `forward`, and the hand-derived `backward`.
 
-A new kind is one file here and its row in LAYERS. A kind that is a faster form of several in a row has a line in
-FUSED too. The plan, the checks of gradients and the common tests know it from these tables.
+A new kind is one file here and a row in LAYERS. A kind that is a faster form of several layers in a row also has a row
+in FUSED. The plan, the checks of gradients and the common tests find it in these tables.
 """
+
+from typing import Any
 
 from . import activation, conv, embedding, linear, lookup, loss, norm, reshape
 from .activation import ReLU, Tanh
@@ -15,7 +17,7 @@ from .norm import BatchNorm1d
 from .reshape import FlattenConsecutive
 from .spec import Kernels, Layer, Parameter, Shape, SmallSteps
 
-LAYERS: dict[type, Kernels] = {
+LAYERS: dict[type[Any], Kernels] = {
     Embedding: embedding.KERNELS,
     FlattenConsecutive: reshape.KERNELS,
     Linear: linear.KERNELS,
@@ -27,8 +29,8 @@ LAYERS: dict[type, Kernels] = {
     Unfold: conv.KERNELS,
 }
 
-# A run of layers of these kinds may be planned as the one on the right, made from them.
-FUSED: dict[tuple[type, ...], type] = {
+# A run of layers of these kinds may be planned as one layer of the kind on the right, which takes them as arguments.
+FUSED: dict[tuple[type[Any], ...], type[Any]] = {
     (Embedding, FlattenConsecutive, Linear): LookupLinear,
 }
 

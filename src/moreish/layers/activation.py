@@ -1,9 +1,9 @@
-"""Activations: one function applied to every element.
+"""Activations: a function of every element.
 
     Tanh   y = tanh(x)       dx = dy (1 - y**2), since tanh' = 1 - tanh**2
     ReLU   y = max(x, 0)     dx = dy where y > 0, else 0 (and 0 at the kink)
 
-Both derivatives are functions of the output y: the backward pass needs no x.
+Both derivatives are functions of the output y, so the backward pass does not need x.
 """
 
 # pyright: reportMissingParameterType=false
@@ -20,7 +20,7 @@ from .views import vector
 
 @dataclass(frozen=True)
 class Activation:
-    """An element-wise layer: the shape stays, and nothing is learnt."""
+    """An element-wise layer without parameters: the shape does not change."""
 
     def parameters(self) -> tuple[Parameter, ...]:
         return ()
@@ -64,7 +64,7 @@ def tanh_backward(y, dy, dx):
 def relu_forward(x, y):
     """x (N,) -> y (N,)."""
     for i in range(x.size):
-        y[i] = 0 if x[i] < 0 else x[i]  # asked this way round, NaN stays NaN
+        y[i] = 0 if x[i] < 0 else x[i]  # with this comparison NaN stays NaN
 
 
 @kernel

@@ -1,13 +1,13 @@
-"""Unfold: beside each position, the one `dilation` places before it; with a Linear, a dilated causal convolution.
+"""Unfold: joins each position with the one `dilation` places before it. Then a Linear makes a dilated convolution.
 
-    x (B, T, C) -> y (B, T - d, 2 C),     y[b, t] = x[b, t], x[b, t + d] one after the other
+    x (B, T, C) -> y (B, T - d, 2 C),     y[b, t] = x[b, t], x[b, t + d] concatenated
 
-A causal convolution of two taps (van den Oord et al. 2016, section 2.1) takes x[t - d] W_0 + x[t] W_1 + b at every
+A causal convolution of two taps (van den Oord et al. 2016, section 2.1) computes x[t - d] W_0 + x[t] W_1 + b at every
 position t that has both. That is one row of y times W_0 stacked on W_1: this layer and then a Linear. Every position is
-computed once, whichever characters it helps to predict; where the tree of FlattenConsecutive keeps every second pair of
-one context, this keeps them all, and with dilations 1, 2, 4, ... the last position is the tree's top.
+computed once, however many characters it helps to predict. The tree of FlattenConsecutive keeps every second pair of
+one context; this layer keeps all pairs. With dilations 1, 2, 4, ... the last position is the top of the tree.
 
-x[b, t] is copied to y[b, t] (left half) and to y[b, t - d] (right half), where those places are there, so
+x[b, t] is copied to the left half of y[b, t] and to the right half of y[b, t - d], if these exist, so
 
     dx[b, t] = dy[b, t][:C] + dy[b, t - d][C:]
 """
@@ -23,7 +23,7 @@ from .views import matrix
 
 @dataclass(frozen=True)
 class Unfold:
-    """Positions and their neighbours `dilation` places on, side by side: (T, C) becomes (T - dilation, 2 C)."""
+    """Joins positions that are `dilation` places apart: (T, C) becomes (T - dilation, 2 C)."""
 
     dilation: int
 

@@ -1,9 +1,9 @@
-"""Embedding: a row of a table for each token (Bengio et al. 2003, section 2).
+"""Embedding: looks up a row of a table for each token (Bengio et al. 2003, section 2).
 
     y[n] = C[token[n]]
 
 It equals a one-hot vector times C. Row v of C is copied to every place n where token[n] = v, so by the chain rule its
-gradient is the sum of what comes back from all those places:
+gradient is the sum of the gradients at these places:
 
     dC[v] = sum over n with token[n] = v of dy[n]
 """
@@ -72,7 +72,7 @@ def backward_op(row, arena, params, grads, ints):
 def torch_forward(module, x):
     from torch.nn.functional import embedding
 
-    # It is module.C[x], whose gradient on a GPU would be summed row by row, one occurrence of a token after the other.
+    # It equals module.C[x]. The gradient of that would be slow on a GPU: it is summed one occurrence after another.
     return embedding(x, module.C)
 
 

@@ -1,11 +1,15 @@
-"""How weights start: the distributions, and the schemes that choose among them.
+"""Initial weights: distributions, and the schemes that choose among them.
 
 A sum of `fan_in` products of unit-variance inputs with weights of standard deviation s has standard deviation
-s sqrt(fan_in). `kaiming` takes s = gain / sqrt(fan_in), which keeps the scale from layer to layer; the gain makes up
-for what the activation squeezes: sqrt 2 for relu (He et al. 2015, section 2.2), and 5/3 for tanh by custom.
-`xavier` balances the two directions, s = gain sqrt(2 / (fan_in + fan_out)). Glorot and Bengio 2010, equation 16.
-`naive` is N(0, 1) everywhere: tanh saturates and the first loss is many times log V. It is there to be looked at.
-`zero` starts everything at zero: hidden units never come to differ.
+s sqrt(fan_in).
+
+kaiming     s = gain / sqrt(fan_in), which keeps the scale from layer to layer. The gain compensates for the activation,
+            which reduces the variance: sqrt 2 for relu (He et al. 2015, section 2.2), and 5/3 for tanh by convention
+xavier      s = gain sqrt(2 / (fan_in + fan_out)), a balance of the forward and the backward pass (Glorot and Bengio
+            2010, equation 16)
+naive       N(0, 1) for all weights: tanh saturates, and the first loss is many times log V. It is there to be studied
+small       s = 0.02
+zero        all weights are zero: hidden units stay equal
 """
 
 import math
@@ -31,7 +35,7 @@ class Normal:
 
 @dataclass(frozen=True)
 class Constant:
-    """The same value everywhere."""
+    """One value for all elements."""
 
     value: float
 
@@ -40,7 +44,7 @@ class Constant:
 
 
 def weight_init(scheme: str, fan_in: int, fan_out: int, gain: float) -> Init:
-    """Where a weight matrix (fan_in, fan_out) starts under one of the SCHEMES."""
+    """The initial distribution of a weight matrix (fan_in, fan_out) in one of the SCHEMES."""
     match scheme:
         case "kaiming":
             return Normal(gain / math.sqrt(fan_in))
@@ -52,14 +56,15 @@ def weight_init(scheme: str, fan_in: int, fan_out: int, gain: float) -> Init:
             return Normal(0.02)
         case "zero":
             return Constant(0.0)
-    raise ValueError(scheme)
+        case _:
+            raise ValueError(scheme)
 
 
 def embedding_init(scheme: str) -> Init:
-    """Where an embedding table starts: N(0, 1), so that the next layer sees unit-variance inputs; or zero."""
+    """The initial distribution of an embedding table: N(0, 1), for unit-variance inputs of the next layer; or zero."""
     return Constant(0.0) if scheme == "zero" else Normal(1.0)
 
 
 def bias_init(scheme: str) -> Init:
-    """Where a bias starts: zero, or N(0, 1) under `naive`."""
+    """The initial distribution of a bias: zero, or N(0, 1) for `naive`."""
     return Normal(1.0) if scheme == "naive" else Constant(0.0)

@@ -1,9 +1,9 @@
-"""One flat vector holds all parameters of a list of layers; this is where each one lies in it.
+"""The layout of the flat vector that holds all parameters of a list of layers.
 
-Gradients and the optimizer's moments are vectors of the same layout, and so are the weights of every engine.
+Gradients and the optimizer's moments are vectors of the same layout, and all engines use it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,9 +31,9 @@ class Slot:
 class Layout:
     """The places of all parameters of `layers`.
 
-    slots       slots[i] are those of layer i
-    n_trained   how many numbers gradient descent trains; they come first, so gradients are a vector of this length
-    size        the flat length: those, and then what the layers keep beside them
+    slots       slots[i] are the slots of layer i
+    n_trained   the number of elements that gradient descent trains. They come first, so gradients have this length
+    size        the length of the vector, with the parameters that are not trained at its end
     """
 
     def __init__(self, layers: Sequence[Layer]):
@@ -47,15 +47,15 @@ class Layout:
                 ends[parameter.trained] += parameter.size
         self.size = ends[False]
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Slot]:
         return (slot for of_layer in self.slots for slot in of_layer)
 
     def views(self, flat: np.ndarray) -> dict[str, np.ndarray]:
-        """Every parameter of a flat vector, of weights or of gradients, by name, as views in their shapes."""
+        """Every parameter of a flat vector of weights or gradients by name, as views in their shapes."""
         return {slot.name: slot.view(flat) for slot in self if slot.start < flat.size}
 
     def initial(self, seed: int, dtype: type = np.float32) -> np.ndarray:
-        """Fresh weights (size,): each parameter drawn from its own distribution, in order, from one generator."""
+        """Draw initial weights (size,): each parameter from its own distribution, in order, by one generator."""
         generator = np.random.default_rng(seed)
         flat = np.empty(self.size, dtype)
         for slot in self:

@@ -2,14 +2,14 @@
 
     y = x W + b          y[n, m] = sum over k of x[n, k] W[k, m] + b[m]
 
-Each entry of W, x and b reaches the loss through every y that it is a term of:
+Each element of W, x and b reaches the loss through every y of which it is a term:
 
     dW[k, m] = sum over n of x[n, k] dy[n, m]      dW = x^T dy
     dx[n, k] = sum over m of dy[n, m] W[k, m]      dx = dy W^T
     db[m]    = sum over n of dy[n, m]
 
-The shapes leave no other choice: dW has W's shape (K, M), and x^T dy is the only product of x (N, K) and dy (N, M)
-that has it. Before a BatchNorm b is left out (`bias=None`): taking the mean off takes any constant off with it.
+The shapes allow no other choice: dW has W's shape (K, M), and x^T dy is the only product of x (N, K) and dy (N, M)
+with this shape. Before a BatchNorm there is no b (`bias=None`), as subtracting the mean removes any constant.
 """
 
 # pyright: reportMissingParameterType=false

@@ -1,19 +1,19 @@
 """LookupLinear: an Embedding, a FlattenConsecutive and a Linear in one, without their matrix product.
 
-The rows of x that a Linear sees after an Embedding are made of few different pieces: at position f stands one of V
-embeddings. With W cut into blocks W_f (E, H), one a position,
+After an Embedding, each row of x that a Linear sees consists of F embeddings, one for each position f, and there are
+only V different ones. With W cut into blocks W_f (E, H), one for each position,
 
     y[n] = b + sum over f of C[token[n, f]] W_f = b + sum over f of table[f, token[n, f]],    table[f, v] = C[v] W_f
 
-so the product is taken once for each pair (f, v), and each row of y is a sum of F looked-up rows. Backwards, a row of
-the table receives the sum of dy over the places that looked it up,
+so the product is computed once for each pair (f, v), and each row of y is a sum of F rows of the table. Backwards, the
+gradient of a row of the table is the sum of dy over the places that used it,
 
     dtable[f, v] = sum over n with token[n, f] = v of dy[n]
 
 and from table_f = C W_f, as in Linear: dW_f = C^T dtable_f, and dC = sum over f of dtable_f W_f^T.
 
-Where a batch is walked in parts, each thread makes a table for all of its own, sooner than it would fetch one from
-another core. Of the gradients of the tables, one a part, the products need the sum: each part takes some rows of it.
+With several threads, each makes a table of its own for all its shards, as this is faster than reading one from another
+core. Each shard has its own dtable. The products need their sum: each shard computes some rows of it.
 """
 
 # pyright: reportMissingParameterType=false
@@ -26,30 +26,35 @@ from .init import Normal
 from .linear import Linear
 from .maths import index, kernel
 from .matmul import dot
-from .reduce import add_up
+from .reduce import sum_rows
 from .reshape import FlattenConsecutive
 from .spec import (
-    AUX,
+    AUX0,
+    AUX1,
     DY,
     FIRST,
     INTS,
     P0,
     P1,
     P2,
-    PART,
-    PARTS,
     ROWS,
     S0,
     S1,
     S2,
     S3,
-    SHARED,
+    SHARD,
+    SHARDS,
+    SHARED0,
+    SHARED1,
     Kernels,
     Parameter,
     Shape,
     Y,
 )
 from .views import matrix, vector
+
+SUMMED, DX = AUX0, AUX1  # scratch of `backward`
+DTABLES, TABLES = SHARED0, SHARED1
 
 
 @dataclass(frozen=True)
@@ -132,11 +137,11 @@ def table_gradient(tokens, dy, dtable, db):
 
 
 @kernel
-def backward(C, W, dtables, first, last, total, dx, dC, dW):
-    """C (V, E), W (F E, H), dtables (P, F V H) of P parts -> dC (V, E), dW (F E, H), from rows first ... last - 1.
+def backward(C, W, dtables, first, last, summed, dx, dC, dW):
+    """C (V, E), W (F E, H), dtables (P, F V H) of P shards -> dC (V, E), dW (F E, H), from rows first ... last - 1.
 
-    Blocks of dW that none of these rows of a table belong to are not written: they stay 0. total (V H,) and dx (V, E)
-    are scratch.
+    A block of dW that has none of these rows is not written: it is 0 from the start. summed (V H,) and dx (V, E) are
+    scratch.
     """
     (V, E), H = C.shape, W.shape[1]
     dC.fill(0)
@@ -146,8 +151,8 @@ def backward(C, W, dtables, first, last, total, dx, dC, dW):
             v, n, block = begin - f * V, end - begin, slice(f * E, (f + 1) * E)
             flat = dtables[0, begin * H : end * H]
             if dtables.shape[0] > 1:
-                flat = total[: n * H]
-                add_up(dtables, begin * H, flat)
+                flat = summed[: n * H]
+                sum_rows(dtables, begin * H, flat)
             dtable = matrix(flat, 0, n, H)
             # table[f] = C W[block]
             dot(C[v : v + n].T, dtable, dW[block])
@@ -159,14 +164,14 @@ def backward(C, W, dtables, first, last, total, dx, dC, dW):
 
 @kernel
 def table_of(row, arena):
-    """The table (F V, H) of the thread that walks this part; those of all parts follow their gradients."""
+    """The table (F V, H) of the thread that works on this shard: it is in the place of the thread's first shard."""
     V, F, H = row[S0], row[S2], row[S3]
-    return matrix(arena, row[SHARED] + (row[PARTS] + row[FIRST]) * F * V * H, F * V, H)
+    return matrix(arena, row[TABLES] + row[FIRST] * F * V * H, F * V, H)
 
 
 def make_table_op(row, arena, params, grads, ints):
     V, E, F, H = row[S0], row[S1], row[S2], row[S3]
-    if row[PART] == row[FIRST]:
+    if row[SHARD] == row[FIRST]:
         make_table(matrix(params, row[P0], V, E), matrix(params, row[P1], F * E, H), table_of(row, arena))
 
 
@@ -185,41 +190,38 @@ def table_gradient_op(row, arena, params, grads, ints):
     table_gradient(
         matrix(ints, row[INTS], N, F),
         matrix(arena, row[DY], N, H),
-        matrix(arena, row[SHARED] + row[PART] * F * V * H, F * V, H),
+        matrix(arena, row[DTABLES] + row[SHARD] * F * V * H, F * V, H),
         vector(grads, row[P2], H * (row[P2] >= 0)),
     )
 
 
 def backward_op(row, arena, params, grads, ints):
-    V, E, F, H = row[S0], row[S1], row[S2], row[S3]
-    first, last = rows_of_part(row)
+    V, E, F, H, p, P = row[S0], row[S1], row[S2], row[S3], row[SHARD], row[SHARDS]
     backward(
         matrix(params, row[P0], V, E),
         matrix(params, row[P1], F * E, H),
-        matrix(arena, row[SHARED], row[PARTS], F * V * H),
-        first,
-        last,
-        vector(arena, row[AUX], V * H),
-        matrix(arena, row[AUX] + V * H, V, E),
+        matrix(arena, row[DTABLES], P, F * V * H),
+        F * V * p // P,
+        F * V * (p + 1) // P,
+        vector(arena, row[SUMMED], V * H),
+        matrix(arena, row[DX], V, E),
         matrix(grads, row[P0], V, E),
         matrix(grads, row[P1], F * E, H),
     )
 
 
-@kernel
-def rows_of_part(row):
-    """The first and one past the last row of the table whose gradients are this part's to multiply."""
-    S = row[S2] * row[S0]
-    return S * row[PART] // row[PARTS], S * (row[PART] + 1) // row[PARTS]
+def scratch(layer: LookupLinear, in_shape: Shape, rows: int) -> tuple[int, ...]:
+    V, E, _, H = layer.sizes(in_shape)
+    return (V * H, V * E)
 
 
-def shared(layer: LookupLinear) -> tuple[int, int]:
+def shared(layer: LookupLinear) -> tuple[int, ...]:
     V, _, F, H = layer.sizes(())
-    return 2 * F * V * H, 0
+    return (F * V * H, F * V * H)
 
 
 def pays(layer: LookupLinear, rows: int) -> bool:
-    """Pays from four rows a character on: with V = 27 it breaks even near 64 rows, and gains from there."""
+    """True from 4 V rows. With V = 27 it breaks even near 64 rows."""
     return rows >= 4 * layer.embedding.n_vocab
 
 
@@ -230,7 +232,7 @@ KERNELS = Kernels(
     example=LookupLinear(Embedding(7, 3), FlattenConsecutive(2), Linear(6, 5, Normal(0.4))),
     reads="contexts",
     before=(make_table_op, table_gradient_op),
-    scratch=lambda layer, rows: layer.embedding.n_vocab * (layer.linear.n_out + layer.embedding.n_embd),
+    scratch=scratch,
     shared=shared,
     pays=pays,
 )

@@ -3,16 +3,16 @@
     p[n, v] = exp(x[n, v]) / sum over u of exp(x[n, u])         nll[n, k] = -log p[n, target[n, k]]
     loss = sum over n, k of share[n, k] nll[n, k],      share[n, k] = count[n, k] / sum of all counts
 
-In a mini-batch each row of logits has one target, which counts once: its share is 1 / N. Where a row stands for all
-places of the data with the same context, it has a target for each different token that follows there, which counts as
-often as it does; a place that has no target counts 0 times.
+In a mini-batch each row of logits has one target with count 1: its share is 1 / N. A row may also stand for all places
+of the data that have the same context. Then it has a target for each different token that follows, and the target's
+count is the number of these places. Padding has count 0.
 
-The largest logit m of a row is taken off first: exp never overflows, and p does not change. With
+The largest logit m of a row is subtracted first, so that exp never overflows; p does not change. With
 nll = log(sum over u of exp(x[u] - m)) - (x[target] - m), the derivative of the logarithm of the sum is the softmax:
 
     dx[n, v] = sum over k of share[n, k] (p[n, v] - (1 if v = target[n, k] else 0))
 
-Pull the target up by what it lacks, push each other one down by what it has: a row of dx sums to zero.
+A step pulls the target's logit up by 1 - p and pushes each other logit down by its p: a row of dx sums to zero.
 """
 
 # pyright: reportMissingParameterType=false
@@ -24,16 +24,16 @@ import numpy as np
 
 from .maths import exp, kernel
 from .spec import (
-    AUX,
+    AUX0,
     COUNTS,
     DX,
     INT_SHARED,
     INTS,
-    PART,
-    PARTS,
     ROWS,
     S0,
     S1,
+    SHARD,
+    SHARDS,
     Kernels,
     Parameter,
     Shape,
@@ -42,6 +42,8 @@ from .spec import (
     Y,
 )
 from .views import matrix, vector
+
+P = AUX0  # the probabilities, in scratch
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def forward(x, targets, p, nll):
 
 @kernel
 def backward(p, targets, counts, total, dx):
-    """probabilities p (N, V), targets (N, K), counts (N, K), their sum over the batch -> dx (N, V), of the loss."""
+    """probabilities p (N, V), targets and counts (N, K), total count of the batch -> dx (N, V), of the loss."""
     (N, V), K, real = p.shape, targets.shape[1], p.dtype.type
     for n in range(N):
         # loss = sum over n, k of share[n, k] nll[n, k],  nll[n, k] = log(sum of exp(x[n] - m)) - (x[n, target] - m)
@@ -114,20 +116,20 @@ def forward_op(row, arena, params, grads, ints):
     forward(
         matrix(arena, row[X], N, V),
         matrix(ints, row[INTS], N, K),
-        matrix(arena, row[AUX], N, V),
+        matrix(arena, row[P], N, V),
         matrix(arena, row[Y], N, K),
     )
-    counts, totals = vector(ints, row[COUNTS], N * K), vector(ints, row[INT_SHARED], row[PARTS])
-    totals[row[PART]] = counts.sum()
+    counts, totals = vector(ints, row[COUNTS], N * K), vector(ints, row[INT_SHARED], row[SHARDS])
+    totals[row[SHARD]] = counts.sum()
 
 
 def backward_op(row, arena, params, grads, ints):
     N, V, K = row[ROWS], row[S0], row[S1]
     backward(
-        matrix(arena, row[AUX], N, V),
+        matrix(arena, row[P], N, V),
         matrix(ints, row[INTS], N, K),
         matrix(ints, row[COUNTS], N, K),
-        vector(ints, row[INT_SHARED], row[PARTS]).sum(),
+        vector(ints, row[INT_SHARED], row[SHARDS]).sum(),
         matrix(arena, row[DX], N, V),
     )
 
@@ -143,7 +145,7 @@ def stepwise_forward(trace, xp, x, targets):
 
 
 def stepwise_backward(tensors, dnll, targets):
-    """dnll (N,) -> the gradient of every tensor above. Multiplied out, they come to the fused `backward`."""
+    """dnll (N,) -> the gradient of every tensor above. Multiplied out, they are the fused `backward`."""
     counts, counts_sum, probs = tensors["counts"], tensors["counts_sum"], tensors["probs"]
     # nll = -logprobs[n, targets[n]]
     dlogprobs = np.zeros_like(probs)
@@ -152,7 +154,7 @@ def stepwise_backward(tensors, dnll, targets):
     dprobs = dlogprobs / probs
     # probs = counts / counts_sum: counts_sum is shared by a row, so its gradient is summed over the row
     dcounts_sum = -(dprobs * counts).sum(1, keepdims=True) / counts_sum**2
-    # counts reaches the loss on two ways: through probs, and through counts_sum
+    # counts reaches the loss in two ways: through probs, and through counts_sum
     dcounts = dprobs / counts_sum + dcounts_sum
     # counts = exp(shifted)
     dshifted = dcounts * counts
@@ -171,7 +173,7 @@ KERNELS = Kernels(
     torch=None,
     example=SoftmaxCrossEntropy(7),
     reads="targets",
-    scratch=lambda layer, rows: rows * layer.n_vocab,
-    shared=lambda layer: (0, 1),
+    scratch=lambda layer, in_shape, rows: (rows * layer.n_vocab,),
+    int_shared=1,
     steps=SmallSteps(stepwise_forward, stepwise_backward),
 )

@@ -1,8 +1,8 @@
-"""How every kernel is compiled, and the float32 exponential and tanh that a compiler can vectorise.
+"""The decorators of kernels, and exponential and tanh in float32 that a compiler can vectorise.
 
-Numba has no vector maths library, so `np.exp` in a loop is one scalar call an element. The two functions here are
-branch-free polynomials in float32: eight or sixteen elements at once. In float64, which serves proof and not speed,
-they are the exact ones of the C library.
+Numba has no vector maths library, so `np.exp` in a loop is one scalar call for each element. The two functions here are
+branch-free polynomials in float32, which compute eight or sixteen elements at once. In float64, which is for checks and
+not for speed, they are the functions of the C library.
 """
 
 # pyright: reportMissingParameterType=false
@@ -16,22 +16,22 @@ import numpy as np
 from numba import njit, types
 from numba.extending import overload
 
-# Sums may be reordered and multiply-adds fused; NaN stays NaN and infinity infinity, so that divergence is seen.
+# Sums may be reordered and multiply-adds fused. NaN stays NaN and infinity infinity, so that divergence is noticed.
 FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
 
 kernel = njit(fastmath=FASTMATH, error_model="numpy", forceinline=True)
-# A polynomial is evaluated in the order written: reordering would undo the two-part reduction below.
+# A polynomial is evaluated in the order written: reordering would undo the two-part reduction in exp32.
 polynomial = njit(fastmath={"contract"}, error_model="numpy")
 
 
-def intrinsic(function: Callable) -> Any:
-    """Numba's decorator for a function that generates machine code; Any, as its callers see another signature."""
+def intrinsic(function: Callable[..., Any]) -> Any:
+    """Numba's decorator for a function that generates machine code. It is Any, as calls have another signature."""
     return numba.extending.intrinsic(function)
 
 
 @njit
 def index(i):
-    """A number that is known not to be negative, as an index: spares the test whether it counts from the end."""
+    """Mark a number as a non-negative index, which saves the test for an index from the end."""
     return np.uint64(i)
 
 
@@ -41,7 +41,7 @@ def exp(x):
 
 
 def tanh(x):
-    """Hyperbolic tangent. Float32: within 5 ULP everywhere, never above 1 in magnitude; NaN stays NaN."""
+    """Hyperbolic tangent. Float32: within 5 ULP, at most 1 in magnitude; NaN stays NaN."""
     return np.tanh(x)
 
 
@@ -88,14 +88,14 @@ _Q1, _Q2, _Q3, _Q4 = (np.float32(c) for c in (0.4701324656114187, 0.027245836192
 
 @polynomial
 def tanh32(x):
-    """tanh(x) as an odd rational function, held at +-9.02."""
+    """tanh(x) as an odd rational function, with x clamped to +-9.02."""
     x = _TANH_END if x > _TANH_END else x
     x = -_TANH_END if x < -_TANH_END else x
     z = x * x
     p = ((((_P5 * z + _P4) * z + _P3) * z + _P2) * z + _P1) * z + _P0
     q = (((_Q4 * z + _Q3) * z + _Q2) * z + _Q1) * z + _ONE
     y = x * (p / q)
-    y = _ONE if y > _ONE else y  # rounding may pass 1 by one ULP
+    y = _ONE if y > _ONE else y  # rounding may exceed 1 by one ULP
     return -_ONE if y < -_ONE else y
 
 

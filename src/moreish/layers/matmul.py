@@ -1,13 +1,13 @@
 """Matrix products for the small matrices of these models.
 
-A BLAS is made for large ones, and is slower on some shapes as small as 32 x 200 by 200 x 27. Here a tile of
-`TILE_ROWS` rows and one or two vectors of columns is held in registers while k runs over the inner dimension, the
-innermost scheme of Goto and van de Geijn 2008, without the packing that only large matrices repay:
+A BLAS is made for large matrices, and is slower on some shapes as small as 32 x 200 by 200 x 27. Here a tile of
+`TILE_ROWS` rows and one or two vectors of columns is in registers while k runs over the inner dimension. This is the
+innermost scheme of Goto and van de Geijn 2008, without packing, which pays only for large matrices:
 
     out[i, j] = bias[j] + sum over k of a[i, k] b[k, j]
 
-Every element is summed in the order of k, whatever the tile: a row of the result does not depend on the batch that it
-is in, nor on threads.
+Every element is summed in the order of k, whatever the tile. So a row of the result depends neither on the other rows
+of the batch nor on the number of threads.
 """
 
 # pyright: reportMissingParameterType=false
@@ -27,7 +27,7 @@ from .maths import intrinsic, kernel
 
 _WIDE = bool(llvm.get_host_cpu_features().get("avx512f"))
 VECTOR_BYTES = 64 if _WIDE else 32
-TILE_ROWS = 8 if _WIDE else 4  # two vectors a row: as many registers as half of the register file
+TILE_ROWS = 8 if _WIDE else 4  # with two vectors a row, a tile takes half of the registers
 
 
 def dot(a, b, out):
@@ -59,7 +59,7 @@ def _affine(a, b, bias, out):
 def _multiply(a, b, bias, out, wide):
     M, N = out.shape
     if wide <= N:
-        # The last vector begins early enough to end with the row: what it shares with another comes out the same.
+        # The last vector ends with the row, so it may overlap the one before it: both give the same numbers there.
         for j in range(0, N, 2 * wide):
             left, right = min(j, N - wide), min(j + wide, N - wide)
             if left == right:
@@ -82,12 +82,12 @@ def _multiply(a, b, bias, out, wide):
 
 @kernel
 def _multiply_transposed(a, b, bias, out, wide):
-    """a (M, K) times the transpose of b (N, K): turned round a panel of columns at a time, which stays in the cache."""
+    """a (M, K) times the transpose of b (N, K). b is transposed in panels of columns, which fit the cache."""
     (M, N), K, width = out.shape, b.shape[1], 2 * wide
     if width >= N:
-        turned = np.empty((K, N), b.dtype)
-        _transpose(b, turned)
-        _multiply(a, turned, bias, out, wide)
+        transposed = np.empty((K, N), b.dtype)
+        _transpose(b, transposed)
+        _multiply(a, transposed, bias, out, wide)
     else:
         panel = np.empty((K, width), b.dtype)
         for j in range(0, N, width):
@@ -118,7 +118,7 @@ def _transpose(b, out):
 
 
 class _Array:
-    """An array in generated code: reads an element, reads and writes a vector of neighbours in the last dimension."""
+    """An array in generated code, with access to elements and to vectors of neighbours in the last dimension."""
 
     def __init__(self, context: BaseContext, builder: ir.IRBuilder, kind, value, lanes: int):
         array = make_array(kind)(context, builder, value)
@@ -149,9 +149,9 @@ def _lanes(numbers) -> ir.Constant:
 
 
 def _tile(lanes_of):
-    """An intrinsic that fills rows i ... i + TILE_ROWS - 1 of out, in a vector of columns from each of `columns` on.
+    """Make an intrinsic that fills rows i ... i + TILE_ROWS - 1 of out, for a vector of columns from each of `columns`.
 
-    b's column c is column first + c of out. Rows past the last are the last one again.
+    Column c of b is column first + c of out. A row past the last is the last row.
     """
 
     @intrinsic
@@ -197,7 +197,7 @@ def _tile(lanes_of):
 def _transpose_tile(typing_context, source, target, i, j):
     """target[j : j + 8, i : i + 8] = source[i : i + 8, j : j + 8].T, in registers.
 
-    In three rounds, blocks of 1, 2 and 4 that lie across the diagonal of a block twice as large change places.
+    Three rounds exchange blocks of 1, 2 and 4 across the diagonal of a block twice as large.
     """
 
     def generate(context: BaseContext, builder: ir.IRBuilder, signature, args):

@@ -1,33 +1,35 @@
-"""BatchNorm1d: every feature to mean 0 and variance 1 over the batch, then scaled and shifted.
+"""BatchNorm1d: normalises every feature to mean 0 and variance 1 over the batch, then scales and shifts it.
 
 Ioffe and Szegedy 2015, algorithm 1:
 
     mean = (1 / N) sum over n of x[n]           var = (1 / N) sum over n of (x[n] - mean)**2
     xhat[n] = (x[n] - mean) s,                  s = 1 / sqrt(var + EPSILON)
-    y[n] = gamma xhat[n] + beta                 all of it for each feature apart
+    y[n] = gamma xhat[n] + beta                 for each feature separately
 
-x[n] reaches xhat[m] on three ways: directly, if m = n; through the mean; through the variance. With
+x[n] reaches xhat[m] in three ways: directly, if m = n; through the mean; and through the variance. With
 dxhat = gamma dy, for any feature:
 
     ds   = sum over n of dxhat[n] (x[n] - mean)         dvar = -1/2 s**3 ds
     dx[n] = s dxhat[n]                                  directly
           - (1 / N) sum over m of s dxhat[m]            mean: 1 / N of every x, and -s in every xhat
-          + dvar (2 / N) (x[n] - mean)                  variance (the mean in it adds nothing: sum of x - mean is 0)
+          + dvar (2 / N) (x[n] - mean)                  variance (its mean adds nothing: the sum of x - mean is 0)
 
-and since x - mean = xhat / s, the last line is -(s / N) xhat[n] times the sum over m of dxhat[m] xhat[m]. Together,
-with dbeta = sum of dy and dgamma = sum of dy xhat:
+Since x - mean = xhat / s, the last line is -(s / N) xhat[n] times the sum over m of dxhat[m] xhat[m]. Together, with
+dbeta = sum of dy and dgamma = sum of dy xhat:
 
     dx[n] = (gamma s / N) (N dy[n] - dbeta - xhat[n] dgamma)
 
-The parts of dy along a constant and along xhat are taken out of it: normalising forgets both (but for EPSILON).
+The components of dy along a constant and along xhat are removed: the normalised output does not depend on the mean or
+the scale of x (but for EPSILON).
 
-Outside training there may be no batch. Then running statistics stand in, kept while training as PyTorch keeps them:
-running = (1 - MOMENTUM) running + MOMENTUM batch, where the batch's variance is taken with 1 / (N - 1). That is
+Outside training there may be no batch, and running statistics take its place. Training updates them as PyTorch does:
+running = (1 - MOMENTUM) running + MOMENTUM batch, where the batch's variance is taken with 1 / (N - 1). This is
 Bessel's correction: squared deviations from a batch's own mean are smaller than those from the true mean, by
-(N - 1) / N on average. For normalising the batch itself 1 / N is right, since xhat is to have variance 1 there.
+(N - 1) / N on average. To normalise the batch itself 1 / N is right, since xhat is to have variance 1 there.
 
-A large batch comes in parts p of N_p rows, each with its sum, and its squared deviations from its own mean. Those from
-the mean of all are more, by N_p times the square of the distance (Chan, Golub and LeVeque 1983):
+A large batch comes in shards p of N_p rows, each with its sum and its squared deviations from its own mean. The squared
+deviations from the batch's mean are larger, by N_p times the squared distance of the means (Chan, Golub and LeVeque
+1983):
 
     N var = sum over p of (squares_p + N_p (mean_p - mean)**2)
 
@@ -43,9 +45,13 @@ import numpy as np
 
 from .init import Constant
 from .maths import kernel
-from .reduce import add_up
+from .reduce import sum_rows
 from .spec import (
-    AUX,
+    AUX0,
+    AUX1,
+    AUX2,
+    AUX3,
+    AUX4,
     DX,
     DY,
     INT_SHARED,
@@ -53,11 +59,12 @@ from .spec import (
     P1,
     P2,
     P3,
-    PART,
-    PARTS,
     ROWS,
     S0,
-    SHARED,
+    SHARD,
+    SHARDS,
+    SHARED0,
+    SHARED1,
     Kernels,
     Parameter,
     Shape,
@@ -69,6 +76,11 @@ from .views import matrix, vector
 
 EPSILON = 1e-5
 MOMENTUM = 0.1
+
+# Scratch, with the same memory for three purposes one after another: forward, backward, inference.
+XHAT, S, MEAN, TOTAL, SQUARES = AUX0, AUX1, AUX2, AUX3, AUX4
+BATCH_DGAMMA, BATCH_DBETA, DX_SCALE = AUX2, AUX3, AUX4
+SCALE, SHIFT = AUX1, AUX2
 
 
 @dataclass(frozen=True)
@@ -100,7 +112,7 @@ class BatchNorm1d:
 
 @kernel
 def statistics(x, total, mean, squares):
-    """x (N, C) -> its sum, its mean and its squared deviations from that mean, summed; (C,) each."""
+    """x (N, C) -> its sum, its mean, and the sum of its squared deviations from that mean; (C,) each."""
     N, C = x.shape
     one_Nth = x.dtype.type(1 / N)
     total.fill(0)
@@ -119,24 +131,24 @@ def statistics(x, total, mean, squares):
 def forward(x, gamma, beta, running_mean, running_var, rows, totals, squares, xhat, s, mean, y):
     """x (N, C); gamma, beta (C,) -> y (N, C), and xhat (N, C) and s (C,) for the backward pass.
 
-    x is one of P parts of a batch, whose rows (P,), totals and squares (P, C) are known. running_mean and running_var
-    (C,) take their share of the batch, unless they have no elements; mean (C,) is scratch. A batch has 2 rows or more.
+    x is one of P shards of a batch, whose rows (P,), totals and squares (P, C) are known. running_mean and running_var
+    (C,) are updated, unless they have no elements; mean (C,) is scratch. A batch has 2 rows or more.
     """
     (N, C), (P, _) = x.shape, totals.shape
     real, batch = x.dtype.type, rows.sum()
-    one_Nth, share, bessel = real(1 / batch), real(MOMENTUM), real(batch / (batch - 1))
-    add_up(totals, 0, mean)
+    one_Nth, momentum, bessel = real(1 / batch), real(MOMENTUM), real(batch / (batch - 1))
+    sum_rows(totals, 0, mean)
     for c in range(C):
         mean[c] *= one_Nth
     s.fill(0)
     for p in range(P):
-        one_of_part, of_part = real(1 / rows[p]), real(rows[p])
+        one_pth, rows_p = real(1 / rows[p]), real(rows[p])
         for c in range(C):
-            apart = totals[p, c] * one_of_part - mean[c]
-            s[c] += squares[p, c] + of_part * apart * apart
+            distance = totals[p, c] * one_pth - mean[c]
+            s[c] += squares[p, c] + rows_p * distance * distance
     for c in range(running_mean.size):
-        running_mean[c] += share * (mean[c] - running_mean[c])
-        running_var[c] += share * (bessel * s[c] * one_Nth - running_var[c])
+        running_mean[c] += momentum * (mean[c] - running_mean[c])
+        running_var[c] += momentum * (bessel * s[c] * one_Nth - running_var[c])
     for c in range(C):
         s[c] = 1 / np.sqrt(s[c] * one_Nth + real(EPSILON))
     for n in range(N):
@@ -162,7 +174,7 @@ def backward_statistics(xhat, dy, dgamma, dbeta):
 def backward(gamma, xhat, s, dy, batch, dgamma, dbeta, scale, dx):
     """gamma (C,), xhat (N, C), s (C,), dy (N, C) -> dx (N, C). scale (C,) is scratch.
 
-    These are N of the batch's rows; dgamma and dbeta (C,) are those of the whole batch.
+    The arrays hold N of the batch's rows; dgamma and dbeta (C,) are those of the whole batch.
     """
     N, C = dy.shape
     real = dy.dtype.type
@@ -177,7 +189,7 @@ def backward(gamma, xhat, s, dy, batch, dgamma, dbeta, scale, dx):
 
 @kernel
 def inference(x, gamma, beta, running_mean, running_var, scale, shift, y):
-    """x (N, C) and the four parameters (C,) -> y (N, C), each row for itself. scale and shift (C,) are scratch."""
+    """x (N, C) and the four parameters (C,) -> y (N, C), one row independent of another. scale, shift (C,): scratch."""
     N, C = x.shape
     for c in range(C):
         scale[c] = gamma[c] / np.sqrt(running_var[c] + x.dtype.type(EPSILON))
@@ -188,25 +200,26 @@ def inference(x, gamma, beta, running_mean, running_var, scale, shift, y):
 
 
 @kernel
-def show_all(row, arena, one, other):
-    """Put two vectors (C,) of a part where all parts see them. Sums made there would have cores share a line."""
-    C, first, second = row[S0], row[SHARED] + row[PART] * row[S0], row[SHARED] + (row[PARTS] + row[PART]) * row[S0]
+def publish(row, arena, first, second):
+    """Copy two vectors (C,) of this shard to where all shards see them. Sums made there would cause false sharing."""
+    C, p = row[S0], row[SHARD]
+    all_first, all_second = matrix(arena, row[SHARED0], row[SHARDS], C), matrix(arena, row[SHARED1], row[SHARDS], C)
     for c in range(C):
-        arena[first + c] = one[c]
-        arena[second + c] = other[c]
+        all_first[p, c] = first[c]
+        all_second[p, c] = second[c]
 
 
 def statistics_op(row, arena, params, grads, ints):
-    N, C, P, p, a = row[ROWS], row[S0], row[PARTS], row[PART], row[AUX]
-    vector(ints, row[INT_SHARED], P)[p] = N
-    total, squares = vector(arena, a + (N + 2) * C, C), vector(arena, a + (N + 3) * C, C)
-    statistics(matrix(arena, row[X], N, C), total, vector(arena, a + (N + 1) * C, C), squares)
-    show_all(row, arena, total, squares)
+    N, C = row[ROWS], row[S0]
+    vector(ints, row[INT_SHARED], row[SHARDS])[row[SHARD]] = N
+    total, squares = vector(arena, row[TOTAL], C), vector(arena, row[SQUARES], C)
+    statistics(matrix(arena, row[X], N, C), total, vector(arena, row[MEAN], C), squares)
+    publish(row, arena, total, squares)
 
 
 def forward_op(row, arena, params, grads, ints):
-    N, C, P, a = row[ROWS], row[S0], row[PARTS], row[AUX]
-    kept = C if row[PART] == 0 else 0  # one part keeps the running statistics, for all
+    N, C, P = row[ROWS], row[S0], row[SHARDS]
+    kept = C if row[SHARD] == 0 else 0  # the first shard updates the running statistics
     forward(
         matrix(arena, row[X], N, C),
         vector(params, row[P0], C),
@@ -214,11 +227,11 @@ def forward_op(row, arena, params, grads, ints):
         vector(params, row[P2], kept),
         vector(params, row[P3], kept),
         vector(ints, row[INT_SHARED], P),
-        matrix(arena, row[SHARED], P, C),
-        matrix(arena, row[SHARED] + P * C, P, C),
-        matrix(arena, a, N, C),
-        vector(arena, a + N * C, C),
-        vector(arena, a + (N + 1) * C, C),
+        matrix(arena, row[SHARED0], P, C),
+        matrix(arena, row[SHARED1], P, C),
+        matrix(arena, row[XHAT], N, C),
+        vector(arena, row[S], C),
+        vector(arena, row[MEAN], C),
         matrix(arena, row[Y], N, C),
     )
 
@@ -226,44 +239,49 @@ def forward_op(row, arena, params, grads, ints):
 def backward_statistics_op(row, arena, params, grads, ints):
     N, C = row[ROWS], row[S0]
     dgamma, dbeta = vector(grads, row[P0], C), vector(grads, row[P1], C)
-    backward_statistics(matrix(arena, row[AUX], N, C), matrix(arena, row[DY], N, C), dgamma, dbeta)
-    show_all(row, arena, dgamma, dbeta)
+    backward_statistics(matrix(arena, row[XHAT], N, C), matrix(arena, row[DY], N, C), dgamma, dbeta)
+    publish(row, arena, dgamma, dbeta)
 
 
 def backward_op(row, arena, params, grads, ints):
-    N, C, P, a = row[ROWS], row[S0], row[PARTS], row[AUX]
-    dgamma, dbeta = vector(arena, a + (N + 1) * C, C), vector(arena, a + (N + 2) * C, C)
-    add_up(matrix(arena, row[SHARED], P, C), 0, dgamma)
-    add_up(matrix(arena, row[SHARED] + P * C, P, C), 0, dbeta)
+    N, C, P = row[ROWS], row[S0], row[SHARDS]
+    dgamma, dbeta = vector(arena, row[BATCH_DGAMMA], C), vector(arena, row[BATCH_DBETA], C)
+    sum_rows(matrix(arena, row[SHARED0], P, C), 0, dgamma)
+    sum_rows(matrix(arena, row[SHARED1], P, C), 0, dbeta)
     backward(
         vector(params, row[P0], C),
-        matrix(arena, a, N, C),
-        vector(arena, a + N * C, C),
+        matrix(arena, row[XHAT], N, C),
+        vector(arena, row[S], C),
         matrix(arena, row[DY], N, C),
         vector(ints, row[INT_SHARED], P).sum(),
         dgamma,
         dbeta,
-        vector(arena, a + (N + 3) * C, C),
+        vector(arena, row[DX_SCALE], C),
         matrix(arena, row[DX], N, C),
     )
 
 
 def inference_op(row, arena, params, grads, ints):
-    N, C, a = row[ROWS], row[S0], row[AUX]
+    N, C = row[ROWS], row[S0]
     inference(
         matrix(arena, row[X], N, C),
         vector(params, row[P0], C),
         vector(params, row[P1], C),
         vector(params, row[P2], C),
         vector(params, row[P3], C),
-        vector(arena, a + N * C, C),
-        vector(arena, a + (N + 1) * C, C),
+        vector(arena, row[SCALE], C),
+        vector(arena, row[SHIFT], C),
         matrix(arena, row[Y], N, C),
     )
 
 
+def scratch(layer: BatchNorm1d, in_shape: Shape, rows: int) -> tuple[int, ...]:
+    C = layer.n_features
+    return (rows * C, C, C, C, C)
+
+
 def fold(W, b, gamma, beta, running_mean, running_var):
-    """A Linear W (K, C), b (C,) and the BatchNorm after it as one Linear (W', b'), in inference, where both are affine.
+    """Fold a Linear W (K, C), b (C,) and the BatchNorm after it into one Linear (W', b'). In inference both are affine.
 
     gamma (x W + b - running_mean) / sqrt(running_var + EPSILON) + beta = x W' + b'
     """
@@ -283,7 +301,7 @@ def stepwise_forward(trace, xp, x, gamma, beta):
 
 
 def stepwise_backward(tensors, dy, gamma, beta):
-    """dy (N, C) -> the gradient of every tensor above. Multiplied out, they come to the fused `backward`."""
+    """dy (N, C) -> the gradient of every tensor above. Multiplied out, they are the fused `backward`."""
     diff, var, s = tensors["diff"], tensors["var"], tensors["s"]
     N = len(diff)
     # y = gamma xhat + beta
@@ -294,7 +312,7 @@ def stepwise_backward(tensors, dy, gamma, beta):
     dvar = ds * -0.5 * (var + EPSILON) ** -1.5
     # var = (sum of diff2) / N
     ddiff2 = np.ones_like(diff) * (dvar / N)
-    # diff reaches y on two ways: through xhat, and through diff2 = diff**2
+    # diff reaches y in two ways: through xhat, and through diff2 = diff**2
     ddiff = dxhat * s + ddiff2 * 2 * diff
     # diff = x - mean
     dmean = -ddiff.sum(0)
@@ -315,8 +333,9 @@ KERNELS = Kernels(
     example=BatchNorm1d(6),
     inference=inference_op,
     before=(statistics_op, backward_statistics_op),
-    scratch=lambda layer, rows: (rows + 4) * layer.n_features,
-    shared=lambda layer: (2 * layer.n_features, 1),
+    scratch=scratch,
+    shared=lambda layer: (layer.n_features, layer.n_features),
+    int_shared=1,
     steps=SmallSteps(stepwise_forward, stepwise_backward),
     batch_statistics=True,
 )

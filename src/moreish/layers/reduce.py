@@ -1,4 +1,4 @@
-"""What the parts of a batch come to: each has a sum of its own (see spec), and the batch the sum of these."""
+"""Sums over the shards of a batch."""
 
 # pyright: reportMissingParameterType=false
 
@@ -6,10 +6,10 @@ from .maths import index, kernel
 
 
 @kernel
-def add_up(of_parts, start, total):
-    """of_parts (P, S), P >= 1 -> total (n,): columns start ... start + n - 1, summed in the order of the parts."""
+def sum_rows(rows, start, total):
+    """rows (P, S), P >= 1 -> total (n,): the sums of columns start ... start + n - 1, in the order of the rows."""
     for i in range(total.size):
-        total[i] = of_parts[0, index(start + i)]
-    for part in range(1, of_parts.shape[0]):
+        total[i] = rows[0, index(start + i)]
+    for p in range(1, rows.shape[0]):
         for i in range(total.size):
-            total[i] += of_parts[part, index(start + i)]
+            total[i] += rows[p, index(start + i)]

@@ -1,11 +1,13 @@
-"""FlattenConsecutive: groups of neighbouring positions become one longer vector.
+"""FlattenConsecutive: joins groups of neighbouring positions into longer vectors.
 
-    x (B, T, C) -> y (B, T / n, C n),     y[b, i] = x[b, i n], x[b, i n + 1], ..., x[b, i n + n - 1] one after another
+    x (B, T, C) -> y (B, T / n, C n),     y[b, i] = x[b, i n], x[b, i n + 1], ..., x[b, i n + n - 1] concatenated
 
-In row-major memory that is the same run of numbers read with another shape, so neither pass moves anything: y is x,
-and dy is dx. With n = T the positions become one: (B, T, C) -> (B, T C), the plain concatenation of an MLP. With
-n = 2 pairs are joined, as in the tree of a WaveNet (van den Oord et al. 2016, figure 3).
+In row-major memory these are the same numbers with another shape, so neither pass copies anything: y is x, and dy is
+dx. With n = T all positions become one, (B, T, C) -> (B, T C): the concatenation of an MLP. With n = 2 pairs are
+joined, as in the tree of a WaveNet (van den Oord et al. 2016, figure 3).
 """
+
+# pyright: reportMissingParameterType=false
 
 from dataclasses import dataclass
 
@@ -14,7 +16,7 @@ from .spec import Kernels, Parameter, Shape
 
 @dataclass(frozen=True)
 class FlattenConsecutive:
-    """Join `n` neighbouring positions: (T, C) becomes (T / n, C n), or (C n,) where T = n."""
+    """Joins `n` neighbouring positions: (T, C) becomes (T / n, C n), or (C n,) where T = n."""
 
     n: int
 

@@ -1,43 +1,50 @@
-"""What a layer is, and how a compiled kernel finds its arrays.
+"""The contract of a layer, and the way a compiled kernel finds its arrays.
 
-A layer is a frozen dataclass of sizes. It names its parameters and the shape of its output; beside it in the same
-file stand `forward` and `backward` on plain arrays, and two adapters that unpack a row of the plan into those arrays.
+A layer is a frozen dataclass of sizes. It names its parameters and the shape of its output. In the same file are
+`forward` and `backward` on plain arrays, and two adapters that unpack a row of the plan into those arrays.
 
-All kernels share one signature, `kernel(row, arena, params, grads, ints)`:
+All kernels have one signature, `kernel(row, arena, params, grads, ints)`:
 
-row     (WIDTH,) int64   one operation on one part of the batch: the offsets and sizes named below
-arena   float            every activation and its gradient
+row     (WIDTH,) int64   one operation on one shard of the batch: the offsets and sizes named below
+arena   float            every activation and its gradient, and scratch
 params  float            all parameters, flat
-grads   float            gradients of those that are trained, the same layout, from this part of the batch; a backward
-                         pass overwrites its own place, but for what its part never adds to: that is 0 from the start
+grads   float            this shard's gradients of the trained parameters, in the same layout. A backward pass
+                         overwrites its layer's gradients. Elements that it never writes are 0 from the start
 ints    int64            the batch: contexts (B, T), targets (B, L), counts (B, L); then integer scratch
 
-A large batch is walked in parts, by several threads, and their gradients are added up. Where a layer needs to know of
-the other parts, every part leaves numbers in memory that all see (SHARED, INT_SHARED), one row for each part.
+Several threads share a large batch. It is divided into shards, whose gradients are added at the end. A layer that needs
+numbers of the other shards uses shared memory (SHARED, INT_SHARED), where each shard has its own row.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-# The columns of a row. Offsets point into the array named; a layer without such a buffer leaves -1.
-FORWARD, BACKWARD = 0, 1  # indices into the kernel table
-ROWS = 2  # how many rows (examples, or examples times positions) the kernel works on
+# The columns of a row. Offsets are places in the array named; a buffer that a layer does not have is at -1.
+FORWARD, BACKWARD = 0, 1  # numbers of kernels, in the kernel table
+ROWS = 2  # the number of rows of the input (examples, or examples times positions) in this shard
 X, DX, Y, DY = 3, 4, 5, 6  # arena: input, its gradient, output, its gradient
-AUX = 7  # arena: float scratch, kept from forward to backward
-INTS = 8  # ints: what this layer reads of the batch, contexts or targets
-COUNTS = 9  # ints: how often each target counts, for a layer that reads targets
-P0, P1, P2, P3 = 10, 11, 12, 13  # params and grads: parameters in the order in which the layer names them
-S0, S1, S2, S3 = 14, 15, 16, 17  # sizes, as the layer's `sizes` gives them
-PART, PARTS = 18, 19  # which part of the batch this is, of how many
-FIRST = 20  # the first of the parts that the same thread walks, one after another
-SHARED, INT_SHARED = 21, 22  # arena, ints: scratch that all parts see, or those of one thread
-MEET = 23  # 1 where all threads meet, before its forward and after its backward pass
-WIDTH = 24
+INTS = 7  # ints: the contexts or the targets, for a layer that reads them
+COUNTS = 8  # ints: the weight of each target, for a layer that reads targets
+SHARD, SHARDS = 9, 10  # the index of this shard, and the number of shards
+FIRST = 11  # the first of the shards of the same thread, which runs them one after another
+BARRIER = 12  # 1 where all threads wait for each other, before the forward pass and after the backward pass
+INT_SHARED = 13  # ints: scratch that all shards see, (SHARDS, n)
+PARAMETERS = range(14, 22)  # params and grads: the layer's parameters, in its own order
+SIZES = range(22, 30)  # the numbers that the layer's `sizes` returns
+AUX = range(30, 38)  # arena: this shard's scratch arrays, of the sizes in `scratch`; they last from forward to backward
+SHARED = range(38, 42)  # arena: scratch arrays that all shards see, (SHARDS, n) each, with n as in `shared`
+WIDTH = 42
+
+P0, P1, P2, P3, P4, P5, P6, P7 = PARAMETERS
+S0, S1, S2, S3, S4, S5, S6, S7 = SIZES
+AUX0, AUX1, AUX2, AUX3, AUX4, AUX5, AUX6, AUX7 = AUX
+SHARED0, SHARED1, SHARED2, SHARED3 = SHARED
 
 Shape = tuple[int, ...]
+Kernel = Callable[[Any, Any, Any, Any, Any], None]
 
 
 class Init(Protocol):
@@ -47,9 +54,9 @@ class Init(Protocol):
 
 
 class Parameter(NamedTuple):
-    """An array that a layer keeps: its name in the layer, its shape, and how it starts.
+    """An array of a layer: its name in the layer, its shape, and the distribution of its initial values.
 
-    One that is not trained has no gradient: the layer's own forward pass keeps it up to date.
+    A parameter that is not trained has no gradient: the layer's forward pass updates it.
     """
 
     name: str
@@ -63,18 +70,18 @@ class Parameter(NamedTuple):
 
 
 class Layer(Protocol):
-    """A layer's sizes. Shapes are those of one example: a batch adds the dimension B before them."""
+    """A layer's sizes. Shapes are for one example: a batch has the dimension B before them."""
 
     def parameters(self) -> tuple[Parameter, ...]:
-        """The arrays that it keeps, in the order in which the kernels expect them (P0, P1, P2, P3)."""
+        """Its parameters, 8 at most, in the order of columns P0, P1, ..."""
         ...
 
     def out_shape(self, in_shape: Shape) -> Shape:
-        """The output's shape for an input's shape."""
+        """The shape of the output for an input shape. Raises ValueError for an input that does not fit."""
         ...
 
     def sizes(self, in_shape: Shape) -> tuple[int, ...]:
-        """The sizes that the kernels read from S0, S1, S2, S3."""
+        """The numbers, 8 at most, that the kernels read from columns S0, S1, ..."""
         ...
 
     def flops(self, in_shape: Shape, batch_size: int) -> int:
@@ -83,10 +90,10 @@ class Layer(Protocol):
 
 
 class SmallSteps(NamedTuple):
-    """A layer in the lecture's small steps, to be read and checked beside its fused kernels.
+    """A layer in the lecture's small steps, to read and check beside its fused kernels.
 
-    forward     (trace, xp, x, *others) -> y, where others are its parameters, or the targets. It passes each tensor on
-                its way through `trace(name, tensor)`; xp is numpy or torch
+    forward     (trace, xp, x, *others) -> y, where others are its parameters, or the targets. It passes each
+                intermediate tensor through `trace(name, tensor)`; xp is numpy or torch
     backward    (tensors, dy, *others) -> the gradient of each traced tensor by name, in the order of a backward pass
     """
 
@@ -95,10 +102,10 @@ class SmallSteps(NamedTuple):
 
 
 class Saturation(NamedTuple):
-    """When an activation has all but stopped to answer to its input.
+    """Outputs at which an activation's gradient almost vanishes.
 
     where   outputs (...) -> booleans of their shape
-    much    the share of them above which a net that starts so learns badly
+    much    the fraction of saturated outputs above which a net learns badly from the start
     """
 
     where: Callable[[np.ndarray], np.ndarray]
@@ -109,32 +116,34 @@ class Saturation(NamedTuple):
 class Kernels:
     """A layer's row in the registry.
 
-    forward, backward   the adapters; None for a layer that only renames the shape of its input
-    torch               (module, x) -> y: the forward pass in PyTorch, whose autograd derives the rest. The module has
-                        the layer as `layer` and its parameters under their names. None for the loss and fused kinds
-    example             one for the common tests: from (4, 6) numbers, or from 4 of 7 tokens
-    inference           the adapter of a forward pass outside training, where it is another one
-    reads               what the layer takes from the batch: "contexts", "targets" or nothing
-    before              the adapters of what every part of a batch does before any goes forward, and before any goes
-                        backward, of a layer whose parts need each other
-    scratch             (layer, rows) -> floats of scratch, for one part of a batch
-    shared              layer -> floats and ints for each part, in memory that all parts see
-    pays                (layer, rows) -> whether a fused kind is faster than what it stands for
+    forward, backward   the adapters; None for a layer that only changes the shape of its input
+    torch               (module, x) -> y: the forward pass in PyTorch, which autograd differentiates. The module has
+                        the layer as `layer` and its parameters by their names. None for the loss and fused layers
+    example             a layer for the common tests: for 4 positions of 6 numbers, or 4 of 7 tokens
+    inference           the adapter of the forward pass outside training, if it differs
+    reads               the part of the batch that the layer reads: "contexts", "targets" or None
+    before              the adapters of a first forward and a first backward kernel, after which all threads wait for
+                        each other, for a layer whose shards need each other's numbers
+    scratch             (layer, in_shape, rows) -> the floats in each of one shard's scratch arrays AUX0, AUX1, ...
+    shared              layer -> the floats for each shard in the arrays SHARED0, SHARED1, ...
+    int_shared          the integers for each shard in the array INT_SHARED
+    pays                (layer, rows) -> True if a fused layer is faster than the layers that it stands for
     steps               the layer in small steps
-    batch_statistics    whether its training mixes the examples of a batch
-    saturation  of an activation: when its gradient vanishes
+    batch_statistics    True if training mixes the examples of a batch
+    saturation          of an activation: the outputs at which its gradient vanishes
     """
 
-    forward: Callable | None
-    backward: Callable | None
+    forward: Kernel | None
+    backward: Kernel | None
     torch: Callable[..., Any] | None
     example: Any
-    inference: Callable | None = None
+    inference: Kernel | None = None
     reads: str | None = None
-    before: tuple[Callable, Callable] | None = None
-    scratch: Callable[..., int] = lambda layer, rows: 0
-    shared: Callable[..., tuple[int, int]] = lambda layer: (0, 0)
-    pays: Callable[..., bool] = lambda layer, rows: True
+    before: tuple[Kernel, Kernel] | None = None
+    scratch: Callable[[Any, Shape, int], Sequence[int]] = lambda layer, in_shape, rows: ()
+    shared: Callable[[Any], Sequence[int]] = lambda layer: ()
+    int_shared: int = 0
+    pays: Callable[[Any, int], bool] = lambda layer, rows: True
     steps: SmallSteps | None = None
     batch_statistics: bool = False
     saturation: Saturation | None = None

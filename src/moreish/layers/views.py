@@ -1,4 +1,6 @@
-"""Parts of a flat array as arrays with a shape."""
+"""Views of a flat array as vectors and matrices."""
+
+# pyright: reportMissingParameterType=false
 
 from llvmlite import ir
 from numba import types
@@ -9,7 +11,7 @@ from .maths import intrinsic
 
 
 def vector(array, start, n):
-    """A view of `n` elements of a flat array, from `start`."""
+    """A view of `n` elements of a flat array from `start`, as (n,)."""
     return array[start : start + n]
 
 
@@ -18,8 +20,8 @@ def matrix(array, start, n, m):
     return array[start : start + n * m].reshape(n, m)
 
 
-# Compiled, a reshape costs 50 ns and counts references. These views are plain pointers: whoever calls a kernel holds
-# the arrays until it returns.
+# In compiled code a reshape takes 50 ns and counts references. These views are plain pointers. They are safe, as the
+# caller of a kernel holds the arrays until it returns.
 
 
 @intrinsic

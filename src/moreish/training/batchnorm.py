@@ -32,7 +32,7 @@ def calibrate(model: Model, corpus: Corpus) -> None:
     batches = Batches.drawn(corpus.stream("train"), BATCH, 0, model.config.context, whole_words)
     tape = Tape(model.layers, model.config.context, len(model.vocab))
     ready = tape.prepared(BATCH, batches.n_places, gradients=False, fuse=False)
-    (like, table, ops, arena), forward = ready.walk, walks(np.float32)[0]
+    program, forward = ready.program, walks(np.float32)[0]
     steps = [op for op in ready.plan.operations if op.row is not None]
     for number, op in enumerate(steps):
         if not isinstance(op.layer, BatchNorm1d):
@@ -42,7 +42,7 @@ def calibrate(model: Model, corpus: Corpus) -> None:
         n, total, squares = 0, np.zeros(C), np.zeros(C)
         for first in range(0, batches.n_examples, BATCH):
             batches.fill(first // BATCH, ready.contexts, ready.targets, ready.counts)
-            forward(like, table, ops[:before], arena, model.params, model.params, ready.ints)
+            forward(program._replace(ops=program.ops[:before]), model.params, model.params)
             # The end of the last batch already belongs to the next pass over the data.
             count = min(BATCH, batches.n_examples - first)
             x = inputs[:count].reshape(-1, C).astype(np.float64)

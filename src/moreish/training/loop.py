@@ -12,7 +12,7 @@ import numpy as np
 from ..engine.batches import Batches
 from ..engine.protocol import Engine
 from ..engine.statistics import EXAMPLES, add_updates, record
-from ..engine.torch.distributed import least
+from ..engine.torch.distributed import all_reduce_min
 from ..engine.trace import Tracer
 from ..errors import WorkError
 from ..evaluation import mean_nll
@@ -83,7 +83,7 @@ class Loop:
     def __iter__(self) -> Iterator[Progress]:
         state, wanted = self.state, FIRST_STEPS
         while state.step < self.steps:
-            latest = state.step + least(wanted)  # processes that train together make the same steps
+            latest = state.step + all_reduce_min(wanted)  # processes that train together make the same steps
             stop = next(step for step in range(state.step + 1, latest + 1) if step == latest or self._is_stop(step))
             began, made = time.perf_counter(), stop - state.step
             self._advance(stop)

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..corpus import Corpus
 from ..engine.optim import zero_moments
-from ..engine.torch.distributed import least, rank, together
+from ..engine.torch.distributed import all_reduce_min, process_group, rank
 from ..files import write_atomically
 from ..models import CountConfig
 from ..models.model import Model
@@ -111,7 +111,7 @@ def _to_the_end(
         run.path = out = on_progress = None
     o = run.options
     same_for_all = f"{run.model.name} {run.model.config} {o} {run.corpus.data_hash} {state.step}"
-    with together(o.engine, o.device, same_for_all):
+    with process_group(o.engine, o.device, same_for_all):
         loop = Loop(run, state, task.need_steps(), engine_of(run))
         if out is not None:
             begin_folder(run, out, CHECKPOINT, state.to_bytes())
@@ -139,7 +139,7 @@ def _follow(loop: Loop, on_progress: Callable[[Progress], None] | None) -> None:
         for at in loop:
             if on_progress is not None:
                 on_progress(at)
-            stopped = not least(not interrupted.is_set())  # processes that train together stop together
+            stopped = not all_reduce_min(not interrupted.is_set())  # processes that train together stop together
             if stopped or time.monotonic() - saved_at > CHECKPOINT_SECONDS:
                 _save(loop.run, loop.state)
                 saved_at = time.monotonic()

@@ -1,7 +1,7 @@
-"""A team of threads that take a training step together: how each knows its place, and how they wait for each other.
+"""A barrier for the threads that make a training step together.
 
-A thread knows its team by a row of numbers: its own place, how many they are, how often it has come to a meeting, and
-where the rows of all lie.
+Each thread of a group has a row of numbers: its index, the size of the group, the number of barriers that it has
+reached, and the address of the rows of all. Compiled code reads and writes these rows without a lock.
 """
 
 # pyright: reportMissingParameterType=false
@@ -19,62 +19,62 @@ from numba.extending import overload
 
 from ...layers.maths import intrinsic
 
-PLACE, SIZE, MEETINGS, ROWS = 0, 1, 2, 3
-LINE = 8  # numbers: each row fills a cache line, or to count a meeting would slow down those who read the next row
-PATIENCE = 2000  # looks at another's count, some 30 us, after which the core is offered to others at every look
+THREAD, THREADS, ARRIVALS, ADDRESS = 0, 1, 2, 3  # the columns of a thread's row
+CACHE_LINE = 8  # int64 numbers: each row has a cache line of its own, which avoids false sharing
+SPINS = 2000  # reads of another thread's count, about 30 us, before a waiting thread offers its core to others
 
 
-def make_team(size: int) -> np.ndarray:
-    """The row of each thread of a team, as int64 (size, LINE). Python, where nothing is compiled, works alone."""
+def thread_group(size: int) -> np.ndarray:
+    """The rows of a group of threads: (size, CACHE_LINE) int64. In plain Python the size is 1."""
     size = 1 if config.DISABLE_JIT else size  # type: ignore[attr-defined]
-    raw = np.zeros((size + 1) * LINE, np.int64)
-    skip = -raw.ctypes.data % (8 * LINE) // 8
-    rows = raw[skip : skip + size * LINE].reshape(size, LINE)
-    rows[:, PLACE], rows[:, SIZE], rows[:, ROWS] = np.arange(size), size, rows.ctypes.data
+    raw = np.zeros((size + 1) * CACHE_LINE, np.int64)
+    skip = -raw.ctypes.data % (8 * CACHE_LINE) // 8
+    rows = raw[skip : skip + size * CACHE_LINE].reshape(size, CACHE_LINE)
+    rows[:, THREAD], rows[:, THREADS], rows[:, ADDRESS] = np.arange(size), size, rows.ctypes.data
     return rows
 
 
-ALONE = make_team(1)[0]
+SINGLE_THREAD = thread_group(1)[0]
 
 
 @njit
-def alone():
+def single_thread():
     """The row of a thread that works alone, for compiled code."""
-    row = np.zeros(LINE, np.int64)
-    row[SIZE] = 1
+    row = np.zeros(CACHE_LINE, np.int64)
+    row[THREADS] = 1
     return row
 
 
-def meet(team):
-    """Wait until every thread of the team has come here: then each sees all that the others wrote before."""
+def barrier(thread):
+    """Wait until every thread of the group is here. After that, each sees everything that the others wrote before."""
 
 
 @njit
-def _wait(team):
-    meetings = team[MEETINGS] + 1
-    _publish(team[ROWS] + 8 * (LINE * team[PLACE] + MEETINGS), meetings)
-    for place in range(team[SIZE]):
-        looks = 0
-        while _published(team[ROWS] + 8 * (LINE * place + MEETINGS)) < meetings:
-            looks += 1
-            if looks < PATIENCE:
+def _wait(thread):
+    arrivals = thread[ARRIVALS] + 1
+    _store(thread[ADDRESS] + 8 * (CACHE_LINE * thread[THREAD] + ARRIVALS), arrivals)
+    for other in range(thread[THREADS]):
+        spins = 0
+        while _load(thread[ADDRESS] + 8 * (CACHE_LINE * other + ARRIVALS)) < arrivals:
+            spins += 1
+            if spins < SPINS:
                 _pause()
             else:
-                _offer_core()
+                _yield_core()
 
 
-@overload(meet)
-def _meet(team):
-    def meet(team):
-        if team[SIZE] > 1:
-            _wait(team)
+@overload(barrier)
+def _barrier(thread):
+    def barrier(thread):
+        if thread[THREADS] > 1:
+            _wait(thread)
 
-    return meet
+    return barrier
 
 
 @intrinsic
-def _publish(typing_context, address, number):
-    """Write a number at an address: who reads it with _published sees all that was written before it."""
+def _store(typing_context, address, number):
+    """Store a number atomically, with release order: a thread that loads it sees all that was written before it."""
 
     def generate(context, builder, signature, args):
         place = builder.inttoptr(args[0], ir.IntType(64).as_pointer())
@@ -85,7 +85,9 @@ def _publish(typing_context, address, number):
 
 
 @intrinsic
-def _published(typing_context, address):
+def _load(typing_context, address):
+    """Load a number atomically, with acquire order."""
+
     def generate(context, builder, signature, args):
         place = builder.inttoptr(args[0], ir.IntType(64).as_pointer())
         return builder.load_atomic(place, "acquire", 8, typ=ir.IntType(64))
@@ -93,13 +95,15 @@ def _published(typing_context, address):
     return types.int64(types.int64), generate
 
 
-# What a core is told while it waits for another: LLVM's name for it, and its arguments.
-_HINTS = {"x86_64": ("llvm.x86.sse2.pause", ()), "aarch64": ("llvm.aarch64.hint", (1,))}
-_HINTS |= {"amd64": _HINTS["x86_64"], "arm64": _HINTS["aarch64"]}
+# The hint to a core that it is in a spin loop: LLVM's name for it, and its arguments.
+_X86, _ARM = ("llvm.x86.sse2.pause", ()), ("llvm.aarch64.hint", (1,))
+_HINTS = {"x86_64": _X86, "amd64": _X86, "aarch64": _ARM, "arm64": _ARM}
 
 
 @intrinsic
 def _pause(typing_context):
+    """Tell the core that this is a spin loop."""
+
     def generate(context, builder, signature, args):
         name, numbers = _HINTS.get(platform.machine().lower(), (None, ()))
         if name is not None:
@@ -111,18 +115,18 @@ def _pause(typing_context):
     return types.void(), generate
 
 
-# The operating system's function for it, under a name of our own: compiled code that was kept finds it again.
-_offer = ctypes.windll.kernel32.SwitchToThread if sys.platform == "win32" else ctypes.CDLL(None).sched_yield
-llvm.add_symbol("moreish_offer_core", ctypes.cast(_offer, ctypes.c_void_p).value)
+# The operating system's function has a name of our own, by which compiled code that comes from the disk finds it.
+_yield = ctypes.windll.kernel32.SwitchToThread if sys.platform == "win32" else ctypes.CDLL(None).sched_yield
+llvm.add_symbol("moreish_yield_core", ctypes.cast(_yield, ctypes.c_void_p).value)
 
 
 @intrinsic
-def _offer_core(typing_context):
-    """Let other threads that wait for a core have this one."""
+def _yield_core(typing_context):
+    """Let another thread that waits for a core use this one."""
 
     def generate(context, builder, signature, args):
         kind = ir.FunctionType(ir.IntType(32), [])
-        builder.call(cgutils.get_or_insert_function(builder.module, kind, "moreish_offer_core"), [])
+        builder.call(cgutils.get_or_insert_function(builder.module, kind, "moreish_yield_core"), [])
         return context.get_dummy_value()
 
     return types.void(), generate

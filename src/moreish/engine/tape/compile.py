@@ -1,4 +1,4 @@
-"""The machine and its kernels, compiled on first use, once for each float type, and kept on disk after that."""
+"""Compilation of the machine and its kernels, on first use and once for each float type, with a cache on disk."""
 
 # pyright: reportMissingParameterType=false
 
@@ -7,7 +7,7 @@ import logging
 import shutil
 import threading
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -22,13 +22,14 @@ from numba import types
 from ...layers.maths import FASTMATH
 from ..optim import OPTIMIZERS
 from . import generate, machine
-from .barrier import ALONE
+from .barrier import SINGLE_THREAD
 from .plan import kernels_in_order
 
 config: Any = numba.core.config
 log = logging.getLogger("moreish")
 _one_at_a_time = threading.RLock()
 PACKAGE = Path(__file__).parents[2]
+Function = Callable[..., Any]
 
 
 class Signatures:
@@ -36,38 +37,34 @@ class Signatures:
 
     def __init__(self, dtype: type):
         real, count, number = numba.from_dtype(np.dtype(dtype)), types.int64, types.float64
-        reals, reals2, ints, ints2 = real[::1], real[:, ::1], count[::1], count[:, ::1]
-        numbers, tokens = number[::1], types.int32[::1]
-        ops = count[:, :, ::1]
+        reals, reals2, ints, ops = real[::1], real[:, ::1], count[::1], count[:, :, ::1]
+        numbers, tokens, tokens2 = number[::1], types.int32[::1], types.int32[:, ::1]
         self.kernel = types.void(ints, reals, reals, reals, ints)
         self.optimizer = types.void(reals, reals, reals2, number, count, numbers, count, count)
-        table = (types.FunctionType(self.kernel), ints)
-        step = types.FunctionType(self.optimizer)
-        shape = types.UniTuple(count, 3)
-        self.train = count(
-            *(*table, ops, reals, reals, reals, ints, shape),
-            *(tokens, ints, count, step, reals2, numbers, count, numbers, numbers, ints),
+        program = types.NamedTuple(
+            (types.FunctionType(self.kernel), ints, ops, reals, ints, types.UniTuple(count, 3)), machine.Program
         )
-        self.evaluate = types.void(*table, ops, reals, reals, ints, shape, tokens, count, count, numbers)
-        self.generate = types.void(
-            *(*table, ops, reals, reals, ints, ints2, real[:, ::1], types.int32[::1], number, count, number),
-            *(count, count, count, types.int32[:, ::1], ints),
-        )
-        self.walk = types.void(*table, ops, reals, reals, reals, ints, ints)
+        source = types.NamedTuple((tokens, ints, count), machine.Source)
+        update = types.NamedTuple((types.FunctionType(self.optimizer), reals2, numbers), machine.Update)
+        settings = types.NamedTuple((tokens, number, count, number, count, count, count), generate.Settings)
+        self.train = count(program, reals, reals, source, update, count, numbers, numbers, ints)
+        self.evaluate = types.void(program, reals, tokens, count, count, numbers)
+        self.generate = types.void(program, reals, reals2, settings, tokens2, ints)
+        self.walk = types.void(program, reals, reals, ints)
 
 
 class Machine(NamedTuple):
-    """The compiled loop for one float type; see machine.py and generate.py for what each function takes."""
+    """The compiled functions of machine.py and generate.py, for one float type."""
 
-    train: Callable
-    evaluate: Callable
-    generate: Callable
+    train: Function
+    evaluate: Function
+    generate: Function
 
 
 def _source_hash() -> str:
-    """A name for the exact sources that are compiled, so that no stale machine code is ever loaded.
+    """A name for the exact sources that are compiled, so that stale machine code is never loaded.
 
-    Compiled code stands in files that mention Numba or our own decorator, wherever these are.
+    All compiled code is in files that mention Numba or `kernel`, our decorator, in any folder of the package.
     """
     sources = (path.read_bytes() for path in sorted(PACKAGE.rglob("*.py")))
     return hashlib.sha256(b"".join(s for s in sources if b"numba" in s or b"kernel" in s)).hexdigest()[:12]
@@ -75,9 +72,9 @@ def _source_hash() -> str:
 
 @cache
 def cache_folder() -> Path | None:
-    """The folder that keeps compiled code for these sources, made if need be; None where none can be written.
+    """The folder of compiled code for these sources; None if no folder can be written.
 
-    Beside the package if that may be written, else in the user's cache folder. Folders of older sources are removed.
+    It is beside this file if that is writable, else in the user's cache folder. Folders for other sources are removed.
     """
     name = f"kernels-{_source_hash()}"
     for parent in (Path(__file__).parent / "__pycache__", Path(platformdirs.user_cache_dir("moreish"))):
@@ -93,13 +90,13 @@ def cache_folder() -> Path | None:
             if old != folder:
                 shutil.rmtree(old, ignore_errors=True)
         return folder
-    log.warning("no folder to keep compiled kernels in can be written: they are compiled at every start")
+    log.warning("no cache folder for compiled kernels can be written: they are compiled at every start")
     return None
 
 
 @contextmanager
-def _disk_cache(folder: Path | None):
-    """Let Numba keep what is compiled inside in `folder`."""
+def _disk_cache(folder: Path | None) -> Generator[None]:
+    """Make Numba cache compiled code in `folder`."""
     before, config.CACHE_DIR = config.CACHE_DIR, str(folder or "")
     try:
         yield
@@ -107,13 +104,13 @@ def _disk_cache(folder: Path | None):
         config.CACHE_DIR = before
 
 
-def _compile(function: Callable, signature, first_class: bool) -> Callable:
-    """Compile for one signature, or load what was compiled before. A broken cache is emptied, and passed over."""
+def _compile(function: Function, signature: Any, first_class: bool) -> Function:
+    """Compile for one signature, or load the compiled code from the cache. A broken cache is emptied and not used."""
     if config.DISABLE_JIT:
         return function
     function = getattr(function, "py_func", function)
 
-    def compile_with(folder: Path | None):
+    def compile_with(folder: Path | None) -> Function:
         kept = folder is not None
         if kept and not any(folder.glob(f"*/{Path(function.__code__.co_filename).stem}.{function.__name__}-*.nbc")):
             _announce()
@@ -130,13 +127,13 @@ def _compile(function: Callable, signature, first_class: bool) -> Callable:
         except Exception as error:
             if folder is None:
                 raise
-            log.warning("the kernels kept in %s cannot be used (%s): compiling them anew", folder, type(error).__name__)
+            log.warning("the cached kernels in %s cannot be used (%s): compiling again", folder, type(error).__name__)
             shutil.rmtree(folder, ignore_errors=True)
             return compile_with(None)
 
 
-def compiled_function(function: Callable, signature: Any) -> Callable:
-    """A function compiled for one signature, or loaded as it was compiled before."""
+def compiled_function(function: Function, signature: Any) -> Function:
+    """Compile a function for one signature, or load it from the cache."""
     return _compile(function, signature, first_class=False)
 
 
@@ -146,20 +143,20 @@ def _announce() -> None:
 
 
 @cache
-def _kernel(function: Callable, dtype: type) -> Callable:
+def _kernel(function: Function, dtype: type) -> Function:
     return _compile(function, Signatures(dtype).kernel, first_class=True)
 
 
 @cache
-def optimizer(name: str, dtype: type) -> Callable:
+def optimizer(name: str, dtype: type) -> Function:
     """The compiled step of an optimizer."""
     return _compile(OPTIMIZERS[name].step, Signatures(dtype).optimizer, first_class=True)
 
 
-def kernel_table(codes: Iterable[int], dtype: type) -> tuple[Callable, Any]:
-    """The kernels that a plan names, as the machine takes them: any one of them, and the table of their addresses.
+def kernel_table(codes: Iterable[int], dtype: type) -> tuple[Function, Any]:
+    """The kernels of a plan as a program takes them: any one of them, and the table of their addresses.
 
-    Only those named are compiled; the places of others hold 0.
+    Only the given codes are compiled; the table holds 0 for the others.
     """
     kernels = kernels_in_order()
     wanted: dict[int, Any] = {code: _kernel(kernels[code], dtype) for code in codes}
@@ -173,14 +170,14 @@ def kernel_table(codes: Iterable[int], dtype: type) -> tuple[Callable, Any]:
 
 
 @cache
-def walks(dtype: type) -> tuple[Callable, ...]:
-    """The forward and the backward walk alone, by one thread, for those who look between the steps."""
+def walks(dtype: type) -> tuple[Function, Function]:
+    """The forward and the backward pass, each a function of (program, params, grads), on one thread."""
 
-    def by_one(walk: Callable) -> Callable:
+    def on_one_thread(walk: Function) -> Function:
         compiled_walk = compiled_function(walk, Signatures(dtype).walk)
-        return lambda *arguments: compiled_walk(*arguments, ALONE)
+        return lambda *arguments: compiled_walk(*arguments, SINGLE_THREAD)
 
-    return by_one(machine.forward), by_one(machine.backward)
+    return on_one_thread(machine.forward), on_one_thread(machine.backward)
 
 
 @cache

@@ -1,9 +1,11 @@
-"""Calling a compiled kernel by its number, at a few nanoseconds a call.
+"""Calls of a compiled kernel by its number, at a few nanoseconds a call.
 
 A kernel compiled by `numba.cfunc` is one of Numba's first-class functions. A tuple of them could serve as the table,
-but picking from it costs time in proportion to its length, and its length would be part of the machine's type. So the
-table is an array of addresses, and `pick` makes a first-class function out of one.
+but picking from a tuple takes time in proportion to its length, and the length would be part of the machine's type. So
+the table is an array of addresses, and `pick` makes a first-class function from one of them.
 """
+
+# pyright: reportMissingParameterType=false
 
 from llvmlite import ir
 from numba import types
@@ -14,7 +16,10 @@ from ...layers.maths import intrinsic
 
 
 def pick(like, table, code):
-    """The function at table[code]. In Python the table holds functions; compiled, their addresses, of `like`'s type."""
+    """Return the kernel at table[code].
+
+    In plain Python the table holds functions. Compiled, it holds addresses, and the result has the type of `like`.
+    """
     return table[code]
 
 

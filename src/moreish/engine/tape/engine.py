@@ -12,22 +12,23 @@ from ..batches import Batches
 from ..optim import BETA1, BETA2, EPSILON
 from ..protocol import Draw, Steps
 from ..threads import reserved_threads, run_parallel
-from .barrier import make_team
+from .barrier import thread_group
 from .compile import compiled, kernel_table, optimizer, walks
-from .machine import batch_of
+from .generate import Settings
+from .machine import Program, Source, Update, batch_of
 from .plan import Operation, Plan, make_plan
-from .shards import parts_of, share
+from .shards import bounds, count_shards
 
-# One size each, however little there is to do: what comes out then does not depend on how much was asked for.
+# Batches have one size each, however few are computed, so that no result depends on the number.
 EVALUATION_BATCH = 512
 GENERATION_BATCH = 256
-# So much of it makes a thread of its own worth while.
-EVALUATION_PIECE = 4096  # tokens
-GENERATION_PIECE = 128  # words
+# The least work that is worth a thread of its own.
+TOKENS_PER_THREAD = 4096
+WORDS_PER_THREAD = 128
 
 
-def from_a_line(n: int, dtype: type) -> np.ndarray:
-    """Zeros (n,) that begin at a cache line, whatever address NumPy is given."""
+def aligned_zeros(n: int, dtype: type) -> np.ndarray:
+    """Zeros (n,) that begin at a cache line."""
     raw = np.zeros(n + 64 // np.dtype(dtype).itemsize, dtype)
     skip = -raw.ctypes.data % 64 // raw.itemsize
     return raw[skip : skip + n]
@@ -39,19 +40,19 @@ class Prepared:
     def __init__(self, plan: Plan, dtype: type):
         self.plan = plan
         columns = (FORWARD, BACKWARD) if plan.gradients else (FORWARD,)
-        self._table = kernel_table(np.unique(plan.ops()[:, 0, columns]).tolist(), dtype)
-        self.arena = from_a_line(plan.arena_size, dtype)
-        self.grads = from_a_line(plan.parts * plan.grads_size * plan.gradients, dtype)
+        self._kernels = kernel_table(np.unique(plan.ops()[:, 0, columns]).tolist(), dtype)
+        self.arena = aligned_zeros(plan.arena_size, dtype)
+        self.grads = aligned_zeros(plan.shards * plan.grads_size * plan.gradients, dtype)
         self.ints = np.zeros(plan.ints_size, np.int64)
-        self.walk = self.walk_by(1)
+        self.program = self.program_for(1)
         self.contexts, self.targets, self.counts = batch_of(self.ints, plan.shape)
 
-    def walk_by(self, threads: int) -> tuple:
-        """What every function of the machine takes first."""
-        return (*self._table, self.plan.ops(threads), self.arena)
+    def program_for(self, threads: int) -> Program:
+        """The plan as the compiled machine takes it, for a number of threads."""
+        return Program(*self._kernels, self.plan.ops(threads), self.arena, self.ints, self.plan.shape)
 
     def take(self, contexts: np.ndarray, targets: np.ndarray, counts: np.ndarray | None = None) -> None:
-        """Put a batch in place: contexts (B, T), targets and counts (B, L) or, if L is 1, (B,); or each counts once."""
+        """Set the batch: contexts (B, T), targets and counts (B, L), or (B,) if L is 1. Counts are 1 by default."""
         self.contexts[:] = contexts
         self.targets[:] = targets.reshape(self.targets.shape)
         self.counts[:] = 1 if counts is None else counts.reshape(self.counts.shape)
@@ -63,7 +64,7 @@ class Prepared:
         return self.arena[op.row[column] :][: np.prod(shape)].reshape(shape)
 
     def loss(self) -> float:
-        """The mean nll in nats of the batch that was last walked forward."""
+        """The mean nll in nats of the batch in the last forward pass."""
         nll = self.buffer(self.plan.operations[-1], Y).reshape(self.counts.shape)
         return float(np.average(nll.astype(np.float64), weights=self.counts))
 
@@ -71,14 +72,24 @@ class Prepared:
 class Tape:
     """Runs `layers`, which map contexts (B, block_size) to logits (B, n_vocab), in float32 or float64.
 
-    Layers that keep every position take longer contexts too: (B, block_size - 1 + L) give logits (B, L, n_vocab).
-    It works in memory of its own, so threads that share one Tape take turns.
+    See `protocol` for the methods of every engine. Layers that keep every position take longer contexts too:
+    (B, block_size - 1 + L) give logits (B, L, n_vocab). `shards` is the number of shards of a training batch; by
+    default it is the fastest for the layers and the batch size. Threads that share one Tape take turns.
     """
 
-    def __init__(self, layers: Sequence[Layer], block_size: int, n_vocab: int, dtype: type = np.float32):
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        block_size: int,
+        n_vocab: int,
+        dtype: type = np.float32,
+        *,
+        shards: int | None = None,
+    ):
         self.layers, self.block_size, self.n_vocab, self.dtype = list(layers), block_size, n_vocab, dtype
+        self.shards = shards
         self._prepare = lru_cache(4)(self._prepared)
-        self._crews: dict[tuple, list[Prepared]] = {}
+        self._replicas: dict[tuple[int, int, bool], list[Prepared]] = {}
         self._turn = threading.Lock()
 
     def plan(
@@ -91,14 +102,14 @@ class Tape:
         gradients: bool = True,
         fuse: bool = True,
     ) -> Plan:
-        """The plan for batches of a size, of n_places tokens in a row to predict with n_targets targets each.
+        """Plan batches of a size, each example with n_places tokens in a row to predict and n_targets targets for each.
 
-        With or without the loss as last operation, and the backward pass.
+        The plan is with or without the loss as its last operation, and with or without the backward pass.
         """
         layers = [*self.layers, SoftmaxCrossEntropy(self.n_vocab, n_targets)] if loss else self.layers
         shape = (batch_size, self.block_size - 1 + n_places, n_places * n_targets)
-        parts = parts_of(layers, *shape[:2]) if gradients and fuse else 1
-        return make_plan(layers, shape, parts=parts, fuse=fuse, gradients=gradients)
+        shards = (self.shards or count_shards(layers, *shape[:2])) if gradients and fuse else 1
+        return make_plan(layers, shape, shards=shards, fuse=fuse, gradients=gradients)
 
     def _prepared(
         self, batch_size: int, n_places: int, n_targets: int, loss: bool, gradients: bool, fuse: bool = True
@@ -106,16 +117,16 @@ class Tape:
         plan = self.plan(batch_size, n_places, n_targets, loss=loss, gradients=gradients, fuse=fuse)
         return Prepared(plan, self.dtype)
 
-    def _crew(self, size: int, batch_size: int, n_targets: int, loss: bool) -> list[Prepared]:
-        """A plan for forward passes, with memory for each of `size` threads."""
-        crew = self._crews.setdefault((batch_size, n_targets, loss), [])
-        crew += [self._prepared(batch_size, 1, n_targets, loss, False) for _ in range(size - len(crew))]
-        return crew[:size]
+    def _replicated(self, threads: int, batch_size: int, n_targets: int, loss: bool) -> list[Prepared]:
+        """A plan for forward passes, with memory of its own for each thread."""
+        replicas = self._replicas.setdefault((batch_size, n_targets, loss), [])
+        replicas += [self._prepared(batch_size, 1, n_targets, loss, False) for _ in range(threads - len(replicas))]
+        return replicas[:threads]
 
     def prepared(
         self, batch_size: int, n_places: int = 1, n_targets: int = 1, *, gradients: bool = True, fuse: bool
     ) -> Prepared:
-        """A plan of one's own for batches of a size, with its memory, to be walked step by step."""
+        """A new plan for batches of a size, with memory of its own, for a caller that runs single operations."""
         return self._prepared(batch_size, n_places, n_targets, True, gradients, fuse)
 
     def loss_and_grads(
@@ -129,63 +140,58 @@ class Tape:
     ) -> tuple[float, np.ndarray]:
         """The mean nll in nats of targets after contexts, as in training, and its gradient, flat (n_trained,).
 
-        contexts (B, T); targets and counts (B, L K), or (B,) if that is 1, with L = T - block_size + 1 and K targets
-        for each. Each target weighs as often as it counts; without counts, once. params (P,) stay as they are.
+        contexts (B, T); targets and counts (B, L K), or (B,) if L K is 1, with L = T - block_size + 1 places and K
+        targets for each. counts are the weights of the targets; they are 1 by default. params (P,) are not changed.
         """
         with self._turn:
             B, L = len(targets), contexts.shape[1] - self.block_size + 1
             ready = self._prepare(B, L, targets.size // (B * L), True, True, fuse)
             ready.take(contexts, targets, counts)
-            params = params.copy()  # training's forward pass updates what layers keep beside the trained
+            params = params.copy()  # in training, the forward pass updates the parameters that are not trained
             for walk in walks(self.dtype):
-                walk(*ready.walk, params, ready.grads, ready.ints)
-            of_parts = ready.grads.reshape(ready.plan.parts, -1)[:, : ready.plan.layout.n_trained]
-            return ready.loss(), of_parts.sum(0)
+                walk(ready.program, params, ready.grads)
+            of_shards = ready.grads.reshape(ready.plan.shards, -1)[:, : ready.plan.layout.n_trained]
+            return ready.loss(), of_shards.sum(0)
 
     def train(self, params: np.ndarray, moments: np.ndarray, batches: Batches, steps: Steps) -> np.ndarray:
-        """Make steps, updating params (P,) and moments (n_moments, n_trained).
-
-        Returns the loss of each step in nats, before its update. It is shorter than the rates by the steps not made
-        when a loss is not finite; that loss is the last one, and its step was not made either.
-        """
+        """Make steps: see `protocol.Engine`. The result is the same, bit for bit, for any number of threads."""
         with self._turn:
             ready = self._prepare(batches.size, batches.n_places, batches.n_targets, True, True, True)
             if batches.fixed is not None:
                 ready.take(*batches.fixed)
             plan, losses = ready.plan, np.zeros(len(steps.rates))
             hyper = np.array([steps.weight_decay, BETA1, BETA2, EPSILON])
-            with reserved_threads(plan.parts) as size:
+            with reserved_threads(plan.shards) as threads:
                 train = partial(
                     compiled(self.dtype).train,
-                    *(*ready.walk_by(size), params, ready.grads, ready.ints, plan.shape),
-                    *(batches.stream, batches.starts, batches.seed),
-                    *(optimizer(steps.optimizer, self.dtype), moments, hyper, steps.first, steps.rates, losses),
+                    ready.program_for(threads),
+                    params,
+                    ready.grads,
+                    Source(batches.stream, batches.starts, batches.seed),
+                    Update(optimizer(steps.optimizer, self.dtype), moments, hyper),
+                    steps.first,
+                    steps.rates,
+                    losses,
                 )
-                done = run_parallel([partial(train, row) for row in make_team(size)])[0]
+                done = run_parallel([partial(train, thread) for thread in thread_group(threads)])[0]
             return losses[: done + 1]
 
     def notes(self, params: np.ndarray) -> dict[str, float]:
-        """Nothing to say at a point of the log."""
+        """Return an empty dictionary: the tape has nothing to add to the log."""
         return {}
 
     def nll(self, params: np.ndarray, stream: np.ndarray) -> np.ndarray:
-        """The nll in nats of every token of a flat stream (1 + N,) after its first 0, as float64 (N,).
-
-        Raises ValueError for a token that is none of the n_vocab.
-        """
+        """The nll in nats of every token of a stream: see `protocol.Reader`."""
         if stream.min() < 0 or stream.max() >= self.n_vocab:
             raise ValueError(f"tokens must be from 0 to {self.n_vocab - 1}")
         with self._turn:
             nll, evaluate = np.zeros(len(stream) - 1), compiled(self.dtype).evaluate
-            with reserved_threads(len(nll) // EVALUATION_PIECE) as size:
-                crew = self._crew(size, EVALUATION_BATCH, self.n_vocab, True)
+            with reserved_threads(len(nll) // TOKENS_PER_THREAD) as threads:
+                replicas = self._replicated(threads, EVALUATION_BATCH, self.n_vocab, True)
                 run_parallel(
                     [
-                        partial(
-                            *(evaluate, *ready.walk, params, ready.ints, ready.plan.shape, stream),
-                            *(*share(len(nll), 1, place, size), nll),
-                        )
-                        for place, ready in enumerate(crew)
+                        partial(evaluate, ready.program, params, stream, *bounds(len(nll), 1, thread, threads), nll)
+                        for thread, ready in enumerate(replicas)
                     ]
                 )
             return nll
@@ -199,26 +205,31 @@ class Tape:
             for first in range(0, len(contexts), GENERATION_BATCH):
                 some = contexts[first : first + GENERATION_BATCH]
                 ready.contexts[: len(some)] = some
-                forward(*ready.walk, params, params, ready.ints)
+                forward(ready.program, params, params)
                 logits[first : first + len(some)] = y[: len(some)]
             return logits
 
     def generate(self, params: np.ndarray, n: int, draw: Draw) -> np.ndarray:
-        """Draw n words: a flat run of tokens, int32, each word ended by 0. No word is empty or over max_length."""
+        """Draw n words: see `protocol.Reader`."""
         with self._turn:
-            # One column more than the longest word: the 0 that ends it.
+            # One column more than the longest word, for the 0 that ends it.
             words, lengths = np.zeros((n, draw.max_length + 1), np.int32), np.zeros(n, np.int64)
             machine, prefix = compiled(self.dtype), np.array(draw.prefix, np.int32)
 
             def generate(ready: Prepared, first: int, last: int) -> None:
                 logits = ready.buffer(ready.plan.operations[-1], Y).reshape(GENERATION_BATCH, self.n_vocab)
-                machine.generate(
-                    *(*ready.walk, params, ready.ints, ready.contexts, logits),
-                    *(prefix, draw.temperature, draw.top_k, draw.top_p, draw.seed, draw.first + first),
-                    *(draw.max_length, words[first:last], lengths[first:last]),
+                settings = Settings(
+                    prefix,
+                    float(draw.temperature),
+                    draw.top_k,
+                    float(draw.top_p),
+                    draw.seed,
+                    draw.first + first,
+                    draw.max_length,
                 )
+                machine.generate(ready.program, params, logits, settings, words[first:last], lengths[first:last])
 
-            with reserved_threads(n // GENERATION_PIECE) as size:
-                crew = self._crew(size, GENERATION_BATCH, 1, False)
-                run_parallel([partial(generate, ready, *share(n, 1, place, size)) for place, ready in enumerate(crew)])
+            with reserved_threads(n // WORDS_PER_THREAD) as threads:
+                replicas = self._replicated(threads, GENERATION_BATCH, 1, False)
+                run_parallel([partial(generate, ready, *bounds(n, 1, i, threads)) for i, ready in enumerate(replicas)])
             return words[np.arange(draw.max_length + 1) <= lengths[:, None]]

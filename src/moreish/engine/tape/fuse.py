@@ -1,4 +1,4 @@
-"""Which layers one fused kernel computes together."""
+"""The choice of fused kernels: which runs of layers are computed as one."""
 
 from collections.abc import Iterator, Sequence
 from math import prod
@@ -7,9 +7,9 @@ from ...layers import FUSED, LAYERS, Layer, Shape
 
 
 def fused(layers: Sequence[Layer], B: int, T: int) -> Iterator[tuple[Layer, int]]:
-    """The layers, for B contexts of T tokens, with the number of those given that each stands for.
+    """Replace runs of layers by their fused form where that is faster, for B contexts of T tokens.
 
-    Runs of them are replaced by their fused form where that pays.
+    Yields each layer of the result, and the number of given layers that it stands for.
     """
     in_shape: Shape = (T,)
     i = 0

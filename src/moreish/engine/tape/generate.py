@@ -1,8 +1,9 @@
-"""Drawing words from a model, many side by side, in one compiled loop."""
+"""Words drawn from a model, many at the same time, in one compiled loop."""
 
 # pyright: reportMissingParameterType=false
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -10,17 +11,29 @@ from numba import njit
 from ...layers.maths import exp, kernel
 from ..protocol import Draw
 from ..rng import draw_number
-from .barrier import alone
-from .machine import forward
+from .barrier import single_thread
+from .machine import batch_of, forward
+
+
+class Settings(NamedTuple):
+    """A `Draw` as compiled code takes it; prefix (P,) is int32."""
+
+    prefix: np.ndarray
+    temperature: float
+    top_k: int
+    top_p: float
+    seed: int
+    first: int
+    max_length: int
 
 
 @kernel
 def weights(logits, temperature, top_k, top_p, may_end, out):
     """logits (V,) -> out (V,): weights proportional to the probabilities to draw from; returns their sum.
 
-    The end token falls out unless the word may end, logits are divided by the temperature, all but the `top_k` largest
-    fall out (0 keeps all), and then all but the fewest of the largest that make up `top_p` of the probability (1 keeps
-    all). A temperature of 0 (below 1e-6) keeps the largest alone. Of equal logits the first count as larger.
+    The end token is removed unless the word may end. Logits are divided by the temperature. The `top_k` largest are
+    kept (0: all), and of these the fewest that make up `top_p` of the probability (1: all), the largest first. A
+    temperature of 0 (below 1e-6) keeps only the largest. Of equal logits the first counts as the largest.
     """
     V = logits.size
     nothing = logits.dtype.type(-np.inf)
@@ -47,11 +60,11 @@ def weights(logits, temperature, top_k, top_p, may_end, out):
 
 @kernel
 def keep_share(values, total, share):
-    """Put 0 in place of all but the fewest of the largest values (V,) that make up a share of their total (Holtzman et
-    al. 2020: the nucleus); returns the sum of what stays. Of equal values the first stay.
+    """Keep the fewest of the largest values (V,) that make up a share of their total, and set the others to 0.
 
-    The least that stays is found by bisection: what is larger is too little, what is larger than the number below it
-    is enough. (To sort would be the plain way, and takes seconds to compile.)
+    This is the nucleus of Holtzman et al. 2020. Returns the sum of the values kept. Of equal values the first are kept.
+    Bisection finds the smallest value to keep: the values above it are too few, the values above the next smaller
+    number are enough. (Sorting would be simpler, but takes seconds to compile.)
     """
     zero, half = values.dtype.type(0), values.dtype.type(0.5)
     wanted, enough, least = share * total, zero, zero
@@ -81,8 +94,8 @@ def keep_share(values, total, share):
 
 @kernel
 def keep_largest(values, largest, n, nothing):
-    """Put `nothing` in place of all but the n largest values (V,), of equal ones the first."""
-    threshold, above = largest, 0  # how many are larger than the threshold
+    """Keep the n largest values (V,), and of equal ones the first; set the others to `nothing`."""
+    threshold, above = largest, 0  # above: the number of values larger than the threshold
     while True:
         equal, below = 0, nothing
         for value in values:
@@ -102,7 +115,7 @@ def keep_largest(values, largest, n, nothing):
 
 @njit
 def pick_token(weight, total, u):
-    """The first token whose cumulated weight passes u of the total; weight (V,), u in [0, 1)."""
+    """The first token at which the cumulative weight passes u times the total; weight (V,), u in [0, 1)."""
     target, reached, last = u * total, 0.0, 0
     for v in range(weight.size):
         if weight[v] > 0:
@@ -113,33 +126,17 @@ def pick_token(weight, total, u):
     return last
 
 
-def generate(
-    like,
-    table,
-    ops,
-    arena,
-    params,
-    ints,
-    contexts,
-    logits,
-    prefix,
-    temperature,
-    top_k,
-    top_p,
-    seed,
-    first,
-    max_length,
-    words,
-    lengths,
-):
+def generate(program, params, logits, settings, words, lengths):
     """Draw n words -> words (n, max_length + 1) int32 tokens, lengths (n,) characters.
 
-    contexts (B, T) and logits (B, V) are views of ints and arena: B words grow side by side, and a place that ends
-    one begins the next. prefix (P,) tokens begin every word. A word is never empty; one that reaches max_length ends
-    there. Word j draws from numbers that depend on (seed, first + j) alone: neither B nor n changes it.
+    logits (B, V) is the program's output, a view of its arena. B words grow at the same time; when one ends, another
+    takes its row. A word is never empty, and it ends at max_length at the latest. Word j is drawn with numbers that
+    depend on (seed, first + j) alone: neither B nor n changes it.
     """
+    contexts, _, _ = batch_of(program.ints, program.shape)
+    prefix, max_length = settings.prefix, settings.max_length
     (B, T), V = contexts.shape, logits.shape[1]
-    n, P, team = lengths.size, prefix.size, alone()
+    n, P, thread = lengths.size, prefix.size, single_thread()
     for j in range(n):
         for k in range(P):
             words[j, k] = prefix[k]
@@ -154,32 +151,33 @@ def generate(
             for k in range(T):
                 place = lengths[j] - T + k
                 contexts[i, k] = words[j, place] if place >= 0 else 0
-        forward(like, table, ops, arena, params, params, ints, team)
+        forward(program, params, params, thread)
         for i in range(active - 1, -1, -1):
             j = word[i]
             length = lengths[j]
             token = 0
             if length < max_length:
-                total = weights(logits[i], temperature, top_k, top_p, length > 0, weight)
-                token = pick_token(weight, total, draw_number(seed, first + j, length))
+                total = weights(logits[i], settings.temperature, settings.top_k, settings.top_p, length > 0, weight)
+                token = pick_token(weight, total, draw_number(settings.seed, settings.first + j, length))
             if token != 0:
                 words[j, length] = token
                 lengths[j] = length + 1
-            elif started < n:  # the place goes to the next word
+            elif started < n:  # the next word takes the row
                 word[i] = started
                 started += 1
-            else:  # or to the last one still growing
+            else:  # no word is left: the last growing word takes the row
                 active -= 1
                 word[i] = word[active]
 
 
 def draw_words(logits_of: Callable[[np.ndarray], np.ndarray], n: int, context: int, draw: Draw) -> np.ndarray:
-    """Draw n words by the numbers by which the tape draws them, from a function of contexts (B, T) to logits (B, V).
+    """Draw n words with the tape's random numbers, from a function of contexts (B, T) to logits (B, V).
 
-    All words grow side by side, one call of the function a character.
+    All words grow at the same time, with one call of the function for each character. Returns what `Reader.generate`
+    returns.
     """
     T, P = context, len(draw.prefix)
-    # T zeros before each word: what a context holds where the word has not begun.
+    # T zeros stand before each word: a context begins with them until the word is T characters long.
     words, lengths = np.zeros((n, T + draw.max_length + 1), np.int32), np.full(n, P)
     words[:, T : T + P] = draw.prefix
     growing = np.arange(n)

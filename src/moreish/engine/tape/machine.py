@@ -1,61 +1,108 @@
-"""The loop that runs any architecture: it walks a table of operations forward, backward, and steps the optimizer.
+"""The loop that runs any architecture: it goes through a table of operations forward, backward, and updates weights.
 
-Compiled once for each float type. Widths, depths, batch sizes, rates and word lists are data: nothing recompiles.
-An operation is a row (see layers.spec), for each part of the batch; `table` holds the kernels that its FORWARD and
-BACKWARD columns name, and `like` is any one of them (see dispatch). Every thread of a team calls these functions, and
-walks parts of its own.
+It is compiled once for each float type. Widths, depths, batch sizes, rates and word lists are data: they recompile
+nothing. An operation is a row (see layers.spec) for each shard of the batch. Every thread of a group calls these
+functions, and works on its own shards.
 """
 
 # pyright: reportMissingParameterType=false
+
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 from numba.extending import register_jitable
 
-from ...layers.reduce import add_up
-from ...layers.spec import BACKWARD, FORWARD, MEET, Y
+from ...layers.reduce import sum_rows
+from ...layers.spec import BACKWARD, BARRIER, FORWARD, Y
 from ...layers.views import matrix, vector
 from ..batches import draw_batch, group_windows
-from .barrier import PLACE, SIZE, alone, meet
+from .barrier import THREAD, THREADS, barrier, single_thread
 from .dispatch import pick
-from .shards import GRAIN, part_of, share
+from .shards import GRAIN, bounds, shard_bounds
 
-PIECE = 1 << 17  # windows that are looked at together where equal contexts are walked once
-BLOCK = 256  # gradients that are summed together
+WINDOWS_PER_GROUPING = 1 << 17  # windows that an evaluation groups by their contexts at a time
+GRADIENTS_PER_BLOCK = 256  # gradients that are summed over the shards at a time
+
+
+class Program(NamedTuple):
+    """A plan that is ready to run.
+
+    like    any one of the kernels, for their type: see dispatch
+    table   all kernels, by the numbers in columns FORWARD and BACKWARD
+    ops     (n, shards, WIDTH) int64: the rows of n operations
+    arena   float: activations, their gradients, and scratch
+    ints    int64: the batch, and integer scratch
+    shape   (B, T, L) of the batch
+    """
+
+    like: Any
+    table: Any
+    ops: np.ndarray
+    arena: np.ndarray
+    ints: np.ndarray
+    shape: tuple[int, int, int]
+
+
+class Source(NamedTuple):
+    """The tokens that batches are drawn from: see `draw_batch`. An empty stream keeps the batch that is in place.
+
+    stream  (M,) int32
+    starts  (S,) int64
+    """
+
+    stream: np.ndarray
+    starts: np.ndarray
+    seed: int
+
+
+class Update(NamedTuple):
+    """An optimizer with its state: see optim.
+
+    step    the compiled kernel
+    moments (n_moments, n_trained)
+    hyper   (4,) float64
+    """
+
+    step: Any
+    moments: np.ndarray
+    hyper: np.ndarray
 
 
 @njit
-def forward(like, table, ops, arena, params, grads, ints, team):
-    """Every operation in order, on this thread's parts of the batch."""
-    n, parts, _ = ops.shape
-    first, last = share(parts, 1, team[PLACE], team[SIZE])
+def forward(program, params, grads, thread):
+    """Run every operation in order, on this thread's shards of the batch."""
+    ops, arena, ints = program.ops, program.arena, program.ints
+    n, shards, _ = ops.shape
+    first, last = bounds(shards, 1, thread[THREAD], thread[THREADS])
     for i in range(n):
-        if ops[i, 0, MEET]:
-            meet(team)
-        for part in range(first, last):
-            pick(like, table, ops[i, part, FORWARD])(ops[i, part], arena, params, grads, ints)
+        if ops[i, 0, BARRIER]:
+            barrier(thread)
+        for shard in range(first, last):
+            pick(program.like, program.table, ops[i, shard, FORWARD])(ops[i, shard], arena, params, grads, ints)
 
 
 @njit
-def backward(like, table, ops, arena, params, grads, ints, team):
-    """Every operation in reverse order, on this thread's parts: fills their rows of grads (parts * size,)."""
-    n, parts, _ = ops.shape
-    first, last = share(parts, 1, team[PLACE], team[SIZE])
-    size = grads.size // parts
+def backward(program, params, grads, thread):
+    """Run every operation in reverse order, on this thread's shards: fills their rows of grads (shards * size,)."""
+    ops, arena, ints = program.ops, program.arena, program.ints
+    n, shards, _ = ops.shape
+    first, last = bounds(shards, 1, thread[THREAD], thread[THREADS])
+    size = grads.size // shards
     for i in range(n - 1, -1, -1):
-        for part in range(first, last):
-            of_part = vector(grads, part * size, size)
-            pick(like, table, ops[i, part, BACKWARD])(ops[i, part], arena, params, of_part, ints)
-        if ops[i, 0, MEET]:
-            meet(team)
+        for shard in range(first, last):
+            own = vector(grads, shard * size, size)
+            pick(program.like, program.table, ops[i, shard, BACKWARD])(ops[i, shard], arena, params, own, ints)
+        if ops[i, 0, BARRIER]:
+            barrier(thread)
 
 
 @njit
-def sum_gradients(grads, parts, first, last, total):
-    """grads (parts * size,) -> first ... last - 1 of total (size or fewer,): the gradients summed over the parts."""
-    of_parts = matrix(grads, 0, parts, grads.size // parts)
-    for start in range(first, last, BLOCK):
-        add_up(of_parts, start, vector(total, start, min(BLOCK, last - start)))
+def sum_gradients(grads, shards, first, last, total):
+    """Sum grads (shards * size,) over the shards -> elements first ... last - 1 of total (size or fewer,)."""
+    of_shards = matrix(grads, 0, shards, grads.size // shards)
+    for start in range(first, last, GRADIENTS_PER_BLOCK):
+        sum_rows(of_shards, start, vector(total, start, min(GRADIENTS_PER_BLOCK, last - start)))
 
 
 @register_jitable
@@ -68,9 +115,9 @@ def batch_of(ints, shape):
 
 
 @njit
-def mean_nll(ops, arena, counts):
-    """The mean over what the last operation, the loss, left, each as often as it counts: nats per token."""
-    start, (B, L) = ops[-1, 0, Y], counts.shape
+def mean_nll(program, counts):
+    """The mean loss in nats per token, from the output of the last operation, each target weighted by its count."""
+    arena, start, (B, L) = program.arena, program.ops[-1, 0, Y], counts.shape
     total, n = 0.0, 0
     for b in range(B):
         for k in range(L):
@@ -79,68 +126,49 @@ def mean_nll(ops, arena, counts):
     return total / n
 
 
-def train(
-    like,
-    table,
-    ops,
-    arena,
-    params,
-    grads,
-    ints,
-    shape,
-    stream,
-    starts,
-    seed,
-    optimizer,
-    moments,
-    hyper,
-    first,
-    rates,
-    losses,
-    team,
-):
-    """Steps `first`, `first` + 1, ... with the learning rates given: updates params (P,) and moments (n, n_trained).
+def train(program, params, grads, source, update, first, rates, losses, thread):
+    """Make steps `first`, `first` + 1, ... with the given learning rates: updates params (P,) and update.moments.
 
-    shape = (B, T, L); stream (M,) int32 and starts (S,): see `draw_batch`; an empty stream keeps the batch that is in
-    ints. grads (parts * size,), size at least n_trained; rates, losses (n,) float64. Returns how many steps were made:
-    fewer than n when a loss is not finite, which is then the last one written and after which nothing was updated.
+    grads (shards * size,), size at least n_trained, is scratch; rates and losses (n,) are float64. Returns the number
+    of steps made. It is less than n if a loss is not finite: that loss is the last one written, and its step was not
+    made.
     """
-    contexts, targets, counts = batch_of(ints, shape)
-    B, parts = shape[0], ops.shape[1]
-    n_trained = moments.shape[1]
-    first_part, last_part = share(parts, 1, team[PLACE], team[SIZE])
-    begin, end = part_of(B, parts, first_part)[0], part_of(B, parts, last_part - 1)[1]
-    mine = contexts[begin:end], targets[begin:end], counts[begin:end]
-    first_weight, last_weight = share(n_trained, GRAIN, team[PLACE], team[SIZE])
-    # This thread's own, as no memory is written by several: they would take it from each other.
-    summed = np.empty(n_trained if parts > 1 else 0, grads.dtype)
+    contexts, targets, counts = batch_of(program.ints, program.shape)
+    B, shards = program.shape[0], program.ops.shape[1]
+    n_trained = update.moments.shape[1]
+    first_shard, last_shard = bounds(shards, 1, thread[THREAD], thread[THREADS])
+    begin, end = shard_bounds(B, first_shard, shards)[0], shard_bounds(B, last_shard - 1, shards)[1]
+    own_batch = contexts[begin:end], targets[begin:end], counts[begin:end]
+    first_weight, last_weight = bounds(n_trained, GRAIN, thread[THREAD], thread[THREADS])
+    # Each thread has a vector of its own, to avoid false sharing.
+    summed = np.empty(n_trained if shards > 1 else 0, grads.dtype)
     for i in range(rates.size):
-        if stream.size:
-            draw_batch(stream, starts, seed, (first + i) * B + begin, *mine)
-        forward(like, table, ops, arena, params, grads, ints, team)
-        meet(team)
-        loss = mean_nll(ops, arena, counts)
-        if team[PLACE] == 0:
+        if source.stream.size:
+            draw_batch(source.stream, source.starts, source.seed, (first + i) * B + begin, *own_batch)
+        forward(program, params, grads, thread)
+        barrier(thread)
+        loss = mean_nll(program, counts)
+        if thread[THREAD] == 0:
             losses[i] = loss
         if not np.isfinite(loss):
             return i
-        backward(like, table, ops, arena, params, grads, ints, team)
-        meet(team)
-        if parts > 1:
-            sum_gradients(grads, parts, first_weight, last_weight, summed)
-        gradient = summed if parts > 1 else grads
-        optimizer(params, gradient, moments, rates[i], first + i + 1, hyper, first_weight, last_weight)
-        meet(team)
+        backward(program, params, grads, thread)
+        barrier(thread)
+        if shards > 1:
+            sum_gradients(grads, shards, first_weight, last_weight, summed)
+        gradient = summed if shards > 1 else grads
+        update.step(params, gradient, update.moments, rates[i], first + i + 1, update.hyper, first_weight, last_weight)
+        barrier(thread)
     return rates.size
 
 
-def evaluate(like, table, ops, arena, params, ints, shape, stream, begin, end, nll):
+def evaluate(program, params, stream, begin, end, nll):
     """The nll in nats of tokens 1 + begin ... end of stream (M,) -> begin ... end - 1 of nll (M - 1,) float64.
 
-    shape = (B, T, V): each different context of a piece is walked once, with all tokens as its targets.
+    program.shape is (B, T, V): each different context is computed once, with all V tokens as its targets.
     """
-    contexts, targets, _ = batch_of(ints, shape)
-    (B, T, V), n, team = shape, min(PIECE, end - begin), alone()
+    contexts, targets, _ = batch_of(program.ints, program.shape)
+    (B, T, V), n, thread = program.shape, min(WINDOWS_PER_GROUPING, end - begin), single_thread()
     for b in range(B):
         for v in range(V):
             targets[b, v] = v
@@ -149,16 +177,17 @@ def evaluate(like, table, ops, arena, params, ints, shape, stream, begin, end, n
         size *= 2
     slots, different = np.empty(size, np.int64), np.empty((n, T), np.int64)
     head, follower = np.empty(n, np.int64), np.empty(n, np.int64)
-    for start in range(begin, end, PIECE):
-        used = group_windows(stream, 1 + start, min(PIECE, end - start), different, slots, head, follower)
+    for start in range(begin, end, WINDOWS_PER_GROUPING):
+        n_windows = min(WINDOWS_PER_GROUPING, end - start)
+        used = group_windows(stream, 1 + start, n_windows, different, slots, head, follower)
         for first in range(0, used, B):
             count = min(B, used - first)
             for i in range(count):
                 for k in range(T):
                     contexts[i, k] = different[first + i, k]
-            forward(like, table, ops, arena, params, params, ints, team)
+            forward(program, params, params, thread)
             for i in range(count):
                 window = head[first + i]
                 while window >= 0:
-                    nll[start + window] = arena[ops[-1, 0, Y] + i * V + stream[1 + start + window]]
+                    nll[start + window] = program.arena[program.ops[-1, 0, Y] + i * V + stream[1 + start + window]]
                     window = follower[window]

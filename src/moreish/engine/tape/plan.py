@@ -1,8 +1,10 @@
-"""From a list of layers to a table of operations over one arena of floats."""
+"""The plan: a table of operations over one arena of floats, made from a list of layers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +14,7 @@ from ...layers.layout import Layout, Slot
 from ...layers.spec import (
     AUX,
     BACKWARD,
+    BARRIER,
     COUNTS,
     DX,
     DY,
@@ -19,29 +22,28 @@ from ...layers.spec import (
     FORWARD,
     INT_SHARED,
     INTS,
-    MEET,
-    P0,
-    PART,
-    PARTS,
+    PARAMETERS,
     ROWS,
-    S0,
+    SHARD,
+    SHARDS,
     SHARED,
+    SIZES,
     WIDTH,
     X,
     Y,
 )
 from .fuse import fused
-from .shards import part_of, share
+from .shards import bounds, shard_bounds
 
 ALIGN = 16  # floats: buffers start at cache lines
-N_KERNELS = 5  # that a layer may have
+N_KERNELS = 5  # entries of each kind of layer in the kernel table
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One step of a plan: a layer (perhaps a fused one) with its shapes for one example, its parameters and buffers.
+    """One step of a plan: a layer, perhaps a fused one, with its shapes for one example, its parameters and buffers.
 
-    rows    (n, parts, WIDTH) int64, n one after another, each for all parts of the batch; n = 0 if it moves nothing
+    rows    (n, shards, WIDTH) int64: n rows for each shard, run one after another; n = 0 if the layer computes nothing
     """
 
     layer: Layer
@@ -52,7 +54,7 @@ class Operation:
 
     @property
     def row(self) -> np.ndarray | None:
-        """The row that tells where the buffers of the whole batch begin; None for a layer that moves nothing."""
+        """The first row, in which the buffers of the whole batch begin; None for a layer that computes nothing."""
         return self.rows[0, 0] if len(self.rows) else None
 
     @property
@@ -65,13 +67,13 @@ class Plan:
     """The operations that run a list of layers on batches of one shape.
 
     shape       (B, T, L): a batch is B contexts of T tokens, with L targets each
-    parts       how many parts the batch is walked in
-    layout      where the parameters lie
-    arena_size, ints_size   count elements
+    shards      the number of shards of a batch
+    layout      the places of the parameters in the flat vector
+    arena_size, ints_size   in elements
     """
 
     shape: tuple[int, int, int]
-    parts: int
+    shards: int
     layout: Layout
     operations: list[Operation]
     arena_size: int
@@ -80,79 +82,89 @@ class Plan:
 
     @property
     def grads_size(self) -> int:
-        """n_trained, and as many more as fill a cache line."""
+        """The length of one shard's gradients: n_trained, rounded up to whole cache lines."""
         return -(-self.layout.n_trained // ALIGN) * ALIGN
 
     def ops(self, threads: int = 1) -> np.ndarray:
-        """The rows of all operations that compute, for so many threads: (n, parts, WIDTH) int64."""
+        """The rows of all operations that compute, for a number of threads: (n, shards, WIDTH) int64."""
         ops = np.concatenate([op.rows for op in self.operations])
-        for place in range(threads):
-            first, last = share(self.parts, 1, place, threads)
+        for thread in range(threads):
+            first, last = bounds(self.shards, 1, thread, threads)
             ops[:, first:last, FIRST] = first
         return ops
 
 
 def make_plan(
-    layers: Sequence[Layer], shape: tuple[int, int, int], *, parts: int = 1, fuse: bool = True, gradients: bool = True
+    layers: Sequence[Layer], shape: tuple[int, int, int], *, shards: int = 1, fuse: bool = True, gradients: bool = True
 ) -> Plan:
     """Plan layers for batches of a shape (B, T, L).
 
-    parts       walk the batch in so many parts
-    fuse        use the fused kernels; without them every layer has buffers of its own, to be looked at and checked
-    gradients   plan for training: the backward pass too, and forward passes as they are in training
+    shards      the number of shards of a batch
+    fuse        use the fused kernels; without them every layer has its own buffers, which can be read and checked
+    gradients   plan for training: with the backward pass, and the forward pass as it is in training
 
-    Raises InputError if a layer cannot be trained on so few examples.
+    Raises InputError if a layer cannot be trained on so few examples, and ValueError if a layer needs more columns than
+    a row has.
     """
     B, T, L = shape
     layout, arena, ints = Layout(layers), _Memory(ALIGN), _Memory(1)
-    batch = {"contexts": (ints.take(B * T), T), "targets": (ints.take(B * L), L)}  # where, how many for each example
+    batch = {"contexts": (ints.take(B * T), T), "targets": (ints.take(B * L), L)}  # (offset, numbers an example)
     counts = ints.take(B * L)
     operations: list[Operation] = []
     in_shape: Shape = (T,)
     x = dx = -1
-    place = 0  # among the layers, of what is planned next
-    for layer, stands_for in fused(layers, B // parts, T) if fuse else ((layer, 1) for layer in layers):
+    place = 0  # the index of the next layer to plan
+    for layer, stands_for in fused(layers, B // shards, T) if fuse else ((layer, 1) for layer in layers):
         slots = [slot for of_layer in layout.slots[place : place + stands_for] for slot in of_layer]
         kernels, out_shape = LAYERS[type(layer)], layer.out_shape(in_shape)
-        rows = np.zeros((0, parts, WIDTH), np.int64)
+        rows = np.zeros((0, shards, WIDTH), np.int64)
         if kernels.forward is not None:
-            # A kernel that reads contexts works on as many rows as it is to write; the others on those of their input.
-            of_example = prod(out_shape[:-1] if kernels.reads == "contexts" else in_shape[:-1])
-            if gradients and kernels.batch_statistics and B * of_example < 2:
+            # A kernel that reads contexts works on the rows of its output, another kernel on the rows of its input.
+            rows_per_example = prod(out_shape[:-1] if kernels.reads == "contexts" else in_shape[:-1])
+            if gradients and kernels.batch_statistics and B * rows_per_example < 2:
                 raise InputError(
                     f"{type(layer).__name__} normalises by the variance over the batch, and one example has none: "
                     "train with --batch-size 2 or more"
                 )
             codes = _codes(type(layer), kernels, gradients)
-            rows = np.full((len(codes), parts, WIDTH), -1, np.int64)
+            rows = np.full((len(codes), shards, WIDTH), -1, np.int64)
             rows[:, :, (FORWARD, BACKWARD)] = np.array(codes)[:, None]
-            rows[:, :, MEET] = np.arange(len(codes))[:, None]
+            rows[:, :, BARRIER] = np.arange(len(codes))[:, None]
             y = arena.take(B * prod(out_shape))
             dy = arena.take(B * prod(out_shape)) if gradients else -1
-            shared = tuple(parts * n for n in kernels.shared(layer))
-            rows[:, :, SHARED], rows[:, :, INT_SHARED] = arena.take(shared[0]), ints.take(shared[1])
-            rows[:, :, P0 : P0 + len(slots)] = [slot.start for slot in slots]
-            sizes = layer.sizes(in_shape)
-            rows[:, :, S0 : S0 + len(sizes)] = sizes
-            rows[:, :, PARTS] = parts
-            for part in range(parts):
-                first, last = part_of(B, parts, part)
-                row = rows[:, part].T
-                row[PART], row[ROWS] = part, (last - first) * of_example
+            _fill(rows, layer, "parameters", PARAMETERS, [slot.start for slot in slots])
+            _fill(rows, layer, "sizes", SIZES, layer.sizes(in_shape))
+            shared = [shards * size for size in kernels.shared(layer)]
+            _fill(rows, layer, "shared arrays", SHARED, _offsets(arena, shared))
+            rows[:, :, INT_SHARED] = ints.take(shards * kernels.int_shared)
+            rows[:, :, SHARDS] = shards
+            for shard in range(shards):
+                first, last = shard_bounds(B, shard, shards)
+                row = rows[:, shard].T
+                row[SHARD], row[ROWS] = shard, (last - first) * rows_per_example
                 for column, start, size in (X, x, in_shape), (DX, dx, in_shape), (Y, y, out_shape), (DY, dy, out_shape):
                     row[column] = start + first * prod(size) if start >= 0 else -1
                 if kernels.reads is not None:
                     start, size = batch[kernels.reads]
                     row[INTS], row[COUNTS] = start + first * size, counts + first * L
-                row[AUX] = arena.take(kernels.scratch(layer, (last - first) * of_example))
+                scratch = kernels.scratch(layer, in_shape, (last - first) * rows_per_example)
+                _fill(rows[:, shard : shard + 1], layer, "scratch arrays", AUX, _offsets(arena, scratch))
             x, dx = y, dy
         operations.append(Operation(layer, in_shape, out_shape, slots, rows))
         in_shape, place = out_shape, place + stands_for
-    return Plan(shape, parts, layout, operations, arena.size, ints.size, gradients)
+    return Plan(shape, shards, layout, operations, arena.size, ints.size, gradients)
+
+
+def _fill(rows: np.ndarray, layer: Layer, what: str, columns: range, values: Sequence[int]) -> None:
+    """Write values into the columns of rows (n, shards, WIDTH). Raise ValueError if there are too few columns."""
+    if len(values) > len(columns):
+        name = type(layer).__name__
+        raise ValueError(f"{name} has {len(values)} {what}: a row of the plan has room for {len(columns)}")
+    rows[:, :, columns.start : columns.start + len(values)] = values
 
 
 class _Memory:
-    """A length that grows as pieces of it are taken, each from a multiple of `align` on."""
+    """A length that grows when some of it is taken, each time from a multiple of `align`."""
 
     def __init__(self, align: int):
         self.size, self.align = 0, align
@@ -163,8 +175,13 @@ class _Memory:
         return start
 
 
+def _offsets(memory: _Memory, sizes: Sequence[int]) -> list[int]:
+    """Take memory for arrays of these sizes, one after another. Returns their offsets."""
+    return list(accumulate(sizes[:-1], initial=memory.take(sum(sizes)))) if sizes else []
+
+
 def _codes(kind: type[Layer], kernels: Kernels, training: bool) -> list[tuple[int, int]]:
-    """The places of a layer's forward and backward kernels in the kernel table, for each of its rows in the plan."""
+    """The indices of a layer's forward and backward kernels in the kernel table, for each of its rows in the plan."""
     first = N_KERNELS * list(LAYERS).index(kind)
     forward, backward, inference, before_forward, before_backward = range(first, first + N_KERNELS)
     if kernels.inference is not None and not training:
@@ -172,8 +189,8 @@ def _codes(kind: type[Layer], kernels: Kernels, training: bool) -> list[tuple[in
     return [(before_forward, backward), (forward, before_backward)] if kernels.before else [(forward, backward)]
 
 
-def kernels_in_order() -> list:
-    """The kernels by their place in the kernel table; None where there is none."""
+def kernels_in_order() -> list[Any]:
+    """The kernel table: N_KERNELS entries for each kind of layer, None for a kernel that it lacks."""
     return [
         kernel
         for row in LAYERS.values()

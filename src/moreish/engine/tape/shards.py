@@ -1,8 +1,10 @@
-"""The parts that a large batch is walked in: what threads share out among themselves.
+"""Shards: the parts of a large batch that threads work on at the same time.
 
-How many parts there are follows from the model and the batch alone. Each is walked in its own memory, and gradients are
-summed over the parts in their order: how many threads there are changes no bit of any result.
+The number of shards depends on the model and the batch alone. Each shard has its own memory, and gradients are summed
+over the shards in their order. So the number of threads changes no bit of any result.
 """
+
+# pyright: reportMissingParameterType=false
 
 from collections.abc import Sequence
 
@@ -11,42 +13,45 @@ from numba.extending import register_jitable
 from ...layers import Layer
 from .fuse import fused
 
-GRAIN = 16  # examples, or weights: whole vectors and cache lines belong to one thread
-EXAMPLES = 64  # that each of several parts has at least
-COST = 1.2e6  # of one more part, as floating-point operations of a forward pass
+GRAIN = 16  # examples or weights: a thread owns whole vectors and cache lines
+MIN_SHARD_EXAMPLES = 64
+SHARD_FLOPS = 1.2e6  # the cost of one more shard, in floating-point operations of a forward pass
 
 
 @register_jitable
-def share(n, grain, place, places):
-    """The first and one past the last of the numbers 0 ... n - 1 that belong to a place, in pieces of `grain`."""
-    pieces = (n + grain - 1) // grain
-    first, last = pieces * place // places, pieces * (place + 1) // places
+def bounds(n, grain, index, count):
+    """The first and one past the last of the numbers 0 ... n - 1 in slice `index` of `count` nearly equal slices.
+
+    Slices begin at multiples of `grain`.
+    """
+    grains = (n + grain - 1) // grain
+    first, last = grains * index // count, grains * (index + 1) // count
     return min(n, first * grain), min(n, last * grain)
 
 
 @register_jitable
-def part_of(B, parts, part):
-    """The first and one past the last example of a part of a batch."""
-    return share(B, GRAIN, part, parts)
+def shard_bounds(B, shard, shards):
+    """The first and one past the last example of a shard of a batch."""
+    return bounds(B, GRAIN, shard, shards)
 
 
-def parts_of(layers: Sequence[Layer], B: int, T: int) -> int:
-    """How many parts batches of B contexts of T tokens are walked in, when layers are trained on them.
+def count_shards(layers: Sequence[Layer], B: int, T: int) -> int:
+    """The number of shards for training layers on batches of B contexts of T tokens.
 
-    Those that would take least time with a thread for each, of those that have the fused kernels of the whole batch:
-    else many threads would gain by what costs one thread much.
+    It is the number that takes the least time with one thread a shard, among those that have the same fused kernels as
+    the whole batch. With other kernels, many threads would gain little and one thread would lose much.
     """
 
-    def kinds(parts: int) -> list[type[Layer]]:
-        return [type(layer) for layer, _ in fused(layers, B // parts, T)]
+    def kinds(shards: int) -> list[type[Layer]]:
+        return [type(layer) for layer, _ in fused(layers, B // shards, T)]
 
-    def time(parts: int) -> float:
+    def time(shards: int) -> float:
         """In floating-point operations."""
         work, shape = 0.0, (T,)
-        for layer, _ in fused(layers, B // parts, T):
-            work += layer.flops(shape, B // parts)
+        for layer, _ in fused(layers, B // shards, T):
+            work += layer.flops(shape, B // shards)
             shape = layer.out_shape(shape)
-        return work + COST * parts
+        return work + SHARD_FLOPS * shards
 
-    several = (2, 4, 8, 16)  # as cores are mostly powers of two, or at least even
-    return min((1, *(n for n in several if EXAMPLES * n <= B and kinds(n) == kinds(1))), key=time)
+    several = (2, 4, 8, 16)  # most processors have a power of two, or at least an even number, of cores
+    return min((1, *(n for n in several if MIN_SHARD_EXAMPLES * n <= B and kinds(n) == kinds(1))), key=time)

@@ -1,14 +1,14 @@
-"""One training in several processes, which torchrun starts: each has its share of every batch, and the first writes.
+"""One training in several processes, which torchrun starts: each computes a shard of every batch, and rank 0 writes.
 
-All of them make the same steps, and come to the same weights. Without torchrun's environment variables there is one
-process, and nothing here does anything. What is communicated, PyTorch communicates.
+All processes make the same steps and reach the same weights. Without torchrun's environment variables there is one
+process, and the functions here change nothing. PyTorch does all the communication.
 """
 
 import itertools
 import os
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,96 +17,97 @@ import numpy as np
 
 from ...errors import InputError, MoreishError, WorkError
 
-TIMEOUT = timedelta(minutes=5)  # that a process waits for the others
-_trainings = itertools.count()  # of this process
+TIMEOUT = timedelta(minutes=5)  # the longest time that a process waits for the others
+_trainings = itertools.count()  # numbers the trainings of this process
 
 
-def _number(name: str, otherwise: int) -> int:
-    return int(os.environ[name]) if "TORCHELASTIC_RUN_ID" in os.environ else otherwise
+def _environment(name: str, default: int) -> int:
+    return int(os.environ[name]) if "TORCHELASTIC_RUN_ID" in os.environ else default
 
 
 def rank() -> int:
-    """The number of this process among those that torchrun started, from 0 on."""
-    return _number("RANK", 0)
+    """The number of this process, from 0; 0 without torchrun."""
+    return _environment("RANK", 0)
 
 
-def count() -> int:
-    """How many processes torchrun started."""
-    return _number("WORLD_SIZE", 1)
+def world_size() -> int:
+    """The number of processes; 1 without torchrun."""
+    return _environment("WORLD_SIZE", 1)
 
 
 @dataclass(frozen=True)
-class Share:
-    """The share of a batch that a process has: of `count` processes the one of number `rank`."""
+class BatchShard:
+    """The rows of a batch that the process `rank` of `world_size` computes."""
 
     rank: int = 0
-    count: int = 1
+    world_size: int = 1
 
     def of(self, rows: np.ndarray) -> np.ndarray:
-        """The rows (B, ...) that are its own, as a view: every so many of them."""
-        return rows[self.rank :: self.count]
+        """The process's own rows of rows (B, ...), as a view: every world_size-th one."""
+        return rows[self.rank :: self.world_size]
 
 
 @contextmanager
-def together(engine: str, device: str, task: str) -> Iterator[None]:
-    """Join the processes of torchrun for one training; task tells all about it, and must be the same for all.
+def process_group(engine: str, device: str, task: str) -> Generator[None]:
+    """Join the processes of torchrun for one training. `task` describes the training, and must be the same for all.
 
-    Raises InputError for an engine or a device that cannot be shared, or if the processes differ in the task;
-    WorkError when one of the others is lost.
+    Raises InputError for an engine or a device that cannot be shared, or if the processes have different tasks;
+    WorkError if another process is lost.
     """
-    if count() == 1:
+    if world_size() == 1:
         yield
         return
     if engine != "torch":
         raise InputError(
-            f"torchrun started {count()} processes, and the engine {engine} trains in one: "
+            f"torchrun started {world_size()} processes, and the engine {engine} trains in one: "
             "add --engine torch, or start it without torchrun"
         )
     import torch
     from torch import distributed
     from torch.distributed.rendezvous import rendezvous
 
-    gpus, local = torch.cuda.is_available(), _number("LOCAL_RANK", 0)
+    gpus, local_rank = torch.cuda.is_available(), _environment("LOCAL_RANK", 0)
     if gpus and device != "cpu":
-        if local >= torch.cuda.device_count():
+        if local_rank >= torch.cuda.device_count():
             raise InputError(
                 f"there are {torch.cuda.device_count()} GPUs on this machine, and more processes: "
                 "give torchrun a smaller --nproc-per-node, or train with --device cpu"
             )
-        torch.cuda.set_device(local)
+        torch.cuda.set_device(local_rank)
     backend = "cpu:gloo,cuda:nccl" if gpus and distributed.is_nccl_available() else "gloo"
-    # Under names of its own: where an earlier training's processes listened is not to be found by this one's.
+    # A prefix for each training, so that it does not find the addresses that an earlier one stored.
     store, number, size = next(rendezvous("env://", timeout=TIMEOUT))
     store = distributed.PrefixStore(f"training {next(_trainings)}", store)  # pyright: ignore[reportPrivateImportUsage]
     distributed.init_process_group(backend, store=store, rank=number, world_size=size, timeout=TIMEOUT)
     try:
         code = zlib.crc32(task.encode())
-        if least(code) != -least(-code):
+        if all_reduce_min(code) != -all_reduce_min(-code):
             raise InputError(
                 "the processes were given different words, options or states of the run: give all of them the same"
             )
         yield
     except MoreishError:
         raise
-    except RuntimeError as error:  # with which PyTorch also says that it has lost another process
+    except RuntimeError as error:  # PyTorch raises it, among others, when it has lost another process
         why = re.sub(r"^\[.*?\] |\. .*", "", str(error).split("\n")[0])
-        raise WorkError(f"this training of {count()} processes broke off ({why}): go on with --resume") from error
+        message = f"this training of {world_size()} processes broke off ({why}): go on with --resume"
+        raise WorkError(message) from error
     finally:
         distributed.destroy_process_group()
 
 
-def share() -> Share:
-    """This process's share of a batch: all of it, but for processes that are training together."""
-    if count() == 1:
-        return Share()
+def batch_shard() -> BatchShard:
+    """This process's shard of a batch: the whole batch outside a process group."""
+    if world_size() == 1:
+        return BatchShard()
     from torch import distributed
 
-    return Share(rank(), count()) if distributed.is_initialized() else Share()
+    return BatchShard(rank(), world_size()) if distributed.is_initialized() else BatchShard()
 
 
-def least(number: int) -> int:
-    """The least of the numbers that the processes which train together come with."""
-    if share().count == 1:
+def all_reduce_min(number: int) -> int:
+    """The least of the numbers that the processes of the group pass."""
+    if batch_shard().world_size == 1:
         return number
     import torch
     from torch import distributed

@@ -1,9 +1,9 @@
 """The PyTorch engine: the same list of layers over the same flat vector of weights, differentiated by autograd.
 
-It is there to be compared with: of a layer it takes the forward pass in PyTorch that stands in the layer's own file,
-and PyTorch derives the rest. It draws the same batches, follows the same learning rates and leaves the same run folder
-as the tape. In several processes (see `processes`) each takes its share of a batch, and DistributedDataParallel takes
-the mean of their gradients. Importing this module needs PyTorch, which comes with the extra `moreish[torch]`.
+It is the reference for the tape. The forward pass of a layer in PyTorch is in the layer's own file, and PyTorch derives
+the backward pass. Batches, learning rates and the run folder are the same as the tape's. With several processes (see
+`distributed`), each computes a shard of a batch, and DistributedDataParallel takes the mean of their gradients.
+Importing this module needs PyTorch, which the extra `moreish[torch]` installs.
 """
 
 import logging
@@ -24,7 +24,7 @@ from ..batches import Batches, windows
 from ..protocol import Draw, Steps
 from ..tape.generate import draw_words
 from ..threads import chosen
-from .distributed import share
+from .distributed import batch_shard
 from .step import Stepper, recorded, token_nll
 
 EVALUATION_BATCH = 4096
@@ -32,9 +32,9 @@ log = logging.getLogger("moreish")
 
 
 class TorchLayer(nn.Module):
-    """A layer as a module: its parameters are views of the flat vector, under their own names.
+    """A layer as a module. Its parameters have their own names and are views of the flat vector.
 
-    Those that are not trained are buffers.
+    Parameters that are not trained are buffers.
     """
 
     def __init__(self, layer: Layer, parameters: dict[Slot, torch.Tensor]):
@@ -60,9 +60,9 @@ def view(flat: torch.Tensor, slot: Slot) -> torch.Tensor:
 
 
 def to_module(layers: Sequence[Layer], flat: torch.Tensor) -> nn.Sequential:
-    """The layers as a module from contexts (B, T), int64, to logits (B, V).
+    """Make a module of the layers, from contexts (B, T), int64, to logits (B, V).
 
-    Its parameters are views of the flat vector (P,): `0.C`, `2.W`, `2.b` and so on, by layer and name.
+    Its parameters are views of the flat vector (P,), named by layer and parameter: `0.C`, `2.W`, `2.b` and so on.
     """
     slots = Layout(layers).slots
     return nn.Sequential(
@@ -71,21 +71,23 @@ def to_module(layers: Sequence[Layer], flat: torch.Tensor) -> nn.Sequential:
 
 
 def choose_device(wanted: str) -> str:
-    """`auto` takes the GPU if there is one; a device that is not there falls back to the CPU, and says so."""
-    mps = torch.backends.mps.is_available() and share().count == 1  # over which processes cannot communicate
-    there = {"cuda": torch.cuda.is_available(), "mps": mps, "cpu": True}
+    """Choose a device: `auto` is the GPU if there is one. For a missing device, log a warning and return the CPU."""
+    mps = torch.backends.mps.is_available() and batch_shard().world_size == 1  # processes cannot communicate over mps
+    available = {"cuda": torch.cuda.is_available(), "mps": mps, "cpu": True}
     if wanted == "auto":
-        return next(name for name, is_there in there.items() if is_there)
-    if not there[wanted]:
+        return next(name for name, is_available in available.items() if is_available)
+    if not available[wanted]:
         log.warning("there is no device %s: the CPU computes", wanted)
         return "cpu"
     return wanted
 
 
 class Torch:
-    """Runs `layers` in PyTorch, with the methods of the tape (see `tape.Tape` for what each takes and returns).
+    """Runs `layers` in PyTorch. See `protocol` for the methods of every engine.
 
-    graph       let a GPU replay each training step as one CUDA graph
+    device      auto, cpu, cuda or mps
+    compile     compile the module with torch.compile
+    graph       on a GPU, replay each training step as one CUDA graph
     """
 
     def __init__(
@@ -109,23 +111,23 @@ class Torch:
         for parameter, slot in zip(self.module.parameters(), trained, strict=True):
             parameter.grad = view(self.grads, slot)  # autograd adds to it in place: all gradients in one flat vector
         self._logits: Callable[[torch.Tensor], torch.Tensor] = torch.compile(self.module) if compile else self.module
-        self._trained, self.share = self._logits, share()
+        self._trained, self.shard = self._logits, batch_shard()
         self._normalised = any(LAYERS[type(layer)].batch_statistics for layer in layers)
-        if self.share.count > 1:
+        if self.shard.world_size > 1:
             self._trained = DistributedDataParallel(self._logits)
             if self._normalised:
-                log.info("BatchNorm takes its statistics from each process's own share of a batch")
-        # Processes wait for each other in the middle of a step.
-        self._record = recorded if graph and self.device == "cuda" and self.share.count == 1 else None
+                log.info("BatchNorm takes its statistics from each process's own shard of a batch")
+        # A graph cannot be recorded where processes wait for each other in the middle of a step.
+        self._record = recorded if graph and self.device == "cuda" and self.shard.world_size == 1 else None
         self._stepper = lru_cache(2)(self._make_stepper)
         self._turn = threading.RLock()
 
     def _make_stepper(self, size: int, n_places: int, n_targets: int, optimizer: str, weight_decay: float) -> Stepper:
-        """What makes steps on batches of `size` examples."""
-        least, own = 1 + self._normalised, len(self.share.of(np.empty(size)))
-        if size // self.share.count < least:
+        """Make the stepper for batches of `size` examples."""
+        least, own = 1 + self._normalised, len(self.shard.of(np.empty(size)))
+        if size // self.shard.world_size < least:
             raise InputError(
-                f"a batch of {size} is too small for {self.share.count} processes: "
+                f"a batch of {size} is too small for {self.shard.world_size} processes: "
                 f"each needs {least} of its examples at least (--batch-size)"
             )
         shape = (own, self.block_size - 1 + n_places, n_places * n_targets)
@@ -142,7 +144,7 @@ class Torch:
     def loss_and_grads(
         self, params: np.ndarray, contexts: np.ndarray, targets: np.ndarray, counts: np.ndarray | None = None
     ) -> tuple[float, np.ndarray]:
-        """The mean nll in nats of targets after contexts, and its gradient, as `Tape.loss_and_grads` gives them."""
+        """The mean nll in nats of targets after contexts, and its gradient: see `Tape.loss_and_grads`."""
         counts = np.ones_like(targets) if counts is None else counts
         with self._turn:
             self._take(params)
@@ -154,34 +156,34 @@ class Torch:
             return loss.item(), self.grads.cpu().numpy().copy()
 
     def train(self, params: np.ndarray, moments: np.ndarray, batches: Batches, steps: Steps) -> np.ndarray:
-        """Make steps, as `Tape.train` does, with PyTorch's own optimizers."""
+        """Make steps with PyTorch's own optimizers: see `protocol.Engine`."""
         with self._turn:
             self.module.train()
             shape = (batches.size, batches.n_places, batches.n_targets)
             stepper = self._stepper(*shape, steps.optimizer, steps.weight_decay)
-            losses = self._losses(stepper.run(params, moments, batches, steps, self.share))
+            losses = self._losses(stepper.run(params, moments, batches, steps, self.shard))
             bad = np.flatnonzero(~np.isfinite(losses))
-            if bad.size:  # to look at each loss would be to wait for it: the steps before this one are made anew
+            if bad.size:  # checking each loss at once would mean waiting for the GPU: the good steps are made again
                 losses, before = losses[: bad[0] + 1], replace(steps, rates=steps.rates[: bad[0]])
-                stepper.run(params, moments, batches, before, self.share)
+                stepper.run(params, moments, batches, before, self.shard)
             params[:] = self.flat.cpu().numpy()
             moments[:] = stepper.moments.cpu().numpy()
             return losses
 
     def _losses(self, own: torch.Tensor) -> np.ndarray:
-        """The losses of the batches (n,), float64, of what this process's shares of them came to."""
-        if self.share.count > 1:
+        """The losses of the batches (n,), float64, from the losses of this process's own shards."""
+        if self.shard.world_size > 1:
             distributed.all_reduce(own)
-            own /= self.share.count
+            own /= self.shard.world_size
         return own.cpu().numpy().astype(np.float64)
 
     def notes(self, params: np.ndarray) -> dict[str, float]:
-        """Nothing to say at a point of the log."""
+        """Return an empty dictionary: PyTorch has nothing to add to the log."""
         return {}
 
     @torch.no_grad()
     def nll(self, params: np.ndarray, stream: np.ndarray) -> np.ndarray:
-        """The nll in nats of every token of a flat stream (1 + N,) after its first 0, as float64 (N,)."""
+        """The nll in nats of every token of a stream: see `protocol.Reader`."""
         if stream.min() < 0 or stream.max() >= self.n_vocab:
             raise ValueError(f"tokens must be from 0 to {self.n_vocab - 1}")
         with self._turn:
@@ -204,16 +206,16 @@ class Torch:
             return self._logits(torch.from_numpy(contexts).to(self.device)).view(-1, self.n_vocab).cpu().numpy()
 
     def generate(self, params: np.ndarray, n: int, draw: Draw) -> np.ndarray:
-        """Draw n words, as `Tape.generate` does: by the same numbers, from probabilities that PyTorch computed."""
+        """Draw n words: the tape's random numbers decide, from probabilities that PyTorch computes."""
         return draw_words(lambda contexts: self.logits(params, contexts), n, self.block_size, draw)
 
 
 def gradients(
     layers: Sequence[Layer], params: np.ndarray, contexts: np.ndarray, targets: np.ndarray, counts: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Autograd's gradients of the mean nll by every parameter, every layer's output, and every small step inside one.
+    """Autograd's gradients of the mean nll by every parameter, every layer's output, and every small step of a layer.
 
-    Names are those of `gradcheck`: `2.linear.W`, `2.linear.out`, `3.batchnorm1d.xhat`, `loss.probs`.
+    Names are as in `gradcheck`: `2.linear.W`, `2.linear.out`, `3.batchnorm1d.xhat`, `loss.probs`.
     """
     module = to_module(layers, torch.from_numpy(params.copy()))
     wanted: dict[str, torch.Tensor] = {}

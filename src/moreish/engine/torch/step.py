@@ -1,8 +1,8 @@
 """A training step in PyTorch over tensors that stay in place, so that a GPU can replay it as one CUDA graph.
 
-A step of a small model is many kernels that a GPU runs in less time than it takes to launch them one by one. A CUDA
-graph records them once and launches them together. It reads and writes the very memory that was recorded: so batch,
-learning rate, weights, gradients, moments and loss have tensors of their own, and only their values change.
+In a step of a small model, launching the kernels one by one takes a GPU longer than running them. A CUDA graph records
+them once and launches them together. It reads and writes the same memory at every replay, so batch, learning rate,
+weights, gradients, moments and loss have tensors of their own, and only their values change.
 """
 
 import logging
@@ -16,11 +16,11 @@ import torch.nn.functional as F
 from ..batches import Batches
 from ..optim import BETA1, BETA2, EPSILON, OPTIMIZERS
 from ..protocol import Steps
-from .distributed import Share
+from .distributed import BatchShard
 
 log = logging.getLogger("moreish")
-STAGED = 1 << 16  # tokens and targets that are sent to a GPU together
-WARM_UP = 3  # steps before a recording, in which libraries allocate what they need
+STAGED_TOKENS = 1 << 16  # tokens and targets that are sent to a GPU together
+WARM_UP_STEPS = 3  # steps before a recording, in which libraries allocate their memory
 
 Work = Callable[[], None]
 
@@ -34,12 +34,15 @@ def token_nll(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
 
 def recorded(work: Work) -> Work:
-    """What replays some work of the GPU as one CUDA graph. It is done a few times before, and its results are void."""
+    """Record work of the GPU as one CUDA graph. Returns a function that replays it.
+
+    The work is done a few times before the recording; the caller must ignore the results of these.
+    """
     before, stream = torch.cuda.current_stream(), torch.cuda.Stream()
     stream.wait_stream(before)
     with torch.cuda.stream(stream), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # AdamW wonders why it is not recorded yet
-        for _ in range(WARM_UP):
+        warnings.simplefilter("ignore")  # AdamW warns that it is not recorded yet
+        for _ in range(WARM_UP_STEPS):
             work()
     before.wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
@@ -56,11 +59,11 @@ def recorded(work: Work) -> Work:
 
 
 class Stepper:
-    """Makes steps on weights `flat` (P,) with gradients `grads` (n_trained,), where autograd puts them.
+    """Makes steps on weights `flat` (P,) with gradients `grads` (n_trained,), to which autograd adds.
 
-    logits      contexts (B, T) -> logits (B, V) or (B, L, V), by those weights
-    shape       (B, T, L) of a batch: of this process's share of it
-    record      makes of a step what does the same faster: `recorded`, on a GPU
+    logits      contexts (B, T) -> logits (B, V) or (B, L, V), from these weights
+    shape       (B, T, L) of this process's shard of a batch
+    record      turns a step into a faster function that does the same: `recorded`, on a GPU
     """
 
     def __init__(
@@ -74,7 +77,7 @@ class Stepper:
         record: Callable[[Work], Work] | None = None,
     ):
         B, T, L = shape
-        self.ahead = max(1, STAGED // (B * (T + L)))  # steps whose batches are sent together
+        self.ahead = max(1, STAGED_TOKENS // (B * (T + L)))  # steps whose batches are sent together
         self.logits, self.flat, self.grads = logits, flat, grads
         self.contexts = torch.zeros((B, T), dtype=torch.int64, device=flat.device)
         self.targets = self.contexts.new_zeros(B * L)
@@ -83,7 +86,7 @@ class Stepper:
         self.loss = flat.new_zeros(())
         self.moments = flat.new_zeros((OPTIMIZERS[optimizer].n_moments, grads.numel()))
         self.number = torch.zeros((), device=flat.device)  # of the steps made
-        # GPUs take no learning rate in double precision.
+        # On a GPU a learning rate in double precision is not possible.
         self.rate = self.number.to(torch.float64 if flat.device.type == "cpu" else torch.float32, copy=True)
         trained = flat[: grads.numel()]
         trained.grad = grads
@@ -107,12 +110,12 @@ class Stepper:
         self.optimizer.step()
 
     def run(
-        self, params: np.ndarray, moments: np.ndarray, batches: Batches, steps: Steps, share: Share
+        self, params: np.ndarray, moments: np.ndarray, batches: Batches, steps: Steps, shard: BatchShard
     ) -> torch.Tensor:
-        """Make steps from weights (P,) and moments, to be found in `flat` and `moments`; these stay as they are.
+        """Make steps from params (P,) and moments, which are not changed. The results are in `flat` and `self.moments`.
 
-        Returns this process's losses (n,). Their mean over the processes is the loss of the batch, as the mean of the
-        gradients is its gradient: each example weighs as many times its part of the batch as there are processes.
+        Returns this process's losses (n,). Their mean over the processes is the loss of the batch, and the mean of the
+        gradients is its gradient: the weight of an example is world_size times its fraction of the batch.
         """
         with torch.no_grad():
             self.flat.copy_(torch.from_numpy(params))
@@ -121,7 +124,7 @@ class Stepper:
         losses = self.flat.new_zeros(len(steps.rates))
         for first in range(0, len(losses), self.ahead):
             rates = steps.rates[first : first + self.ahead].tolist()
-            staged = self._staged(batches, steps.first + first, len(rates), share)
+            staged = self._staged(batches, steps.first + first, len(rates), shard)
             for i, (rate, *batch) in enumerate(zip(rates, *staged, strict=True)):
                 for fixed, values in zip(self.batch, batch, strict=True):
                     fixed.copy_(values)
@@ -130,16 +133,16 @@ class Stepper:
                 losses[first + i] = self.loss
         return losses
 
-    def _staged(self, batches: Batches, first: int, n: int, share: Share) -> list[torch.Tensor]:
-        """The contexts (n, B, T), targets and weights (n, B L) of n steps, where they are computed with.
+    def _staged(self, batches: Batches, first: int, n: int, shard: BatchShard) -> list[torch.Tensor]:
+        """The contexts (n, B, T), targets and weights (n, B L) of n steps, on the device.
 
-        A GPU is not waited for: it copies from pinned memory, which PyTorch keeps until it has.
+        The CPU does not wait for a GPU, which copies from pinned memory; PyTorch keeps this until the copy is made.
         """
         on_gpu = self.flat.is_cuda
         staged = [torch.empty((n, *fixed.shape), dtype=fixed.dtype, pin_memory=on_gpu) for fixed in self.batch]
         contexts, targets, counts = batches.room(self.contexts.shape[1] + 1 - batches.n_places)
         for i, (x, y, weights) in enumerate(zip(*(values.numpy() for values in staged), strict=True)):
             batches.fill(first + i, contexts, targets, counts)
-            x[:], y[:] = share.of(contexts), share.of(targets).ravel()
-            weights[:] = (share.count * share.of(counts) / counts.sum()).ravel()
+            x[:], y[:] = shard.of(contexts), shard.of(targets).ravel()
+            weights[:] = (shard.world_size * shard.of(counts) / counts.sum()).ravel()
         return [values.to(self.flat.device, non_blocking=on_gpu) for values in staged]

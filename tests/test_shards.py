@@ -1,4 +1,4 @@
-"""Parts of a batch: that they make the gradients of the whole, and the same ones whoever walks them."""
+"""Shards of a batch: their gradients add up to those of the whole, and no number of threads changes a bit."""
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -15,9 +15,8 @@ from moreish.engine.batches import Batches
 from moreish.engine.optim import OPTIMIZERS, zero_moments
 from moreish.engine.protocol import Steps
 from moreish.engine.tape import Tape, engine
-from moreish.engine.tape.fuse import fused
 from moreish.engine.tape.plan import make_plan
-from moreish.engine.tape.shards import EXAMPLES, part_of, parts_of
+from moreish.engine.tape.shards import MIN_SHARD_EXAMPLES, count_shards, shard_bounds
 from moreish.layers import Layer, LookupLinear, SoftmaxCrossEntropy
 from moreish.layers.layout import Layout
 from moreish.layers.spec import FIRST
@@ -31,15 +30,13 @@ CONFIGS = {
     "wavenet": WaveNet(block_size=4, **SMALL),
     "wavenet-conv": WaveNetConv(block_size=4, **SMALL),
 }
-
-
-def in_parts(monkeypatch, parts: int) -> None:
-    monkeypatch.setattr(engine, "parts_of", lambda *arguments: parts)
+# The rows of an example in the first Linear, if the fused kernel can replace it: it does so from 4 V rows in a shard.
+FUSED_ROWS = {"mlp": 1, "mlp, 5 tokens, BatchNorm": 1, "wavenet": 2, "wavenet-conv": 0}
 
 
 @given(st.integers(1, 700), st.integers(1, 20))
-def test_the_parts_of_a_batch_are_all_of_it(B, parts):
-    bounds = [part_of(B, parts, part) for part in range(parts)]
+def test_the_shards_of_a_batch_are_all_of_it(B, shards):
+    bounds = [shard_bounds(B, shard, shards) for shard in range(shards)]
     assert bounds[0][0] == 0
     assert bounds[-1][1] == B
     assert all(a[1] == b[0] for a, b in pairwise(bounds))
@@ -47,75 +44,78 @@ def test_the_parts_of_a_batch_are_all_of_it(B, parts):
 
 
 @pytest.mark.parametrize("name", NETS)
-def test_no_part_is_too_small_to_be_worth_it(name):
+def test_no_shard_is_too_small_for_a_thread(name):
     sizes = (1, 32, 256, 1024, 1 << 16)
     config = NETS[name]()
-    counts = [parts_of([*config.layers(27), SoftmaxCrossEntropy(27)], B, config.context) for B in sizes]
+    counts = [count_shards([*config.layers(27), SoftmaxCrossEntropy(27)], B, config.context) for B in sizes]
     assert counts[0] == 1
     assert counts == sorted(counts)
     assert counts[-1] <= 16
-    assert all(n == 1 or n * EXAMPLES <= B for n, B in zip(counts, sizes, strict=True))
+    assert all(n == 1 or n * MIN_SHARD_EXAMPLES <= B for n, B in zip(counts, sizes, strict=True))
 
 
-def test_two_threads_have_work_from_these_sizes_on():
+def test_batch_sizes_from_which_two_threads_are_faster():
     of_mlp = [*MLP(block_size=4, n_embd=10, n_hidden=200).layers(27), SoftmaxCrossEntropy(27)]
     of_tree = [*WaveNet(block_size=8, n_embd=24, n_hidden=128).layers(27), SoftmaxCrossEntropy(27)]
-    assert [parts_of(of_mlp, B, 4) for B in (32, 64)] == [1, 1], "one thread is faster"
-    assert parts_of(of_mlp, 256, 4) >= 2
-    assert parts_of(of_tree, 128, 8) >= 2
+    assert [count_shards(of_mlp, B, 4) for B in (32, 64)] == [1, 1], "one thread is faster"
+    assert count_shards(of_mlp, 256, 4) >= 2
+    assert count_shards(of_tree, 128, 8) >= 2
 
 
 @pytest.mark.parametrize("V", [27, 60, 100])
-def test_parts_have_the_fused_kernels_of_the_whole(V):
-    layers, found = [*MLP().layers(V), SoftmaxCrossEntropy(V)], []
+def test_shards_have_the_fused_kernels_of_the_whole(V):
+    tape, found = Tape(MLP().layers(V), 6, V), []
     for B in (128, 256, 512, 1024, 2048, 4096):
-        parts = parts_of(layers, B, 6)
-        whole, of_part = ([type(layer) for layer, _ in fused(layers, n, 6)] for n in (B, B // parts))
-        assert whole == of_part
-        assert (LookupLinear in whole) == (B >= 4 * V)
-        if LookupLinear in whole:
-            found.append(parts)
+        plan = tape.plan(B)
+        kinds = {type(op.layer) for op in plan.operations}
+        assert (LookupLinear in kinds) == (B >= 4 * V)
+        if LookupLinear in kinds:
+            found.append(plan.shards)
     assert found == sorted(found)
     assert found[-1] > 1
 
 
-def test_a_row_tells_which_part_its_thread_walks_first():
-    plan = make_plan([*MLP().layers(27), SoftmaxCrossEntropy(27)], (256, 6, 1), parts=4)
+def test_a_row_has_the_first_shard_of_its_thread():
+    plan = make_plan([*MLP().layers(27), SoftmaxCrossEntropy(27)], (256, 6, 1), shards=4)
     for threads, expected in {1: [0, 0, 0, 0], 2: [0, 0, 2, 2], 3: [0, 1, 2, 2], 4: [0, 1, 2, 3]}.items():
         assert (plan.ops(threads)[:, :, FIRST] == expected).all()
 
 
-def gradients(layers: list[Layer], batches: Batches, context: int, V: int) -> tuple[float, np.ndarray, np.ndarray]:
-    """Loss, gradients and what is kept beside them, in float64, from one batch."""
+def gradients(tape: Tape, layers: list[Layer], batches: Batches, context: int) -> tuple[float, np.ndarray]:
+    """The loss and the gradients of one batch, in float64."""
     params = Layout(layers).initial(1, np.float64)
     params += 0.1 * np.random.default_rng(2).standard_normal(params.size)
     batch = batches.room(context)
     batches.fill(3, *batch)
-    return *Tape(layers, context, V, np.float64).loss_and_grads(params, *batch), params
+    return tape.loss_and_grads(params, *batch)
 
 
 @pytest.mark.parametrize("B", [97, 250])
 @pytest.mark.parametrize("name", CONFIGS)
-def test_the_gradients_of_all_parts_are_those_of_the_whole(name, B, corpus, monkeypatch):
+def test_the_gradients_of_all_shards_are_those_of_the_whole(name, B, corpus):
+    """With the fused kernels, and without them where a shard has too few rows."""
     config, V = CONFIGS[name], len(corpus.vocab)
-    batches = Batches.drawn(corpus.stream("train"), B, 1, config.context, config.whole_words)
-    whole = gradients(config.layers(V), batches, config.context, V)
-    for parts in (2, 3, 5):
-        kinds = {op.name for op in make_plan(config.layers(V), (B, config.context, 1), parts=parts).operations}
-        assert "LookupLinear" in kinds or name == "wavenet-conv" or B == 97, "the fused kernel is to be among them"
-        in_parts(monkeypatch, parts)
-        loss, grads, _ = gradients(config.layers(V), batches, config.context, V)
+    layers, context = config.layers(V), config.context
+    batches = Batches.drawn(corpus.stream("train"), B, 1, context, config.whole_words)
+    whole = gradients(Tape(layers, context, V, np.float64, shards=1), layers, batches, context)
+    assert np.abs(whole[1]).max() > 1e-3
+    for shards in (2, 3, 5):
+        tape = Tape(layers, context, V, np.float64, shards=shards)
+        plan = tape.plan(B, batches.n_places)
+        assert plan.shards == shards
+        fused = any(isinstance(op.layer, LookupLinear) for op in plan.operations)
+        assert fused == (B // shards * FUSED_ROWS[name] >= 4 * V)
+        loss, grads = gradients(tape, layers, batches, context)
         assert loss == pytest.approx(whole[0], rel=1e-12)
         np.testing.assert_allclose(grads, whole[1], rtol=1e-9, atol=1e-12)
-        assert np.abs(whole[1]).max() > 1e-3
 
 
-def trained(config, corpus, batches, optimizer: str, dtype: type, steps: int = 12) -> list[np.ndarray]:
+def trained(config, corpus, batches, optimizer: str, dtype: type, shards: int, steps: int = 12) -> list[np.ndarray]:
     """Losses, weights and moments after some steps."""
     layers = config.layers(len(corpus.vocab))
     layout = Layout(layers)
     params, moments = layout.initial(1, dtype), zero_moments(optimizer, layout.n_trained, dtype)
-    tape = Tape(layers, config.context, len(corpus.vocab), dtype)
+    tape = Tape(layers, config.context, len(corpus.vocab), dtype, shards=shards)
     losses = tape.train(params, moments, batches, Steps(optimizer, 0.01, 0, np.full(steps, 0.05)))
     assert losses[-1] < losses[0]
     return [losses, params, moments]
@@ -124,49 +124,45 @@ def trained(config, corpus, batches, optimizer: str, dtype: type, steps: int = 1
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("name", CONFIGS)
-def test_training_is_the_same_bit_for_bit_by_all_threads(name, optimizer, dtype, corpus, monkeypatch, made_by):
-    in_parts(monkeypatch, 5)
+def test_training_is_the_same_bit_for_bit_with_any_number_of_threads(name, optimizer, dtype, corpus, made_by):
     config = CONFIGS[name]
     batches = Batches.drawn(corpus.stream("train"), 250, 1, config.context, config.whole_words)
     found, made = [], made_by(engine)
     for n in (1, 2, 3, 5, 8):
         set_threads(n)
-        found.append(trained(config, corpus, batches, optimizer, dtype))
-    assert made == [1, 2, 3, 5, 5], "a thread has at least one part"
+        found.append(trained(config, corpus, batches, optimizer, dtype, shards=5))
+    assert made == [1, 2, 3, 5, 5], "a thread has at least one shard"
     for other in found[1:]:
         for one, another in zip(found[0], other, strict=True):
             assert np.array_equal(one, another)
 
 
-def test_the_gradient_over_all_data_is_the_same_too(corpus, monkeypatch):
+def test_so_is_training_on_the_full_batch(corpus):
     config, found = CONFIGS["mlp"], []
     batches = Batches.of_all(corpus.stream("train"), config.context)
-    for parts, n in ((1, 1), (3, 1), (3, 3)):
-        in_parts(monkeypatch, parts)
+    for shards, n in ((1, 1), (3, 1), (3, 3)):
         set_threads(n)
-        found.append(trained(config, corpus, batches, "sgd", np.float64))
+        found.append(trained(config, corpus, batches, "sgd", np.float64, shards))
     np.testing.assert_allclose(found[1][1], found[0][1], rtol=1e-9, atol=1e-12)
     assert np.array_equal(found[2][1], found[1][1])
 
 
-def test_a_loss_that_is_not_finite_stops_all_threads(corpus, monkeypatch):
-    in_parts(monkeypatch, 3)
-    config, layers, found = CONFIGS["mlp"], CONFIGS["mlp"].layers(len(corpus.vocab)), []
+def test_a_loss_that_is_not_finite_stops_all_threads(corpus):
+    layers, V, found = CONFIGS["mlp"].layers(len(corpus.vocab)), len(corpus.vocab), []
     for n in (1, 3):
         set_threads(n)
         params = Layout(layers).initial(1)
         moments = zero_moments("sgd", Layout(layers).n_trained)
-        batches = Batches.drawn(corpus.stream("train"), 150, 1, config.context, whole_words=False)
+        batches = Batches.drawn(corpus.stream("train"), 150, 1, 3, whole_words=False)
         rates = np.r_[np.full(4, 0.1), np.full(30, 1e30)]
-        losses = Tape(layers, 3, len(corpus.vocab)).train(params, moments, batches, Steps("sgd", 0.0, 0, rates))
+        losses = Tape(layers, 3, V, shards=3).train(params, moments, batches, Steps("sgd", 0.0, 0, rates))
         assert not np.isfinite(losses[-1])
         assert 4 < len(losses) < 34
         found.append(losses)
     assert np.array_equal(*found, equal_nan=True)
 
 
-def test_several_trainings_in_one_process_come_to_what_each_comes_to_alone(corpus, monkeypatch):
-    in_parts(monkeypatch, 4)
+def test_trainings_at_the_same_time_give_what_each_gives_alone(corpus):
     tasks = [
         partial(
             trained,
@@ -175,7 +171,8 @@ def test_several_trainings_in_one_process_come_to_what_each_comes_to_alone(corpu
             Batches.drawn(corpus.stream("train"), 150, seed, CONFIGS[name].context, whole_words=False),
             "adamw",
             np.float32,
-            40,
+            shards=4,
+            steps=40,
         )
         for seed in (1, 2)
         for name in ("mlp", "mlp, 5 tokens, BatchNorm", "wavenet")
