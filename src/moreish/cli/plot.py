@@ -49,23 +49,24 @@ def plot(
     seed
         Seed of what the model makes.
     """
-    from ..plots.pictures import PICTURES, Asked
+    from ..analysis.findings import Findings
+    from ..plots.pictures import PICTURES, PictureOptions
     from ..plots.style import save
 
     for name in what:
         if name not in PICTURES:
             raise unknown("picture", name, PICTURES)
     announce_work()
-    loaded, folder = load(run), out or run / "plots"
-    asked = Asked(order, prefix, word, seed)
+    found, options = Findings(load(run), seed), PictureOptions(order, prefix, word, seed)
+    folder = out or run / "plots"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot be made ({error.strerror}): choose another (--out)") from None
     for name in what or PICTURES:
-        about, draw = PICTURES[name]
+        caption, draw = PICTURES[name]
         try:
-            picture = draw(loaded, asked)
+            picture = draw(found, options)
         except InputError as error:
             if what:
                 raise
@@ -73,4 +74,4 @@ def plot(
             continue
         path = folder / f"{name}.{format}"
         save(picture, path)
-        print(f"{path}  {about}", flush=True)
+        print(f"{path}  {caption}", flush=True)

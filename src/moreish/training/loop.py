@@ -17,7 +17,7 @@ from ..engine.batches import Batches
 from ..engine.optim import Schedule
 from ..engine.protocol import Steps
 from ..engine.registry import make_engine
-from ..engine.statistics import EXAMPLES, add_updates, record
+from ..engine.statistics import RECORDED_EXAMPLES, add_updates, record
 from ..engine.tape.plan import make_plan
 from ..engine.torch.distributed import least
 from ..engine.trace import Tracer
@@ -114,7 +114,8 @@ class Loop:
         self.record: dict[str, Any] | None = None  # of the step that was made last, where it is a point of the log
         self.tracer = None
         if o.diagnostics:
-            self.tracer = Tracer(model.layers, model.config.context, len(model.vocab), self.batches, EXAMPLES)
+            vocab_size = len(model.vocab)
+            self.tracer = Tracer(model.layers, model.config.context, vocab_size, self.batches, RECORDED_EXAMPLES)
         # Nothing is trained yet: the engine loads its kernels, or compiles them, before the clock starts.
         steps = Steps(given(o.optimizer), given(o.weight_decay), first=0, rates=np.zeros(0))
         self.engine.train(state.params, state.moments, self.batches, steps)
