@@ -1,5 +1,6 @@
 """The pictures of a training and of what goes through its layers: the data in them, not their pixels."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -188,24 +189,25 @@ def test_the_command_draws_what_there_is(words, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "troubles"),
     [
-        ({"lr": 1e6, "init": "naive", "n_hidden": 8}, ["first loss", "saturation", "rate too high"]),
-        ({"lr": 1e6, "init": "naive", "n_hidden": 8, "log_every": 1}, ["first loss", "saturation", "rate too high"]),
-        (
-            {"lr": 0.1, "init": "naive", "n_hidden": 32, "n_layer": 60, "activation": "relu", "batch_size": 32},
-            ["first loss", "exploding gradient", "rate too high"],
+        pytest.param({"lr": 1e6, "n_hidden": 8}, ["saturation", "rate too high"], id="before the first point"),
+        pytest.param({"lr": 1e6, "n_hidden": 8, "log_every": 1}, ["saturation", "rate too high"], id="after some"),
+        # Gradients of 1e35. With this seed the words of the diverged net are short; with most they have 1,000 letters.
+        pytest.param(
+            {"lr": 0.1, "n_layer": 60, "n_hidden": 32, "activation": "relu", "seed": 6},
+            ["exploding gradient", "rate too high"],
+            id="at the first step",
         ),
     ],
-    ids=["early", "logged", "deep"],
 )
 def test_a_run_that_diverged_is_drawn_and_reported_too(words, tmp_path, capsys, options, troubles):
     folder = tmp_path / "run"
     with pytest.raises(moreish.WorkError):
-        moreish.train(words[:60], out=folder, steps=400, optimizer="sgd", n_embd=4, **options)
-    import time; t=time.time()
-    assert run(["plot", str(folder)]) == 0
-    print("plot", time.time()-t); t=time.time()
+        moreish.train(words, out=folder, steps=400, optimizer="sgd", n_embd=4, init="naive", **options)
+    # The report draws every picture; those of layers and steps have to cope with huge and infinite values as PNG, too.
+    of_layers = ["activations", "saturation", "gradients", "weights", "ratios", "start"]
+    assert run(["plot", str(folder), *of_layers]) == 0
     assert run(["report", str(folder)]) == 0
-    print("report", time.time()-t); t=time.time()
+    capsys.readouterr()
     assert run(["diagnose", str(folder), "--json"]) == 0
-    print("diag", time.time()-t); t=time.time()
-    assert [v.trouble for v in moreish.diagnose(moreish.load(folder)).verdicts] == troubles
+    found = [verdict["trouble"] for verdict in json.loads(capsys.readouterr().out)["verdicts"]]
+    assert set(troubles) <= set(found)
