@@ -1,4 +1,4 @@
-"""The pictures of a training and of what goes through its layers: the data in them, not their pixels."""
+"""Pictures of a training and its layers: their data rather than their pixels."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ from moreish.plots.style import save
 
 @pytest.fixture(scope="module")
 def looked_at(words, tmp_path_factory) -> moreish.Run:
-    """A run with diagnostics and two hidden layers. Do not change it."""
+    """A run with diagnostics and two hidden layers. Tests must not change it."""
     folder = tmp_path_factory.mktemp("looked") / "run"
     return moreish.train(
         words, n_layer=2, n_hidden=16, n_embd=2, steps=300, batch_size=32, diagnostics=True, out=folder
@@ -67,9 +67,9 @@ def test_ratios_are_those_of_the_record(looked_at):
             np.testing.assert_allclose(curve(ax, name), expected, rtol=1e-6)
     guide = made.axes[1].lines[-1]
     assert np.asarray(guide.get_ydata()).tolist() == [-3, -3]
-    assert "made again" not in made.get_suptitle()
+    assert "trained again" not in made.get_suptitle()
     unrecorded = moreish.Run(looked_at.model, looked_at.corpus, looked_at.options, [{"step": 300}])
-    assert "made again" in plots.plot_ratios(unrecorded).get_suptitle()
+    assert "trained again" in plots.plot_ratios(unrecorded).get_suptitle()
 
 
 @pytest.mark.parametrize(("draw", "what"), [(plots.plot_activations, "output"), (plots.plot_gradients, "gradient")])

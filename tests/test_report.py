@@ -1,4 +1,4 @@
-"""The report: one file that asks for nothing and holds what is measured; a browser shows it without a complaint."""
+"""The report: one file without external resources, with everything that is measured, which a browser can show."""
 
 import os
 import re
@@ -17,7 +17,7 @@ BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil
 
 
 class Page(HTMLParser):
-    """What the tests want of a page: addresses that it refers to, ids, tables as rows of cells, and its text."""
+    """Addresses that a page refers to, its ids, its tables as rows of cells, and its text."""
 
     def __init__(self, html: str):
         super().__init__()
@@ -69,7 +69,7 @@ def test_it_holds_what_is_measured(page, saved_run):
     words = saved_run.model.sample(48, seed=saved_run.options.seed)
     assert all(word in found.text for word in words)
     copied = sum(saved_run.corpus.mark(word) != "new" for word in words)
-    assert f"{copied} of 48 stand in the list" in found.text
+    assert f"{copied} of 48 samples are in the word list" in found.text
     newness = moreish.novelty(saved_run)
     assert all(verdict in found.text for verdict in newness.verdicts)
     assert all(row[:2] in [told[:2] for told in found.rows] for row in newness.table()[1])
@@ -134,7 +134,7 @@ def test_the_command_writes_the_same_page_and_traces_the_run_once(page, saved_ru
 def test_a_browser_shows_it_without_a_complaint(page, tmp_path, width):
     assert BROWSER is not None, "MOREISH_NEEDS_BROWSER is set, and there is no Chromium"
     (tmp_path / "report.html").write_text(page, encoding="utf-8")
-    # The page tells how wide it came out, in a copy with a script (the page itself forbids them).
+    # A copy with a script, which the page itself forbids, puts its width into the title.
     probe = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page)
     asked = "performance.getEntriesByType('resource').length"
     told = f"document.title = [document.documentElement.scrollWidth, window.innerWidth, {asked}].join()"

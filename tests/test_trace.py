@@ -1,4 +1,4 @@
-"""What is looked at in a net: traces against PyTorch's autograd, and the numbers that a training keeps of them."""
+"""Traces of a net against PyTorch's autograd, and the statistics that a training records."""
 
 import json
 import math

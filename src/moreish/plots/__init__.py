@@ -1,4 +1,4 @@
-"""The pictures: every function takes what it shows, and returns a matplotlib Figure."""
+"""Pictures of runs, models and word lists. Every function returns a matplotlib Figure."""
 
 from .architecture import plot_architecture
 from .comparison import plot_comparison

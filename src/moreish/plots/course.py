@@ -21,7 +21,7 @@ def plot_loss(run: Run) -> Figure:
 
     Raises InputError for a run that was not trained by steps.
     """
-    lines = _trained(run)
+    lines = _log(run)
     made, (loss, rate) = figure(2, 1, size=(7.5, 5.5), sharex=True, height_ratios=[3, 1])
     every = stride(run.options.steps or 1)
     raw = np.array([x for line in lines for x in line.get("losses", ())])
@@ -71,7 +71,9 @@ def plot_ratios(run: Run | Diagnosis) -> Figure:
     label_line(axes[1], -3, "1e-3")
     legend(axes[0])
     made.suptitle(
-        f"{model.name}: steps against weights" + (", the beginning made again" if found.replayed else ""), fontsize=11
+        f"{model.name}: gradients and updates against weights"
+        + (", first steps trained again" if found.replayed else ""),
+        fontsize=11,
     )
     return made
 
@@ -86,17 +88,17 @@ def plot_start(run: Run | Diagnosis) -> Figure:
     made = Figure(figsize=(10, 4), layout="constrained")
     axes = made.subplot_mosaic([["loss", *found.beginnings]], width_ratios=[1.3, 1, 1])
     for i, (init, begun) in enumerate(found.beginnings.items()):
-        style = {"color": COLOURS[i], "linewidth": 1, "label": f"--init {init}"}
+        style: dict[str, Any] = {"color": COLOURS[i], "linewidth": 1, "label": f"--init {init}"}
         axes["loss"].plot(begun.steps, begun.losses, ("-", "--")[i], **style)
         draw_saturation(axes[init], begun.trace.activations[0], f"--init {init}, step 0\n")
     even = float(np.log(len(found.run.model.vocab)))
     axes["loss"].axhline(even, **GUIDE)
-    label_line(axes["loss"], even, "log V: even odds")
+    label_line(axes["loss"], even, "log V: all tokens equally likely")
     axes["loss"].set_xlabel("step")
     axes["loss"].set_ylabel("batch loss (nats per token)")
     axes["loss"].spines[["top", "right"]].set_visible(False)
     axes["loss"].legend(frameon=False, fontsize=8)
-    made.suptitle("Well and badly started", fontsize=11)
+    made.suptitle("First steps from two initialisations", fontsize=11)
     return made
 
 
@@ -105,11 +107,11 @@ def label_line(ax: Axes, height: float, text: str) -> None:
     ax.annotate(text, (1, height), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8)
 
 
-def _trained(run: Run) -> list[dict[str, Any]]:
+def _log(run: Run) -> list[dict[str, Any]]:
     """The points of the log of a training by steps. Raises InputError if there are none."""
     lines = [line for line in run.history if line["step"]]
     if not lines:
         if run.options.steps:
-            raise InputError("there is no point of the log yet, and no course to draw")
-        raise InputError(f"a {run.model.name} is not trained by steps: there is no course to draw")
+            raise InputError("the log has no points yet: there is nothing to draw")
+        raise InputError(f"a {run.model.name} is not trained by steps: there is nothing to draw")
     return lines

@@ -45,25 +45,31 @@ def _word(found: Findings, options: PictureOptions) -> Figure:
 
 # In the order of the report.
 PICTURES = {
-    "loss": Picture("batch losses, raw and smoothed, val losses and the learning rate", lambda f, o: plot_loss(f.run)),
-    "bigrams": Picture("how often each character follows each", lambda f, o: plot_bigrams(f.run.corpus, o.order)),
+    "loss": Picture("batch losses (raw and smoothed), val losses and the learning rate", lambda f, o: plot_loss(f.run)),
+    "bigrams": Picture("counts of each pair of characters", lambda f, o: plot_bigrams(f.run.corpus, o.order)),
     "next": Picture(
-        "what comes next, at the beginning or after a prefix", lambda f, o: plot_next(f.run.model, o.prefix)
+        "probabilities of the next character, at the start of a word or after a prefix",
+        lambda f, o: plot_next(f.run.model, o.prefix),
     ),
-    "word": Picture("a word, character by character, with its surprise", _word),
-    "embedding": Picture("a map of the characters' embeddings", lambda f, o: plot_embedding(f.run.model)),
-    "activations": Picture("histograms of each layer's activations", lambda f, o: plot_activations(f.diagnosis)),
-    "saturation": Picture("saturated and dead units, examples x units", lambda f, o: plot_saturation(f.diagnosis)),
+    "word": Picture("the surprise at each character of a word", _word),
+    "embedding": Picture("a map of the embeddings of the characters", lambda f, o: plot_embedding(f.run.model)),
+    "activations": Picture("histograms of the activations of each layer", lambda f, o: plot_activations(f.diagnosis)),
+    "saturation": Picture(
+        "saturated outputs and dead units, examples x units", lambda f, o: plot_saturation(f.diagnosis)
+    ),
     "gradients": Picture("histograms of the gradients at each layer", lambda f, o: plot_gradients(f.diagnosis)),
-    "ratios": Picture("gradients and updates against weights, over time", lambda f, o: plot_ratios(f.diagnosis)),
+    "ratios": Picture("gradients and updates against weights, over the steps", lambda f, o: plot_ratios(f.diagnosis)),
     "weights": Picture("histograms of the weights", lambda f, o: plot_weights(f.diagnosis)),
-    "start": Picture("the beginning, well and badly initialised", lambda f, o: plot_start(f.diagnosis)),
+    "start": Picture(
+        "the first steps from these initial weights and from others", lambda f, o: plot_start(f.diagnosis)
+    ),
     "samples": Picture(
-        "lengths and letters of samples against those of the list",
+        "lengths and characters of samples, beside those of the train words",
         lambda f, o: plot_samples(f.run.model, f.run.corpus, seed=o.seed),
     ),
     "novelty": Picture(
-        "how far samples are from the train words, beside held-out words", lambda f, o: plot_novelty(f.novelty)
+        "distances of samples from the train words, beside those of held-out words",
+        lambda f, o: plot_novelty(f.novelty),
     ),
-    "architecture": Picture("the layers and their shapes", lambda f, o: plot_architecture(f.run.model)),
+    "architecture": Picture("the layers, their shapes and connections", lambda f, o: plot_architecture(f.run.model)),
 }
