@@ -1,7 +1,7 @@
-"""What --diagnostics costs: whole trainings with it and without, in turns, the best of several.
+"""Cost of --diagnostics: whole trainings with and without it, in turns, the best of several.
 
 python benchmarks/diagnostics.py --names names.txt [--json benchmarks/results/diagnostics.json]
-python benchmarks/readme.py       puts the figures of that file into the README
+python benchmarks/readme.py       put the figures of that file into the README
 """
 
 import argparse
@@ -28,14 +28,14 @@ TRAININGS: dict[str, dict[str, Any]] = {
 
 
 def seconds(corpus: Corpus, name: str, options: dict[str, Any], diagnostics: bool) -> float:
-    """How long the steps of one training take."""
+    """Seconds that the steps of one training take."""
     return train(corpus, name.split()[0], **options, diagnostics=diagnostics).seconds or 0.0
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--names", required=True, help="the word list")
-    parser.add_argument("--json", type=Path, help="where to write the figures")
+    parser.add_argument("--json", type=Path, help="file for the figures")
     arguments = parser.parse_args()
     corpus, rows = Corpus(read_words(arguments.names)), []
     for name, options in TRAININGS.items():

@@ -1,4 +1,4 @@
-"""Verdicts: each trouble is named in a run that was broken on purpose, and a healthy run has none."""
+"""Verdicts: each trouble is named in a run that was broken on purpose; a healthy run has none."""
 
 import dataclasses
 import json
@@ -56,14 +56,22 @@ def test_nor_have_healthy_nets_of_other_kinds(names, options):
     ],
 )
 def test_trouble_is_named(names, options, named):
-    found = troubles(moreish.train(names, "mlp", **{"steps": 500, **options}))
+    all_options: dict[str, Any] = {"steps": 500, **options}
+    found = troubles(moreish.train(names, "mlp", **all_options))
     assert [trouble for trouble in named if trouble not in found] == []
-    if named[0] not in ("rate too high", "vanishing gradient", "first loss"):  # those draw others after them
+    if named[0] not in ("rate too high", "vanishing gradient", "first loss"):  # which cause others
         assert found == named
 
 
 def test_a_first_batch_that_is_harder_than_most_says_nothing_of_the_rate(names):
-    options = {"block_size": 3, "n_embd": 10, "n_layer": 6, "n_hidden": 100, "batch_size": 32, "keep": "last"}
+    options: dict[str, Any] = {
+        "block_size": 3,
+        "n_embd": 10,
+        "n_layer": 6,
+        "n_hidden": 100,
+        "batch_size": 32,
+        "keep": "last",
+    }
     run = moreish.train(names, init="naive", steps=300, optimizer="sgd", lr=0.05, diagnostics=True, **options)
     harder = [{**run.history[0], "train": 2 * run.history[0]["train"]}, *run.history[1:]]
     assert run.history[0]["step"] == 1

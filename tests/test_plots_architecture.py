@@ -1,4 +1,4 @@
-"""The architecture's picture: its boxes and lines are those of the layers."""
+"""The boxes and lines in the picture of an architecture are those of its layers."""
 
 from collections import defaultdict
 from math import prod
@@ -16,10 +16,12 @@ from moreish.models.model import Model
 from moreish.plots.architecture import PALE, plot_architecture
 from moreish.plots.style import save
 
-CASES = [
-    (name, {"batch_norm": on} if hasattr(NETS[name], "batch_norm") else {}) for name in NETS for on in (True, False)
+CASES: list[tuple[str, dict[str, Any]]] = [
+    *((name, {"batch_norm": on} if hasattr(NETS[name], "batch_norm") else {}) for name in NETS for on in (True, False)),
+    ("mlp", {"n_layer": 20}),
+    ("mlp", {"block_size": 1}),
+    ("wavenet", {"block_size": 32}),
 ]
-CASES += [("mlp", {"n_layer": 20}), ("mlp", {"block_size": 1}), ("wavenet", {"block_size": 32})]
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +59,7 @@ def letters_of(ax) -> list[str]:
 @pytest.mark.parametrize(("name", "options"), CASES)
 def test_the_boxes_say_what_the_layers_are(vocab, name, options):
     model, ax, texts = drawn(vocab, name, options)
-    shape, trained, kept = (len(lines_of(ax, "vectors 0")),), 0, 0
+    shape, trained, untrained = (len(lines_of(ax, "vectors 0")),), 0, 0
     assert len(texts) == len(model.layers)
     for i, (layer, slots, (place, box)) in enumerate(zip(model.layers, model.layout.slots, texts.items(), strict=True)):
         shape = layer.out_shape(shape)
@@ -65,19 +67,19 @@ def test_the_boxes_say_what_the_layers_are(vocab, name, options):
         assert place == f"{i}.{kind.lower()}"
         assert box["layer"].split("(")[0] == kind
         assert [int(n) for n in box["output"].split(" × ")] == list(shape)
-        listed = {False: box.get("kept", ""), True: box["weights"]}
+        listed = {False: box.get("untrained", ""), True: box["weights"]}
         for slot in slots:
             assert f"{slot.parameter.name} {' × '.join(map(str, slot.shape))}" in listed[slot.parameter.trained]
         here = sum(prod(slot.shape) for slot in slots if slot.parameter.trained)
         assert box["parameters"] == (f"{here:,}" if here else "")
-        assert ("kept" in box) == (kind == "BatchNorm1d")
+        assert ("untrained" in box) == (kind == "BatchNorm1d")
         trained += here
-        kept += int(box["kept"].split()[1].replace(",", "")) if "kept" in box else 0
+        untrained += int(box["untrained"].split()[1].replace(",", "")) if "untrained" in box else 0
     said = [text.get_text() for text in ax.texts]
     assert trained == model.n_parameters
     assert f"{trained:,} parameters" in said
-    assert kept == model.layout.size - trained
-    assert any("kept beside them" in text for text in said) == bool(kept)
+    assert untrained == model.layout.size - trained
+    assert any("untrained numbers" in text for text in said) == bool(untrained)
     assert [patch.get_label() for patch in ax.patches if patch.get_label() in texts] == list(texts)
 
 

@@ -1,4 +1,4 @@
-"""The map of the characters: what it keeps of the embeddings, and how it tells the characters apart."""
+"""The map of the embeddings: distances, kinds of characters, and labels."""
 
 import itertools
 from typing import Any
@@ -102,7 +102,7 @@ def test_every_alphabet_is_drawn(characters, n_embd, tmp_path):
     made = plot_embedding(Model(MLP(n_embd=n_embd), Vocab(characters)))
     assert len(points(made)) == len(characters) + 1
     named = len(made.axes[0].texts)
-    assert (f"{named} of {len(characters) + 1} are named" in made.get_suptitle()) == (named < len(characters) + 1)
+    assert (f"{named} of {len(characters) + 1} are labelled" in made.get_suptitle()) == (named < len(characters) + 1)
     save(made, tmp_path / "a.png")
     assert (tmp_path / "a.png").stat().st_size > 5000
 

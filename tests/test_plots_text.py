@@ -1,4 +1,4 @@
-"""Pictures of words and of what a model makes of them: the numbers shown are those that are counted and scored."""
+"""Pictures of words and predictions show the numbers that are counted and scored."""
 
 import math
 from collections import Counter
@@ -12,10 +12,10 @@ from moreish import Corpus, InputError
 from moreish.models import ALL_MODELS, MODELS, NetConfig, make_config
 from moreish.plots.style import save
 from moreish.plots.text import (
-    BARS,
     END_NAMED,
     END_SHOWN,
-    ROWS,
+    MAX_BARS,
+    MAX_ROWS,
     next_probabilities,
     plot_bigrams,
     plot_next,
@@ -32,7 +32,7 @@ STRANGE = [
     "क\u094dष",
     "می\u200cخ",
     "·l",
-]  # marks, joiners, what is taken for mathematics
+]  # marks, joiners, signs of mathematics
 
 
 def han(n: int = 400) -> list[str]:
@@ -62,7 +62,7 @@ def heights(ax) -> list[float]:
 
 @pytest.fixture(scope="module", params=list(ALL_MODELS))
 def model(request, corpus) -> moreish.Model:
-    """One of every kind: nets as they start."""
+    """A model of every kind; nets are untrained."""
     if request.param == "mixture":
         return moreish.mix([moreish.train(corpus, "ngram", order=3), moreish.train(corpus, "bigram-counts")]).model
     if issubclass(MODELS[request.param], NetConfig):
@@ -94,8 +94,8 @@ def test_of_many_characters_the_most_frequent_are_shown():
     labels, counts = shown_counts(made)
     expected, letters = pairs(corpus.parts["train"]), Counter("".join(corpus.parts["train"]))
     assert counts.tolist() == [[expected[a, b] for b in labels] for a in labels]
-    assert labels[1:] == sorted(letters, key=lambda c: (-letters[c], c))[: ROWS - 1]
-    assert f"the {ROWS - 1} most frequent of 400 characters" in made.axes[0].get_title()
+    assert labels[1:] == sorted(letters, key=lambda c: (-letters[c], c))[: MAX_ROWS - 1]
+    assert f"the {MAX_ROWS - 1} most frequent of 400 characters" in made.axes[0].get_title()
     assert not made.axes[0].texts
 
 
@@ -148,7 +148,7 @@ def test_the_bars_of_a_word_are_its_surprise(model):
     assert f"{bits.sum():.1f} bits" in made.get_suptitle()
     assert ax.lines[0].get_ydata() == pytest.approx([3, 3]), "of 8 tokens equally likely each has 3 bits"
     assert ax.get_ylim()[1] > max(bits)
-    # Below each, the three likeliest in turn, with what came in bold.
+    # Below each character: the three likeliest ones, the actual one in bold.
     p = next_probabilities(model, word)
     chances = np.asarray(table.images[0].get_array())
     assert chances.tolist() == np.sort(p)[:, :-4:-1].T.tolist()
@@ -196,7 +196,7 @@ def test_every_script_is_drawn(words, tmp_path):
         save(made, tmp_path / "a.png")
         assert (tmp_path / "a.png").stat().st_size > 5000
     n = len(run.model.vocab)
-    assert (f"the {BARS} likeliest of {n} tokens" in pictures[1].get_suptitle()) == (n > BARS)
+    assert (f"the {MAX_BARS} likeliest of {n} tokens" in pictures[1].get_suptitle()) == (n > MAX_BARS)
 
 
 def test_what_cannot_be_seen_has_a_sign():

@@ -1,4 +1,4 @@
-"""What is looked at in a net: traces against PyTorch's autograd, and the numbers that a training keeps of them."""
+"""Traces of a net against PyTorch's autograd, and the statistics that a training records."""
 
 import json
 import math
@@ -9,7 +9,7 @@ import pytest
 
 import moreish
 from moreish import InputError
-from moreish.analysis.diagnosis import replay, traced
+from moreish.analysis.diagnosis import replay, trace_run
 from moreish.engine.statistics import record
 from moreish.engine.trace import Tracer
 from moreish.training.loop import stride
@@ -52,7 +52,7 @@ def test_outputs_and_gradients_are_those_of_autograd(words, model):
 
 
 def test_a_record_holds_what_it_says(saved_run):
-    trace = traced(saved_run)
+    trace = trace_run(saved_run)
     found = record(trace)
     for row, layer in zip(found["layers"], trace.layers, strict=True):
         assert row["mean"] == pytest.approx(layer.output.mean(), rel=1e-3, abs=1e-5)
@@ -67,10 +67,10 @@ def test_a_record_holds_what_it_says(saved_run):
 def test_a_relu_unit_that_never_answers_is_dead(words):
     run = moreish.train(words, **SMALL, steps=1, activation="relu")
     run.model.weights["2.linear.b"][3:5] = -1e3
-    layer = next(layer for layer in traced(run).layers if layer.saturated is not None)
+    layer = next(layer for layer in trace_run(run).layers if layer.saturated is not None)
     assert layer.dead is not None
     assert layer.dead[3:5].all()
-    assert record(traced(run))["layers"][2]["dead"] == layer.dead.sum() < 16
+    assert record(trace_run(run))["layers"][2]["dead"] == layer.dead.sum() < 16
 
 
 def test_diagnostics_change_nothing_but_the_history(words, tmp_path):
@@ -152,7 +152,7 @@ def test_a_callback_sees_the_run_in_the_making(words):
 
     def look(at):
         recorded.append(at.record is not None)
-        seen.append(json.dumps(record(traced(at.run))))
+        seen.append(json.dumps(record(trace_run(at.run))))
 
     moreish.train(words, **SMALL, steps=60, diagnostics=True, on_progress=look)
     assert any(recorded)

@@ -1,40 +1,44 @@
-"""What ails a run: its layers in numbers at the start and at the end, and verdicts that say what to do.
+"""Diagnosis of a run: statistics of its layers at the start and now, and verdicts that say what to change.
 
-The start needs no record: weights and batches are functions of the seed. What happens on the way is read from the
-history, which has it with --diagnostics; without, the first steps of the training are made again.
+The start needs no record: weights and batches are functions of the seed. Diagnostics of the steps are read from the
+history if the run was trained with --diagnostics; otherwise the first steps are trained again.
 """
 
 import dataclasses
 import math
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from ..engine.statistics import record
 from ..engine.trace import Trace, Tracer
+from ..errors import InputError
 from ..layers import LAYERS
 from ..models.model import Model
-from ..training.loop import Diverged, Loop
+from ..training.loop import Diverged, Loop, stride
 from ..training.options import resolved
 from ..training.prepare import engine_of, of_run
 from ..training.run import Run
 from ..training.train import first_state
 
-EXAMPLES = 1024  # train examples that are traced
-REPLAYED = 500  # steps that are made again, at most
-FIRST_LOSS = 1.25  # times log V, above which weights start too large
-RISE = 1.1  # times where it began (or log V), above which the loss has risen
-SMALL_UPDATES = 10**-3.4  # of the weights' std: healthy updates are near 1e-3, and above it in the beginning
-DEAD = 0.1  # share of units
-DEPTH = 30.0  # times by which the gradient may shrink or grow from the last hidden layer to the first
-OVERFIT, GAP = 0.02, 0.5  # nats: val above its best at the end; val above train
+TRACED_EXAMPLES = 1024  # train examples in a trace
+REPLAYED_STEPS = 500  # steps that are trained again if the history has no diagnostics
+COMPARED_STEPS = 300  # steps over which two starts are compared
+# Each limit separates a healthy value from a trouble.
+MAX_FIRST_LOSS = 1.25  # loss before the first step, as a multiple of log V
+MAX_RISE = 1.1  # batch loss, as a multiple of the first loss or of log V
+MIN_UPDATE = 10**-3.4  # update-to-weight ratio: healthy ones are near 1e-3, and higher early in training
+MAX_DEAD = 0.1  # share of dead units in a layer
+MAX_GRADIENT_RATIO = 30.0  # between the gradients at the first and the last hidden layer, in either direction
+MAX_VAL_RISE, MAX_VAL_GAP = 0.02, 0.5  # nats: last val loss above the best one; last val loss above train
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One trouble: a short name, what was seen, and what to do about it."""
+    """One trouble: a short name, the observation, and the remedy."""
 
     trouble: str
     seen: str
@@ -45,21 +49,81 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Diagnosis:
-    """The layers of a run before its first step and with its trained weights, and what is wrong.
+class Beginning:
+    """The first steps of a training: a trace before step 1, and batch losses (N,) in nats at `steps` (N,)."""
 
-    start, end  as `record.record` gives them
-    steps       at each point of the log: the step, and what was recorded there; replayed says whether it was made again
+    trace: Trace
+    steps: np.ndarray
+    losses: np.ndarray
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Diagnosis:
+    """The layers of a run before its first step and now, and the troubles of its training.
+
+    run                     the run, with its history at the time of the diagnosis
+    start_trace, end_trace  train examples traced through the initial weights and through those of now
+
+    Everything else is computed from these when it is first used, and kept.
     """
 
-    start: dict[str, Any]
-    end: dict[str, Any]
-    steps: list[dict[str, Any]]
-    replayed: bool
-    verdicts: list[Verdict]
+    run: Run
+    start_trace: Trace
+    end_trace: Trace
+
+    @cached_property
+    def start(self) -> dict[str, Any]:
+        """Statistics of `start_trace`, as `statistics.record` returns them."""
+        return record(self.start_trace)
+
+    @cached_property
+    def end(self) -> dict[str, Any]:
+        """Statistics of `end_trace`, as `statistics.record` returns them."""
+        return record(self.end_trace)
+
+    @cached_property
+    def replayed(self) -> bool:
+        """True if the history has no diagnostics, so that `steps` are from a replay."""
+        return not any("tensors" in line for line in self.run.history)
+
+    @cached_property
+    def steps(self) -> list[dict[str, Any]]:
+        """Points of the log with their diagnostics: those of the history, or those of a replay of the first steps."""
+        return replay(self.run) if self.replayed else [line for line in self.run.history if "tensors" in line]
+
+    @cached_property
+    def verdicts(self) -> list[Verdict]:
+        """The troubles that were found, in the order in which they arise."""
+        return _verdicts(self.run, self.start_trace.loss, self.start, self.end, self.steps)
+
+    @cached_property
+    def beginnings(self) -> dict[str, Beginning]:
+        """The run's own start and another one for comparison, by the value of --init.
+
+        The other start is kaiming or, for a run that started with kaiming, naive. Raises InputError for a model without
+        hidden layers.
+        """
+        own, o = getattr(self.run.model.config, "init", None), self.run.options
+        if own is None:
+            raise InputError(f"a {self.run.model.name} has no hidden layers: there is nothing to start well or badly")
+        other = "naive" if own == "kaiming" else "kaiming"
+        every = stride(given(o.steps))
+        # The log of a training that diverged, or has not come that far, may have too few points.
+        enough = any(line["step"] >= min(COMPARED_STEPS, given(o.steps)) for line in self.steps)
+        lines = self.steps if enough else beginning(self.run, COMPARED_STEPS).history
+        begun = beginning(self.run, COMPARED_STEPS, other)
+
+        def begins(trace: Trace, history: list[dict[str, Any]]) -> Beginning:
+            losses = np.array([x for line in history for x in line["losses"]][: COMPARED_STEPS // every])
+            return Beginning(trace, every * (1 + np.arange(len(losses))), losses)
+
+        return {
+            own: begins(self.start_trace, lines),
+            other: begins(trace_run(begun, at_start=True), begun.history),
+        }
 
     def tensors(self) -> list[dict[str, Any]]:
-        """Of each tensor that is trained, the medians over the recorded steps."""
+        """Medians over the recorded steps for each trained tensor: std of its values, gradient and update."""
         rows = zip(*(line["tensors"] for line in self.steps), strict=True)
         return [
             {"name": of_tensor[0]["name"]}
@@ -67,40 +131,49 @@ class Diagnosis:
             for of_tensor in rows
         ]
 
-    def as_json(self) -> dict:
-        """Everything as plain dictionaries."""
-        return dataclasses.asdict(self)
+    def as_json(self) -> dict[str, Any]:
+        """Return everything but the traces as plain dictionaries."""
+        return {
+            "start": self.start,
+            "end": self.end,
+            "steps": self.steps,
+            "replayed": self.replayed,
+            "verdicts": [dataclasses.asdict(verdict) for verdict in self.verdicts],
+        }
 
 
 def diagnose(run: Run) -> Diagnosis:
-    """Diagnose a run. Raises InputError for a model that has no layers."""
+    """Trace train examples through a run's layers, at its start and now, and find the troubles of its training.
+
+    Raises InputError for a model that has no layers.
+    """
     run.model.need_layers("diagnosed")
-    steps = [line for line in run.history if "tensors" in line]
-    replayed = not steps
-    if replayed:
-        steps = replay(run)
-    start, end = traced(run, at_start=True), traced(run)
-    first, last = record(start), record(end)
-    return Diagnosis(first, last, steps, replayed, _verdicts(run, start.loss, first, last, steps))
+    now = dataclasses.replace(run, history=list(run.history))  # a run in training goes on
+    return Diagnosis(now, trace_run(run, at_start=True), trace_run(run))
 
 
-def traced(run: Run, *, at_start: bool = False) -> Trace:
-    """The trace of train examples through a run's weights, or through those that it started from."""
+def as_diagnosis(run: Run | Diagnosis) -> Diagnosis:
+    """Return a diagnosis as it is; diagnose a run."""
+    return run if isinstance(run, Diagnosis) else diagnose(run)
+
+
+def trace_run(run: Run, *, at_start: bool = False) -> Trace:
+    """Trace train examples through a run's weights, or through its initial ones."""
     model, o = run.model, run.options
     params = model.layout.initial(o.seed) if at_start else model.params
     batches = of_run(run).need_steps()
     if batches.fixed is None:
-        batches = dataclasses.replace(batches, size=min(EXAMPLES, batches.n_examples))
-    return Tracer(model.layers, model.config.context, len(model.vocab), batches, EXAMPLES)(params, 0)
+        batches = dataclasses.replace(batches, size=min(TRACED_EXAMPLES, batches.n_examples))
+    return Tracer(model.layers, model.config.context, len(model.vocab), batches, TRACED_EXAMPLES)(params, 0)
 
 
 def replay(run: Run) -> list[dict[str, Any]]:
-    """The points of the log of the first steps of a run's training, made again from its start with --diagnostics."""
-    return beginning(run, REPLAYED, diagnostics=True).history
+    """Train the first steps of a run again with --diagnostics; return the points of their log."""
+    return beginning(run, REPLAYED_STEPS, diagnostics=True).history
 
 
 def beginning(run: Run, steps: int, init: str | None = None, diagnostics: bool = False) -> Run:
-    """The first steps of a run's training made again, perhaps from another way to start; fewer if the loss explodes."""
+    """Train the first steps of a run again, with its own init or another; fewer steps if the loss diverges."""
     o, config = run.options, run.model.config
     if init is not None:
         config = dataclasses.replace(config, init=init)  # type: ignore[type-var]
@@ -121,9 +194,10 @@ def _verdicts(
 ) -> list[Verdict]:
     history = [line for line in run.history if line["step"]]
     began = _of_start(run, first_loss, start)
-    gradient = any(verdict.trouble.endswith("gradient") for verdict in began)  # which says nothing about the rate then
+    # A vanishing or exploding gradient makes updates small or losses large at any learning rate.
+    gradient = any(verdict.trouble.endswith("gradient") for verdict in began)
     rate = [] if gradient and not run.diverged else _of_rate(run, first_loss, history, steps)
-    too_high = any(verdict.trouble == "rate too high" for verdict in rate)  # then val has other reasons to rise
+    too_high = any(verdict.trouble == "rate too high" for verdict in rate)  # which makes val rise without overfitting
     return [
         *began,
         *rate,
@@ -133,7 +207,7 @@ def _verdicts(
 
 
 def _of_start(run: Run, loss: float, start: dict[str, Any]) -> list[Verdict]:
-    """What is wrong before the first step."""
+    """Troubles before the first step."""
     found, even = [], math.log(len(run.model.vocab))
     hidden = [row for row in start["layers"] if "saturated" in row]
     weights = [row for row in start["tensors"] if row["name"].endswith(".W")]
@@ -142,7 +216,7 @@ def _of_start(run: Run, loss: float, start: dict[str, Any]) -> list[Verdict]:
         found.append(
             Verdict("zero weights", "all weights start at zero, so that the units of a layer stay alike", remedy)
         )
-    if not loss <= FIRST_LOSS * even:
+    if not loss <= MAX_FIRST_LOSS * even:
         remedy = "start the last layer's weights smaller (--init kaiming)"
         seen = (
             f"the loss starts at {loss:.2f} nats, and even odds for all {len(run.model.vocab)} tokens give {even:.2f}"
@@ -157,24 +231,24 @@ def _of_start(run: Run, loss: float, start: dict[str, Any]) -> list[Verdict]:
     if len(hidden) > 1 and hidden[-1]["gradient"] != 0:
         ratio, deep = hidden[0]["gradient"] / hidden[-1]["gradient"], f"over {len(hidden)} hidden layers"
         remedy = "use --init kaiming, whose gain is the activation's, or --batch-norm"
-        if ratio < 1 / DEPTH:
+        if ratio < 1 / MAX_GRADIENT_RATIO:
             seen = f"the gradient shrinks {1 / ratio if ratio else math.inf:,.0f} times {deep} on its way to the first"
             found.append(Verdict("vanishing gradient", seen, remedy))
-        elif not ratio <= DEPTH:  # what is no number has exploded
+        elif not ratio <= MAX_GRADIENT_RATIO:  # true of nan
             seen = f"the gradient grows {ratio:,.0f} times {deep} on its way to the first"
             found.append(Verdict("exploding gradient", seen, remedy))
     return found
 
 
-def _of_rate(run: Run, first_loss: float, history: list[dict], steps: list[dict]) -> list[Verdict]:
-    """Whether the learning rate is too high or too low."""
+def _of_rate(run: Run, first_loss: float, history: list[dict[str, Any]], steps: list[dict[str, Any]]) -> list[Verdict]:
+    """A learning rate that is too high or too low."""
     o, began = run.options, max(first_loss, math.log(len(run.model.vocab)))
     find = "moreish lr-find suggests one"
-    losses = [line["train"] for line in [*history, *steps] if line["step"] > 1]  # the first batch came before any step
+    losses = [line["train"] for line in [*history, *steps] if line["step"] > 1]  # the first loss is that of the start
     if run.diverged:
         seen = f"the loss is no longer finite after step {history[-1]['step'] if history else 0:,}"
         return [Verdict("rate too high", seen, f"take a smaller --lr than {o.lr:g}; {find}")]
-    if losses and max(losses) > RISE * began:
+    if losses and max(losses) > MAX_RISE * began:
         seen = f"the loss rose to {max(losses):.2f} nats, from {began:.2f} at the start"
         return [Verdict("rate too high", seen, f"take a smaller --lr than {o.lr:g}; {find}")]
     whole = resolved(o.steps)
@@ -185,36 +259,36 @@ def _of_rate(run: Run, first_loss: float, history: list[dict], steps: list[dict]
         for row in line["tensors"]
         if row["name"][-1] in "WC" and row["data"] > 0
     ]
-    # At full batches updates fade as the gradient does: small ones say that it has arrived.
-    if ratios and not o.full_batch and np.median(ratios) < SMALL_UPDATES:
+    # With full batches the gradient and the updates fade near the minimum: small ones are no trouble.
+    if ratios and not o.full_batch and np.median(ratios) < MIN_UPDATE:
         seen = f"a step changes the weights by 10^{np.log10(np.median(ratios)):.1f} of their size, where 10^-3 is usual"
         return [Verdict("rate too low", seen, f"take a larger --lr than {o.lr:g}; {find}")]
     return []
 
 
 def _of_dead(run: Run, end: dict[str, Any]) -> list[Verdict]:
-    """Layers many of whose units no longer answer to any example."""
-    hit = [row for row in end["layers"] if row.get("dead", 0) > DEAD * row.get("units", 1)]
-    if not hit:
+    """Layers with many units that are saturated on every example."""
+    bad = [row for row in end["layers"] if row.get("dead", 0) > MAX_DEAD * row.get("units", 1)]
+    if not bad:
         return []
-    worst = max(hit, key=lambda row: row["dead"] / row["units"])
+    worst = max(bad, key=lambda row: row["dead"] / row["units"])
     seen = f"layer {worst['name']}: {worst['dead']} of {worst['units']} units are dead, saturated on every example"
-    if len(hit) > 1:
-        seen += f"; so are many of {len(hit) - 1} more"
+    if len(bad) > 1:
+        seen += f"; so are many of {len(bad) - 1} more"
     return [Verdict("dead units", seen, f"take a smaller --lr than {resolved(run.options.lr):g}, or --batch-norm")]
 
 
-def _of_overfitting(history: list[dict]) -> list[Verdict]:
-    """Whether val has got worse while train got better."""
+def _of_overfitting(history: list[dict[str, Any]]) -> list[Verdict]:
+    """A val loss that rises while the train loss falls, or that is far above it."""
     vals = [line for line in history if line["val"] is not None]
     if not vals:
         return []
     best, last = min(vals, key=lambda line: line["val"]), vals[-1]
     remedy = "train shorter (--epochs), with more --weight-decay, or a smaller net"
-    if last["val"] - best["val"] > OVERFIT and last["train"] < best["train"]:
+    if last["val"] - best["val"] > MAX_VAL_RISE and last["train"] < best["train"]:
         seen = f"val was best at step {best['step']:,} ({best['val']:.3f} nats) and ended at {last['val']:.3f}"
         return [Verdict("overfitting", seen, remedy)]
-    if last["val"] - last["train"] > GAP:
+    if last["val"] - last["train"] > MAX_VAL_GAP:
         seen = f"val ends {last['val'] - last['train']:.2f} nats above train"
         return [Verdict("overfitting", seen, remedy)]
     return []

@@ -1,8 +1,8 @@
-"""Say what ails a training, and what to do about it.
+"""Diagnose a training: statistics of its layers, troubles and remedies.
 
-Shows each layer at the first step and now: mean, std, saturated outputs, dead units, gradient; each weight matrix with
-its gradient and update beside its size; and verdicts. What happened on the way is read from the history of a run that
-was trained with --diagnostics; else the beginning is made again, for a few seconds.
+Prints the statistics of each layer at step 0 and now (mean, std, saturated outputs, dead units, gradient), the ratios
+of gradient and update to each weight matrix, and verdicts. The steps are those that --diagnostics recorded in the
+training; without it, the first steps are trained again, which takes a few seconds.
 
 Examples:
   moreish diagnose runs/names-mlp
@@ -43,11 +43,11 @@ def diagnose(run: Path, /, *, json: Flag = False) -> None:
     for verdict in found.verdicts:
         print(f"{verdict.trouble}: {verdict}")
     if not found.verdicts:
-        print("nothing is wrong that would show here")
+        print("no trouble found")
 
 
 def layer_row(row: dict[str, Any]) -> list[str]:
-    """A layer's numbers as cells."""
+    """Cells of a layer's statistics."""
     has = "saturated" in row
     return [
         row["name"],
@@ -60,6 +60,6 @@ def layer_row(row: dict[str, Any]) -> list[str]:
 
 
 def tensor_row(row: dict[str, Any]) -> list[str]:
-    """A tensor's numbers as cells."""
+    """Cells of a tensor's statistics."""
     ratios = (row[what] / row["data"] if row["data"] else 0 for what in ("gradient", "update"))
     return [row["name"], f"{row['data']:.4f}", *(f"{ratio:.1e}" if ratio else "" for ratio in ratios)]

@@ -1,7 +1,7 @@
 """Draw pictures of a run.
 
-loss, bigrams, next, word, embedding, activations, saturation, gradients, ratios, weights, start, samples,
-novelty and architecture; each is also a function of moreish.plots that returns a matplotlib Figure.
+Pictures: loss, bigrams, next, word, embedding, activations, saturation, gradients, ratios, weights, start, samples,
+novelty, architecture. In Python, each is a function of moreish.plots that returns a matplotlib Figure.
 
 Examples:
   moreish plot runs/names-mlp
@@ -35,37 +35,38 @@ def plot(
     run
         Folder of a run.
     what
-        Which pictures [default: all that there are for the model].
+        Names of pictures [default: all that the model has].
     out
-        Folder for the pictures [default: plots in the folder of the run].
+        Folder for the pictures [default: plots, in the folder of the run].
     format
-        Of the files.
+        Format of the files.
     order
-        bigrams: how its rows are ordered.
+        Order of the rows of bigrams.
     prefix
-        next: what the word begins with.
+        Start of the word for next.
     word
-        word: which one is drawn [default: one that the model makes].
+        Word to draw for word [default: a sample of the model].
     seed
-        Seed of what the model makes.
+        Seed of the samples.
     """
-    from ..plots.pictures import PICTURES, Asked
+    from ..analysis.findings import Findings
+    from ..plots.pictures import PICTURES, PictureOptions
     from ..plots.style import save
 
     for name in what:
         if name not in PICTURES:
             raise unknown("picture", name, PICTURES)
     announce_work()
-    loaded, folder = load(run), out or run / "plots"
-    asked = Asked(order, prefix, word, seed)
+    found, options = Findings(load(run), seed), PictureOptions(order, prefix, word, seed)
+    folder = out or run / "plots"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot be made ({error.strerror}): choose another (--out)") from None
     for name in what or PICTURES:
-        about, draw = PICTURES[name]
+        caption, draw = PICTURES[name]
         try:
-            picture = draw(loaded, asked)
+            picture = draw(found, options)
         except InputError as error:
             if what:
                 raise
@@ -73,4 +74,4 @@ def plot(
             continue
         path = folder / f"{name}.{format}"
         save(picture, path)
-        print(f"{path}  {about}", flush=True)
+        print(f"{path}  {caption}", flush=True)

@@ -1,7 +1,7 @@
-"""Write report.html into a run: one file with all that there is to know about it.
+"""Write report.html into a run: one file with its losses, samples, pictures and diagnosis.
 
-Losses with intervals, its place beside the counts, curve, diagnosis, pictures, samples and how new they are, options.
-It needs no network, and can be read on a phone, in the dark, or printed.
+Losses have confidence intervals and are compared with those of n-grams. The page also has the novelty of the samples
+and all options. It needs no network, adapts to phones and dark mode, and can be printed.
 
 Examples:
   moreish report runs/names-mlp
@@ -23,7 +23,7 @@ def report(run: Path, /, *, out: Path | None = None) -> None:
     run
         Folder of a run.
     out
-        The file to write [default: report.html in the folder of the run].
+        File to write [default: report.html, in the folder of the run].
     """
     from ..reporting.report import report as report_of
 

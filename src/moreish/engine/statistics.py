@@ -1,4 +1,4 @@
-"""The few numbers of a trace that a training keeps at each point of its log."""
+"""Statistics of a trace, which --diagnostics keeps at each point of the log."""
 
 from typing import Any
 
@@ -6,18 +6,18 @@ import numpy as np
 
 from .trace import Trace
 
-EXAMPLES = 128  # of the step's batch that are traced, at most
+RECORDED_EXAMPLES = 128  # of the step's batch, at most
 
 
 def record(trace: Trace) -> dict[str, Any]:
-    """A trace in numbers: {"layers": [...], "tensors": [...]}.
+    """Return the statistics of a trace: {"layers": [...], "tensors": [...]}.
 
-    A layer has its name, mean and std of its output, std of the output's gradient and, for an activation, the share of
-    saturated outputs and the number of dead units. A tensor has its name and the std of its values (data) and of its
-    gradient; `add_updates` adds that of its update.
+    layers      name, mean and std of the output, std of its gradient (gradient) and, for an activation, the share of
+                saturated outputs (saturated) and the numbers of dead units (dead) and of all units (units)
+    tensors     name, std of the values (data) and of the gradient (gradient); `add_updates` adds that of the update
     """
     layers, tensors = [], []
-    # Before a training breaks down there are infinities, whose means are no numbers: that is what they then say.
+    # A diverging training has infinite values, whose mean and std are nan: that is what is recorded.
     with np.errstate(invalid="ignore", over="ignore"):
         _fill(trace, layers, tensors)
     return {"layers": layers, "tensors": tensors}
@@ -41,15 +41,15 @@ def _fill(trace: Trace, layers: list[dict[str, Any]], tensors: list[dict[str, An
             tensors.append(_rounded({"name": name, "data": _std(weight), "gradient": _std(traced.grads[name])}))
 
 
-def add_updates(found: dict[str, Any], updates: dict[str, np.ndarray]) -> None:
-    """Add to each tensor of a record the std of the update that the step made to it."""
+def add_updates(recorded: dict[str, Any], updates: dict[str, np.ndarray]) -> None:
+    """Add the std of the step's update to each tensor of a record."""
     with np.errstate(invalid="ignore", over="ignore"):
-        for row in found["tensors"]:
+        for row in recorded["tensors"]:
             row.update(_rounded({"update": _std(updates[row["name"]])}))
 
 
 def _std(x: np.ndarray) -> float:
-    return float(x.std(dtype=np.float64))  # float32 would overflow where a training is about to
+    return float(x.std(dtype=np.float64))  # squares of large float32 values overflow
 
 
 def _rounded(row: dict[str, Any]) -> dict[str, Any]:

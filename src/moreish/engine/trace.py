@@ -1,4 +1,4 @@
-"""What a model makes of one batch: every layer's output, its weights, and the gradients of both."""
+"""Traces of a batch through a model: the output of each layer, its weights, and the gradients of both."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from .tape.compile import walks
 
 
 @dataclass(frozen=True)
-class Traced:
-    """A layer that computes something, on one batch.
+class LayerTrace:
+    """A layer on one batch. Layers that only reshape their input have none.
 
-    name        such as 2.tanh: its place in the list of layers, and its kind
-    output, gradient    what it put out, (B, *shape), and the loss's gradient with respect to that
-    weights, grads      the parameters that are trained, by the names that they have in the model, and their gradients
+    name        index in the list of layers and kind, such as 2.tanh
+    output      (B, *shape); gradient: of the loss with respect to it
+    weights     trained parameters by their names in the model; grads: their gradients
     """
 
     name: str
@@ -30,13 +30,13 @@ class Traced:
 
     @property
     def saturated(self) -> np.ndarray | None:
-        """Of an activation: where its output has all but stopped to answer to its input, like output; else None."""
+        """Mask of saturated outputs of an activation, shaped like output; None for other layers."""
         saturation = LAYERS[type(self.layer)].saturation
         return None if saturation is None else saturation.where(self.output)
 
     @property
     def dead(self) -> np.ndarray | None:
-        """Of an activation: which units are saturated on every example of the batch, (H,); else None."""
+        """Mask (H,) of an activation's units that are saturated on every example; None for other layers."""
         saturated = self.saturated
         if saturated is None:
             return None
@@ -45,29 +45,34 @@ class Traced:
 
 @dataclass(frozen=True)
 class Trace:
-    """One batch's way through a model: its loss in nats, and the layers in their order."""
+    """One batch through a model: its loss in nats, and the layers in order."""
 
     loss: float
-    layers: list[Traced]
+    layers: list[LayerTrace]
+
+    @property
+    def activations(self) -> list[LayerTrace]:
+        """The activations; all layers of a model without any."""
+        return [layer for layer in self.layers if layer.saturated is not None] or self.layers
 
 
 class Tracer:
-    """Walks batches of up to `size` examples, from `batches`, through layers without fused kernels."""
+    """Traces up to `size` examples of each batch through layers, without fused kernels."""
 
     def __init__(self, layers: Sequence[Layer], context: int, n_vocab: int, batches: Batches, size: int):
         self.batches, whole = batches, batches.size
-        # Of a batch that is the same at every step, and sorted, examples from everywhere.
+        # A fixed batch is sorted: take examples evenly from all of it.
         self.rows = np.linspace(0, whole - 1, min(size, whole)).astype(int) if batches.fixed else slice(size)
         self.batch = batches.room(context)
         tape = Tape(layers, context, n_vocab)
         self.ready = tape.prepared(min(size, whole), batches.n_places, batches.n_targets, fuse=False)
 
     def __call__(self, params: np.ndarray, step: int) -> Trace:
-        """Trace the batch of a step through weights (P,). What it returns is overwritten by the next call."""
+        """Trace the batch of a step through weights (P,). The next call overwrites the arrays of the result."""
         ready = self.ready
         self.batches.fill(step, *self.batch)
         ready.take(*(part[self.rows] for part in self.batch))
-        params = params.copy()  # training's forward pass updates what layers keep beside the trained
+        params = params.copy()  # a training forward pass updates running statistics
         grads = np.zeros(ready.plan.layout.n_trained, params.dtype)
         for walk in walks(params.dtype.type):
             walk(ready.program, params, grads)
@@ -77,5 +82,5 @@ class Tracer:
                 of_op = [slot for slot in op.slots if slot.parameter.trained]
                 weights, of_weights = ({slot.name: slot.view(flat) for slot in of_op} for flat in (params, grads))
                 output, gradient = ready.buffer(op, Y), ready.buffer(op, DY)
-                layers.append(Traced(f"{index}.{op.name.lower()}", op.layer, output, gradient, weights, of_weights))
+                layers.append(LayerTrace(f"{index}.{op.name.lower()}", op.layer, output, gradient, weights, of_weights))
         return Trace(ready.loss(), layers)

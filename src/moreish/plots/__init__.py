@@ -1,9 +1,9 @@
-"""The pictures: every function takes what it shows, and returns a matplotlib Figure."""
+"""Pictures of runs, models and word lists. Every function returns a matplotlib Figure."""
 
 from .architecture import plot_architecture
+from .comparison import plot_comparison
 from .course import plot_loss, plot_ratios, plot_start
 from .embedding import plot_embedding
-from .ladder import plot_comparison
 from .layers import plot_activations, plot_gradients, plot_saturation, plot_weights
 from .novelty import plot_novelty
 from .study import plot_study

@@ -1,9 +1,9 @@
-"""A model as a picture, made from the very list of layers that it trains and runs, so that the two cannot differ.
+"""Picture of a model's architecture, drawn from the list of layers that it trains and runs.
 
-On the left stand the layers, from contexts to logits, each with its output's shape for one example and its weights. On
-the right stand the vectors that they make: a bar for each position, along the layers that treat every position alone,
-and lines where a layer puts positions side by side. Those lines are the concatenation of an MLP, the tree of a WaveNet
-or its dilated convolution (van den Oord et al. 2016, figure 3).
+The left side lists the layers from contexts to logits, with the output shape for one example and the parameters. The
+right side shows the vectors: a bar for each position along the layers that treat positions independently, and lines
+where a layer joins positions: the concatenation of an MLP, the tree of a WaveNet, or its dilated convolution (van den
+Oord et al. 2016, figure 3).
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from itertools import accumulate
 from math import nan, prod
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -26,35 +27,38 @@ from ..models import NetConfig, NGram
 from ..models.model import Model
 from .style import COLOURS, GREY, figure
 
-MOST_LAYERS, MOST_POSITIONS = 200, 36  # that are drawn; of more positions the last 32
+MAX_LAYERS = 200
+MAX_POSITIONS, LAST_POSITIONS = 36, 32  # with more positions than the first, only the last ones are drawn
 WEIGHTS, JOINS, PALE = COLOURS[0], COLOURS[1], "#C4C4C4"
 COLUMNS = {"layer": "left", "output": "left", "weights": "left", "parameters": "right"}
 END, EARLIER = "·", "⋯"
 TEXT, SMALL = 7.5, 7  # points
-# Inches: the least width and the tree's, a line of text, between boxes and levels, around all, inside a box, above.
+# Inches: minimal width, width of the vectors, line of text, space between boxes, gap between levels, margin of the
+# figure, inset in a box, indent of a caption, height of the head.
 WIDTH, TREE, LINE, SPACE, GAP, MARGIN, INSET, INDENT, HEAD = 7.2, 2.8, 0.16, 0.05, 0.55, 0.1, 0.07, 0.4, 1.05
 
 
 @dataclass(frozen=True)
 class Box:
-    """A layer's box: its place in the model, such as `2.linear`, and what is written in it, one text a column."""
+    """A layer's box: its name, such as `2.linear`, and a text for each column."""
 
     name: str
     cells: tuple[str, str, str, str]
     colour: str
-    kept: str = ""  # what the layer keeps beside its weights, on a line of its own
+    untrained: str = ""  # a second line for running statistics
 
     @property
     def height(self) -> float:
-        return (2 if self.kept else 1) * LINE + 0.12
+        return (2 if self.untrained else 1) * LINE + 0.12
 
 
 @dataclass(frozen=True)
 class Level:
-    """A layer that joins positions, and those after it that treat each position alone.
+    """A layer that joins positions, and the layers after it that treat positions independently.
 
-    sources     for each of its positions, the positions of the level before (at first, the characters) that it joins
-    caption     how it joins them; dilation, of a convolution
+    sources     for each position, the joined positions of the level before (of the characters, for the first level)
+    caption     description of the join
+    dilation    of a convolution; 0 for other layers
     """
 
     sources: Sequence[Sequence[int]]
@@ -71,7 +75,7 @@ class Level:
         return self.gap + sum(box.height + SPACE for box in self.boxes)
 
     def places(self, before: Sequence[float]) -> list[float]:
-        """Where its positions stand: a convolution's below the last that it joins, others below the middle of them."""
+        """x of the positions: below the last joined position for a convolution, otherwise below their middle."""
         if self.dilation:
             return [before[joined[-1]] for joined in self.sources]
         distinct = [{before[i] for i in joined} or set(before) for joined in self.sources]
@@ -79,10 +83,11 @@ class Level:
 
 
 def plot_architecture(model: Model) -> Figure:
-    """The layers of a model and how they join the characters of a context; for counts, one box.
+    """Draw the layers of a model and how they join the characters of a context; an n-gram is one box.
 
-    A model that trains on whole words is drawn over one, with what the last prediction depends on in colour. Of a long
-    context the last characters are drawn. Raises InputError for a mixture and for more than 200 layers.
+    A model that trains on whole words is drawn over a word; colour marks everything that the last prediction depends
+    on. Of a context of more than 36 characters, the last 32 are drawn. Raises InputError for a mixture and for more
+    than 200 layers.
     """
     word = example(model.vocab)
     T, levels = levels_of(model, len(word))
@@ -91,14 +96,14 @@ def plot_architecture(model: Model) -> Figure:
     ends[4] = max(ends[4], *(MARGIN + INDENT + length(level.caption) for level in levels))
     columns = [*(x + INSET for x in ends[:3]), ends[4] - INSET]
     heights = list(accumulate((level.height for level in levels), initial=HEAD))
-    beside = model.layout.size - model.layout.n_trained
-    width, height = max(WIDTH, ends[4] + TREE), heights[-1] + (0.55 if beside else 0.35)
+    n_untrained = model.layout.size - model.layout.n_trained
+    width, height = max(WIDTH, ends[4] + TREE), heights[-1] + (0.55 if n_untrained else 0.35)
     made, (ax,) = figure(size=(width, height))
     ax.set(xlim=(0, width), ylim=(height, 0))  # inches from the upper left
     ax.set_axis_off()
-    key = "Each box is a layer, each bar the vector at a position." if model.layers else "Counted: it has no layers."
+    key = "Each box is a layer, each bar the vector at a position." if model.layers else "This model has no layers."
     if len(levels[-1].sources) > 1:
-        key += " In colour: what the last prediction depends on."
+        key += " Colour: inputs of the last prediction."
     ax.text(MARGIN, 0.2, model.name, fontsize=12, weight="bold", va="center")
     ax.text(MARGIN, 0.45, key, fontsize=SMALL, color=GREY, va="center")
     for x, (name, side) in zip(columns, COLUMNS.items(), strict=True):
@@ -107,64 +112,64 @@ def plot_architecture(model: Model) -> Figure:
         draw_boxes(ax, level, y, columns)
     x, y = columns[3], heights[-1]
     ax.text(x, y + 0.22, f"{model.n_parameters:,} parameters", fontsize=9, weight="bold", ha="right")
-    if beside:
-        ax.text(x, y + 0.4, f"and {beside:,} numbers kept beside them", fontsize=TEXT, color=GREY, ha="right")
+    if n_untrained:
+        ax.text(x, y + 0.4, f"and {n_untrained:,} untrained numbers", fontsize=TEXT, color=GREY, ha="right")
     draw_vectors(ax, levels, heights, (END * T + word)[-T:], (ends[4] + 0.2, width - MARGIN))
     return made
 
 
 def example(vocab: Vocab) -> str:
-    """A word of at most four letters of the vocabulary that the font has; ? if it has none."""
+    """Up to four letters that are in the vocabulary and in the font, as a word; ? if there are none."""
     font = get_font(findfont(FontProperties()))
     known = [c for c in vocab.characters if c.isalpha() and font.get_char_index(ord(c))]
     return "".join([c for c in "emma" if c in known] or known)[:4] or "?"
 
 
 def levels_of(model: Model, n: int) -> tuple[int, list[Level]]:
-    """How many characters are drawn, with a word of n, and the levels from them to the prediction."""
+    """Number of characters before the predictions for a word of n characters, and the levels above them."""
     config = model.config
     if isinstance(config, NGram):
         cells = (f"counts of up to {config.order} in a row", str(len(model.vocab)), "", f"{model.n_parameters:,}")
-        caption = "the last characters, as many as were seen before"
+        caption = "the longest context that has been counted"
         return config.context, [Level([range(config.order - 1)], caption, boxes=[Box("counts", cells, WEIGHTS)])]
     if not isinstance(config, NetConfig):
-        raise InputError(f"a {model.name} is made of other models: draw the runs that it is made of")
-    if len(model.layers) > MOST_LAYERS:
-        raise InputError(f"{len(model.layers)} layers are too many to draw: at most {MOST_LAYERS}")
+        raise InputError(f"a {model.name} is made of other models: draw those instead")
+    if len(model.layers) > MAX_LAYERS:
+        raise InputError(f"{len(model.layers)} layers are too many to draw: at most {MAX_LAYERS}")
     shape: Shape = (config.context + (n if config.whole_words else 0),)
     levels = [Level([[t] for t in range(shape[0])])]
     for i, (layer, slots) in enumerate(zip(model.layers, model.layout.slots, strict=True)):
         T, shape, size = shape[0], layer.out_shape(shape), ""
         if isinstance(layer, FlattenConsecutive):
             size = f"({layer.n})"
-            those = ("both" if T == 2 else f"all {T}") if layer.n == T else f"every {layer.n} neighbours"
-            caption = f"{those} side by side: {in_words(shape)}"
+            joined = ("both" if T == 2 else f"all {T}") if layer.n == T else f"every {layer.n} neighbours"
+            caption = f"{joined} concatenated: {in_words(shape)}"
             levels.append(Level([range(t, t + layer.n) for t in range(0, T, layer.n)], caption))
         elif isinstance(layer, Unfold):
             d, size = layer.dilation, f"({layer.dilation})"
-            caption = f"dilation {d}, each beside the one {d} before: {in_words(shape)}"
+            caption = f"dilation {d}, each with the one {d} before: {in_words(shape)}"
             levels.append(Level([(t, t + d) for t in range(T - d)], caption, d))
         levels[-1].boxes.append(box_of(i, layer, size, shape, slots))
     return len(levels[0].sources), levels
 
 
 def box_of(i: int, layer: Layer, size: str, shape: Shape, slots: Sequence[Slot]) -> Box:
-    """The box of layer i, whose output has a shape, with its parameters' slots."""
+    """Box of layer i with its output shape and its parameters."""
     kind = type(layer).__name__
-    trained, kept = ([slot for slot in slots if slot.parameter.trained is which] for which in (True, False))
-    listed, beside = (", ".join(f"{s.parameter.name} {times(s.shape)}" for s in part) for part in (trained, kept))
-    n, n_kept = (sum(slot.parameter.size for slot in part) for part in (trained, kept))
+    trained, untrained = ([slot for slot in slots if slot.parameter.trained is which] for which in (True, False))
+    listed, others = (", ".join(f"{s.parameter.name} {times(s.shape)}" for s in part) for part in (trained, untrained))
+    n, n_others = (sum(slot.parameter.size for slot in part) for part in (trained, untrained))
     return Box(
         f"{i}.{kind.lower()}",
         (kind + size, times(shape), listed, f"{n:,}" if n else ""),
         JOINS if size else WEIGHTS if n else GREY,
-        f"and {n_kept:,} kept: {beside}" if kept else "",
+        f"and {n_others:,} untrained: {others}" if untrained else "",
     )
 
 
 @cache
 def length(text: str) -> float:
-    """How long a text is in a box, in inches."""
+    """Width of a bold text in inches."""
     bold = FontProperties(size=TEXT, weight="bold")
     return TextPath((0, 0), text, prop=bold).get_extents().width / 72 if text else 0
 
@@ -179,7 +184,7 @@ def in_words(shape: Shape) -> str:
 
 
 def draw_boxes(ax: Axes, level: Level, y: float, columns: Sequence[float]) -> None:
-    """The boxes of a level from a height down, and above them how the level joins what stood before."""
+    """Draw the boxes of a level from y downwards, below the caption of its join."""
     if level.caption:
         middle, x = y + level.gap / 2 - SPACE / 2, MARGIN + INDENT / 2
         arrow = {"arrowstyle": "-|>", "color": JOINS, "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0}
@@ -188,22 +193,29 @@ def draw_boxes(ax: Axes, level: Level, y: float, columns: Sequence[float]) -> No
     y += level.gap
     for box in level.boxes:
         left, right = columns[0] - INSET, columns[3] + INSET
-        style = {"boxstyle": "round,pad=0,rounding_size=0.05", "facecolor": f"{box.colour}18", "linewidth": 0.9}
+        style: dict[str, Any] = {
+            "boxstyle": "round,pad=0,rounding_size=0.05",
+            "facecolor": f"{box.colour}18",
+            "linewidth": 0.9,
+        }
         ax.add_patch(FancyBboxPatch((left, y), right - left, box.height, edgecolor=box.colour, label=box.name, **style))
         middle = y + 0.06 + LINE / 2
         for x, (name, side), cell in zip(columns, COLUMNS.items(), box.cells, strict=True):
             weight, gid = "bold" if name == "layer" else "normal", f"{box.name}.{name}"
             ax.text(x, middle, cell, fontsize=TEXT, weight=weight, ha=side, va="center_baseline", gid=gid)
-        if box.kept:
-            options = {"fontsize": SMALL, "color": "#444444", "ha": "right", "va": "center_baseline"}
-            ax.text(columns[3], middle + LINE, box.kept, gid=f"{box.name}.kept", **options)
+        if box.untrained:
+            options: dict[str, Any] = {"fontsize": SMALL, "color": "#444444", "ha": "right", "va": "center_baseline"}
+            ax.text(columns[3], middle + LINE, box.untrained, gid=f"{box.name}.untrained", **options)
         y += box.height + SPACE
 
 
 def draw_vectors(ax: Axes, levels: list[Level], heights: list[float], context: str, room: tuple[float, float]) -> None:
-    """The positions of every level and the lines that join them, from the characters down, between two x in inches."""
+    """Draw the positions of every level and the lines between them, from the characters downwards.
+
+    room    the left and the right end, in inches
+    """
     T, n = len(context), len(levels[-1].sources)
-    hidden = T - 32 if T > MOST_POSITIONS else 0  # these first ones all stand at one place
+    hidden = T - LAST_POSITIONS if T > MAX_POSITIONS else 0  # the first positions share one place
     shown = range(max(0, hidden - 1), T)
     step = min(0.3, (room[1] - room[0]) / len(shown))
     middle = sum(room) / 2
@@ -211,11 +223,11 @@ def draw_vectors(ax: Axes, levels: list[Level], heights: list[float], context: s
     away = places[0] if hidden else None
     title = f"an example {'word' if n > 1 else 'context'}" + (f", {END} between words" if END in context else "")
     ax.text(middle, HEAD - 0.28, title, fontsize=SMALL, color=GREY, ha="center")
-    letters = {"fontsize": 8, "ha": "center", "family": "monospace"}
+    letters: dict[str, Any] = {"fontsize": 8, "ha": "center", "family": "monospace"}
     for t in shown:
         ax.text(places[t], HEAD - 0.08, EARLIER if t < hidden else context[t], **letters)
     end = HEAD - 0.04
-    for i, (level, y, inside) in enumerate(zip(levels, heights, seen(levels), strict=False)):
+    for i, (level, y, inside) in enumerate(zip(levels, heights, inputs_of_last(levels), strict=False)):
         before, places = places, level.places(places)
         top, bottom = y + level.gap, y + level.height - SPACE
         drawn = [j for j, x in enumerate(places) if x != away]
@@ -240,9 +252,9 @@ def draw_vectors(ax: Axes, levels: list[Level], heights: list[float], context: s
 
 
 def draw_lines(ax: Axes, lines: dict[tuple[float, ...], bool], colour: str, width: float, label: str) -> None:
-    """Lines (x, y, x, y) in a colour, or below them pale and thin, each kind as one path with gaps."""
+    """Draw lines (x, y, x, y): with True in the colour, with False pale and thin; each of the two as one path."""
     for bright in (True, False):
-        some = [line for line, kind in lines.items() if kind == bright]
+        some = [line for line, coloured in lines.items() if coloured == bright]
         xs, ys = ([z for line in some for z in (line[i], line[i + 2], nan)] for i in (0, 1))
         ax.plot(
             xs,
@@ -251,12 +263,12 @@ def draw_lines(ax: Axes, lines: dict[tuple[float, ...], bool], colour: str, widt
             linewidth=width * (1 if bright else 0.6),
             solid_capstyle="round",
             zorder=2 + bright + (colour == WEIGHTS),
-            label=label if bright else f"{label}, not seen by the last",
+            label=label if bright else f"{label}, not an input of the last",
         )
 
 
-def seen(levels: list[Level]) -> list[set[int]]:
-    """For each level, the positions that the last position of the last level depends on."""
+def inputs_of_last(levels: list[Level]) -> list[set[int]]:
+    """Positions of each level that the last position of the last level depends on."""
     sets = [{len(levels[-1].sources) - 1}]
     for level in reversed(levels[1:]):
         sets.append({t for j in sets[-1] for t in level.sources[j]})

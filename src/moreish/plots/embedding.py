@@ -1,4 +1,4 @@
-"""The characters as a net sees them: a map of its embeddings."""
+"""Picture of a net's character embeddings as a map."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -12,23 +12,22 @@ from ..models.model import Model
 from .style import COLOURS, MARKERS, figure
 from .text import END_NAMED, named
 
-KINDS = ("vowel", "consonant", "other character", END_NAMED)
-SCRIPTS = ("LATIN", "GREEK", "CYRILLIC")  # whose vowels are known here
+CHARACTER_KINDS = ("vowel", "consonant", "other character", END_NAMED)
+SCRIPTS = ("LATIN", "GREEK", "CYRILLIC")  # in which vowels and consonants are distinguished
 VOWELS = frozenset("aeiouyæœøıəɛɔ" + "αεηιουω" + "аеёиѝоуыэюяіїєѣѵ")
-NEITHER = frozenset("ъьʹʺ")
-WIDE = 6.0  # the side of the map, in inches
-MARK, CHARACTER, LINE = 6.0, 6.5, 12.0  # the sides of a mark, and of a character of a label, in points
-AROUND = np.array([(0, 1), (1, 0), (-1, 0), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1)])
+SIGNS = frozenset("ъьʹʺ")  # letters that are neither
+SIDE = 6.0  # of the map, in inches
+MARK, CHARACTER, LINE = 6.0, 6.5, 12.0  # points: side of a mark; width and height of a character
+DIRECTIONS = np.array([(0, 1), (1, 0), (-1, 0), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1)])
 
 
 def plot_embedding(model: Model) -> Figure:
-    """A net's embedding of every token as a map: two numbers as they are, of more the first two principal components.
+    """Draw the embedding of every token: its two numbers or, if it has more, its first two principal components.
 
-    Labels that would lie on others are left out, which the title says. Raises InputError for a model that has no
-    embeddings.
+    Labels that would overlap are left out, and the title says so. Raises InputError for a model without embeddings.
     """
     if not model.layers or not isinstance(model.layers[0], Embedding):
-        raise InputError(f"the {model.name} model has no embeddings: a map takes a net, such as an mlp")
+        raise InputError(f"the {model.name} model has no embeddings: choose a net, such as an mlp")
     C = model.layout.slots[0][0].view(model.params).astype(np.float64)
     if C.shape[1] == 2:
         at, labels = C, ["first number of the embedding", "second number of the embedding"]
@@ -37,18 +36,20 @@ def plot_embedding(model: Model) -> Figure:
         which = zip(("first", "second"), shares, strict=True)
         labels = [f"{name} principal component ({100 * share:.0f}% of the variance)" for name, share in which]
     kinds = np.array([kind_of(model.vocab.characters[token - 1]) if token else END_NAMED for token in range(len(at))])
-    made, (ax,) = figure(size=(WIDE + 0.8, WIDE + 1.2))
-    for kind, colour, marker in zip(KINDS, (COLOURS[1], COLOURS[0], COLOURS[4], COLOURS[2]), MARKERS, strict=False):
+    made, (ax,) = figure(size=(SIDE + 0.8, SIDE + 1.2))
+    for kind, colour, marker in zip(
+        CHARACTER_KINDS, (COLOURS[1], COLOURS[0], COLOURS[4], COLOURS[2]), MARKERS, strict=False
+    ):
         x, y = at[kinds == kind].T
         if x.size:
             ax.scatter(x, y, c=colour, marker=marker, s=26, label=kind, linewidths=0)
-    # Square, and to one scale: distances on the map are distances in the plane.
+    # A square with equal scales keeps distances.
     middle, half = (at.min(0) + at.max(0)) / 2, 0.54 * float(np.ptp(at, axis=0).max()) or 1.0
     ax.set_xlim(middle[0] - half, middle[0] + half)
     ax.set_ylim(middle[1] - half, middle[1] + half)
     ax.set_aspect("equal")
     names = [named(model.vocab, token) for token in range(len(at))]
-    offsets = label_offsets(at * 72 * WIDE / (2 * half), names)
+    offsets = label_offsets(at * 72 * SIDE / (2 * half), names)
     for token, offset in offsets.items():
         ax.annotate(
             names[token],
@@ -61,19 +62,19 @@ def plot_embedding(model: Model) -> Figure:
         )
     ax.set_xlabel(labels[0])
     ax.set_ylabel(labels[1])
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(KINDS), fontsize=9, frameon=False)
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(CHARACTER_KINDS), fontsize=9, frameon=False)
     made.suptitle(
         f"Embeddings of the {model.name} model, {C.shape[1]} numbers a character"
-        + (f"; {len(offsets)} of {len(at)} are named" if len(offsets) < len(at) else ""),
+        + (f"; {len(offsets)} of {len(at)} are labelled" if len(offsets) < len(at) else ""),
         fontsize=11,
     )
     return made
 
 
 def principal(C: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows (V, E) -> their first two principal components (V, 2), and the share of the variance of each, (2,).
+    """First two principal components (V, 2) of rows (V, E), and their shares of the variance (2,).
 
-    What there is no second component of is zero. The sign of each is that which makes its farthest row positive.
+    A missing second component is zero. The sign of each makes its largest absolute value positive.
     """
     U, S, _ = np.linalg.svd(C - C.mean(0), full_matrices=False)
     at = np.zeros((len(C), 2))
@@ -84,26 +85,26 @@ def principal(C: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def kind_of(character: str) -> str:
-    """Vowel or consonant, for a Latin, Greek or Cyrillic letter with or without accents; else other character."""
+    """Return vowel or consonant for a Latin, Greek or Cyrillic letter, accents aside; else other character."""
     script = unicodedata.name(character, "").split(" ")[0]
     small = character.lower()[0]
-    if script not in SCRIPTS or not character.isalpha() or small in NEITHER:
+    if script not in SCRIPTS or not character.isalpha() or small in SIGNS:
         return "other character"
-    # A Cyrillic letter with a sign is a letter of its own: й is no vowel.
+    # A Cyrillic letter with a diacritic is another letter: й is not a vowel.
     base = small if script == "CYRILLIC" else unicodedata.normalize("NFD", small)[0]
     return "vowel" if base in VOWELS else "consonant"
 
 
 def label_offsets(at: np.ndarray, labels: Sequence[str]) -> dict[int, np.ndarray]:
-    """Marks at places in points (V, 2) -> where each one's label stands from it, for those that find a place.
+    """Place the labels of marks at (V, 2), in points; return the offset of each label that finds a place.
 
-    Each takes the first of the eight places around its mark where it touches no mark, and no label before it.
+    A label takes the first of eight places around its mark where it overlaps neither a mark nor an earlier label.
     """
     taken, sizes, offsets = at, np.full(at.shape, MARK), {}
     for i, label in enumerate(labels):
         size = np.array([CHARACTER * len(label), LINE])
         near = (np.abs(taken - at[i]) < sizes + size + MARK).all(1)
-        for offset in AROUND * (size + MARK) / 2:
+        for offset in DIRECTIONS * (size + MARK) / 2:
             if not (np.abs(taken[near] - at[i] - offset) < (sizes[near] + size) / 2 - 0.01).all(1).any():
                 taken, sizes = np.vstack([taken, at[i] + offset]), np.vstack([sizes, size])
                 offsets[i] = offset

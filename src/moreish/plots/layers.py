@@ -1,4 +1,4 @@
-"""What goes through the layers of a run on one batch: activations, gradients, saturated units; and the weights."""
+"""Pictures of a run's layers on one batch (activations, gradients, saturated units) and of their weights."""
 
 from collections.abc import Callable
 
@@ -6,98 +6,102 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..analysis.diagnosis import traced
-from ..engine.trace import Trace, Traced
+from ..analysis.diagnosis import Diagnosis, as_diagnosis
+from ..engine.trace import LayerTrace, Trace
 from ..errors import InputError
 from ..training.run import Run
 from .style import COLOURS, figure, legend
 
 BINS = 80
-SHOWN = 6  # layers that a picture has images of, at most
-IMAGE = (200, 400)  # examples and units of an image, at most
-LINES = ("-", "--", ":", "-.")  # that a grey printer tells apart too
+MAX_IMAGES = 6  # layers that are drawn as images
+MAX_EXAMPLES, MAX_UNITS = 200, 400  # of an image
+LINES = ("-", "--", ":", "-.")  # distinct in greyscale, too
 
 
-def hidden(trace: Trace) -> list[Traced]:
-    """The activations of a trace; of a model that has none, its layers that put out anything."""
-    return [layer for layer in trace.layers if layer.saturated is not None] or trace.layers
-
-
-def plot_activations(run: Run) -> Figure:
+def plot_activations(run: Run | Diagnosis) -> Figure:
     """Histograms of each activation's output, at the start and now. Raises InputError for a model without layers."""
 
-    def named(layer: Traced) -> str:
+    def outputs(layer: LayerTrace) -> dict[str, np.ndarray]:
         saturated, y = layer.saturated, layer.output
         share = "" if saturated is None else f", {saturated.mean():.0%} saturated"
-        return f"{layer.name}: mean {y.mean():+.2f}, std {y.std():.2f}{share}"
+        return {f"{layer.name}: mean {y.mean():+.2f}, std {y.std():.2f}{share}": y}
 
-    return _histograms(run, lambda layer: {named(layer): layer.output}, "output", "Activations")
-
-
-def plot_gradients(run: Run) -> Figure:
-    """Histograms of the gradient at each activation's output, at the start and now."""
-    return _histograms(
-        run,
-        lambda layer: {f"{layer.name}: std {layer.gradient.std():.1e}": layer.gradient},
-        "gradient of the loss (nats per unit of output)",
-        "Gradients",
-    )
+    return _histograms(run, lambda trace: trace.activations, outputs, "output", "Activations")
 
 
-def plot_weights(run: Run) -> Figure:
-    """Histograms of each weight matrix, at the start and now."""
+def plot_gradients(run: Run | Diagnosis) -> Figure:
+    """Histograms of the gradient at each activation's output, at the start and now.
 
-    def matrices(layer: Traced) -> dict[str, np.ndarray]:
+    Raises InputError for a model without layers.
+    """
+
+    def gradients(layer: LayerTrace) -> dict[str, np.ndarray]:
+        return {f"{layer.name}: std {layer.gradient.std():.1e}": layer.gradient}
+
+    label = "gradient of the loss (nats per unit of output)"
+    return _histograms(run, lambda trace: trace.activations, gradients, label, "Gradients")
+
+
+def plot_weights(run: Run | Diagnosis) -> Figure:
+    """Histograms of each weight matrix, at the start and now. Raises InputError for a model without layers."""
+
+    def matrices(layer: LayerTrace) -> dict[str, np.ndarray]:
         return {f"{name}: std {w.std():.3f}": w for name, w in layer.weights.items() if w.ndim == 2}
 
-    return _histograms(run, matrices, "weight", "Weights", every=True)
+    return _histograms(run, lambda trace: trace.layers, matrices, "weight", "Weights")
 
 
-def plot_saturation(run: Run) -> Figure:
-    """Images of the activations, examples x units, white where saturated; dead units are named above."""
-    run.model.need_layers("drawn so")
-    traces = [traced(run, at_start=True), traced(run)]
-    shown = [layer for layer in hidden(traces[1]) if layer.saturated is not None][:SHOWN]
+def plot_saturation(run: Run | Diagnosis) -> Figure:
+    """Images of the activations, examples x units, white where saturated; the titles list dead units.
+
+    Raises InputError for a model without layers or without activations that can saturate.
+    """
+    found = as_diagnosis(run)
+    name = found.run.model.name
+    shown = [layer for layer in found.end_trace.activations if layer.saturated is not None][:MAX_IMAGES]
     if not shown:
-        raise InputError(f"a {run.model.name} has no activations that could saturate")
+        raise InputError(f"a {name} has no activations that could saturate")
     made, axes = figure(len(shown), 2, size=(10, 0.6 + 2.2 * len(shown)))
     names = {layer.name for layer in shown}
-    for column, (trace, when) in enumerate(zip(traces, ("step 0", "now"), strict=True)):
+    for column, (trace, when) in enumerate(((found.start_trace, "step 0"), (found.end_trace, "now"))):
         for row, layer in enumerate(layer for layer in trace.layers if layer.name in names):
-            show_saturation(axes[2 * row + column], layer, f"{when}: ")
+            draw_saturation(axes[2 * row + column], layer, f"{when}: ")
     return made
 
 
-def show_saturation(ax: Axes, layer: Traced, title: str) -> None:
-    """Draw where an activation is saturated (white) on axes: examples downwards, units to the right."""
+def draw_saturation(ax: Axes, layer: LayerTrace, title: str) -> None:
+    """Draw the saturated outputs of an activation (white) as an image: examples downwards, units to the right."""
     saturated, dead = layer.saturated, layer.dead
     assert saturated is not None
     assert dead is not None
-    image = saturated.reshape(-1, saturated.shape[-1])[: IMAGE[0], : IMAGE[1]]
+    image = saturated.reshape(-1, saturated.shape[-1])[:MAX_EXAMPLES, :MAX_UNITS]
     ax.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
     ax.set_xlabel("unit")
     ax.set_ylabel("example and position" if saturated.ndim > 2 else "example")
     numbers = np.flatnonzero(dead)
-    named = ", ".join(map(str, numbers[:8])) + (", ..." if len(numbers) > 8 else "")
-    which = f"dead: {len(numbers)} ({named})" if len(numbers) else "none dead"
-    units = f" (of {len(dead)} units {IMAGE[1]} are shown)" if len(dead) > IMAGE[1] else ""
+    listed = ", ".join(map(str, numbers[:8])) + (", ..." if len(numbers) > 8 else "")
+    which = f"dead: {len(numbers)} ({listed})" if len(numbers) else "none dead"
+    units = f" (of {len(dead)} units {MAX_UNITS} are shown)" if len(dead) > MAX_UNITS else ""
     ax.set_title(f"{title}{layer.name}, {saturated.mean():.0%} saturated, {which}{units}", fontsize=9)
 
 
 def _histograms(
-    run: Run, values: Callable[[Traced], dict[str, np.ndarray]], label: str, title: str, every: bool = False
+    run: Run | Diagnosis,
+    layers: Callable[[Trace], list[LayerTrace]],
+    arrays: Callable[[LayerTrace], dict[str, np.ndarray]],
+    label: str,
+    title: str,
 ) -> Figure:
-    """A panel for the start and one for now, with a curve for each array that `values` gives by name."""
-    run.model.need_layers("drawn so")
+    """A panel for the start and one for now, with a curve for each array of each layer, labelled by its key."""
+    found = as_diagnosis(run)
     made, axes = figure(1, 2, size=(10, 4.2))
-    for ax, at_start in zip(axes, (True, False), strict=True):
-        trace = traced(run, at_start=at_start)
+    for ax, trace, when in zip(axes, (found.start_trace, found.end_trace), ("step 0", "now"), strict=True):
         i = 0
-        for layer in trace.layers if every else hidden(trace):
+        for layer in layers(trace):
             with np.errstate(invalid="ignore", over="ignore"):
-                arrays = values(layer)
-            for name, array in arrays.items():
-                finite = array[np.isfinite(array)].astype(np.float64)  # a training that breaks down has others too
+                named = arrays(layer)
+            for name, array in named.items():
+                finite = array[np.isfinite(array)].astype(np.float64)  # a diverging training has infinite values
                 if not finite.size:
                     continue
                 density, edges = np.histogram(finite, BINS, density=True)
@@ -107,7 +111,7 @@ def _histograms(
                 i += 1
         ax.set_xlabel(label)
         ax.set_ylabel("density")
-        ax.set_title("step 0" if at_start else "now", fontsize=10)
+        ax.set_title(when, fontsize=10)
         legend(ax)
-    made.suptitle(f"{title} of {run.model.name}", fontsize=11)
+    made.suptitle(f"{title} of {found.run.model.name}", fontsize=11)
     return made

@@ -1,13 +1,12 @@
-"""The pictures of a run by name: what `moreish plot` draws and the report shows."""
+"""The pictures of a run by name, as `moreish plot` and the report draw them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from matplotlib.figure import Figure
 
-from ..analysis.novelty import novelty
-from ..training.run import Run
+from ..analysis.findings import Findings
 from .architecture import plot_architecture
 from .course import plot_loss, plot_ratios, plot_start
 from .embedding import plot_embedding
@@ -17,10 +16,13 @@ from .text import plot_bigrams, plot_next, plot_samples, plot_word
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a picture may be asked for beside the run: the rows of the heat map, a prefix, a word, a seed.
+class PictureOptions:
+    """Options of the pictures.
 
-    Without a word, one that the model makes is drawn.
+    order   of the rows of the bigrams
+    prefix  of which the next characters are predicted
+    word    to score; None for a sample of the model
+    seed    of the samples
     """
 
     order: Literal["frequency", "alphabet"] = "frequency"
@@ -29,33 +31,45 @@ class Asked:
     seed: int = 42
 
 
-def _word(run: Run, asked: Asked) -> Figure:
-    return plot_word(run.model, asked.word or run.model.sample(1, seed=asked.seed)[0])
+class Picture(NamedTuple):
+    """A caption, and the function that draws; it raises InputError if the run has nothing to show."""
+
+    caption: str
+    draw: Callable[[Findings, PictureOptions], Figure]
 
 
-# In the order in which they are told; each raises InputError for a run that it has nothing to show of.
-PICTURES: dict[str, tuple[str, Callable[[Run, Asked], Figure]]] = {
-    "loss": ("batch losses, raw and smoothed, val losses and the learning rate", lambda run, asked: plot_loss(run)),
-    "bigrams": ("how often each character follows each", lambda run, asked: plot_bigrams(run.corpus, asked.order)),
-    "next": (
-        "what comes next, at the beginning or after a prefix",
-        lambda run, asked: plot_next(run.model, asked.prefix),
+def _word(found: Findings, options: PictureOptions) -> Figure:
+    model = found.run.model
+    return plot_word(model, options.word or model.sample(1, seed=options.seed)[0])
+
+
+# In the order of the report.
+PICTURES = {
+    "loss": Picture("batch losses (raw and smoothed), val losses and the learning rate", lambda f, o: plot_loss(f.run)),
+    "bigrams": Picture("counts of each pair of characters", lambda f, o: plot_bigrams(f.run.corpus, o.order)),
+    "next": Picture(
+        "probabilities of the next character, at the start of a word or after a prefix",
+        lambda f, o: plot_next(f.run.model, o.prefix),
     ),
-    "word": ("a word, character by character, with its surprise", _word),
-    "embedding": ("a map of the characters' embeddings", lambda run, asked: plot_embedding(run.model)),
-    "activations": ("histograms of each layer's activations", lambda run, asked: plot_activations(run)),
-    "saturation": ("saturated and dead units, examples x units", lambda run, asked: plot_saturation(run)),
-    "gradients": ("histograms of the gradients at each layer", lambda run, asked: plot_gradients(run)),
-    "ratios": ("gradients and updates against weights, over time", lambda run, asked: plot_ratios(run)),
-    "weights": ("histograms of the weights", lambda run, asked: plot_weights(run)),
-    "start": ("the beginning, well and badly initialised", lambda run, asked: plot_start(run)),
-    "samples": (
-        "lengths and letters of samples against those of the list",
-        lambda run, asked: plot_samples(run.model, run.corpus, seed=asked.seed),
+    "word": Picture("the surprise at each character of a word", _word),
+    "embedding": Picture("a map of the embeddings of the characters", lambda f, o: plot_embedding(f.run.model)),
+    "activations": Picture("histograms of the activations of each layer", lambda f, o: plot_activations(f.diagnosis)),
+    "saturation": Picture(
+        "saturated outputs and dead units, examples x units", lambda f, o: plot_saturation(f.diagnosis)
     ),
-    "novelty": (
-        "how far samples are from the train words, beside held-out words",
-        lambda run, asked: plot_novelty(novelty(run, seed=asked.seed)),
+    "gradients": Picture("histograms of the gradients at each layer", lambda f, o: plot_gradients(f.diagnosis)),
+    "ratios": Picture("gradients and updates against weights, over the steps", lambda f, o: plot_ratios(f.diagnosis)),
+    "weights": Picture("histograms of the weights", lambda f, o: plot_weights(f.diagnosis)),
+    "start": Picture(
+        "the first steps from these initial weights and from others", lambda f, o: plot_start(f.diagnosis)
     ),
-    "architecture": ("the layers and their shapes", lambda run, asked: plot_architecture(run.model)),
+    "samples": Picture(
+        "lengths and characters of samples, beside those of the train words",
+        lambda f, o: plot_samples(f.run.model, f.run.corpus, seed=o.seed),
+    ),
+    "novelty": Picture(
+        "distances of samples from the train words, beside those of held-out words",
+        lambda f, o: plot_novelty(f.novelty),
+    ),
+    "architecture": Picture("the layers, their shapes and connections", lambda f, o: plot_architecture(f.run.model)),
 }

@@ -1,4 +1,4 @@
-"""A study of options: how the search went, and what each option has to do with the loss."""
+"""Picture of a tuning study: its trials, and the loss against each option."""
 
 import math
 from typing import TYPE_CHECKING
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def plot_study(study: "Study") -> Figure:
-    """The val loss of every trial in its turn and along its training, and against each option that was searched.
+    """Draw the val losses of the trials in order, along their trainings, and against each option that was searched.
 
-    Raises ValueError if no trial has ended.
+    Raises ValueError if no trial has finished.
     """
     in_turn = sorted(ended_well(study), key=lambda pair: pair[1].number)
     losses, ended = [loss for loss, _ in in_turn], [trial for _, trial in in_turn]
@@ -34,7 +34,7 @@ def plot_study(study: "Study") -> Figure:
     numbers = [t.number for t in ended]
     turn.plot(numbers, losses, "o", color=COLOURS[0], markersize=4, label="trial")
     turn.step(numbers, np.minimum.accumulate(losses), color=COLOURS[1], where="post", label="best so far")
-    # A pruned one has no loss of its own: it is marked at the upper edge.
+    # A pruned trial has no final loss: its mark is at the upper edge.
     top = max(losses)
     turn.plot([t.number for t in pruned], [top] * len(pruned), "x", color=GREY, markersize=5, label="pruned")
     turn.set_xlabel("trial")

@@ -1,10 +1,11 @@
-"""What all pictures share: colours that the colour-blind and a grey printer tell apart, and plain axes."""
+"""Shared style of the pictures: colours for colour-blind readers and greyscale printers, axes, and files."""
 
 import io
 import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -13,15 +14,16 @@ from matplotlib.ticker import NullFormatter
 
 from ..errors import InputError, WorkError
 
-# Okabe and Ito 2008, in an order whose greys differ too.
+# Okabe and Ito 2008, ordered so that neighbours differ in greyscale, too.
 COLOURS = ("#0072B2", "#D55E00", "#000000", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#F0E442")
 MARKERS = "osD^vP*X"
-GREY, GUIDE = "#666666", {"color": "#666666", "linewidth": 1, "linestyle": "--"}
+GREY, LIGHT_GREY = "#666666", "#BBBBBB"
+GUIDE: dict[str, Any] = {"color": GREY, "linewidth": 1, "linestyle": "--"}  # a reference line
 FORMATS = (".png", ".svg", ".pdf")
 
 
-def figure(rows: int = 1, columns: int = 1, *, size: tuple[float, float], **options) -> tuple[Figure, list[Axes]]:
-    """A figure of `size` inches, and its axes row by row."""
+def figure(rows: int = 1, columns: int = 1, *, size: tuple[float, float], **options: Any) -> tuple[Figure, list[Axes]]:
+    """Make a figure of `size` inches; return it and its axes, row by row."""
     made = Figure(figsize=size, layout="constrained")
     axes = made.subplots(rows, columns, squeeze=False, **options).ravel().tolist()
     for ax in axes:
@@ -30,14 +32,14 @@ def figure(rows: int = 1, columns: int = 1, *, size: tuple[float, float], **opti
 
 
 def log_axis(ax: Axes, values: Sequence[float]) -> None:
-    """Make the x axis logarithmic if values span a decade; its ticks would be crowded or missing otherwise."""
+    """Make the x axis logarithmic if the values span a decade."""
     if values and max(values) > 9 * min(values):
         ax.set_xscale("log")
         ax.xaxis.set_minor_formatter(NullFormatter())
 
 
 def legend(ax: Axes) -> None:
-    """A legend of at most ten lines: of more, the first and the last five."""
+    """Add a legend; if there are more than ten lines, of the first and the last five."""
     if ax.lines:
         lines, names = ax.get_legend_handles_labels()
         some = [*range(len(lines))] if len(lines) <= 10 else [*range(5), *range(len(lines) - 5, len(lines))]
@@ -45,9 +47,9 @@ def legend(ax: Axes) -> None:
 
 
 def spread(heights: Sequence[float], least: float) -> list[float]:
-    """Heights moved apart as little as needed to lie `least` from each other, in the order they had."""
+    """Move heights apart, as little as needed, so that they are `least` from each other; their order stays."""
     order = sorted(range(len(heights)), key=lambda i: heights[i])
-    groups: list[tuple[float, int]] = []  # the centre of labels that touch, and how many they are
+    groups: list[tuple[float, int]] = []  # labels that touch: their centre and number
     for i in order:
         centre, n = heights[i], 1
         while groups and centre - groups[-1][0] < least * (n + groups[-1][1]) / 2:
@@ -60,13 +62,16 @@ def spread(heights: Sequence[float], least: float) -> list[float]:
 
 
 def check_format(path: Path) -> None:
-    """Raise InputError if pictures are not saved under such a name."""
+    """Raise InputError for a file name that does not end in a format of pictures."""
     if path.suffix not in FORMATS:
-        raise InputError(f"{path}: a picture is saved as one of {', '.join(FORMATS)}")
+        raise InputError(f"{path}: a picture's name ends in one of {', '.join(FORMATS)}")
 
 
 def save(made: Figure, path: Path) -> None:
-    """Write a figure as PNG, SVG or PDF, by the name's ending. Raises InputError for another, WorkError if it fails."""
+    """Write a figure as PNG, SVG or PDF, by the ending of its name.
+
+    Raises InputError for another ending, and WorkError if the file cannot be written.
+    """
     check_format(path)
     try:
         _write(made, path, path.suffix.removeprefix("."))
@@ -75,15 +80,15 @@ def save(made: Figure, path: Path) -> None:
 
 
 def svg(made: Figure) -> str:
-    """A figure as an SVG file."""
+    """Return a figure as the text of an SVG file."""
     data = io.BytesIO()
     _write(made, data, "svg")
-    return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "", data.getvalue().decode())  # XML knows no control characters
+    return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "", data.getvalue().decode())  # which XML does not allow
 
 
 def _write(made: Figure, to: Path | io.BytesIO, form: str) -> None:
-    # Text stays text. No date in the file, and no chance in its ids.
+    # SVG: text as text, no date, and no random salt in ids.
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "moreish"}), warnings.catch_warnings():
-        # A character that no font here has is drawn as a box.
+        # Characters that no installed font has are drawn as boxes.
         warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from", UserWarning)
         made.savefig(to, format=form, dpi=150, metadata={"Date": None} if form == "svg" else None)

@@ -1,1 +1,1 @@
-"""A run as one HTML page."""
+"""Reports of runs as HTML pages."""

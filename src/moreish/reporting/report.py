@@ -1,4 +1,4 @@
-"""A run as one HTML file that asks the network for nothing: losses, place, diagnosis, pictures, samples."""
+"""A run as one HTML file without external resources: losses, comparison, samples, novelty, diagnosis, pictures."""
 
 import dataclasses
 import platform
@@ -11,12 +11,10 @@ from markupsafe import Markup
 
 from .._version import __version__
 from ..analysis.comparison import Comparison, compare, shown
-from ..analysis.diagnosis import Diagnosis, diagnose
-from ..analysis.novelty import novelty
+from ..analysis.findings import Findings
 from ..errors import InputError
 from ..evaluation import evaluate
-from ..plots import plot_novelty
-from ..plots.pictures import PICTURES, Asked
+from ..plots.pictures import PICTURES, PictureOptions
 from ..plots.style import svg
 from ..training.run import Run
 from ..training.train import train
@@ -25,12 +23,13 @@ SAMPLES = 48
 
 
 def report(run: Run) -> str:
-    """The report of a run, as HTML. It takes a few seconds to make."""
+    """Return the report of a run as HTML. It takes a few seconds to make."""
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string((files("moreish.reporting") / "report.html").read_text(encoding="utf-8"))
     samples = run.model.sample(SAMPLES, seed=run.options.seed)
     marked = [(word, run.corpus.mark(word)) for word in samples]
-    found, diagnosis, newness = ladder(run), diagnosed(run), novelty(run)
+    found, compared = Findings(run), comparison(run)
+    drawn = pictures(found)
     return template.render(
         name=run.model.name,
         words=len(run.corpus.words),
@@ -41,24 +40,23 @@ def report(run: Run) -> str:
         split=f"{run.corpus.split}, seed {run.corpus.split_seed}",
         data=run.corpus.data_hash,
         losses=losses(run),
-        ladder=[(row, row.name == "this run", verdict(found, row.name)) for row in found.rows],
+        comparison=[(row, row.name == "this run", difference(compared, row.name)) for row in compared.rows],
         shown=shown,
         samples=marked,
         copied=sum(mark != "new" for _, mark in marked),
-        novelty=newness,
-        novelty_picture=("novelty", PICTURES["novelty"][0], inline(svg(plot_novelty(newness)), "novelty")),
-        diagnosis=diagnosis,
-        pictures=pictures(run),
+        novelty=found.novelty,
+        novelty_picture=drawn.pop("novelty"),  # it stands beside the table
+        diagnosis=found.diagnosis if run.model.layers else None,
+        pictures=drawn.values(),
         options=options(run),
         versions=f"moreish {__version__}, Python {platform.python_version()}",
     )
 
 
 def losses(run: Run) -> list[tuple[str, ...]]:
-    """A row for each part of the split: its name, loss, interval, bits, perplexity, and the losses of words that stand
-    in train and of others."""
+    """A row for each part of the split, from its name to the losses of words in train and of other words."""
     found = evaluate(run.model, run.corpus, intervals=True)
-    apart = [{part: f"{loss:.4f}" for part, loss in kind.items()} for kind in (found.in_train, found.new)]
+    by_kind = [{part: f"{loss:.4f}" for part, loss in kind.items()} for kind in (found.in_train, found.new)]
     return [
         (
             part,
@@ -66,46 +64,39 @@ def losses(run: Run) -> list[tuple[str, ...]]:
             shown(found.interval[part]),
             f"{found.bits[part]:.4f}",
             f"{found.perplexity[part]:.3f}",
-            *(kind.get(part, "") for kind in apart),
+            *(kind.get(part, "") for kind in by_kind),
         )
         for part, loss in found.loss.items()
     ]
 
 
-def ladder(run: Run) -> Comparison:
-    """The run between what counting pairs and counting well give."""
+def comparison(run: Run) -> Comparison:
+    """Compare the run with counts of pairs and with the n-gram."""
     pairs = train(run.corpus, "bigram-counts")
     return compare([run, pairs], names=["this run", "bigram-counts"], samples=0)
 
 
-def verdict(found: Comparison, name: str) -> str:
-    """What the paired bootstrap on test says of a row and this run."""
-    for pair in found.pairs:
+def difference(compared: Comparison, name: str) -> str:
+    """Verdict of the paired bootstrap on test for a row and this run; empty for this run."""
+    for pair in compared.pairs:
         if pair.part == "test" and {pair.one, pair.other} == {name, "this run"}:
             return pair.verdict
     return ""
 
 
-def diagnosed(run: Run) -> Diagnosis | None:
-    """The diagnosis of a net; None for other models."""
-    return diagnose(run) if run.model.layers else None
-
-
-def pictures(run: Run) -> list[tuple[str, str, Markup]]:
-    """Every picture that there is of a run, but that of its novelty: its name, what it shows, and the SVG."""
-    drawn = []
-    for name, (about, draw) in PICTURES.items():
-        if name == "novelty":  # stands with its table
-            continue
+def pictures(found: Findings) -> dict[str, tuple[str, str, Markup]]:
+    """Draw every picture for which the run has something to show: name, caption and SVG, by name."""
+    drawn = {}
+    for name, (caption, draw) in PICTURES.items():
         try:
-            drawn.append((name, about, inline(svg(draw(run, Asked())), name)))
-        except InputError:  # there is nothing to show of this model
+            drawn[name] = (name, caption, inline(svg(draw(found, PictureOptions())), name))
+        except InputError:  # nothing to show
             continue
     return drawn
 
 
 def inline(picture: str, name: str) -> Markup:
-    """An SVG file as an element of a page: without its head and metadata, its ids made unique by the picture's name."""
+    """Turn an SVG file into an element of a page: without its head and metadata, with `name` before each id."""
     element = picture[picture.index("<svg") :]
     element = re.sub(r"<metadata>.*?</metadata>", "", element, flags=re.DOTALL)
     element = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", element)
@@ -113,7 +104,7 @@ def inline(picture: str, name: str) -> Markup:
 
 
 def options(run: Run) -> list[tuple[str, Any]]:
-    """The options of the model and of its training, as they were resolved."""
+    """Options of the model and of its training, as resolved."""
     of_model = dataclasses.asdict(run.model.config)  # type: ignore[call-overload]
     of_model.pop("parts", None)
     of_training = dataclasses.asdict(run.options)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..engine.batches import Batches
 from ..engine.protocol import Engine
-from ..engine.statistics import EXAMPLES, add_updates, record
+from ..engine.statistics import RECORDED_EXAMPLES, add_updates, record
 from ..engine.torch.distributed import all_reduce_min
 from ..engine.trace import Tracer
 from ..errors import WorkError
@@ -74,7 +74,7 @@ class Loop:
         self.record: dict[str, Any] | None = None  # of the last step made, if that is a point of the log
         self.tracer = None
         if o.diagnostics:
-            self.tracer = Tracer(model.layers, model.config.context, len(model.vocab), batches, EXAMPLES)
+            self.tracer = Tracer(model.layers, model.config.context, len(model.vocab), batches, RECORDED_EXAMPLES)
         # An empty stretch of steps: the engine loads or compiles its kernels before the clock starts.
         engine.train(state.params, state.moments, batches, o.steps_from(0, np.zeros(0)))
         engine.nll(state.params, run.corpus.stream("val")[:2])

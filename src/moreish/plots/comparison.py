@@ -1,4 +1,4 @@
-"""Runs beside each other: what their losses cost in seconds and in parameters."""
+"""Picture of a comparison: losses against training time and size."""
 
 from matplotlib.figure import Figure
 
@@ -7,7 +7,7 @@ from .style import COLOURS, GREY, GUIDE, MARKERS, figure, log_axis, spread
 
 
 def plot_comparison(found: Comparison, part: str = "val") -> Figure:
-    """The loss of every run on a part against seconds and against parameters, with the n-gram's as a line."""
+    """Draw the loss of each run on a part against seconds and parameters, with a line for the n-gram."""
     tall = max(4.0, 0.22 * len(found.rows) + 1)
     made, axes = figure(1, 2, size=(10, tall), sharey=True)
     models = sorted({row.model for row in found.rows})
@@ -24,7 +24,7 @@ def plot_comparison(found: Comparison, part: str = "val") -> Figure:
         ax.grid(alpha=0.25)
         ax.axhline(found.row(found.baseline).loss[part], **GUIDE, label=f"{found.baseline} (baseline)")
     axes[0].set_ylabel(f"{part} loss (nats per token), 95% interval")
-    # The names stand once, beside both: their heights are those of the points, moved apart where they would touch.
+    # The names are on the right, at the heights of the points, moved apart where they overlap.
     low, high = axes[1].get_ylim()
     heights = [row.loss[part] for row in found.rows]
     beside = axes[1].get_yaxis_transform()

@@ -1,0 +1,29 @@
+"""Results about one run that its pictures and its report share."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from ..training.run import Run
+from .diagnosis import Diagnosis, diagnose
+from .novelty import Novelty, novelty
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """A run with its diagnosis and the novelty of its samples, each computed when it is first used, and kept.
+
+    seed    of the samples [default: that of the run]
+    """
+
+    run: Run
+    seed: int | None = None
+
+    @cached_property
+    def diagnosis(self) -> Diagnosis:
+        """The diagnosis. Raises InputError for a model that has no layers."""
+        return diagnose(self.run)
+
+    @cached_property
+    def novelty(self) -> Novelty:
+        """The novelty of samples, beside that of held-out words."""
+        return novelty(self.run, seed=self.seed)
