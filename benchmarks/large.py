@@ -49,7 +49,7 @@ def measure(path: str) -> dict:
     import moreish
     from moreish.corpus import PARTS, mapped
     from moreish.ngram import count_tables
-    from moreish.ngram.windows import PER_TOKEN, count_windows
+    from moreish.ngram.windows import BYTES_PER_TOKEN, count_windows
 
     for model in ("mlp", "ngram"):  # compiles, where nothing is compiled yet
         moreish.train(moreish.bundled(), model)
@@ -83,7 +83,7 @@ def measure(path: str) -> dict:
     with timed("count"):
         kept = len(count_windows(train, ORDER, V, AT_LEAST).counts)
     with timed("count_spilled"):
-        count_windows(train, ORDER, V, AT_LEAST, memory=PER_TOKEN * ORDER * (kept + 1))
+        count_windows(train, ORDER, V, AT_LEAST, memory=BYTES_PER_TOKEN * ORDER * (kept + 1))
     with timed("tables"):
         count_tables(train, ORDER, V, AT_LEAST)
     return {
