@@ -1,4 +1,4 @@
-"""The commands that steer words: sample, fill and vary."""
+"""The commands with constraints: sample, fill and vary."""
 
 import json
 
