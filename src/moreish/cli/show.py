@@ -20,7 +20,7 @@ from ..training.loop import batches_of
 from ..training.options import TrainOptions
 from ..training.run import load
 from ..training.train import train
-from .arguments import Flat, ModelArguments, given
+from .arguments import Flat, ModelArguments, given_options
 from .terminal import print_table
 from .values import WholeNumber
 
@@ -47,15 +47,15 @@ def show(
     if batch_size is not None and batch_size < 1:
         raise InputError(f"--batch-size is {batch_size}: it must be at least 1")
     if what in MODELS or not Path(what).exists():
-        config, corpus = make_config(what, given(model_options)), Corpus(bundled())
+        config, corpus = make_config(what, given_options(model_options)), Corpus(bundled())
         if isinstance(config, CountConfig):
-            show_counts(train(corpus, what, **given(model_options)).model)
+            show_counts(train(corpus, what, **given_options(model_options)).model)
             return
         model = Model(config, corpus.vocab)
         options = TrainOptions()
         options = options.resolved(config.defaults, batches_of(config, corpus, options).n_examples)
     else:
-        if given(model_options):
+        if given_options(model_options):
             raise InputError(f"{what} is a run: its model has its options already")
         run = load(what)
         if isinstance(run.model.config, CountConfig):
