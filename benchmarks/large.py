@@ -1,10 +1,10 @@
-"""What a list on the disk takes: seconds, memory and disk of each part of the work, for lists of made-up words.
+"""Cost of a list on the disk: seconds, memory and disk space of each step, for lists of generated words.
 
     python benchmarks/large.py [--words 1000000 10000000] [--json benchmarks/results/large.json]
     python benchmarks/large_page.py       puts the figures of that file into docs/large-lists.md
 
-Each size is a process of its own, in which every list counts as a large one; a minute and a half in all. Memory is that
-of the process alone, without the pages of mapped files, which the system takes back when it needs room; Linux tells it.
+Each size runs in its own process, in which every list counts as large; all of it takes a minute and a half. Memory is
+the anonymous memory of the process, as Linux reports it, without the pages of mapped files.
 """
 
 import argparse
@@ -15,10 +15,11 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from machine import machine, versions
 from size import write_words
@@ -26,38 +27,39 @@ from size import write_words
 from moreish import get_threads
 
 SIZES = (10**6, 10**7)
-SECONDS = 3.0  # of training that are looked at
+TRAINING_SECONDS = 3.0
 ORDER, AT_LEAST = 6, 2
 
 
-class Memory:
-    """The most memory of its own that this process has had, in bytes, looked at every few milliseconds."""
+class PeakMemory:
+    """The most anonymous memory of this process since `most` was set to 0, in bytes, polled every few milliseconds."""
 
     def __init__(self):
         self.most = 0
-        threading.Thread(target=self._look, daemon=True).start()
+        threading.Thread(target=self._poll, daemon=True).start()
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         while True:
             status = Path("/proc/self/status").read_text(encoding="ascii")
             self.most = max(self.most, *(1024 * int(x.split()[1]) for x in status.splitlines() if "RssAnon" in x))
             time.sleep(0.005)
 
 
-def measure(path: str) -> dict:
-    """Prepare, split, mark, train, evaluate and count in this process: seconds of each, and the most memory in it."""
+def measure(path: str) -> dict[str, Any]:
+    """Prepare, split, mark, train, evaluate and count in this process; return the seconds and peak memory of each."""
     import moreish
     from moreish.corpus import PARTS, mapped
+    from moreish.corpus.split import split_words
     from moreish.ngram import count_tables
-    from moreish.ngram.windows import PER_TOKEN, count_windows
+    from moreish.ngram.windows import BYTES_PER_TOKEN, count_windows
 
-    for model in ("mlp", "ngram"):  # compiles, where nothing is compiled yet
+    for model in ("mlp", "ngram"):  # compiles the kernels if necessary
         moreish.train(moreish.bundled(), model)
-    mapped.IN_MEMORY, memory = 0, Memory()
+    mapped.MAX_IN_MEMORY, memory = 0, PeakMemory()
     seconds, most = {}, {}
 
     @contextmanager
-    def timed(name: str) -> Iterator[None]:
+    def timed(name: str) -> Generator[None]:
         began, memory.most = time.perf_counter(), 0
         yield
         seconds[name], most[name] = time.perf_counter() - began, memory.most
@@ -67,7 +69,7 @@ def measure(path: str) -> dict:
     assert isinstance(words, mapped.MappedWords)
     corpus = moreish.Corpus(words)
     with timed("shuffle"):
-        _ = corpus._places
+        split_words(words)
     with timed("streams"):
         train, val, _ = map(corpus.stream, PARTS)
     with timed("marks"):
@@ -76,14 +78,14 @@ def measure(path: str) -> dict:
         run = moreish.train(corpus, "mlp", steps=1)  # evaluates val once
     steps: list[tuple[float, int]] = []
     with timed("train"), suppress(Enough):
-        moreish.train(corpus, "mlp", steps=10**9, on_progress=lambda at: seen(steps, at.step))
+        moreish.train(corpus, "mlp", steps=10**9, on_progress=lambda progress: note_step(steps, progress.step))
     (began, first), (ended, last) = steps[0], steps[-1]
     seconds["train"] = ended - began
     V = len(corpus.vocab)
     with timed("count"):
         kept = len(count_windows(train, ORDER, V, AT_LEAST).counts)
     with timed("count_spilled"):
-        count_windows(train, ORDER, V, AT_LEAST, memory=PER_TOKEN * ORDER * (kept + 1))
+        count_windows(train, ORDER, V, AT_LEAST, memory=BYTES_PER_TOKEN * ORDER * (kept + 1))
     with timed("tables"):
         count_tables(train, ORDER, V, AT_LEAST)
     return {
@@ -101,13 +103,13 @@ def measure(path: str) -> dict:
 
 
 class Enough(Exception):
-    """Training has been looked at for long enough."""
+    """Stops the training after TRAINING_SECONDS."""
 
 
-def seen(steps: list[tuple[float, int]], step: int) -> None:
-    """Note the time of a step, and stop after some seconds."""
+def note_step(steps: list[tuple[float, int]], step: int) -> None:
+    """Note the time of a step, and stop the training after TRAINING_SECONDS."""
     steps.append((time.perf_counter(), step))
-    if steps[-1][0] - steps[0][0] > SECONDS:
+    if steps[-1][0] - steps[0][0] > TRAINING_SECONDS:
         raise Enough
 
 

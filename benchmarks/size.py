@@ -1,10 +1,10 @@
-"""How large a list may be: seconds and memory from 10,000 words to 10 million.
+"""Seconds and memory by the size of a list, from 10,000 words to 10 million.
 
     python benchmarks/size.py [--words 10000 100000 ...] [--json benchmarks/results/size.json]
     python benchmarks/readme.py       puts the figures of that file into the README
 
-Each size is a process of its own: it reads the file, splits it, and makes the first steps of a training with the
-defaults. Words are made up from a seed, of three to eleven letters; about a third stand in a list more than once.
+Each size runs in its own process, which reads the file, splits it, and makes the first steps of a training with the
+default options. Words of three to eleven letters are generated from a seed; about a third occur more than once.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from machine import machine, versions
@@ -24,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 SIZES = (10**4, 10**5, 10**6, 10**7)
-MODELS = ("mlp", "wavenet-conv", "bigram")  # by tokens, by words, and by the whole list at once
+MODELS = ("mlp", "wavenet-conv", "bigram")  # batches of tokens, batches of words, and full batches
 STEPS = 20
 
 
@@ -43,10 +44,9 @@ def write_words(path: Path, n: int) -> None:
             file.write(b"\n".join(words.tolist()) + b"\n")
 
 
-def measure(path: str, model: str) -> dict:
-    """Read, split and begin to train, in this process: seconds of each, and the most memory that it ever held."""
+def measure(path: str, model: str) -> dict[str, Any]:
+    """Read, split and begin to train in this process; return the seconds of each, and the peak memory."""
     import moreish
-    from moreish.training.loop import Progress
 
     began = time.perf_counter()
     words = moreish.read_words(path)
@@ -58,8 +58,8 @@ def measure(path: str, model: str) -> dict:
     class Enough(Exception):
         pass
 
-    def stop(at: Progress) -> None:
-        if at.step >= STEPS:
+    def stop(progress: moreish.Progress) -> None:
+        if progress.step >= STEPS:
             raise Enough
 
     with suppress(Enough):

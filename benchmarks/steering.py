@@ -1,4 +1,4 @@
-"""How many words a second are drawn, plainly and under constraints, and by which way.
+"""Speed of sampling, with and without constraints, and the method that draws the words.
 
 python benchmarks/steering.py --names names.txt [--json benchmarks/results/steering.json]
 python benchmarks/readme.py       puts the figures of that file into the README
@@ -15,10 +15,10 @@ from rich.table import Table
 
 from moreish import Corpus, InputError, read_words, set_threads, train
 
-PLAIN = {"ngram": 1_000_000, "mlp": 200_000}  # words drawn at a time
-FEW, MANY = 20, 10_000
+UNCONSTRAINED = {"ngram": 1_000_000, "mlp": 200_000}  # words to draw
+FEW, MANY = 20, 10_000  # words to draw with constraints
 MODELS: dict[str, dict[str, Any]] = {"ngram": {}, "mlp": {}, "mlp, context 3": {"block_size": 3}}
-ASKED: dict[str, dict[str, Any]] = {
+CONSTRAINTS: dict[str, dict[str, Any]] = {
     "`m??a*`": {"pattern": "m??a*"},
     "`m??a`": {"pattern": "m??a"},
     "5 to 8 characters": {"min_length": 5, "max_length": 8},
@@ -37,29 +37,29 @@ def main() -> None:
     set_threads(1)
     corpus = Corpus(read_words(arguments.names))
     models = {name: train(corpus, name.split(",")[0], **options).model for name, options in MODELS.items()}
-    plain = {name: n / best(lambda m=models[name], n=n: m.sample(n)) for name, n in PLAIN.items()}
+    rates = {name: n / best(lambda m=models[name], n=n: m.sample(n)) for name, n in UNCONSTRAINED.items()}
     rows = []
     for name, model in models.items():
-        for asked, constraints in ASKED.items():
-            words = model.sample(FEW, **constraints)  # and kernels are loaded
+        for label, constraints in CONSTRAINTS.items():
+            words = model.sample(FEW, **constraints)  # loads the kernels
             took: dict[int, float | None] = {}
             for n in (FEW, MANY):
                 try:
                     took[n] = best(lambda m=model, c=constraints, n=n: m.sample(n, **c))
-                except InputError:  # too rare for as many tries as there may be
+                except InputError:  # too few such words among the tries
                     took[n] = None
-            about = {"model": name, "asked": asked, "method": words.method, "share": words.share}
+            about = {"model": name, "asked": label, "method": words.method, "share": words.share}
             rows.append({**about, "seconds": took})
-    table = Table(*("model", "asked", "method", "share", f"{FEW} words", f"{MANY:,} words"))
+    table = Table(*("model", "constraints", "method", "share", f"{FEW} words", f"{MANY:,} words"))
     for row in rows:
         seconds = ("" if s is None else f"{s:.3f} s" for s in row["seconds"].values())
         table.add_row(row["model"], row["asked"], row["method"], f"{row['share']:.2g}", *seconds)
     Console(width=120).print(table)
-    for name, rate in plain.items():
-        print(f"{name}, nothing asked: {rate:,.0f} words a second")
+    for name, rate in rates.items():
+        print(f"{name}, no constraints: {rate:,.0f} words a second")
     if arguments.json:
         found = {"machine": machine(), "versions": versions(), "data": Path(arguments.names).name}
-        found |= {"words_per_second": plain, "rows": rows}
+        found |= {"words_per_second": rates, "rows": rows}
         arguments.json.write_text(json.dumps(found, indent=2) + "\n")
 
 

@@ -80,7 +80,7 @@ def client(address):
 @pytest.fixture(scope="session")
 def models() -> dict[str, moreish.Model]:
     """Models of three letters: counted ones, nets with a short and a long context, and a mixture."""
-    from steered import MODELS
+    from small_models import MODELS
 
     words = made_up_words(200, seed=3, alphabet="abd")
     words += [word[::-1] for word in words[:60]]

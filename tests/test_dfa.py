@@ -1,4 +1,4 @@
-"""Sets of words as automata, against sets that are written out."""
+"""Sets of words as automata, compared with sets of words listed one by one."""
 
 import math
 import re
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from moreish import InputError, Vocab
 from moreish.sampling.constraints import Constraints
-from moreish.sampling.dfa import at_edits, nothing, of_lengths
+from moreish.sampling.dfa import DFA, at_edits, nothing, of_lengths
 from moreish.sampling.pattern import automaton, items
 
 VOCAB = Vocab("abc")
@@ -21,28 +21,28 @@ ANYTHING = np.array([False, True, True, True])
 WORDS = ["".join(letters) for length in range(6) for letters in product("abc", repeat=length)]
 
 
-def written_out(dfa) -> set[str]:
-    """The words of up to five letters that are in a set."""
+def written_out(dfa: DFA) -> set[str]:
+    """Return the words of up to five letters that are in a set."""
     stream = np.array([token for word in WORDS for token in (*VOCAB.encode(word), 0)])
     return {word for word, fits in zip(WORDS, dfa.accepts_each(stream), strict=True) if fits}
 
 
-def regex(pattern: str) -> re.Pattern:
-    """A pattern as a regular expression of Python's."""
+def regex(pattern: str) -> re.Pattern[str]:
+    """Translate a pattern to a regular expression."""
     return re.compile(pattern.replace("*", ".*").replace("?", "."))
 
 
-PIECES = st.lists(st.sampled_from(["a", "b", "c", "?", "*", "[ab]", "[^a]", "[a-b]", "[b-c]"]), max_size=6)
+PATTERNS = st.lists(st.sampled_from(["a", "b", "c", "?", "*", "[ab]", "[^a]", "[a-b]", "[b-c]"]), max_size=6)
 
 
-@given(PIECES)
-def test_a_pattern_fits_what_the_regular_expression_fits(pieces):
+@given(PATTERNS)
+def test_a_pattern_matches_the_words_of_its_regular_expression(pieces):
     pattern = "".join(pieces)
     fits = automaton(items(pattern, VOCAB), ANYTHING)
     assert written_out(fits) == {word for word in WORDS if regex(pattern).fullmatch(word)}
 
 
-@given(PIECES, PIECES)
+@given(PATTERNS, PATTERNS)
 def test_the_intersection_has_the_words_of_both(one, other):
     a, b = (automaton(items("".join(p), VOCAB), ANYTHING) for p in (one, other))
     assert written_out(a & b) == written_out(a) & written_out(b)
@@ -52,7 +52,7 @@ def test_the_intersection_has_the_words_of_both(one, other):
     assert limited.empty == (not few)
     if few:
         assert limited.shortest == min(map(len, few))
-        head, rest = limited.head()
+        head, rest = limited.split_prefix()
         assert {VOCAB.split(np.array([*head, 0]))[0] + word for word in written_out(rest)} == few
 
 
@@ -84,7 +84,7 @@ def test_classes_negation_and_escapes():
         ("[ab", "never closed"),
         ("a\\", "ends with a backslash"),
         ("[xyz]", "no character"),
-        ("[b-a]", "the wrong way round"),
+        ("[b-a]", "the wrong order"),
         ("ax", "'x' is not"),
     ],
 )
@@ -100,7 +100,7 @@ def test_edits_are_counted_as_levenshtein_counts_them(word, distance):
     assert written_out(near) == {other for other in WORDS if levenshtein(word, other) == distance}
 
 
-def test_how_many_words_there_are():
+def test_words_are_counted():
     assert of_lengths(1, None, ANYTHING).n_words == math.inf
     assert of_lengths(2, 3, ANYTHING).n_words == 3**2 + 3**3
     assert nothing(4).n_words == 0
@@ -108,7 +108,7 @@ def test_how_many_words_there_are():
     assert not nothing(4).accepts_each(np.array([1, 0, 2, 0])).any()
 
 
-def test_groups_of_states_come_after_those_that_they_lead_to():
+def test_components_come_after_those_that_they_lead_to():
     dfa = automaton(items("a*bca?*", VOCAB), ANYTHING) & of_lengths(1, None, ANYTHING)
     groups = dfa.components()
     place = {q: i for i, group in enumerate(groups) for q in group}
@@ -123,7 +123,7 @@ def test_groups_of_states_come_after_those_that_they_lead_to():
             assert place[q] <= place[p]
 
 
-def test_so_many_states_that_nothing_could_be_computed_are_refused():
+def test_too_many_states_are_refused():
     with pytest.raises(InputError, match="states"):
         automaton(items("*a" + "?" * 30, VOCAB), ANYTHING)
     with pytest.raises(InputError, match="states"):
@@ -134,7 +134,7 @@ def test_so_many_states_that_nothing_could_be_computed_are_refused():
     prefix=st.text("abc", max_size=2),
     suffix=st.text("abc", max_size=2),
     contains=st.text("abc", max_size=2),
-    pattern=PIECES.map("".join),
+    pattern=PATTERNS.map("".join),
     lengths=st.tuples(st.integers(1, 4), st.integers(0, 3)),
     forbid=st.text("ab", max_size=1),
     require=st.text("abc", max_size=2),
@@ -163,7 +163,7 @@ def test_constraints_together(prefix, suffix, contains, pattern, lengths, forbid
             asked.words(VOCAB)
 
 
-def test_what_cannot_be_met_together_is_named_and_nothing_else():
+def test_the_constraints_that_exclude_each_other_are_named_and_no_others():
     asked = Constraints(prefix="ab", suffix="c", pattern="b*", min_length=3, forbid="c", require="a")
     with pytest.raises(InputError) as caught:
         asked.words(VOCAB)
@@ -177,7 +177,7 @@ def test_what_cannot_be_met_together_is_named_and_nothing_else():
         Constraints(min_length=3, max_length=2)
 
 
-def test_characters_are_taken_as_one_however_they_were_typed():
+def test_composed_and_decomposed_characters_are_the_same():
     vocab = Vocab("aeé")
     decomposed = "e\u0301"
     for asked in (Constraints(forbid=decomposed, max_length=2), Constraints(forbid="é", max_length=2)):

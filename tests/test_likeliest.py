@@ -1,19 +1,19 @@
-"""The likeliest words: those that fit, fill a gap, or are near a word."""
+"""The most likely words: those that fit, fill a gap, or are near a word."""
 
 import math
 
 import numpy as np
 import pytest
 from conftest import levenshtein
-from steered import LETTERS, LONGEST, MODELS, WORDS, written_out
+from small_models import LETTERS, LONGEST, MODELS, WORDS, written_out
 
 from moreish import InputError
 from moreish.sampling import Constraints, SamplingOptions
-from moreish.sampling.beam import likeliest
+from moreish.sampling.beam import beam_search
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_the_likeliest_words_are_those_with_the_highest_probability(models, name):
+def test_the_most_likely_words_are_those_with_the_highest_probability(models, name):
     model = models[name]
     p = written_out(model, lambda w: "da" in w and len(w) <= LONGEST)
     found = model.most_likely(10, contains="da", max_length=LONGEST)
@@ -39,10 +39,10 @@ def test_the_likeliest_words_are_those_with_the_highest_probability(models, name
     assert probabilities == sorted(probabilities, reverse=True)
 
 
-def test_a_beam_that_drops_what_it_cannot_judge_says_so(models):
+def test_a_beam_that_may_have_missed_a_word_says_so(models):
     words = Constraints(suffix="abad").words(models["ngram"].vocab)
-    contexts = models["ngram"].writer.contexts
-    wide, narrow = (likeliest(contexts, SamplingOptions(), words, 5, width=width) for width in (100_000, 3))
+    contexts = models["ngram"].sampling_model.contexts
+    wide, narrow = (beam_search(contexts, SamplingOptions(), words, 5, width=width) for width in (100_000, 3))
     assert wide.proven
     assert not narrow.proven
     assert narrow.log_p.max(initial=-np.inf) <= wide.log_p.max()
@@ -60,7 +60,7 @@ def test_gaps_and_variations(models):
         model.vary("")
 
 
-def test_words_that_are_next_to_impossible_are_filled_all_the_same(models):
+def test_gaps_are_filled_even_if_every_word_is_very_unlikely(models):
     filled = models["ngram"].fill("_" + "dbbd" * 60, n=3)
     assert len(filled) == 3
     assert sum(c.share or 0 for c in filled) == pytest.approx(1)

@@ -56,7 +56,7 @@ def test_a_list_is_fetched_once_and_found_by_its_name(served, capsys, tmp_path, 
     kept = served("/names.txt")
     monkeypatch.chdir(tmp_path)
     assert run(["words", "names.txt"]) == 2
-    assert "fetch it with: moreish download names" in capsys.readouterr().err
+    assert "download it with: moreish download names" in capsys.readouterr().err
     assert run(["download", "names"]) == 0
     assert str(kept) in capsys.readouterr().out
     assert kept.read_bytes() == CONTENT

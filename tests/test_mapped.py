@@ -1,12 +1,12 @@
-"""Lists that are not held in memory: the same words, splits, tokens, marks and models as those that are."""
+"""Lists kept on the disk: the same words, splits, tokens, marks and models as for lists in memory."""
 
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections import namedtuple
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -23,11 +23,11 @@ WORDS = [*made_up_words(700), *made_up_words(300, seed=1, alphabet="aeбдé日�
 
 @pytest.fixture
 def on_disk(monkeypatch, tmp_path):
-    """Takes every list for a large one, and goes over it in small pieces; the folder of prepared lists."""
-    monkeypatch.setattr(mapped, "IN_MEMORY", 100)
-    monkeypatch.setattr(mapped, "TOGETHER", 90)
-    monkeypatch.setattr(mapped, "TOKENS", 70)
-    monkeypatch.setattr("moreish.corpus.reading.PIECE", 50)
+    """Treat every list as large and process it in small pieces; return the folder of prepared lists."""
+    monkeypatch.setattr(mapped, "MAX_IN_MEMORY", 100)
+    monkeypatch.setattr(mapped, "WORDS_PER_LOOKUP", 90)
+    monkeypatch.setattr(mapped, "TOKENS_PER_COPY", 70)
+    monkeypatch.setattr("moreish.corpus.reading.BLOCK_SIZE", 50)
     monkeypatch.setattr(mapped, "prepared_folder", lambda: tmp_path / "prepared")
     return tmp_path / "prepared"
 
@@ -82,7 +82,7 @@ def test_the_command_says_where_the_list_is_put(on_disk, tmp_path, capsys):
 
 
 def test_words_from_python_come_back_as_they_are(on_disk, tmp_path):
-    """A run whose list only its file makes large: what looks like space around a word is part of it."""
+    """Only the file of the run is large: leading and trailing spaces are part of the words."""
     words = [f" {word}" for word in WORDS]
     moreish.train(words, "bigram-counts", out=tmp_path / "run")
     loaded = moreish.load(tmp_path / "run")
@@ -108,16 +108,15 @@ def test_errors_have_their_place_and_leave_nothing(data, says, on_disk, tmp_path
 def test_what_the_disk_has_no_room_for_is_not_begun(on_disk, tmp_path, monkeypatch):
     corpus = moreish.Corpus(moreish.read_words(written(tmp_path, WORDS)))
     before = set(on_disk.rglob("*"))
-    usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(100, 100, 0))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(total=100, used=100, free=0))
     with pytest.raises(WorkError, match="places-lecture-42.i4: it takes 0.0 GB, and 0.0 GB are free"):
         corpus.stream("train")
     assert set(on_disk.rglob("*")) == before
 
 
 def test_too_many_words_for_a_shuffle_are_refused(on_disk, tmp_path, monkeypatch):
-    monkeypatch.setattr(mapped, "MOST", 1000)
-    with pytest.raises(InputError, match="1,002 words, and a list can have 1,000"):
+    monkeypatch.setattr(mapped, "MAX_WORDS", 1000)
+    with pytest.raises(InputError, match="1,002 words, but a list can have at most 1,000"):
         moreish.read_words(written(tmp_path, WORDS))
 
 
@@ -130,7 +129,7 @@ path, out, limit, on_disk = sys.argv[1:]
 moreish.set_threads(1)  # each more takes some megabytes of its own
 moreish.train(moreish.bundled(), "mlp", n_hidden=4, steps=1)  # whatever is compiled is compiled now
 if on_disk == "no":
-    mapped.IN_MEMORY = 1 << 40
+    mapped.MAX_IN_MEMORY = 1 << 40
 resource.setrlimit(resource.RLIMIT_DATA, (int(limit), int(limit)))
 try:
     run = moreish.train(moreish.read_words(path), "mlp", n_hidden=4, steps=1, out=out)
@@ -142,7 +141,7 @@ except MemoryError:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit is one of Linux")
 def test_a_list_larger_than_memory_trains():
-    """A file of 300 MB, by a process that may have 290 MB, all of Python and the compiled kernels among them."""
+    """A file of 300 MB, in a process limited to 290 MB, Python and the compiled kernels included."""
     generator, limit, n = np.random.default_rng(1), 290_000_000, 30
     block = generator.integers(ord("a"), ord("z") + 1, 10_000_000, dtype=np.uint8)
     block[999::1000] = ord("\n")

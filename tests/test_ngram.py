@@ -18,17 +18,18 @@ from moreish.cli import run
 from moreish.engine.protocol import Draw
 from moreish.models import NGram
 from moreish.ngram import SMOOTHINGS, Automaton, count_tables
-from moreish.ngram import spill as spilling
-from moreish.ngram.sampler import CELLS, Sampler
-from moreish.ngram.smoothing import discounts, fit_strengths, minimised
-from moreish.ngram.windows import count_windows
+from moreish.ngram.automaton import trace_stream
+from moreish.ngram.sampler import MAX_ROW_CELLS, DrawOptions, Sampler
+from moreish.ngram.smoothing import discounts, fit_loss, minimised
+from moreish.ngram.spill import CountsOnDisk
+from moreish.ngram.windows import BYTES_PER_TOKEN, count_windows
 
 ORDERS = (1, 2, 3, 5, 8)
 SMALL = st.lists(st.text("abc", min_size=1, max_size=6), min_size=6, max_size=40)
 
 
-def windows(words, n: int) -> Counter:
-    """Every window of n characters, the last one the target: '.' is the end, and stands for all before the word."""
+def windows(words, n: int) -> Counter[str]:
+    """Count all windows of n characters, the last one the target; '.' is the end token."""
     found = Counter()
     for word in words:
         text = "." * (n - 1) + word + "."
@@ -36,8 +37,8 @@ def windows(words, n: int) -> Counter:
     return found
 
 
-def shortened(words, n: int, at_least: int) -> Counter:
-    """Windows of up to n characters: those that are too rare lose the first one, until they are not."""
+def shortened(words, n: int, at_least: int) -> Counter[str]:
+    """Count windows of up to n characters: rare ones lose their first character until they are frequent enough."""
     found, current = Counter(), windows(words, n)
     for k in range(n, 0, -1):
         rare = Counter()
@@ -147,8 +148,7 @@ def test_a_large_alphabet_and_a_long_window_are_counted_too():
     assert moreish.train(corpus, "ngram", order=8).loss["val"] < math.log(len(corpus.vocab))
 
 
-def test_counts_that_would_outgrow_the_memory_are_refused(corpus, monkeypatch):
-    monkeypatch.setattr("moreish.ngram.windows.SMALLEST", 16)
+def test_counts_that_do_not_fit_in_memory_are_refused(corpus):
     for n_vocab in (len(corpus.vocab), 1 << 20):  # packed, and sorted
         with pytest.raises(InputError, match="more than 100 different runs of 5 characters.*with --order 4"):
             count_windows(corpus.stream("train"), 5, n_vocab, memory=50 * 5 * 100)
@@ -168,19 +168,19 @@ def test_rare_windows_are_shortened(words, n, at_least):
 
 
 @pytest.mark.parametrize("order", [3, 5, 9])
-def test_counts_that_outgrow_the_memory_go_to_the_disk(order, monkeypatch, tmp_path):
-    """What comes of them is the same to the last bit; and nothing stays there."""
-    monkeypatch.setattr("moreish.ngram.windows.SMALLEST", 16)
+def test_counts_that_do_not_fit_in_memory_go_to_the_disk(order, monkeypatch, tmp_path):
+    """The arrays are the same to the last bit, and no file is left."""
+    monkeypatch.setattr("moreish.ngram.windows.MIN_SLOTS", 16)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    spilled, add = [], spilling.Spilled.add
-    monkeypatch.setattr(spilling.Spilled, "add", lambda *some: (spilled.append(len(some[1])), add(*some)))
+    added, add = [], CountsOnDisk.add
+    monkeypatch.setattr(CountsOnDisk, "add", lambda *some: (added.append(len(some[1])), add(*some)))
     corpus = Corpus(made_up_words(300, seed=3))
     held = moreish.train(corpus, "ngram", order=order, at_least=12)
-    assert not spilled
+    assert not added
     most = len(count_windows(corpus.stream("train"), order, len(corpus.vocab), 12).counts)
-    memory = (most + 1) * 50 * order  # in bytes: it holds what is kept, and no more
+    memory = (most + 1) * BYTES_PER_TOKEN * order  # enough for the windows that are kept, and no more
     kept = moreish.train(corpus, "ngram", order=order, at_least=12, memory=memory / 2**30)
-    assert len(spilled) > 1
+    assert len(added) > 1
     for name, weight in held.model.weights.items():
         np.testing.assert_array_equal(kept.model.weights[name], weight)
     assert not list(tmp_path.rglob("counts*"))
@@ -188,13 +188,13 @@ def test_counts_that_outgrow_the_memory_go_to_the_disk(order, monkeypatch, tmp_p
         moreish.train(corpus, "ngram", order=order, at_least=12, memory=memory / 2 / 2**30)
 
 
-def test_what_the_disk_has_no_room_for_is_said_in_a_line(monkeypatch, corpus):
+def test_a_full_disk_is_reported_in_one_line(monkeypatch, corpus):
     import duckdb
 
     def add(*_):
         raise duckdb.IOException("no space\nleft on device")
 
-    monkeypatch.setattr(spilling.Spilled, "add", add)
+    monkeypatch.setattr(CountsOnDisk, "add", add)
     with pytest.raises(WorkError, match=r"counting on the disk failed \(no space left on device\)"):
         moreish.train(corpus, "ngram", at_least=2, memory=1e-5)
 
@@ -250,18 +250,14 @@ def test_the_minimiser_finds_the_minimum_of_a_curved_valley():
     assert minimised(valley, np.array([-1.2, 1.0]), least=1e-14) == pytest.approx([1, 1], rel=1e-4)
 
 
-def test_the_gradient_of_the_fit_is_right(corpus, monkeypatch):
+def test_the_gradient_of_the_fit_is_right(corpus):
     """Against central differences, at random strengths."""
-    import moreish.ngram.smoothing as home
-
-    seen = {}
-    monkeypatch.setattr(home, "minimised", lambda function, x: seen.setdefault("loss", function) and x)
     tables = count_tables(corpus.stream("train"), 4, len(corpus.vocab))
-    fit_strengths(tables, *home.traced(tables, corpus.stream("val")))
+    loss = fit_loss(tables, *trace_stream(tables, corpus.stream("val")))
     x = np.random.default_rng(1).normal(size=12)
-    gradient = seen["loss"](x)[1]
+    gradient = loss(x)[1]
     moved = np.eye(12) * 1e-5
-    slopes = [(seen["loss"](x + h)[0] - seen["loss"](x - h)[0]) / 2e-5 for h in moved]
+    slopes = [(loss(x + h)[0] - loss(x - h)[0]) / 2e-5 for h in moved]
     np.testing.assert_allclose(gradient, slopes, rtol=1e-5, atol=1e-9)
 
 
@@ -271,7 +267,7 @@ def test_discounts_leave_something_and_take_no_more_than_there_is(counts):
     assert all(0 < d <= r for r, d in enumerate(found, start=1))
 
 
-def test_samples_are_drawn_by_their_probabilities():
+def test_words_are_drawn_by_their_probabilities():
     model = moreish.train(made_up_words(60, alphabet="abc"), "ngram", order=3).model
     drawn = Counter(model.sample(40_000, seed=3))
     assert sum(drawn.values()) == 40_000
@@ -309,13 +305,13 @@ def test_arrays_that_point_nowhere_are_refused(words, name):
             model.config.reader({**model.arrays, name: broken}, len(model.vocab))
 
 
-def test_drawing_depends_neither_on_the_room_for_rows_nor_on_that_for_words():
+def test_words_depend_neither_on_the_size_of_the_row_table_nor_on_that_of_the_buffer():
     automaton = moreish.train(made_up_words(200), "ngram").model.engine
     assert isinstance(automaton, Automaton)
     whole = automaton.generate(np.zeros(0), 300, Draw(seed=3))
-    for piece, cells in ((60, CELLS), (1 << 20, 60), (100, 1)):
-        pen = Sampler(automaton.walk, automaton.probabilities, automaton.order, (1.0, 0, 1.0), cells)
+    for buffer_tokens, max_cells in ((60, MAX_ROW_CELLS), (1 << 20, 60), (100, 1)):
+        sampler = Sampler(automaton.graph, automaton.probabilities, DrawOptions(1.0, 0, 1.0), max_cells)
         for _ in range(2):
-            np.testing.assert_array_equal(pen.draw(300, Draw(seed=3), piece), whole)
+            np.testing.assert_array_equal(sampler.draw(300, Draw(seed=3), buffer_tokens), whole)
     later = automaton.generate(np.zeros(0), 100, Draw(seed=3, first=200))
     np.testing.assert_array_equal(later, whole[-len(later) :])

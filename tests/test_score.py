@@ -22,7 +22,7 @@ from moreish import InputError, Scorer
 from moreish.analysis.scoring import BAND, bands
 from moreish.cli import run
 from moreish.cli.score import LONGEST, read_lines
-from moreish.models.model import UNKNOWN
+from moreish.models.model import UNKNOWN_NLL
 
 ANY_WORDS = ["ba", "", "z", "bazad", "日本", "e\u0301", "\ud800", "\U0010ffff", "a\nb", "cd" * 500, "fafa"]
 
@@ -58,11 +58,11 @@ def test_without_an_alarm_there_is_no_verdict(saved_run):
 
 
 def test_an_unknown_character_costs_as_any_of_unicode_and_a_word_begins_after_it(saved_run, counted):
-    assert math.log(sys.maxunicode + 1) == UNKNOWN
+    assert math.log(sys.maxunicode + 1) == UNKNOWN_NLL
     for model in (saved_run.model, counted.model):
         whole = model.score("ba日deé")
         assert whole.unknown == [2, 5]
-        assert whole.per_char[2] == whole.per_char[5] == UNKNOWN
+        assert whole.per_char[2] == whole.per_char[5] == UNKNOWN_NLL
         assert whole.per_char[:2] == model.score("ba").per_char[:2]
         assert whole.per_char[3:5] == model.score("de").per_char[:2]
         assert whole.per_char[6] == pytest.approx(-math.log(end_at_once(model)), rel=1e-5)

@@ -21,7 +21,7 @@ from moreish.engine.protocol import Draw
 from moreish.engine.tape import engine
 from moreish.engine.threads import cores, reserved_threads, run_parallel
 from moreish.ngram import automaton, windows
-from moreish.ngram.chunks import LOOK, pieces_of
+from moreish.ngram.chunks import SEARCH_TOKENS, split_at_words
 from moreish.ngram.windows import count_windows
 
 pytestmark = pytest.mark.usefixtures("threads_as_before")
@@ -51,7 +51,7 @@ def test_evaluating_and_sampling_are_the_same_with_any_number_of_threads(corpus,
 
 @pytest.mark.parametrize("at_least", [1, 3])
 def test_counting_is_the_same_with_any_number_of_threads(at_least, corpus, monkeypatch, made_by):
-    monkeypatch.setattr(windows, "PIECE", 100)
+    monkeypatch.setattr(windows, "TOKENS_PER_THREAD", 100)
     stream, found = corpus.stream("train"), []
     for n in (1, 2, 5):
         set_threads(n)
@@ -63,7 +63,7 @@ def test_counting_is_the_same_with_any_number_of_threads(at_least, corpus, monke
     most = len(found[0][0])  # as many as fit: no thread may have them all, and together they are still counted
     set_threads(2)
     made = made_by(windows)
-    again = count_windows(stream, 4, len(corpus.vocab), at_least, memory=most * 4 * windows.PER_TOKEN)
+    again = count_windows(stream, 4, len(corpus.vocab), at_least, memory=most * 4 * windows.BYTES_PER_TOKEN)
     assert np.array_equal(again.counts, found[0][0])
     assert made[0] == 2
     assert len(made) > 2 or at_least > 1, "there were several rounds"
@@ -72,7 +72,7 @@ def test_counting_is_the_same_with_any_number_of_threads(at_least, corpus, monke
 @given(st.lists(st.integers(0, 3), max_size=60), st.integers(1, 7))
 def test_pieces_are_of_whole_words_and_all_there_is(tokens, n):
     stream = np.array([0, *tokens, 0], np.int32)
-    pieces = pieces_of(stream, n)
+    pieces = split_at_words(stream, n)
     assert len(pieces) <= n
     assert pieces[0][0] == 0
     assert pieces[-1][1] == len(stream) - 1
@@ -81,10 +81,10 @@ def test_pieces_are_of_whole_words_and_all_there_is(tokens, n):
 
 
 def test_a_word_longer_than_what_is_looked_through_is_one_piece():
-    stream = np.zeros(3 * LOOK, np.int32)
+    stream = np.zeros(3 * SEARCH_TOKENS, np.int32)
     stream[5:-1] = 1
-    assert pieces_of(stream, 4) == [(0, len(stream) - 1)]
-    assert pieces_of(stream[:-1], 4) == [(0, len(stream) - 2)], "or where no end token stands"
+    assert split_at_words(stream, 4) == [(0, len(stream) - 1)]
+    assert split_at_words(stream[:-1], 4) == [(0, len(stream) - 2)], "or where no end token stands"
 
 
 def test_reserved_threads_are_not_free_for_others():

@@ -1,4 +1,4 @@
-"""The command `moreish`, also `python -m moreish`."""
+"""Entry point of the command `moreish`, and of `python -m moreish`."""
 
 import contextlib
 import gc
@@ -9,20 +9,20 @@ import sys
 
 def main() -> None:
     """Run the command line and exit with its status."""
-    # Imports create many objects that live on; the default thresholds scan them again and again, a tenth of the time.
+    # Imports create many objects that stay alive. Default thresholds scan them again and again: a tenth of the time.
     gc.set_threshold(200_000, 50, 50)
-    # Numba would load SciPy's BLAS, if SciPy is there, which nothing here uses: another tenth.
+    # If SciPy is installed, Numba would load its BLAS, which is not used here: another tenth.
     sys.modules.setdefault("scipy", None)  # type: ignore[arg-type]
     from .cli import run
 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a character is no reason to fail
+            stream.reconfigure(errors="backslashreplace")  # if the terminal lacks a character
     status = run(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, AttributeError):  # its reader has gone, or it never was there
+        with contextlib.suppress(OSError, AttributeError):  # the reader of a pipe has gone, or there is no stream
             stream.flush()
-    # All files are closed. Leaving at once spares taking the compiler apart, a quarter of the time of `moreish train`.
+    # All files are closed. Exiting at once skips the teardown of the compiler, a quarter of the time of a training.
     os._exit(status)
 
 

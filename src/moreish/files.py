@@ -1,4 +1,4 @@
-"""Writing files so that a crash at any instant leaves the old one or the new one, whole."""
+"""Writing files so that a crash at any time leaves either the complete old file or the complete new one."""
 
 import contextlib
 import os
@@ -7,13 +7,13 @@ from pathlib import Path
 
 from .errors import WorkError
 
-STANDARD_INPUT = "standard input"  # what errors call it, and what - stands for on the command line
+STANDARD_INPUT = "standard input"  # its name in errors; - on the command line
 
 
 def write_atomically(path: Path, data: bytes | Iterable[bytes]) -> None:
-    """Write data, or pieces of it, under another name, flush to the disk, rename.
+    """Write data to a temporary file, flush it to the disk, and rename it to `path`.
 
-    Raises WorkError if it fails; the old file then stays.
+    Raises WorkError if that fails; the old file then stays.
     """
     temporary = path.with_name(path.name + ".part")
     try:
@@ -25,4 +25,4 @@ def write_atomically(path: Path, data: bytes | Iterable[bytes]) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise WorkError(f"{path}: cannot be written ({error.strerror}); what was saved before is intact") from error
+        raise WorkError(f"{path}: cannot be written ({error.strerror}); files saved earlier are intact") from error

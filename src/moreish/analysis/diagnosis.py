@@ -107,9 +107,9 @@ class Diagnosis:
         if own is None:
             raise InputError(f"a {self.run.model.name} has no hidden layers: there is nothing to start well or badly")
         other = "naive" if own == "kaiming" else "kaiming"
-        every = stride(given(o.steps))
+        every = stride(resolved(o.steps))
         # The log of a training that diverged, or has not come that far, may have too few points.
-        enough = any(line["step"] >= min(COMPARED_STEPS, given(o.steps)) for line in self.steps)
+        enough = any(line["step"] >= min(COMPARED_STEPS, resolved(o.steps)) for line in self.steps)
         lines = self.steps if enough else beginning(self.run, COMPARED_STEPS).history
         begun = beginning(self.run, COMPARED_STEPS, other)
 

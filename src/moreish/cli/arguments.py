@@ -1,4 +1,4 @@
-"""Options classes as arguments of a command: names, help and defaults come from the fields themselves."""
+"""Options classes as arguments of a command; names, help and defaults come from their fields."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -14,7 +14,8 @@ from ..training.options import TrainOptions
 from .values import whole_number
 
 
-def _argument(f: dataclasses.Field, group: Group, default: str) -> tuple[str, Any, Any]:
+def _argument(f: dataclasses.Field[Any], group: Group, default: str) -> tuple[str, Any, Any]:
+    """Return the name, type and field of an argument for an option."""
     choices = f.metadata["choices"]
     help = f.metadata["help"] + (f" [choices: {', '.join(choices)}]" if choices else "")
     parameter = Parameter(
@@ -29,12 +30,12 @@ def _argument(f: dataclasses.Field, group: Group, default: str) -> tuple[str, An
 
 def _arguments_class(name: str, arguments: Iterable[tuple[str, Any, Any]]) -> type:
     made = make_dataclass(name, arguments, frozen=True)
-    made.__module__ = __name__  # not "types": Cyclopts does not look into classes of the standard library
+    made.__module__ = __name__  # Cyclopts ignores the fields of classes whose module is "types"
     return made
 
 
 def _model_arguments() -> type:
-    """One class with the options of all models; each says whose it is, and its default there."""
+    """Make one class with the options of all models; the help of an option names its models and their defaults."""
     group = Group("Model options", sort_key=1)
     arguments = {}
     for config in MODELS.values():
@@ -49,7 +50,7 @@ def _model_arguments() -> type:
     return _arguments_class("ModelArguments", arguments.values())
 
 
-BY_OPTIMIZER = {
+DEFAULTS_BY_OPTIMIZER = {  # and by the length of the run
     "weight_decay": "0.01 for adamw, 0 for sgd",
     "schedule": "linear for adamw, step for sgd",
     "warmup": "0.05 for adamw, 0 for sgd",
@@ -58,20 +59,21 @@ BY_OPTIMIZER = {
 
 
 def _train_arguments() -> type:
+    """Make a class with the training options; the help of an option names its default for each model."""
     group = Group("Training options", sort_key=2)
     arguments = []
     for f in dataclasses.fields(TrainOptions):
-        of_models = [f"{kind.defaults[f.name]} ({name})" for name, kind in MODELS.items() if f.name in kind.defaults]
-        default = ", ".join(of_models) or BY_OPTIMIZER.get(f.name, "") if f.default is None else str(f.default)
+        by_model = [f"{kind.defaults[f.name]} ({name})" for name, kind in MODELS.items() if f.name in kind.defaults]
+        default = ", ".join(by_model) or DEFAULTS_BY_OPTIMIZER.get(f.name, "") if f.default is None else str(f.default)
         arguments.append(_argument(f, group, default))
     return _arguments_class("TrainArguments", arguments)
 
 
-def constraint_arguments(*without: str) -> Any:
-    """The options that say what words have to be, but for some."""
-    group = Group("What words have to be", sort_key=1)
-    wanted = [f for f in dataclasses.fields(Constraints) if f.name not in without]
-    arguments = [_argument(f, group, "" if f.default is None else str(f.default)) for f in wanted]
+def constraint_arguments(*excluded: str) -> Any:
+    """Make a class with the constraints on words, except those that are excluded."""
+    group = Group("Constraints", sort_key=1)
+    included = [f for f in dataclasses.fields(Constraints) if f.name not in excluded]
+    arguments = [_argument(f, group, "" if f.default is None else str(f.default)) for f in included]
     return _arguments_class("ConstraintArguments", arguments)
 
 
@@ -80,6 +82,6 @@ TrainArguments: Any = _train_arguments()
 Flat = Parameter(name="*")  # the fields become options of the command itself
 
 
-def given(arguments: Any) -> dict[str, Any]:
-    """The options that were given, by name."""
+def given_options(arguments: Any) -> dict[str, Any]:
+    """Return the options that were given on the command line, by name."""
     return {k: v for k, v in vars(arguments).items() if v is not None}

@@ -1,4 +1,4 @@
-"""Words that fit, as commands print them: the likeliest of them, and some by chance."""
+"""Output of words that fit constraints: the most likely ones, and some drawn at random."""
 
 from pathlib import Path
 from typing import Any
@@ -9,58 +9,59 @@ from .progress import DrawingView
 from .terminal import announce_work, print_json, print_samples, print_table, say
 
 
-def print_both(path: Path, n: int, n_samples: int, seed: int | None, asked: dict[str, Any], json: bool) -> None:
-    """Print the n likeliest words that fit what is asked of the run in a folder, and some drawn by chance."""
+def print_both(path: Path, n: int, n_samples: int, seed: int | None, constraints: dict[str, Any], json: bool) -> None:
+    """Print the n most likely words that fit the constraints, and some drawn at random; path is the run's folder."""
     announce_work()
     run = load(path)
-    likeliest = run.model.most_likely(n, **asked)
+    candidates = run.model.most_likely(n, **constraints)
     if not json:
-        print_candidates(run, likeliest)
+        print_candidates(run, candidates)
+    seed = run.options.seed if seed is None else seed
     with DrawingView(n_samples) as view:
-        drawn = run.model.sample(n_samples, seed=run.options.seed if seed is None else seed, on_progress=view, **asked)
+        samples = run.model.sample(n_samples, seed=seed, on_progress=view, **constraints)
     if json:
-        print_json({**candidates_json(run, likeliest, "likeliest"), **samples_json(run, drawn)})
-    elif drawn:
-        print("\nby chance, as often as the model makes them:")
-        print_samples(drawn, [run.corpus.mark(word) for word in drawn])
-        say(how(drawn))
+        print_json({**candidates_json(run, candidates, "likeliest"), **samples_json(run, samples)})
+    elif samples:
+        print("\ndrawn at random, as often as the model generates them:")
+        print_samples(samples, [run.corpus.mark(word) for word in samples])
+        say(method_line(samples))
 
 
-def print_candidates(run: Run, found: Candidates) -> None:
-    """Print words from the likeliest on."""
+def print_candidates(run: Run, candidates: Candidates) -> None:
+    """Print words with their probabilities, the most likely first."""
     rows = []
-    for at in found:
-        share = [] if at.share is None else [f"{at.share:.2%}"]
-        mark = run.corpus.mark(at.word)
-        rows.append([at.word, f"{at.probability:.3g}", *share, mark if mark == "new" else f"in {mark}"])
+    for candidate in candidates:
+        share = [] if candidate.share is None else [f"{candidate.share:.2%}"]
+        mark = run.corpus.mark(candidate.word)
+        rows.append([candidate.word, f"{candidate.probability:.3g}", *share, mark if mark == "new" else f"in {mark}"])
     if rows:
-        shares = [">of those that fit"] * any(at.share is not None for at in found)
+        shares = [">of those that fit"] * any(candidate.share is not None for candidate in candidates)
         print_table(["word", ">probability", *shares, ""], rows)
-    if not found.proven:
-        say("(by a beam search, which cannot rule out that a likelier one was missed)")
+    if not candidates.proven:
+        say("(found by a beam search, which may have missed more likely words)")
 
 
-def candidates_json(run: Run, found: Candidates, name: str) -> dict[str, Any]:
-    """Words from the likeliest on, for a program to read."""
+def candidates_json(run: Run, candidates: Candidates, name: str) -> dict[str, Any]:
+    """Return words with their probabilities for JSON, the most likely first."""
     rows = [
-        {"word": at.word, "seen": run.corpus.mark(at.word), "probability": at.probability, "share": at.share}
-        for at in found
+        {"word": c.word, "seen": run.corpus.mark(c.word), "probability": c.probability, "share": c.share}
+        for c in candidates
     ]
-    return {name: rows, "proven": found.proven}
+    return {name: rows, "proven": candidates.proven}
 
 
-def samples_json(run: Run, drawn: Samples) -> dict[str, Any]:
-    """Words drawn by chance, for a program to read."""
-    rows = [{"word": word, "seen": run.corpus.mark(word)} for word in drawn]
-    about = {"method": drawn.method, "share": drawn.share, "head": drawn.head, "tried": drawn.tried}
+def samples_json(run: Run, samples: Samples) -> dict[str, Any]:
+    """Return words drawn at random for JSON."""
+    rows = [{"word": word, "seen": run.corpus.mark(word)} for word in samples]
+    about = {"method": samples.method, "share": samples.share, "head": samples.head, "tried": samples.tried}
     return {"samples": rows, **about}
 
 
-def how(drawn: Samples) -> str:
-    """A line that says how words came about, and how many of the model's words fit."""
-    begin = f" that begin with {drawn.head}" if drawn.head else ""
-    if drawn.method == "rejection":
-        return f"(by rejection: of {drawn.tried:,} words drawn{begin}, a share of {drawn.share:.2g} fits)"
-    if drawn.method == "plain":
-        return f"(of {drawn.tried:,} words drawn{begin})"
-    return f"(exactly, by {drawn.method}: of the model's words{begin}, a share of {drawn.share:.2g} fits)"
+def method_line(samples: Samples) -> str:
+    """Return a line about the way words were drawn, and the percentage of the model's words that fit."""
+    beginning = f" that begin with {samples.head}" if samples.head else ""
+    if samples.method == "rejection":
+        return f"(by rejection: {100 * samples.share:.3g}% of {samples.tried:,} words drawn{beginning} fit)"
+    if samples.method == "plain":
+        return f"({samples.tried:,} words were drawn{beginning})"
+    return f"(exactly, by {samples.method}: {100 * samples.share:.3g}% of the model's words{beginning} fit)"

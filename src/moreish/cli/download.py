@@ -1,6 +1,6 @@
-"""Fetch a word list that others publish, check it, and keep it in the user's cache folder.
+"""Download a published word list, check it, and keep it in the user's cache folder.
 
-`moreish download names` fetches the reference list of the lecture, after which `moreish train names.txt` finds it.
+After `moreish download names`, which downloads the list of the lecture, `moreish train names.txt` finds it.
 
 Examples:
   moreish download
@@ -16,8 +16,8 @@ from .terminal import print_json, print_table
 from .values import Flag
 
 
-class Bar:
-    """The progress of a download, where there is a terminal: used as one of tqdm's bars is."""
+class DownloadBar:
+    """A progress bar, if there is a terminal, with the interface of tqdm's bars."""
 
     def __init__(self, name: str):
         console = Console(stderr=True)
@@ -43,7 +43,7 @@ def download(name: str | None = None, /, *, json: Flag = False) -> None:
     Parameters
     ----------
     name
-        What to fetch; without it, the lists that there are.
+        List to download; without it, show the lists.
     json
         Print JSON: {"name": ..., "path": ..., "words": ...}, or {"lists": {NAME: {"summary", "url", "sha256"}, ...}}.
     """
@@ -52,9 +52,9 @@ def download(name: str | None = None, /, *, json: Flag = False) -> None:
         if json:
             print_json({"lists": lists})
         else:
-            print_table(["list", "what it is", "from"], [(n, d["summary"], d["url"]) for n, d in lists.items()])
+            print_table(["list", "summary", "address"], [(n, d["summary"], d["url"]) for n, d in lists.items()])
         return
-    bar = Bar(name)
+    bar = DownloadBar(name)
     try:
         path = download_list(name, progress=bar)
     finally:

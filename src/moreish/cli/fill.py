@@ -1,6 +1,6 @@
-"""Fill the gaps of a word: the likeliest ways, and some by chance.
+"""Fill the gaps of a word: the most likely ways, and some drawn at random.
 
-Each completion stands with its probability among all words of the model, and its share of those that fit.
+Each completion is shown with its probability among all words of the model, and among the words that fit.
 
 Examples:
   moreish fill runs/names-mlp jo__than
@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Annotated
 
 from ..errors import InputError
-from .arguments import Flat, constraint_arguments, given
+from .arguments import Flat, constraint_arguments, given_options
 from .candidates import print_both
 from .values import Flag, Number, WholeNumber
 
-Asked = constraint_arguments("gap")
+ConstraintArguments = constraint_arguments("gap")
 
 
 def fill(
@@ -27,7 +27,7 @@ def fill(
     samples: WholeNumber = 10,
     seed: WholeNumber | None = None,
     json: Flag = False,
-    asked: Annotated[Asked, Flat] = Asked(),  # pyright: ignore[reportInvalidTypeForm]
+    constraints: Annotated[ConstraintArguments, Flat] = ConstraintArguments(),  # pyright: ignore[reportInvalidTypeForm]
 ) -> None:
     """Run `moreish fill`.
 
@@ -36,18 +36,18 @@ def fill(
     run
         Folder of a run.
     text
-        A word with gaps: jo__than. _ is one character, * any run of them, and classes as [aeiou] may stand in it too;
-        a backslash takes the next character as it is.
+        Word with gaps, such as jo__than: _ is any character, * any number of them, and classes such as [aeiou] are
+        allowed; a backslash takes the next character literally.
     n
-        How many of the likeliest.
+        Number of most likely words.
     samples
-        How many to draw by chance besides.
+        Number of words drawn at random.
     seed
-        Seed of that draw [default: that of the run].
+        Seed of the random draw [default: the seed of the run].
     json
         Print JSON: {"likeliest": [{"word", "seen", "probability", "share"}, ...], "proven": ..., "samples": [{"word",
         "seen"}, ...], "method": ..., "share": ..., "head": ..., "tried": ...}.
     """
     if not text:
         raise InputError("an empty word has no gap")
-    print_both(run, n, samples, seed, {**given(asked), "gap": text}, json)
+    print_both(run, n, samples, seed, {**given_options(constraints), "gap": text}, json)

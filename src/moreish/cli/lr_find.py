@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from ..corpus import words_of
 from ..files import STANDARD_INPUT
 from ..training.lr_finder import RULE, find_lr
-from .arguments import Flat, ModelArguments, TrainArguments, given
+from .arguments import Flat, ModelArguments, TrainArguments, given_options
 from .terminal import announce_work, print_json, say
 from .values import Flag
 
@@ -50,7 +50,7 @@ def lr_find(
         Print JSON: {"suggested": rate, "lr": [...], "loss": [...]}, the loss in nats of each step's batch.
     """
     announce_work()
-    options = {**given(model_options), **given(train_options)}
+    options = {**given_options(model_options), **given_options(train_options)}
     found = find_lr(words_of(file), model, low=low, high=high, **options)
     if plot is not None:
         from ..plots.lr_finder import plot_lr

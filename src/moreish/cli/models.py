@@ -1,4 +1,4 @@
-"""List the models, their options and defaults.
+"""List the models with their options and defaults.
 
 Examples:
   moreish models

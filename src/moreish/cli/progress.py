@@ -1,6 +1,6 @@
-"""Long work as it is watched: a training's progress bar and the lines of its log, and a search for words that fit."""
+"""Progress of long work on the terminal: training, drawing words, and counts."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -9,18 +9,18 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from ..training.loop import Progress as Step
 
 
-class _PatientConsole(Console):
-    """A console whose reader may leave: the training goes on."""
+class _PipeConsole(Console):
+    """A console that is silent after its pipe is closed, so that the work continues."""
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
 
 
 class TrainingView:
-    """A progress bar where there is a terminal, and a line at each point of the log."""
+    """A progress bar, if there is a terminal, and a line at each point of the log."""
 
     def __init__(self) -> None:
-        self.console = _PatientConsole(stderr=True, highlight=False)
+        self.console = _PipeConsole(stderr=True, highlight=False)
         columns = (
             *(
                 TextColumn("step {task.completed:,.0f}/{task.total:,.0f}"),
@@ -54,14 +54,14 @@ class TrainingView:
 
 
 class DrawingView:
-    """On a terminal, how many words are found while many are drawn for them."""
+    """A line on the terminal with the number of words found and drawn."""
 
     def __init__(self, wanted: int) -> None:
-        self.wanted, self.status = wanted, _PatientConsole(stderr=True, highlight=False).status("")
+        self.wanted, self.status = wanted, _PipeConsole(stderr=True, highlight=False).status("")
 
     def __enter__(self) -> "DrawingView":
         if self.status.console.is_terminal:
-            self.status.update("looking for words that fit")
+            self.status.update("searching for words that fit")
             self.status.start()
         return self
 
@@ -73,9 +73,9 @@ class DrawingView:
 
 
 @contextmanager
-def counting(what: str, hidden: bool = False) -> Iterator[Callable[[int], None]]:
-    """A count of things done, where there is a terminal: call what it gives with how many more there are."""
-    console = _PatientConsole(stderr=True, highlight=False)
+def counting(what: str, hidden: bool = False) -> Generator[Callable[[int], None]]:
+    """Show a count of things done, if there is a terminal; yield a function that adds to it."""
+    console = _PipeConsole(stderr=True, highlight=False)
     columns = (TextColumn(f"{{task.completed:,.0f}} {what}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=hidden or not console.is_terminal) as progress:
         task = progress.add_task("", total=None)

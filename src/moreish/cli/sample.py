@@ -1,7 +1,7 @@
-"""Make new words with a trained model.
+"""Generate new words with a trained model.
 
-Each word is marked new, or with the part of the list (train, val, test) that it stands in. What words have to be can be
-said in many ways; those that fit are drawn exactly as often as the model makes them.
+Each word is marked "new", or with the part of the list (train, val, test) that contains it. Constraints such as
+--pattern limit the words; a word that fits them is drawn exactly as often as the model generates it.
 
 Examples:
   moreish sample runs/names-mlp -n 10
@@ -16,13 +16,13 @@ from typing import Annotated
 from ..corpus import read_words
 from ..errors import InputError
 from ..training.run import load
-from .arguments import Flat, constraint_arguments, given
-from .candidates import candidates_json, how, print_candidates, samples_json
+from .arguments import Flat, constraint_arguments, given_options
+from .candidates import candidates_json, method_line, print_candidates, samples_json
 from .progress import DrawingView
 from .terminal import announce_work, print_json, print_samples, say
 from .values import Flag, Number, WholeNumber
 
-Asked = constraint_arguments()
+ConstraintArguments = constraint_arguments()
 
 
 def sample(
@@ -40,7 +40,7 @@ def sample(
     tries: WholeNumber | None = None,
     most_likely: Flag = False,
     json: Flag = False,
-    asked: Annotated[Asked, Flat] = Asked(),  # pyright: ignore[reportInvalidTypeForm]
+    constraints: Annotated[ConstraintArguments, Flat] = ConstraintArguments(),  # pyright: ignore[reportInvalidTypeForm]
 ) -> None:
     """Run `moreish sample`.
 
@@ -49,38 +49,39 @@ def sample(
     run
         Folder of a run.
     n
-        How many words.
+        Number of words.
     seed
-        Seed of the draw: the same seed gives the same words [default: that of the run].
+        Seed of the random draw; the same seed gives the same words [default: the seed of the run].
     temperature
-        Below 1 keeps to the likely, above 1 ventures; 0 always takes the likeliest character.
+        Values below 1 make likely characters more likely, values above 1 make all more equal; 0 always takes the most
+        likely character.
     top_k
-        Draw among the K likeliest characters only; 0 is all of them.
+        Draw from the K most likely characters only; 0 means all.
     top_p
-        Draw among the fewest characters that have this share of the probability; 1 is all of them.
+        Draw from the fewest characters with this total probability; 1 means all.
     only_new
-        Only words that are not in the list.
+        Draw only words that are not in the list.
     distinct
-        Each word once.
+        Draw each word only once.
     avoid
-        A file of words that are not wanted, one a line.
+        File of words to leave out, one per line.
     tries
-        How many words are drawn at most where not every one fits [default: two million, or a thousand for each word].
+        Words to draw at most if not all of them fit [default: 2 million, or 1,000 for each word if that is more].
     most_likely
-        The likeliest words of all, by beam search, in place of words by chance.
+        Find the most likely words by beam search instead of drawing at random.
     json
         Print JSON: {"samples": [{"word": ..., "seen": "new" | "train" | "val" | "test"}, ...], "method": ...,
-        "share": of the model's words that begin with "head" how many fit, "tried": words that were drawn}; with
-        --most-likely "probability" and
-        "share" of each word, and whether they are "proven" to be the likeliest.
+        "share": ..., "head": ..., "tried": ...}. "share" is the share of the model's words beginning with "head" that
+        fit, "tried" the number of words drawn. With --most-likely every word has a "probability" and a "share", and
+        "proven" is true if no more likely word can have been missed.
     """
     announce_work()
     loaded = load(run)
     unwanted = [*(read_words(avoid) if avoid else ()), *(loaded.corpus.words if only_new else ())]
     if most_likely:
         if (seed, temperature, top_k, top_p, distinct, tries) != (None, 1.0, 0, 1.0, False, None):
-            raise InputError("--most-likely draws nothing: give it no option of drawing, only what words have to be")
-        found = loaded.model.most_likely(n, avoid=unwanted, **given(asked))
+            raise InputError("--most-likely draws nothing at random: give only constraints, --avoid or --only-new")
+        found = loaded.model.most_likely(n, avoid=unwanted, **given_options(constraints))
         print_json(candidates_json(loaded, found, "samples")) if json else print_candidates(loaded, found)
         return
     with DrawingView(n) as view:
@@ -94,11 +95,11 @@ def sample(
             distinct=distinct,
             tries=tries,
             on_progress=view,
-            **given(asked),
+            **given_options(constraints),
         )
     if json:
         print_json(samples_json(loaded, words))
         return
     print_samples(words, [loaded.corpus.mark(word) for word in words])
     if words.method != "plain" or words.tried > n:
-        say(how(words))
+        say(method_line(words))

@@ -21,7 +21,7 @@ from ..models.model import Model
 from ..training.prepare import of_run, prepare
 from ..training.run import load
 from ..training.train import count
-from .arguments import Flat, ModelArguments, given
+from .arguments import Flat, ModelArguments, given_options
 from .terminal import print_table
 from .values import WholeNumber
 
@@ -48,13 +48,13 @@ def show(
     if batch_size is not None and batch_size < 1:
         raise InputError(f"--batch-size is {batch_size}: it must be at least 1")
     if what in MODELS or not Path(what).exists():
-        task = prepare(bundled(), what, given(model_options))
+        task = prepare(bundled(), what, given_options(model_options))
         if task.batches is None:
             show_counts(count(task).model)
             return
         model = task.start().model
     else:
-        if given(model_options):
+        if given_options(model_options):
             raise InputError(f"{what} is a run, whose model already has its options: give none")
         run = load(what)
         model = run.model

@@ -1,4 +1,4 @@
-"""What commands print: results on stdout, everything else on stderr."""
+"""Output of commands: results go to stdout, everything else to stderr."""
 
 import json
 import logging
@@ -13,17 +13,17 @@ from rich.table import Table
 
 
 def say(message: str) -> None:
-    """Tell the person at the terminal something that is no result."""
+    """Print a message on stderr."""
     print(message, file=sys.stderr, flush=True)
 
 
 def print_json(value: Any) -> None:
-    """Print a result for a program to read."""
+    """Print a result as JSON."""
     print(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False))
 
 
 def _finite(value: Any) -> Any:
-    """A value with null for what JSON has no number for."""
+    """Replace infinities and NaN, which JSON does not have, by None."""
     if isinstance(value, dict):
         return {k: _finite(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
@@ -32,7 +32,7 @@ def _finite(value: Any) -> Any:
 
 
 def announce_work() -> None:
-    """Let the engine's messages (that it compiles, say) reach the person at the terminal."""
+    """Print the package's log messages on stderr, such as that kernels are being compiled."""
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
@@ -44,20 +44,20 @@ def announce_work() -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table on stdout; a column whose name begins with > is set flush right."""
+    """Print a table on stdout. A column whose name begins with > is right-aligned."""
     rows = [[str(cell) for cell in row] for row in rows]
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in columns:
         table.add_column(name.removeprefix(">"), justify="right" if name.startswith(">") else "left", no_wrap=True)
     for row in rows:
         table.add_row(*row)
-    # As wide as it is: a terminal may wrap a line, but nothing is cut off.
+    # Wide enough for all columns: the terminal may wrap a line, but no text is cut off.
     widest = sum(max(map(cell_len, column)) + 2 for column in zip(*rows, columns, strict=True))
     Console(highlight=False, markup=False, emoji=False, width=max(200, widest)).print(table)
 
 
 def print_losses(found: Any) -> None:
-    """Print an Evaluation: its losses by part of the split."""
+    """Print the losses of an Evaluation, one row for each part of the split."""
     rows = []
     for part, loss in found.loss.items():
         row = [part, f"{loss:.4f}", f"{found.bits[part]:.4f}", f"{found.perplexity[part]:.3f}"]
@@ -71,7 +71,7 @@ def print_losses(found: Any) -> None:
 
 
 def print_samples(words: Sequence[str], marks: Sequence[str]) -> None:
-    """Print words, each with where it stands in the list."""
+    """Print words, each with the part of the list that contains it, or "new"."""
     width = max(map(cell_len, words), default=0)
     for word, mark in zip(words, marks, strict=True):
         print(f"{word}{' ' * (width - cell_len(word))}  {mark if mark == 'new' else f'in {mark}'}")

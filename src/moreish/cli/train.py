@@ -26,7 +26,7 @@ from ..files import STANDARD_INPUT
 from ..training.run import Run
 from ..training.train import resume as resume_training
 from ..training.train import train as train_model
-from .arguments import Flat, ModelArguments, TrainArguments, given
+from .arguments import Flat, ModelArguments, TrainArguments, given_options
 from .progress import TrainingView
 from .terminal import announce_work, print_losses, print_samples, print_table, say
 from .values import WholeNumber
@@ -67,14 +67,14 @@ def train(
     began = time.perf_counter()
     with TrainingView() if first else nullcontext() as view:
         if resume is not None:
-            if file or model or out or given(model_options) or given(train_options):
+            if file or model or out or given_options(model_options) or given_options(train_options):
                 raise InputError(
                     "--resume continues a run with its own list and options: give no file, no --out and no other option"
                 )
             run = resume_training(resume, on_progress=view)
         else:
             words = words_of(file)
-            options = {**given(model_options), **given(train_options)}
+            options = {**given_options(model_options), **given_options(train_options)}
             model = model or "mlp"
             run = train_model(words, model, out=out or new_folder(file, model), on_progress=view, **options)
     if not first:

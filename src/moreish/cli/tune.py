@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from ..corpus import words_of
 from ..training.tuning import ended_well
 from ..training.tuning import tune as tune_options
-from .arguments import Flat, ModelArguments, TrainArguments, given
+from .arguments import Flat, ModelArguments, TrainArguments, given_options
 from .terminal import announce_work, print_json, print_table, say
 from .train import list_name
 from .values import Flag, WholeNumber
@@ -55,7 +55,7 @@ def tune(
     """
     announce_work()
     folder = out or Path("runs") / f"{list_name(file)}-{model}-study"
-    fixed = {**given(model_options), **given(train_options)}
+    fixed = {**given_options(model_options), **given_options(train_options)}
 
     def show(study: "Study", trial: "FrozenTrial") -> None:
         state = f"val {trial.value:.4f}" if trial.state.name == "COMPLETE" else trial.state.name.lower()

@@ -1,4 +1,4 @@
-"""The kinds of value that commands take."""
+"""Types of the values that commands take."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -9,7 +9,7 @@ Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 
 
 def whole_number(_: Any, tokens: Sequence[Any]) -> int:
-    """A whole number, and no other: Cyclopts would cut 2.5 down to 2."""
+    """Convert a token to a whole number; Cyclopts itself would truncate 2.5 to 2."""
     return int(tokens[0].value)
 
 

@@ -1,6 +1,6 @@
-"""Vary a word: the likeliest words at an edit distance from it, and some by chance.
+"""Vary a word: the most likely words at an edit distance from it, and some drawn at random.
 
-An edit puts a character in, leaves one out, or exchanges one.
+An edit inserts, deletes or replaces one character.
 
 Examples:
   moreish vary runs/names-mlp anna
@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Annotated
 
 from ..errors import InputError
-from .arguments import Flat, constraint_arguments, given
+from .arguments import Flat, constraint_arguments, given_options
 from .candidates import print_both
 from .values import Flag, Number, WholeNumber
 
-Asked = constraint_arguments("near")
+ConstraintArguments = constraint_arguments("near")
 
 
 def vary(
@@ -27,7 +27,7 @@ def vary(
     samples: WholeNumber = 10,
     seed: WholeNumber | None = None,
     json: Flag = False,
-    asked: Annotated[Asked, Flat] = Asked(),  # pyright: ignore[reportInvalidTypeForm]
+    constraints: Annotated[ConstraintArguments, Flat] = ConstraintArguments(),  # pyright: ignore[reportInvalidTypeForm]
 ) -> None:
     """Run `moreish vary`.
 
@@ -36,16 +36,16 @@ def vary(
     run
         Folder of a run.
     word
-        Any word; characters that the model does not know have to be edited away.
+        Any word. Characters that the model does not know are deleted or replaced.
     n
-        How many of the likeliest.
+        Number of most likely words.
     samples
-        How many to draw by chance besides.
+        Number of words drawn at random.
     seed
-        Seed of that draw [default: that of the run].
+        Seed of the random draw [default: the seed of the run].
     json
         Print JSON as `moreish fill` does.
     """
     if not word:
         raise InputError("an empty word has no variations")
-    print_both(run, n, samples, seed, {**given(asked), "near": word}, json)
+    print_both(run, n, samples, seed, {**given_options(constraints), "near": word}, json)

@@ -1,8 +1,8 @@
-"""Describe a list of words: how many, which characters, how long, what is odd.
+"""Describe a list of words: number, characters, lengths and issues.
 
-Odd are repeats, capital letters, digits, spaces inside, invisible and rare characters, mixed scripts and very long
-lines. --clean OUT writes a cleaned list and says what it changed: words are mended where they can be, else dropped, but
-not for what more than a tenth of them have.
+Issues are repeats, capital letters, digits, spaces inside, invisible and rare characters, mixed scripts and very long
+lines. --clean OUT writes a cleaned list and reports the changes. Words that can be corrected are changed, others are
+dropped; nothing is dropped for an issue that more than a tenth of the words have.
 
 Examples:
   moreish words places
@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from ..corpus import BUNDLED, KINDS, WordList, words_of
+from ..corpus import BUNDLED, CHECKS, WordList, words_of
 from ..corpus import clean as clean_words
 from ..corpus.describe import describe
 from ..errors import InputError, unknown
@@ -23,7 +23,7 @@ from ..files import write_atomically
 from .terminal import print_json, print_table
 from .values import Flag
 
-SHOWN = 100  # characters of an alphabet
+MAX_ALPHABET_SHOWN = 100  # characters
 
 
 def words(
@@ -31,7 +31,7 @@ def words(
     /,
     *,
     clean: Path | None = None,
-    keep: Annotated[str, Parameter(help=f"Kinds of oddity that --clean leaves: some of {','.join(KINDS)}.")] = "",
+    keep: Annotated[str, Parameter(help=f"Issues that --clean does not change: some of {','.join(CHECKS)}.")] = "",
     json: Flag = False,
 ) -> None:
     """Run `moreish words`.
@@ -39,21 +39,22 @@ def words(
     Parameters
     ----------
     file
-        Word list, UTF-8, one word a line; - reads standard input; or the name of a bundled list. Without it, the
+        Word list, UTF-8, one word per line; - reads standard input; or the name of a bundled list. Without it, the
         bundled names.
     clean
-        Write a cleaned list into this new file, and say what was changed.
+        Write a cleaned list to this new file, and report the changes.
     json
         Print JSON: {"words": ..., "distinct": ..., "repeats": ..., "alphabet": ..., "length": {"min", "max", "mean"},
-        "odd": [{"kind", "count", "first", "message"}, ...], "parts": {...}, "tokens": {...}, "in_train": {...}}, and
-        with --clean "cleaned": {"path", "words", "changes": [{"kind", "count", "first", "done", "message"}, ...]}.
+        "issues": [{"kind", "count", "first", "message"}, ...], "parts": {...}, "tokens": {...}, "in_train": {...}};
+        with --clean also "cleaned": {"path", "words", "changes": [{"kind", "count", "first", "done", "message"},
+        ...]}. "odd" is an older name of "issues".
     """
-    kept = [kind.strip() for kind in keep.split(",") if kind.strip()]
-    for kind in kept:
-        if kind not in KINDS:
-            raise unknown("--keep", kind, KINDS)
+    kept = [name.strip() for name in keep.split(",") if name.strip()]
+    for name in kept:
+        if name not in CHECKS:
+            raise unknown("--keep", name, CHECKS)
     if kept and clean is None:
-        raise InputError("--keep says what --clean is to leave: give it with --clean OUT")
+        raise InputError("--keep names issues that --clean does not change: give it with --clean OUT")
     listed = words_of(file)
     found = describe(listed)
     if clean is not None:
@@ -70,23 +71,23 @@ def words(
         ("length", "{min} to {max} characters, mean {mean:.1f}".format(**found["length"])),
     ]
     print_table(["", ""], rows)
-    for oddity in found["odd"]:
-        print(f"odd: {oddity['message']}")
+    for issue in found["issues"]:
+        print(f"issue: {issue['message']}")
     if clean is not None:
         for change in found["cleaned"]["changes"]:
-            print(f"changed: {change['message']}" if change["done"] else f"left: {change['message']}")
+            print(f"changed: {change['message']}" if change["done"] else f"unchanged: {change['message']}")
         print(f"wrote {clean}: {found['cleaned']['words']:,} of the {found['words']:,} words")
-    elif found["odd"] and file not in (None, *BUNDLED):
-        print("(for a cleaned list: --clean OUT)")
+    elif found["issues"] and file not in (None, *BUNDLED):
+        print("(--clean OUT writes a cleaned list)")
 
 
 def write_cleaned(listed: WordList, out: Path, keep: list[str]) -> dict[str, Any]:
-    """Write the cleaned words into a file that is not there yet; what was done."""
+    """Write the cleaned words to a new file; return a summary for JSON."""
     if out.exists():
-        raise InputError(f"{out} is there already: choose another file (--clean)")
+        raise InputError(f"{out} already exists: choose another file (--clean)")
     cleaned, changes = clean_words(listed, keep)
     if not cleaned:
-        raise InputError("nothing would be left of this list: say with --keep what is not odd about it")
+        raise InputError("no word of this list would be left: name the issues to ignore with --keep")
     if not out.parent.is_dir():
         raise InputError(f"{out.parent}: no such folder; make it, or choose another (--clean)")
     write_atomically(out, cleaned.pieces())
@@ -98,4 +99,4 @@ def write_cleaned(listed: WordList, out: Path, keep: list[str]) -> dict[str, Any
 
 
 def _shown(alphabet: str) -> str:
-    return alphabet if len(alphabet) <= SHOWN else f"{alphabet[:SHOWN]} ..."
+    return alphabet if len(alphabet) <= MAX_ALPHABET_SHOWN else f"{alphabet[:MAX_ALPHABET_SHOWN]} ..."

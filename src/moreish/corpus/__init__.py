@@ -1,6 +1,6 @@
-"""Word lists: reading them, their vocabulary, their split, and the flat stream of tokens that models learn from."""
+"""Word lists: reading, cleaning, vocabulary, split, and the flat stream of tokens that models learn from."""
 
-from .cleaning import KINDS, clean
+from .cleaning import CHECKS, clean
 from .corpus import Corpus
 from .lists import BUNDLED, DOWNLOADS, bundled, download, words_of
 from .mapped import MappedWords
@@ -12,9 +12,9 @@ from .wordlist import WordList
 
 __all__ = [
     "BUNDLED",
+    "CHECKS",
     "DOWNLOADS",
     "END",
-    "KINDS",
     "PARTS",
     "SPLITS",
     "Corpus",

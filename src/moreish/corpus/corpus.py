@@ -1,4 +1,4 @@
-"""A cleaned list of words, its vocabulary, its split, and the flat stream of tokens of each part."""
+"""A corpus: a list of words, its vocabulary, its split, and the flat stream of tokens of each part."""
 
 from collections.abc import Iterable
 from functools import cached_property
@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from ..errors import InputError, unknown
-from .mapped import TOKENS, MappedWords, Marks
+from .mapped import TOKENS_PER_COPY, MappedWords, Marks
 from .split import PARTS, SPLITS, split_words
 from .stream import whole_words
 from .vocab import Vocab
@@ -14,13 +14,14 @@ from .wordlist import WordList
 
 
 class Corpus:
-    """Words shared out into train, val and test.
+    """Words split into train, val and test.
 
-    words       in file order, repeats kept, in NFC
-    vocab       the characters of all of them
+    words       in file order, with repeats, in NFC
+    vocab       the characters of all words
     parts       {"train": ..., "val": ..., "test": ...}, the words of each in shuffled order
+    split       "lecture" or "distinct"; see `split_words`
 
-    Raises InputError for a word that is empty or holds a line break, and for fewer words than a split needs.
+    Raises InputError for a word that is empty or contains a line break, and for fewer words than a split needs.
     """
 
     def __init__(self, words: Iterable[str], split: str = "lecture", split_seed: int = 42):
@@ -32,7 +33,7 @@ class Corpus:
             if split not in SPLITS:
                 raise unknown("split", split, SPLITS)
         else:
-            _ = self.parts  # what cannot be shared out is refused now
+            _ = self.parts  # raises if the words cannot be split
         self.vocab = Vocab(self.words.character_counts())
         self._streams: dict[str, np.ndarray] = {}
 
@@ -42,16 +43,16 @@ class Corpus:
 
     @cached_property
     def parts(self) -> dict[str, WordList]:
-        """The words of train, val and test, each in shuffled order."""
+        """Words of train, val and test, each in shuffled order."""
         return {part: self.words[places] for part, places in self._places.items()}
 
     @property
     def data_hash(self) -> str:
-        """A SHA-256 of the words in order, with line breaks between them, which names the data of a run."""
+        """SHA-256 of the words in order, with line breaks between them; it identifies the data of a run."""
         return self.words.sha256
 
     def stream(self, part: str) -> np.ndarray:
-        """One part as flat tokens, int32 (1 + tokens,): 0, then each word followed by 0."""
+        """Return a part as a flat stream of tokens, int32 (1 + tokens,): 0, then each word followed by 0."""
         if part not in self._streams:
             if isinstance(self.words, MappedWords):
                 name = f"{part}-{self.split}-{self.split_seed}.i4"
@@ -61,9 +62,9 @@ class Corpus:
         return self._streams[part]
 
     def windows(self, part: str, block_size: int) -> tuple[np.ndarray, np.ndarray]:
-        """All contexts and targets of a part, as int64 arrays X (N, T) and Y (N,), in order.
+        """Return all contexts and targets of a part, in order, as int64 arrays X (N, T) and Y (N,).
 
-        A context holds the `block_size` tokens before its target, 0 where the word has not begun.
+        A context is the `block_size` tokens before its target, with 0 before the word.
         """
         tokens = self.stream(part).astype(np.int64)
         starts = np.maximum.accumulate(np.where(tokens == 0, np.arange(tokens.size), 0))[:-1]  # of each target's word
@@ -72,7 +73,7 @@ class Corpus:
 
     @cached_property
     def _part_numbers(self) -> np.ndarray:
-        """For each word of the list the number of its part in PARTS; a dropped repeat has that of none."""
+        """Number of each word's part in PARTS; len(PARTS) for a repeat that the split has dropped."""
         numbers = np.full(len(self.words), len(PARTS), np.int8)
         for number, part in enumerate(PARTS):
             numbers[self._places[part]] = number
@@ -85,7 +86,7 @@ class Corpus:
         return Marks(self.words, [self.stream(part) for part in PARTS], f"marks-{self.split}-{self.split_seed}.u8")
 
     def mark(self, word: str) -> str:
-        """Where a word stands: the first of "train", "val" and "test" that has it, or "new"."""
+        """Return the first of "train", "val" and "test" that contains a word, or "new"."""
         if self._marks is not None:
             stream, unknown = self.vocab.stream_of_any([word])
             return "new" if not word or unknown.any() else (*PARTS, "new")[self._marks.first(stream)[0]]
@@ -94,15 +95,15 @@ class Corpus:
         ]
 
     def stand_in_train(self, part: str) -> np.ndarray:
-        """Which of a part's words stand in train too: bool (words,)."""
+        """Test for each word of a part if it is in train too: bool (words,)."""
         if self._marks is not None:
-            runs = whole_words(self.stream(part), TOKENS)
+            runs = whole_words(self.stream(part), TOKENS_PER_COPY)
             return np.concatenate([self._marks.first(run) == PARTS.index("train") for run in runs])
         first = self.words.first_places
         return np.isin(first[self._places[part]], first[self._places["train"]])
 
     def stand_once(self, part: str) -> np.ndarray:
-        """Which of a part's words stand nowhere else, neither in it nor in another part: bool (words,)."""
+        """Test for each word of a part if it occurs only once in all parts: bool (words,)."""
         first = self.words.first_places
         times = np.bincount(first[np.concatenate(list(self._places.values()))], minlength=len(first))
         return times[first[self._places[part]]] == 1

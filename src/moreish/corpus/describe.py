@@ -1,18 +1,22 @@
-"""What a list of words is like."""
+"""Description of a word list: counts, alphabet, lengths, issues, and a preview of its split."""
 
 from dataclasses import asdict
 from typing import Any
 
-from .cleaning import oddities
+from .cleaning import issues
 from .corpus import Corpus
-from .split import FEWEST
+from .split import MIN_WORDS
 from .wordlist import WordList
 
 
 def describe(words: WordList) -> dict[str, Any]:
-    """Counts, alphabet, lengths, what is odd; and for a list long enough to be split, how its parts share words."""
+    """Describe a list; "parts", "tokens" and "in_train" are empty for a list too short to be split.
+
+    "odd" is an older name of "issues".
+    """
     distinct = len(words.distinct())
-    found = {
+    found_issues = [{**asdict(issue), "message": issue.message} for issue in issues(words)]
+    described: dict[str, Any] = {
         "words": len(words),
         "distinct": distinct,
         "repeats": len(words) - distinct,
@@ -22,15 +26,16 @@ def describe(words: WordList) -> dict[str, Any]:
             "max": int(words.lengths.max()),
             "mean": words.n_characters / len(words),
         },
-        "odd": [{**asdict(oddity), "message": oddity.message} for oddity in oddities(words)],
+        "issues": found_issues,
+        "odd": found_issues,
         "parts": {},
         "tokens": {},
         "in_train": {},
     }
-    if len(words) >= FEWEST:
+    if len(words) >= MIN_WORDS:
         corpus = Corpus(words)
         for part, listed in corpus.parts.items():
-            found["parts"][part] = len(listed)
-            found["tokens"][part] = listed.n_characters + len(listed)
-        found["in_train"] = {part: float(corpus.stand_in_train(part).mean()) for part in ("val", "test")}
-    return found
+            described["parts"][part] = len(listed)
+            described["tokens"][part] = listed.n_characters + len(listed)
+        described["in_train"] = {part: float(corpus.stand_in_train(part).mean()) for part in ("val", "test")}
+    return described

@@ -1,4 +1,4 @@
-"""Word lists by name: those that come with the package, and those that are fetched once and kept."""
+"""Word lists by name: bundled with the package, or downloaded once and kept."""
 
 import hashlib
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from ..errors import InputError, WorkError, unknown
 from .reading import parse_words, read_words
 from .wordlist import WordList
 
-# Each with a line on what it is; its file begins with lines on its source.
+# Each list and its summary. The first lines of its file tell its source.
 BUNDLED = {
     "names": "given names from many cultures, in lower-case Latin letters",
     "dinosaurs": "genera of dinosaurs",
@@ -24,7 +24,7 @@ BUNDLED = {
 
 @dataclass(frozen=True)
 class Download:
-    """A list that somebody else publishes: what it is, where it is fetched, and the SHA-256 of the file."""
+    """A list that others publish: its summary, the name, address and SHA-256 of its file."""
 
     summary: str
     file: str
@@ -43,7 +43,7 @@ DOWNLOADS = {
 
 
 def bundled(name: str = "names") -> WordList:
-    """The words of a bundled list, without the lines of its header. Raises InputError for an unknown name."""
+    """Return the words of a bundled list. Raises InputError for an unknown name."""
     if name not in BUNDLED:
         raise unknown("bundled list", name, BUNDLED)
     text = (resources.files("moreish.corpus") / "datasets" / f"{name}.txt").read_bytes()
@@ -51,15 +51,15 @@ def bundled(name: str = "names") -> WordList:
 
 
 def downloads_folder() -> Path:
-    """Where fetched lists are kept: a folder of the user's cache."""
+    """Return the folder of downloaded lists, in the user's cache."""
     return Path(platformdirs.user_cache_dir("moreish")) / "lists"
 
 
 def download(name: str, *, progress: Any = None) -> Path:
-    """Fetch a list of DOWNLOADS, unless it is there already, and return its path in the user's cache folder.
+    """Download a list of DOWNLOADS, unless it is in the user's cache already, and return its path there.
 
-    progress is a bar like tqdm's. Raises InputError for an unknown name; WorkError if the list cannot be reached, or is
-    not the file that it should be, of which nothing is kept.
+    progress is a bar like tqdm's. Raises InputError for an unknown name, and WorkError if the list cannot be reached or
+    is not the expected file; no file is kept then.
     """
     if name not in DOWNLOADS:
         raise unknown("list to download", name, DOWNLOADS)
@@ -70,25 +70,25 @@ def download(name: str, *, progress: Any = None) -> Path:
 
     pooch.get_logger().setLevel(logging.ERROR)
     wanted, folder = DOWNLOADS[name], downloads_folder()
-    fetch = pooch.HTTPDownloader(progressbar=progress or False)
+    fetch: Any = pooch.HTTPDownloader(progressbar=progress or False)
     try:
-        return Path(pooch.retrieve(wanted.url, wanted.sha256, wanted.file, folder, downloader=fetch))  # type: ignore[arg-type]
+        return Path(pooch.retrieve(wanted.url, wanted.sha256, wanted.file, folder, downloader=fetch))
     except requests.HTTPError as error:
         answer = error.response.status_code if error.response is not None else error
-        raise WorkError(f"{wanted.url} cannot be fetched: its server answers {answer}") from None
+        raise WorkError(f"{wanted.url} cannot be downloaded: its server answers {answer}") from None
     except requests.RequestException as error:
-        why = f"{wanted.url} cannot be reached ({type(error).__name__})"
-        raise WorkError(f"{why}: try again when you are online, or give a file of your own") from None
+        problem = f"{wanted.url} cannot be reached ({type(error).__name__})"
+        raise WorkError(f"{problem}: try again when you are online, or give a file of your own") from None
     except ValueError:
-        raise WorkError(f"{wanted.url} is not the file that it was (its SHA-256 differs): nothing was kept") from None
+        raise WorkError(f"{wanted.url} has changed (its SHA-256 differs): the file was not kept") from None
     except OSError as error:
         raise WorkError(f"{folder}: cannot be written ({error.strerror})") from None
 
 
 def words_of(source: str | Path | None) -> WordList:
-    """The words of a file, or else of the list of that name: a bundled one, or one fetched before by its file name.
+    """Read the words of a file, of the bundled list of that name, or of a downloaded list by its file name.
 
-    None is the bundled names. Raises InputError as `read_words` does.
+    None means the bundled names. Raises InputError as `read_words` does.
     """
     if source is None:
         return bundled()
@@ -99,7 +99,7 @@ def words_of(source: str | Path | None) -> WordList:
         if str(source) == wanted.file and not Path(source).exists():
             if kept.is_file() and hashlib.sha256(kept.read_bytes()).hexdigest() == wanted.sha256:
                 return read_words(kept)
-            raise InputError(f"{source}: no such file; fetch it with: moreish download {name}")
+            raise InputError(f"{source}: no such file; download it with: moreish download {name}")
     if not Path(source).exists() and (close := get_close_matches(str(source), BUNDLED, n=1, cutoff=0.7)):
-        raise InputError(f"{source}: no such file, and no bundled list; did you mean {close[0]}?")
+        raise InputError(f"{source}: no such file or bundled list; did you mean {close[0]}?")
     return read_words(source)

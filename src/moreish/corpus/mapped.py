@@ -1,16 +1,16 @@
-"""Lists too large for memory: files that are mapped into it, of which the system holds as much as there is room for.
+"""Lists too large for memory, as memory-mapped files.
 
-A list is prepared once, in a folder of the user's cache that bears the SHA-256 of its words. Its files are arrays, each
-with its type in its name:
+A list is prepared once, in a folder of the user's cache that is named after the SHA-256 of its words. The files are
+arrays whose names end with their type:
 
 text.u4                 the words as code points, each followed by a line break
-starts.i8, lengths.i4   where each word begins in it, and its characters
-about.json              how often each character occurs
-places-lecture-42.i4    the places of all words as a split shuffles them
-train-lecture-42.i4     the flat tokens of a part of a split
+starts.i8, lengths.i4   place in text and number of characters of each word
+about.json              count of each character
+places-lecture-42.i4    places of all words in the shuffled order of a split
+train-lecture-42.i4     flat tokens of a part of a split
 marks-lecture-42.u8     see `Marks`
 
-So a character takes 8 bytes on the disk and a word 32. In memory a word takes 4 bytes, while a list is shuffled.
+So a character takes 8 bytes on the disk and a word 32. In memory a word takes 4 bytes while the list is shuffled.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -31,27 +31,27 @@ from ..errors import InputError, WorkError
 from .stream import END, whole_words
 from .wordlist import WordList, no_words
 
-IN_MEMORY = 1 << 28  # bytes of a file, up to which its words are held in memory
-TOGETHER = 1 << 21  # words of a part that are looked up together, in the order of the list
-TOKENS = 1 << 20  # that are moved at a time
-MOST = (1 << 31) - 1  # words: what a shuffle numbers
-ABOUT, LIST = "about.json", ("text.u4", "starts.i8", "lengths.i4")
+MAX_IN_MEMORY = 1 << 28  # bytes of a file; the words of a larger file are kept on the disk
+WORDS_PER_LOOKUP = 1 << 21  # words of a part that are copied together, in the order of the list
+TOKENS_PER_COPY = 1 << 20
+MAX_WORDS = (1 << 31) - 1  # places are int32
+ABOUT_FILE, LIST_FILES = "about.json", ("text.u4", "starts.i8", "lengths.i4")
 
 log = logging.getLogger("moreish")
 
 
 def prepared_folder() -> Path:
-    """Where prepared lists are kept: a folder of the user's cache."""
+    """Return the folder of prepared lists, in the user's cache."""
     return Path(platformdirs.user_cache_dir("moreish")) / "prepared"
 
 
 def is_large(path: Path) -> bool:
-    """Whether the words of a file are not to be held in memory."""
-    return path.stat().st_size > IN_MEMORY
+    """Return True if a file is too large to hold its words in memory."""
+    return path.stat().st_size > MAX_IN_MEMORY
 
 
 class MappedText:
-    """A text in a file of code points, of which a slice is a string."""
+    """A text in a file of code points; a slice of it is a string."""
 
     def __init__(self, codes: np.ndarray):
         self.codes = codes
@@ -64,34 +64,34 @@ class MappedText:
 
 
 class MappedWords(WordList):
-    """A word list in a folder of files. A choice of its words is a WordList, whose places are held in memory."""
+    """A word list in a folder of files. A slice is a WordList whose places are in memory."""
 
     text: MappedText  # type: ignore[assignment]
 
     def __init__(self, folder: Path):
-        text, starts, lengths = (mapped(folder / name) for name in LIST)
+        text, starts, lengths = (mapped(folder / name) for name in LIST_FILES)
         super().__init__(MappedText(text), starts, lengths)  # type: ignore[arg-type]
         self.folder = folder
 
     @classmethod
-    def prepared(cls, pieces: Iterable[str], name: str) -> "MappedWords":
-        """The words of a text in pieces, in which each is followed by a line break. `name` is what messages call it.
+    def prepared(cls, texts: Iterable[str], name: str) -> "MappedWords":
+        """Prepare the words of a text in pieces, each word followed by a line break. Messages call the list `name`.
 
-        Raises InputError if there are none, or too many; WorkError if the folder cannot be written.
+        Raises InputError if there are no words or too many; WorkError if the folder cannot be written.
         """
         home = prepared_folder()
-        log.info("%s is over %d MB: its words are put on the disk, in %s", name, IN_MEMORY >> 20, home)
-        with _new_folder(home) as making:
-            sha256 = _write(pieces, making, name)
+        log.info("%s is over %d MB: its words are put on the disk, in %s", name, MAX_IN_MEMORY >> 20, home)
+        with _temporary_folder(home) as temporary:
+            sha256 = _write(texts, temporary, name)
             folder = home / sha256
             if not folder.exists():
-                _flush(*making.iterdir())
-                making.rename(folder)
+                _flush(*temporary.iterdir())
+                temporary.rename(folder)
         return cls(folder)
 
     @classmethod
     def known(cls, sha256: str) -> "MappedWords | None":
-        """The list with a hash, if it has been prepared."""
+        """Return the list with a hash; None if it has not been prepared."""
         folder = prepared_folder() / sha256
         return cls(folder) if folder.exists() else None
 
@@ -100,71 +100,72 @@ class MappedWords(WordList):
         return self.folder.name
 
     def character_counts(self) -> dict[str, int]:
-        return json.loads((self.folder / ABOUT).read_text(encoding="utf-8"))
+        return json.loads((self.folder / ABOUT_FILE).read_text(encoding="utf-8"))
 
-    def kept(self, name: str, make: Callable[[Callable[[int], np.ndarray]], None]) -> np.ndarray:
-        """The array of a file of this list. Where it is not there yet, `make` takes one of a size, and fills it.
+    def cached_array(self, name: str, fill: Callable[[Callable[[int], np.ndarray]], None]) -> np.ndarray:
+        """Return the array in a file of this list, making the file if it does not exist.
 
-        Raises WorkError if there is no room for it.
+        fill(new) makes it: new(size) returns an array of that size in the file, for fill to write to. Raises WorkError
+        if the disk has no room for it.
         """
         path = self.folder / name
         if not path.exists():
-            with _new_folder(self.folder) as making:
+            with _temporary_folder(self.folder) as temporary:
 
                 def new(size: int) -> np.ndarray:
-                    needed, free = size * np.dtype(path.suffix[1:]).itemsize, shutil.disk_usage(making).free
-                    if needed > free:  # to write into a mapped file that has no room would end the process
+                    needed, free = size * np.dtype(path.suffix[1:]).itemsize, shutil.disk_usage(temporary).free
+                    if needed > free:  # writing to a mapped file on a full disk would kill the process
                         raise WorkError(f"{path}: it takes {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free")
-                    return mapped(making / name, size)
+                    return mapped(temporary / name, size)
 
-                make(new)
-                _flush(making / name)
-                (making / name).rename(path)
+                fill(new)
+                _flush(temporary / name)
+                (temporary / name).rename(path)
         return mapped(path)
 
     def stream(self, name: str, places: Callable[[], np.ndarray], table: np.ndarray) -> np.ndarray:
-        """The words at some places as flat tokens (see `Vocab.stream`) in a file; table is that of the vocabulary."""
+        """Return the words at some places as flat tokens (see `Vocab.stream`) in a file; table is `Vocab.table`."""
 
-        def make(new: Callable[[int], np.ndarray]) -> None:
+        def fill(new: Callable[[int], np.ndarray]) -> None:
             wanted = places()
-            pieces = np.array_split(wanted, -(-len(wanted) // TOGETHER))
-            characters = sum(int(self.lengths[np.sort(piece)].sum(dtype=np.int64)) for piece in pieces)
-            stream, begin = new(1 + characters + sum(map(len, pieces))), 1
-            for piece in pieces:
-                begin = self._copy(piece, table, stream, begin)
+            chunks = np.array_split(wanted, -(-len(wanted) // WORDS_PER_LOOKUP))
+            characters = sum(int(self.lengths[np.sort(chunk)].sum(dtype=np.int64)) for chunk in chunks)
+            stream, begin = new(1 + characters + sum(map(len, chunks))), 1
+            for chunk in chunks:
+                begin = self._copy(chunk, table, stream, begin)
 
-        return self.kept(name, make)
+        return self.cached_array(name, fill)
 
     def _copy(self, places: np.ndarray, table: np.ndarray, stream: np.ndarray, begin: int) -> int:
-        """Put the words at some places into a stream from `begin` on; where they end.
+        """Copy the words at some places into a stream from `begin` on; return the position after them.
 
-        They are read in the order of the list: shuffled, each would be a page of the disk.
+        Words are read in the order of the list: in shuffled order, each would cost a page of the disk.
         """
         order = np.argsort(places)
         places = places[order]
-        lengths = self.lengths[places].astype(np.int64) + 1  # with the line break, which the table makes an end
+        lengths = self.lengths[places].astype(np.int64) + 1  # with the line break, which the table maps to END
         begins = np.empty_like(lengths)
         begins[order] = lengths
         begins = (begin + np.cumsum(begins) - begins)[order]
-        step = max(1, TOKENS * len(places) // int(lengths.sum()))
+        step = max(1, TOKENS_PER_COPY * len(places) // int(lengths.sum()))
         for at in range(0, len(places), step):
-            some = slice(at, at + step)
-            within = np.arange(int(lengths[some].sum()))
-            within -= np.repeat(np.cumsum(lengths[some]) - lengths[some], lengths[some])
-            found = self.text.codes[within + np.repeat(self.starts[places[some]], lengths[some])]
-            stream[within + np.repeat(begins[some], lengths[some])] = table[found]
+            chunk = slice(at, at + step)
+            within = np.arange(int(lengths[chunk].sum()))
+            within -= np.repeat(np.cumsum(lengths[chunk]) - lengths[chunk], lengths[chunk])
+            codes = self.text.codes[within + np.repeat(self.starts[places[chunk]], lengths[chunk])]
+            stream[within + np.repeat(begins[chunk], lengths[chunk])] = table[codes]
         return begin + int(lengths.sum())
 
 
 class Marks:
-    """Where words stand: a sorted file of one number a word, the hash of its tokens and in the last two bits its part.
+    """The part of each word: a sorted file of one integer per word, a hash of its tokens with the part in two bits.
 
-    Of n words, another one is taken for one of them with a chance of n in 2**62.
+    For a list of n words, a word that is not in it is mistaken for one of them with a probability of n / 2**62.
     """
 
     def __init__(self, words: MappedWords, streams: list[np.ndarray], name: str):
-        def make(new: Callable[[int], np.ndarray]) -> None:
-            runs = [(part, run) for part, stream in enumerate(streams) for run in whole_words(stream, TOKENS)]
+        def fill(new: Callable[[int], np.ndarray]) -> None:
+            runs = [(part, run) for part, stream in enumerate(streams) for run in whole_words(stream, TOKENS_PER_COPY)]
             marks, end = new(int(sum(np.count_nonzero(run[1:] == END) for _, run in runs))), 0
             for part, run in runs:
                 found = hashes(run) | np.uint64(part)
@@ -172,20 +173,20 @@ class Marks:
                 end += len(found)
             marks.sort()
 
-        self.marks = words.kept(name, make)
+        self.marks = words.cached_array(name, fill)
 
     def first(self, stream: np.ndarray) -> np.ndarray:
-        """For each word of a stream the number of the first part that has it; -1 for none."""
+        """Return for each word of a stream the number of the first part that contains it, -1 for none."""
         wanted = hashes(stream)
         found = self.marks[np.minimum(np.searchsorted(self.marks, wanted), len(self.marks) - 1)]
         return np.where(found >> np.uint64(2) == wanted >> np.uint64(2), (found & np.uint64(3)).astype(np.int64), -1)
 
 
 def hashes(stream: np.ndarray) -> np.ndarray:
-    """A hash of each word of a flat stream (1 + N,) of tokens, uint64 (W,), a multiple of 4.
+    """Hash each word of a flat stream (1 + N,) of tokens: uint64 (W,), multiples of 4.
 
-    The sum over a word of a random number for each (token, place in the word): Zobrist 1970, with sums for exclusive
-    or. The random numbers are those of SplitMix64 (Steele, Lea and Flood 2014).
+    A hash is the sum of a random number for each (token, place in the word), as in Zobrist 1970, but with addition in
+    place of exclusive or. The random numbers come from SplitMix64 (Steele, Lea and Flood 2014).
     """
     tokens = stream[1:].astype(np.uint64)
     ends = np.flatnonzero(tokens == END)
@@ -200,21 +201,21 @@ def hashes(stream: np.ndarray) -> np.ndarray:
 
 
 def mapped(path: Path, size: int | None = None) -> np.ndarray:
-    """The array in a file, or a new one of zeros. Not read-only, which compiled code would not take."""
-    kind, mode = path.suffix[1:], "r+" if size is None else "w+"
-    return np.memmap(path, kind, mode, shape=size).view(np.ndarray)  # type: ignore[call-overload]
+    """Map the array in a file, or in a new file of zeros. It is writable: compiled code takes no read-only arrays."""
+    dtype, mode = path.suffix[1:], "r+" if size is None else "w+"
+    return np.memmap(path, dtype, mode, shape=size).view(np.ndarray)  # type: ignore[call-overload]
 
 
 def _flush(*files: Path) -> None:
-    """Have files on the disk before they get their names: what has its name is whole."""
+    """Flush files to the disk. Files are renamed after that, so that a file with its final name is complete."""
     for path in files:
         with path.open("r+b") as file:
             os.fsync(file.fileno())
 
 
 @contextmanager
-def _new_folder(home: Path) -> Iterator[Path]:
-    """A new folder in another, for files in the making: what is still there in the end is removed."""
+def _temporary_folder(home: Path) -> Generator[Path]:
+    """Yield a new folder in another one; it is removed at the end, with the files that are still in it."""
     try:
         home.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="making-", dir=home) as folder:
@@ -223,12 +224,12 @@ def _new_folder(home: Path) -> Iterator[Path]:
         raise WorkError(f"{error.filename or home}: cannot be written ({error.strerror})") from None
 
 
-def _write(pieces: Iterable[str], folder: Path, name: str) -> str:
-    """Write the files of a list; the SHA-256 of its words."""
+def _write(texts: Iterable[str], folder: Path, name: str) -> str:
+    """Write the files of a list, and return the SHA-256 of its words."""
     digest, counts, characters, words = hashlib.sha256(), np.zeros(1, np.int64), 0, 0
     with ExitStack() as stack:
-        text, starts, lengths = (stack.enter_context((folder / file).open("wb")) for file in LIST)
-        for piece in filter(None, pieces):
+        text, starts, lengths = (stack.enter_context((folder / file).open("wb")) for file in LIST_FILES)
+        for piece in filter(None, texts):
             codes = np.frombuffer(piece.encode("utf-32-le"), np.uint32)
             ends = np.flatnonzero(codes == ord("\n"))
             begins = np.concatenate([[0], ends[:-1] + 1])
@@ -242,9 +243,9 @@ def _write(pieces: Iterable[str], folder: Path, name: str) -> str:
             characters, words = characters + len(codes), words + len(ends)
     if not words:
         raise no_words(name)
-    if words > MOST:
-        raise InputError(f"{name}: {words:,} words, and a list can have {MOST:,}: train on a part of it")
+    if words > MAX_WORDS:
+        raise InputError(f"{name}: {words:,} words, but a list can have at most {MAX_WORDS:,}: train on a part of it")
     counts[ord("\n")] = 0
     about = {chr(code): int(counts[code]) for code in np.flatnonzero(counts)}
-    (folder / ABOUT).write_text(json.dumps(about), encoding="utf-8")
+    (folder / ABOUT_FILE).write_text(json.dumps(about), encoding="utf-8")
     return digest.hexdigest()

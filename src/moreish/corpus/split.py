@@ -1,4 +1,4 @@
-"""How a list is shared out: 80% to train on, 10% to choose by, 10% to report."""
+"""Splitting a list: 80% train, 10% val and 10% test."""
 
 import random
 from array import array
@@ -12,15 +12,15 @@ from .wordlist import WordList
 
 PARTS = ("train", "val", "test")
 SPLITS = ("lecture", "distinct")
-FEWEST = 6  # words, for each part to have one
+MIN_WORDS = 6  # fewer leave a part empty
 
 
 def split_words(words: WordList, how: str = "lecture", seed: int = 42) -> dict[str, np.ndarray]:
-    """Share out words into train, val and test, 80/10/10: the places of each part's words, in shuffled order.
+    """Split words into train, val and test, 80/10/10: the places of each part's words, in shuffled order.
 
-    lecture     shuffle the lines in file order with `random.Random(seed)` and cut: the split that published results
-                on names.txt use. A repeated word may stand in several parts.
-    distinct    drop repeats first: no word of val or test stands in train
+    lecture     shuffle the lines in file order with `random.Random(seed)` and cut, as for published results on
+                names.txt. A repeated word may be in several parts.
+    distinct    drop repeats first: no word of val or test is in train
 
     Raises InputError if a part would be empty.
     """
@@ -28,11 +28,11 @@ def split_words(words: WordList, how: str = "lecture", seed: int = 42) -> dict[s
         raise unknown("split", how, SPLITS)
     if isinstance(words, MappedWords):
 
-        def make(new: Callable[[int], np.ndarray]) -> None:
+        def fill(new: Callable[[int], np.ndarray]) -> None:
             places = _shuffled(words, how, seed)
             new(len(places))[:] = places
 
-        places = words.kept(f"places-{how}-{seed}.i4", make)
+        places = words.cached_array(f"places-{how}-{seed}.i4", fill)
     else:
         places = _shuffled(words, how, seed)
     n = len(places)
@@ -40,17 +40,15 @@ def split_words(words: WordList, how: str = "lecture", seed: int = 42) -> dict[s
     parts = {"train": places[:first], "val": places[first:second], "test": places[second:]}
     if not all(map(len, parts.values())):
         kind = "different words" if how == "distinct" else "words"
-        raise InputError(f"only {n} {kind}: a split into train, val and test needs at least {FEWEST}, so add some")
+        raise InputError(f"only {n} {kind}: a split into train, val and test needs at least {MIN_WORDS}, so add some")
     return parts
 
 
 def _shuffled(words: WordList, how: str, seed: int) -> np.ndarray:
-    """The places of the words to be shared out, in shuffled order."""
+    """Return the places of the words to split, in shuffled order."""
     distinct = words.distinct() if how == "distinct" else None
     n = len(words) if distinct is None else len(distinct)
-    shuffled = array(
-        "i", range(n)
-    )  # in which order depends on n alone; a list of numbers would take ten times the room
-    random.Random(seed).shuffle(shuffled)
+    shuffled = array("i", range(n))  # a list of integers would take ten times the memory
+    random.Random(seed).shuffle(shuffled)  # the order depends only on n
     places = np.frombuffer(shuffled, np.intc)
     return places if distinct is None else distinct[places]

@@ -1,14 +1,14 @@
-"""Going over a flat stream of tokens, some whole words at a time."""
+"""Iterating over a flat stream of tokens, in runs of whole words."""
 
 from collections.abc import Iterator
 
 import numpy as np
 
-END = 0  # the token that ends every word, and stands for all that comes before one; it is no character
+END = 0  # the token that ends every word and pads the context before it; no character
 
 
 def whole_words(stream: np.ndarray, n: int) -> Iterator[np.ndarray]:
-    """Runs of a stream (M,), of about n tokens each: views that begin with the 0 before a word and end with one."""
+    """Yield a stream (M,) in runs of about n tokens: views from the 0 before a word to the 0 after one."""
     start = 0
     while start < len(stream) - 1:
         stop = min(start + n, len(stream) - 1)

@@ -1,4 +1,4 @@
-"""The characters of a list, numbered."""
+"""The vocabulary of a list: its characters as tokens."""
 
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ from .wordlist import WordList
 class Vocab:
     """The characters of a list in code point order, as tokens 1, 2, ...; token 0 is the end of a word.
 
-    len(vocab) counts the end token too: it is the number of rows and columns of everything that runs over tokens.
+    len(vocab) includes the end token: it is the V in the shapes of arrays.
     """
 
     def __init__(self, characters: Iterable[str]):
@@ -25,7 +25,7 @@ class Vocab:
     def __len__(self) -> int:
         return len(self.characters) + 1
 
-    def __eq__(self, other) -> bool:
+    def __eq__(self, other: object) -> bool:
         return isinstance(other, Vocab) and self.characters == other.characters
 
     def __hash__(self) -> int:
@@ -35,7 +35,7 @@ class Vocab:
         return f"Vocab({self.characters!r})"
 
     def encode(self, word: str) -> list[int]:
-        """The tokens of a word in NFC, without an end token. Raises InputError for a character not in the list."""
+        """Return the tokens of a word in NFC, without an end token. Raises InputError for an unknown character."""
         try:
             return [self._number[c] for c in unicodedata.normalize("NFC", word)]
         except KeyError as error:
@@ -45,9 +45,9 @@ class Vocab:
             ) from None
 
     def stream(self, words: Iterable[str]) -> np.ndarray:
-        """Words as one flat stream of tokens, int32 (1 + tokens,): 0, then each word followed by 0.
+        """Return words as one flat stream of tokens, int32 (1 + tokens,): 0, then each word followed by 0.
 
-        Every character must be of this vocabulary. Raises InputError for what is no word.
+        All characters must be in the vocabulary. Raises InputError for a word that is empty or has a line break.
         """
         words = WordList.of(words) if not isinstance(words, WordList) else words
         stream, end = np.zeros(1 + words.n_characters + len(words), np.int32), 1
@@ -58,9 +58,9 @@ class Vocab:
         return stream
 
     def stream_of_any(self, words: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Words of any characters, empty ones too, as a flat stream like that of `stream`, int32 (1 + N,).
+        """Return words, which may be empty and contain any characters, as a flat stream (see `stream`), int32 (1 + N,).
 
-        A character that is not of this vocabulary is a 0 in it; bool (N,) says which of the tokens after the first are.
+        A character outside the vocabulary becomes a 0. The second array, bool (N,), is True for such a token.
         """
         text = "\n".join([*words, ""])
         codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
@@ -72,13 +72,13 @@ class Vocab:
 
     @cached_property
     def table(self) -> np.ndarray:
-        """The token of every code point up to the highest of this vocabulary, and of one more; 0 for others."""
+        """The token of every code point up to one above the highest in the vocabulary; 0 for unknown characters."""
         table = np.zeros(max(int(self._codes[-1]), ord("\n")) + 2, np.int32)
         table[self._codes] = np.arange(len(self))
         return table
 
     def split(self, tokens: np.ndarray) -> list[str]:
-        """The words of a flat run of tokens, each ended by 0: what `stream` made, without its first 0."""
+        """Return the words of a flat array of tokens, each ended by 0: the reverse of `stream`, without its first 0."""
         codes = self._codes[tokens]
         codes[tokens == END] = ord("\n")
         return codes.astype("<u4").tobytes().decode("utf-32-le").split("\n")[:-1]

@@ -1,4 +1,4 @@
-"""Words kept as one text: ten million of them take little more memory than their file."""
+"""Words stored as one text: ten million take little more memory than their file."""
 
 import hashlib
 import unicodedata
@@ -11,16 +11,17 @@ import numpy as np
 
 from ..errors import InputError
 
-CHUNK = 1 << 16  # characters, or words, at a time
-PIECE = 1 << 20  # characters that are written at a time
+WORDS_AT_A_TIME = 1 << 16
+CHARACTERS_SCANNED = 1 << 16  # at a time, for line breaks
+CHARACTERS_ENCODED = 1 << 20  # at a time
 
 
 class WordList(Sequence[str]):
-    """A sequence of words, in order, repeats kept.
+    """A sequence of words, in order, with repeats.
 
-    text        every word followed by a line break; other words may lie between
-    starts      where each word begins in it (n,)
-    lengths     its characters (n,)
+    text        every word followed by a line break; it may have other words between them
+    starts      place of each word in text (n,)
+    lengths     characters of each word (n,)
     """
 
     def __init__(self, text: str, starts: np.ndarray, lengths: np.ndarray):
@@ -28,7 +29,7 @@ class WordList(Sequence[str]):
 
     @classmethod
     def of_text(cls, text: str) -> "WordList":
-        """The lines of a text, each ended by a line break, exactly as they are."""
+        """Make a list of the lines of a text, each ended by a line break, unchanged."""
         breaks = [at + np.flatnonzero(codes == ord("\n")) for at, codes in _code_points(text)]
         ends = np.concatenate([np.zeros(0, np.int64), *breaks])
         starts = np.concatenate([[0], ends[:-1] + 1]) if ends.size else ends
@@ -37,9 +38,9 @@ class WordList(Sequence[str]):
 
     @classmethod
     def of(cls, words: Iterable[str]) -> "WordList":
-        """Any words as a word list of their own, in NFC.
+        """Make a list of any words, normalised to NFC; its text has no other words.
 
-        Raises InputError for a word that is empty, holds a line break, or cannot be written to a file.
+        Raises InputError for a word that is empty, contains a line break, or cannot be encoded in UTF-8.
         """
         if isinstance(words, WordList):
             if len(words.text) == words.n_characters + len(words):
@@ -49,24 +50,25 @@ class WordList(Sequence[str]):
         for number, word in enumerate(words, start=1):
             if not word or "\n" in word or not _encodable(word):
                 raise InputError(
-                    f"word {number} is {word!r}: a word needs a character, and no line break or half of one"
+                    f"word {number} is {word!r}: a word needs at least one character, no line break, and no half of a "
+                    "surrogate pair"
                 )
             checked.append(unicodedata.normalize("NFC", word))
         return cls.of_text("".join(f"{word}\n" for word in checked))
 
     def pieces(self) -> Iterator[bytes]:
-        """The text in UTF-8, in pieces."""
-        for at in range(0, len(self.text), PIECE):
-            yield self.text[at : at + PIECE].encode()
+        """Yield the text in UTF-8, in pieces."""
+        for at in range(0, len(self.text), CHARACTERS_ENCODED):
+            yield self.text[at : at + CHARACTERS_ENCODED].encode()
 
     @cached_property
     def sha256(self) -> str:
-        """The SHA-256 of the words in order, with line breaks between them. For a list without other words between."""
+        """SHA-256 of the words in order, with line breaks between them; only if text has no other words."""
         return sha256_of(self.pieces())
 
     @property
     def n_characters(self) -> int:
-        """The characters of all words together."""
+        """Number of characters of all words together."""
         return int(self.lengths.sum(dtype=np.int64))
 
     def __len__(self) -> int:
@@ -86,8 +88,8 @@ class WordList(Sequence[str]):
 
     def __iter__(self) -> Iterator[str]:
         text = self.text
-        for at in range(0, len(self), CHUNK):
-            starts, lengths = self.starts[at : at + CHUNK], self.lengths[at : at + CHUNK]
+        for at in range(0, len(self), WORDS_AT_A_TIME):
+            starts, lengths = self.starts[at : at + WORDS_AT_A_TIME], self.lengths[at : at + WORDS_AT_A_TIME]
             for start, end in zip(starts.tolist(), (starts + lengths).tolist(), strict=True):
                 yield text[start:end]
 
@@ -103,7 +105,7 @@ class WordList(Sequence[str]):
         return f"WordList([{shown}{', ...' if len(self) > 5 else ''}], {len(self):,} words)"
 
     def character_counts(self) -> dict[str, int]:
-        """How often each character occurs, in code point order."""
+        """Count each character; the dictionary is in code point order."""
         counts = np.zeros(128, np.int64)
         for chunk in self.chunks():
             found = np.bincount(np.frombuffer(chunk.encode("utf-32-le"), np.uint32), minlength=len(counts))
@@ -113,34 +115,34 @@ class WordList(Sequence[str]):
         return {chr(code): int(counts[code]) for code in np.flatnonzero(counts)}
 
     def chunks(self) -> Iterator[str]:
-        """The words in order, each followed by a line break, as texts of some thousands of words."""
+        """Yield the words in order, each followed by a line break, as texts of some thousands of words."""
         words = iter(self)
-        while some := list(islice(words, CHUNK)):
+        while some := list(islice(words, WORDS_AT_A_TIME)):
             yield "\n".join([*some, ""])
 
     @cached_property
     def _by_hash(self) -> tuple[np.ndarray, np.ndarray]:
-        """The hashes of all words in order of size, and the place of each one's word; equal ones in list order."""
+        """The hashes of all words, sorted, and the place of the word of each; equal hashes are in list order."""
         hashes = np.fromiter(map(hash, self), np.int64, len(self))
         places = np.argsort(hashes, kind="stable").astype(self.starts.dtype)
         hashes.sort()
         return hashes, places
 
     def places(self, word: str) -> list[int]:
-        """Where a word stands: every place, in order."""
+        """Return all places of a word, in order."""
         hashes, places = self._by_hash
         first, last = np.searchsorted(hashes, hash(word), "left"), np.searchsorted(hashes, hash(word), "right")
         return [place for place in places[first:last].tolist() if self[place] == word]
 
     @cached_property
     def first_places(self) -> np.ndarray:
-        """For each word the place of the first one like it, int64 (n,)."""
+        """For each word, the place of its first occurrence, int64 (n,)."""
         hashes, places = self._by_hash
         first = np.arange(len(self))
-        again = np.flatnonzero(hashes[1:] == hashes[:-1]) + 1  # the hash of the one before
+        again = np.flatnonzero(hashes[1:] == hashes[:-1]) + 1  # each hash that equals the one before it
         seen: dict[str, int] = {}
-        for i, starts_here in zip(again.tolist(), (np.diff(again, prepend=-1) != 1).tolist(), strict=True):
-            if starts_here:  # another hash than the last one's
+        for i, new_hash in zip(again.tolist(), (np.diff(again, prepend=-1) != 1).tolist(), strict=True):
+            if new_hash:
                 place = int(places[i - 1])
                 seen = {self[place]: place}
             place = int(places[i])
@@ -148,33 +150,33 @@ class WordList(Sequence[str]):
         return first
 
     def distinct(self) -> np.ndarray:
-        """The places of words that do not stand earlier in the list."""
+        """Return the places of all words that are not repeats of an earlier one."""
         return np.flatnonzero(self.first_places == np.arange(len(self)))
 
 
-def sha256_of(pieces: Iterable[bytes]) -> str:
-    """The SHA-256 of a text in pieces, its very last character, a line break, left out."""
+def sha256_of(blocks: Iterable[bytes]) -> str:
+    """Return the SHA-256 of a text in blocks, without its last character, a line break."""
     digest, last = hashlib.sha256(), b""
-    for piece in pieces:
+    for block in blocks:
         digest.update(last)
-        digest.update(memoryview(piece)[:-1])
-        last = piece[-1:]
+        digest.update(memoryview(block)[:-1])
+        last = block[-1:]
     return digest.hexdigest()
 
 
 def no_words(name: str) -> InputError:
-    """The error for a file without a word."""
-    return InputError(f"{name}: no words in it; give a text file, one word a line")
+    """Return the error for a file without words."""
+    return InputError(f"{name}: no words in it; give a text file, one word per line")
 
 
 def _code_points(text: str) -> Iterator[tuple[int, np.ndarray]]:
-    """Pieces of a text as code points, each with its place."""
-    for at in range(0, len(text), CHUNK):
-        yield at, np.frombuffer(text[at : at + CHUNK].encode("utf-32-le"), np.uint32)
+    """Yield a text as code points, in blocks, each with its place."""
+    for at in range(0, len(text), CHARACTERS_SCANNED):
+        yield at, np.frombuffer(text[at : at + CHARACTERS_SCANNED].encode("utf-32-le"), np.uint32)
 
 
 def _encodable(word: str) -> bool:
-    """Whether a word can be written to a file: half of a surrogate pair cannot."""
+    """Return True if a word can be encoded in UTF-8; half of a surrogate pair cannot."""
     try:
         word.encode()
     except UnicodeEncodeError:

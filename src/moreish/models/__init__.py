@@ -1,6 +1,6 @@
-"""The models, one file a family: a config, and the list of layers that it stands for.
+"""Models, one file per family. The config of a model holds its options and builds its layers.
 
-A new family is one file here and its row in MODELS: the command line, run folders and common tests know it from there.
+A new family is one file here and its row in MODELS. The command line, run folders and common tests use that table.
 """
 
 import dataclasses
@@ -26,11 +26,11 @@ MODELS: dict[str, type[ModelConfig]] = {
 
 NETS: dict[str, type[NetConfig]] = {name: kind for name, kind in MODELS.items() if issubclass(kind, NetConfig)}
 
-ALL_MODELS: dict[str, type[ModelConfig]] = {**MODELS, "mixture": Mixture}  # those that are made of others too
+ALL_MODELS: dict[str, type[ModelConfig]] = {**MODELS, "mixture": Mixture}  # with those made of other models
 
 
 def make_config(model: str, options: dict[str, Any], among: Mapping[str, type[ModelConfig]] = MODELS) -> ModelConfig:
-    """The config of a model by its name. Raises InputError for an unknown model, option or value."""
+    """Make the config of a model by its name. Raises InputError for an unknown model, option or value."""
     if model not in among:
         raise unknown("model", model, among)
     known = [f.name for f in dataclasses.fields(among[model])]  # type: ignore[arg-type]

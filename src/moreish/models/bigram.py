@@ -1,14 +1,14 @@
-"""The bigram model as a net: one linear layer on a one-hot vector, trained by gradient descent to what counting gives.
+"""The bigram model as a net: one linear layer on a one-hot vector. Gradient descent leads to the result of counting.
 
     logits = onehot(a) W = W[a],        p(b | a) = softmax(W[a])[b]
 
-A one-hot vector times a matrix picks a row of it, so the layer is an Embedding. The loss is convex in W; where it is
-least, p(b | a) is n(a b) / n(a), the counts without smoothing. Weight decay pulls W to zero, all characters equally
-likely: it is to gradient descent what smoothing is to counts. At its optimum, with decay d over N tokens,
+A one-hot vector times a matrix is a row of the matrix, so the layer is an Embedding. The loss is convex in W. At its
+minimum p(b | a) is n(a b) / n(a), the counts without smoothing. Weight decay pulls W towards zero, where all characters
+are equally likely; it has the role of smoothing. At the optimum, with decay d over N tokens,
 
     n(a) / N (p(b | a) - n(a b) / n(a)) = -d W[a, b]
 
-No decay leaves the counts' own shares, and much of it the uniform distribution, as little and much smoothing do.
+Without decay the probabilities are the relative frequencies; with strong decay they approach the uniform distribution.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What every model's config has, and what those of nets share."""
+"""Base classes of the models' configs, and the options that nets share."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from ..options import Options, option
 from ..sampling.contexts import Contexts, TokenContexts
 
 ACTIVATIONS = {"tanh": Tanh, "relu": ReLU}
-LOGITS_GAIN = 0.1  # of the last layer's weights: all characters start about equally likely, so the first loss is log V
+LOGITS_GAIN = 0.1  # of the last layer's weights: characters start about equally likely, so the first loss is log V
 
 
 class ModelConfig(Options, ABC):
-    """A model's options. Configs are frozen dataclasses of `option` fields.
+    """Options of a model. Configs are frozen dataclasses of `option` fields.
 
     summary     one line for `moreish models`
-    defaults    this model's values of the training options whose default is None
+    defaults    the model's values for training options whose default is None
     """
 
     summary: ClassVar[str]
@@ -30,60 +30,62 @@ class ModelConfig(Options, ABC):
     @property
     @abstractmethod
     def context(self) -> int:
-        """How many characters before a character its prediction depends on: T, the length of a context."""
+        """Length T of a context: the number of earlier characters that a prediction depends on."""
 
     def contexts(self, reader: Reader, params: np.ndarray, n_vocab: int) -> Contexts:
-        """What its predictions depend on, as what steers it walks them."""
+        """Return the contexts of the model, for constrained sampling."""
         return TokenContexts(lambda rows: reader.logits(params, rows), self.context, n_vocab)
 
 
 class ReaderConfig(ModelConfig):
-    """A model that is no list of layers, but arrays by name and what reads them."""
+    """Options of a model without layers, whose parameters are arrays by name."""
 
     @abstractmethod
     def reader(self, arrays: dict[str, np.ndarray], n_vocab: int) -> Reader:
-        """What reads and draws words by these arrays. Raises KeyError or ValueError if they do not fit together."""
+        """Return a reader with these arrays. Raises KeyError or ValueError if they do not fit together."""
 
     @abstractmethod
     def n_parameters(self, arrays: dict[str, np.ndarray]) -> int:
-        """How many numbers were learnt."""
+        """Return the number of parameters learnt."""
 
 
 class CountConfig(ReaderConfig):
-    """A model that is counted rather than trained by steps."""
+    """Options of a model by counting, which has no training steps."""
 
     @abstractmethod
     def fit(self, corpus: Corpus) -> dict[str, np.ndarray]:
-        """What is counted on the train part, as arrays by name."""
+        """Count the train part and return the model's arrays by name."""
 
 
 class NetConfig(ModelConfig):
-    """A model that is a list of layers.
+    """Options of a model that is a list of layers.
 
-    whole_words whether it trains on every position of a word at once: its layers take longer contexts, and then give
-                logits for every position that has a whole context before it
+    whole_words True if the layers predict all characters of a word at once: they accept contexts longer than T, and
+                return logits for every position with T tokens before it
     """
 
     whole_words: ClassVar[bool] = False
 
     @abstractmethod
     def layers(self, n_vocab: int) -> list[Layer]:
-        """The layers from contexts (B, T) to logits (B, n_vocab)."""
+        """Return the layers from contexts (B, T) to logits (B, n_vocab)."""
 
 
 @dataclass(frozen=True)
 class HiddenConfig(NetConfig):
-    """Options of the nets with hidden layers, and the parts that they are put together from."""
+    """Options of the nets with hidden layers, and methods that build their layers."""
 
-    activation: str = option("tanh", "what a hidden unit computes", choices=tuple(ACTIVATIONS))
+    activation: str = option("tanh", "activation function of the hidden units", choices=tuple(ACTIVATIONS))
     batch_norm: bool = option(False, "normalise every hidden layer over the batch")
-    init: str = option("kaiming", "how weights start; naive, small and zero show what goes wrong", choices=SCHEMES)
+    init: str = option(
+        "kaiming", "scheme of the initial weights; naive, small and zero show what can go wrong", choices=SCHEMES
+    )
 
     def embedding(self, n_vocab: int, n_embd: int) -> Layer:
         return Embedding(n_vocab, n_embd, embedding_init(self.init))
 
     def hidden(self, n_in: int, n_out: int) -> list[Layer]:
-        """A hidden layer: Linear, BatchNorm1d if it is on, activation."""
+        """Return a hidden layer: Linear, BatchNorm1d if it is on, activation."""
         weight, activation = weight_init(self.init, n_in, n_out, GAINS[self.activation]), ACTIVATIONS[self.activation]()
         if self.batch_norm:
             return [Linear(n_in, n_out, weight, bias=None), BatchNorm1d(n_out), activation]

@@ -1,9 +1,9 @@
-"""Several models as one: their probabilities mixed, with weights fitted on val.
+"""Mixtures of models: their probabilities combined, with weights fitted on val.
 
     linear      p(c | h) = sum over i of w_i p_i(c | h)              the w_i are positive and sum to one
     log-linear  p(c | h) = product over i of p_i(c | h)**w_i / Z(h)  the w_i are any positive numbers
 
-A linear mixture asks each model how often it is right; a log-linear one lets a model that is sure outvote the others.
+A linear mixture averages the probabilities. In a log-linear mixture a model with very small probabilities has a veto.
 """
 
 from collections.abc import Sequence
@@ -21,12 +21,15 @@ from ..options import option
 from .config import ModelConfig, NetConfig, ReaderConfig
 
 MIXTURES = ("linear", "log-linear")
-WINDOWS = 1 << 14  # that log-linear probabilities are taken for at a time
+CONTEXTS_AT_A_TIME = 1 << 14  # for log-linear probabilities
 
 
 @dataclass(frozen=True)
 class Part:
-    """A model of a mixture: its config, what reads by it, and its flat weights, if it has layers."""
+    """A model of a mixture.
+
+    params  flat weights, float32; empty for a model without layers
+    """
 
     config: ModelConfig
     reader: Reader
@@ -35,7 +38,7 @@ class Part:
 
     @classmethod
     def of(cls, config: ModelConfig, arrays: dict[str, np.ndarray], n_vocab: int) -> "Part":
-        """Raises KeyError or ValueError if the arrays are not those of the config."""
+        """Make a part from its arrays. Raises KeyError or ValueError if they do not fit the config."""
         if isinstance(config, ReaderConfig):
             return cls(config, config.reader(arrays, n_vocab), np.zeros(0), config.n_parameters(arrays))
         assert isinstance(config, NetConfig)
@@ -49,16 +52,16 @@ class Part:
 
 @dataclass(frozen=True)
 class Mixture(ReaderConfig):
-    """A mixture of models: `parts` are {"model": name, "options": {...}} each."""
+    """Options of a mixture; each of `parts` is {"model": name, "options": {...}}."""
 
     summary: ClassVar[str] = "several runs as one, with weights fitted on val; made by moreish mix"
 
-    kind: str = option("linear", "how probabilities are mixed", choices=MIXTURES)
-    parts: list | None = option(None, "the models: names and options")
+    kind: str = option("linear", "kind of mixture", choices=MIXTURES)
+    parts: list | None = option(None, "the models: names and options")  # pyright: ignore[reportMissingTypeArgument]
 
     @property
     def configs(self) -> list[ModelConfig]:
-        from . import ALL_MODELS, make_config  # mixtures among them
+        from . import ALL_MODELS, make_config  # a part may be a mixture
 
         return [make_config(part["model"], part["options"], ALL_MODELS) for part in self.parts or []]
 
@@ -78,13 +81,13 @@ class Mixture(ReaderConfig):
 
 
 def of_part(arrays: dict[str, np.ndarray], number: int) -> dict[str, np.ndarray]:
-    """The arrays of one part, under their own names."""
+    """Return the arrays of one part, under their own names."""
     start = f"part{number}."
     return {name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)}
 
 
 class MixtureReader:
-    """Reads and draws words by a mixture. Raises ValueError if there is not a positive weight for each part."""
+    """Reader of a mixture. Raises ValueError unless there is a positive weight for each part."""
 
     def __init__(self, kind: str, parts: Sequence[Part], weights: np.ndarray, n_vocab: int):
         if weights.shape != (len(parts),) or not (weights > 0).all() or not np.isfinite(weights).all():
@@ -93,18 +96,18 @@ class MixtureReader:
         self.context = max(part.config.context for part in parts)
 
     def nll(self, params: np.ndarray, stream: np.ndarray) -> np.ndarray:
-        """The nll in nats of every token of a flat stream (1 + N,) after its first 0, as float64 (N,)."""
+        """Return the nll in nats of every token of a flat stream (1 + N,) after its first 0, float64 (N,)."""
         if self.kind == "linear":
-            logs = [part.reader.nll(part.params, stream) for part in self.parts or []]
+            logs = [part.reader.nll(part.params, stream) for part in self.parts]
             return -log_sum(np.log(self.weights)[:, None] - np.array(logs))
         nll = np.zeros(len(stream) - 1)
-        for first in range(0, len(nll), WINDOWS):
-            contexts, targets = windows_of(stream, first, min(WINDOWS, len(nll) - first), self.context)
+        for first in range(0, len(nll), CONTEXTS_AT_A_TIME):
+            contexts, targets = windows_of(stream, first, min(CONTEXTS_AT_A_TIME, len(nll) - first), self.context)
             nll[first : first + len(targets)] = -self.logits(params, contexts)[np.arange(len(targets)), targets]
         return nll
 
     def logits(self, params: np.ndarray, contexts: np.ndarray) -> np.ndarray:
-        """Contexts (N, T) -> the log-probabilities of every next token, float64 (N, V)."""
+        """Contexts (N, T) -> log-probabilities of every next token, float64 (N, V)."""
         logs = part_logs(self.parts, contexts)
         if self.kind == "linear":
             return log_sum(np.log(self.weights)[:, None, None] + logs)
@@ -117,7 +120,7 @@ class MixtureReader:
 
 
 def part_logs(parts: Sequence[Part], contexts: np.ndarray) -> np.ndarray:
-    """Contexts (N, T) -> each part's log-probabilities of every next token, float64 (parts, N, V)."""
+    """Contexts (N, T) -> log-probabilities of every next token by each part, float64 (parts, N, V)."""
     logs = []
     for part in parts:
         own = np.ascontiguousarray(contexts[:, contexts.shape[1] - part.config.context :])
@@ -127,13 +130,13 @@ def part_logs(parts: Sequence[Part], contexts: np.ndarray) -> np.ndarray:
 
 
 def windows_of(stream: np.ndarray, first: int, n: int, context: int) -> tuple[np.ndarray, np.ndarray]:
-    """The contexts (n, context) and targets (n,) of tokens `first` ... of a stream."""
+    """Return n contexts (n, context) and targets (n,) of a stream, from target number `first` on."""
     contexts, targets = np.zeros((n, context), np.int64), np.zeros(n, np.int64)
     windows(stream, 1 + first, n, contexts, targets)
     return contexts, targets
 
 
 def log_sum(logs: np.ndarray) -> np.ndarray:
-    """The logarithm of the sum of exp(logs) over the first dimension."""
+    """Return the logarithm of the sum of exp(logs) over the first dimension."""
     largest = logs.max(0)
     return largest + np.log(np.exp(logs - largest).sum(0))

@@ -1,5 +1,7 @@
-"""The multilayer perceptron of Bengio et al. 2003 (section 2): embeddings of the last few characters, side by side,
-through hidden layers, to a logit for each next character."""
+"""The multilayer perceptron of Bengio et al. 2003 (section 2).
+
+The embeddings of the last few characters are concatenated, and hidden layers compute a logit for each next character.
+"""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -19,7 +21,7 @@ class MLP(HiddenConfig):
     block_size: int = option(
         6, "context length, in characters; for wavenets a power of two", low=1, high=1024, search=(3, 10)
     )
-    n_embd: int = option(24, "numbers in a character's embedding", low=1, high=1 << 16, search=(8, 64))
+    n_embd: int = option(24, "size of a character's embedding", low=1, high=1 << 16, search=(8, 64))
     n_hidden: int = option(256, "units in a hidden layer", low=1, high=1 << 20, search=(64, 512))
     n_layer: int = option(1, "hidden layers", low=1, high=1000, search=[1, 2])
 

@@ -15,24 +15,25 @@ from ..engine.registry import make_engine, require_torch
 from ..errors import InputError
 from ..layers import Layer
 from ..layers.layout import Layout
-from ..sampling import Candidates, Constraints, Samples, SamplingOptions, Writer, most_likely, sample
+from ..sampling import Candidates, Constraints, Samples, SamplingModel, SamplingOptions, most_likely, sample
 from . import ALL_MODELS, ModelConfig, NetConfig, ReaderConfig
 
 if TYPE_CHECKING:
     from torch import nn
 
-UNKNOWN = math.log(0x110000)  # nats of a character that a model does not know: one of all code points of Unicode
+UNKNOWN_NLL = math.log(0x110000)  # nats of an unknown character: uniform over the code points of Unicode
 
 
 @dataclass(frozen=True)
 class Score:
-    """How likely a word is under a model.
+    """Score of a word under a model.
 
-    per_char    nats of each character in turn, then of the end of the word
-    unknown     the places of the characters that the model does not know
-    nll         the mean of per_char: nats a token; bits: the same in bits
-    percentile  from a `Scorer`: the share in percent of the train words of about its length that are less likely
-    likely      from a `Scorer`: whether it passes for a word of the list
+    per_char    nll in nats of each character in order, then of the end of the word
+    unknown     places of the characters that the model does not know
+    nll         mean of per_char, in nats per token
+    bits        the same in bits per token
+    percentile  from a `Scorer`: percentage of the train words of similar length that are less likely
+    likely      from a `Scorer`: True if the word passes for one of the list
     """
 
     word: str
@@ -53,10 +54,10 @@ class Score:
 class Model:
     """A model that scores and draws words.
 
-    config  its options
-    vocab   its characters
-    params  its weights, flat (layout.size,) float32, if it has layers
-    arrays  what a counted model has counted, or what a mixture is made of, by name
+    config  the model's options
+    vocab   the characters that it knows
+    params  the weights of its layers, flat, float32 (layout.size,); drawn from `seed` if None
+    arrays  the arrays of a model without layers (counts, or the models of a mixture), by name
     """
 
     def __init__(
@@ -74,17 +75,17 @@ class Model:
 
     @property
     def name(self) -> str:
-        """The name of its kind."""
+        """Name of the model, such as "mlp"."""
         return next(name for name, kind in ALL_MODELS.items() if kind is type(self.config))
 
     @property
     def weights(self) -> dict[str, np.ndarray]:
-        """Every parameter by name, as views in their shapes: to change one is to change the model."""
+        """All parameters by name, as views in their shapes; changing a view changes the model."""
         return self.arrays or self.layout.views(self.params)
 
     @property
     def n_parameters(self) -> int:
-        """How many numbers were learnt, by training or by counting."""
+        """Number of parameters learnt, by training or by counting."""
         if isinstance(self.config, ReaderConfig):
             return self.config.n_parameters(self.arrays)
         return self.layout.n_trained
@@ -97,14 +98,14 @@ class Model:
         return make_engine("tape", self.layers, self.config.context, len(self.vocab))
 
     def to_torch(self) -> "nn.Module":
-        """A torch.nn.Module from contexts (B, T), int64, to logits (B, V), with a copy of the weights, in eval mode.
+        """Return a torch.nn.Module from contexts (B, T), int64, to logits (B, V): a copy of the model, in eval mode.
 
-        Layers over whole words give (B, L, V), for contexts (B, T - 1 + L).
+        The module of a model over whole words maps contexts (B, T - 1 + L) to logits (B, L, V).
 
-        Raises InputError if PyTorch is missing, and for a model that has no layers.
+        Raises InputError if PyTorch is missing, and for a model without layers.
         """
         require_torch("Model.to_torch")
-        self.need_layers("made a module of")
+        self.need_layers("converted to a module")
         import torch
 
         from ..engine.torch.engine import to_module
@@ -112,51 +113,52 @@ class Model:
         return to_module(self.layers, torch.from_numpy(self.params.copy())).eval()
 
     def from_torch(self, module: "nn.Module") -> "Model":
-        """Take over the weights of a module that `to_torch` made, perhaps trained since; returns the model.
+        """Copy the weights of a module that `to_torch` returned, and return the model.
 
-        Raises InputError if its parameters are not those of this model.
+        Raises InputError if the module's parameters do not match the model's.
         """
         theirs = {name: tensor.detach().cpu().numpy() for name, tensor in module.state_dict().items()}
-        mine = {
+        own = {
             f"{i}.{slot.parameter.name}": slot.view(self.params)
             for i, slots in enumerate(self.layout.slots)
             for slot in slots
         }
-        if {k: w.shape for k, w in theirs.items()} != {k: w.shape for k, w in mine.items()}:
+        if {k: w.shape for k, w in theirs.items()} != {k: w.shape for k, w in own.items()}:
             raise InputError(f"the module's parameters are not those of this model: {', '.join(theirs) or 'none'}")
-        for name, weight in mine.items():
+        for name, weight in own.items():
             weight[...] = theirs[name]
         return self
 
-    def need_layers(self, what: str) -> None:
-        """Raise InputError if this is no list of layers; what is what cannot be done then."""
+    def need_layers(self, action: str) -> None:
+        """Raise InputError if the model has no layers, so that it cannot be `action` ("traced", for example)."""
         if not self.layers:
-            raise InputError(f"a {self.name} is no net: it has no layers, so it cannot be {what}")
+            raise InputError(f"a {self.name} is no net: it has no layers, so it cannot be {action}")
 
     def check_vocab(self, corpus: Corpus) -> None:
-        """Raise InputError if a corpus does not have this model's vocabulary."""
+        """Raise InputError if the vocabulary of a corpus is not that of the model."""
         if corpus.vocab != self.vocab:
             raise InputError(
                 f"the corpus has the characters {corpus.vocab.characters}, the model {self.vocab.characters}"
             )
 
     def nll(self, stream: np.ndarray) -> np.ndarray:
-        """The nll in nats of each token of a flat stream (see `Corpus.stream`) after its first 0, float64 (N,)."""
+        """Return the nll in nats of each token after the first of a flat stream (see `Corpus.stream`), float64 (N,)."""
         return self.engine.nll(self.params, stream)
 
     def nll_of_words(self, words: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """The nll in nats of each token of words of any characters, in NFC, float64 (N,), and which are unknown, bool.
+        """Return the nll in nats of each token of words in NFC, float64 (N,), and which tokens are unknown, bool (N,).
 
-        A character that the model does not know costs `UNKNOWN` nats, as if any code point of Unicode stood there with
-        equal chance; what follows it is scored as at the beginning of a word. Of an empty word the end is scored.
+        A word may contain any characters. One that the model does not know costs `UNKNOWN_NLL` nats, as if all code
+        points of Unicode were equally likely; the character after it is scored as the first of a word. An empty word
+        has one token, its end.
         """
         stream, unknown = self.vocab.stream_of_any(words)
         nll = self.nll(stream)
-        nll[unknown] = UNKNOWN
+        nll[unknown] = UNKNOWN_NLL
         return nll, unknown
 
     def score(self, word: str) -> Score:
-        """Score one word, of any characters (see `nll_of_words`). Raises InputError for an empty one."""
+        """Score one word; it may contain any characters (see `nll_of_words`). Raises InputError for an empty word."""
         if not word:
             raise InputError("an empty word has no score")
         word = unicodedata.normalize("NFC", word)
@@ -164,24 +166,24 @@ class Model:
         return Score(word, nll.tolist(), np.flatnonzero(unknown).tolist())
 
     @property
-    def writer(self) -> Writer:
-        """This model as what steers words takes it."""
+    def sampling_model(self) -> SamplingModel:
+        """The model as sampling sees it."""
         contexts = self.config.contexts(self.engine, self.params, len(self.vocab))
-        return Writer(self.vocab, self.engine, self.params, contexts)
+        return SamplingModel(self.vocab, self.engine, self.params, contexts)
 
     def next(self, prefix: str = "", *, temperature: float = 1.0) -> dict[str, float]:
-        """The probability of each character after a prefix; "" stands for the end of the word.
+        """Return the probability of each character after a prefix; "" is the end of the word.
 
-        temperature     below 1 sharpens, above 1 flattens
+        temperature     values below 1 make likely characters more likely, values above 1 make all more equal
 
-        Raises InputError for a character that the model does not know, and a temperature that is not positive.
+        Raises InputError for a character that the model does not know, and for a temperature that is not positive.
         """
         if not 0 < temperature < float("inf"):
             raise InputError(f"temperature is {temperature}: it must be a number above 0")
         tokens, T = self.vocab.encode(prefix), self.config.context
         context = np.array([([END] * T + tokens)[len(tokens) :]], np.int64)
         logits = self.engine.logits(self.params, context)[0].astype(np.float64)
-        with np.errstate(over="ignore"):  # what is far below the largest, near a temperature of 0, weighs nothing
+        with np.errstate(over="ignore"):  # near a temperature of 0 a logit below the largest becomes -inf: weight 0
             weights = np.exp((logits - logits.max()) / temperature)
         return dict(zip(["", *self.vocab.characters], (weights / weights.sum()).tolist(), strict=True))
 
@@ -209,28 +211,29 @@ class Model:
         tries: int | None = None,
         on_progress: Callable[[int, int], None] = lambda found, tried: None,
     ) -> Samples:
-        """Draw n words, exactly as often as the model makes each of them among its words that fit.
+        """Draw n words that satisfy the constraints, each exactly as often as the model generates it among these words.
 
-        temperature     below 1 keeps to the likely, above 1 ventures; 0 always takes the likeliest character
-        top_k           draw among the k likeliest characters only; 0 for all
-        top_p           draw among the fewest characters that have this share of the probability; 1 for all
-        prefix, suffix, contains        what every word begins with, ends with, has in it
-        pattern         what words look like: ? is any character, * any run of them, [aeiou] or [a-f] one of these,
-                        [^xyz] one of the others; a backslash takes the next character as it is
-        gap             a word with gaps, jo__than: _ is any character, and all of a pattern may stand in it
-        min_length, max_length          in characters; without a longest one, no word has over 1,000 more than the
-                        shortest that fits, and where nothing is asked a word that does not end is cut there
-        forbid, require characters that no word has, and that every word has
-        near, edits     a word that every word is a number of edits away from, 1 unless edits is given
-        avoid           words that are not wanted: corpus.words for new ones only
-        distinct        each word once
-        tries           words that are drawn at most where not every one fits; None for two million, or a thousand for
-                        each word
-        on_progress     is told how many words are found, and how many were drawn
+        temperature     values below 1 make likely characters more likely, values above 1 make all more equal; 0 always
+                        takes the most likely character
+        top_k           draw from the k most likely characters only; 0 for all
+        top_p           draw from the fewest characters with this total probability; 1 for all
+        prefix, suffix, contains        text that every word begins with, ends with or contains
+        pattern         pattern that every word matches: ? is any character, * any number of them, [aeiou] or [a-f] one
+                        of these, [^xyz] any other; a backslash takes the next character literally
+        gap             word with gaps, such as jo__than: _ is any character, and a pattern's signs are allowed
+        min_length, max_length          in characters. Without max_length a word has at most 1,000 characters more than
+                        the shortest that fits; without constraints, a word that has not ended is cut after 1,000
+        forbid, require characters that no word contains, and that every word contains
+        near, edits     word that every word is a number of edits away from (1 by default)
+        avoid           words to leave out; corpus.words for new words only
+        distinct        draw each word only once
+        tries           words to draw at most if not all of them fit; None for 2 million, or 1,000 for each of the n
+                        words if that is more
+        on_progress     called with the number of words found and of words drawn
 
-        The same seed draws the same words. No word is empty. The list also says how they were drawn and what share of
-        the model's words fits. Raises InputError for values out of range, for characters that the model does not know,
-        and for constraints that cannot be met.
+        The same seed gives the same words. No word is empty. The list has attributes for the way of drawing and the
+        share of the model's words that fit (see `Samples`). Raises InputError for values out of range, for characters
+        that the model does not know, and for constraints that no word satisfies.
         """
         if not 0 <= n < 1 << 31:
             raise InputError(f"the number of samples is {n}: it must be from 0 to {(1 << 31) - 1:,}")
@@ -241,9 +244,9 @@ class Model:
         constraints = Constraints(
             prefix, suffix, contains, pattern, min_length, max_length, forbid, require, near, edits, gap
         )
-        chances = SamplingOptions(temperature, min(top_k, len(self.vocab)), top_p)
+        options = SamplingOptions(temperature, min(top_k, len(self.vocab)), top_p)
         return sample(
-            *(self.writer, n, seed, chances, constraints),
+            *(self.sampling_model, n, seed, options, constraints),
             avoid=avoid,
             distinct=distinct,
             tries=tries,
@@ -251,14 +254,15 @@ class Model:
         )
 
     def most_likely(self, n: int = 20, *, avoid: Collection[str] = (), **constraints: Any) -> Candidates:
-        """The n likeliest words, by beam search, or of those that fit constraints, which are as in `sample`.
+        """Find the n most likely words that satisfy the constraints, by beam search.
 
-        The list also says whether they are proven to be the likeliest. Raises InputError as `sample` does.
+        The constraints and `avoid` are as in `sample`. The list's attribute `proven` is True if the search cannot have
+        missed a more likely word. Raises InputError as `sample` does.
         """
-        return most_likely(self.writer, n, Constraints(**constraints).words(self.vocab), avoid)
+        return most_likely(self.sampling_model, n, Constraints(**constraints).words(self.vocab), avoid)
 
     def fill(self, gap: str, n: int = 20, **constraints: Any) -> Candidates:
-        """The n likeliest ways to fill the gaps of a word, jo__than: `most_likely` with a gap.
+        """Find the n most likely ways to fill the gaps of a word such as jo__than: `most_likely` with a gap.
 
         Raises InputError as `sample` does.
         """
@@ -267,7 +271,7 @@ class Model:
         return self.most_likely(n, gap=gap, **constraints)
 
     def vary(self, word: str, n: int = 20, *, edits: int = 1, **constraints: Any) -> Candidates:
-        """The n likeliest words at a number of edits from a word: `most_likely` near it.
+        """Find the n most likely words at a number of edits from a word: `most_likely` near it.
 
         Raises InputError as `sample` does.
         """

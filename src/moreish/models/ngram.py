@@ -1,7 +1,7 @@
-"""Counting: how often each character follows the last few, smoothed so that nothing is impossible.
+"""N-gram models: counts of the characters after the last few, smoothed so that every character is possible.
 
-The oldest language model, and on words as short as names one of the best for its cost. `moreish.ngram.smoothing` has
-the formulas. With the default smoothing the strengths of every order are fitted on val, a few numbers each.
+The n-gram is the oldest language model, and for short words such as names one of the best for its cost.
+`moreish.ngram.smoothing` has the formulas. The default smoothing fits three strengths for each order on val.
 """
 
 from dataclasses import dataclass
@@ -19,19 +19,19 @@ from .config import CountConfig
 
 @dataclass(frozen=True)
 class NGram(CountConfig):
-    """Counts of up to `order` characters in a row, mixed from the shortest up."""
+    """Counts of up to `order` characters in a row, interpolated from the shortest up."""
 
     summary: ClassVar[str] = "counts of up to six characters in a row; trains by counting"
 
-    order: int = option(
-        6, "characters in a row that are counted, the predicted one included", low=1, high=64, search=(3, 10)
-    )
+    order: int = option(6, "characters in a row to count, including the predicted one", low=1, high=64, search=(3, 10))
     smoothing: str = option(
-        "fitted", "what is left for the unseen; fitted chooses by val", choices=SMOOTHINGS, search=list(SMOOTHINGS)
+        "fitted", "smoothing of the counts; fitted is fitted on val", choices=SMOOTHINGS, search=list(SMOOTHINGS)
     )
-    added: float = option(1.0, "added to every count by additive smoothing", low=1e-9, high=1e9)
-    at_least: int = option(1, "runs that occur less often are counted as shorter ones", low=1, high=1 << 30)
-    memory: float = option(8.0, "GB that counts may take; what is to be left out may be more", low=1e-6, high=1e6)
+    added: float = option(1.0, "number that additive smoothing adds to every count", low=1e-9, high=1e9)
+    at_least: int = option(1, "occurrences; a rarer run of characters is counted as a shorter one", low=1, high=1 << 30)
+    memory: float = option(
+        8.0, "memory for the counts that are kept, in GB; counts to be left out may go to the disk", low=1e-6, high=1e6
+    )
 
     @property
     def context(self) -> int:
@@ -55,10 +55,12 @@ class NGram(CountConfig):
 
 @dataclass(frozen=True)
 class BigramCounts(NGram):
-    """Counts of pairs of characters, smoothed by adding a constant to each."""
+    """Counts of pairs of characters, smoothed by adding a constant to each count."""
 
     summary: ClassVar[str] = "counts of pairs of characters; trains by counting"
 
-    order: int = option(2, "characters in a row that are counted, the predicted one included", low=1, high=64)
-    smoothing: str = option("additive", "what is left for the unseen; fitted chooses by val", choices=SMOOTHINGS)
-    added: float = option(1.0, "added to every count by additive smoothing", low=1e-9, high=1e9, search=(0.01, 100))
+    order: int = option(2, "characters in a row to count, including the predicted one", low=1, high=64)
+    smoothing: str = option("additive", "smoothing of the counts; fitted is fitted on val", choices=SMOOTHINGS)
+    added: float = option(
+        1.0, "number that additive smoothing adds to every count", low=1e-9, high=1e9, search=(0.01, 100)
+    )

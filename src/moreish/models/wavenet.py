@@ -1,12 +1,12 @@
-"""The WaveNet (van den Oord et al. 2016) of characters, in its two forms with the same weights.
+"""The WaveNet (van den Oord et al. 2016) for characters, in two forms with the same weights.
 
-`wavenet` is the tree over one context: pairs of characters, pairs of pairs, and so on, until one vector is left, from
-which the next character is predicted. Each level halves the positions.
+`wavenet` is a tree over one context: it combines pairs of characters, pairs of pairs, and so on, into one vector that
+predicts the next character. Each level halves the number of positions.
 
-`wavenet-conv` is the dilated causal convolution over a whole word: the same levels, at every position. What the trees
-for one character and for the next share is computed once, and all characters of a word are predicted at once. With
-BatchNorm they train a little apart: the convolution's statistics are over every place of a word once, and over the
-places past the end of the shorter ones.
+`wavenet-conv` is a dilated causal convolution over a whole word: the same levels at every position. The trees of
+neighbouring characters overlap, and the convolution computes the overlap only once, so it predicts all characters of a
+word together. With BatchNorm the two forms train slightly differently: the statistics of the convolution count every
+position of a word once, and include the padding after shorter words.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class WaveNet(HiddenConfig):
     defaults: ClassVar[dict[str, Any]] = {"epochs": 6.0, "batch_size": 256, "optimizer": "adamw", "lr": 0.004}
 
     block_size: int = option(8, "context length, in characters: a power of two", low=1, high=1024, search=[4, 8, 16])
-    n_embd: int = option(24, "numbers in a character's embedding", low=1, high=1 << 16, search=(8, 64))
+    n_embd: int = option(24, "size of a character's embedding", low=1, high=1 << 16, search=(8, 64))
     n_hidden: int = option(128, "units in a hidden layer", low=1, high=1 << 20, search=(32, 256))
     batch_norm: bool = option(True, "normalise every hidden layer over the batch")
 
@@ -41,7 +41,7 @@ class WaveNet(HiddenConfig):
         return self.block_size
 
     def pairs(self, level: int) -> Layer:
-        """What puts two vectors side by side on a level (0, 1, ...) of the tree."""
+        """Return the layer that concatenates two vectors on a level (0, 1, ...) of the tree."""
         return FlattenConsecutive(2)
 
     def layers(self, n_vocab: int) -> list[Layer]:
@@ -54,7 +54,7 @@ class WaveNet(HiddenConfig):
 
 @dataclass(frozen=True)
 class WaveNetConv(WaveNet):
-    """The same levels at every position: dilations 1, 2, 4, ... in place of the tree."""
+    """The same levels at every position: dilations 1, 2, 4, ... instead of a tree."""
 
     summary: ClassVar[str] = "the same by dilated causal convolutions, over all positions of a word at once"
     defaults: ClassVar[dict[str, Any]] = {"epochs": 6.0, "batch_size": 64, "optimizer": "adamw", "lr": 0.006}

@@ -1,4 +1,4 @@
-"""Models by counting: windows of characters, the tables made of them, their smoothing, and what walks over them."""
+"""N-gram models: counts of windows of characters, tables made from them, smoothing, and a compiled automaton."""
 
 from .automaton import Automaton
 from .contexts import NodeContexts

@@ -1,24 +1,27 @@
-"""Pieces of a stream of tokens for several threads, each of whole words."""
+"""Splitting a stream of tokens at the ends of words, for several threads."""
 
 from itertools import pairwise
 
 import numpy as np
 
-LOOK = 4096  # tokens that are looked through at a time
+SEARCH_TOKENS = 4096  # tokens searched for an end at a time
 
 
-def pieces_of(stream: np.ndarray, n: int) -> list[tuple[int, int]]:
-    """Up to n pieces of about equal length: piece (a, b) is stream[a : b + 1], from one end token to another."""
+def split_at_words(stream: np.ndarray, n: int) -> list[tuple[int, int]]:
+    """Split a stream into up to n chunks of about equal length.
+
+    Chunk (a, b) is stream[a : b + 1], from one end token to another.
+    """
     last = len(stream) - 1
     ends = [0, *(_end_from(stream, last * place // n) for place in range(1, n)), last]
     return [(a, b) for a, b in pairwise(ends) if a < b] or [(0, last)]
 
 
 def _end_from(stream: np.ndarray, at: int) -> int:
-    """The first end token from a position on, or the last position."""
+    """Return the position of the first end token from `at` on, or the last position."""
     while at < len(stream):
-        found = np.flatnonzero(stream[at : at + LOOK] == 0)
+        found = np.flatnonzero(stream[at : at + SEARCH_TOKENS] == 0)
         if found.size:
             return at + int(found[0])
-        at += LOOK
+        at += SEARCH_TOKENS
     return len(stream) - 1

@@ -1,13 +1,54 @@
-"""Walking an automaton of counts (see `Tables`): from a context to the next, and what may follow one."""
+"""Steps in an automaton of counts (see `Tables`): from a token to its entry, the next node, and probabilities."""
 
 # pyright: reportMissingParameterType=false
 
+from typing import NamedTuple
+
+import numpy as np
 from numba import njit, types
 
 
+class Graph(NamedTuple):
+    """Nodes and entries of an automaton; see `Tables` for each array.
+
+    first       int64 (nodes + 1,)
+    parent      int32 (nodes,)
+    char, after int32 (entries,)
+    start       the node at the beginning of a word
+    """
+
+    first: np.ndarray
+    parent: np.ndarray
+    char: np.ndarray
+    after: np.ndarray
+    start: int
+
+
+class Probabilities(NamedTuple):
+    """Probabilities over a `Graph`.
+
+    p       of each entry's character after its node, float64 (entries,)
+    share   the probability that a node leaves to its parent, for characters not seen after it, float64 (nodes,)
+    n_vocab V, the end token included
+    order   a context has up to order - 1 characters
+    """
+
+    p: np.ndarray
+    share: np.ndarray
+    n_vocab: int
+    order: int
+
+
+INT, INTS, INTS32 = types.int64, types.int64[::1], types.int32[::1]
+FLOATS, FLOATS2 = types.float64[::1], types.float64[:, ::1]
+GRAPH = types.NamedTuple((INTS, INTS32, INTS32, INTS32, INT), Graph)
+PROBABILITIES = types.NamedTuple((FLOATS, FLOATS, INT, INT), Probabilities)
+
+
 @njit
-def entry_of(first, char, node, token):
-    """The entry of a token at a node, or -1."""
+def entry_of(graph, node, token):
+    """Return the entry of a token at a node, or -1."""
+    first, char = graph.first, graph.char
     low, high = first[node], first[node + 1]
     while low < high:
         middle = (low + high) // 2
@@ -19,36 +60,31 @@ def entry_of(first, char, node, token):
 
 
 @njit
-def advance(first, parent, char, after, start, node, token):
-    """The longest known context once a token has been read after that of `node`."""
+def next_node(graph, node, token):
+    """Return the node of the longest known context after a token has been read at `node`."""
     while True:
-        entry = entry_of(first, char, node, token)
+        entry = entry_of(graph, node, token)
         if entry >= 0:
-            return after[entry]
+            return graph.after[entry]
         if node == 0:
-            return start if token == 0 else 0
-        node = parent[node]
+            return graph.start if token == 0 else 0
+        node = graph.parent[node]
 
 
 @njit
-def distribution(first, parent, char, p, share, n_vocab, node, path, out):
-    """The probability of every token after a context -> out (V,). path (order,) is scratch."""
+def distribution(graph, probabilities, node, path, out):
+    """Write the probability of every token after a node to out (V,). path (order,) is scratch."""
+    first, char, p, share = graph.first, graph.char, probabilities.p, probabilities.share
     length = 0
     while node != 0:
         path[length] = node
         length += 1
-        node = parent[node]
+        node = graph.parent[node]
     path[length] = 0
-    out.fill(1 / n_vocab)
+    out.fill(1 / probabilities.n_vocab)
     for k in range(length, -1, -1):
         at = path[k]
         for v in range(out.size):
             out[v] *= share[at]
         for entry in range(first[at], first[at + 1]):
             out[char[entry]] = p[entry]
-
-
-# The types of what walks take first: first, parent, char, after, start; and then p, share, n_vocab.
-NUMBERS = types.float64[::1]
-WALK = (types.int64[::1], *[types.int32[::1]] * 3, types.int64)
-PROBABILITIES = (NUMBERS, NUMBERS, types.int64)

@@ -1,8 +1,8 @@
 """Drawing words from an automaton of counts, a million a second.
 
-What follows a context is computed when a word first comes there: its probabilities one after another, summed up, so
-that a number in [0, 1) finds its token by bisection, and the context after each token, once it is known. A table of
-such rows keeps them, each at a place given by its node; where nodes outnumber places, the latest one stays.
+The first time that a word reaches a node, a row is computed for it: the cumulated weights of all tokens, in which
+bisection finds the token for a number in [0, 1), and the node after each token, as it becomes known. Rows are kept in a
+table, at a place given by the node. If there are more nodes than places, a later node overwrites an earlier one.
 """
 
 # pyright: reportMissingParameterType=false
@@ -10,6 +10,7 @@ such rows keeps them, each at a place given by its node; where nodes outnumber p
 import threading
 from collections.abc import Callable
 from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit, types
@@ -18,26 +19,75 @@ from ..engine.protocol import Draw
 from ..engine.rng import draw_number
 from ..engine.tape.compile import compiled_function
 from ..engine.tape.generate import weights
-from .kernels import NUMBERS, PROBABILITIES, WALK, advance, distribution
+from .kernels import (
+    FLOATS,
+    FLOATS2,
+    GRAPH,
+    INT,
+    INTS,
+    INTS32,
+    PROBABILITIES,
+    Graph,
+    Probabilities,
+    distribution,
+    next_node,
+)
 
-CELLS = 1 << 25  # numbers that a table of rows has at most
-PIECE = 1 << 20  # tokens that are written at a time
+MAX_ROW_CELLS = 1 << 25  # numbers in the table of rows, at most
+BUFFER_TOKENS = 1 << 20  # tokens written at a time
+
+
+class DrawOptions(NamedTuple):
+    """Options that change the probabilities to draw by; see `Draw`."""
+
+    temperature: float
+    top_k: int
+    top_p: float
+
+
+class Rows(NamedTuple):
+    """A table of R rows, R a power of two.
+
+    begin       cumulated weights at the beginning of a word, where it may not end, float64 (V,)
+    node        the node of each row, plus one; 0 for an empty row, int64 (R,)
+    sums        cumulated weights of all tokens, float64 (R, V)
+    follower    the node after each token, -1 while it is not known, int32 (R, V)
+    """
+
+    begin: np.ndarray
+    node: np.ndarray
+    sums: np.ndarray
+    follower: np.ndarray
+
+
+class Words(NamedTuple):
+    """Words to draw: those numbered first, first + 1, ..., last - 1.
+
+    prefix      tokens that every word begins with, int32 (P,)
+    max_length  characters at which a word is cut
+    """
+
+    prefix: np.ndarray
+    max_length: int
+    seed: int
+    first: int
+    last: int
 
 
 @njit
-def fill_row(first, parent, char, p, share, n_vocab, node, path, temperature, top_k, top_p, may_end, out, row):
-    """Sums of the weights of all tokens up to each one, after a node -> row (V,). path (order,), out (V,): scratch."""
-    distribution(first, parent, char, p, share, n_vocab, node, path, out)
-    for v in range(n_vocab):
+def fill_row(graph, probabilities, node, options, may_end, path, out, row):
+    """Write the cumulated weights of all tokens after a node to row (V,). path (order,) and out (V,) are scratch."""
+    distribution(graph, probabilities, node, path, out)
+    for v in range(out.size):
         out[v] = np.log(out[v])
-    weights(out, temperature, top_k, top_p, may_end, row)
-    for v in range(1, n_vocab):
+    weights(out, options.temperature, options.top_k, options.top_p, may_end, row)
+    for v in range(1, out.size):
         row[v] += row[v - 1]
 
 
 @njit
-def found(row, u):
-    """The token that a number u in [0, 1) finds in a row of sums (V,): the first whose sum passes u of the whole."""
+def pick_token(row, u):
+    """Return the first token whose cumulated weight passes u times the total: row (V,), u in [0, 1)."""
     target, low, high = u * row[-1], 0, row.size - 1
     while low < high:
         middle = (low + high) >> 1
@@ -45,77 +95,38 @@ def found(row, u):
             high = middle
         else:
             low = middle + 1
-    while low > 0 and row[low] == row[low - 1]:  # rounding may pass the last one that can come
+    while low > 0 and row[low] == row[low - 1]:  # rounding may pass the last token with a weight
         low -= 1
     return low
 
 
-def write(
-    first,
-    parent,
-    char,
-    after,
-    start,
-    p,
-    share,
-    n_vocab,
-    order,
-    prefix,
-    temperature,
-    top_k,
-    top_p,
-    seed,
-    number,
-    last,
-    max_length,
-    begin,
-    kept,
-    sums,
-    follower,
-    tokens,
-):
-    """Draw words number, number + 1, ... up to `last` -> tokens (M,), each word ended by 0.
+def write(graph, probabilities, options, rows, words, tokens):
+    """Draw words into tokens (M,), each ended by 0, by the same random numbers as the tape.
 
-    They are drawn by the numbers by which the tape draws them. begin (V,) is the row at the beginning of a word. Of R
-    rows, R a power of two, kept (R,) is the node, plus one, sums (R, V) the row itself, and follower (R, V) the node
-    after each token, -1 where it is not known yet. Stops before a word that might not fit; returns its number and how
-    many tokens were written.
+    Stops before a word that might not fit. Returns the number of that word and how many tokens were written.
     """
-    R, path, out = kept.size, np.zeros(order, np.int64), np.zeros(n_vocab)
-    head, at = start, 0
+    prefix, max_length, seed = words.prefix, words.max_length, words.seed
+    begin, row_node, sums, follower = rows.begin, rows.node, rows.sums, rows.follower
+    R, path, out = row_node.size, np.zeros(probabilities.order, np.int64), np.zeros(probabilities.n_vocab)
+    head, at, number = graph.start, 0, words.first
     for token in prefix:
-        head = advance(first, parent, char, after, start, head, token)
-    while number < last and at + max_length + 1 <= tokens.size:
+        head = next_node(graph, head, token)
+    while number < words.last and at + max_length + 1 <= tokens.size:
         node, length = head, prefix.size
         tokens[at : at + length] = prefix
         while length < max_length:
             place = node & (R - 1)
-            if kept[place] != node + 1:
-                kept[place] = node + 1
-                fill_row(
-                    first,
-                    parent,
-                    char,
-                    p,
-                    share,
-                    n_vocab,
-                    node,
-                    path,
-                    temperature,
-                    top_k,
-                    top_p,
-                    True,
-                    out,
-                    sums[place],
-                )
+            if row_node[place] != node + 1:
+                row_node[place] = node + 1
+                fill_row(graph, probabilities, node, options, True, path, out, sums[place])
                 follower[place] = -1
-            token = found(sums[place] if length else begin, draw_number(seed, number, length))
+            token = pick_token(sums[place] if length else begin, draw_number(seed, number, length))
             if token == 0:
                 break
             tokens[at + length] = token
             length += 1
             if follower[place, token] < 0:
-                follower[place, token] = advance(first, parent, char, after, start, node, token)
+                follower[place, token] = next_node(graph, node, token)
             node = follower[place, token]
         tokens[at + length] = 0
         at += length + 1
@@ -123,54 +134,46 @@ def write(
     return number, at
 
 
-class Sampler:
-    """Draws words by one temperature, top_k and top_p, and keeps its rows from draw to draw.
-
-    walk and probabilities: see `Automaton`. Threads that share one take turns.
-    """
-
-    def __init__(
-        self, walk: tuple, probabilities: tuple, order: int, how: tuple[float, int, float], cells: int = CELLS
-    ):
-        self.automaton, self.how = (*walk, *probabilities, order), how
-        n_vocab, nodes = probabilities[2], len(probabilities[1])
-        self.begin, R = np.zeros(n_vocab), 1 << min(nodes.bit_length(), max(cells // n_vocab, 1).bit_length() - 1)
-        first, parent, char, _, start = walk
-        path, out = np.zeros(order, np.int64), np.zeros(n_vocab)
-        _compiled()[0](first, parent, char, *probabilities, start, path, *how, False, out, self.begin)
-        self.rows = np.zeros(R, np.int64), np.empty((R, n_vocab)), np.empty((R, n_vocab), np.int32)
-        self._turn = threading.Lock()
-
-    def draw(self, n: int, wanted: Draw, piece: int = PIECE) -> np.ndarray:
-        """Draw n words: a flat run of tokens, int32, each word ended by 0."""
-        pieces, number, last = [np.zeros(0, np.int32)], wanted.first, wanted.first + n
-        prefix, longest = np.array(wanted.prefix, np.int32), wanted.max_length
-        buffer = np.empty(max(min(piece, n * (longest + 1)), longest + 1), np.int32)
-        with self._turn:
-            while number < last:
-                number, written = _compiled()[1](
-                    *(*self.automaton, prefix, *self.how, wanted.seed, number, last),
-                    *(longest, self.begin, *self.rows, buffer),
-                )
-                pieces.append(buffer[:written].copy())
-        return np.concatenate(pieces)
+DRAW_OPTIONS = types.NamedTuple((types.float64, INT, types.float64), DrawOptions)
+ROWS = types.NamedTuple((FLOATS, INTS, FLOATS2, types.int32[:, ::1]), Rows)
+WORDS = types.NamedTuple((INTS32, INT, INT, INT, INT), Words)
+SIGNATURES = {
+    fill_row: types.void(GRAPH, PROBABILITIES, INT, DRAW_OPTIONS, types.boolean, INTS, FLOATS, FLOATS),
+    write: types.UniTuple(INT, 2)(GRAPH, PROBABILITIES, DRAW_OPTIONS, ROWS, WORDS, INTS32),
+}
 
 
 @cache
-def _compiled() -> tuple[Callable, ...]:
-    count, number, flag = types.int64, types.float64, types.boolean
-    rows, tokens = types.float64[:, ::1], types.int32[::1]
-    how = (number, count, number)  # temperature, top_k, top_p
-    walk = WALK[:3]
-    return (
-        compiled_function(
-            fill_row, types.void(*walk, *PROBABILITIES, count, types.int64[::1], *how, flag, NUMBERS, NUMBERS)
-        ),
-        compiled_function(
-            write,
-            types.UniTuple(count, 2)(
-                *(*WALK, *PROBABILITIES, count, tokens, *how, count, count, count, count),
-                *(NUMBERS, types.int64[::1], rows, types.int32[:, ::1], tokens),
-            ),
-        ),
-    )
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile one of the functions above on its first use, or load it from the disk."""
+    return compiled_function(function, SIGNATURES[function])
+
+
+class Sampler:
+    """Draws words with one set of options, and keeps its rows from draw to draw. Threads take turns.
+
+    max_cells   numbers in the table of rows, at most
+    """
+
+    def __init__(
+        self, graph: Graph, probabilities: Probabilities, options: DrawOptions, max_cells: int = MAX_ROW_CELLS
+    ):
+        self._automaton = graph, probabilities, options
+        V, n_nodes = probabilities.n_vocab, len(probabilities.share)
+        R = 1 << min(n_nodes.bit_length(), max(max_cells // V, 1).bit_length() - 1)
+        begin, path, out = np.zeros(V), np.zeros(probabilities.order, np.int64), np.zeros(V)
+        compiled(fill_row)(graph, probabilities, graph.start, options, False, path, out, begin)
+        self.rows = Rows(begin, np.zeros(R, np.int64), np.empty((R, V)), np.empty((R, V), np.int32))
+        self._lock = threading.Lock()
+
+    def draw(self, n: int, draw: Draw, buffer_tokens: int = BUFFER_TOKENS) -> np.ndarray:
+        """Draw n words: a flat array of tokens, int32, each word ended by 0."""
+        words = Words(np.array(draw.prefix, np.int32), draw.max_length, draw.seed, draw.first, draw.first + n)
+        longest = draw.max_length + 1
+        buffer, drawn = np.empty(max(min(buffer_tokens, n * longest), longest), np.int32), [np.zeros(0, np.int32)]
+        with self._lock:
+            while words.first < words.last:
+                number, written = compiled(write)(*self._automaton, self.rows, words, buffer)
+                words = words._replace(first=number)
+                drawn.append(buffer[:written].copy())
+        return np.concatenate(drawn)

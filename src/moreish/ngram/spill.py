@@ -1,9 +1,10 @@
-"""Counts that outgrow memory: put into a file by DuckDB, and added up there."""
+"""Counts that do not fit in memory: kept in a file by DuckDB, which adds them up."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import platformdirs
@@ -11,26 +12,29 @@ import platformdirs
 from ..engine.threads import get_threads
 from ..errors import InputError, WorkError
 
-LEAST = 256 << 20  # bytes, that DuckDB can work with
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+MIN_MEMORY = 256 << 20  # bytes that DuckDB needs
 
 
-class Spilled:
-    """A table of keys and counts in a file; a key may stand in it more than once."""
+class CountsOnDisk:
+    """A table of keys and counts in a file. A key may occur more than once."""
 
-    def __init__(self, connection):
+    def __init__(self, connection: "DuckDBPyConnection"):
         self.connection = connection
         connection.execute("CREATE TABLE counted (key BIGINT, count BIGINT)")
 
     def add(self, keys: np.ndarray, counts: np.ndarray) -> None:
-        """Put counts (N,) of keys (N,) into the file."""
+        """Add counts (N,) of keys (N,) to the file."""
         self.connection.register("more", {"key": keys, "count": counts})
         self.connection.execute("INSERT INTO counted SELECT key, count FROM more")
         self.connection.unregister("more")
 
     def take(self, at_least: int, mask: int, most: int) -> tuple[np.ndarray, np.ndarray]:
-        """The keys with sums of counts that are large enough, in order; of the others, a mask of the key stays.
+        """Remove the keys that occur often enough and return them, sorted, with their counts. Mask the keys that stay.
 
-        If there are more than `most`, that many and one more.
+        Returns at most `most` + 1 keys.
         """
         execute = self.connection.execute
         execute("CREATE TABLE summed AS SELECT key, sum(count)::BIGINT AS count FROM counted GROUP BY key")
@@ -46,16 +50,16 @@ class Spilled:
 
 
 @contextmanager
-def spilled(memory: int) -> Iterator[Spilled]:
-    """A file for counts, gone at the end; bytes of memory that DuckDB may take.
+def spill(memory: int) -> Generator[CountsOnDisk]:
+    """Yield a file for counts, removed at the end; DuckDB may use `memory` bytes.
 
-    Raises InputError without DuckDB, and WorkError where it fails, for want of room say.
+    Raises InputError without DuckDB, and WorkError if DuckDB fails, for example because the disk is full.
     """
     try:
         import duckdb
     except ModuleNotFoundError:
         raise InputError(
-            f"the counts outgrow {memory / 2**30:g} GB (--memory), and putting them on the disk needs DuckDB: "
+            f"the counts take more than {memory / 2**30:g} GB (--memory), and keeping them on the disk needs DuckDB: "
             "pip install 'moreish[large]'"
         ) from None
     home = Path(platformdirs.user_cache_dir("moreish"))
@@ -65,9 +69,9 @@ def spilled(memory: int) -> Iterator[Spilled]:
             tempfile.TemporaryDirectory(prefix="counts-", dir=home) as folder,
             duckdb.connect(str(Path(folder) / "counts.duckdb")) as connection,
         ):
-            connection.execute(f"SET memory_limit = '{max(memory, LEAST) >> 20}MiB'")
+            connection.execute(f"SET memory_limit = '{max(memory, MIN_MEMORY) >> 20}MiB'")
             connection.execute(f"SET threads = {get_threads()}")
             connection.execute("SET temp_directory = ?", [folder])
-            yield Spilled(connection)
+            yield CountsOnDisk(connection)
     except duckdb.Error as error:
         raise WorkError(f"{home}: counting on the disk failed ({' '.join(str(error).split())})") from None

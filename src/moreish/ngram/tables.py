@@ -1,30 +1,31 @@
-"""Counts of every order in one automaton, whose walk over a text meets the longest known context of every character.
+"""Counts of all orders in one automaton: reading a text with it reaches the longest known context of every character.
 
-A node is a context that has been seen: the last k - 1 characters at order k, end tokens where the word had not begun.
-Node 0 is the empty one. Every node knows its `parent`, the context without its first character, and its entries, a run
-of `char`: the characters seen after it. An entry knows its count, the `lower` entry of the same character at the
-parent, and the node that comes `after` it: the longest known context once the character has been read. So a text is
-read with one step a character, and going from a context to a shorter one is a step to the parent.
+A node is a context that has been seen: the last k - 1 characters at order k, with end tokens before the word. Node 0 is
+the empty context. A node has a `parent`, the context without its first character, and entries, one for each character
+(`char`) seen after it. An entry has a count, the `lower` entry of the same character at the parent, and the node
+`after` it: the longest known context after the character. So reading a text takes one step for each character, and a
+step to the parent shortens a context.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from .windows import MEMORY, count_windows
+from .windows import DEFAULT_MEMORY, count_windows
 
 
 @dataclass(frozen=True)
 class Tables:
-    """What was counted, up to an order.
+    """Counts of up to n characters in a row.
 
     order       n: contexts have up to n - 1 characters
     n_vocab     V, the end token included
     start       the node at the beginning of a word
-    level       each node's order, (nodes,); their entries: first[node] to first[node + 1], (nodes + 1,)
-    parent      (nodes,); of node 0 itself
+    level       the order of each node, (nodes,)
+    first       the entries of a node are first[node] to first[node + 1] - 1, (nodes + 1,)
+    parent      (nodes,); node 0 is its own parent
     char, count, lower, after       (entries,); lower is -1 at order 1
-    outer_end   whether a context begins with the end token, (nodes,): nothing but that token can stand before it
+    outer_end   True for a context that begins with the end token, (nodes,): only that token can stand before it
     """
 
     order: int
@@ -45,23 +46,27 @@ class Tables:
         return np.repeat(np.arange(len(self.parent)), np.diff(self.first))
 
     def sums(self, of_entries: np.ndarray) -> np.ndarray:
-        """For each node the sum of something over its entries, (nodes,) float64."""
+        """Sum a number of each entry over the entries of each node, float64 (nodes,)."""
         return np.bincount(self.node, of_entries, minlength=len(self.parent))
 
 
-def count_tables(stream: np.ndarray, order: int, n_vocab: int, at_least: int = 1, memory: int = MEMORY) -> Tables:
-    """Count a flat stream of tokens (see `Corpus.stream`): the different windows of `order` tokens, and from them all
-    shorter ones. See `count_windows` for what is left out, and how much memory it may take."""
+def count_tables(
+    stream: np.ndarray, order: int, n_vocab: int, at_least: int = 1, memory: int = DEFAULT_MEMORY
+) -> Tables:
+    """Count the windows of up to `order` tokens in a flat stream (see `Corpus.stream`).
+
+    at_least and memory are as in `count_windows`, which counts the longest ones; all shorter ones follow from these.
+    """
     windows = count_windows(stream, order, n_vocab, at_least, memory)
-    counts, here = windows.counts, np.arange(len(windows.counts))  # here: the windows that are as long as this order
+    counts, here = windows.counts, np.arange(len(windows.counts))  # here: the windows at least as long as this order
     target = windows.at(order - 1)
     context = np.zeros(len(counts), np.int64)  # of each window at this order, numbered from 0
     known: list[np.ndarray] = []  # at each order, contexts as (number of the parent, first character), packed, sorted
     columns: dict[str, list[np.ndarray]] = {
         name: [] for name in ("level", "size", "parent", "char", "count", "lower", "outer_end")
     }
-    nodes = entries = 0  # how many the lower orders have
-    above_nodes = above_entries = 0  # where those of the order before begin
+    nodes = entries = 0  # of all lower orders
+    nodes_before = entries_before = 0  # the first node and entry of the order before
     in_entry = np.zeros(0, np.int64)  # each window's entry at the order before
     parent_of_window = context
     for k in range(1, order + 1):
@@ -69,16 +74,16 @@ def count_tables(stream: np.ndarray, order: int, n_vocab: int, at_least: int = 1
         node_of, char = keys // n_vocab, keys % n_vocab
         size = np.bincount(node_of)
         first_window = representative[np.searchsorted(node_of, np.arange(len(size)))]
-        lower = above_entries + in_entry[representative] if k > 1 else np.full(len(keys), -1)
+        lower = entries_before + in_entry[representative] if k > 1 else np.full(len(keys), -1)
         columns["level"].append(np.full(len(size), k))
         columns["size"].append(size)
-        columns["parent"].append(above_nodes + parent_of_window[first_window] if k > 1 else np.zeros(1, np.int64))
+        columns["parent"].append(nodes_before + parent_of_window[first_window] if k > 1 else np.zeros(1, np.int64))
         columns["char"].append(char)
         columns["count"].append(np.bincount(entry, counts).astype(np.int64))
         columns["lower"].append(lower)
         outer = windows.at(order - k)[here] if k > 1 else np.full(len(counts), -1)  # each context's first character
         columns["outer_end"].append(outer[first_window] == 0)
-        above_nodes, above_entries = nodes, entries
+        nodes_before, entries_before = nodes, entries
         nodes, entries = nodes + len(size), entries + len(keys)
         if k < order:
             longer = windows.lengths[here] > k
@@ -96,28 +101,28 @@ def count_tables(stream: np.ndarray, order: int, n_vocab: int, at_least: int = 1
 
 
 def _link(columns: dict[str, list[np.ndarray]], known: list[np.ndarray], n_vocab: int) -> tuple[int, list[np.ndarray]]:
-    """The node at the beginning of a word, and at each order the node after each entry.
+    """Return the node at the beginning of a word, and for each order the node after each entry.
 
-    columns hold each order's part of the tables; known, for each order but the highest, the contexts one longer, as
-    (number of the parent at its order, first character), packed and sorted.
+    columns hold the tables of each order. known holds, for each order but the highest, the contexts that are one
+    character longer, as (number of the parent at its order, first character), packed and sorted.
     """
     order, afters = len(columns["level"]), []
     starts = np.cumsum([0, *map(len, columns["level"])])
     at, start = 0, 0
-    for k, pairs in enumerate(known, start=1):  # the context of end tokens alone, as long as there is one
+    for k, pairs in enumerate(known, start=1):  # the longest known context of end tokens alone
         at = int(_find(pairs, np.array([at * n_vocab]))[0])
         if at < 0:
             break
         start = at + int(starts[k])
-    reached = np.zeros(0, np.int64)  # after each entry of the order before: its context, -1 where it is left out
+    reached = np.zeros(0, np.int64)  # the context after each entry of the order before, -1 where it was left out
     for k in range(1, order + 1):
         char, lower = columns["char"][k - 1], columns["lower"][k - 1]
-        # What comes after the lower entry, which is one shorter: the longest known context, and whether it is all read.
+        # The longest known context after the lower entry, and its number if it has all characters read, else -1.
         after, shorter = np.zeros((2, len(char)), np.int64)
         if k > 1:
             below = lower - _first_entry(columns, k - 1)
             after, shorter = afters[-1][below], reached[below]
-        if k < order:  # else a longer one would be too long
+        if k < order:  # at the highest order a longer context would be too long
             node_of = np.repeat(np.arange(len(columns["size"][k - 1])), columns["size"][k - 1])
             outer = known[k - 2][node_of] % n_vocab if k > 1 else char
             reached = np.where(shorter >= 0, _find(known[k - 1], shorter * n_vocab + outer), -1)
@@ -128,11 +133,11 @@ def _link(columns: dict[str, list[np.ndarray]], known: list[np.ndarray], n_vocab
 
 
 def _find(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Where each of some numbers is among sorted ones, -1 where it is not."""
+    """Return the place of each wanted number among sorted keys, -1 if it is not there."""
     at = np.minimum(np.searchsorted(keys, wanted), max(len(keys) - 1, 0))
     return np.where(keys[at] == wanted, at, -1) if len(keys) else np.full(len(wanted), -1)
 
 
 def _first_entry(columns: dict[str, list[np.ndarray]], k: int) -> int:
-    """Where the entries of order k begin."""
+    """Return the number of the first entry of order k."""
     return sum(len(chars) for chars in columns["char"][: k - 1])

@@ -1,20 +1,20 @@
-"""Steering what a model writes: sets of words as automata, exact draws from them, and the likeliest of them."""
+"""Constrained sampling: sets of words as automata, exact draws from a set, and its most likely words."""
 
 from .constraints import Constraints
 from .deadline import done_by
 from .draw import Samples, sample
-from .dynamic_programming import Product, SamplingOptions
+from .dynamic_programming import ExactSampler, SamplingOptions
+from .model import SamplingModel
 from .ranking import Candidate, Candidates, most_likely
-from .writer import Writer
 
 __all__ = [
     "Candidate",
     "Candidates",
     "Constraints",
-    "Product",
+    "ExactSampler",
     "Samples",
+    "SamplingModel",
     "SamplingOptions",
-    "Writer",
     "done_by",
     "most_likely",
     "sample",

@@ -1,30 +1,30 @@
-"""Going through the words of a set from the likeliest on, all prefixes of a length side by side.
+"""Beam search for the most likely words of a set, all prefixes of one length at a time.
 
-A prefix is at least as likely as any word that begins with it, so one that is less likely than the n likeliest words
-found so far can be dropped. If nothing else had to be, the words found are the likeliest of all; a search that keeps
-only the best `width` prefixes of a length is a beam search (Lowerre 1976).
+A prefix is at least as likely as any word that begins with it. So a prefix that is less likely than the n most likely
+words found so far can be dropped; if nothing else is dropped, the words found are the most likely of all. A search that
+keeps only the best `width` prefixes of each length is a beam search (Lowerre 1976).
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from .constraints import LONGEST
+from .constraints import MAX_LENGTH
 from .contexts import Contexts
 from .deadline import check_time
 from .dfa import DFA
 from .dynamic_programming import SamplingOptions
 
-CELLS = 1 << 22  # logits that are held at a time
+MAX_LOGITS = 1 << 22  # held at a time
 
 
 @dataclass(frozen=True)
-class Found:
-    """Words from the likeliest on.
+class BeamResult:
+    """Words, the most likely first.
 
     words   their tokens
-    log_p   the logarithm of each one's probability (n,): after what every word of the set begins with, if that is given
-    proven  whether no likelier word can have been missed
+    log_p   the logarithm of each word's probability, (n,), given the prefix that all words of the set share
+    proven  True if the search cannot have missed a more likely word
     """
 
     words: list[list[int]]
@@ -32,35 +32,36 @@ class Found:
     proven: bool
 
 
-def likeliest(
-    contexts: Contexts, chances: SamplingOptions, words: DFA, n: int | None = None, *, width: int | None = None
-) -> Found:
-    """The n likeliest words of a set, or all of them. What all its words begin with is given: it costs nothing.
+def beam_search(
+    contexts: Contexts, options: SamplingOptions, words: DFA, n: int | None = None, *, width: int | None = None
+) -> BeamResult:
+    """Find the n most likely words of a set, or all of them, given the prefix that they share.
 
-    width   how many prefixes of a length are kept; None for all
+    width   prefixes of each length to keep; None for all
     """
-    head, rest = words.head()
+    shared, rest = words.split_prefix()
     if rest.empty or n == 0:
-        return Found([], np.zeros(0), True)
+        return BeamResult([], np.zeros(0), True)
     rows, state = contexts.begin[None], np.zeros(1, np.int64)
-    for token in head:
+    for token in shared:
         rows = contexts.after(rows, np.array([token]))
-    log_p, dropped = np.zeros(1), -np.inf  # the likeliest prefix that there was no room for
-    came, chose = [], []  # at each length: the prefix that each one goes on from, and its last token
-    ends: list[tuple[int, int]] = []  # of words: their length after the head, and the number of their prefix
+    log_p, dropped = np.zeros(1), -np.inf  # of the most likely prefix that the width left out
+    parents, tokens = [], []  # for each length: the number of each prefix's parent, and its last token
+    ends: list[tuple[int, int]] = []  # of the words found: length after the shared prefix, number of their prefix
     scores = np.zeros(0)
-    for length in range(LONGEST + 1):
-        may_end = bool(head) or length > 0
+    step = max(1, MAX_LOGITS // rest.delta.shape[1])
+    for length in range(MAX_LENGTH + 1):
+        may_end = bool(shared) or length > 0
         children = []
-        for first in range(0, len(rows), max(1, CELLS // rest.delta.shape[1])):
+        for first in range(0, len(rows), step):
             check_time()
-            some = slice(first, first + max(1, CELLS // rest.delta.shape[1]))
+            chunk = slice(first, first + step)
             with np.errstate(divide="ignore"):
-                p = np.log(chances(contexts.logits(rows[some]), may_end)) + log_p[some, None]
-            done = np.flatnonzero(rest.accept[state[some]] & np.isfinite(p[:, 0]))
+                p = np.log(options.probabilities(contexts.logits(rows[chunk]), may_end)) + log_p[chunk, None]
+            done = np.flatnonzero(rest.accept[state[chunk]] & np.isfinite(p[:, 0]))
             ends += [(length, first + int(i)) for i in done]
             scores = np.concatenate([scores, p[done, 0]])
-            onward = rest.delta[state[some]]
+            onward = rest.delta[state[chunk]]
             parent, token = np.nonzero((onward >= 0) & np.isfinite(p))
             children.append((first + parent, token, onward[parent, token], p[parent, token]))
         parent, token, onward, score = (np.concatenate(column) for column in zip(*children, strict=True))
@@ -74,8 +75,8 @@ def likeliest(
             ranked = np.argpartition(-score, width)
             keep, dropped = np.sort(ranked[:width]), max(dropped, score[ranked[width:]].max())
             parent, token, onward, score = parent[keep], token[keep], onward[keep], score[keep]
-        came.append(parent)
-        chose.append(token)
+        parents.append(parent)
+        tokens.append(token)
         if not len(parent):
             break
         rows, state, log_p = contexts.after(rows[parent], token), onward.astype(np.int64), score
@@ -83,14 +84,14 @@ def likeliest(
         dropped = max(dropped, log_p.max())
     order = np.argsort(-scores, kind="stable")
     proven = bool(dropped == -np.inf or (len(scores) == n and dropped <= scores.min()))
-    found = [head + _spelt(length, number, came, chose) for length, number in (ends[i] for i in order)]
-    return Found(found, scores[order], proven)
+    found = [shared + _backtrack(length, number, parents, tokens) for length, number in (ends[i] for i in order)]
+    return BeamResult(found, scores[order], proven)
 
 
-def _spelt(length: int, number: int, came: list[np.ndarray], chose: list[np.ndarray]) -> list[int]:
-    """The tokens of a prefix, by going back from its last one."""
-    tokens = []
+def _backtrack(length: int, number: int, parents: list[np.ndarray], tokens: list[np.ndarray]) -> list[int]:
+    """Return the tokens of a prefix, following the parents from its last token back to its first."""
+    found = []
     for k in range(length - 1, -1, -1):
-        tokens.append(int(chose[k][number]))
-        number = int(came[k][number])
-    return tokens[::-1]
+        found.append(int(tokens[k][number]))
+        number = int(parents[k][number])
+    return found[::-1]

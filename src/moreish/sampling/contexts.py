@@ -1,4 +1,7 @@
-"""What a model's prediction depends on, as rows of numbers: the last tokens, or a node of an automaton of counts."""
+"""Contexts, the part of a word that a prediction depends on, as rows of integers.
+
+A context is the last n tokens for a net, and a node of the automaton for a model by counting.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,20 +11,20 @@ import numpy as np
 
 
 class Contexts(Protocol):
-    """The contexts of a model, rows of W numbers each."""
+    """The contexts of a model, rows of W integers each."""
 
     @property
     def begin(self) -> np.ndarray:
-        """The one at the beginning of a word, int64 (W,)."""
+        """The context at the beginning of a word, int64 (W,)."""
         ...
 
     @property
     def size(self) -> int:
-        """How many there are in all."""
+        """Number of contexts."""
         ...
 
     def after(self, rows: np.ndarray, tokens: np.ndarray) -> np.ndarray:
-        """The contexts after a further token each: rows (N, W), tokens (N,) -> (N, W)."""
+        """Append a token to each context: rows (N, W), tokens (N,) -> rows (N, W)."""
         ...
 
     def logits(self, rows: np.ndarray) -> np.ndarray:
@@ -29,18 +32,18 @@ class Contexts(Protocol):
         ...
 
     def table(self) -> tuple[np.ndarray, np.ndarray, int]:
-        """All contexts (size, W), the number of the one after each token, int32 (size, V), and that of `begin`."""
+        """Return all contexts (size, W), the number of the next one after each token (size, V), and that of `begin`."""
         ...
 
 
 @dataclass(frozen=True)
 class TokenContexts:
-    """The last n tokens, 0 where the word has not begun: what a net with a context of n characters sees.
+    """The last n tokens, 0 before the word: the contexts of a net with a block size of n.
 
-    reads   the model: contexts (N, n) -> logits (N, V)
+    predict     the model: contexts (N, n) -> logits (N, V)
     """
 
-    reads: Callable[[np.ndarray], np.ndarray]
+    predict: Callable[[np.ndarray], np.ndarray]
     n: int
     V: int
 
@@ -56,7 +59,7 @@ class TokenContexts:
         return np.concatenate([rows[:, 1:], tokens[:, None]], axis=1)
 
     def logits(self, rows: np.ndarray) -> np.ndarray:
-        return self.reads(np.ascontiguousarray(rows))
+        return self.predict(np.ascontiguousarray(rows))
 
     def table(self) -> tuple[np.ndarray, np.ndarray, int]:
         numbers = np.arange(self.size)[:, None]

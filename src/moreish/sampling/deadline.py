@@ -1,8 +1,8 @@
-"""A time by which work has to be done, for one who cannot wait for ever, such as a server."""
+"""A time limit for constrained sampling, for a caller that cannot wait for ever, such as a server."""
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -10,8 +10,8 @@ _deadline = ContextVar("deadline", default=math.inf)
 
 
 @contextmanager
-def done_by(deadline: float) -> Iterator[None]:
-    """Let what steers words in here raise TimeoutError soon after a time of `time.monotonic`."""
+def done_by(deadline: float) -> Generator[None]:
+    """Make constrained sampling inside raise TimeoutError soon after `deadline`, a time of `time.monotonic`."""
     before = _deadline.set(deadline)
     try:
         yield
@@ -20,6 +20,6 @@ def done_by(deadline: float) -> Iterator[None]:
 
 
 def check_time() -> None:
-    """Raise TimeoutError if the time is up. What may take long calls this every now and then."""
+    """Raise TimeoutError if the deadline has passed. Long computations call this now and then."""
     if time.monotonic() > _deadline.get():
         raise TimeoutError("the time is up")

@@ -1,8 +1,8 @@
 """Sets of words as deterministic finite automata over the tokens of a vocabulary (Hopcroft and Ullman 1979, chapter 2).
 
-A constraint on words is a set of words, and every one here is regular: an automaton reads a word token by token and
-says at its end whether it is in the set. Two constraints at once are the intersection of their sets, which is an
-automaton again, on pairs of states.
+A constraint on words is a set of words. All constraints here are regular: an automaton reads a word token by token and
+accepts it if it is in the set. Two constraints together are the intersection of their sets, which is an automaton over
+pairs of states.
 """
 
 import math
@@ -15,15 +15,15 @@ import numpy as np
 from ..errors import InputError
 from .deadline import check_time
 
-MOST_STATES = 1 << 14
+MAX_STATES = 1 << 14
 
 
 @dataclass(frozen=True, eq=False)
 class DFA:
-    """A set of words. Reading starts in state 0; a set without words has no states.
+    """A set of words. Reading starts in state 0; the empty set has no states.
 
-    delta   int32 (Q, V): the state after each token, -1 where no word of the set goes on; column 0, the end, is -1
-    accept  bool (Q,): the states in which a word may end
+    delta   int32 (Q, V): the state after each token, -1 if no word of the set continues so; column 0, the end, is -1
+    accept  bool (Q,): True for a state in which a word may end
     """
 
     delta: np.ndarray
@@ -31,11 +31,11 @@ class DFA:
 
     @property
     def empty(self) -> bool:
-        """Whether no word is in the set."""
+        """True if no word is in the set."""
         return len(self.accept) == 0
 
     def accepts_each(self, stream: np.ndarray) -> np.ndarray:
-        """Which words of a flat run of tokens, each ended by 0, are in the set: bool (words,)."""
+        """Test each word of a flat array of tokens, each word ended by 0: bool (words,)."""
         ends = np.flatnonzero(stream == 0)
         starts = np.concatenate([[0], ends[:-1] + 1])
         if self.empty or not len(ends):
@@ -47,7 +47,7 @@ class DFA:
         return (state >= 0) & self.accept[state]
 
     def __and__(self, other: "DFA") -> "DFA":
-        """The words that are in both sets. Raises InputError if it takes more than MOST_STATES states."""
+        """Return the words that are in both sets. Raises InputError if that takes more than MAX_STATES states."""
         if self.empty or other.empty:
             return nothing(self.delta.shape[1])
         width = len(other.accept)
@@ -56,54 +56,54 @@ class DFA:
             a, b = self.delta[pairs // width], other.delta[pairs % width]
             return np.where((a >= 0) & (b >= 0), a.astype(np.int64) * width + b, -1)
 
-        pairs, delta = explored(follow)
+        pairs, delta = explore(follow)
         return trimmed(delta, self.accept[pairs // width] & other.accept[pairs % width])
 
     @cached_property
     def n_words(self) -> float:
-        """How many words there are: infinite if a state can be come to again."""
+        """Number of words: infinite if the automaton has a cycle."""
         counts = np.zeros(len(self.accept))
         for states in self.components():
             onward = self.delta[states][self.delta[states] >= 0]
             if self.is_cycle(states):
                 return math.inf
-            counts[states] = min(self.accept[states[0]] + counts[onward].sum(), 1e300)  # more than there is use for
+            counts[states] = min(self.accept[states[0]] + counts[onward].sum(), 1e300)  # no overflow
         return 0.0 if self.empty else float(counts[0])
 
     @cached_property
     def shortest(self) -> int:
-        """The length of the shortest word. Raises ValueError if there is none."""
+        """Length of the shortest word. Raises ValueError for the empty set."""
         length, here = 0, np.arange(len(self.accept)) == 0
         while not (here & self.accept).any():
             after = self.delta[here]
             here = np.isin(np.arange(len(here)), after[after >= 0])
             length += 1
             if length > len(here):
-                raise ValueError("there is no word")
+                raise ValueError("the set is empty")
         return length
 
     def is_cycle(self, states: np.ndarray) -> bool:
-        """Whether the states of a component lead to each other, or one to itself."""
+        """Return True if the states of a component lead to each other, or one to itself."""
         return bool(np.isin(self.delta[states], states).any())
 
     def components(self) -> list[np.ndarray]:
-        """The states in groups that can be come to from each other, each group after those that it leads to.
+        """Return the strongly connected components, each after those that it leads to (Tarjan 1972).
 
-        Tarjan 1972: a group is complete when the search leaves the first of its states that it met.
+        A component is complete when the search leaves the first of its states that it visited.
         """
         onward = [sorted({int(q) for q in row[row >= 0]}) for row in self.delta]
-        met: dict[int, int] = {}  # states by when they were met
-        low: dict[int, int] = {}  # the earliest one of its group that is known for each
-        group: list[int] = []  # of those that are not complete
-        groups: list[np.ndarray] = []
+        visited: dict[int, int] = {}  # the number of each state in the order of visits
+        low: dict[int, int] = {}  # the earliest known state in the component of each open state
+        open_states: list[int] = []  # of components that are not complete
+        found: list[np.ndarray] = []
         search = [(0, iter(onward[0]))] if onward else []
         while search:
             q, rest = search[-1]
-            if q not in met:
-                met[q] = low[q] = len(met)
-                group.append(q)
+            if q not in visited:
+                visited[q] = low[q] = len(visited)
+                open_states.append(q)
             for after in rest:
-                if after not in met:
+                if after not in visited:
                     search.append((after, iter(onward[after])))
                     break
                 low[q] = min(low[q], low.get(after, len(onward)))
@@ -111,18 +111,18 @@ class DFA:
                 search.pop()
                 if search:
                     low[search[-1][0]] = min(low[search[-1][0]], low[q])
-                if low[q] == met[q]:
-                    at = len(group) - 1
-                    while group[at] != q:
+                if low[q] == visited[q]:
+                    at = len(open_states) - 1
+                    while open_states[at] != q:
                         at -= 1
-                    groups.append(np.array(group[at:]))
-                    for done in group[at:]:
+                    found.append(np.array(open_states[at:]))
+                    for done in open_states[at:]:
                         del low[done]
-                    del group[at:]
-        return groups
+                    del open_states[at:]
+        return found
 
-    def head(self) -> tuple[list[int], "DFA"]:
-        """The tokens that every word begins with, and the set of what may come after them."""
+    def split_prefix(self) -> tuple[list[int], "DFA"]:
+        """Return the tokens that all words begin with, and the set of their continuations."""
         tokens, state, seen = [], 0, set()
         while not self.empty and not self.accept[state] and state not in seen:
             seen.add(state)
@@ -133,14 +133,15 @@ class DFA:
             state = int(self.delta[state, onward[0]])
         if not tokens:
             return [], self
-        states, delta = explored(lambda q: self.delta[q].astype(np.int64), state)
+        states, delta = explore(lambda q: self.delta[q].astype(np.int64), state)
         return tokens, DFA(delta, self.accept[states])
 
 
-def explored(follow: Callable[[np.ndarray], np.ndarray], start: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """All that is reached from `start`: its codes (Q,), in the order met, and the table of transitions, int32 (Q, V).
+def explore(follow: Callable[[np.ndarray], np.ndarray], start: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Find all states that can be reached: their codes (Q,), `start` first, and the transitions, int32 (Q, V).
 
-    follow gives for codes (n,) those after each token, int64 (n, V), -1 for none. Raises InputError beyond MOST_STATES.
+    follow maps codes (n,) to the codes after each token, int64 (n, V), -1 for none. Raises InputError for more than
+    MAX_STATES states.
     """
     known, rows, frontier = {start: 0}, [], np.array([start])
     while len(frontier):
@@ -149,8 +150,8 @@ def explored(follow: Callable[[np.ndarray], np.ndarray], start: int = 0) -> tupl
         rows.append(after)
         new = [int(code) for code in np.unique(after) if code >= 0 and int(code) not in known]
         known.update({code: len(known) + i for i, code in enumerate(new)})
-        if len(known) > MOST_STATES:
-            raise InputError(f"the constraints together take more than {MOST_STATES:,} states: simplify them")
+        if len(known) > MAX_STATES:
+            raise InputError(f"the constraints together take more than {MAX_STATES:,} states: simplify them")
         frontier = np.array(new, np.int64)
     codes = np.array(list(known), np.int64)
     order = np.argsort(codes)
@@ -160,13 +161,13 @@ def explored(follow: Callable[[np.ndarray], np.ndarray], start: int = 0) -> tupl
 
 
 def trimmed(delta: np.ndarray, accept: np.ndarray) -> DFA:
-    """The automaton without states from which no word can be finished."""
+    """Return the automaton without the states from which no word can be completed."""
     before, tokens = np.nonzero(delta >= 0)
     target = delta[before, tokens]
     order = np.argsort(target, kind="stable")
     before, first = before[order], np.searchsorted(target[order], np.arange(len(accept) + 1))
     alive, waiting = accept.copy(), np.flatnonzero(accept).tolist()
-    for q in waiting:  # it grows while it is read
+    for q in waiting:  # the list grows during the loop
         earlier = before[first[q] : first[q + 1]]
         new = np.unique(earlier[~alive[earlier]])
         alive[new] = True
@@ -178,12 +179,12 @@ def trimmed(delta: np.ndarray, accept: np.ndarray) -> DFA:
 
 
 def nothing(V: int) -> DFA:
-    """The set without words."""
+    """Return the empty set."""
     return DFA(np.zeros((0, V), np.int32), np.zeros(0, bool))
 
 
 def of_lengths(low: int, high: int | None, letters: np.ndarray) -> DFA:
-    """Words of low to high characters, all of them among letters, bool (V,); a high of None is no limit."""
+    """Return the words of low to high characters, all of them among letters, bool (V,). None for high is no limit."""
     last = low if high is None else high
     delta = np.where(letters, np.arange(1, last + 2)[:, None], -1).astype(np.int32)
     delta[last] = -1 if high is not None else np.where(letters, last, -1)
@@ -191,33 +192,34 @@ def of_lengths(low: int, high: int | None, letters: np.ndarray) -> DFA:
 
 
 def at_edits(word: Sequence[int], distance: int, letters: np.ndarray) -> DFA:
-    """Words that a number of edits, and no fewer, makes of a word: characters put in, left out or exchanged.
+    """Return the words at an exact edit distance (Levenshtein 1966): characters inserted, deleted or replaced.
 
-    letters, bool (V,), may be put in. A token of the word that is not in the vocabulary is -1: it has to be edited.
+    word        tokens; -1 for a character outside the vocabulary, which has to be edited
+    letters     bool (V,): True for a token that may be inserted
 
-    The distance is that of Levenshtein 1966. A state is a row of the table that computes it (Wagner and Fischer 1974),
-    with all numbers above `distance` as one.
+    A state is a row of the table that computes the distance (Wagner and Fischer 1974), with all numbers above
+    `distance` made equal.
     """
     V, far = len(letters), distance + 1
     own_letters = sorted({token for token in word if token > 0 and letters[token]})
-    others = np.setdiff1d(np.flatnonzero(letters), own_letters)  # which nothing tells apart
-    kinds = [*([token] for token in own_letters), *([others] if len(others) else [])]
+    others = np.setdiff1d(np.flatnonzero(letters), own_letters)  # all of these lead to the same state
+    classes = [*([token] for token in own_letters), *([others] if len(others) else [])]
     rows: list[tuple[int, ...]] = [tuple(min(i, far) for i in range(len(word) + 1))]
     known, delta = {rows[0]: 0}, []
-    for row in rows:  # it grows while it is read
+    for row in rows:  # the list grows during the loop
         check_time()
         after = np.full(V, -1, np.int32)
-        for kind in kinds:
+        for tokens in classes:
             new = [min(row[0] + 1, far)]
             for i, own in enumerate(word):
-                new.append(min(row[i] + (own != kind[0]), row[i + 1] + 1, new[i] + 1, far))
+                new.append(min(row[i] + (own != tokens[0]), row[i + 1] + 1, new[i] + 1, far))
             key = tuple(new)
             if min(key) < far:
                 if key not in known:
                     known[key] = len(rows)
                     rows.append(key)
-                after[kind] = known[key]
+                after[tokens] = known[key]
         delta.append(after)
-        if len(rows) > MOST_STATES:
-            raise InputError(f"{distance} edits of so long a word take more than {MOST_STATES:,} states: ask for fewer")
+        if len(rows) > MAX_STATES:
+            raise InputError(f"{distance} edits of so long a word take more than {MAX_STATES:,} states: ask for fewer")
     return trimmed(np.array(delta), np.array([row[-1] for row in rows]) == distance)

@@ -1,11 +1,13 @@
-"""Drawing words that fit: each way here draws them exactly as often as the model makes them, among its words that fit.
+"""Drawing words that satisfy constraints, each exactly as often as the model generates it among these words.
 
-enumeration     where few words fit, each one's probability is computed
-dynamic programming     where a model has few contexts, as counted ones and nets that see three or four characters have
-rejection       elsewhere words are drawn until enough of them fit
+There are three ways:
 
-What every word has to begin with is given: it costs nothing, and temperature, top-k and top-p bear on what comes after.
-Words of more than CUT characters beyond the shortest that fits are not drawn, unless a longest is asked for.
+enumeration             if few words satisfy the constraints, the probability of each is computed
+dynamic programming     if a model has few contexts, as models by counting and nets with a block size up to 3 or 4 have
+rejection               otherwise words are drawn until enough of them satisfy the constraints
+
+The prefix that all words share is given: its probability does not count, and temperature, top-k and top-p apply only
+after it. Without a maximum length, no word is drawn that is over MAX_EXTRA characters longer than the shortest one.
 """
 
 import unicodedata
@@ -15,28 +17,28 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import InputError
-from .beam import likeliest
+from .beam import beam_search
 from .constraints import Constraints
 from .deadline import check_time
 from .dfa import DFA
-from .dynamic_programming import WORK, Product, SamplingOptions, work
-from .writer import Writer
+from .dynamic_programming import MAX_STEPS, ExactSampler, SamplingOptions, estimated_steps
+from .model import SamplingModel
 
-ENUMERABLE = 1 << 17  # words that fit
-CUT = 1000
-PIECE = 1 << 16  # words that are drawn at a time
-TRIES = 2_000_000  # or a thousand for each word that is asked for, if that is more
-QUICK = WORK >> 4  # work of dynamic programming that is done before rejection is tried
+MAX_ENUMERATED = 1 << 17  # words
+MAX_EXTRA = 1000  # characters beyond the shortest word
+WORDS_PER_DRAW = 1 << 16
+DEFAULT_TRIES = 2_000_000  # or 1,000 for each word asked for, if that is more
+QUICK_STEPS = MAX_STEPS >> 4  # up to this many, dynamic programming is tried before rejection
 
 
 class Samples(list[str]):
     """Words that were drawn.
 
-    method  how: plainly, by enumeration, dynamic programming or rejection
-    share   of the words that the model makes, and that begin with head, how many fit: exactly, or by rejection as many
-            as did; 1 if nothing else was asked
-    head    what every word that fits begins with
-    tried   how many words were drawn for these: more, where some were not wanted or did not fit
+    method  "plain" without constraints, "enumeration", "dynamic programming" or "rejection"
+    share   the probability that a word of the model that begins with head satisfies the constraints: exact, or for
+            rejection the share of the words drawn; 1 without constraints
+    head    the prefix that all words share
+    tried   the number of words drawn, with those that were not wanted or did not satisfy the constraints
     """
 
     def __init__(self, words: Collection[str], method: str, share: float, head: str, tried: int):
@@ -46,9 +48,10 @@ class Samples(list[str]):
 
 @dataclass
 class Source:
-    """Where words come from: draw(n, first) gives word number first, first + 1, ..., "" for one that does not fit.
+    """A way to draw words.
 
-    share is as in `Samples`; None where it is to be counted.
+    draw    draw(n, first) returns words number first, first + 1, ...; "" for one that does not satisfy the constraints
+    share   see `Samples`; None to count it
     """
 
     method: str
@@ -57,10 +60,10 @@ class Source:
 
 
 def sample(
-    writer: Writer,
+    model: SamplingModel,
     n: int,
     seed: int,
-    chances: SamplingOptions,
+    options: SamplingOptions,
     constraints: Constraints,
     *,
     avoid: Collection[str] = (),
@@ -68,33 +71,34 @@ def sample(
     tries: int | None = None,
     on_progress: Callable[[int, int], None] = lambda found, tried: None,
 ) -> Samples:
-    """Draw n words that fit.
+    """Draw n words that satisfy the constraints.
 
-    avoid       words that are not wanted; distinct: each word once
-    tries       words that are drawn at most; None for TRIES
-    on_progress is told how many are found, and how many were drawn
+    avoid       words to leave out
+    distinct    draw each word only once
+    tries       words to draw at most; None for DEFAULT_TRIES
+    on_progress called with the number of words found and of words drawn
 
-    Raises InputError if no word fits, and if fewer than n are found.
+    Raises InputError if no word satisfies the constraints, and if fewer than n are found.
     """
     if isinstance(avoid, str):
         raise InputError(f"avoid is {avoid!r}: give a list of words")
     avoided = {unicodedata.normalize("NFC", word) for word in avoid}
     if constraints.only_prefix:
-        head = writer.vocab.encode(constraints.prefix)
-        sources = iter([_plain(writer, head, chances, seed)])
+        prefix = model.vocab.encode(constraints.prefix)
+        sources = iter([_plain(model, prefix, options, seed)])
     else:
-        words = constraints.words(writer.vocab)
-        head = words.head()[0]
-        if words.n_words <= ENUMERABLE:
-            return _enumerated(writer, n, seed, chances, words, avoided, distinct)
-        sources = _sources(writer, constraints, words, chances, seed)
-    error: InputError = _impossible(chances)
+        words = constraints.words(model.vocab)
+        prefix = words.split_prefix()[0]
+        if words.n_words <= MAX_ENUMERATED:
+            return _enumerate(model, n, seed, options, words, avoided, distinct)
+        sources = _sources(model, constraints, words, options, seed)
+    error: InputError = _never_generated(options)
     for source in sources:
         try:
-            found, share, tried = _gathered(source, n, avoided, distinct, tries, on_progress)
-            return Samples(found, source.method, share, writer.spell([head])[0], tried)
-        except _TooFew as few:  # the next way is slower, and may find more
-            error = few
+            found, share, tried = _collect(source, n, avoided, distinct, tries, on_progress)
+            return Samples(found, source.method, share, model.spell([prefix])[0], tried)
+        except _TooFew as too_few:  # the next source is slower, and may find more
+            error = too_few
     raise error
 
 
@@ -102,7 +106,7 @@ class _TooFew(InputError):
     """Fewer words were found than were asked for."""
 
 
-def _gathered(
+def _collect(
     source: Source,
     n: int,
     avoided: set[str],
@@ -110,117 +114,125 @@ def _gathered(
     tries: int | None,
     on_progress: Callable[[int, int], None],
 ) -> tuple[list[str], float, int]:
-    """n words that are wanted, the share of those that fit, and how many were drawn."""
-    most = max(TRIES, 1000 * n) if tries is None else tries
+    """Draw until n wanted words are found; return them, the share that satisfies the constraints, and the tries."""
+    most = max(DEFAULT_TRIES, 1000 * n) if tries is None else tries
     found: list[str] = []
-    seen, tried, fitting = set(avoided), 0, 0
+    excluded, tried, satisfying = set(avoided), 0, 0
     while len(found) < n:
         check_time()
         if tried >= most:
             wanted = " ".join(["new"] * bool(avoided) + ["different"] * distinct + ["words"])
-            advice = f"ask for fewer (-n {len(found)}), or" if found else "ask for less, or"
+            advice = f"ask for fewer (-n {len(found)})" if found else "relax the constraints"
             raise _TooFew(
-                f"only {len(found):,} of {n:,} {wanted} were found among {tried:,} that the model made: "
-                f"{advice} for more to be drawn (--tries {10 * most})"
+                f"only {len(found):,} of {n:,} {wanted} were found among {tried:,} that the model generated: "
+                f"{advice}, or draw more (--tries {10 * most})"
             )
         rate = (len(found) + 1) / (tried + 1)
-        some = int(min(PIECE, max(64, 1.1 * (n - len(found)) / rate), most - tried))
-        if not seen and not distinct and source.share is not None:
-            some = min(some, n - len(found))  # every word is wanted
-        for word in source.draw(some, tried):
+        n_draws = int(min(WORDS_PER_DRAW, max(64, 1.1 * (n - len(found)) / rate), most - tried))
+        if not excluded and not distinct and source.share is not None:
+            n_draws = min(n_draws, n - len(found))  # every word is wanted
+        for word in source.draw(n_draws, tried):
             tried += 1
-            fitting += word != ""
-            if word and word not in seen:
+            satisfying += word != ""
+            if word and word not in excluded:
                 found.append(word)
                 if distinct:
-                    seen.add(word)
+                    excluded.add(word)
                 if len(found) == n:
                     break
         on_progress(len(found), tried)
-    return found, fitting / max(tried, 1) if source.share is None else source.share, tried
+    return found, satisfying / max(tried, 1) if source.share is None else source.share, tried
 
 
-def _plain(writer: Writer, head: list[int], chances: SamplingOptions, seed: int) -> Source:
-    """Words of which nothing is asked but how they begin; one that does not end is cut."""
+def _plain(model: SamplingModel, prefix: list[int], options: SamplingOptions, seed: int) -> Source:
+    """Return a source of words with a prefix and no other constraint; a word that does not end is cut."""
 
     def draw(n: int, first: int) -> list[str]:
-        return writer.vocab.split(writer.draw(n, head, chances, seed, first, len(head) + CUT))
+        return model.vocab.split(model.draw(n, prefix, options, seed, first, len(prefix) + MAX_EXTRA))
 
     return Source("plain", draw, 1.0)
 
 
-def _enumerated(
-    writer: Writer, n: int, seed: int, chances: SamplingOptions, words: DFA, avoided: set[str], distinct: bool
+def _enumerate(
+    model: SamplingModel,
+    n: int,
+    seed: int,
+    options: SamplingOptions,
+    words: DFA,
+    avoided: set[str],
+    distinct: bool,
 ) -> Samples:
-    """Draw from words each of whose probability is computed."""
-    found = likeliest(writer.contexts, chances, words)
+    """Draw n words of a set by the probability of each."""
+    found = beam_search(model.contexts, options, words)
     if not found.words:
-        raise _impossible(chances)
-    spelt, p = writer.spell(found.words), np.exp(found.log_p - found.log_p[0])
+        raise _never_generated(options)
+    spelt, p = model.spell(found.words), np.exp(found.log_p - found.log_p[0])
     share = float(np.exp(found.log_p[0]) * p.sum())
     wanted = [i for i, word in enumerate(spelt) if word not in avoided]
     if n > len(wanted) and (distinct or not wanted):
         others = f", and {len(spelt) - len(wanted):,} of them are to be avoided" if avoided else ""
         raise InputError(
-            f"{len(spelt):,} words fit that the model makes{others}: {len(wanted):,} are left, and {n:,} are asked for"
+            f"the model can generate {len(spelt):,} words that fit{others}: {len(wanted):,} are left, "
+            f"and {n:,} are asked for"
         )
     spelt, p = [spelt[i] for i in wanted], p[wanted]
     generator = np.random.default_rng(seed)
-    if distinct:  # exponential waiting times: the order in which words come, each the first time (Efraimidis, Spirakis)
+    if distinct:  # exponential waiting times: the order in which each word first comes (Efraimidis and Spirakis 2006)
         chosen = np.argsort(generator.exponential(size=len(p)) / np.maximum(p, 1e-300), kind="stable")[:n]
     else:
         sums = np.cumsum(p)
         chosen = np.minimum(np.searchsorted(sums, generator.random(n) * sums[-1], "right"), len(p) - 1)
-    return Samples([spelt[i] for i in chosen], "enumeration", share, writer.spell([words.head()[0]])[0], n)
+    prefix = model.spell([words.split_prefix()[0]])[0]
+    return Samples([spelt[i] for i in chosen], "enumeration", share, prefix, n)
 
 
 def _sources(
-    writer: Writer, constraints: Constraints, words: DFA, chances: SamplingOptions, seed: int
+    model: SamplingModel, constraints: Constraints, words: DFA, options: SamplingOptions, seed: int
 ) -> Iterator[Source]:
-    """The ways to draw words that fit, the quickest first; the next one is asked for if that finds too few."""
-    longest = constraints.max_length or words.shortest + CUT
-    cost = work(writer.contexts, words, len(writer.vocab))
-    product = _product(writer, words, chances, seed, longest) if cost <= QUICK else None
-    if product:
-        yield product
+    """Yield the sources of a set of words, the fastest first; the next is for when that finds too few words."""
+    longest = constraints.max_length or words.shortest + MAX_EXTRA
+    steps = estimated_steps(model.contexts, words, len(model.vocab))
+    exact = _exact(model, words, options, seed, longest) if steps <= QUICK_STEPS else None
+    if exact:
+        yield exact
         return
-    yield _rejection(writer, words, chances, seed, longest)
-    if QUICK < cost <= WORK and (product := _product(writer, words, chances, seed, longest)):
-        yield product
+    yield _rejection(model, words, options, seed, longest)
+    if QUICK_STEPS < steps <= MAX_STEPS and (exact := _exact(model, words, options, seed, longest)):
+        yield exact
 
 
-def _product(writer: Writer, words: DFA, chances: SamplingOptions, seed: int, longest: int) -> Source | None:
-    """Draws by dynamic programming; None where it does not settle."""
-    product = Product(writer.contexts, chances, words)
-    if not product.settled:
+def _exact(model: SamplingModel, words: DFA, options: SamplingOptions, seed: int, longest: int) -> Source | None:
+    """Return a source by dynamic programming; None if that does not converge."""
+    sampler = ExactSampler(model.contexts, options, words)
+    if not sampler.converged:
         return None
-    if not product.mass:
-        raise _impossible(chances)
+    if not sampler.mass:
+        raise _never_generated(options)
 
     def draw(n: int, first: int) -> list[str]:
-        return writer.vocab.split(product.draw(n, seed, first, longest - len(product.head)))
+        return model.vocab.split(sampler.draw(n, seed, first, longest - len(sampler.prefix)))
 
-    return Source("dynamic programming", draw, product.mass)
+    return Source("dynamic programming", draw, sampler.mass)
 
 
-def _rejection(writer: Writer, words: DFA, chances: SamplingOptions, seed: int, longest: int) -> Source:
-    """Draws of which those that do not fit are thrown away, each after what all words begin with."""
-    head = words.head()[0]
+def _rejection(model: SamplingModel, words: DFA, options: SamplingOptions, seed: int, longest: int) -> Source:
+    """Return a source that draws words with the shared prefix and rejects those that are not in the set."""
+    prefix = words.split_prefix()[0]
 
     def draw(n: int, first: int) -> list[str]:
-        tokens = writer.draw(n, head, chances, seed, first, longest + 1)
+        tokens = model.draw(n, prefix, options, seed, first, longest + 1)
         lengths = np.diff(np.flatnonzero(tokens == 0), prepend=-1) - 1
-        fit = words.accepts_each(tokens) & (lengths <= longest)
-        return [word if fits else "" for word, fits in zip(writer.vocab.split(tokens), fit.tolist(), strict=True)]
+        accepted = words.accepts_each(tokens) & (lengths <= longest)
+        return [word if ok else "" for word, ok in zip(model.vocab.split(tokens), accepted.tolist(), strict=True)]
 
     return Source("rejection", draw, None)
 
 
-def _impossible(chances: SamplingOptions) -> InputError:
-    """The error where words fit, but the model never makes one."""
-    if chances == SamplingOptions():
-        return InputError("words fit, but the model gives them a probability of zero, or of less than 1e-300")
+def _never_generated(options: SamplingOptions) -> InputError:
+    """Return the error for constraints that some words satisfy, but none that the model generates."""
+    if options == SamplingOptions():
+        return InputError("the model gives the words that fit a probability of zero, or of less than 1e-300")
     return InputError(
-        "words fit, but none that the model makes with this temperature, top-k and top-p: allow it more, "
-        "with --temperature 1 and neither of the others"
+        "the model generates no word that fits with this temperature, top-k and top-p: give "
+        "--temperature 1 and neither of the others"
     )

@@ -1,16 +1,18 @@
-"""Drawing words of a set exactly as often as the model makes them, by dynamic programming.
+"""Drawing words of a set exactly as often as the model generates them, by dynamic programming.
 
-A word goes through pairs of a context c and a state q of the set's automaton. Let b(q, c) be the probability that what
-the model writes from there on ends as a word of the set:
+While a word is read, it is at a pair of a context c and a state q of the set's automaton. Let b(c, q) be the
+probability that the model continues from there to a word of the set:
 
     b(c, q) = [q accepts] p(end | c) + sum over tokens v of p(v | c) b(c v, delta(q, v))
 
 where c v is the context after v. Then the next token of a word that is known to be in the set is v with probability
-p(v | c) b(c v, delta(q, v)) / b(c, q): drawing each token so draws whole words from p(word | word in the set), and no
-draw is in vain. b is computed from the last states of the automaton back to its first. States of a cycle wait for each
-other: from b = 0 on they are computed again and again, which after k rounds counts all words with up to k characters
-there, until b no longer changes. Towards the end what is missing shrinks by the same factor in every round; now and
-then it is added at once.
+p(v | c) b(c v, delta(q, v)) / b(c, q). Drawing each token so draws whole words from p(word | word in the set), and no
+draw is rejected.
+
+b is computed from the last states of the automaton back to its first. States of a cycle depend on each other. They
+start from b = 0 and are computed in rounds, until b no longer changes: after k rounds b counts all words with up to k
+characters there. In later rounds what is missing shrinks by a constant factor, so now and then the sum of all that is
+missing is added at once.
 """
 
 # pyright: reportMissingParameterType=false
@@ -19,6 +21,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import types
@@ -27,18 +30,37 @@ from ..engine.rng import draw_number
 from ..engine.tape.compile import compiled_function
 from ..engine.tape.generate import weights
 from ..errors import InputError
+from ..ngram.sampler import WORDS, Words
 from .contexts import Contexts
 from .deadline import check_time
 from .dfa import DFA
 
-CELLS = 1 << 25  # probabilities of tokens after contexts that are kept at most
-PLACES = 1 << 25  # pairs of a state and a context
-WORK = 1 << 33  # steps to compute b, at most: about half a minute
-SETTLED = 1e-12  # relative change in a round that counts as none
-LEAP = 12  # rounds from one leap ahead to the next
-ROUNDS = 3000  # after which it is given up
-USUAL, ONCE = 60, 4  # rounds that a cycle takes; those that a state without one costs as much as
-PIECE = 1 << 20  # tokens that are drawn at a time
+MAX_PROBABILITIES = 1 << 25  # of tokens after contexts
+MAX_PAIRS = 1 << 25  # of a context and a state
+MAX_STEPS = 1 << 33  # to compute b: about half a minute
+TOLERANCE = 1e-12  # relative change in a round that counts as none
+ROUNDS_PER_LEAP = 12  # from one extrapolation to the next
+MAX_ROUNDS = 3000
+CYCLE_ROUNDS, ACYCLIC_ROUNDS = 60, 4  # estimates: the rounds of a cycle, and the cost of a state outside one in rounds
+LOGITS_AT_A_TIME = 1 << 22
+BUFFER_TOKENS = 1 << 20
+
+
+class Product(NamedTuple):
+    """The product of C contexts and an automaton of Q states.
+
+    p           probability of each token after each context, float64 (C, V)
+    after       the context after each token, int32 (C, V)
+    delta       see `DFA`, int32 (Q, V)
+    accept      see `DFA`, bool (Q,)
+    b           float64 (C, Q)
+    """
+
+    p: np.ndarray
+    after: np.ndarray
+    delta: np.ndarray
+    accept: np.ndarray
+    b: np.ndarray
 
 
 def normalise(logits, temperature, top_k, top_p, may_end, p):
@@ -49,10 +71,12 @@ def normalise(logits, temperature, top_k, top_p, may_end, p):
             p[i, v] /= total
 
 
-def settle(states, letters, p, after, delta, accept, b):
-    """Compute b[:, states] of b (C, Q) from all of b. p (C, V), after (C, V), delta (Q, V); letters are the tokens that
-    lead on from any of the states. Returns the largest relative change.
+def update(product, states, letters):
+    """Compute b[:, states] from all of b; letters are the tokens that lead on from any of the states.
+
+    Returns the largest relative change.
     """
+    p, after, delta, accept, b = product
     change, values = 0.0, np.zeros(states.size)
     for c in range(p.shape[0]):
         for i in range(states.size):
@@ -69,18 +93,20 @@ def settle(states, letters, p, after, delta, accept, b):
     return change
 
 
-def draw(p, after, delta, accept, b, head, context, seed, number, last, longest, tokens):
-    """Draw words number, number + 1, ... up to `last` -> tokens (M,), each word ended by 0.
+def draw(product, context, words, tokens):
+    """Draw words into tokens (M,), each ended by 0.
 
-    Each begins with head, after which it stands in state 0 and a context. Stops before a word that might not fit, of
-    `longest` characters after its head; returns its number and how many tokens were written. A word that came to be
-    longer is cut to nothing.
+    After its prefix a word is at state 0 and a context. max_length counts the characters after the prefix; a longer
+    word becomes empty. Stops before a word that might not fit. Returns the number of that word and how many tokens were
+    written.
     """
+    p, after, delta, accept, b = product
+    prefix, longest = words.prefix, words.max_length
     V = p.shape[1]
-    weight, at = np.zeros(V), 0
-    while number < last and at + head.size + longest + 1 <= tokens.size:
+    weight, at, number = np.zeros(V), 0, words.first
+    while number < words.last and at + prefix.size + longest + 1 <= tokens.size:
         q, c, length, token = 0, context, 0, 0
-        tokens[at : at + head.size] = head
+        tokens[at : at + prefix.size] = prefix
         while length <= longest:
             total = 0.0
             for v in range(V):
@@ -90,7 +116,7 @@ def draw(p, after, delta, accept, b, head, context, seed, number, last, longest,
                 elif delta[q, v] >= 0:
                     weight[v] = p[c, v] * b[after[c, v], delta[q, v]]
                 total += weight[v]
-            target, reached, token = draw_number(seed, number, head.size + length) * total, 0.0, 0
+            target, reached, token = draw_number(words.seed, number, prefix.size + length) * total, 0.0, 0
             for v in range(V):
                 if weight[v] > 0:
                     reached += weight[v]
@@ -99,38 +125,35 @@ def draw(p, after, delta, accept, b, head, context, seed, number, last, longest,
                         break
             if token == 0 or length == longest:
                 break
-            tokens[at + head.size + length] = token
+            tokens[at + prefix.size + length] = token
             q, c = delta[q, token], after[c, token]
             length += 1
-        at += head.size + length if token == 0 else 0
+        at += prefix.size + length if token == 0 else 0
         tokens[at] = 0
         at += 1
         number += 1
     return number, at
 
 
+INT, FLOAT, TABLE = types.int64, types.float64, types.int32[:, ::1]
+FLOATS2 = types.float64[:, ::1]
+PRODUCT = types.NamedTuple((FLOATS2, TABLE, TABLE, types.boolean[::1], FLOATS2), Product)
+SIGNATURES = {
+    normalise: types.void(FLOATS2, FLOAT, INT, FLOAT, types.boolean, FLOATS2),
+    update: FLOAT(PRODUCT, types.int64[::1], types.int64[::1]),
+    draw: types.UniTuple(INT, 2)(PRODUCT, INT, WORDS, types.int32[::1]),
+}
+
+
 @cache
-def _compiled() -> tuple[Callable, ...]:
-    number, count, flag = types.float64, types.int64, types.boolean
-    numbers, tokens = types.float64[:, ::1], types.int32[::1]
-    table = types.int32[:, ::1]
-    return (
-        compiled_function(normalise, types.void(numbers, number, count, number, flag, numbers)),
-        compiled_function(
-            settle, number(types.int64[::1], types.int64[::1], numbers, table, table, types.boolean[::1], numbers)
-        ),
-        compiled_function(
-            draw,
-            types.UniTuple(count, 2)(
-                *(numbers, table, table, types.boolean[::1], numbers, tokens, count, count, count, count, count, tokens)
-            ),
-        ),
-    )
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile one of the functions above on its first use, or load it from the disk."""
+    return compiled_function(function, SIGNATURES[function])
 
 
 @dataclass(frozen=True)
 class SamplingOptions:
-    """From logits to the probabilities that words are drawn by: temperature, top-k, top-p as in `Model.sample`."""
+    """Options that change the probabilities to draw by: temperature, top-k and top-p, as in `Model.sample`."""
 
     temperature: float = 1.0
     top_k: int = 0
@@ -144,87 +167,86 @@ class SamplingOptions:
         if not 0 < self.top_p <= 1:
             raise InputError(f"top-p is {self.top_p}: it must be above 0, and at most 1 for all characters")
 
-    def __call__(self, logits: np.ndarray, may_end: bool) -> np.ndarray:
+    def probabilities(self, logits: np.ndarray, may_end: bool) -> np.ndarray:
         """Logits (N, V) -> probabilities float64 (N, V); that of the end is 0 unless the word may end."""
         p = np.empty(logits.shape)
-        _compiled()[0](logits.astype(np.float64), self.temperature, self.top_k, self.top_p, may_end, p)
+        compiled(normalise)(logits.astype(np.float64), self.temperature, self.top_k, self.top_p, may_end, p)
         return p
 
 
-def work(contexts: Contexts, words: DFA, V: int) -> float:
-    """About how many steps the product of contexts and a set's automaton takes; infinite if it is too large."""
-    if contexts.size * V > CELLS or contexts.size * len(words.accept) > PLACES:
+def estimated_steps(contexts: Contexts, words: DFA, V: int) -> float:
+    """Estimate the steps to compute b for a set of words; infinite if the product is too large."""
+    if contexts.size * V > MAX_PROBABILITIES or contexts.size * len(words.accept) > MAX_PAIRS:
         return math.inf
-    rounds = ((USUAL if words.is_cycle(states) else ONCE) * len(states) for states in words.components())
+    rounds = ((CYCLE_ROUNDS if words.is_cycle(s) else ACYCLIC_ROUNDS) * len(s) for s in words.components())
     return sum(rounds) * contexts.size * V
 
 
-class Product:
-    """The product of a model's contexts and the automaton of a set of words: draws from the set.
+class ExactSampler:
+    """Draws words of a set, each exactly as often as the model generates it among them.
 
-    What every word of the set begins with is given: probabilities are of what comes after it.
-    mass    the probability that a word which begins so is in the set
-    settled whether it could be computed: if the model hardly ever ends a word, it takes too long
+    prefix      tokens that all words of the set share; probabilities are given the prefix
+    mass        the probability that a word of the model with this prefix is in the set
+    converged   False if b could not be computed: the model hardly ever ends a word
     """
 
-    def __init__(self, contexts: Contexts, chances: SamplingOptions, words: DFA):
-        self.head, self.words = words.head()
+    def __init__(self, contexts: Contexts, options: SamplingOptions, words: DFA):
+        self.prefix, self.words = words.split_prefix()
         rows, after, begin = contexts.table()
-        V = after.shape[1]
+        C, V = after.shape
         # The last row is the beginning of a word, where it may not end.
-        self.p, self.after = np.empty((len(rows) + 1, V)), np.concatenate([after, after[begin : begin + 1]])
-        piece = max(1, (1 << 22) // V)
-        for first in range(0, len(rows), piece):
+        p = np.empty((C + 1, V))
+        step = max(1, LOGITS_AT_A_TIME // V)
+        for first in range(0, C, step):
             check_time()
-            self.p[first : first + piece][: len(rows) - first] = chances(
-                contexts.logits(rows[first : first + piece]), True
-            )
-        self.p[-1] = chances(contexts.logits(rows[begin : begin + 1]), False)[0]
-        self.context = len(rows)
-        for token in self.head:
-            self.context = int(self.after[self.context, token])
-        self.b = np.zeros((len(self.p), len(self.words.accept)))
-        self.settled = self._settle()
+            chunk = slice(first, min(first + step, C))
+            p[chunk] = options.probabilities(contexts.logits(rows[chunk]), True)
+        p[-1] = options.probabilities(contexts.logits(rows[begin : begin + 1]), False)[0]
+        after = np.concatenate([after, after[begin : begin + 1]])
+        self.context = C
+        for token in self.prefix:
+            self.context = int(after[self.context, token])
+        self.b = np.zeros((C + 1, len(self.words.accept)))
+        self.product = Product(p, after, self.words.delta, self.words.accept, self.b)
+        self.converged = self._compute_b()
 
     @property
     def mass(self) -> float:
         return float(self.b[self.context, 0])
 
-    def _settle(self) -> bool:
-        """Compute b; returns whether it settled."""
-        delta, settle = self.words.delta, _compiled()[1]
+    def _compute_b(self) -> bool:
+        """Compute b; return False if it does not converge."""
+        delta = self.words.delta
         for states in self.words.components():
             letters = np.flatnonzero((delta[states] >= 0).any(0))
             cyclic, gained = self.words.is_cycle(states), 0.0
-            for round in range(1, ROUNDS + 1):
+            for round in range(1, MAX_ROUNDS + 1):
                 check_time()
-                leaping = cyclic and round % LEAP in (0, LEAP - 1)
-                before = self.b[:, states] if leaping else self.b[:0]
-                change = settle(states, letters, self.p, self.after, delta, self.words.accept, self.b)
-                if change <= SETTLED or not cyclic:
+                measured = cyclic and round % ROUNDS_PER_LEAP in (0, ROUNDS_PER_LEAP - 1)
+                before = self.b[:, states] if measured else self.b[:0]
+                change = compiled(update)(self.product, states, letters)
+                if change <= TOLERANCE or not cyclic:
                     break
-                if leaping:
+                if measured:
                     step = self.b[:, states] - before
                     gained, last = np.abs(step).sum(), gained
-                    if round % LEAP == 0 and gained < 0.9999 * last:
+                    if round % ROUNDS_PER_LEAP == 0 and gained < 0.9999 * last:  # the sum of a geometric series
                         self.b[:, states] += step * gained / (last - gained)
             else:
                 return False
         return True
 
     def draw(self, n: int, seed: int, first: int, longest: int) -> np.ndarray:
-        """Draw words number first, first + 1, ...: a flat run of tokens, int32, each word ended by 0.
+        """Draw words number first, first + 1, ...: a flat array of tokens, int32, each word ended by 0.
 
-        One of more than `longest` characters after the head, which hardly ever comes, is empty instead.
+        A word with more than `longest` characters after the prefix, which is very rare, is empty instead.
         """
-        size = len(self.head) + longest + 1
-        buffer = np.empty(max(size, min(PIECE, n * size)), np.int32)
-        head, pieces, number = np.array(self.head, np.int32), [np.zeros(0, np.int32)], first
-        while number < first + n:
+        size = len(self.prefix) + longest + 1
+        buffer, drawn = np.empty(max(size, min(BUFFER_TOKENS, n * size)), np.int32), [np.zeros(0, np.int32)]
+        words = Words(np.array(self.prefix, np.int32), longest, seed, first, first + n)
+        while words.first < words.last:
             check_time()
-            number, written = _compiled()[2](
-                *(self.p, self.after, self.words.delta, self.words.accept, self.b, head, self.context),
-                *(seed, number, first + n, longest, buffer),
-            )
-            pieces.append(buffer[:written].copy())
-        return np.concatenate(pieces)
+            number, written = compiled(draw)(self.product, self.context, words, buffer)
+            words = words._replace(first=number)
+            drawn.append(buffer[:written].copy())
+        return np.concatenate(drawn)

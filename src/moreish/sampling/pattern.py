@@ -1,6 +1,6 @@
-"""Patterns of words, as of file names: letters, ? for any one character, * for any run of them, [aeiou], [a-f], [^xyz].
+"""Patterns, as for file names: ? is any character, * any number, [aeiou] or [a-f] one of these, [^xyz] any other.
 
-A backslash takes the next character as it is. `items` reads a pattern, `automaton` makes the set of words that fit.
+A backslash takes the next character literally. `items` parses a pattern; `automaton` makes the set of words that match.
 """
 
 import numpy as np
@@ -8,16 +8,16 @@ import numpy as np
 from ..corpus import Vocab
 from ..errors import InputError
 from .deadline import check_time
-from .dfa import DFA, MOST_STATES, trimmed
+from .dfa import DFA, MAX_STATES, trimmed
 
 RUN = None  # the item for *
-Item = np.ndarray | None  # which tokens may stand at a place, bool (V,), or RUN
+Item = np.ndarray | None  # the tokens allowed at a place, bool (V,), or RUN
 
 
 def items(pattern: str, vocab: Vocab, any_one: str = "?") -> list[Item]:
-    """The places of a pattern in NFC; any_one are the characters that stand for any one character.
+    """Parse a pattern in NFC into its places; any_one are the characters that mean any character.
 
-    Raises InputError, naming the place, for one that is not well-formed.
+    Raises InputError, naming the place, for a pattern that is not well-formed.
     """
     anything, found, i = np.arange(len(vocab)) > 0, [], 0
     while i < len(pattern):
@@ -37,16 +37,16 @@ def items(pattern: str, vocab: Vocab, any_one: str = "?") -> list[Item]:
 
 
 def _literal(pattern: str, i: int) -> tuple[str, int]:
-    """The character at a place, or behind a backslash there, and the place after it."""
+    """Return the character at a place, or after a backslash there, and the next place."""
     if pattern[i] != "\\":
         return pattern[i], i + 1
     if i + 1 == len(pattern):
-        raise InputError(f"{pattern!r} ends with a backslash: write \\\\ for one")
+        raise InputError(f"{pattern!r} ends with a backslash: write \\\\ for a backslash itself")
     return pattern[i + 1], i + 2
 
 
 def _class(pattern: str, start: int, vocab: Vocab) -> tuple[np.ndarray, int]:
-    """The tokens that a class [...] beginning at `start` stands for, bool (V,), and the place after it."""
+    """Return the tokens in the class [...] that begins at `start`, bool (V,), and the next place."""
     i = start + 1
     negated = pattern[i : i + 1] in ("^", "!") and i < len(pattern)
     i += negated
@@ -57,10 +57,10 @@ def _class(pattern: str, start: int, vocab: Vocab) -> tuple[np.ndarray, int]:
         if pattern[i : i + 1] == "-" and pattern[i + 1 : i + 2] not in ("", "]"):
             high, i = _literal(pattern, i + 1)
         if low > high:
-            raise InputError(f"{pattern!r}: the range {low}-{high} is the wrong way round")
+            raise InputError(f"{pattern!r}: the range {low}-{high} is in the wrong order")
         ranges.append((low, high))
     if i >= len(pattern):
-        raise InputError(f"{pattern!r}: the [ at place {start + 1} is never closed: write \\[ for one itself")
+        raise InputError(f"{pattern!r}: the [ at place {start + 1} is never closed: write \\[ for a [ itself")
     inside = np.array([any(low <= c <= high for low, high in ranges) for c in vocab.characters], bool)
     allowed = np.concatenate([[False], ~inside if negated else inside])
     if not allowed.any():
@@ -69,24 +69,24 @@ def _class(pattern: str, start: int, vocab: Vocab) -> tuple[np.ndarray, int]:
 
 
 def automaton(places: list[Item], letters: np.ndarray) -> DFA:
-    """The words that fit a pattern, all of whose characters are among letters, bool (V,).
+    """Return the words that match a pattern and have only characters among letters, bool (V,).
 
-    The subset construction: a state is the set of places of the pattern at which a word may have come, as bits.
+    The subset construction: a state is the set of places in the pattern that a word may have reached, as bits.
     """
     steps = [place for place in places if place is not RUN]
-    stays = [False] * (len(steps) + 1)  # whether a run stands before each step, and after the last one
+    has_run = [False] * (len(steps) + 1)  # True if a run stands before each step, and after the last one
     at = 0
     for place in places:
         if place is RUN:
-            stays[at] = True
+            has_run[at] = True
         else:
             at += 1
     allowed = np.array([place & letters for place in steps]).reshape(len(steps), len(letters))
-    kinds, kind_of = np.unique(allowed, axis=1, return_inverse=True)  # characters that no step tells apart
-    advancing = [sum(1 << int(i) for i in np.flatnonzero(column)) for column in kinds.T]
-    staying = sum(1 << i for i, stays_here in enumerate(stays) if stays_here)
+    classes, class_of = np.unique(allowed, axis=1, return_inverse=True)  # characters that the same steps allow
+    advancing = [sum(1 << int(i) for i in np.flatnonzero(column)) for column in classes.T]
+    staying = sum(1 << i for i, run in enumerate(has_run) if run)
     sets, known, delta = [1], {1: 0}, []
-    for current in sets:  # it grows while it is read
+    for current in sets:  # the list grows during the loop
         check_time()
         after = []
         for column in advancing:
@@ -95,8 +95,8 @@ def automaton(places: list[Item], letters: np.ndarray) -> DFA:
                 known[new] = len(sets)
                 sets.append(new)
             after.append(known[new] if new else -1)
-        delta.append(np.where(letters, np.array(after)[kind_of.ravel()], -1))
-        if len(sets) > MOST_STATES:
-            raise InputError(f"a pattern takes more than {MOST_STATES:,} states: use fewer * and ? after a *")
+        delta.append(np.where(letters, np.array(after)[class_of.ravel()], -1))
+        if len(sets) > MAX_STATES:
+            raise InputError(f"a pattern takes more than {MAX_STATES:,} states: use fewer * and ? after a *")
     accept = np.array([bool(current >> len(steps) & 1) for current in sets])
     return trimmed(np.array(delta, np.int32), accept)

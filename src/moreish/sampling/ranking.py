@@ -1,4 +1,4 @@
-"""The likeliest words of a set."""
+"""The most likely words of a set."""
 
 import math
 import unicodedata
@@ -8,21 +8,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import InputError
-from .beam import likeliest
+from .beam import beam_search
 from .dfa import DFA
-from .draw import ENUMERABLE
+from .draw import MAX_ENUMERATED
 from .dynamic_programming import SamplingOptions
-from .writer import Writer
+from .model import SamplingModel
 
-WIDTH = 20_000  # prefixes of a length that a search keeps, where there are more words than can be enumerated
+BEAM_WIDTH = 20_000  # prefixes of each length to keep, if there are too many words to enumerate
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A word that fits.
+    """A word that satisfies the constraints.
 
-    probability     of all words that the model makes
-    share           of its words that fit; None where these are too many to be summed up
+    probability     among all words of the model
+    share           among the words that satisfy the constraints; None if these are too many to enumerate
     """
 
     word: str
@@ -31,9 +31,9 @@ class Candidate:
 
 
 class Candidates(list[Candidate]):
-    """Words that fit, from the likeliest on.
+    """Words that satisfy the constraints, the most likely first.
 
-    proven  whether no likelier one can have been missed: the search dropped nothing that could have become one
+    proven  True if the search cannot have missed a more likely word
     """
 
     def __init__(self, candidates: Iterable[Candidate], proven: bool):
@@ -41,26 +41,27 @@ class Candidates(list[Candidate]):
         self.proven = proven
 
 
-def most_likely(writer: Writer, n: int, words: DFA, avoid: Collection[str] = ()) -> Candidates:
-    """The n likeliest words of a set that are not to be avoided, or all where it has fewer."""
+def most_likely(model: SamplingModel, n: int, words: DFA, avoid: Collection[str] = ()) -> Candidates:
+    """Find the n most likely words of a set that are not in `avoid`, or all if it has fewer."""
     if n < 0:
         raise InputError(f"the number of words is {n}: it must be at least 0")
     avoided = {unicodedata.normalize("NFC", word) for word in avoid}
-    every = words.n_words <= ENUMERABLE
-    most = max(n, 1)  # words that are searched for
+    enumerable = words.n_words <= MAX_ENUMERATED
+    most = max(n, 1)  # words to search for
     while True:
-        found = likeliest(
-            writer.contexts, SamplingOptions(), words, None if every else most, width=None if every else WIDTH
+        found = beam_search(
+            *(model.contexts, SamplingOptions(), words, None if enumerable else most),
+            width=None if enumerable else BEAM_WIDTH,
         )
-        wanted = [(i, word) for i, word in enumerate(writer.spell(found.words)) if word not in avoided][:n]
-        if every or len(wanted) == n or len(found.words) < most:
+        wanted = [(i, word) for i, word in enumerate(model.spell(found.words)) if word not in avoided][:n]
+        if enumerable or len(wanted) == n or len(found.words) < most:
             break
         most *= 4
     shares: list[float | None] = [None] * len(found.words)
-    if every and found.words:
+    if enumerable and found.words:
         p = np.exp(found.log_p - found.log_p[0])
         shares = (p / p.sum()).tolist()
-    log_p = writer.log_p([found.words[i] for i, _ in wanted])
+    log_p = model.log_p([found.words[i] for i, _ in wanted])
     candidates = [
         Candidate(word, math.exp(log), shares[i]) for (i, word), log in zip(wanted, log_p.tolist(), strict=True)
     ]

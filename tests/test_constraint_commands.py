@@ -1,4 +1,4 @@
-"""The commands that steer words: sample, fill and vary."""
+"""The commands with constraints: sample, fill and vary."""
 
 import json
 
@@ -10,8 +10,8 @@ from moreish.cli import run
 @pytest.mark.parametrize(
     ("command", "says"),
     [
-        (["fill", "RUN", "b_d_"], "by chance"),
-        (["vary", "RUN", "bada", "--edits", "2"], "by chance"),
+        (["fill", "RUN", "b_d_"], "at random"),
+        (["vary", "RUN", "bada", "--edits", "2"], "at random"),
         (["sample", "RUN", "--pattern", "b*", "--only-new", "--distinct"], "new"),
         (["sample", "RUN", "--most-likely", "--suffix", "da", "--only-new"], "probability"),
         (["sample", "RUN", "--contains", "da", "--avoid", "LIST", "--tries", "90000"], "da"),

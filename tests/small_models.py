@@ -1,5 +1,6 @@
-"""Models of three letters, whose short words can be written out with their probabilities."""
+"""Models of three letters: the probability of every short word can be computed one by one."""
 
+from collections.abc import Callable
 from itertools import product
 from typing import Any
 
@@ -15,8 +16,8 @@ WORDS = ["".join(letters) for length in range(1, LONGEST + 1) for letters in pro
 MODELS = ("bigram-counts", "ngram", "order 1", "mlp 2", "mlp 12", "mixture")
 
 
-def conditional(model: moreish.Model, prefix: str, chances: dict[str, Any]) -> np.ndarray:
-    """The probabilities of every token after a prefix (V,), as they are drawn by."""
+def conditional(model: moreish.Model, prefix: str, options: dict[str, Any]) -> np.ndarray:
+    """Return the probability to draw each token after a prefix, (V,)."""
     stream = np.array(
         [token for v in range(len(LETTERS) + 1) for token in (0, *model.vocab.encode(prefix), v)], np.int32
     )
@@ -24,23 +25,23 @@ def conditional(model: moreish.Model, prefix: str, chances: dict[str, Any]) -> n
     p = np.exp(-nll.reshape(len(LETTERS) + 1, -1)[:, len(prefix)])
     if not prefix:
         p[0] = 0
-    p = p ** (1 / chances.get("temperature", 1))
+    p = p ** (1 / options.get("temperature", 1))
     order = np.argsort(-p, kind="stable")
-    p[order[chances.get("top_k") or len(p) :]] = 0
+    p[order[options.get("top_k") or len(p) :]] = 0
     p /= p.sum()
-    if "top_p" in chances:
+    if "top_p" in options:
         order = np.argsort(-p, kind="stable")
-        p[order[np.searchsorted(np.cumsum(p[order]), chances["top_p"]) + 1 :]] = 0
+        p[order[np.searchsorted(np.cumsum(p[order]), options["top_p"]) + 1 :]] = 0
     return p / p.sum()
 
 
-def written_out(model: moreish.Model, fits, head: str = "", **chances: Any) -> dict[str, float]:
-    """The probability of every short word that fits, by multiplying those of its characters after the head."""
+def written_out(model: moreish.Model, fits: Callable[[str], Any], head: str = "", **options: Any) -> dict[str, float]:
+    """Return the probability of every short word that fits: the product over its characters after the head."""
     known: dict[str, np.ndarray] = {}
 
     def after(prefix: str) -> np.ndarray:
         if prefix not in known:
-            known[prefix] = conditional(model, prefix, chances)
+            known[prefix] = conditional(model, prefix, options)
         return known[prefix]
 
     found = {}

@@ -1,9 +1,10 @@
-"""Steered words: drawn exactly as often as the model makes them among those that fit, whichever way they are drawn."""
+"""Constrained sampling: every way of drawing gives a word as often as the model does among the words that fit."""
 
 import math
 import re
 import time
 from collections import Counter
+from collections.abc import Callable
 from itertools import product
 from typing import Any
 
@@ -12,15 +13,15 @@ import pytest
 from conftest import levenshtein, made_up_words
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from steered import LETTERS, LONGEST, MODELS, WORDS, written_out
+from small_models import LETTERS, LONGEST, MODELS, WORDS, written_out
 
 import moreish
 from moreish import InputError
-from moreish.sampling import Constraints, Product, SamplingOptions, done_by
+from moreish.sampling import Constraints, ExactSampler, SamplingOptions, done_by
 from moreish.sampling import draw as sampling
-from moreish.sampling.beam import likeliest
+from moreish.sampling.beam import beam_search
 
-CASES = {
+CASES: dict[str, tuple[dict[str, Any], Callable[[str], Any], str]] = {
     "suffix": ({"suffix": "ab"}, lambda w: w.endswith("ab"), ""),
     "pattern": ({"pattern": "[ad]*b?"}, lambda w: re.fullmatch("[ad].*b.", w), ""),
     "prefix": ({"prefix": "b", "contains": "da"}, lambda w: w[0] == "b" and "da" in w, "b"),
@@ -30,7 +31,7 @@ CASES = {
 
 
 def chi_square(drawn: list[str], p: dict[str, float]) -> float:
-    """How many standard deviations the chi-square statistic of a draw is above its mean."""
+    """Standard deviations by which the chi-square statistic of a draw exceeds its mean."""
     counts, n, total = Counter(drawn), len(drawn), sum(p.values())
     assert set(counts) <= set(p)
     cells = [(counts[word], n * q / total) for word, q in p.items() if n * q / total > 5]
@@ -43,44 +44,45 @@ def chi_square(drawn: list[str], p: dict[str, float]) -> float:
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("name", MODELS)
 def test_the_probability_of_what_fits_is_the_sum_over_words(models, name, case):
-    asked, fits, head = CASES[case]
-    model, words = models[name], Constraints(**asked, max_length=LONGEST).words(models[name].vocab)
+    constraints, fits, head = CASES[case]
+    model, words = models[name], Constraints(**constraints, max_length=LONGEST).words(models[name].vocab)
     p = written_out(model, fits, head)
-    found = likeliest(model.writer.contexts, SamplingOptions(), words)
+    contexts = model.sampling_model.contexts
+    found = beam_search(contexts, SamplingOptions(), words)
     spelt = ["".join(model.vocab.characters[t - 1] for t in word) for word in found.words]
     assert dict(zip(spelt, np.exp(found.log_p), strict=True)) == pytest.approx(p, rel=1e-4, abs=0)
     assert found.proven
     assert list(found.log_p) == sorted(found.log_p, reverse=True)
     if name != "mlp 12":
-        made = Product(model.writer.contexts, SamplingOptions(), words)
-        assert made.mass == pytest.approx(sum(p.values()), rel=1e-4)
-        assert made.settled
+        sampler = ExactSampler(contexts, SamplingOptions(), words)
+        assert sampler.mass == pytest.approx(sum(p.values()), rel=1e-4)
+        assert sampler.converged
 
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("name", MODELS)
 def test_every_way_draws_words_as_often_as_their_probability_says(models, name, case, monkeypatch):
-    asked, fits, head = CASES[case]
+    constraints, fits, head = CASES[case]
     model, p = models[name], written_out(models[name], fits, head)
     methods = ["enumeration", "rejection"] if name == "mlp 12" else ["enumeration", "dynamic programming", "rejection"]
     for method in methods:
-        monkeypatch.setattr(sampling, "ENUMERABLE", 1e9 if method == "enumeration" else 0)
-        monkeypatch.setattr(sampling, "work", lambda *_, method=method: 1e99 * (method == "rejection"))
+        monkeypatch.setattr(sampling, "MAX_ENUMERATED", 1e9 if method == "enumeration" else 0)
+        monkeypatch.setattr(sampling, "estimated_steps", lambda *_, method=method: 1e99 * (method == "rejection"))
         n = 1000 if name == "mixture" else 5000
-        drawn = model.sample(n, **asked, max_length=LONGEST, seed=5)
+        drawn = model.sample(n, **constraints, max_length=LONGEST, seed=5)
         assert drawn.method == method
         assert chi_square(drawn, p) < 5
         error = 0.0 if method != "rejection" else 5 * (sum(p.values()) / drawn.tried) ** 0.5
         assert drawn.share == pytest.approx(sum(p.values()), rel=1e-4, abs=error)
 
 
-@pytest.mark.parametrize("chances", [{"temperature": 0.6}, {"temperature": 1.7, "top_k": 2}, {"top_p": 0.8}], ids=str)
+@pytest.mark.parametrize("options", [{"temperature": 0.6}, {"temperature": 1.7, "top_k": 2}, {"top_p": 0.8}], ids=str)
 @pytest.mark.parametrize("name", ["ngram", "mlp 2"])
-def test_temperature_top_k_and_top_p_bear_on_what_fits(models, name, chances, monkeypatch):
-    p = written_out(models[name], lambda w: w.endswith("a"), **chances)
-    for enumerable in (0, 1e9):
-        monkeypatch.setattr(sampling, "ENUMERABLE", enumerable)
-        drawn = models[name].sample(5000, suffix="a", max_length=LONGEST, seed=1, **chances)
+def test_temperature_top_k_and_top_p_apply_to_the_words_that_fit(models, name, options, monkeypatch):
+    p = written_out(models[name], lambda w: w.endswith("a"), **options)
+    for max_enumerated in (0, 1e9):
+        monkeypatch.setattr(sampling, "MAX_ENUMERATED", max_enumerated)
+        drawn = models[name].sample(5000, suffix="a", max_length=LONGEST, seed=1, **options)
         assert chi_square(drawn, p) < 5
         assert drawn.share == pytest.approx(sum(p.values()), rel=1e-4)
 
@@ -99,10 +101,11 @@ def test_words_of_any_length_are_summed_up(models):
     """Without a longest word there are infinitely many: the share solves a system of linear equations."""
     model = models["bigram-counts"]
     words = Constraints(contains="dd").words(model.vocab)
-    made = Product(model.writer.contexts, SamplingOptions(), words)
+    contexts = model.sampling_model.contexts
+    sampler = ExactSampler(contexts, SamplingOptions(), words)
     V, Q = len(model.vocab), len(words.accept)
-    P = np.array([np.exp(-model.nll(np.array([0, a, b, 0], np.int32))[1]) for a in range(V) for b in range(V)])
-    P = P.reshape(V, V)
+    pairs = [np.exp(-model.nll(np.array([0, a, b, 0], np.int32))[1]) for a in range(V) for b in range(V)]
+    P = np.array(pairs).reshape(V, V)
     A, r = np.eye(V * Q), np.zeros(V * Q)
     for c, q in product(range(V), range(Q)):
         r[c * Q + q] = P[c, 0] * words.accept[q]
@@ -110,9 +113,9 @@ def test_words_of_any_length_are_summed_up(models):
             if words.delta[q, v] >= 0:
                 A[c * Q + q, v * Q + words.delta[q, v]] -= P[c, v]
     b = np.linalg.solve(A, r).reshape(V, Q)
-    after = model.writer.contexts.after(np.repeat(model.writer.contexts.begin[None], V - 1, 0), np.arange(1, V))
-    np.testing.assert_allclose(made.b[after[:, 0]], b[1:], rtol=1e-9)
-    assert made.mass == pytest.approx(b[0, 0] / (1 - P[0, 0]), rel=1e-9)
+    after = contexts.after(np.repeat(contexts.begin[None], V - 1, 0), np.arange(1, V))
+    np.testing.assert_allclose(sampler.b[after[:, 0]], b[1:], rtol=1e-9)
+    assert sampler.mass == pytest.approx(b[0, 0] / (1 - P[0, 0]), rel=1e-9)
     drawn = model.sample(20_000, contains="dd", seed=9)
     assert drawn.method == "dynamic programming"
     plain = [word for word in model.sample(400_000, seed=8) if "dd" in word]
@@ -120,7 +123,7 @@ def test_words_of_any_length_are_summed_up(models):
     assert mean == pytest.approx(other, rel=0.03)
 
 
-ASKED = st.fixed_dictionaries(
+ARGUMENTS = st.fixed_dictionaries(
     {},
     optional={
         "prefix": st.text(LETTERS, max_size=2),
@@ -143,7 +146,7 @@ ASKED = st.fixed_dictionaries(
 
 
 def fits(word: str, asked: dict[str, Any]) -> bool:
-    """Whether a word is what is asked."""
+    """Return True if a word satisfies the constraints."""
     patterns = [asked.get("pattern", ""), asked.get("gap", "").replace("_", "?")]
     return (
         word.startswith(asked.get("prefix", ""))
@@ -157,10 +160,10 @@ def fits(word: str, asked: dict[str, Any]) -> bool:
     )
 
 
-@given(asked=ASKED, name=st.sampled_from(MODELS), seed=st.integers(0, 1000))
+@given(asked=ARGUMENTS, name=st.sampled_from(MODELS), seed=st.integers(0, 1000))
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_result_never_breaks_its_constraint(models, asked, name, seed):
-    """And what is refused as impossible is."""
+def test_a_word_never_breaks_its_constraints(models, asked, name, seed):
+    """And constraints are refused as impossible only if no word satisfies them."""
     try:
         words = models[name].sample(7, seed=seed, tries=2000, **asked)
     except InputError as error:
@@ -190,7 +193,7 @@ def test_long_words_are_drawn_as_often_as_they_are_made(monkeypatch):
     model = moreish.train(words, "ngram", order=2).model
     plain = model.sample(4000, seed=1)
     exact, drawn = model.sample(4000, contains="abca", seed=1), None
-    monkeypatch.setattr(sampling, "work", lambda *_: math.inf)
+    monkeypatch.setattr(sampling, "estimated_steps", lambda *_: math.inf)
     drawn = model.sample(4000, contains="abca", seed=2)
     assert (plain.method, exact.method, drawn.method) == ("plain", "dynamic programming", "rejection")
     expected = 1 / math.exp(-model.nll(np.array([0, 1, 0], np.int32))[1]) - 1  # of a memoryless end
@@ -211,15 +214,13 @@ def test_new_and_different_words(models, name):
     assert not set(words) & set(known)
     all_of_them = model.sample(9, pattern="??", distinct=True)
     assert sorted(all_of_them) == [a + b for a in LETTERS for b in LETTERS]
-    with pytest.raises(InputError, match="9 words fit that the model makes: 9 are left, and 10 are asked for"):
+    with pytest.raises(InputError, match="generate 9 words that fit: 9 are left, and 10 are asked for"):
         model.sample(10, pattern="??", distinct=True)
-    with pytest.raises(
-        InputError, match="9 words fit that the model makes, and 9 of them are to be avoided: 0 are left"
-    ):
+    with pytest.raises(InputError, match="generate 9 words that fit, and 9 of them are to be avoided: 0 are left"):
         model.sample(1, pattern="??", avoid=WORDS)
 
 
-def test_words_each_once_come_in_the_order_in_which_draws_would_bring_them(models):
+def test_distinct_words_come_in_the_order_in_which_draws_would_bring_them(models):
     model = models["ngram"]
     p = written_out(model, lambda w: len(w) == 1)
     first = Counter(model.sample(2, pattern="?", distinct=True, seed=seed)[1] for seed in range(4000))
@@ -229,13 +230,13 @@ def test_words_each_once_come_in_the_order_in_which_draws_would_bring_them(model
         assert first[word] / 4000 == pytest.approx(expected, abs=5 * (expected / 4000) ** 0.5)
 
 
-def test_what_cannot_be_met_says_why(models):
+def test_constraints_that_cannot_be_satisfied_are_explained(models):
     model = models["mlp 12"]
     with pytest.raises(InputError, match="no word fits --prefix ab and --pattern 'b\\*'"):
         model.sample(prefix="ab", pattern="b*")
-    with pytest.raises(InputError, match="none that the model makes with this temperature"):
+    with pytest.raises(InputError, match="generates no word that fits with this temperature"):
         model.sample(pattern="???d[bd]", top_k=1)
-    with pytest.raises(InputError, match=r"were found among 1,000 that the model made.*--tries 10000"):
+    with pytest.raises(InputError, match=r"were found among 1,000 that the model generated.*--tries 10000"):
         model.sample(1, contains="dddddddd", min_length=20, tries=1000)
     with pytest.raises(InputError, match="only . of 30 different words were found"):
         models["bigram-counts"].sample(30, temperature=0, distinct=True, tries=1000)
@@ -251,7 +252,7 @@ def test_a_seed_means_the_same_draws_however_many_are_wanted(models):
         assert models[name].sample(50, suffix="a", seed=4) != many
 
 
-def test_what_has_no_time_left_stops(models):
+def test_sampling_stops_at_the_deadline(models):
     ways = [{"suffix": "a"}, {"near": "bada"}, {"pattern": "*b?"}, {"max_length": 3}, {"distinct": True}]
     for model in (models["ngram"], models["mlp 12"]):
         for asked in ways:
@@ -269,7 +270,7 @@ def test_no_words_are_drawn_in_any_way(models):
         assert model.most_likely(0) == model.most_likely(0, max_length=2) == []
 
 
-def test_constraints_that_are_too_much_together_do_not_hide_why_no_word_fits():
+def test_constraints_that_take_too_many_states_do_not_hide_why_no_word_fits():
     letters = "abcdefghijklmnopqrst"
     model = moreish.train(made_up_words(100, alphabet=letters), "bigram-counts").model
     with pytest.raises(InputError, match="^no word fits --max-length 3 and "):
