@@ -10,8 +10,8 @@ likely (true) or unlikely (false). The limit is calibrated on val: the chance th
 called unlikely is at most --false-positive-rate.
 
 A character that the model does not know costs 13.92 nats, as if every Unicode code point were equally likely. What
-follows it is scored like the start of a word. Leading and trailing whitespace is removed. Bytes that are not UTF-8 become
-U+FFFD. Lines of more than a million bytes are refused.
+follows it is scored like the start of a word. Leading and trailing whitespace is removed. Bytes that are not UTF-8
+become U+FFFD. Lines of more than a million bytes are refused.
 
 Examples:
   moreish score runs/names-mlp john xqzjk
