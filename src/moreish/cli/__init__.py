@@ -54,12 +54,18 @@ VERBS = (
     "download",
 )
 
+THREADS = (
+    "Number of threads, for every command. Results of the tape engine and of n-gram counts do not depend on it "
+    "[default: one per core]."
+)
+
 
 def help_of(verb: str) -> tuple[str, str]:
     """Read the help text of a verb and its examples, without importing its file."""
     source = (Path(__file__).parent / f"{verb.replace('-', '_')}.py").read_text(encoding="utf-8")
     text, _, examples = ast.literal_eval(source[: source.index('"""', 4) + 3]).partition("\n\nExamples:\n")
-    return text, "Examples:\n" + examples.rstrip()
+    paragraphs = (paragraph.replace("\n", " ") for paragraph in text.split("\n\n"))  # the terminal wraps its own lines
+    return "\n\n".join(paragraphs), "Examples:\n" + examples.rstrip()
 
 
 for verb in VERBS:
@@ -73,16 +79,9 @@ app.meta.suppress_keyboard_interrupt = False
 @app.meta.default
 def launch(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
-    threads: Annotated[int | None, Parameter(converter=whole_number)] = None,
+    threads: Annotated[int | None, Parameter(converter=whole_number, help=THREADS)] = None,
 ) -> None:
-    """Run a verb.
-
-    Parameters
-    ----------
-    threads
-        Number of threads to compute with, for every command. Results of the tape engine and of n-gram counts do not
-        depend on it [default: one per core].
-    """
+    """Run a verb."""
     set_threads(threads)
     app(tokens)
 
@@ -112,14 +111,13 @@ def run(tokens: Sequence[str]) -> int:
 
 def _with_standard_input(tokens: Sequence[str]) -> list[str]:
     """Replace each - that is a value by STANDARD_INPUT, because Cyclopts would take it for an option."""
-    after = ["", *tokens]
     return [
         STANDARD_INPUT if token == "-" and (before == "--json" or not before.startswith("-")) else token
-        for before, token in zip(after, tokens, strict=False)
+        for before, token in zip(["", *tokens], tokens, strict=False)
     ]
 
 
 def _complain(message: str, status: int) -> int:
-    who = "moreish" if count() == 1 else f"moreish (rank {rank()})"
-    print(f"{who}: {message}", file=sys.stderr)
+    program = "moreish" if count() == 1 else f"moreish (rank {rank()})"
+    print(f"{program}: {message}", file=sys.stderr)
     return status
