@@ -83,9 +83,8 @@ def measured(folder: str) -> list[dict[str, Any]]:
                 turns = [client.apply(turn, (found[0], connections)) for _ in range(TURNS)]
                 rate, slow = max(turns)
                 rows.append({"connections": connections, "requests_per_second": rate, "seconds_99": slow})
-                print(
-                    f"{folder}: {connections} connections, {rate:.0f} requests per second, 99% within {slow * 1e3:.1f} ms"
-                )
+                speed = f"{rate:.0f} requests per second, 99% within {slow * 1e3:.1f} ms"
+                print(f"{folder}: {connections} connections, {speed}")
         return rows
     finally:
         server.terminate()

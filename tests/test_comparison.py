@@ -48,7 +48,7 @@ def test_the_counts_are_beside_every_result(runs, words, corpus):
     found = compare(runs[:1])
     assert found.baseline == "ngram"
     assert found.row("ngram").loss["test"] == pytest.approx(moreish.train(corpus, "ngram").loss["test"])
-    # Once only, where one of the runs is that already.
+    # The n-gram model is not added if one of the runs is one already.
     own = moreish.train(words, "ngram")
     assert [row.name for row in compare([own]).rows] == ["ngram"]
 
@@ -64,7 +64,7 @@ def test_seconds_are_those_of_the_training(words, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         moreish.train(words, n_hidden=16, n_embd=4, batch_size=8, steps=3000, out=tmp_path / "run", on_progress=stop)
-    time.sleep(0.3)  # while nothing is trained
+    time.sleep(0.3)  # a pause without training
     run = moreish.resume(tmp_path / "run")
     took = time.perf_counter() - began
     seconds = [line["seconds"] for line in run.history]
@@ -105,7 +105,7 @@ def test_a_clear_difference_is_shown_and_a_small_one_is_not(runs):
             pair = verdicts[part, frozenset((better, bad))]
             assert pair.verdict == f"{better} is better"
         assert verdicts[part, frozenset((good, twin))].verdict == "no significant difference"
-    # Paired: far narrower than the intervals of the two losses would let one think.
+    # The paired interval is far narrower than the intervals of the two losses.
     pair, rows = verdicts["val", frozenset((good, twin))], {row.name: row for row in compare(runs).rows}
     assert np.diff(pair.interval or 0)[0] < 0.5 * np.diff(rows[good].interval["val"] or 0)[0]
     assert pair.difference == pytest.approx(rows[pair.one].loss["val"] - rows[pair.other].loss["val"])

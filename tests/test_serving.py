@@ -125,9 +125,10 @@ def test_a_list_that_is_too_short_for_a_verdict(caplog):
     (score,) = scored["scores"]
     assert (score["likely"], score["percentile"]) == (None, expected.percentile)
     for rate in (0.01, 0.0, math.nan):
-        for name in ("false_positive_rate", "alarm"):
-            with pytest.raises(moreish.InputError, match="the false-positive rate is"):
-                make_app(run, **{name: rate})
+        with pytest.raises(moreish.InputError, match="the false-positive rate is"):
+            make_app(run, false_positive_rate=rate)
+        with pytest.raises(moreish.InputError, match="the false-positive rate is"):
+            make_app(run, alarm=rate)
 
 
 def test_what_comes_next_is_the_models(client, saved_run):

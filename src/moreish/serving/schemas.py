@@ -18,9 +18,9 @@ SEEN = "part of the list that contains the word: train, val or test; or new"
 
 
 class ErrorResponse(BaseModel):
-    """What is wrong with the request."""
+    """Explanation of a failure."""
 
-    error: str = Field(description="one line")
+    error: str = Field(description="what is wrong, in one line")
 
 
 class ServerInfo(BaseModel):
