@@ -1,4 +1,4 @@
-"""How new the words of each model are, beside held-out words, and how long it takes to find out.
+"""Novelty of the words of each model, beside held-out words, and the time to measure it.
 
 python benchmarks/novelty.py --names names.txt [--json benchmarks/results/novelty.json]
 python benchmarks/readme.py       puts the figures of that file into the README
@@ -7,19 +7,20 @@ python benchmarks/readme.py       puts the figures of that file into the README
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 from machine import ROUNDS, best, machine, versions
 
 from moreish import Corpus, Novelty, novelty, read_words, set_threads, train
 from moreish.corpus.split import SPLITS
 
-MODELS = {"pairs counted": "bigram-counts", "up to six counted": "ngram", "mlp": "mlp", "wavenet": "wavenet"}
-TIMED = "mlp"
-N = 10_000
+MODELS_BY_LABEL = {"pairs counted": "bigram-counts", "up to six counted": "ngram", "mlp": "mlp", "wavenet": "wavenet"}
+TIMED_MODEL = "mlp"
+SAMPLES = 10_000
 
 
-def told(name: str, found: Novelty) -> dict:
-    """What is kept of a model's novelty: all but its words."""
+def without_words(name: str, found: Novelty) -> dict[str, Any]:
+    """Novelty of a model as JSON, without the words."""
     return {"name": name, **{k: v for k, v in found.as_json().items() if k != "words"}}
 
 
@@ -32,16 +33,18 @@ def main() -> None:
     words, splits, seconds, train_words = read_words(arguments.names), {}, {}, 0
     for split in SPLITS:
         corpus, splits[split] = Corpus(words, split), []
-        for name, model in MODELS.items():
+        for name, model in MODELS_BY_LABEL.items():
             run = train(corpus, model)
-            found = novelty(run, N)
-            splits[split].append(told(name, found))
+            found = novelty(run, SAMPLES)
+            splits[split].append(without_words(name, found))
             print(f"\n{split}: {name}", *found.verdicts, sep="\n")
-            if name == TIMED and not seconds:
+            if name == TIMED_MODEL and not seconds:
                 train_words = len(corpus.parts["train"])
-                seconds["novelty"] = best(lambda run=run: novelty(run, N))
-                seconds["sampling"] = best(lambda run=run: run.model.sample(N))
-    print(f"\n{N:,} samples against {train_words:,} train words: {seconds['novelty']:.2f} s, the best of {ROUNDS}")
+                seconds["novelty"] = best(lambda run=run: novelty(run, SAMPLES))
+                seconds["sampling"] = best(lambda run=run: run.model.sample(SAMPLES))
+    print(
+        f"\n{SAMPLES:,} samples against {train_words:,} train words: {seconds['novelty']:.2f} s, the best of {ROUNDS}"
+    )
     if arguments.json:
         found = {"machine": machine(), "versions": versions(), "data": Path(arguments.names).name, "splits": splits}
         found |= {"seconds": seconds, "train_words": train_words}

@@ -1,17 +1,17 @@
-"""How well scores tell words of a list from others, and how many words a second are scored.
+"""Accuracy of scores in telling words of a list from other strings, and words scored per second.
 
     python benchmarks/scoring.py --names names.txt [--parts auc speed] [--json benchmarks/results/scoring.json]
     python benchmarks/readme.py       puts the figures of that file into the README
 
-auc     The area under the ROC curve: how often a word of the list, of the test part of the distinct split, is found
-        less surprising than one that is none; ties count half. Those are the same words with their letters shuffled,
-        strings of the same lengths whose letters are drawn with equal chance from the list's, and the words of the
-        other bundled lists. All lists are put in lower case first, and of another list only words are taken whose
-        characters the model knows, so that neither capitals nor unknown characters give anything away.
-speed   Whole processes of `moreish score RUN -`, from a file of different words, half of them drawn by the model and
-        half of random letters: the best of several, and the most memory that any of them held.
+auc     The area under the ROC curve: the probability that a word of the list, from the test part of the distinct split,
+        is less surprising than another string; ties count half. The other strings are the same words with their letters
+        shuffled, random strings of the same lengths over the characters of the list, and the words of the other bundled
+        lists. All lists are in lower case, and only words whose characters the model knows are taken from other lists,
+        so that neither capitals nor unknown characters give the answer away.
+speed   Whole processes of `moreish score RUN -`, reading a file of distinct words, half of them drawn by the model and
+        half of random letters: the best time of several runs, and the largest memory.
 
-Parts that are not asked for stay in the file as they were.
+Parts that are not measured keep their figures in the file.
 """
 
 import argparse
@@ -33,12 +33,12 @@ from moreish.corpus import BUNDLED
 
 SEEDS = (1, 2, 3)
 MODELS = ("bigram-counts", "ngram", "mlp", "wavenet")
-ALARM = 0.01
+FALSE_POSITIVE_RATE = 0.01
 RESAMPLES = 200
 SPEED_MODELS = ("ngram", "mlp")
-WORDS = (10**5, 10**6)
+WORD_COUNTS = (10**5, 10**6)
 ROUNDS = 3
-# A process this small can tell how much memory its child took: a child counts what its parent held when it was started.
+# A small process starts each command, because a child's peak memory includes what its parent held when it forked.
 LAUNCHER = """
 import json, os, subprocess, sys, time
 began = time.perf_counter()
@@ -55,7 +55,7 @@ def lower(words: Any) -> list[str]:
 
 
 def others(name: str, corpus: Corpus, seed: int) -> dict[str, list[str]]:
-    """What is none of the words of a list, by kind."""
+    """Strings that are not in a list, by kind."""
     generator, listed = np.random.default_rng(seed), set(corpus.words)
     letters, shuffled, made = np.array(list(corpus.vocab.characters)), [], []
     for word in corpus.parts["test"]:
@@ -74,25 +74,25 @@ def others(name: str, corpus: Corpus, seed: int) -> dict[str, list[str]]:
 
 
 def area(words: np.ndarray, others: np.ndarray) -> float:
-    """How often a word has less of a statistic than another thing."""
+    """Area under the ROC curve: the probability that a word has a smaller statistic than another string."""
     return float(mannwhitneyu(others, words).statistic / (len(words) * len(others)))
 
 
 def interval(words: np.ndarray, others: np.ndarray) -> list[float]:
-    """A 95% interval of the area, by the bootstrap over words."""
+    """95% interval of the area, by the bootstrap over words."""
     generator = np.random.default_rng(0)
     areas = [area(generator.choice(words, len(words)), generator.choice(others, len(others))) for _ in range(RESAMPLES)]
     return np.quantile(areas, [0.025, 0.975]).tolist()
 
 
-def told_apart(name: str, corpus: Corpus, model: str) -> dict[str, Any]:
-    """Areas of a model on a list, the medians of the seeds, by what the words are told from and by statistic."""
+def areas_of(name: str, corpus: Corpus, model: str) -> dict[str, Any]:
+    """Areas of a model on a list, by kind of other strings and by statistic: medians over seeds."""
     found: dict[str, Any] = {}
-    alarms = []
+    rates = []
     for seed in SEEDS:
-        scorer = Scorer(train(corpus, model, seed=seed), ALARM)
+        scorer = Scorer(train(corpus, model, seed=seed), FALSE_POSITIVE_RATE)
         test = scorer.scores(list(corpus.parts["test"]))
-        alarms.append(1 - float(test.likely.mean()))
+        rates.append(1 - float(test.likely.mean()))
         for kind, words in others(name, corpus, seed).items():
             scores = scorer.scores(words)
             row = found.setdefault(kind, {"words": len(words), "excess": [], "nll": [], "caught": [], "interval": []})
@@ -104,24 +104,24 @@ def told_apart(name: str, corpus: Corpus, model: str) -> dict[str, Any]:
         middle = sorted(range(len(SEEDS)), key=lambda i: row["excess"][i])[len(SEEDS) // 2]
         row["interval"] = row["interval"][middle]
         row.update({key: statistics.median(row[key]) for key in ("excess", "nll", "caught")})
-    return {"list": name, "model": model, "test_words": len(corpus.parts["test"]), "alarms": alarms, "from": found}
+    return {"list": name, "model": model, "test_words": len(corpus.parts["test"]), "alarms": rates, "from": found}
 
 
-def auc_part(names: str, console: Console) -> list[dict]:
-    """Every list with every model."""
+def auc_part(names: str, console: Console) -> list[dict[str, Any]]:
+    """Measure every model on every list."""
     lists = {Path(names).name: read_words(names), **{name: bundled(name) for name in BUNDLED}}
     rows = []
     for name, words in lists.items():
         corpus = Corpus(lower(words), "distinct")
         for model in MODELS:
-            rows.append(told_apart(name, corpus, model))
+            rows.append(areas_of(name, corpus, model))
             areas = ", ".join(f"{kind} {row['excess']:.3f}" for kind, row in rows[-1]["from"].items())
             console.print(f"{name}, {model}: {areas}", soft_wrap=True)
     return rows
 
 
-def different_words(run: Run, n: int) -> list[str]:
-    """n different words in random order, half of them drawn by a model and half of random letters."""
+def distinct_words(run: Run, n: int) -> list[str]:
+    """n distinct words in random order, half of them drawn by a model and half of random letters."""
     generator, letters = np.random.default_rng(n), np.array(list("abcdefghijklmnopqrstuvwxyz"))
     found = dict.fromkeys(run.model.sample(2 * n, seed=1))
     found = dict.fromkeys(list(found)[: n // 2])
@@ -134,17 +134,17 @@ def different_words(run: Run, n: int) -> list[str]:
     return words.tolist()
 
 
-def speed_part(names: str, console: Console) -> list[dict]:
-    """Seconds and memory of whole processes."""
+def speed_part(names: str, console: Console) -> list[dict[str, Any]]:
+    """Measure seconds and memory of whole processes."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         runs = {
             model: train(read_words(names), model, out=Path(folder) / model).path or Path() for model in SPEED_MODELS
         }
         drawing = train(read_words(names), "mlp")
-        for n in WORDS:
+        for n in WORD_COUNTS:
             path = Path(folder) / f"{n}.txt"
-            path.write_text("\n".join(different_words(drawing, n)) + "\n", encoding="utf-8")
+            path.write_text("\n".join(distinct_words(drawing, n)) + "\n", encoding="utf-8")
             for model, run in runs.items():
                 for form in ("tsv", "json"):
                     command = [sys.executable, "-m", "moreish", "score", run, "-", "--threads", "1"]
@@ -156,20 +156,20 @@ def speed_part(names: str, console: Console) -> list[dict]:
     return rows
 
 
-def launched(command: list, path: Path) -> dict[str, float]:
-    """Run a command with a file on standard input: its seconds, and the most bytes it held."""
+def launched(command: list[str | Path], path: Path) -> dict[str, float]:
+    """Run a command with a file on standard input; return its seconds and its peak memory in bytes."""
     with path.open("rb") as words:
         line = [sys.executable, "-c", LAUNCHER, *command]
         return json.loads(subprocess.run(line, check=True, stdin=words, capture_output=True).stdout)
 
 
-PARTS = {"auc": auc_part, "speed": speed_part}
+MEASUREMENTS = {"auc": auc_part, "speed": speed_part}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--names", required=True, help="the word list")
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="what to measure")
+    parser.add_argument("--parts", nargs="+", choices=MEASUREMENTS, default=list(MEASUREMENTS), help="what to measure")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     arguments = parser.parse_args()
     set_threads(1)
@@ -177,7 +177,7 @@ def main() -> None:
     if arguments.json and arguments.json.exists():
         found = json.loads(arguments.json.read_text(encoding="utf-8"))
     for part in arguments.parts:
-        rows = PARTS[part](arguments.names, console)
+        rows = MEASUREMENTS[part](arguments.names, console)
         about = {"machine": machine(), "versions": versions(), "data": Path(arguments.names).name}
         found[part] = {**about, "rows": rows}
     if arguments.json:

@@ -1,9 +1,9 @@
-"""How many requests for the score of one word a server on one core answers in a second.
+"""Requests per second of a server on one core, each for the score of one word.
 
     python benchmarks/serving.py --names names.txt
 
-One client in a process of its own, on another core where there is one, asks again and again over one connection, and
-over eight; the server is confined to one core. The best of several turns counts: others use the machine too. Writes
+The server is confined to one core. A client process, on another core if there is one, sends requests without pause over
+one connection, and over eight. The best of several turns counts, because other programs use the machine too. Writes
 benchmarks/results/serving.json.
 """
 
@@ -33,14 +33,14 @@ WORDS = ("john", "emma", "olivia", "maximilian")
 
 
 def confine(core: int) -> None:
-    """Keep this process to one core."""
+    """Confine this process to one core."""
     if hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {cores[core % len(cores)]})
 
 
 async def ask(address: str, connections: int) -> tuple[float, float]:
-    """Requests a second, and the 99th percentile of their seconds."""
+    """Requests per second, and the 99th percentile of their seconds."""
     took: list[float] = []
 
     async def one(client: httpx.AsyncClient, until: float) -> None:
@@ -59,13 +59,13 @@ async def ask(address: str, connections: int) -> tuple[float, float]:
 
 
 def turn(address: str, connections: int) -> tuple[float, float]:
-    """One turn of the client."""
+    """Run one turn of the client."""
     confine(1)
     return asyncio.run(ask(address, connections))
 
 
-def measured(folder: str) -> list[dict]:
-    """What a server of a run answers."""
+def measured(folder: str) -> list[dict[str, Any]]:
+    """Start a server of a run; return its rate for each number of connections."""
     confined = (
         f"from serving import confine; confine(0); import sys; sys.argv[1:] = ['serve', {folder!r}, '--port', '0']"
     )
@@ -83,9 +83,8 @@ def measured(folder: str) -> list[dict]:
                 turns = [client.apply(turn, (found[0], connections)) for _ in range(TURNS)]
                 rate, slow = max(turns)
                 rows.append({"connections": connections, "requests_per_second": rate, "seconds_99": slow})
-                print(
-                    f"{folder}: {connections} connections, {rate:.0f} requests a second, 99% within {slow * 1e3:.1f} ms"
-                )
+                speed = f"{rate:.0f} requests per second, 99% within {slow * 1e3:.1f} ms"
+                print(f"{folder}: {connections} connections, {speed}")
         return rows
     finally:
         server.terminate()
@@ -99,7 +98,7 @@ def main() -> None:
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for model in MODELS:
-            # Its speed does not depend on how well it is trained.
+            # Few steps: the speed does not depend on the training.
             few: dict[str, Any] = {} if model == "ngram" else {"steps": 20}
             moreish.train(moreish.read_words(names), model, **few, out=f"{folder}/{model}")
             rows += [{"model": model, **row} for row in measured(f"{folder}/{model}")]

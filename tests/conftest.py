@@ -57,10 +57,11 @@ def saved_run(words, tmp_path_factory) -> moreish.Run:
 
 @pytest.fixture(scope="session")
 def address(saved_run) -> Iterator[str]:
-    """Where a server of that run listens."""
-    from served import ALARM, started
+    """The address of a server of that run."""
+    from served import FALSE_POSITIVE_RATE, started
 
-    with started("-m", "moreish", "serve", saved_run.path, "--port", 0, "--alarm", ALARM) as (process, address):
+    options = ("--port", 0, "--false-positive-rate", FALSE_POSITIVE_RATE)
+    with started("-m", "moreish", "serve", saved_run.path, *options) as (process, address):
         yield address
         if os.name == "posix":
             process.send_signal(signal.SIGINT)  # the way to stop it: no failure

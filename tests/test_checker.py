@@ -1,4 +1,4 @@
-"""The checker of one's own gradients: it passes right ones and says of wrong ones what is wrong."""
+"""The checker of a user's gradients: it accepts right ones and explains wrong ones."""
 
 from typing import Any
 
@@ -87,7 +87,7 @@ def test_right_gradients_pass(case):
     [
         ("dlogits", lambda c: -c.right["dlogits"], "wrong sign"),
         ("dlogits", lambda c: c.right["dlogits"] * N, f"{N} times too large: is a 1/{N} missing?"),
-        ("dh", lambda c: c.right["dh"] * 0.3, "off by the factor 0.3"),
+        ("dh", lambda c: c.right["dh"] * 0.3, "off by a factor of 0.3"),
         ("dU", lambda c: c.right["dU"].T, "it is transposed"),
         ("dW", lambda c: c.right["dW"].T, "it is transposed"),
         ("db", lambda c: c.right["dhpre"], "lacks a sum over dimension 0, along which b was broadcast"),
@@ -97,7 +97,7 @@ def test_right_gradients_pass(case):
             "lacks a sum over dimension 1",
         ),
         ("dcounts", lambda c: c.through_probs, "lacks one of two paths: the one through counts_sum"),
-        ("dh", lambda c: c.right["dh"][:, :3], "its shape is (8, 3), and that of h is (8, 5)"),
+        ("dh", lambda c: c.right["dh"][:, :3], "its shape is (8, 3), but the shape of h is (8, 5)"),
     ],
 )
 def test_each_kind_of_mistake_is_named(case, name, spoil, says):
@@ -105,16 +105,17 @@ def test_each_kind_of_mistake_is_named(case, name, spoil, says):
     assert not report.ok
     assert report.first_wrong is not None
     assert report.first_wrong.name == name
-    assert says in report.first_wrong.words
+    assert says in report.first_wrong.explanation
+    assert report.first_wrong.words == report.first_wrong.explanation, "its old name"
     assert f"look at {name} first" in str(report)
 
 
-def test_what_is_wrong_in_places_is_placed(case):
+def test_wrong_entries_are_located(case):
     wrong = case.right["dW"].copy()
     wrong[2, 3] += 1
     report = case.check(dW=wrong)
     assert report.first_wrong is not None
-    assert "in 1 of 25 places, the first at (2, 3)" in report.first_wrong.words
+    assert "in 1 of 25 entries, the first at (2, 3)" in report.first_wrong.explanation
 
 
 def test_the_first_in_the_order_of_the_backward_pass_is_named(case):

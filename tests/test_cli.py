@@ -35,7 +35,7 @@ def test_the_main_job_from_file_to_new_words(words_file, tmp_path):
     samples = json.loads(sampled.stdout)["samples"]
     assert len(samples) == 5
     assert all(s["seen"] in ("new", "train", "val", "test") for s in samples)
-    # what train printed at its end are the words that its seed gives
+    # train ends with the words that its seed gives
     printed = [
         line.split()[0] for line in done.stdout.splitlines() if line.endswith(("new", "in train", "in val", "in test"))
     ]
@@ -198,7 +198,7 @@ def test_divergence_exits_with_status_1(words_file, tmp_path, capsys):
 
 
 def test_a_cache_that_cannot_be_used_is_passed_over(words_file, tmp_path):
-    """A broken file among the kept kernels costs a compilation, not the training."""
+    """A broken file in the kernel cache costs a compilation, not the training."""
     script = (
         "import sys; from pathlib import Path; from moreish.engine.tape import compile\n"
         "folder = Path(sys.argv[1]); compile.cache_folder = lambda: folder\n"

@@ -1,4 +1,4 @@
-"""Runs beside each other: the same tokens, paired intervals, and what may not be compared."""
+"""Comparison of runs: the same tokens, paired intervals, and runs that cannot be compared."""
 
 import csv
 import io
@@ -48,7 +48,7 @@ def test_the_counts_are_beside_every_result(runs, words, corpus):
     found = compare(runs[:1])
     assert found.baseline == "ngram"
     assert found.row("ngram").loss["test"] == pytest.approx(moreish.train(corpus, "ngram").loss["test"])
-    # Once only, where one of the runs is that already.
+    # The n-gram model is not added if one of the runs is one already.
     own = moreish.train(words, "ngram")
     assert [row.name for row in compare([own]).rows] == ["ngram"]
 
@@ -64,7 +64,7 @@ def test_seconds_are_those_of_the_training(words, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         moreish.train(words, n_hidden=16, n_embd=4, batch_size=8, steps=3000, out=tmp_path / "run", on_progress=stop)
-    time.sleep(0.3)  # while nothing is trained
+    time.sleep(0.3)  # a pause without training
     run = moreish.resume(tmp_path / "run")
     took = time.perf_counter() - began
     seconds = [line["seconds"] for line in run.history]
@@ -104,8 +104,8 @@ def test_a_clear_difference_is_shown_and_a_small_one_is_not(runs):
         for better in (good, twin):
             pair = verdicts[part, frozenset((better, bad))]
             assert pair.verdict == f"{better} is better"
-        assert verdicts[part, frozenset((good, twin))].verdict == "no difference shown"
-    # Paired: far narrower than the intervals of the two losses would let one think.
+        assert verdicts[part, frozenset((good, twin))].verdict == "no significant difference"
+    # The paired interval is far narrower than the intervals of the two losses.
     pair, rows = verdicts["val", frozenset((good, twin))], {row.name: row for row in compare(runs).rows}
     assert np.diff(pair.interval or 0)[0] < 0.5 * np.diff(rows[good].interval["val"] or 0)[0]
     assert pair.difference == pytest.approx(rows[pair.one].loss["val"] - rows[pair.other].loss["val"])
@@ -113,29 +113,29 @@ def test_a_clear_difference_is_shown_and_a_small_one_is_not(runs):
 
 def test_other_splits_are_refused_or_said_to_be_seen(runs, words, capsys, tmp_path):
     other = moreish.train(words, "ngram", order=3, split_seed=1, out=tmp_path / "other")
-    with pytest.raises(InputError, match="--rescore scores all"):
+    with pytest.raises(InputError, match="add --rescore to score all runs"):
         compare([runs[0], other])
     row = next(row for row in compare([runs[0], other], rescore=True).rows if row.name == str(other.path))
     train = set(other.corpus.parts["train"])
     assert row.seen["val"] == pytest.approx(np.mean([w in train for w in runs[0].corpus.parts["val"]]))
     assert run(["compare", str(runs[0].path), str(other.path), "--rescore"]) == 0
     shown = capsys.readouterr()
-    assert f"{other.path} has learnt from" in shown.err
-    assert "learnt from" in shown.out
+    assert f"{other.path} was trained on" in shown.err
+    assert "seen in training" in shown.out
     markdown = compare([runs[0], other], rescore=True).markdown().splitlines()
     assert [len(line.split("|")) for line in markdown] == [len(markdown[0].split("|"))] * 5
     assert f"{row.seen['val']:.1%}" in next(line for line in markdown if str(other.path) in line)
     strange = moreish.train(["xyz", "zyx", "yy"] * 9, "ngram", order=2)
     with pytest.raises(InputError, match="the corpus has the characters"):
         compare([runs[0], strange], rescore=True)
-    with pytest.raises(InputError, match="a run or more"):
+    with pytest.raises(InputError, match="no runs to compare"):
         compare([])
 
 
 def test_the_command_prints_every_form(runs, capsys, tmp_path):
     command = ["compare", *(str(r.path) for r in runs)]
     assert run(command) == 0
-    assert "no difference shown" in capsys.readouterr().out
+    assert "no significant difference" in capsys.readouterr().out
     assert run([*command, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert [r["name"] for r in found["runs"]][-1] == str(runs[2].path)

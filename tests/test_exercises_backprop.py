@@ -82,7 +82,7 @@ WRONG = [
     ),
     (check_batchnorm, lambda xhat, s, gamma, dy: 6 * batchnorm(xhat, s, gamma, dy), "6 times too large"),
     (check_embedding, overwritten, "looked up several times"),
-    (check_embedding, lambda tokens, C, dy: dy, "its shape is (6, 3, 4), and that of C is (7, 4)"),
+    (check_embedding, lambda tokens, C, dy: dy, "its shape is (6, 3, 4), but the shape of C is (7, 4)"),
     (check_embedding, lambda tokens, C, dy: C, "wrong everywhere"),
     (check_embedding, lambda tokens, C, dy: dy.tolist(), "should be a tensor"),
 ]

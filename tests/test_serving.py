@@ -1,4 +1,4 @@
-"""Serving: the answers, and how it starts and stops."""
+"""Serving: the responses, the start and the stop."""
 
 import asyncio
 import dataclasses
@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 from conftest import made_up_words
-from served import ALARM, connected, started, until_closed
+from served import FALSE_POSITIVE_RATE, connected, started, until_closed
 
 import moreish
 from moreish.cli import run as command
@@ -24,9 +24,10 @@ from moreish.sampling import Constraints
 from moreish.serving import make_app
 
 
-def test_it_says_what_there_is(client, saved_run):
+def test_it_describes_itself(client, saved_run):
     index = client.get("/").json()
-    assert [index[key] for key in ("name", "model", "words", "alarm")] == ["small", "mlp", 400, ALARM]
+    assert [index[key] for key in ("name", "model", "words")] == ["small", "mlp", 400]
+    assert index["false_positive_rate"] == index["alarm"] == FALSE_POSITIVE_RATE
     described = client.get("/openapi.json").json()
     assert described["openapi"].startswith("3.1")
     assert set(index["paths"]) - {"/openapi.json"} == set(described["paths"]) - {"/"}
@@ -34,6 +35,7 @@ def test_it_says_what_there_is(client, saved_run):
         assert index["paths"].get(path, "GET").startswith(", ".join(sorted(methods)).upper())
         for operation in methods.values():
             assert operation["summary"]
+            assert all(parameter["description"] for parameter in operation.get("parameters", []))
             assert set(operation["responses"]) == {"200", "4XX", "503", "504"}
     references = re.findall(r'"#/components/schemas/(\w+)"', json.dumps(described))
     assert set(references) == set(described["components"]["schemas"])
@@ -80,14 +82,14 @@ def test_samples_are_the_models(client, saved_run):
     expected = saved_run.model.sample(**own, avoid=[*saved_run.corpus.words, "gaga"])
     assert new == [{"word": word, "seen": "new"} for word in expected]
     one, other = (client.post("/sample", json={"n": 50}).json() for _ in range(2))
-    assert one["samples"] != other["samples"]  # a seed of its own each time, which brings them back
+    assert one["samples"] != other["samples"]  # each time a random seed, which gives the same words again
     assert client.post("/sample", json={"n": 50, "seed": one["seed"]}).json() == one
 
 
 def test_scores_are_the_models(client, saved_run):
     words = ["bada", "ga", "e", "bada", "baxd日", "gggggg"]
     answer = client.post("/score", json={"words": words}).json()["scores"]
-    scorer = moreish.Scorer(saved_run, ALARM)
+    scorer = moreish.Scorer(saved_run, FALSE_POSITIVE_RATE)
     for word, score in zip(words, answer, strict=True):
         expected = scorer.score(word)
         assert [score[key] for key in ("word", "likely", "unknown")] == [word, expected.likely, expected.unknown]
@@ -108,23 +110,25 @@ def test_the_likeliest_words_are_the_models(client, saved_run):
 
 
 def test_a_list_that_is_too_short_for_a_verdict(caplog):
-    """It is served without one, unless an alarm was asked for."""
+    """It is served without verdicts, unless a false-positive rate was asked for."""
     run = moreish.train(made_up_words(50), "bigram-counts")
     app = make_app(run)
-    assert "5 val words are too few" in caplog.text
+    assert "with only 5 val words" in caplog.text
 
     async def ask():
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
             return (await client.get("/")).json(), (await client.get("/score?word=ba")).json()
 
     index, scored = asyncio.run(ask())
-    assert index["alarm"] is None
+    assert index["false_positive_rate"] is index["alarm"] is None
     expected = moreish.Scorer(run, 0.2).score("ba")
     (score,) = scored["scores"]
     assert (score["likely"], score["percentile"]) == (None, expected.percentile)
-    for alarm in (0.01, 0.0, math.nan):
-        with pytest.raises(moreish.InputError, match="alarm is"):
-            make_app(run, alarm=alarm)
+    for rate in (0.01, 0.0, math.nan):
+        with pytest.raises(moreish.InputError, match="the false-positive rate is"):
+            make_app(run, false_positive_rate=rate)
+        with pytest.raises(moreish.InputError, match="the false-positive rate is"):
+            make_app(run, alarm=rate)
 
 
 def test_what_comes_next_is_the_models(client, saved_run):
@@ -139,7 +143,7 @@ def test_what_comes_next_is_the_models(client, saved_run):
 def test_any_script(tmp_path):
     words = ["日本", "añb", "Ж", "𝔘ñ", "a‿b"] * 8
     run = moreish.train(words, "bigram-counts")
-    app = make_app(run, alarm=0.5)
+    app = make_app(run, false_positive_rate=0.5)
 
     async def ask():
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
@@ -150,7 +154,7 @@ def test_any_script(tmp_path):
 
     scored, prefixed, unknown = asyncio.run(ask())
     assert [c["char"] for c in scored.json()["scores"][0]["chars"]] == ["日", "ñ", "Ж", ""]
-    assert [c["char"] for c in scored.json()["scores"][1]["chars"]] == ["ñ", ""]  # one character, however written
+    assert [c["char"] for c in scored.json()["scores"][1]["chars"]] == ["ñ", ""]  # one character, in either form
     assert all(found["word"].startswith("𝔘") for found in prefixed.json()["samples"])
     assert [c["char"] for c in unknown.json()["scores"][0]["chars"]] == ["日", "\n", "x", ""]
     assert unknown.json()["scores"][0]["unknown"] == [1, 2]
@@ -159,7 +163,7 @@ def test_any_script(tmp_path):
 @pytest.mark.skipif(os.name != "posix", reason="a signal cannot be sent to a process")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_ends_what_runs_and_stops(saved_run, number):
-    """With a request that runs, one that is half sent, and a connection that is kept."""
+    """Even with a request in progress, one half sent, and an open connection."""
     slow = (
         "import sys, time, moreish; from moreish.serving import serve\n"
         "run = moreish.load(sys.argv[1]); sample = run.model.sample\n"
@@ -174,7 +178,7 @@ def test_it_ends_what_runs_and_stops(saved_run, number):
             running = threads.submit(client.post, "/sample", json={"n": 400})
             time.sleep(0.2)
             process.send_signal(number)
-            assert process.wait(timeout=5) == 0  # half a request is not waited for: that would take ten seconds
+            assert process.wait(timeout=5) == 0  # without waiting ten seconds for the rest of a request
             assert len(running.result().json()["samples"]) == 400
         assert until_closed(half) == b""
         with pytest.raises(ConnectionError):
@@ -190,9 +194,10 @@ def test_it_ends_what_runs_and_stops(saved_run, number):
         (["--host", "no such host"], "no such host"),
         (["--max-samples", "0"], "samples is 0"),
         (["--timeout", "nan"], "seconds is nan"),
-        (["--alarm", "1"], "alarm is 1"),
-        (["--alarm", "0.01"], "40 val words are too few"),
-        (["--allow-origin", "example.org"], "'example.org' is no web origin"),
+        (["--false-positive-rate", "1"], "the false-positive rate is 1"),
+        (["--alarm", "1"], "the false-positive rate is 1"),
+        (["--false-positive-rate", "0.01"], "with only 40 val words it must be at least"),
+        (["--allow-origin", "example.org"], "'example.org' is not a web origin"),
     ],
 )
 def test_what_cannot_be_served(saved_run, options, says, capsys):

@@ -1,4 +1,4 @@
-"""Serving: what requests that are wrong, huge, odd or not HTTP at all can do to it."""
+"""Serving: requests that are wrong, huge, odd or not HTTP at all."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ DEEP = "[" * 200_000 + "]" * 200_000
 @pytest.mark.parametrize(
     ("path", "body", "status", "says"),
     [
-        ("/sample", '{"n": ', 400, "the body is no JSON"),
+        ("/sample", '{"n": ', 400, "the body is not valid JSON"),
         ("/sample", "", 422, "body"),
         ("/sample", "null", 422, "body"),
         ("/sample", '"a"', 422, "body"),
@@ -78,7 +78,7 @@ DEEP = "[" * 200_000 + "]" * 200_000
     ],
     ids=itertools.count(),
 )
-def test_wrong_requests_are_told_what_is_wrong(client, path, body, status, says):
+def test_wrong_requests_get_an_explanation(client, path, body, status, says):
     response = client.post(path, content=body, headers=JSON)
     assert response.status_code == status
     assert says in error_of(response)
@@ -119,8 +119,8 @@ def test_no_body_breaks_it(address, asked):
         assert len(answer.json()["samples"]) == body.get("n", 20)
 
 
-def test_what_steers_words_is_stopped_when_its_time_is_up(saved_run):
-    """A set of words that takes long to make: it gives back its place."""
+def test_constraints_that_take_too_long_are_stopped(saved_run):
+    """The automaton of these takes long to make; once stopped, the request no longer counts."""
     app = make_app(saved_run, limits=Limits(seconds=0.3, threads=1, requests=1))
     body = {"near": "abcdefgabcdefgabcdefg" * 40, "edits": 50}
 
@@ -137,7 +137,7 @@ def test_what_steers_words_is_stopped_when_its_time_is_up(saved_run):
 
 def test_wrong_paths_methods_and_kinds(client):
     nowhere = client.get("/etc/passwd")
-    assert (nowhere.status_code, "GET / says" in error_of(nowhere)) == (404, True)
+    assert (nowhere.status_code, "GET / lists" in error_of(nowhere)) == (404, True)
     for method in ("PUT", "DELETE", "PATCH", "OPTIONS", "BREW"):
         refused = client.request(method, "/score")
         assert (refused.status_code, refused.headers["allow"]) == (405, "GET, POST")
@@ -157,7 +157,7 @@ def test_bodies_that_are_too_large(client, address):
     chunked = client.post("/score", content=(b" " * 50_000 for _ in range(40)), headers=JSON)
     assert (chunked.status_code, "1,000,000 bytes" in error_of(chunked)) == (413, True)
     assert client.post("/score", content=b" " * 999_900 + b'{"words": ["a"]}', headers=JSON).status_code == 200
-    with connected(address) as connection:  # a polite client is told before it has sent anything
+    with connected(address) as connection:  # a client that asks first is refused before it has sent anything
         head = b"POST /score HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         connection.sendall(head + b"Content-Length: 99999999999999999999\r\nExpect: 100-continue\r\n\r\n")
         assert connection.recv(1000).startswith(b"HTTP/1.1 413")
@@ -190,7 +190,7 @@ def test_bodies_that_are_too_large(client, address):
         "two-hosts",
     ],
 )
-def test_what_is_no_http(client, address, sent):
+def test_bytes_that_are_not_http(client, address, sent):
     connection = connected(address)
     with contextlib.suppress(ConnectionError):
         connection.sendall(sent)
@@ -198,7 +198,7 @@ def test_what_is_no_http(client, address, sent):
     assert got == b"" or re.match(rb"HTTP/1.1 4\d\d ", got)
 
 
-def test_requests_that_come_in_one_go_are_answered_in_order(address):
+def test_pipelined_requests_are_answered_in_order(address):
     with connected(address) as connection:
         words = ["a", "ba", "bada", "ge"]
         for i, word in enumerate(words):

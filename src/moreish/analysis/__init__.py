@@ -1,1 +1,1 @@
-"""What is found about runs and models: comparison, scores, novelty, diagnosis, checks of gradients."""
+"""Analysis of runs and models: comparison, scores, novelty, diagnosis and gradient checks."""

@@ -1,4 +1,4 @@
-"""A checker for gradients that one has derived oneself, in NumPy or in PyTorch: which is wrong first, and how.
+"""Checker for gradients that you derived yourself, in NumPy or PyTorch: it says which one is wrong first, and how.
 
 Write the forward pass as a function of a tracer `t`, and pass every tensor whose gradient you have derived through it:
 
@@ -10,8 +10,8 @@ Write the forward pass as a function of a tracer `t`, and pass every tensor whos
 
     print(moreish.check_gradients(forward, {"dh": dh, "dhpre": dhpre, "dW": dW, "db": db}))
 
-The tracer hands the tensor on as it is; from the same function it takes references by autograd (PyTorch) or by central
-differences (NumPy), and finds out what a wrong gradient would be right for.
+The tracer returns each tensor unchanged. The checker then runs the function again: to compute reference gradients, by
+autograd (PyTorch) or central differences (NumPy), and to find the mistake that explains a wrong gradient.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,53 +23,69 @@ import numpy as np
 from ..errors import InputError, unknown
 
 Forward = Callable[[Callable[[str, Any], Any]], Any]
-MOST_ENTRIES = 20_000  # of a NumPy tensor: each costs two forward passes
+MOST_ENTRIES = 20_000  # of a NumPy tensor: each entry costs four forward passes
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """One gradient: whether it is right, its largest difference, absolute and relative, and what is wrong in words."""
+class CheckedGradient:
+    """Result for one gradient.
+
+    ok              True if it is right
+    max_abs         largest absolute difference from the reference
+    max_rel         max_abs divided by the largest absolute entry of the reference
+    explanation     what is wrong with it; empty if it is right
+    """
 
     name: str
     ok: bool
     max_abs: float
     max_rel: float
-    words: str
+    explanation: str
+
+    @property
+    def words(self) -> str:
+        """`explanation`, under its old name."""
+        return self.explanation
 
 
 @dataclass(frozen=True)
-class Report:
-    """The verdicts in the order of the backward pass."""
+class GradientReport:
+    """Results for all gradients, in the order of the backward pass."""
 
-    verdicts: list[Verdict]
+    verdicts: list[CheckedGradient]
 
     @property
     def ok(self) -> bool:
+        """True if every gradient is right."""
         return all(verdict.ok for verdict in self.verdicts)
 
     @property
-    def first_wrong(self) -> Verdict | None:
-        """The gradient to look at first: those after it are made from it."""
+    def first_wrong(self) -> CheckedGradient | None:
+        """The wrong gradient to look at first: later ones are computed from it."""
         return next((verdict for verdict in self.verdicts if not verdict.ok), None)
 
     def __str__(self) -> str:
         width = max((len(verdict.name) for verdict in self.verdicts), default=0)
         lines = [
-            f"{v.name:<{width}}  {'ok' if v.ok else 'WRONG':<5}  off by {v.max_abs:.1e} ({v.max_rel:.1e})  {v.words}"
+            f"{v.name:<{width}}  {'ok' if v.ok else 'WRONG':<5}  off by {v.max_abs:.1e} ({v.max_rel:.1e})"
+            f"  {v.explanation}"
             for v in self.verdicts
         ]
         if self.first_wrong is not None:
-            lines.append(f"look at {self.first_wrong.name} first: {self.first_wrong.words}")
+            lines.append(f"look at {self.first_wrong.name} first: {self.first_wrong.explanation}")
         return "\n".join(line.rstrip() for line in lines)
 
 
-def check_gradients(forward: Forward, gradients: Mapping[str, Any], *, tolerance: float | None = None) -> Report:
-    """Check gradients of the loss that `forward` returns, each by the name that it gave its tensor, or that after a d.
+def check_gradients(
+    forward: Forward, gradients: Mapping[str, Any], *, tolerance: float | None = None
+) -> GradientReport:
+    """Check gradients of the loss that `forward` returns.
 
-    tolerance is on max |difference| / max |reference|; by default 1e-6, or 1e-3 where there is float32.
+    gradients   by the name that `forward` gives their tensor, with or without a leading "d"
+    tolerance   largest allowed max |difference| / max |reference|; by default 1e-6, or 1e-3 if any tensor is float32
 
-    Raises InputError for a name that the forward pass gives to no tensor, for a loss that is no single number, and for
-    a NumPy tensor of more than 20,000 numbers.
+    Raises InputError if no tensor has the name of a gradient, if the loss is not a single number, or if a NumPy tensor
+    has more than 20,000 entries.
     """
     tensors = _record(forward)
     derived = {}
@@ -85,34 +101,41 @@ def check_gradients(forward: Forward, gradients: Mapping[str, Any], *, tolerance
     for tensor in reversed([tensor for tensor in tensors if tensor in derived]):
         name, gradient = derived[tensor]
         verdicts.append(_judge(name, tensor, gradient, forward, tensors, tolerance))
-    return Report(verdicts)
+    return GradientReport(verdicts)
 
 
 def _judge(
     name: str, tensor: str, ours: np.ndarray, forward: Forward, tensors: dict[str, np.ndarray], tolerance: float
-) -> Verdict:
+) -> CheckedGradient:
     reference = _reference(forward, tensors, tensor)
 
     def same(a: np.ndarray, b: np.ndarray) -> bool:
         return a.shape == b.shape and bool(np.abs(a - b).max() <= tolerance * max(np.abs(b).max(), 1e-30))
 
     if ours.shape != reference.shape:
-        words = f"its shape is {ours.shape}, and that of {tensor} is {reference.shape}"
+        explanation = f"its shape is {ours.shape}, but the shape of {tensor} is {reference.shape}"
         summed = _summed_to(ours, reference.shape)
         if ours.ndim == 2 and same(ours.T, reference):
-            words += ": it is transposed"
+            explanation += ": it is transposed"
         elif summed is not None and same(summed[0], reference):
-            words += f": it lacks a sum over dimension {summed[1]}, along which {tensor} was broadcast"
-        return Verdict(name, False, float("inf"), float("inf"), words)
+            explanation += f": it lacks a sum over dimension {summed[1]}, along which {tensor} was broadcast"
+        return CheckedGradient(name, False, float("inf"), float("inf"), explanation)
     worst, scale = float(np.abs(ours - reference).max()), float(np.abs(reference).max())
     relative = worst / scale if scale else float(worst > 0)
     if same(ours, reference):
-        return Verdict(name, True, worst, relative, "")
-    return Verdict(name, False, worst, relative, _explain(tensor, ours, reference, forward, tensors, same))
+        return CheckedGradient(name, True, worst, relative, "")
+    return CheckedGradient(name, False, worst, relative, _explain(tensor, ours, reference, forward, tensors, same))
 
 
-def _explain(tensor, ours, reference, forward, tensors, same) -> str:
-    """What a gradient of the right shape would be right for."""
+def _explain(
+    tensor: str,
+    ours: np.ndarray,
+    reference: np.ndarray,
+    forward: Forward,
+    tensors: dict[str, np.ndarray],
+    same: Callable[[np.ndarray, np.ndarray], bool],
+) -> str:
+    """Explain what is wrong with a gradient of the right shape: try the common mistakes in turn."""
     if same(-ours, reference):
         return "it has the wrong sign"
     norm = float((reference * reference).sum())
@@ -122,11 +145,11 @@ def _explain(tensor, ours, reference, forward, tensors, same) -> str:
         for n in sizes:
             for times, words in (
                 (n, f"{n} times too large: is a 1/{n} missing?"),
-                (1 / n, f"{n} times too small: was 1/{n} taken twice?"),
+                (1 / n, f"{n} times too small: is a 1/{n} there twice?"),
             ):
                 if abs(factor / times - 1) < 1e-3:
                     return f"it is {words}"
-        return f"it is off by the factor {factor:.6g}"
+        return f"it is off by a factor of {factor:.6g}"
     if ours.ndim == 2 and ours.shape[0] == ours.shape[1] and same(ours.T, reference):
         return "it is transposed"
     if reference.ndim and not np.ptp(reference - ours) > 0:
@@ -137,12 +160,15 @@ def _explain(tensor, ours, reference, forward, tensors, same) -> str:
             return f"it lacks one of two paths: the one through {later}"
     wrong = np.abs(ours - reference) > 1e-6 * max(np.abs(reference).max(), 1e-30)
     place = tuple(int(i) for i in np.argwhere(wrong)[0])
-    where = "everywhere" if wrong.all() else f"in {int(wrong.sum())} of {wrong.size} places, the first at {place}"
-    return f"it is wrong {where}: {ours[place]:.6g} where {reference[place]:.6g} is right"
+    where = "everywhere" if wrong.all() else f"in {int(wrong.sum())} of {wrong.size} entries, the first at {place}"
+    return f"it is wrong {where}: {ours[place]:.6g} instead of {reference[place]:.6g}"
 
 
 def _summed_to(ours: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, int | tuple[int, ...]] | None:
-    """A gradient summed down to a shape that broadcasts to its own, and over which dimensions; None if it does not."""
+    """Sum a gradient down to a shape that broadcasts to its own.
+
+    Returns the sum and the dimensions summed over; None if the shape does not broadcast to that of the gradient.
+    """
     lead = ours.ndim - len(shape)
     if lead < 0 or any(m not in (1, n) for m, n in zip(shape, ours.shape[lead:], strict=True)):
         return None
@@ -151,12 +177,12 @@ def _summed_to(ours: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, in
 
 
 def _record(forward: Forward) -> dict[str, np.ndarray]:
-    """Every tensor that the forward pass names, in order, as NumPy arrays."""
+    """Run the forward pass; return every tensor that it names, in order, as NumPy arrays."""
     found: dict[str, np.ndarray] = {}
 
     def t(name: str, value: Any) -> Any:
         if name in found:
-            raise InputError(f"two tensors are named {name}: give each a name of its own")
+            raise InputError(f"two tensors are named {name}: give each its own name")
         found[name] = _array(value).copy()
         return value
 
@@ -167,29 +193,30 @@ def _record(forward: Forward) -> dict[str, np.ndarray]:
 
 
 def _reference(forward: Forward, tensors: dict[str, np.ndarray], wanted: str, frozen: str | None = None) -> np.ndarray:
-    """The gradient by a tensor; with `frozen`, as if that later tensor did not depend on it."""
-    is_torch = []
+    """Compute the gradient with respect to a tensor; `frozen` names a later tensor to treat as a constant."""
+    leaves: list[Any] = []  # the wanted tensor, if it is PyTorch's
 
     def t(name: str, value: Any) -> Any:
         if not hasattr(value, "detach"):
             return value
         if name == wanted:
-            is_torch.append(value.detach().requires_grad_())
-            return is_torch[0]
+            leaves.append(value.detach().requires_grad_())
+            return leaves[0]
         return value.detach() if name == frozen else value
 
     loss = forward(t)
-    if is_torch:
+    if leaves:
         import torch
 
-        gradient = torch.autograd.grad(loss, is_torch[0], allow_unused=True)[0] if loss.requires_grad else None
+        gradient = torch.autograd.grad(loss, leaves[0], allow_unused=True)[0] if loss.requires_grad else None
         return np.zeros_like(tensors[wanted]) if gradient is None else _array(gradient)
     return _differences(forward, tensors, wanted, frozen)
 
 
 def _differences(forward: Forward, tensors: dict[str, np.ndarray], wanted: str, frozen: str | None) -> np.ndarray:
+    """Compute the same by central differences of fourth order (see gradcheck)."""
     if tensors[wanted].size > MOST_ENTRIES:
-        raise InputError(f"{wanted} holds {tensors[wanted].size:,} numbers: check a smaller case, or use PyTorch")
+        raise InputError(f"{wanted} has {tensors[wanted].size:,} entries: check a smaller case, or use PyTorch")
     moved = tensors[wanted].astype(np.float64)
 
     def t(name: str, value: Any) -> Any:
@@ -198,7 +225,7 @@ def _differences(forward: Forward, tensors: dict[str, np.ndarray], wanted: str, 
     gradient = np.zeros_like(moved)
     for place in np.ndindex(moved.shape):
         before, h = moved[place], 1e-5 * max(0.1, abs(float(moved[place])))
-        for steps, weight in ((1, 8), (-1, -8), (2, -1), (-2, 1)):  # of fourth order: see gradcheck
+        for steps, weight in ((1, 8), (-1, -8), (2, -1), (-2, 1)):
             moved[place] = before + steps * h
             gradient[place] += weight * float(forward(t)) / (12 * h)
         moved[place] = before

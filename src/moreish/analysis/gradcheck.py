@@ -1,33 +1,34 @@
-"""The proof that the hand-derived gradients are right: each one against autograd, and against central differences.
+"""Check of the hand-derived gradients against autograd and against central differences.
 
-For a model, the plan without fused kernels is walked forward and backward once, and the gradient of every parameter,
-every buffer, and every small step of a layer that has them is compared, in the order in which the backward pass
-computes them: the first one that is wrong is the one whose derivation to look at. The parameters' gradients by the
-fused kernels, which training runs, follow.
+For each model, the plan without fused kernels runs forward and backward once. The gradients of all parameters, buffers
+and small steps inside layers are compared in the order in which the backward pass computes them, so the first wrong one
+shows which derivation to look at. Then the parameters' gradients by the fused kernels, which training uses, are
+compared too.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from math import prod
+from typing import Any
 
 import numpy as np
 
 from ..engine.tape import Tape
 from ..engine.tape.compile import walks
 from ..engine.tape.plan import Operation
-from ..layers import FUSED as FUSED_KINDS
-from ..layers import LAYERS, Layer
+from ..layers import FUSED, LAYERS, Layer
 from ..layers.layout import Layout
 from ..layers.spec import DY, X, Y
 from ..models import NETS, NetConfig
 
-N_VOCAB, BATCH = 27, 120  # enough examples a character for the fused kernels to be planned
-FUSED = " (fused)"
-ENTRIES = 16  # of a tensor that are moved for central differences, and half as many where the gradient is largest
-STEP = 1e-2  # of the first try, relative to the entry
+N_VOCAB, BATCH = 27, 120  # enough examples per character for the plan to use fused kernels
+FUSED_SUFFIX = " (fused)"
+RANDOM_ENTRIES = 16  # entries of a tensor to take central differences of, chosen at random;
+LARGEST_ENTRIES = 8  # and those with the largest gradients
+LARGEST_STEP = 1e-2  # the first step to try, relative to the entry
 
-# The largest |difference| / largest |reference| that a gradient may have, by float type and by what it is held against.
+# Largest allowed max |difference| / max |reference|, by float type and by reference.
 TOLERANCE = {
     ("float64", "autograd"): 1e-8,
     ("float64", "differences"): 1e-6,
@@ -38,11 +39,15 @@ TOLERANCE = {
 
 @dataclass(frozen=True)
 class Check:
-    """One gradient held against a reference.
+    """Comparison of one gradient with one reference.
 
-    kind        parameter or intermediate; against: autograd or differences
-    exact       equal to the last bit; approximate: equal to 1e-5 relative and 1e-8 absolute, element by element
-    max_abs     largest |difference|; max_rel: that over the largest |reference|
+    kind            parameter or intermediate
+    against         autograd or differences
+    exact           True if all entries are equal to the last bit
+    approximate     True if all entries are equal to within 1e-5 relative plus 1e-8 absolute
+    max_abs         max |difference|
+    max_rel         max_abs / max |reference|
+    ok              True if max_rel is within TOLERANCE
     """
 
     name: str
@@ -59,7 +64,7 @@ class Check:
 
 @dataclass(frozen=True)
 class _Gradient:
-    """A hand-derived gradient, and the loss as a function of the tensor that it belongs to (float64)."""
+    """A hand-derived gradient, its tensor, and a function that recomputes the loss from the tensor as it now is."""
 
     name: str
     kind: str
@@ -70,7 +75,7 @@ class _Gradient:
 
 @dataclass(frozen=True)
 class _Case:
-    """What is checked: layers, their weights, and a batch; the same numbers for every float type."""
+    """Layers, their weights and a batch to check them on."""
 
     layers: list[Layer]
     context: int
@@ -94,11 +99,11 @@ def check_model(config: NetConfig, *, seed: int = 1) -> list[Check]:
 def check_layers(layers: list[Layer], context: int, n_vocab: int, *, n_places: int = 1, seed: int = 1) -> list[Check]:
     """Check every gradient of layers from contexts (B, context) to logits (B, n_vocab), in float64 and float32.
 
-    Weights are the layers' own initial ones with noise, so that none is zero. Without PyTorch, references are central
-    differences alone.
+    The weights are initial ones plus noise, so that none is zero. Without PyTorch, central differences are the only
+    reference.
     """
     checks, case = [], _case(layers, context, n_vocab, n_places, seed)
-    with np.errstate(invalid="ignore"):  # a step may leave the domain of a logarithm: the next one is smaller
+    with np.errstate(invalid="ignore"):  # a step may leave the domain of a logarithm; the next one is smaller
         differences = {g.name: _differences(g, seed) for g in _hand_derived(case)}
     for dtype in (np.float64, np.float32):
         typed, known = replace(case, params=case.params.astype(dtype)), {}
@@ -107,7 +112,7 @@ def check_layers(layers: list[Layer], context: int, n_vocab: int, *, n_places: i
 
             known = gradients(layers, typed.params, case.contexts, case.targets, case.counts)
         for g in (*_hand_derived(typed), *_fused(typed)):
-            tensor = g.name.removesuffix(FUSED)
+            tensor = g.name.removesuffix(FUSED_SUFFIX)
             if known:
                 checks.append(_compare(g, g.gradient, known[tensor], np.dtype(dtype).name, "autograd"))
             entries, slopes = differences[tensor]
@@ -120,8 +125,8 @@ def first_wrong(checks: list[Check]) -> Check | None:
     return next((check for check in checks if not check.ok), None)
 
 
-def as_json(results: dict[str, list[Check]]) -> dict:
-    """The results for several models as plain dictionaries."""
+def as_json(results: dict[str, list[Check]]) -> dict[str, Any]:
+    """Results for several models as plain dictionaries."""
     return {
         "models": {
             name: {"ok": first_wrong(c) is None, "tensors": [asdict(x) for x in c]} for name, c in results.items()
@@ -131,7 +136,9 @@ def as_json(results: dict[str, list[Check]]) -> dict:
 
 def _compare(g: _Gradient, ours: np.ndarray, reference: np.ndarray, dtype: str, against: str) -> Check:
     if ours.shape != reference.shape:
-        raise ValueError(f"{g.name}: the gradient is {ours.shape}, its reference {reference.shape}")
+        raise ValueError(
+            f"{g.name}: the gradient has shape {ours.shape}, but its reference has shape {reference.shape}"
+        )
     worst = float(np.abs(ours - reference).max())
     scale = float(np.abs(reference).max())
     relative = worst / scale if scale else float(worst > 0)
@@ -160,7 +167,7 @@ def _case(layers: list[Layer], context: int, n_vocab: int, n_places: int, seed: 
 
 
 def _hand_derived(case: _Case) -> Iterator[_Gradient]:
-    """Every gradient of the unfused plan, in the order of the backward pass."""
+    """Yield every gradient of the unfused plan, in the order of the backward pass."""
     params = case.params.copy()
     ready = case.tape.prepared(*case.targets.shape, fuse=False)
     ready.take(case.contexts, case.targets, case.counts)
@@ -172,7 +179,7 @@ def _hand_derived(case: _Case) -> Iterator[_Gradient]:
     grads = grads.copy()
 
     def loss_from(step: int) -> float:
-        """The loss when the operations from `step` on are made again."""
+        """Run the operations from `step` on again, and return the loss."""
         forward(program._replace(ops=program.ops[step:]), params, grads)
         return ready.loss()
 
@@ -202,9 +209,15 @@ def _hand_derived(case: _Case) -> Iterator[_Gradient]:
 
 
 def _in_steps(
-    name: str, op: Operation, x: np.ndarray, y: np.ndarray, dy: np.ndarray, others: list, loss_after: Callable
+    name: str,
+    op: Operation,
+    x: np.ndarray,
+    y: np.ndarray,
+    dy: np.ndarray,
+    others: list[np.ndarray],
+    loss_after: Callable[[], float],
 ) -> Iterator[_Gradient]:
-    """The gradients inside an operation that has small steps, in the order of its backward pass."""
+    """Yield the gradients inside an operation that has small steps, in the order of its backward pass."""
     steps = LAYERS[type(op.layer)].steps
     assert steps is not None
     tensors: dict[str, np.ndarray] = {}
@@ -213,7 +226,7 @@ def _in_steps(
     for step, gradient in steps.backward(tensors, dy, *others).items():
 
         def loss(step: str = step) -> float:
-            """The loss with this tensor as it now is, whatever it should be."""
+            """Recompute the loss with this tensor as it now is."""
             result = steps.forward(lambda s, tensor: tensors[step] if s == step else tensor, np, x, *others)
             kept = y.copy()
             y[...] = result.reshape(y.shape)
@@ -225,34 +238,36 @@ def _in_steps(
 
 
 def _fused(case: _Case) -> Iterator[_Gradient]:
-    """The parameters' gradients once more, by the fused kernels; nothing where the plan has none."""
+    """Yield the parameters' gradients by the fused kernels; nothing if the plan has none."""
     layout, tape = Layout(case.layers), case.tape
-    if not any(type(op.layer) in FUSED_KINDS.values() for op in tape.plan(*case.targets.shape).operations):
+    if not any(type(op.layer) in FUSED.values() for op in tape.plan(*case.targets.shape).operations):
         return
     grads = tape.loss_and_grads(case.params, case.contexts, case.targets, case.counts)[1]
     for slot in reversed(list(layout)):
         if slot.parameter.trained:
-            yield _Gradient(slot.name + FUSED, "parameter", slot.view(grads), slot.view(case.params), lambda: 0.0)
+            yield _Gradient(
+                slot.name + FUSED_SUFFIX, "parameter", slot.view(grads), slot.view(case.params), lambda: 0.0
+            )
 
 
 def _differences(g: _Gradient, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Central differences of the loss by some entries of a tensor: which (n,), and the slopes (n,)."""
+    """Central differences of the loss at some entries of a tensor: their flat indices (n,), and the slopes (n,)."""
     generator = np.random.default_rng(seed)
     flat = g.tensor.reshape(-1)
-    # Where the gradient is largest too: most entries of a table of embeddings are in no batch.
-    largest = np.argsort(-np.abs(g.gradient.ravel()))[: ENTRIES // 2]
-    entries = np.union1d(largest, generator.integers(0, flat.size, ENTRIES))
+    # Random entries are not enough: most rows of an embedding table are not used by the batch.
+    largest = np.argsort(-np.abs(g.gradient.ravel()))[:LARGEST_ENTRIES]
+    entries = np.union1d(largest, generator.integers(0, flat.size, RANDOM_ENTRIES))
     slopes = np.zeros(len(entries))
     for i, entry in enumerate(entries):
         before = flat[entry]
 
-        def moved(by: float, entry=entry, before=before) -> float:
+        def moved(by: float, entry: int = entry, before: Any = before) -> float:
             flat[entry] = before + by
             return g.loss()
 
-        # The larger the step, the less rounding counts; the slope's error falls with its fourth power, that of the
-        # plain difference with its second. Where these two agree, the step is small enough for the better one.
-        for h in STEP * max(0.1, abs(float(before))) * 4.0 ** -np.arange(8):
+        # A larger step reduces the rounding error. A smaller one reduces the truncation error: with its fourth power
+        # for this slope, with its second power for the plain difference. Once both agree, the step is small enough.
+        for h in LARGEST_STEP * max(0.1, abs(float(before))) * 4.0 ** -np.arange(8):
             near, far = moved(h) - moved(-h), moved(2 * h) - moved(-2 * h)
             slopes[i] = (8 * near - far) / (12 * h)
             if abs(slopes[i] - near / (2 * h)) <= 1e-4 * abs(slopes[i]):
@@ -263,6 +278,6 @@ def _differences(g: _Gradient, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def check_models(names: list[str]) -> Iterator[tuple[str, list[Check]]]:
-    """Check models by name, in their default sizes, one after the other."""
+    """Check models at their default sizes, by name; yield the checks of one after the other."""
     for name in names:
         yield name, check_model(NETS[name]())

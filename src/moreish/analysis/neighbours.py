@@ -1,7 +1,8 @@
-"""How much words are like those of a list: the nearest one by edit distance, and the longest piece that they share."""
+"""Similarity of words to a list: the nearest listed word by edit distance, and the longest shared substring."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from rapidfuzz import process
@@ -10,22 +11,22 @@ from rapidfuzz.distance import Levenshtein
 from ..corpus import WordList
 from ..evaluation import Interval, share_interval
 
-ROWS, COLUMNS = 512, 1 << 15  # of the distances in memory at a time
-CHUNK = 1 << 15  # words of the list that are searched for pieces at a time
-BREAK = ord("\n")
-FURTHEST = 3  # the edit distance from which on all are told together
-DISTANCES = ("0", "1", "2", "3 or more")
-PIECES = ("under half", "under 3/4", "under all", "all of it")
+DISTANCE_BLOCK = (512, 1 << 15)  # words x listed words whose distances are in memory at a time
+LISTED_PER_PASS = 1 << 15  # listed words searched for substrings at a time
+LINE_BREAK = ord("\n")
+LARGEST_DISTANCE = 3  # this edit distance and all larger ones are reported together
+DISTANCE_LABELS = ("0", "1", "2", "3 or more")
+SUBSTRING_LABELS = ("under half", "under 3/4", "under all", "all of it")
 
 
 @dataclass(frozen=True)
-class Kin:
-    """A word beside the train words.
+class Neighbour:
+    """A word and its nearest train word.
 
-    seen        the first part that it stands in, or "new"
-    nearest     the train word at the least edit distance (of several see `nearest`): itself, if it stands in train
-    distance    that distance: characters put in, taken out or exchanged
-    shared      characters of the longest piece that stands in a train word too
+    seen        the first part that contains the word, or "new"
+    nearest     the train word at the smallest edit distance (`nearest` breaks ties): the word itself if it is in train
+    distance    that distance: the number of characters inserted, deleted or substituted
+    shared      length in characters of the longest substring that also occurs in a train word
     """
 
     word: str
@@ -36,15 +37,15 @@ class Kin:
 
 
 @dataclass(frozen=True)
-class Likeness:
-    """How much words are like the train words.
+class Similarity:
+    """Similarity of a group of words to the train words.
 
-    words           how many
-    copies          how many of them stand in train
-    distinct        how many different ones there are
-    among_first     and among the first `first`: equally many of samples and of held-out words, to be held against each
-                    other, since the share of different ones falls the more there are
-    kin             of the first words, a row each: all of them, or as many as a long list allows
+    words           number of words
+    copies          number of words that are in train
+    distinct        number of distinct words
+    among_first     number of distinct words among the first `first`. Samples and held-out words use the same `first`,
+                    because the share of distinct words falls as a group grows
+    neighbours      one row for each of the first words: for all of them, or for fewer if the list is long
     """
 
     words: int
@@ -52,66 +53,82 @@ class Likeness:
     distinct: int
     among_first: int
     first: int
-    kin: list[Kin]
+    neighbours: list[Neighbour]
+
+    @property
+    def kin(self) -> list[Neighbour]:
+        """`neighbours`, under its old name."""
+        return self.neighbours
 
     @property
     def copied(self) -> float:
-        """The share that stands in train."""
+        """Share of words that are in train."""
         return self.copies / self.words
 
     @property
     def interval(self) -> Interval | None:
-        """A 95% interval of that share; None for too few words to tell."""
+        """95% interval of `copied`; None if there are too few words."""
         return share_interval(self.copies, self.words)
 
     @property
     def distances(self) -> dict[str, float]:
-        """The share of words at each edit distance from train."""
-        found = np.bincount([min(kin.distance, FURTHEST) for kin in self.kin], minlength=FURTHEST + 1)
-        return dict(zip(DISTANCES, (found / len(self.kin)).tolist(), strict=True))
+        """Share of words at each edit distance from train."""
+        found = np.bincount(
+            [min(neighbour.distance, LARGEST_DISTANCE) for neighbour in self.neighbours],
+            minlength=LARGEST_DISTANCE + 1,
+        )
+        return dict(zip(DISTANCE_LABELS, (found / len(self.neighbours)).tolist(), strict=True))
 
     @property
     def mean_distance(self) -> float:
-        """The mean edit distance to the nearest train word."""
-        return float(np.mean([kin.distance for kin in self.kin]))
+        """Mean edit distance to the nearest train word."""
+        return float(np.mean([neighbour.distance for neighbour in self.neighbours]))
 
     @property
     def pieces(self) -> dict[str, float]:
-        """The share of words by how much of each its longest piece is that stands in a train word."""
-        found = np.searchsorted((0.5, 0.75, 1), self._pieces, side="right")
-        return dict(zip(PIECES, (np.bincount(found, minlength=len(PIECES)) / len(self.kin)).tolist(), strict=True))
+        """Share of words by relative length of the longest substring that also occurs in a train word."""
+        found = np.searchsorted((0.5, 0.75, 1), self._shared_fractions, side="right")
+        counts = np.bincount(found, minlength=len(SUBSTRING_LABELS))
+        return dict(zip(SUBSTRING_LABELS, (counts / len(self.neighbours)).tolist(), strict=True))
 
     @property
     def mean_piece(self) -> float:
-        """The mean length of that piece, as a share of its word."""
-        return float(self._pieces.mean())
+        """Mean length of that substring, as a fraction of its word."""
+        return float(self._shared_fractions.mean())
 
     @property
-    def _pieces(self) -> np.ndarray:
-        return np.array([kin.shared / len(kin.word) for kin in self.kin])
+    def _shared_fractions(self) -> np.ndarray:
+        return np.array([neighbour.shared / len(neighbour.word) for neighbour in self.neighbours])
 
-    def as_json(self) -> dict:
-        """Everything but kin as a plain dictionary; `searched` is how many of the words have a row there."""
-        counted = {"searched": len(self.kin), **{k: v for k, v in vars(self).items() if k != "kin"}}
+    def as_json(self) -> dict[str, Any]:
+        """All values but `neighbours` as a plain dictionary; `searched` is the number of neighbours."""
+        counted = {"searched": len(self.neighbours), **{k: v for k, v in vars(self).items() if k != "neighbours"}}
         names = ("copied", "interval", "distances", "mean_distance", "pieces", "mean_piece")
         return {**counted, **{name: getattr(self, name) for name in names}}
 
 
 def nearest(
-    words: Sequence[str], listed: WordList, tell: Callable[[int], object] = lambda done: None
+    words: Sequence[str],
+    listed: WordList,
+    tell: Callable[[int], object] = lambda done: None,
+    *,
+    block: tuple[int, int] = DISTANCE_BLOCK,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The least edit distance of each word to a word of a list, and the place of that one: int64 (words,) both.
+    """Smallest edit distance of each word to a listed word, and the index of that listed word: int64 (words,) both.
 
-    Insertions, deletions and substitutions of a character count 1 each (Levenshtein 1966). Lengths that differ by d are
-    d edits apart or more, so a word is compared with those of its own length, then of one more or less, until none
-    that is left could be nearer. Of several at the least distance the one nearest in length is given, of these the
-    shorter, of these the first. `tell` is called with how many words are done.
+    Insertions, deletions and substitutions of a character cost 1 each (Levenshtein 1966). If two lengths differ by d,
+    the distance is at least d. So each word is compared with listed words of its own length, then of lengths one more
+    and one less, and so on, until the remaining ones cannot be nearer. Ties go to the listed word nearest in length,
+    then to the shorter one, then to the first.
+
+    tell    called with the number of words done
+    block   the most words and listed words whose distances are computed at once
     """
     lengths, longest = np.array([len(word) for word in words], np.int64), int(listed.lengths.max(initial=0))
     dtype = np.uint8 if max(longest, lengths.max(initial=0)) < 256 else np.int32
     by_length = np.argsort(listed.lengths, kind="stable")
     bounds = np.searchsorted(listed.lengths[by_length], np.arange(longest + 2))
-    least, place, done = np.full(len(words), np.iinfo(np.int64).max), np.zeros(len(words), np.int64), 0
+    least, index, done = np.full(len(words), np.iinfo(np.int64).max), np.zeros(len(words), np.int64), 0
     for length in np.unique(lengths).tolist():
         same = left = np.flatnonzero(lengths == length)
         for gap in range(max(length, longest) + 1):
@@ -119,86 +136,88 @@ def nearest(
             for other in sorted({length - gap, length + gap}):
                 if left.size and 0 < other <= longest:
                     others = by_length[bounds[other] : bounds[other + 1]]
-                    for rows, some, distances in _blocks(words, left, listed, others, dtype):
-                        at = distances.argmin(1)
-                        found = distances[np.arange(len(rows)), at]
+                    for rows, columns, distances in _distance_blocks(words, left, listed, others, dtype, block):
+                        best = distances.argmin(1)
+                        found = distances[np.arange(len(rows)), best]
                         nearer = found < least[rows]
-                        least[rows[nearer]], place[rows[nearer]] = found[nearer], some[at[nearer]]
+                        least[rows[nearer]], index[rows[nearer]] = found[nearer], columns[best[nearer]]
             if not left.size:
                 break
         done += len(same)
         tell(done)
-    return least, place
+    return least, index
 
 
-def _blocks(
-    words: Sequence[str], rows: np.ndarray, listed: WordList, places: np.ndarray, dtype: type
+def _distance_blocks(
+    words: Sequence[str], rows: np.ndarray, listed: WordList, columns: np.ndarray, dtype: type, block: tuple[int, int]
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Edit distances of some words to some of a list, block by block: the places of both, and the distances."""
-    for column in range(0, len(places), COLUMNS):
-        some = places[column : column + COLUMNS]
-        others = list(listed[some])
-        for row in range(0, len(rows), ROWS):
-            block = rows[row : row + ROWS]
-            ours = [words[i] for i in block]
-            yield block, some, process.cdist(ours, others, scorer=Levenshtein.distance, dtype=dtype)
+    """Edit distances of words[rows] to listed[columns], block by block: indices of both, and the distances."""
+    n_rows, n_columns = block
+    for column in range(0, len(columns), n_columns):
+        block_columns = columns[column : column + n_columns]
+        others = list(listed[block_columns])
+        for row in range(0, len(rows), n_rows):
+            block_rows = rows[row : row + n_rows]
+            ours = [words[i] for i in block_rows]
+            yield block_rows, block_columns, process.cdist(ours, others, scorer=Levenshtein.distance, dtype=dtype)
 
 
-def longest_shared(words: Sequence[str], listed: WordList) -> np.ndarray:
-    """How many characters the longest piece has that each word shares with some word of a list: int64 (words,).
+def longest_shared(words: Sequence[str], listed: WordList, *, listed_per_pass: int = LISTED_PER_PASS) -> np.ndarray:
+    """Length of the longest substring that each word shares with any listed word: int64 (words,).
 
-    Pieces of one character are looked for first, then those of one more that begin where the last were found. A piece
-    is known by the number of its beginning and its last character, so nothing rests on a hash.
+    The search starts with substrings of one character, and extends those found by one character at a time. A substring
+    is identified by the number of its prefix and its last character, so no hashes are compared. `listed_per_pass`
+    bounds the memory: it is the number of listed words searched at a time.
     """
     if not words:
         return np.zeros(0, np.int64)
     codes, word = _codes(words)
-    characters = np.unique(codes[codes != BREAK])
+    characters = np.unique(codes[codes != LINE_BREAK])
     longest, alphabet = np.zeros(len(words), np.int64), len(characters) + 1
     text = _numbered(codes, characters)
-    # Of each length in turn: where in `text` its pieces begin, which piece that is, and the pieces in order.
-    starts, pieces = [np.flatnonzero(text)], [text[text > 0] - 1]
+    # For each length: where in `text` its substrings begin, the number of each, and the sorted keys of all.
+    starts, substrings = [np.flatnonzero(text)], [text[text > 0] - 1]
     keys = [np.arange(1, alphabet)]
     shared = [np.zeros(len(characters), bool)]
-    for at in range(0, len(listed), CHUNK):
-        other = _numbered(_codes(listed[at : at + CHUNK])[0], characters)
+    for at in range(0, len(listed), listed_per_pass):
+        other = _numbered(_codes(listed[at : at + listed_per_pass])[0], characters)
         begin, known, length = np.flatnonzero(other), other[other > 0] - 1, 0
         while begin.size:
             shared[length][known] = True
             length += 1
             if length == len(keys):
-                begins, key = _longer(text, starts[-1], pieces[-1], length, alphabet)
+                begins, key = _extended(text, starts[-1], substrings[-1], length, alphabet)
                 distinct, numbers = np.unique(key, return_inverse=True)
                 starts.append(begins)
-                pieces.append(numbers)
+                substrings.append(numbers)
                 keys.append(distinct)
                 shared.append(np.zeros(len(distinct), bool))
-            begin, key = _longer(other, begin, known, length, alphabet)
+            begin, key = _extended(other, begin, known, length, alphabet)
             found = np.searchsorted(keys[length], key)
             hit = found < len(keys[length])
             hit[hit] = keys[length][found[hit]] == key[hit]
             begin, known = begin[hit], found[hit]
-    for length, (begins, numbers, has) in enumerate(zip(starts, pieces, shared, strict=True), start=1):
+    for length, (begins, numbers, has) in enumerate(zip(starts, substrings, shared, strict=True), start=1):
         longest[word[begins[has[numbers]]]] = length
     return longest
 
 
 def _codes(words: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """The code points of words, each followed by a line break, and which word each belongs to."""
+    """Code points of words, each word followed by a line break, and the index of the word that each belongs to."""
     codes = np.frombuffer("\n".join([*words, ""]).encode("utf-32-le"), np.uint32)
-    return codes, np.cumsum(codes == BREAK)
+    return codes, np.cumsum(codes == LINE_BREAK)
 
 
 def _numbered(codes: np.ndarray, characters: np.ndarray) -> np.ndarray:
-    """Code points as numbers from 1, in the order of characters; 0 for any other, which ends a piece."""
+    """Code points as numbers from 1, in the order of `characters`; 0 for any other, which ends a substring."""
     at = np.minimum(np.searchsorted(characters, codes), len(characters) - 1)
     return np.where(characters[at] == codes, at + 1, 0)
 
 
-def _longer(
+def _extended(
     text: np.ndarray, begin: np.ndarray, known: np.ndarray, length: int, alphabet: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pieces of `length` characters made longer by one: where they begin, and their number with the character."""
-    after = text[begin + length]  # a break ends the text, and a piece
+    """Substrings of `length` characters extended by one: where they begin, and their keys."""
+    after = text[begin + length]  # the text ends with a line break, which cannot extend a substring
     goes_on = after > 0
     return begin[goes_on], known[goes_on] * alphabet + after[goes_on]

@@ -1,18 +1,19 @@
-"""How new the words are that a model makes, beside held-out words: copies, nearest train words, shared pieces.
+"""Novelty of the words that a model makes: copies, nearest train words and shared substrings, beside held-out words.
 
-A share of copies means little by itself. Where a list repeats words some held-out ones stand in train too, and a model
-that drew from where the list was drawn from would copy as many. So everything is told of held-out words as well: of
-those in val and test together, since both are as new to train, and more of them make it surer.
+A share of copies means little by itself. If a list repeats words, some held-out words are also in train, and a perfect
+model would copy just as many. So every figure is computed for held-out words too: those of val and test together,
+because both are equally new to the model, and more words give narrower intervals.
 
-Where no word repeats no held-out one can be a copy, and their share says nothing. What tells there, as everywhere, is
-`favour`: chance alone has put a word into train or not, so a model that has learnt no word by heart draws those of
-train as often as the others.
+If no word repeats, no held-out word can be a copy, and their share says nothing. The memorisation ratio works for every
+list: chance alone decides whether a word is in train, so a model that has memorised no words draws train words as often
+as held-out words.
 """
 
 import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -20,36 +21,46 @@ from ..corpus import Corpus
 from ..errors import InputError
 from ..evaluation import FEWEST, Interval, Z
 from ..training.run import Run
-from .neighbours import DISTANCES, PIECES, Kin, Likeness, longest_shared, nearest
+from .neighbours import DISTANCE_LABELS, SUBSTRING_LABELS, Neighbour, Similarity, longest_shared, nearest
 
 HELD_OUT = ("val", "test")
-PAIRS = 500_000_000  # of samples and train words that are compared at most, and as many of held-out words;
-AT_LEAST = 100  # but these many words whatever it takes
-EXAMPLES = 5
+MOST_PAIRS = 500_000_000  # of samples and train words to compare, and of held-out words and train words,
+FEWEST_SEARCHED = 100  # but at least this many words are searched for
+EXAMPLES_PER_KIND = 5
 
 
 @dataclass(frozen=True)
 class Novelty:
-    """How new samples are, beside held-out words.
+    """Novelty of samples, beside held-out words.
 
-    samples, held_out   each held against the train words
-    hits                how many samples stand in val or test and not in train: real words that it has never seen
-    repeats             whether words of the list repeat, so that a held-out word can stand in train
-    favour              of words that stand in the list once: how many times as often one of train was drawn as one
-                        held out, 1 for a model that has learnt none by heart; None where too few were drawn to tell
-    favour_interval     a 95% interval of it; None where it is None, 0 or infinite
+    samples, held_out       similarity of each to the train words
+    hits                    number of samples in val or test but not in train: real words that the model has never seen
+    repeats                 True if words of the list repeat, so that a held-out word can be in train
+    memorisation_ratio      over the words that occur once in the list: how many times as often a train word was drawn
+                            as a held-out word. 1 if the model has memorised none; None if too few were drawn
+    memorisation_interval   its 95% interval; None if the ratio is None, 0 or infinite
     """
 
-    samples: Likeness
-    held_out: Likeness
+    samples: Similarity
+    held_out: Similarity
     hits: int
     repeats: bool
-    favour: float | None
-    favour_interval: Interval | None
+    memorisation_ratio: float | None
+    memorisation_interval: Interval | None
+
+    @property
+    def favour(self) -> float | None:
+        """`memorisation_ratio`, under its old name."""
+        return self.memorisation_ratio
+
+    @property
+    def favour_interval(self) -> Interval | None:
+        """`memorisation_interval`, under its old name."""
+        return self.memorisation_interval
 
     @property
     def difference(self) -> Interval | None:
-        """A 95% interval of the share of copies among samples less that among held-out words.
+        """95% interval of the share of copies among samples minus that among held-out words.
 
         Newcombe 1998, "Interval estimation for the difference between independent proportions", method 10.
         """
@@ -62,87 +73,98 @@ class Novelty:
 
     @property
     def verdicts(self) -> list[str]:
-        """What the figures say, in sentences: of copies, of what is known by heart, of words that were hit."""
-        return [self._of_copies(), self._of_favour(), self._of_hits()]
+        """Three sentences: on copies, on memorisation, and on samples that are held-out words."""
+        return [self._verdict_on_copies(), self._verdict_on_memorisation(), self._verdict_on_hits()]
 
-    def _of_copies(self) -> str:
-        said = f"{self.samples.copied:.1%} of the samples stand in train"
+    def _verdict_on_copies(self) -> str:
+        copied = f"{self.samples.copied:.1%} of the samples"
         if not self.repeats:
-            return f"{said}. No held-out word does, but none could, for no word repeats here: that is no measure."
-        said += f", of the held-out words {self.held_out.copied:.1%}"
+            return (
+                f"{copied} are in train. No held-out word can be, because no word of this list repeats: the shares "
+                "cannot be compared."
+            )
+        shares = f"{copied} and {self.held_out.copied:.1%} of the held-out words are in train"
         if self.difference is None:
-            return f"{said}: too few words to tell which is more."
+            return f"{shares}: too few words to tell which share is larger."
         low, high = self.difference
         if low <= 0 <= high:
-            return f"{said}: no difference shown."
-        return f"{said}: the model copies {'more' if low > 0 else 'less'} often than held-out words repeat."
+            return f"{shares}: no significant difference."
+        return f"{shares}: the model copies {'more' if low > 0 else 'less'} often than held-out words repeat."
 
-    def _of_favour(self) -> str:
-        once = "Of the words that stand once in the list, "
-        if self.favour is None:
-            return f"{once}too few were drawn to tell whether the model favours those of train."
-        if self.favour_interval is None:
-            kinds = ("those of train", "those held out")
-            return once + "{} were drawn, and {} never.".format(*(kinds if self.favour else kinds[::-1]))
-        low, high = self.favour_interval
-        said = f"{once}one of train is drawn {self.favour:.2f} times as often as one held out"
-        said += f" (95% interval {low:.2f} to {high:.2f}): "
-        if low <= 1 <= high:
-            return said + "no difference shown."
-        return said + f"the model {'favours' if low > 1 else 'avoids'} words that it has seen."
-
-    def _of_hits(self) -> str:
-        if not self.hits:
-            return "No sample stands in val or test alone."
-        which = (
-            "1 sample stands"
-            if self.hits == 1
-            else f"{self.hits:,} samples ({self.hits / self.samples.words:.1%}) stand"
+    def _verdict_on_memorisation(self) -> str:
+        if self.memorisation_ratio is None:
+            return "Memorisation ratio: the model drew too few of the words that occur once in the list to tell."
+        if self.memorisation_interval is None:
+            drawn, never = ("train", "held-out") if self.memorisation_ratio else ("held-out", "train")
+            ratio = "infinite" if self.memorisation_ratio else "0"
+            return (
+                f"Memorisation ratio {ratio}: of the words that occur once in the list, the model drew {drawn} words "
+                f"and no {never} words."
+            )
+        low, high = self.memorisation_interval
+        ratio = (
+            f"Memorisation ratio {self.memorisation_ratio:.2f} (95% interval {low:.2f} to {high:.2f}): of the words "
+            "that occur once in the list, the model draws "
         )
+        if low <= 1 <= high:
+            return f"{ratio}train words about as often as held-out words (no significant difference)."
+        return f"{ratio}train words {'more' if low > 1 else 'less'} often than held-out words."
+
+    def _verdict_on_hits(self) -> str:
+        if not self.hits:
+            return "No sample is in val or test without being in train too."
+        if self.hits == 1:
+            return "1 sample is in val or test and not in train: a real word that the model has never seen."
         return (
-            f"{which} in val or test alone: no copies, but words of the list that the model makes without having seen "
-            "them."
+            f"{self.hits:,} samples ({self.hits / self.samples.words:.1%}) are in val or test and not in train: real "
+            "words that the model has never seen."
         )
 
     def table(self) -> tuple[list[str], list[list[str]]]:
-        """Samples and held-out words beside each other, as a heading and cells."""
+        """Samples and held-out words side by side, as a heading and rows of cells."""
         both, first = (self.samples, self.held_out), self.samples.first
         between = (f"{100 * x.interval[0]:.1f}–{x.interval[1]:.1%}" if x.interval else "too few words" for x in both)
         cells = [
-            ["how many", *(f"{x.words:,}" for x in both)],
-            ["stand in train", *(f"{x.copied:.1%}" for x in both)],
+            ["words", *(f"{x.words:,}" for x in both)],
+            ["in train", *(f"{x.copied:.1%}" for x in both)],
             ["95% interval", *between],
-            ["stand in val or test alone", f"{self.hits / self.samples.words:.1%}", ""],
-            ["different", *(f"{x.distinct / x.words:.1%}" for x in both)],
-            [f"different of the first {first:,}", *(f"{x.among_first / first:.1%}" for x in both)],
+            ["in val or test, not in train", f"{self.hits / self.samples.words:.1%}", ""],
+            ["distinct", *(f"{x.distinct / x.words:.1%}" for x in both)],
+            [f"distinct among the first {first:,}", *(f"{x.among_first / first:.1%}" for x in both)],
         ]
-        if any(len(x.kin) < x.words for x in both):
-            cells.append(["what follows: of the first", *(f"{len(x.kin):,}" for x in both)])
+        if any(len(x.neighbours) < x.words for x in both):
+            cells.append(["rows below: only the first", *(f"{len(x.neighbours):,}" for x in both)])
         return ["", "samples", "held-out words"], [
             *cells,
-            *([f"edits to train: {d}", *(f"{x.distances[d]:.1%}" for x in both)] for d in DISTANCES),
+            *([f"edits to train: {d}", *(f"{x.distances[d]:.1%}" for x in both)] for d in DISTANCE_LABELS),
             ["mean", *(f"{x.mean_distance:.2f}" for x in both)],
-            *([f"piece of train: {p}", *(f"{x.pieces[p]:.1%}" for x in both)] for p in PIECES),
+            *([f"substring of train: {p}", *(f"{x.pieces[p]:.1%}" for x in both)] for p in SUBSTRING_LABELS),
             ["mean", *(f"{x.mean_piece:.1%}" for x in both)],
         ]
 
-    def examples(self, n: int = EXAMPLES) -> dict[str, list[Kin]]:
-        """Different samples by kind: the furthest from train, some one edit away, and some that hit held-out words."""
-        rows = list({kin.word: kin for kin in self.samples.kin}.values())
+    def examples(self, n: int = EXAMPLES_PER_KIND) -> dict[str, list[Neighbour]]:
+        """Up to n distinct samples of each kind: furthest from train, one edit away, and in val or test."""
+        rows = list({row.word: row for row in self.samples.neighbours}.values())
         return {
-            "furthest from train": sorted((kin for kin in rows if kin.distance), key=lambda kin: -kin.distance)[:n],
-            "one edit away": [kin for kin in rows if kin.distance == 1 and kin.seen == "new"][:n],
-            "in val or test": [kin for kin in rows if kin.seen in HELD_OUT][:n],
+            "furthest from train": sorted((row for row in rows if row.distance), key=lambda row: -row.distance)[:n],
+            "one edit away": [row for row in rows if row.distance == 1 and row.seen == "new"][:n],
+            "in val or test": [row for row in rows if row.seen in HELD_OUT][:n],
         }
 
-    def as_json(self) -> dict:
-        """Everything as plain dictionaries; `words` has a row for each sample that was searched for."""
+    def as_json(self) -> dict[str, Any]:
+        """All values as plain dictionaries; `words` has a row for each sample whose neighbours were searched for."""
         return {
             "samples": self.samples.as_json(),
             "held_out": self.held_out.as_json(),
-            **{name: getattr(self, name) for name in ("difference", "hits", "repeats", "favour", "favour_interval")},
+            "difference": self.difference,
+            "hits": self.hits,
+            "repeats": self.repeats,
+            "memorisation_ratio": self.memorisation_ratio,
+            "memorisation_interval": self.memorisation_interval,
+            "favour": self.memorisation_ratio,  # old names of the two above
+            "favour_interval": self.memorisation_interval,
             "verdicts": self.verdicts,
-            "words": [asdict(kin) for kin in self.samples.kin],
+            "words": [asdict(row) for row in self.samples.neighbours],
         }
 
 
@@ -155,13 +177,14 @@ def novelty(
     top_k: int = 0,
     tell: Callable[[int, int], object] = lambda done, words: None,
 ) -> Novelty:
-    """Draw n samples, and hold them and the held-out words against the train words.
+    """Draw n samples, and compare them and the held-out words with the train words.
 
-    seed, temperature, top_k    as in `Model.sample`; without a seed that of the run
-    tell                        called now and then with how many words have been compared, and of how many
+    seed, temperature, top_k    as in `Model.sample`; the default seed is that of the run
+    tell                        called from time to time with the number of words compared so far, and of all
 
-    Nearest words and pieces are searched for all samples and
-    all held-out words where either make at most PAIRS with the train words, else for the first of them.
+    Nearest words and shared substrings are computed for all samples and all held-out words. On a long list, where that
+    would take more than MOST_PAIRS comparisons with train words, they are computed for the first words only.
+
     Raises InputError for values out of range.
     """
     if n < 1:
@@ -181,46 +204,50 @@ def novelty(
         for word, copy in zip(corpus.parts[part], corpus.stand_in_train(part).tolist(), strict=True)
     ]
     first = min(len(samples), len(held_out))
-    most = max(AT_LEAST, PAIRS // len(train))
-    new = list(dict.fromkeys(word for marked in (samples, held_out) for word, seen in marked[:most] if seen != "train"))
+    searched = max(FEWEST_SEARCHED, MOST_PAIRS // len(train))
+    new = list(
+        dict.fromkeys(word for marked in (samples, held_out) for word, seen in marked[:searched] if seen != "train")
+    )
     distances, places = nearest(new, train, lambda done: tell(done, len(new)))
     shared = longest_shared(new, train)
     found = {
-        word: (train[place], distance, piece)
-        for word, place, distance, piece in zip(new, places.tolist(), distances.tolist(), shared.tolist(), strict=True)
+        word: (train[place], distance, length)
+        for word, place, distance, length in zip(new, places.tolist(), distances.tolist(), shared.tolist(), strict=True)
     }
 
-    def likeness(marked: list[tuple[str, str]]) -> Likeness:
-        return Likeness(
+    def similarity(marked: list[tuple[str, str]]) -> Similarity:
+        return Similarity(
             words=len(marked),
             copies=sum(seen == "train" for _, seen in marked),
             distinct=len({word for word, _ in marked}),
             among_first=len({word for word, _ in marked[:first]}),
             first=first,
-            kin=[Kin(word, seen, *found.get(word, (word, 0, len(word)))) for word, seen in marked[:most]],
+            neighbours=[
+                Neighbour(word, seen, *found.get(word, (word, 0, len(word)))) for word, seen in marked[:searched]
+            ],
         )
 
     hits = sum(seen in HELD_OUT for _, seen in samples)
     repeats = not all(corpus.stand_once(part).all() for part in corpus.parts)
-    return Novelty(likeness(samples), likeness(held_out), hits, repeats, *favour(words, corpus))
+    return Novelty(similarity(samples), similarity(held_out), hits, repeats, *memorisation_ratio(words, corpus))
 
 
-def favour(samples: list[str], corpus: Corpus) -> tuple[float | None, Interval | None]:
-    """Of words that stand in a corpus once, how many times as often one of train was drawn as one held out.
+def memorisation_ratio(samples: list[str], corpus: Corpus) -> tuple[float | None, Interval | None]:
+    """Mean draws of a train word over mean draws of a held-out word, for words that occur once; and its 95% interval.
 
-    With a 95% interval, from how much the words of each kind differ in it: of the logarithm, by the delta method. None
-    for fewer than FEWEST different words, and for the interval also where one kind was never drawn.
+    The interval is that of the logarithm, by the delta method, from the variance of the draws of each kind. Both are
+    None if fewer than FEWEST distinct words were drawn; the interval also if one kind was never drawn.
     """
     times = Counter(samples)
 
-    def drawn(*parts: str) -> np.ndarray:
-        """How often each word of these parts was drawn."""
+    def draws(*parts: str) -> np.ndarray:
+        """Number of times that each word of these parts was drawn."""
         marked = ((corpus.parts[part], corpus.stand_once(part).tolist()) for part in parts)
         return np.array(
             [times.get(w, 0) for words, once in marked for w, alone in zip(words, once, strict=True) if alone]
         )
 
-    train, held_out = drawn("train"), drawn(*HELD_OUT)
+    train, held_out = draws("train"), draws(*HELD_OUT)
     if not train.size or not held_out.size or np.count_nonzero(train) + np.count_nonzero(held_out) < FEWEST:
         return None, None
     if not train.any() or not held_out.any():

@@ -1,12 +1,14 @@
-"""Scoring words: how surprising each is, its place among the train words, and whether it passes for one of the list.
+"""Scores of words: how surprising each is, its percentile among the train words, and whether it is likely.
 
-Words are compared with the train words of about their length: lengths, from the shortest up, are gathered into bands of
-at least BAND train words. The percentile of a word is the share of its band that is less likely, by nats a token.
+A word is compared with the train words of similar length. For that, lengths are grouped into bands, from the shortest
+up, of at least WORDS_PER_BAND train words each. The percentile of a word is the share of its band that is less likely
+than it, by nats per token.
 
-The verdict is a split conformal one (Papadopoulos et al. 2002). A word's excess is its nll a token, less the mean of
-its band. It is likely if its excess is at most the k-th smallest of the n val words, with k = ceil((1 - alarm)(n + 1)).
-Another word drawn as these were is then called unlikely with a probability of at most alarm, whatever the model. Why
-the excess: nats a token fall with the length of a word, and nats of a whole word tell little but its length.
+The verdict uses split conformal prediction (Papadopoulos et al. 2002). The excess of a word is its nll per token minus
+the mean of its band. A word is likely if its excess is at most the k-th smallest of the n val words, with
+k = ceil((1 - rate)(n + 1)). A further word drawn from the same source is then called unlikely with a probability of at
+most `rate`, the false-positive rate, whatever the model. The excess is used because nats per token fall with the length
+of a word, and the nats of a whole word mostly reflect its length.
 """
 
 import math
@@ -14,6 +16,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import EllipsisType
 
 import numpy as np
 
@@ -22,21 +25,22 @@ from ..evaluation import word_nll
 from ..models.model import Score
 from ..training.run import Run
 
-BAND = 100  # train words in a band of lengths, at least
-COMPARED = 100_000  # words of train, and of val, that others are compared with at most: a sample is as good
-CHARACTERS = 1 << 18  # that are scored at a time, or one word
+WORDS_PER_BAND = 100  # at least, of train
+MOST_REFERENCE_WORDS = 100_000  # of train, and of val: a sample of this size is precise enough
+CHARACTERS_PER_BATCH = 1 << 18  # unless a single word has more
 
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """The scores of W words with N characters and ends together, column by column; iterating gives each as a `Score`.
+    """Scores of W words with N characters and end tokens in all, column by column; iterating yields `Score` objects.
 
-    per_char    (N,) nats of every character of every word, and of its end
-    unknown     (N,) bool, the characters that the model does not know
-    ends        (W,) where each word ends in them: its end is at ends - 1
-    nll         (W,) nats a token
-    excess      (W,) of these over the mean of the train words of about the same length
-    percentile  (W,) share of those words that are less likely; likely (W,) the verdict, bool, or None of each
+    per_char    (N,) nats of every character and end token of the words, one word after the other
+    unknown     (N,) bool, True for characters that the model does not know
+    ends        (W,) where each word ends in these: its end token is at ends - 1
+    nll         (W,) nats per token
+    excess      (W,) nll minus the mean of the train words of similar length
+    percentile  (W,) percentage of those words that are less likely
+    likely      (W,) the verdict, bool; None for every word if there are no verdicts
     """
 
     words: list[str]
@@ -50,7 +54,7 @@ class Scores:
 
     @property
     def bits(self) -> np.ndarray:
-        """(W,) bits a token."""
+        """(W,) bits per token."""
         return self.nll / math.log(2)
 
     def __len__(self) -> int:
@@ -65,60 +69,75 @@ class Scores:
 
 
 class Scorer:
-    """Scores words by the model of a run, beside the words that it was trained on.
+    """Scores words with the model of a run, relative to the words that the model was trained on.
 
-    alarm   the share of words of the same kind as the list's that may be called unlikely by mistake; None for no
-            verdicts
+    false_positive_rate     the share of words from the same source as the list that may be called unlikely; None for
+                            no verdicts
+    alarm                   its old name
 
-    Raises InputError if alarm is no share, or val has too few words to calibrate it on.
+    Raises InputError if the rate is not between 0 and 1, or if val has too few words for it.
     """
 
-    def __init__(self, run: Run, alarm: float | None = 0.01):
-        self.model, self.corpus, self.alarm = run.model, run.corpus, alarm
-        if alarm is None:
+    def __init__(
+        self,
+        run: Run,
+        false_positive_rate: float | None = 0.01,
+        *,
+        alarm: float | EllipsisType | None = ...,
+    ):
+        rate = false_positive_rate if isinstance(alarm, EllipsisType) else alarm
+        self.model, self.corpus, self.false_positive_rate = run.model, run.corpus, rate
+        if rate is None:
             return
-        if not 0 < alarm < 1:
-            raise InputError(f"alarm is {alarm}: it must be a share between 0 and 1")
-        n = min(len(run.corpus.parts["val"]), COMPARED)
-        self._rank = n + 1 - math.floor(alarm * (n + 1) + 1e-9)
+        if not 0 < rate < 1:
+            raise InputError(f"the false-positive rate is {rate}: it must be between 0 and 1")
+        n = min(len(run.corpus.parts["val"]), MOST_REFERENCE_WORDS)
+        self._rank = n + 1 - math.floor(rate * (n + 1) + 1e-9)
         if self._rank > n:
-            digit = 10.0 ** (math.floor(-math.log10(n + 1)) - 2)  # the third one, rounded up
+            digit = 10.0 ** (math.floor(-math.log10(n + 1)) - 2)  # round up to three digits
             least = math.ceil(1 / (n + 1) / digit) * digit
-            raise InputError(f"alarm is {alarm:g}: {n:,} val words are too few for less than {least:.3g}")
+            raise InputError(
+                f"the false-positive rate is {rate:g}: with only {n:,} val words it must be at least {least:.3g}"
+            )
+
+    @property
+    def alarm(self) -> float | None:
+        """`false_positive_rate`, under its old name."""
+        return self.false_positive_rate
 
     def score(self, word: str) -> Score:
-        """Score one word of any characters (see `Model.nll_of_words`). Raises InputError for an empty one."""
+        """Score one word; it may have any characters (see `Model.nll_of_words`). Raises InputError if it is empty."""
         if not word:
             raise InputError("an empty word has no score")
         return next(iter(self.scores([word])))
 
     def batches(self, words: Iterable[str]) -> Iterator[Scores]:
-        """Score any number of words, in order, some thousands at a time: memory does not grow with them."""
-        some, characters = [], 0
+        """Score any number of words in order, some thousands at a time, in bounded memory."""
+        batch, characters = [], 0
         for word in words:
-            some.append(word)
+            batch.append(word)
             characters += len(word) + 1
-            if characters >= CHARACTERS:
-                yield self.scores(some)
-                some, characters = [], 0
-        if some:
-            yield self.scores(some)
+            if characters >= CHARACTERS_PER_BATCH:
+                yield self.scores(batch)
+                batch, characters = [], 0
+        if batch:
+            yield self.scores(batch)
 
     def scores(self, words: Sequence[str]) -> Scores:
-        """Score words all at once; of an empty one its end alone."""
+        """Score words all at once. The score of an empty word is that of its end token."""
         words = [unicodedata.normalize("NFC", word) for word in words]
         tokens = np.fromiter(map(len, words), np.int64, len(words)) + 1
         ends = np.cumsum(tokens)
         per_char, unknown = self.model.nll_of_words(words)
         nll = np.add.reduceat(per_char, ends - tokens) / tokens if words else np.zeros(0)
-        excess, percentile = self._placed(nll, tokens - 1)
-        likely = np.full(len(words), None) if self.alarm is None else excess <= self._threshold
+        excess, percentile = self._relative_to_band(nll, tokens - 1)
+        likely = np.full(len(words), None) if self.false_positive_rate is None else excess <= self._threshold
         return Scores(words, per_char, unknown, ends, nll, excess, percentile, likely)
 
     @cached_property
     def _bands(self) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
-        """The shortest length of every band, and the nll of its train words: their mean, and all, smallest first."""
-        nll, lengths = self._compared("train")
+        """For each band: its shortest length, and the mean nll and the sorted nlls of its train words."""
+        nll, lengths = self._reference("train")
         starts = bands(lengths)
         band = np.searchsorted(starts, lengths, "right") - 1
         of_bands = [np.sort(nll[band == i]) for i in range(len(starts))]
@@ -126,20 +145,20 @@ class Scorer:
 
     @cached_property
     def _threshold(self) -> float:
-        """The largest excess of a word that is likely."""
-        excess, _ = self._placed(*self._compared("val"))
+        """Largest excess of a likely word."""
+        excess, _ = self._relative_to_band(*self._reference("val"))
         return float(np.sort(excess)[self._rank - 1])
 
-    def _compared(self, part: str) -> tuple[np.ndarray, np.ndarray]:
-        """The nll a token and the length of words of a part: of the first of them, and a part is in shuffled order."""
-        words = self.corpus.parts[part][:COMPARED]
+    def _reference(self, part: str) -> tuple[np.ndarray, np.ndarray]:
+        """Nll per token and length of the first words of a part. Parts are shuffled, so these are a random sample."""
+        words = self.corpus.parts[part][:MOST_REFERENCE_WORDS]
         nll, tokens = word_nll(self.model.nll, self.corpus.vocab.stream(words))
         if not np.isfinite(nll).all():
-            raise InputError("the model gives losses that are no numbers: train it again")
+            raise InputError("the model's losses are not finite: train it again")
         return nll / tokens, tokens - 1
 
-    def _placed(self, nll: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The excess and the percentile of words in their bands, by their nll a token and their lengths (W,)."""
+    def _relative_to_band(self, nll: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Excess and percentile of words in their bands, from nll per token (W,) and length (W,)."""
         starts, means, of_bands = self._bands
         band = np.searchsorted(starts, lengths, "right") - 1
         excess = nll - means[band]
@@ -150,10 +169,10 @@ class Scorer:
         return excess, percentile
 
 
-def bands(lengths: np.ndarray, enough: int = BAND) -> np.ndarray:
-    """Bands of lengths, each of at least `enough` of those given, as the shortest length of each; the first is 0.
+def bands(lengths: np.ndarray, enough: int = WORDS_PER_BAND) -> np.ndarray:
+    """Group lengths into bands of at least `enough` each; return the shortest length of each band, the first being 0.
 
-    What is left over in the end joins the last band. Fewer than `enough` are one band.
+    The longest lengths join the last band if they are too few for one of their own.
     """
     starts, have = [0], 0
     for length, count in enumerate(np.bincount(lengths).tolist()):

@@ -1,4 +1,4 @@
-"""The command line: one thin file a verb, which parses, calls the API and prints."""
+"""The command line. Each verb has its own file, which parses the arguments, calls the API and prints the result."""
 
 import ast
 import errno
@@ -19,8 +19,8 @@ from .values import whole_number
 app = App(
     name="moreish",
     version=__version__,
-    help="Give it a list of words, one a line: it trains a character-level language model and makes more like them.",
-    help_epilogue="Start with: moreish train        (trains on bundled names, prints new ones, saves the model)",
+    help="Train a character-level language model on a list of words, one a line, and make more words like them.",
+    help_epilogue="Start with `moreish train`: it trains on bundled names, prints new ones and saves the model.",
     help_format="plaintext",
     print_error=False,
     exit_on_error=False,
@@ -28,7 +28,7 @@ app = App(
     result_action="return_value",
 )
 
-# In the order of `moreish --help`. Each is a file here, whose first lines are the text of its help.
+# Each verb is a file here. The docstring of the file is the help text of the verb.
 VERBS = (
     "train",
     "sample",
@@ -54,12 +54,18 @@ VERBS = (
     "download",
 )
 
+THREADS = (
+    "Number of threads, for every command. Results of the tape engine and of n-gram counts do not depend on it "
+    "[default: one per core]."
+)
+
 
 def help_of(verb: str) -> tuple[str, str]:
-    """The help text of a verb and its examples. Reading them imports neither its file nor what that file needs."""
+    """Read the help text of a verb and its examples, without importing its file."""
     source = (Path(__file__).parent / f"{verb.replace('-', '_')}.py").read_text(encoding="utf-8")
     text, _, examples = ast.literal_eval(source[: source.index('"""', 4) + 3]).partition("\n\nExamples:\n")
-    return text, "Examples:\n" + examples.rstrip()
+    paragraphs = (paragraph.replace("\n", " ") for paragraph in text.split("\n\n"))  # the terminal wraps its own lines
+    return "\n\n".join(paragraphs), "Examples:\n" + examples.rstrip()
 
 
 for verb in VERBS:
@@ -73,16 +79,9 @@ app.meta.suppress_keyboard_interrupt = False
 @app.meta.default
 def launch(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
-    threads: Annotated[int | None, Parameter(converter=whole_number)] = None,
+    threads: Annotated[int | None, Parameter(converter=whole_number, help=THREADS)] = None,
 ) -> None:
-    """Run a verb.
-
-    Parameters
-    ----------
-    threads
-        With every command: how many threads compute. Results of the tape and of counting do not depend on it
-        [default: one for each core].
-    """
+    """Run a verb."""
     set_threads(threads)
     app(tokens)
 
@@ -90,7 +89,7 @@ def launch(
 def run(tokens: Sequence[str]) -> int:
     """Run a command line and return its exit status.
 
-    0 success; 1 the work failed; 2 the request was wrong; 130 stopped by Ctrl-C.
+    0 for success, 1 if the work failed, 2 if the request was wrong, 130 if Ctrl-C stopped it.
     """
     try:
         app.meta(_with_standard_input(tokens))
@@ -102,7 +101,7 @@ def run(tokens: Sequence[str]) -> int:
         return _complain("not enough memory: choose smaller sizes or a smaller batch", 1)
     except KeyboardInterrupt as stop:
         return _complain(str(stop) or "stopped", 130)
-    except BrokenPipeError:  # the reader of our output has seen enough
+    except BrokenPipeError:  # the program that reads the output has closed it
         return 0
     except OSError as error:
         wrong_name = error.errno in (errno.ENAMETOOLONG, errno.EINVAL)
@@ -111,11 +110,10 @@ def run(tokens: Sequence[str]) -> int:
 
 
 def _with_standard_input(tokens: Sequence[str]) -> list[str]:
-    """The command line with a lone - as the word list named: it would be taken for an option without a name."""
-    after = ["", *tokens]
+    """Replace each - that is a value by STANDARD_INPUT, because Cyclopts would take it for an option."""
     return [
         STANDARD_INPUT if token == "-" and (before == "--json" or not before.startswith("-")) else token
-        for before, token in zip(after, tokens, strict=False)
+        for before, token in zip(["", *tokens], tokens, strict=False)
     ]
 
 

@@ -1,8 +1,8 @@
-"""Compare trained models on the same tokens, and say which differences are shown.
+"""Compare trained models on the same words, and tell which differences are significant.
 
-Every run is scored on val and test of one split, with 95% intervals, and each two of them by the paired bootstrap over
-words; the n-gram model is counted and stands beside them. Runs on other words or another split are refused, unless
---rescore says to score them on that of the first.
+Scores every run on val and test of one split, with 95% intervals. Compares every two runs by the paired bootstrap over
+words. Adds the n-gram model as a baseline. Refuses runs on other words or another split; with --rescore it scores them
+on the split of the first run instead.
 
 Examples:
   moreish compare runs/names-mlp runs/names-ngram runs/names-wavenet
@@ -11,7 +11,7 @@ Examples:
 
 from pathlib import Path
 
-from ..analysis.comparison import PARTS, shown
+from ..analysis.comparison import SCORED_PARTS, shown
 from ..analysis.comparison import compare as compare_runs
 from ..training.run import load
 from .terminal import announce_work, print_json, print_table, say
@@ -34,11 +34,11 @@ def compare(
     runs
         Folders of runs.
     rescore
-        Score runs on other words or another split too, on that of the first run.
+        Also accept runs on other words or another split, and score them on the split of the first run.
     samples
-        How many words each makes.
+        Number of words to draw from each model.
     plot
-        Write a picture to this file (.png, .svg, .pdf): val loss against seconds and against parameters.
+        Write a plot of val loss against training time and against parameters to this file (.png, .svg, .pdf).
     json
         Print JSON: {"runs": [{"name", "model", "parameters", "seconds", "loss", "interval", "seen", "samples"}, ...],
         "pairs": [{"one", "other", "part", "difference", "interval", "verdict"}, ...], "baseline": name}.
@@ -55,14 +55,14 @@ def compare(
     found = compare_runs([load(run) for run in runs], rescore=rescore, samples=samples)
     if rescore:
         for row in found.rows:
-            shares = ", ".join(f"{row.seen[part]:.1%} of the {part} words" for part in PARTS)
-            say(f"{row.name} has learnt from {shares}")
+            shares = ", ".join(f"{row.seen[part]:.1%} of the {part} words" for part in SCORED_PARTS)
+            say(f"{row.name} was trained on {shares}")
     if plot is not None:
         from ..plots import plot_comparison
         from ..plots.style import save
 
         save(plot_comparison(found), plot)
-        say(f"the picture is in {plot}")
+        say(f"the plot is in {plot}")
     if json:
         print_json(found.as_json())
     elif csv:
@@ -76,12 +76,14 @@ def compare(
         rows = [
             (p.one, p.other, p.part, f"{p.difference:+.4f}", shown(p.interval, "+"), p.verdict) for p in found.pairs
         ]
-        print_table(["run", "against", "on", ">difference", ">95% interval", ""], rows)
+        print_table(["run", "compared with", "on", ">difference", ">95% interval", ""], rows)
         if samples:
             print()
-            print_table(["run", "makes"], [(row.name, ", ".join(made(s) for s in row.samples)) for row in found.rows])
+            print_table(
+                ["run", "samples"], [(row.name, ", ".join(_with_mark(s) for s in row.samples)) for row in found.rows]
+            )
 
 
-def made(sample: dict[str, str]) -> str:
-    """A sample with where it stands in the list."""
+def _with_mark(sample: dict[str, str]) -> str:
+    """A sample, with the part of the list that contains it."""
     return sample["word"] if sample["seen"] == "new" else f"{sample['word']} (in {sample['seen']})"

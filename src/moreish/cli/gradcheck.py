@@ -1,7 +1,7 @@
 """Check every hand-derived gradient of the models, parameter by parameter and layer by layer.
 
-Each is held against autograd (if PyTorch is there) and against central differences, in float64 and float32, in the
-order of the backward pass. Exit status 1 if any is wrong.
+Compares each gradient with autograd (if PyTorch is installed) and with central differences, in float64 and float32, in
+the order of the backward pass. The exit status is 1 if any gradient is wrong.
 
 Examples:
   moreish gradcheck
@@ -23,7 +23,7 @@ def gradcheck(*models: str, json: Flag = False) -> None:
     Parameters
     ----------
     models
-        Which models to check, by name; without any, all.
+        Names of the models to check [default: all].
     json
         Print JSON: {"models": {NAME: {"ok": ..., "tensors": [{"name", "kind", "shape", "dtype", "against", "exact",
         "approximate", "max_abs", "max_rel", "ok"}, ...]}, ...}}.
@@ -34,7 +34,7 @@ def gradcheck(*models: str, json: Flag = False) -> None:
     announce_work()
     if find_spec("torch") is None:
         say(
-            "moreish: without PyTorch, gradients are checked against central differences alone "
+            "moreish: without PyTorch, gradients are compared only with central differences "
             "(for autograd too: pip install 'moreish[torch]')"
         )
     results = {}
@@ -63,5 +63,5 @@ def gradcheck(*models: str, json: Flag = False) -> None:
     wrong = {name: bad for name, checks in results.items() if (bad := first_wrong(checks))}
     for name, bad in wrong.items():
         raise WorkError(
-            f"{name}: the first wrong gradient of the backward pass is that of {bad.name}, against {bad.against}"
+            f"{name}: the first wrong gradient of the backward pass is that of {bad.name}, compared with {bad.against}"
         )

@@ -1,7 +1,7 @@
 """Copy the lessons into a folder, and open them in Jupyter.
 
-They are notebooks, from counting letters on, with their results in them. One that is in the folder already stays as it
-is.
+The lessons are notebooks that start from counting letters, with their results. Notebooks that are already in the folder
+are not overwritten.
 
 Examples:
   moreish lessons
@@ -24,12 +24,12 @@ def lessons(folder: Path = Path("lessons"), /, *, copy: Flag = False) -> None:
     Parameters
     ----------
     folder
-        Where to copy them; what is there already stays as it is.
+        Folder for the notebooks; files that it already contains are not overwritten.
     copy
-        Copy them, and do not open Jupyter.
+        Only copy the notebooks; do not open Jupyter.
     """
     if not copy and find_spec("jupyterlab") is None:
-        raise InputError("opening the lessons needs JupyterLab: pip install 'moreish[lessons]', or give --copy")
+        raise InputError("opening the lessons needs JupyterLab: pip install 'moreish[lessons]', or use --copy")
     for path in copy_lessons(folder):
         print(path)
     if not copy:

@@ -1,8 +1,8 @@
-"""Measure how new the words are that a trained model makes.
+"""Measure how new a model's words are.
 
-Draws samples, and tells how many of them stand in train, how many are different, how many edits lead from each to the
-nearest train word (characters put in, taken out or exchanged), and how much of it is one piece of a train word. Beside
-them stands the same of held-out words, those of val and test, which is how much is to be expected.
+Draws samples from the model and reports how many of them are copies of train words, how many are distinct, the edit
+distance from each to the nearest train word, and the longest substring that each shares with a train word. The same
+figures for held-out words, those of val and test, show what to expect from words of this kind.
 
 Examples:
   moreish novelty runs/names-mlp
@@ -38,25 +38,25 @@ def novelty(
     run
         Folder of a run.
     n
-        How many samples.
+        Number of samples.
     seed
         Seed of the draw [default: that of the run].
     temperature
-        Below 1 keeps to the likely, above 1 ventures; 0 always takes the likeliest character.
+        Below 1 favours likely characters, above 1 unlikely ones; 0 always takes the most likely character.
     top_k
-        Draw among the K likeliest characters only; 0 is all of them.
+        Draw only from the K most likely characters; 0 draws from all.
     json
         Print JSON: {"samples": {"words", "copies", "copied", "interval", ...}, "held_out": {...}, "difference": [low,
-        high], "hits": ..., "favour": ..., "favour_interval": [low, high], "verdicts": [...], "words": [{"word", "seen",
-        "nearest", "distance", "shared"}, ...]}.
+        high], "hits": ..., "memorisation_ratio": ..., "memorisation_interval": [low, high], "verdicts": [...], "words":
+        [{"word", "seen", "nearest", "distance", "shared"}, ...]}.
     """
-    from ..analysis.novelty import novelty as novelty_of
+    from ..analysis.novelty import novelty as measure_novelty
 
     announce_work()
     loaded, console = load(run), Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("nearest train words", total=None)
-        found = novelty_of(
+        found = measure_novelty(
             loaded,
             n,
             seed=seed,
@@ -71,9 +71,9 @@ def novelty(
     print_table([heading[0], *(f">{name}" for name in heading[1:])], cells)
     print()
     rows = [
-        [kind if i == 0 else "", kin.word, kin.nearest, kin.distance, f"{kin.shared} of {len(kin.word)}"]
-        for kind, kins in found.examples().items()
-        for i, kin in enumerate(kins)
+        [kind if i == 0 else "", row.word, row.nearest, row.distance, f"{row.shared} of {len(row.word)}"]
+        for kind, neighbours in found.examples().items()
+        for i, row in enumerate(neighbours)
     ]
     if rows:
         print_table(["samples", "", "nearest train word", ">edits", ">shared characters"], rows)

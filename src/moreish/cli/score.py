@@ -1,21 +1,22 @@
-r"""Say how surprising words are, and whether they pass for words of the list.
+r"""Score how likely words are, and tell which could belong to the list.
 
-Takes words as arguments, or - reads any number from standard input, one a line; each gives a line of output. On a
-terminal every character is shown with its surprise in nats. Elsewhere a line is the word, nats a token, bits a token,
-percentile, true or false, with tabs between; inside a word a tab is \t, a backslash \\, a control character \x1b.
+Give words as arguments, or - to read any number of them from standard input, one a line. Each word gives one line of
+output. On a terminal, it is followed by the surprise of every character in nats. Elsewhere, the line contains the word,
+nats per token, bits per token, percentile, and true or false, separated by tabs. Inside a word, a tab is written \t, a
+backslash \\ and an escape character \x1b.
 
-The percentile is the share of the train words of about the same length that are less likely, by nats a token. A word is
-likely (true) or not: of words like those of the list a share of at most --alarm is called unlikely, by calibration on
-val.
+The percentile is the percentage of train words of similar length that are less likely, by nats per token. A word is
+likely (true) or unlikely (false). The limit is calibrated on val: the chance that a word like those of the list is
+called unlikely is at most --false-positive-rate.
 
-A character that the model does not know costs 13.92 nats, as if any code point of Unicode stood there with equal
-chance; what follows it is scored as at the beginning of a word. Space around a word is taken off; what is not UTF-8
-becomes U+FFFD. A line of more than a million bytes is refused.
+A character that the model does not know costs 13.92 nats, as if every Unicode code point were equally likely. What
+follows it is scored like the start of a word. Leading and trailing whitespace is removed. Bytes that are not UTF-8
+become U+FFFD. Lines of more than a million bytes are refused.
 
 Examples:
   moreish score runs/names-mlp john xqzjk
   moreish score runs/names-mlp - --json < words.txt > scores.jsonl
-  moreish score runs/names-mlp - --alarm 0.05 < words.txt | awk -F'\t' '$5 == "false"'
+  moreish score runs/names-mlp - --false-positive-rate 0.05 < words.txt | awk -F'\t' '$5 == "false"'
 """
 
 import codecs
@@ -27,9 +28,10 @@ import sys
 from collections.abc import Iterator
 from io import BufferedIOBase
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
+from cyclopts import Parameter
 
 from ..analysis.scoring import Scorer, Scores
 from ..errors import InputError
@@ -41,18 +43,25 @@ from .values import Flag
 if TYPE_CHECKING:
     from rich.text import Text
 
-BLOCK = 1 << 18  # bytes that are read at a time
-LONGEST = 1_000_000  # bytes of a line
+BYTES_PER_READ = 1 << 18
+LONGEST_LINE = 1_000_000  # bytes
 JSON_HEAD = '{"word": %s, "nll": %.4f, "bits": %.4f, "percentile": %.2f, "likely": %s, "chars": ['
 JSON_TAIL = '%.4f], "unknown": [%s]}\n'
-# What would break a line apart, or move the cursor.
-SPECIAL = re.compile("[\\\\\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+# Characters that would break a line, or move the cursor.
+UNPRINTABLE = re.compile("[\\\\\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
-# Colours of surprises, each up to so many times that of a character drawn from the alphabet with equal chance.
-COLOURS = ((0.5, "green"), (1.0, "yellow"), (2.0, "red"), (float("inf"), "bold red"))
+# Colours of surprises, each up to a multiple of the surprise of a character drawn uniformly from the alphabet.
+SURPRISE_COLOURS = ((0.5, "green"), (1.0, "yellow"), (2.0, "red"), (float("inf"), "bold red"))
 
 
-def score(run: Path, /, *words: str, alarm: float = 0.01, json: Flag = False) -> None:
+def score(
+    run: Path,
+    /,
+    *words: str,
+    false_positive_rate: float = 0.01,
+    alarm: Annotated[float | None, Parameter(show=False)] = None,
+    json: Flag = False,
+) -> None:
     """Run `moreish score`.
 
     Parameters
@@ -60,13 +69,15 @@ def score(run: Path, /, *words: str, alarm: float = 0.01, json: Flag = False) ->
     run
         Folder of a run.
     words
-        Words; or - alone, for words from standard input, one a line.
-    alarm
+        Words; or a single -, to read words from standard input, one a line.
+    false_positive_rate
         Share of words like those of the list that may be called unlikely.
+    alarm
+        Old name of --false-positive-rate.
     json
-        Print a JSON line for each word: {"word": ..., "nll": nats a token, "bits": bits a token, "percentile": ...,
-        "likely": true | false, "chars": [nats of each character and of the end], "unknown": [places of characters that
-        the model does not know]}.
+        Print a JSON object for each word, on one line: {"word": ..., "nll": nats per token, "bits": bits per token,
+        "percentile": ..., "likely": true | false, "chars": [nats of each character and of the end], "unknown":
+        [positions of characters that the model does not know]}.
     """
     if not words:
         raise InputError("no words: give some, or - to read them from standard input")
@@ -75,7 +86,7 @@ def score(run: Path, /, *words: str, alarm: float = 0.01, json: Flag = False) ->
     if not all(given):
         raise InputError("an empty word has no score")
     announce_work()
-    scorer = Scorer(load(run), alarm)
+    scorer = Scorer(load(run), false_positive_rate if alarm is None else alarm)
     if not from_input:
         for scores in scorer.batches(given):
             _show(scores, scorer, json)
@@ -90,18 +101,18 @@ def score(run: Path, /, *words: str, alarm: float = 0.01, json: Flag = False) ->
 
 
 def read_lines(stream: BufferedIOBase) -> Iterator[list[str]]:
-    """The lines of a stream as words, as many at a time as have come.
+    """Read the lines of a stream as words; yield as many at a time as have arrived.
 
-    Raises InputError for a line of more than LONGEST bytes.
+    Raises InputError for a line of more than LONGEST_LINE bytes.
     """
     number, rest = 1, b""
-    while data := stream.read1(BLOCK):
+    while data := stream.read1(BYTES_PER_READ):
         rest += data
         whole, line_break, after = rest.rpartition(b"\n")
-        if len(rest) > LONGEST:
+        if len(rest) > LONGEST_LINE:
             for i, line in enumerate(rest.split(b"\n")):
-                if len(line) > LONGEST:
-                    raise InputError(f"{STANDARD_INPUT}:{number + i}: a line of more than {LONGEST:,} bytes is no word")
+                if len(line) > LONGEST_LINE:
+                    raise InputError(f"{STANDARD_INPUT}:{number + i}: the line has more than {LONGEST_LINE:,} bytes")
         if line_break:
             lines = whole.removeprefix(codecs.BOM_UTF8 if number == 1 else b"").split(b"\n")
             yield [_cleaned(line) for line in lines]
@@ -116,7 +127,7 @@ def _cleaned(word: bytes) -> str:
 
 
 def _show(scores: Scores, scorer: Scorer, json: bool) -> None:
-    """Print scores in the form that is asked for."""
+    """Print scores as JSON, for a terminal, or separated by tabs."""
     if json:
         sys.stdout.write("".join(json_lines(scores)))
     elif sys.stdout.isatty():
@@ -131,19 +142,19 @@ def _show(scores: Scores, scorer: Scorer, json: bool) -> None:
 
 
 def tsv_lines(scores: Scores) -> Iterator[str]:
-    """A line each: word, nll, bits, percentile and verdict between tabs."""
+    """Format each score as a line: word, nll, bits, percentile and verdict, separated by tabs."""
     columns = (scores.nll, scores.bits, scores.percentile, _true_or_false(scores))
     rows = zip(_escaped(scores.words), *(column.tolist() for column in columns), strict=True)
     return itertools.starmap("{}\t{:.4f}\t{:.4f}\t{:.2f}\t{}\n".format, rows)
 
 
 def json_lines(scores: Scores) -> Iterator[str]:
-    """A JSON object each, on a line."""
+    """Format each score as a line with a JSON object."""
     quoted = map(json_module.JSONEncoder(ensure_ascii=False).encode, scores.words)
     columns = (scores.nll, scores.bits, scores.percentile, _true_or_false(scores), scores.ends)
     nats, begin, unknown = scores.per_char.tolist(), 0, _unknown_places(scores)
     for i, (*row, end) in enumerate(zip(quoted, *(column.tolist() for column in columns), strict=True)):
-        line = JSON_HEAD + "%.4f, " * (end - begin - 1) + JSON_TAIL  # formatted at once: that is what makes it fast
+        line = JSON_HEAD + "%.4f, " * (end - begin - 1) + JSON_TAIL  # one format operation per line, for speed
         yield line % (*row, *nats[begin:end], unknown.get(i, ""))
         begin = end
 
@@ -153,7 +164,7 @@ def _true_or_false(scores: Scores) -> np.ndarray:
 
 
 def _unknown_places(scores: Scores) -> dict[int, str]:
-    """For the number of each word with unknown characters their places in it, with commas between."""
+    """Positions of unknown characters, separated by commas, by the index of the word."""
     places = np.flatnonzero(scores.unknown)
     numbers = np.searchsorted(scores.ends, places, "right")
     begins = np.concatenate([[0], scores.ends])
@@ -164,13 +175,13 @@ def _unknown_places(scores: Scores) -> dict[int, str]:
 
 
 def _escaped(words: list[str]) -> list[str]:
-    """The words with a backslash and a letter or number for each character that would break a line apart."""
-    if not SPECIAL.search("".join(words)):
+    """Replace unprintable characters of the words by escape sequences."""
+    if not UNPRINTABLE.search("".join(words)):
         return words
-    return [SPECIAL.sub(_escape, word) for word in words]
+    return [UNPRINTABLE.sub(_escape, word) for word in words]
 
 
-def _escape(found: re.Match) -> str:
+def _escape(found: re.Match[str]) -> str:
     character = found[0]
     return ESCAPES.get(character) or (
         f"\\x{ord(character):02x}" if character < "\u0100" else f"\\u{ord(character):04x}"
@@ -178,9 +189,9 @@ def _escape(found: re.Match) -> str:
 
 
 def view(scores: Scores, alphabet: float) -> Iterator["Text"]:
-    """Scores for a person, two lines a word: nats, bits, percentile and verdict; every character with its nats.
+    """Format scores for a terminal, two lines a word: nats, bits, percentile and verdict; each character with its nats.
 
-    alphabet is the surprise of a character drawn from the whole alphabet with equal chance, beside which colours stand.
+    alphabet    the surprise of a character drawn uniformly from the alphabet, to which colours are relative
     """
     from rich.cells import cell_len
     from rich.text import Text
@@ -188,9 +199,9 @@ def view(scores: Scores, alphabet: float) -> Iterator["Text"]:
     width = max(map(cell_len, _escaped(scores.words)), default=0)
     for score in scores:
         word, surprises = Text(), Text()
-        names = [*(SPECIAL.sub(_escape, c) for c in score.word), "end"]
+        names = [*(UNPRINTABLE.sub(_escape, c) for c in score.word), "end"]
         for place, (name, nats) in enumerate(zip(names, score.per_char, strict=True)):
-            style = next(style for limit, style in COLOURS if nats <= limit * alphabet)
+            style = next(style for limit, style in SURPRISE_COLOURS if nats <= limit * alphabet)
             if place < len(score.word):
                 word.append(name, style)
             surprises.append(f"  {'␣' if name.isspace() else name} ").append(f"{nats:.1f}", style)

@@ -1,8 +1,9 @@
-"""Answer over HTTP with a trained model: new words, the likeliest, scores, next-character probabilities.
+"""Serve a trained model over HTTP.
 
-GET / says what there is to ask for, GET /openapi.json describes it. Only programs on this machine can ask, and no pages
-of other web origins. Ctrl-C or SIGTERM stops it once running requests are answered, with exit status 0: it is the way
-to stop a server, and nothing is left undone.
+Clients can draw new words, find the most likely ones, score words, and get the probabilities of the next character.
+GET / lists the paths, and GET /openapi.json describes them in full. By default only programs on this machine can
+connect, and pages of other web origins are refused. Ctrl-C or SIGTERM stops the server, with exit status 0, once the
+requests in progress have their responses.
 
 Examples:
   moreish serve runs/names-mlp
@@ -26,7 +27,8 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: WholeNumber = 8000,
-    alarm: float | None = None,
+    false_positive_rate: float | None = None,
+    alarm: Annotated[float | None, Parameter(show=False)] = None,
     allow_origin: Annotated[list[str] | None, Parameter(negative="")] = None,
     max_words: WholeNumber | None = None,
     max_samples: WholeNumber | None = None,
@@ -39,20 +41,22 @@ def serve(
     run
         Folder of a run.
     host
-        Address to listen at; the default is reached from this machine alone.
+        Address to listen on; only this machine can reach the default.
     port
-        Port to listen at; 0 takes one that is free.
+        Port to listen on; 0 takes any free port.
+    false_positive_rate
+        Share of words like those of the list that may be called unlikely [default: 0.01, or no verdicts if the list is
+        too short for it].
     alarm
-        Share of words like those of the list that may be called unlikely [default: 0.01, or no verdicts where the list
-        is too short for it].
+        Old name of --false-positive-rate.
     allow_origin
-        Web origin whose pages may ask, such as https://example.org; may be given several times [default: none].
+        Web origin whose pages may send requests, such as https://example.org; can be repeated [default: none].
     max_words
-        Most words to score in one request [default: 1000].
+        Maximum number of words to score in one request [default: 1000].
     max_samples
-        Most words to draw in one request [default: 10000].
+        Maximum number of words to draw in one request [default: 10000].
     timeout
-        Seconds that a client may take to send a request, and the work on it may take [default: 10].
+        Maximum seconds for a client to send a request, and for the server to compute the response [default: 10].
     """
     from ..serving import Limits
     from ..serving import serve as serve_run
@@ -62,15 +66,15 @@ def serve(
     limits = dataclasses.replace(Limits(), **{name: value for name, value in given.items() if value is not None})
     loaded = load(run)
 
-    def say_where(address: str) -> None:
+    def print_address(address: str) -> None:
         print(f"{run.name} ({loaded.model.name}) is served at {address}; Ctrl-C stops it", flush=True)
 
     serve_run(
         loaded,
         host=host,
         port=port,
-        alarm=alarm,
+        false_positive_rate=alarm if false_positive_rate is None else false_positive_rate,
         allow_origins=allow_origin or (),
         limits=limits,
-        on_listening=say_where,
+        on_listening=print_address,
     )

@@ -1,14 +1,18 @@
-"""A run over HTTP: samples, scores and next-character probabilities, for a client that need not be friendly.
+"""HTTP server for a run: samples, scores and next-character probabilities, for clients that it need not trust.
 
-app.py        what there is to ask for, and the answers
-doors.py      who may ask, and how much
-work.py       the computing, in threads, bounded
-server.py     the connections, each with its deadline
+app.py          the paths and their requests, as a FastAPI application
+schemas.py      the responses
+errors.py       the error responses
+middleware.py   who may send requests, and how much
+workers.py      threads that compute, bounded in number and time
+server.py       the connections, each with a deadline
 """
 
+from importlib import import_module
+
 try:
-    import fastapi  # noqa: F401
-    import uvicorn  # noqa: F401
+    import_module("fastapi")
+    import_module("uvicorn")
 except ImportError:
     from ..errors import InputError
 

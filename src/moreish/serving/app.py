@@ -1,17 +1,14 @@
-"""What can be asked of a server: FastAPI makes the OpenAPI description from it."""
+"""The paths of the server and their requests. FastAPI derives the OpenAPI description from them."""
 
 import dataclasses
 import logging
 import re
-import reprlib
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Query, Request
-from fastapi.exceptions import RequestValidationError
+from fastapi import FastAPI, Query
 from pydantic import BaseModel, ConfigDict, FailFast, Field, create_model
-from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
@@ -21,187 +18,230 @@ from ..analysis.scoring import Scorer
 from ..errors import InputError
 from ..sampling import Constraints
 from ..training.run import Run
+from .errors import HANDLERS
 from .limits import Limits
-from .middleware import BodyLimit, OwnOrigin, problem
-from .schemas import Candidates, Health, Index, Next, Problem, Samples, Scores, likeliest, likely_next, sampled, scored
-from .workers import Work
+from .middleware import BodyLimit, OriginCheck
+from .schemas import (
+    ErrorResponse,
+    Health,
+    LikeliestResponse,
+    NextResponse,
+    SampleResponse,
+    ScoreResponse,
+    ServerInfo,
+    likeliest_response,
+    next_response,
+    sample_response,
+    score_response,
+)
+from .workers import WorkerPool
 
-ORIGIN = re.compile(r"https?://[^/\s,*]+")
+WEB_ORIGIN = re.compile(r"https?://[^/\s,*]+")
 NotEmpty = Annotated[str, Field(min_length=1)]
+PATHS = {
+    "/health": "GET: check that the server works",
+    "/sample": "POST: draw new words",
+    "/most-likely": "POST: find the most likely words",
+    "/score": "GET, POST: score how likely words are",
+    "/next": "GET, POST: get the probabilities of the next character",
+    "/openapi.json": "GET: description of all paths, in OpenAPI",
+}
+FAILURES = {
+    "4XX": "the request is wrong, too large or not allowed",
+    "503": "too many requests: try again later",
+    "504": "the request took too long to compute",
+}
 log = logging.getLogger("moreish")
 
 
 def make_app(
     run: Run,
     *,
+    false_positive_rate: float | None = None,
     alarm: float | None = None,
     limits: Limits = Limits(),
     names: Iterable[str] = (),
     allow_origins: Iterable[str] = (),
 ) -> FastAPI:
-    """An ASGI application that serves a run.
+    """Make an ASGI application that serves a run.
 
-    alarm           as a `Scorer` takes it; None for that of its own, or no verdicts where val is too small for it
-    names           of this machine, beside localhost, by which requests may call it
-    allow_origins   web origins whose pages may ask, such as https://example.org
+    false_positive_rate     as for `Scorer`; by default that of `Scorer`, or no verdicts if val has too few words for it
+    alarm                   its old name
+    names                   names of this machine, beside localhost, that the Host header of a request may have
+    allow_origins           web origins whose pages may send requests, such as https://example.org
 
-    Raises InputError for an origin that is none, and for an alarm that a `Scorer` refuses.
+    Raises InputError for an invalid origin, and for a rate that `Scorer` refuses.
     """
     allowed = list(allow_origins)
     for origin in allowed:
-        if not ORIGIN.fullmatch(origin):
-            raise InputError(f"{origin!r} is no web origin: give one such as https://example.org (--allow-origin)")
-    scorer, work = _scorer(run, alarm), Work(limits)
+        if not WEB_ORIGIN.fullmatch(origin):
+            raise InputError(f"{origin!r} is not a web origin: give one like https://example.org (--allow-origin)")
+    scorer = _make_scorer(run, alarm if false_positive_rate is None else false_positive_rate)
+    workers = WorkerPool(limits)
 
-    async def answer(function: Callable[..., BaseModel], *args: Any, **options: Any) -> Response:
-        """What a function of answers.py gives, as JSON; it is computed and written out in a thread."""
-        data = await work(lambda: function(*args, **options).model_dump_json())
+    async def respond(compute: Callable[..., BaseModel], *args: Any, **options: Any) -> Response:
+        """Compute a response and serialise it to JSON, in a worker thread."""
+        data = await workers(lambda: compute(*args, **options).model_dump_json())
         return Response(data, media_type="application/json")
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncGenerator[None, None]:
         yield
-        work.close()
+        workers.close()
 
-    middleware = [Middleware(OwnOrigin, names=names, allowed=allowed)]
+    middleware = [Middleware(OriginCheck, names=names, allowed=allowed)]
     if allowed:
-        # Behind the door, so that pages that may ask can read what was wrong with a request.
+        # Inside OriginCheck and outside the rest, so that allowed pages can also read error responses.
         cors = Middleware(
             CORSMiddleware, allow_origins=allowed, allow_methods=["GET", "POST"], allow_headers=["content-type"]
         )
         middleware.append(cors)
     middleware.append(Middleware(BodyLimit, limits=limits))
-    failures = {"4XX": "the request is wrong", "503": "too much to do: try again later", "504": "it took too long"}
     app = FastAPI(
         title="moreish",
         version=__version__,
-        summary="New words, likely ones, scores and next-character probabilities of a trained model.",
-        docs_url=None,  # these pages load scripts from elsewhere
+        summary="A character-level language model: draw new words, find the most likely ones, score words, and get the "
+        "probabilities of the next character.",
+        docs_url=None,  # FastAPI's documentation pages load scripts from other servers
         redoc_url=None,
         redirect_slashes=False,
         lifespan=lifespan,
         middleware=middleware,
-        responses={status: {"model": Problem, "description": text} for status, text in failures.items()},
+        responses={status: {"model": ErrorResponse, "description": text} for status, text in FAILURES.items()},
         exception_handlers=HANDLERS,
     )
 
-    class Asked(BaseModel):
+    class StrictRequest(BaseModel):
         model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
-    Fitting: Any = create_model("Fitting", __base__=Asked, **constraint_fields(limits))
+    ConstrainedRequest: Any = create_model("ConstrainedRequest", __base__=StrictRequest, **constraint_fields(limits))
 
-    class SampleRequest(Fitting):
-        """The arguments of `Model.sample`."""
+    class SampleRequest(ConstrainedRequest):
+        """Constraints and options of a draw; those of `Model.sample`."""
 
-        n: int = Field(20, ge=0, le=limits.samples, description="how many words")
-        seed: int | None = Field(None, ge=0, lt=1 << 63, description="the same seed gives the same words; null for any")
-        temperature: float = Field(1.0, ge=0, le=1000, description="0 always takes the likeliest character")
-        top_k: int = Field(0, ge=0, le=1 << 31, description="draw among the k likeliest characters; 0 for all")
+        n: int = Field(20, ge=0, le=limits.samples, description="number of words")
+        seed: int | None = Field(
+            None, ge=0, lt=1 << 63, description="the same seed gives the same words; null for a random one"
+        )
+        temperature: float = Field(
+            1.0,
+            ge=0,
+            le=1000,
+            description="below 1 favours likely characters, above 1 unlikely ones; 0 always takes "
+            "the most likely character",
+        )
+        top_k: int = Field(0, ge=0, le=1 << 31, description="draw only from the k most likely characters; 0 for all")
         top_p: float = Field(
-            1.0, gt=0, le=1, description="draw among the fewest characters with that much of the probability; 1 for all"
+            1.0,
+            gt=0,
+            le=1,
+            description="draw only from the smallest set of characters with this total probability; 1 for all",
         )
         avoid: Annotated[list[Annotated[str, Field(max_length=limits.text)]], FailFast()] = Field(
-            [], max_length=limits.words, description="words that are not wanted"
+            [], max_length=limits.words, description="words not to draw"
         )
-        only_new: bool = Field(False, description="no words of the list")
-        distinct: bool = Field(False, description="each word once")
+        only_new: bool = Field(False, description="draw no words of the list")
+        distinct: bool = Field(False, description="draw each word at most once")
         tries: int | None = Field(
             None,
             ge=1,
             le=limits.tries,
-            description="words to draw at most where not every one fits; null for all of them",
+            description="maximum number of words to draw while some are rejected; null for the server's limit",
         )
 
-    class LikeliestRequest(Fitting):
-        """The arguments of `Model.most_likely`."""
+    class LikeliestRequest(ConstrainedRequest):
+        """Constraints on the words; those of `Model.most_likely`."""
 
-        n: int = Field(20, ge=0, le=limits.samples, description="how many words")
+        n: int = Field(20, ge=0, le=limits.samples, description="number of words")
 
-    class ScoreRequest(Asked):
-        words: Annotated[list[NotEmpty], FailFast()] = Field(min_length=1, max_length=limits.words)
+    class ScoreRequest(StrictRequest):
+        words: Annotated[list[NotEmpty], FailFast()] = Field(
+            min_length=1, max_length=limits.words, description="words to score, of any characters"
+        )
 
-    class NextRequest(Asked):
-        prefix: str = Field("", max_length=limits.text)
-        temperature: float = Field(1.0, gt=0, le=1000, description="below 1 sharpens, above 1 flattens")
+    class NextRequest(StrictRequest):
+        prefix: str = Field("", max_length=limits.text, description="characters that the word starts with")
+        temperature: float = Field(
+            1.0, gt=0, le=1000, description="below 1 sharpens the distribution, above 1 flattens it"
+        )
 
-    @app.get("/", summary="What is served")
-    async def index() -> Index:
-        return Index(
+    @app.get("/", summary="Describe the run and the paths")
+    async def index() -> ServerInfo:
+        return ServerInfo(
             name=run.path.name if run.path else "",
             model=run.model.name,
             parameters=run.model.n_parameters,
             words=len(run.corpus.words),
             characters=run.model.vocab.characters,
-            alarm=scorer.alarm,
+            false_positive_rate=scorer.false_positive_rate,
+            alarm=scorer.false_positive_rate,
             version=__version__,
-            paths={
-                "/health": "GET: whether the server answers",
-                "/sample": "POST: new words",
-                "/most-likely": "POST: the likeliest words",
-                "/score": "GET, POST: how likely words are",
-                "/next": "GET, POST: what comes after a prefix",
-                "/openapi.json": "GET: all of that, described for programs",
-            },
+            paths=PATHS,
         )
 
-    @app.get("/health", summary="Whether the server answers")
+    @app.get("/health", summary="Check that the server works")
     async def health() -> Health:
         return Health()
 
-    @app.post("/sample", summary="New words", response_model=Samples)
+    @app.post("/sample", summary="Draw new words", response_model=SampleResponse)
     async def sample(request: SampleRequest) -> Response:
-        return await answer(sampled, run, limits, **request.model_dump())
+        return await respond(sample_response, run, limits, **request.model_dump())
 
-    @app.post("/most-likely", summary="The likeliest words", response_model=Candidates)
+    @app.post("/most-likely", summary="Find the most likely words", response_model=LikeliestResponse)
     async def most_likely(request: LikeliestRequest) -> Response:
-        return await answer(likeliest, run, limits, **request.model_dump())
+        return await respond(likeliest_response, run, limits, **request.model_dump())
 
     async def score(words: list[str]) -> Response:
         if (characters := sum(map(len, words))) > limits.characters:
-            raise InputError(f"the words have {characters:,} characters, more than {limits.characters:,}: ask for less")
-        return await answer(scored, scorer, words)
+            raise InputError(f"the words have {characters:,} characters, more than {limits.characters:,}: send fewer")
+        return await respond(score_response, scorer, words)
 
-    @app.post("/score", summary="How likely words are", response_model=Scores)
+    @app.post("/score", summary="Score words", response_model=ScoreResponse)
     async def score_words(request: ScoreRequest) -> Response:
         return await score(request.words)
 
-    @app.get("/score", summary="How likely a word is, or several", response_model=Scores)
+    @app.get("/score", summary="Score one word or several", response_model=ScoreResponse)
     async def score_word(
-        word: Annotated[list[NotEmpty], FailFast()] = Query(min_length=1, max_length=limits.words),
+        word: Annotated[list[NotEmpty], FailFast()] = Query(
+            min_length=1, max_length=limits.words, description="word to score; repeat it for several words"
+        ),
     ) -> Response:
         return await score(word)
 
-    @app.post("/next", summary="What comes after a prefix", response_model=Next)
+    @app.post("/next", summary="Get the probabilities of the next character", response_model=NextResponse)
     async def next_post(request: NextRequest) -> Response:
-        return await answer(likely_next, run.model, request.prefix, request.temperature)
+        return await respond(next_response, run.model, request.prefix, request.temperature)
 
-    @app.get("/next", summary="What comes after a prefix", response_model=Next)
+    @app.get("/next", summary="Get the probabilities of the next character", response_model=NextResponse)
     async def next_get(
-        prefix: str = Query("", max_length=limits.text), temperature: float = Query(1.0, gt=0, le=1000)
+        prefix: str = Query("", max_length=limits.text, description="characters that the word starts with"),
+        temperature: float = Query(
+            1.0, gt=0, le=1000, description="below 1 sharpens the distribution, above 1 flattens it"
+        ),
     ) -> Response:
-        return await answer(likely_next, run.model, prefix, temperature)
+        return await respond(next_response, run.model, prefix, temperature)
 
-    # What is used for the first time takes longer: kernels are loaded, or compiled, and the list is indexed and scored.
+    # Use everything once now: the first use compiles or loads kernels, and indexes and scores the list.
     run.corpus.mark(run.model.sample(1)[0])
     run.model.most_likely(1, max_length=1)
-    scored(scorer, [run.model.vocab.characters[0]])
-    likely_next(run.model, "", 1.0)
+    score_response(scorer, [run.model.vocab.characters[0]])
+    next_response(run.model, "", 1.0)
     return app
 
 
-def _scorer(run: Run, alarm: float | None) -> Scorer:
-    """What scores words; without verdicts if nobody asked for them and val is too small."""
-    if alarm is not None:
-        return Scorer(run, alarm)
+def _make_scorer(run: Run, false_positive_rate: float | None) -> Scorer:
+    """Make a scorer; without verdicts if no rate was asked for and val has too few words for the default."""
+    if false_positive_rate is not None:
+        return Scorer(run, false_positive_rate)
     try:
         return Scorer(run)
     except InputError as error:
-        log.warning(f"scores come without a verdict: {error}")
+        log.warning(f"scores have no verdicts: {error}")
         return Scorer(run, None)
 
 
 def constraint_fields(limits: Limits) -> dict[str, Any]:
-    """What words have to be, as fields of a request: name -> type and field."""
+    """Constraints on words as fields of a request: name -> (type, field)."""
     found = {}
     for f in dataclasses.fields(Constraints):
         meta = f.metadata
@@ -212,45 +252,3 @@ def constraint_fields(limits: Limits) -> dict[str, Any]:
             bounds.update(ge=meta["low"], le=min(meta["high"], limits.text))
         found[f.name] = (f.type, Field(f.default, description=meta["help"], **bounds))
     return found
-
-
-async def _wrong_request(request: Request, error: Exception) -> Response:
-    """A request whose JSON or whose values are not as described."""
-    assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    where, what, value = first["loc"], first["msg"], first.get("input")
-    if first["type"] == "json_invalid":
-        return problem(400, f"the body is no JSON: {first['ctx']['error']} at character {where[-1]}")
-    if isinstance(value, bytes):
-        return problem(415, "the body must be JSON, with the header Content-Type: application/json")
-    place = ".".join(str(part)[:100] for part in where if part not in ("body", "query")) or where[0]
-    return problem(422, f"{place}: {what}" + ("" if first["type"] == "missing" else f" (it is {reprlib.repr(value)})"))
-
-
-async def _wrong_input(request: Request, error: Exception) -> Response:
-    return problem(422, str(error))
-
-
-async def _failed(request: Request, error: Exception) -> Response:
-    """No such path, too large, too slow, too busy."""
-    assert isinstance(error, HTTPException)
-    if error.status_code == 404:
-        return problem(404, f"there is no {request.url.path[:100]!r} here: GET / says what there is")
-    if error.status_code == 405:
-        # Starlette names the methods of one of a path's routes alone.
-        routes = [route for route in request.app.routes if route.path == request.url.path]
-        methods = ", ".join(sorted(set().union(*(route.methods for route in routes)) - {"HEAD"}))
-        return problem(405, f"{request.url.path} takes {methods} alone", {"Allow": methods})
-    return problem(error.status_code, error.detail, error.headers)
-
-
-async def _broken(request: Request, error: Exception) -> Response:
-    return problem(500, "the server failed; its log says why")
-
-
-HANDLERS: dict[Any, Any] = {
-    RequestValidationError: _wrong_request,
-    InputError: _wrong_input,
-    HTTPException: _failed,
-    Exception: _broken,
-}

@@ -1,4 +1,4 @@
-"""How much one server does for its clients."""
+"""Limits on what one server does for its clients."""
 
 import dataclasses
 import math
@@ -9,24 +9,24 @@ from ..errors import InputError
 
 @dataclass(frozen=True)
 class Limits:
-    """The most that a server takes on. Raises InputError for what is not positive.
+    """Limits of a server. Raises InputError for a limit that is not positive.
 
-    Of one request:
-    seconds       to send its body; then for the work on it; three times that for the whole exchange, from the
-                  connection or the last answer to the last byte of this one
-    body          bytes of its body
+    For one request:
+    seconds       time to receive its body, and again to compute the response. The whole exchange, from the connection
+                  or the previous response to the last byte of this one, may take three times as long
+    body          bytes of the body
     words         words to score
-    characters    of all those words together
-    text          characters of a prefix, a pattern or another text, and of the lengths that are asked for
-    samples       words to draw, or to find
-    tries         words that are drawn for these where not every one fits
-    room          characters that all the words of an answer could come to
+    characters    characters of all these words together
+    text          characters of a prefix, a pattern or another text; also the largest length that may be asked for
+    samples       words to draw or to find
+    tries         words to draw in all, where some of them may not meet the constraints
+    room          characters of all the words of a response together, at their longest
 
-    Of all together:
-    threads       that compute
-    requests      that are computed or wait to be. One that has run out of time counts until its computing ends: where
-                  words are steered that is soon, and elsewhere the limits above see to it
-    connections   open at a time
+    For all requests together:
+    threads       threads that compute
+    requests      requests that are being computed or are waiting. A request that has run out of time counts until its
+                  computation ends: soon if its words are constrained, otherwise within the limits above
+    connections   open connections
     """
 
     seconds: float = 10.0

@@ -1,31 +1,25 @@
-"""Who may ask, and how much and how slowly they may send."""
+"""Middleware: which web origins may send requests, and how large and how slow a request may be."""
 
 import asyncio
 import ipaddress
-import json
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .errors import error_response
 from .limits import Limits
 
 
-def problem(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
-    """The answer to a request that failed: {"error": message}, in ASCII, since half a surrogate pair has no UTF-8."""
-    return Response(json.dumps({"error": message}), status, headers, media_type="application/json")
+class OriginCheck:
+    """Refuses requests from pages of other web origins, unless that origin is allowed.
 
-
-class OwnOrigin:
-    """Refuses what a page of another web origin asks for, unless that origin is allowed.
-
-    A browser sends such requests without asking first when they look like a form or a picture, and says so in Origin
-    and Sec-Fetch-Site. A page whose own name was made to point at this machine (DNS rebinding) gives itself away by
-    Host: names are those of this machine only; an address cannot be made to point elsewhere.
+    Browsers send such requests without a preflight if they look like a form or an image, and mark them by the headers
+    Origin and Sec-Fetch-Site. Against DNS rebinding, where a page makes its own host name resolve to this machine, the
+    Host header must be a name of this machine or an IP address.
     """
 
     def __init__(self, app: ASGIApp, names: Iterable[str], allowed: Iterable[str]):
@@ -33,26 +27,25 @@ class OwnOrigin:
         self.names = {name.lower() for name in (*names, "localhost", socket.gethostname())}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and (why := self.objection(Headers(scope=scope))):
-            await problem(403, why)(scope, receive, send)
+        if scope["type"] == "http" and (reason := self._reason_to_refuse(Headers(scope=scope))):
+            await error_response(403, reason)(scope, receive, send)
         else:
             await self.app(scope, receive, send)
 
-    def objection(self, headers: Headers) -> str | None:
-        """What speaks against a request, if anything does."""
+    def _reason_to_refuse(self, headers: Headers) -> str | None:
         host, origin = headers.get("host", ""), headers.get("origin")
-        if host and not self.is_own(host):
-            return f"the request is for the host {host[:100]!r}, which is none of this server's names"
+        if host and not self._is_own(host):
+            return f"the request is for the host {host[:100]!r}, which is not a name of this server"
         if origin in self.allowed:
             return None
         if origin is not None and _netloc(origin) != host.lower():
-            return f"the web origin {origin[:100]!r} is not allowed to ask (see --allow-origin)"
+            return f"requests from the web origin {origin[:100]!r} are not allowed (see --allow-origin)"
         if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-            return "pages of other web origins are not allowed to ask (see --allow-origin)"
+            return "requests from pages of other web origins are not allowed (see --allow-origin)"
         return None
 
-    def is_own(self, host: str) -> bool:
-        """Whether a Host header, a name or an address with or without a port, is one of this server's."""
+    def _is_own(self, host: str) -> bool:
+        """True if a Host header, with or without a port, is a name of this server or an IP address."""
         try:
             name = urlsplit(f"//{host}").hostname or ""
             return name in self.names or bool(ipaddress.ip_address(name))
@@ -68,9 +61,9 @@ def _netloc(origin: str) -> str | None:
 
 
 class BodyLimit:
-    """Bounds the size of a body while it is read, whether or not its length was announced, and the time that it takes.
+    """Limits the size of a request's body, with or without a Content-Length, and the time to receive it.
 
-    The application meets HTTPException 413 or 408 as it reads.
+    The application gets an HTTPException, 413 or 408, when it reads the body.
     """
 
     def __init__(self, app: ASGIApp, limits: Limits):
@@ -81,22 +74,22 @@ class BodyLimit:
             return await self.app(scope, receive, send)
         most, seconds = self.limits.body, self.limits.seconds
         size, until = 0, asyncio.get_running_loop().time() + seconds
-        announced = int(Headers(scope=scope).get("content-length", 0))  # digits: the server has seen to it
+        announced = int(Headers(scope=scope).get("content-length", 0))  # the server has checked that these are digits
 
-        def check() -> None:
+        def check_size() -> None:
             if max(announced, size) > most:
-                raise HTTPException(413, f"the request's body is larger than {most:,} bytes")
+                raise HTTPException(413, f"the body of the request is larger than {most:,} bytes")
 
-        async def receive_some() -> Message:
+        async def receive_within_limits() -> Message:
             nonlocal size
-            check()  # before a client is told to go on (Expect: 100-continue)
+            check_size()  # before the client is told to continue (Expect: 100-continue)
             try:
                 async with asyncio.timeout_at(until):
                     message = await receive()
             except TimeoutError:
                 raise HTTPException(408, f"the request did not arrive within {seconds:g} s") from None
             size += len(message.get("body", b""))
-            check()
+            check_size()
             return message
 
-        await self.app(scope, receive_some, send)
+        await self.app(scope, receive_within_limits, send)

@@ -1,4 +1,4 @@
-"""What a server answers, and how it comes by it."""
+"""Responses of the server: their schemas, and the functions that compute them."""
 
 import secrets
 from collections.abc import Collection
@@ -12,95 +12,111 @@ from ..models.model import Model, Score
 from ..training.run import Run
 from .limits import Limits
 
-USUAL = 50  # characters that a word hardly ever has more than what is asked of it
-SEEDS = 1 << 53  # what every reader of JSON can hold
-SEEN = "the part of the list that it stands in: train, val or test; or new"
+EXTRA_LENGTH = 50  # a word rarely has more characters than this beyond those that its constraints require
+SEED_LIMIT = 1 << 53  # every JSON parser can represent smaller integers exactly
+SEEN = "part of the list that contains the word: train, val or test; or new"
 
 
-class Problem(BaseModel):
-    """What is wrong with a request, in one line."""
+class ErrorResponse(BaseModel):
+    """Explanation of a failure."""
 
-    error: str
+    error: str = Field(description="what is wrong, in one line")
 
 
-class Index(BaseModel):
-    """What is served."""
+class ServerInfo(BaseModel):
+    """The run that is served, and the paths of the server."""
 
-    name: str = Field(description="of the run")
-    model: str
-    parameters: int
-    words: int = Field(description="in its list")
-    characters: str = Field(description="that it knows")
-    alarm: float | None = Field(
-        description="share of words like the list's that are called unlikely; null: no verdicts"
+    name: str = Field(description="name of the run")
+    model: str = Field(description="name of the model")
+    parameters: int = Field(description="number of parameters of the model")
+    words: int = Field(description="number of words in the list of the run")
+    characters: str = Field(description="characters that the model knows")
+    false_positive_rate: float | None = Field(
+        description="share of words like those of the list that /score may call unlikely; null if it gives no verdicts"
     )
-    version: str = Field(description="of moreish")
-    paths: dict[str, str] = Field(description="what there is to ask for")
+    alarm: float | None = Field(description="old name of false_positive_rate", json_schema_extra={"deprecated": True})
+    version: str = Field(description="version of moreish")
+    paths: dict[str, str] = Field(description="methods and purpose of each path")
 
 
 class Health(BaseModel):
+    """Sent while the server works."""
+
     status: str = "ok"
 
 
-class Sample(BaseModel):
+class SampledWord(BaseModel):
     word: str
     seen: str = Field(description=SEEN)
 
 
-class Samples(BaseModel):
-    seed: int = Field(description="gives the same words again")
-    samples: list[Sample]
-    method: str = Field(description="how they were drawn: plain, enumeration, dynamic programming or rejection")
-    share: float = Field(description="of the model's words that begin with head, how many fit; or of those tried")
-    head: str = Field(description="what every word that fits begins with")
-    tried: int = Field(description="how many words were drawn for these")
+class SampleResponse(BaseModel):
+    """Words drawn from the model."""
+
+    seed: int = Field(description="seed of the draw: with it, the same request gives the same words")
+    samples: list[SampledWord]
+    method: str = Field(description="how the words were drawn: plain, enumeration, dynamic programming or rejection")
+    share: float = Field(
+        description="share of the model's words starting with `head` that meet the constraints; for rejection, the "
+        "share of the words tried"
+    )
+    head: str = Field(description="common start of all words that meet the constraints")
+    tried: int = Field(description="number of words drawn to get these")
 
 
-class Candidate(BaseModel):
+class LikelyWord(BaseModel):
     word: str
     seen: str = Field(description=SEEN)
-    probability: float = Field(description="of all words that the model makes")
-    share: float | None = Field(description="of its words that fit; null where these are too many to be summed up")
+    probability: float = Field(description="probability of the word under the model")
+    share: float | None = Field(
+        description="probability of the word among those that meet the constraints; null if these are too many to sum"
+    )
 
 
-class Candidates(BaseModel):
-    words: list[Candidate] = Field(description="the likeliest first")
-    proven: bool = Field(description="whether no likelier word can have been missed")
+class LikeliestResponse(BaseModel):
+    """The most likely words that meet the constraints."""
+
+    words: list[LikelyWord] = Field(description="most likely first")
+    proven: bool = Field(description="true if no likelier word can have been missed")
 
 
-class Character(BaseModel):
-    char: str = Field(description="empty for the end of the word")
-    nll: float = Field(description="nats")
+class CharacterScore(BaseModel):
+    char: str = Field(description="a character; empty for the end of the word")
+    nll: float = Field(description="negative log-likelihood in nats")
 
 
 class WordScore(BaseModel):
     word: str
-    nll: float = Field(description="nats a token: each character, and the end")
-    bits: float = Field(description="bits a token")
-    percentile: float = Field(
-        description="share in percent of the train words of about its length that are less likely"
+    nll: float = Field(description="mean negative log-likelihood in nats per token: each character, and the end")
+    bits: float = Field(description="the same in bits per token")
+    percentile: float = Field(description="percentage of the train words of similar length that are less likely")
+    likely: bool | None = Field(
+        description="true if the word could belong to the list; null if val has too few words to tell"
     )
-    likely: bool | None = Field(description="whether it passes for a word of the list; null if val has too few to tell")
-    chars: list[Character]
-    unknown: list[int] = Field(description="places in chars of characters that the model does not know")
+    chars: list[CharacterScore]
+    unknown: list[int] = Field(description="positions in chars of characters that the model does not know")
 
 
-class Scores(BaseModel):
+class ScoreResponse(BaseModel):
+    """Scores, in the order of the words."""
+
     scores: list[WordScore]
 
 
-class Probability(BaseModel):
+class NextCharacter(BaseModel):
     char: str
     probability: float
 
 
-class Next(BaseModel):
+class NextResponse(BaseModel):
+    """Probabilities of what follows a prefix."""
+
     prefix: str
-    end: float = Field(description="the probability that the word ends here")
-    next: list[Probability] = Field(description="of every character, the likeliest first")
+    end: float = Field(description="probability that the word ends here")
+    next: list[NextCharacter] = Field(description="every character, most likely first")
 
 
-def sampled(
+def sample_response(
     run: Run,
     limits: Limits,
     *,
@@ -110,10 +126,10 @@ def sampled(
     only_new: bool,
     tries: int | None,
     **options: Any,
-) -> Samples:
-    """Draw words; options are others of `Model.sample`. Raises InputError."""
+) -> SampleResponse:
+    """Draw words; `options` are further arguments of `Model.sample`. Raises InputError."""
     check_room(n, options, limits)
-    seed = secrets.randbelow(SEEDS) if seed is None else seed
+    seed = secrets.randbelow(SEED_LIMIT) if seed is None else seed
     words = run.model.sample(
         n,
         seed=seed,
@@ -121,34 +137,34 @@ def sampled(
         tries=max(n, limits.tries) if tries is None else tries,
         **options,
     )
-    samples = [Sample(word=word, seen=run.corpus.mark(word)) for word in words]
-    return Samples(
+    samples = [SampledWord(word=word, seen=run.corpus.mark(word)) for word in words]
+    return SampleResponse(
         seed=seed, samples=samples, method=words.method, share=words.share, head=words.head, tried=words.tried
     )
 
 
-def likeliest(run: Run, limits: Limits, *, n: int, **constraints: Any) -> Candidates:
-    """The likeliest words that fit. Raises InputError."""
+def likeliest_response(run: Run, limits: Limits, *, n: int, **constraints: Any) -> LikeliestResponse:
+    """Find the most likely words that meet the constraints. Raises InputError."""
     check_room(n, constraints, limits)
     found = run.model.most_likely(n, **constraints)
     words = [
-        Candidate(word=at.word, seen=run.corpus.mark(at.word), probability=at.probability, share=at.share)
+        LikelyWord(word=at.word, seen=run.corpus.mark(at.word), probability=at.probability, share=at.share)
         for at in found
     ]
-    return Candidates(words=words, proven=found.proven)
+    return LikeliestResponse(words=words, proven=found.proven)
 
 
 def check_room(n: int, options: dict[str, Any], limits: Limits) -> None:
-    """Raise InputError if n words could come to too many characters together."""
-    asked = sum(len(value) for value in options.values() if isinstance(value, str))
-    longest = options["max_length"] or max(asked, options["min_length"]) + USUAL
+    """Raise InputError if n words could have too many characters in all."""
+    required = sum(len(value) for value in options.values() if isinstance(value, str))
+    longest = options["max_length"] or max(required, options["min_length"]) + EXTRA_LENGTH
     if n * longest > limits.room:
         raise InputError(f"{n:,} words of up to {longest:,} characters are more than {limits.room:,}: ask for less")
 
 
-def scored(scorer: Scorer, words: list[str]) -> Scores:
+def score_response(scorer: Scorer, words: list[str]) -> ScoreResponse:
     """Score words of any characters."""
-    return Scores(scores=[_word_score(score) for score in scorer.scores(words)])
+    return ScoreResponse(scores=[_word_score(score) for score in scorer.scores(words)])
 
 
 def _word_score(score: Score) -> WordScore:
@@ -159,14 +175,14 @@ def _word_score(score: Score) -> WordScore:
         bits=score.bits,
         percentile=score.percentile,
         likely=score.likely,
-        chars=[Character(char=c, nll=nats) for c, nats in zip([*score.word, ""], score.per_char, strict=True)],
+        chars=[CharacterScore(char=c, nll=nats) for c, nats in zip([*score.word, ""], score.per_char, strict=True)],
         unknown=score.unknown,
     )
 
 
-def likely_next(model: Model, prefix: str, temperature: float) -> Next:
-    """The probabilities of what comes after a prefix."""
+def next_response(model: Model, prefix: str, temperature: float) -> NextResponse:
+    """Compute the probabilities of what follows a prefix."""
     found = model.next(prefix, temperature=temperature)
     end = found.pop("")
     ordered = sorted(found.items(), key=lambda pair: -pair[1])
-    return Next(prefix=prefix, end=end, next=[Probability(char=c, probability=p) for c, p in ordered])
+    return NextResponse(prefix=prefix, end=end, next=[NextCharacter(char=c, probability=p) for c, p in ordered])

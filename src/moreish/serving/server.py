@@ -1,4 +1,4 @@
-"""The server: uvicorn, with a deadline for every connection and a quiet end."""
+"""The server: uvicorn, with a deadline for every connection and a clean shutdown."""
 
 import asyncio
 import contextlib
@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from functools import partial
 from typing import Any
 
@@ -21,39 +21,41 @@ from .limits import Limits
 
 
 class Connection(H11Protocol):
-    """A connection of a client who may be slow: uvicorn alone would wait for ever.
+    """A connection with a deadline, because uvicorn alone would wait for a slow client for ever.
 
-    An exchange is over, or the connection is cut, 3 * limits.seconds after it began: whether the head or the body
-    trickles in, or the answer is not taken. `waiting` holds all connections, the longest in their exchange first;
-    when there are too many, the first whose request is not all there gives way.
+    The connection is closed if an exchange takes longer than 3 * limits.seconds, whether the client sends its request
+    too slowly or does not read the response. `opened` holds all connections, ordered by the start of their exchange. If
+    there are too many, the first one without a complete request is closed.
     """
 
-    def __init__(self, *args: Any, limits: Limits, waiting: "dict[Connection, None]", **kwargs: Any):
+    def __init__(self, *args: Any, limits: Limits, opened: "dict[Connection, None]", **kwargs: Any):
         super().__init__(*args, **kwargs)
-        self.limits, self.waiting = limits, waiting
+        self.limits, self.opened = limits, opened
         self.deadline: asyncio.TimerHandle | None = None
 
     @property
     def incomplete(self) -> bool:
-        """Whether there is no whole request that has yet to be answered."""
-        return self.cycle is None or self.cycle.response_complete or self.cycle.more_body
+        """True unless a complete request is waiting for its response."""
+        cycle: Any = self.cycle  # None before the first request, whatever its annotation says
+        return cycle is None or cycle.response_complete or cycle.more_body
 
     def begin(self) -> None:
-        """Begin an exchange."""
+        """Begin an exchange, and its deadline."""
         self.end()
-        self.waiting[self] = None
+        self.opened[self] = None
         self.deadline = self.loop.call_later(3 * self.limits.seconds, self.transport.abort)
 
     def end(self) -> None:
+        """End an exchange."""
         if self.deadline is not None:
             self.deadline.cancel()
-        self.waiting.pop(self, None)
+        self.opened.pop(self, None)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.begin()
-        if len(self.waiting) > self.limits.connections:
-            first = next(other for other in self.waiting if other.incomplete)
+        if len(self.opened) > self.limits.connections:
+            first = next(other for other in self.opened if other.incomplete)
             first.end()
             first.transport.abort()
 
@@ -66,7 +68,7 @@ class Connection(H11Protocol):
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
-        """The server stops: answer what has been asked, and wait for nothing else."""
+        """Close the connection, after the response to a complete request."""
         if self.incomplete:
             self.transport.close()
         else:
@@ -74,15 +76,15 @@ class Connection(H11Protocol):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens. Raises InputError if that cannot be."""
+    """Open a socket that listens. Raises InputError if the host or the port cannot be used."""
     if not 0 <= port < 1 << 16:
-        raise InputError(f"port is {port}: it must be from 0, for one that is free, to {(1 << 16) - 1}")
+        raise InputError(f"port is {port}: it must be from 0 (any free port) to {(1 << 16) - 1}")
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        # The protocol has to be named: asyncio then sends an answer at once, and not 40 ms later.
+        # Naming the protocol makes asyncio send responses at once (TCP_NODELAY) instead of 40 ms later.
         with contextlib.ExitStack() as failing:
             made = failing.enter_context(socket.socket(family, kind, socket.IPPROTO_TCP))
-            if os.name == "posix":  # elsewhere this would let two servers share a port
+            if os.name == "posix":  # on Windows this would let two servers share a port
                 made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             made.bind(address)
             made.listen(1024)
@@ -90,12 +92,12 @@ def listen(host: str, port: int) -> socket.socket:
             return made
     except (OSError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or error
-        raise InputError(f"{host}, port {port}: cannot listen there ({why}): give another --host or --port") from None
+        raise InputError(f"{host}, port {port}: cannot listen there ({why}): choose another --host or --port") from None
 
 
 @contextlib.contextmanager
-def stopped_by_signals(server: uvicorn.Server) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM stop the server and nothing else: uvicorn raises them once more when it has stopped."""
+def stopped_by_signals(server: uvicorn.Server) -> Generator[None, None, None]:
+    """Make Ctrl-C and SIGTERM stop only the server: uvicorn raises them again after it has stopped."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -116,27 +118,34 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 8000,
+    false_positive_rate: float | None = None,
     alarm: float | None = None,
     allow_origins: Iterable[str] = (),
     limits: Limits = Limits(),
     on_listening: Callable[[str], None] = print,
 ) -> None:
-    """Serve a run over HTTP until Ctrl-C or SIGTERM; requests that are there by then are answered.
+    """Serve a run over HTTP until Ctrl-C or SIGTERM; requests received by then still get their responses.
 
-    port            0 for one that is free
-    alarm           as in `make_app`
-    allow_origins   web origins whose pages may ask, such as https://example.org; others may not
-    on_listening    called with the address once requests are heard
+    port                                        0 for any free port
+    false_positive_rate, alarm, allow_origins   as for `make_app`
+    on_listening                                called with the address once the server listens
 
-    Raises InputError for a host or port that cannot be had, and as `make_app` does.
+    Raises InputError for a host or port that cannot be used, and as `make_app` does.
     """
     with listen(host, port) as listener:
-        app = make_app(run, alarm=alarm, limits=limits, names=[host], allow_origins=allow_origins)
-        waiting: dict[Connection, None] = {}
+        app = make_app(
+            run,
+            false_positive_rate=false_positive_rate,
+            alarm=alarm,
+            limits=limits,
+            names=[host],
+            allow_origins=allow_origins,
+        )
+        opened: dict[Connection, None] = {}
         server = uvicorn.Server(
             uvicorn.Config(
                 app,
-                http=partial(Connection, limits=limits, waiting=waiting),  # type: ignore[arg-type]
+                http=partial(Connection, limits=limits, opened=opened),  # type: ignore[arg-type]
                 ws="none",
                 loop="asyncio",
                 log_config=None,

@@ -1,4 +1,4 @@
-"""Computing in threads, so that the server goes on answering meanwhile."""
+"""Worker threads: they compute while the server continues to respond."""
 
 import asyncio
 import threading
@@ -16,8 +16,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Work:
-    """Runs functions in a few threads, for so many requests at a time and so many seconds each."""
+class WorkerPool:
+    """A pool of threads with a limit on the number of requests, waiting ones included, and on the seconds of each."""
 
     def __init__(self, limits: Limits):
         self.seconds = limits.seconds
@@ -25,10 +25,11 @@ class Work:
         self._pool = ThreadPoolExecutor(limits.threads, thread_name_prefix="moreish")
 
     async def __call__(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """What the function returns. Raises HTTPException: 503 if all places are taken, 504 if it takes too long.
+        """Call a function in a thread and return its result.
 
-        One that has begun then goes on until it looks at the time (see `steering.deadline`), or to its end, and keeps
-        its place until then.
+        Raises HTTPException: 503 if too many requests are there already, 504 if the function takes too long. A function
+        that has begun then runs until it checks its deadline (see `sampling.deadline`) or until its end, and counts as
+        a request until then.
         """
         deadline = time.monotonic() + self.seconds
 
@@ -43,8 +44,9 @@ class Work:
         try:
             return await asyncio.wait_for(asyncio.wrap_future(future), self.seconds)
         except TimeoutError:
-            raise HTTPException(504, f"not done in {self.seconds:g} s: ask for less at a time") from None
+            message = f"the request took longer than {self.seconds:g} s: ask for less in one request"
+            raise HTTPException(504, message) from None
 
     def close(self) -> None:
-        """Begin nothing more; what runs goes on to its end."""
+        """Start no more functions; those that run continue to their end."""
         self._pool.shutdown(wait=False, cancel_futures=True)

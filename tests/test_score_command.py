@@ -1,0 +1,159 @@
+"""The command `moreish score`: its input, its output in each form, and what it refuses."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import unicodedata
+from typing import Any
+
+import pytest
+from conftest import made_up_words
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import moreish
+from moreish import InputError, Scorer
+from moreish.cli import run
+from moreish.cli.score import LONGEST_LINE, read_lines
+
+
+def command(monkeypatch, capsys, run_folder, *arguments: str, given: bytes = b"") -> str:
+    """Return what `moreish score` prints for words on standard input."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given)))
+    assert run(["score", str(run_folder), "--false-positive-rate", "0.1", *arguments]) == 0
+    return capsys.readouterr().out
+
+
+AWKWARD = b"\xef\xbb\xbfba\r\n\n \t \nc\\d\n\xff\xfebe\nb\tc\x1b\xc2\x85f\n\r\ncafe\xcc\x81\n fe \nend\rend"
+READ = ["ba", "", "", "c\\d", "��be", "b\tc\x1b\x85f", "", "café", "fe", "end\rend"]
+WRITTEN = ["ba", "", "", "c\\\\d", "��be", "b\\tc\\x1b\\x85f", "", "café", "fe", "end\\rend"]
+
+
+def test_lines_of_input_are_lines_of_output(monkeypatch, capsys, saved_run):
+    expected = list(Scorer(saved_run, 0.1).scores(READ))
+    out = command(monkeypatch, capsys, saved_run.path, "-", given=AWKWARD)
+    rows = [line.split("\t") for line in out.split("\n")[:-1]]
+    assert [row[0] for row in rows] == WRITTEN
+    for row, score in zip(rows, expected, strict=True):
+        wanted = [f"{score.nll:.4f}", f"{score.bits:.4f}", f"{score.percentile:.2f}", str(score.likely).lower()]
+        assert row[1:] == wanted
+    for arguments in (("-", "--json"), ("--json", "-")):
+        out = command(monkeypatch, capsys, saved_run.path, *arguments, given=AWKWARD)
+        for line, score in zip(out.split("\n")[:-1], expected, strict=True):
+            found: dict[str, Any] = json.loads(line)
+            assert list(found) == ["word", "nll", "bits", "percentile", "likely", "chars", "unknown"]
+            assert (found["word"], found["likely"], found["unknown"]) == (score.word, score.likely, score.unknown)
+            assert found["nll"] == pytest.approx(score.nll, abs=1e-4)
+            assert found["bits"] == pytest.approx(score.bits, abs=1e-4)
+            assert found["percentile"] == pytest.approx(score.percentile, abs=1e-2)
+            assert found["chars"] == pytest.approx(score.per_char, abs=1e-4)
+    assert command(monkeypatch, capsys, saved_run.path, "-") == ""
+
+
+class ChunkedStream(io.BytesIO):
+    """A stream that arrives in small chunks."""
+
+    def __init__(self, data: bytes, sizes: list[int]):
+        super().__init__(data)
+        self.sizes = sizes
+
+    def read1(self, size: int | None = -1, /) -> bytes:
+        return super().read1(self.sizes.pop() if self.sizes else 3)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 12), max_size=40))
+def test_words_do_not_depend_on_how_the_input_is_chunked(sizes):
+    words = [word for some in read_lines(ChunkedStream(AWKWARD, sizes)) for word in some]
+    assert [unicodedata.normalize("NFC", word) for word in words] == READ
+
+
+def test_words_are_scored_as_they_arrive():
+    """A program that sends one word at a time gets each score before it sends the next word."""
+    assert list(read_lines(ChunkedStream(b"ab\ncd\nef", [6, 3]))) == [["ab"], ["cd"], ["ef"]]
+
+
+def test_a_very_long_line_is_scored_and_a_longer_one_is_refused(monkeypatch, capsys, tmp_path):
+    moreish.train(made_up_words(4000, seed=1), "ngram", out=tmp_path / "run")
+    long = b"ba" * 50_000
+    out = command(monkeypatch, capsys, tmp_path / "run", "-", given=b"ba\n" + long + b"\nfe\n")
+    assert [len(line.split("\t")[0]) for line in out.split("\n")] == [2, len(long), 2, 0]
+    list(read_lines(io.BytesIO(b"a" * LONGEST_LINE + b"\n" + b"a" * LONGEST_LINE)))
+    for endless in (b"\nab\n" + b"a" * (LONGEST_LINE + 1), b"a\nb\n" + b"a" * (LONGEST_LINE + 1) + b"\nb\n"):
+        with pytest.raises(InputError, match="standard input:3: the line has more than 1,000,000 bytes"):
+            list(read_lines(io.BytesIO(endless)))
+
+
+def test_words_as_arguments(monkeypatch, capsys, saved_run):
+    out = command(monkeypatch, capsys, saved_run.path, " ba ", "e\u0301", "\udcff", "--json")
+    assert [json.loads(line)["word"] for line in out.splitlines()] == ["ba", "é", "�"]
+
+
+def test_the_option_keeps_its_old_name(saved_run, capsys):
+    printed = []
+    for option in ("--false-positive-rate", "--alarm"):
+        assert run(["score", str(saved_run.path), "ba", "xqz", option, "0.3", "--json"]) == 0
+        printed.append(capsys.readouterr().out)
+    assert printed[0] == printed[1]
+    assert run(["score", "--help"]) == 0
+    assert "--alarm" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((), "no words: give some, or -"),
+        (("ba", " "), "an empty word has no score"),
+        (("ba",), "with only 40 val words it must be at least 0.0244"),
+        (("ba", "--false-positive-rate", "2"), "the false-positive rate is 2.0: it must be between 0 and 1"),
+        (("ba", "--alarm", "3"), "the false-positive rate is 3.0"),
+    ],
+)
+def test_wrong_requests_are_refused(saved_run, capsys, arguments, says):
+    assert run(["score", str(saved_run.path), *arguments]) == 2
+    shown = capsys.readouterr()
+    assert says in shown.err
+    assert shown.out == ""
+
+
+def test_a_terminal_shows_each_character(saved_run, monkeypatch, capsys):
+    shown = {}
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    for colour in (True, False):
+        if not colour:
+            monkeypatch.setenv("NO_COLOR", "1")
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+        shown[colour] = command(monkeypatch, capsys, saved_run.path, "ba", "b日\x1b")
+    score = Scorer(saved_run, 0.1).score("ba")
+    assert "\x1b[32m" in shown[True]
+    plain = shown[False]
+    assert "\x1b[3" not in plain
+    first, second = plain.split("\n")[:2]
+    verdict = "likely" if score.likely else "unlikely"
+    assert first.split() == [
+        *("ba", f"{score.nll:.2f}", "nats", f"{score.bits:.2f}", "bits"),
+        *("percentile", f"{score.percentile:.1f}", verdict),
+    ]
+    b, a, end = score.per_char
+    assert second == f"  b {b:.1f}  a {a:.1f}  end {end:.1f}"
+    assert "日 13.9?" in plain.replace("\x1b[1m", "").replace("\x1b[0m", "")
+    assert "\\x1b" in plain
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no pipes that close early")
+def test_the_reader_of_the_output_may_close_it(saved_run, tmp_path):
+    (tmp_path / "many.txt").write_text("ba\n" * 100_000)
+    line = [sys.executable, "-m", "moreish", "score", str(saved_run.path), "-", "--false-positive-rate", "0.1"]
+    with (tmp_path / "many.txt").open("rb") as words:
+        done = subprocess.Popen(line, stdin=words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert done.stdout is not None
+        assert done.stderr is not None
+        assert done.stdout.readline().startswith(b"ba\t")
+        done.stdout.close()
+        errors = done.stderr.read()
+        done.stderr.close()
+    assert (done.wait(60), errors) == (0, b"")
