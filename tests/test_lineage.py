@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_gradients import differences
+from networks import differences
 
 import moreish
 from moreish import InputError, Model, Vocab

@@ -39,7 +39,7 @@ def test_training_learns(words, optimizer):
 def run_cli(*arguments):
     """`moreish train` in a process of its own, which saves its state ten times a second."""
     script = (
-        "import sys; from moreish import loop; loop.CHECKPOINT_SECONDS = 0.1\n"
+        "import sys; from moreish.training import loop; loop.CHECKPOINT_SECONDS = 0.1\n"
         "from moreish.cli import run; sys.exit(run(['train', *sys.argv[1:]]))"
     )
     command = [sys.executable, "-c", script, *map(str, arguments)]
