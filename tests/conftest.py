@@ -13,6 +13,8 @@ from hypothesis import settings
 import moreish
 from moreish.engine.threads import run_parallel
 
+# Test processes share the cores: PyTorch computes on one thread in each of them, and in the processes that they start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 settings.register_profile("untimed", deadline=None)  # the time of an example depends on the machine
 settings.load_profile("untimed")
 
