@@ -40,6 +40,13 @@ def levenshtein(a: str, b: str) -> int:
     return row[-1]
 
 
+def other_words_in(words: list[str], *parts: str) -> list[str]:
+    """Return a list of different words with those of some parts reversed. The split and the alphabet stay."""
+    split = moreish.Corpus(words).parts
+    changed = {word for part in parts for word in split[part]}
+    return [word[::-1] if word in changed else word for word in words]
+
+
 @pytest.fixture(scope="session")
 def words() -> list[str]:
     return made_up_words(400)

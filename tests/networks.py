@@ -1,4 +1,4 @@
-"""A small network around each kind of layer, and the tools that compare its gradients with a reference."""
+"""A small network around each kind of layer, and functions that compare its gradients with a reference."""
 
 import dataclasses
 import math
@@ -19,9 +19,9 @@ def head(width: int) -> list[Layer]:
 
 
 def network_around(kind: type) -> list[Layer]:
-    """Layers from 4 of 7 tokens to logits with the kind's own example inside.
+    """Layers from 4 of 7 tokens to logits, with the example of the kind inside.
 
-    What it hands back to the layers before it is checked through their parameters.
+    The gradients of the layers before it check its gradient by its input.
     """
     example, shape = LAYERS[kind].example, (T,)
     layers: list[Layer]
@@ -76,7 +76,7 @@ def weights(layers: list[Layer], dtype: type = np.float64) -> np.ndarray:
 
 
 def differences(tape: Tape, params: np.ndarray, contexts, targets, step: float = 1e-5) -> np.ndarray:
-    """The gradient by central differences: (loss(p + step) - loss(p - step)) / (2 step), one parameter at a time."""
+    """Gradient by central differences: (loss(p + step) - loss(p - step)) / (2 step), one parameter at a time."""
     out = np.empty(Layout(tape.layers).n_trained)
     for i in range(out.size):
         losses = []
@@ -89,7 +89,7 @@ def differences(tape: Tape, params: np.ndarray, contexts, targets, step: float =
 
 
 def worst(layers: list[Layer], grads: np.ndarray, reference: np.ndarray) -> float:
-    """The largest max |difference| / max |reference| of any parameter."""
+    """Largest max |difference| / max |reference| of any parameter."""
     views, references = Layout(layers).views(grads), Layout(layers).views(reference)
     for name in views:
         assert np.abs(references[name]).max() > 1e-6, f"{name}: a gradient of zero shows nothing"

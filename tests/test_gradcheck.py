@@ -1,4 +1,4 @@
-"""gradcheck passes what is right, and names first what is wrong."""
+"""gradcheck passes correct gradients, and of wrong ones names the first."""
 
 import ctypes
 import dataclasses
@@ -44,7 +44,7 @@ def test_every_gradient_of_every_model_holds(name):
 
 
 def results(kind: type) -> list[tuple[str, int]]:
-    """What a backward pass gives: the gradient by each trained parameter, and by the input; and its column."""
+    """Results of a backward pass, each with its column: the gradients by the trained parameters and by the input."""
     row, kernels = LAYERS[kind].example.parameters(), LAYERS[kind]
     found = [(p.name, column) for p, column in zip(row, (P0, P1, P2, P3), strict=False) if p.trained]
     return found if kernels.reads == "contexts" else [*found, ("x", DX)]
@@ -54,7 +54,7 @@ MISTAKES = [(kind, *result) for kind, kernels in LAYERS.items() if kernels.backw
 
 
 class Mistake(NamedTuple):
-    """The numbers that a backward pass multiplies in error: `size` of them from `start`, to which `column` points."""
+    """A factor by which a backward pass multiplies `size` numbers from `start` on, where `column` points."""
 
     column: int = 0
     start: int = 0
@@ -69,7 +69,7 @@ current = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_int64)(lambda field: mistak
 
 @cache
 def mistaken(kind: type) -> Callable[..., None]:
-    """The backward pass of a kind, which then makes the current mistake."""
+    """Return the backward pass of a kind, followed by the current mistake."""
     backward = LAYERS[kind].backward
     assert backward is not None
     right = kernel(backward)
@@ -85,11 +85,11 @@ def mistaken(kind: type) -> Callable[..., None]:
     return wrong
 
 
-@pytest.mark.filterwarnings("ignore:Cannot cache compiled function")  # nor is a wrong kernel to be kept
+@pytest.mark.filterwarnings("ignore:Cannot cache compiled function")  # a wrong kernel must not be cached
 @pytest.mark.parametrize(("kind", "what", "column"), MISTAKES, ids=lambda value: getattr(value, "__name__", value))
 @pytest.mark.parametrize("factor", [-1.0, 1.01])
 def test_a_broken_backward_is_seen_and_named_first(kind, what, column, factor, monkeypatch):
-    """Each result of each kernel in turn has a wrong sign, or is off by a hundredth."""
+    """Each result of each kernel has a wrong sign, or is off by 1%."""
     always_fuse(monkeypatch)
     layers = NETWORKS[kind.__name__]
     fuse = kind in FUSED.values()

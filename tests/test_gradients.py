@@ -45,7 +45,7 @@ def test_mlp_against_central_differences(n_layer, activation, fuse, monkeypatch)
 
 @pytest.mark.parametrize("name", NETS)
 def test_float32_follows_float64(name):
-    """The float32 kernels, polynomials and all, within a few roundings of the float64 ones, for every model."""
+    """Float32 kernels, with their polynomials, agree with float64 ones to a few roundings, for every model."""
     config = NETS[name]()
     layers, (contexts, targets) = config.layers(27), batch(200, config.context, 27)
     generator = np.random.default_rng(3)
@@ -59,7 +59,7 @@ def test_float32_follows_float64(name):
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_network_fused_is_unfused(name, monkeypatch):
-    """Among them groups of positions that are not yet the whole context."""
+    """Some networks group positions without joining the whole context."""
     always_fuse(monkeypatch)
     layers, (contexts, targets) = NETWORKS[name], batch(50)
     tape, params = Tape(layers, T, V, np.float64), weights(layers)
@@ -81,7 +81,7 @@ def test_fused_is_unfused(block_size, monkeypatch):
 
 
 def test_a_gradient_that_is_wrong_is_seen(monkeypatch):
-    """The comparison itself can fail: a backward pass without one of its terms is caught."""
+    """The comparison can fail: it catches a backward pass that lacks a term."""
     from moreish.layers import activation
 
     def without_the_square(row, arena, params, grads, ints):
