@@ -1,4 +1,4 @@
-"""Models over three letters, and the probabilities of all their short words."""
+"""Models of three letters, whose short words can be written out with their probabilities."""
 
 from itertools import product
 from typing import Any
@@ -16,7 +16,7 @@ MODELS = ("bigram-counts", "ngram", "order 1", "mlp 2", "mlp 12", "mixture")
 
 
 def conditional(model: moreish.Model, prefix: str, chances: dict[str, Any]) -> np.ndarray:
-    """Probabilities (V,) by which the token after a prefix is drawn."""
+    """The probabilities of every token after a prefix (V,), as they are drawn by."""
     stream = np.array(
         [token for v in range(len(LETTERS) + 1) for token in (0, *model.vocab.encode(prefix), v)], np.int32
     )
@@ -35,7 +35,7 @@ def conditional(model: moreish.Model, prefix: str, chances: dict[str, Any]) -> n
 
 
 def written_out(model: moreish.Model, fits, head: str = "", **chances: Any) -> dict[str, float]:
-    """Probability of every short word that fits: the product over its characters after the head."""
+    """The probability of every short word that fits, by multiplying those of its characters after the head."""
     known: dict[str, np.ndarray] = {}
 
     def after(prefix: str) -> np.ndarray:
