@@ -1,4 +1,4 @@
-"""A server under test, and functions that send it requests."""
+"""A server under test, and how it is spoken to."""
 
 import contextlib
 import re
@@ -9,12 +9,12 @@ import sys
 import httpx
 
 JSON = {"Content-Type": "application/json"}
-ALARM = 0.1  # the few val words of the small run allow no lower rate
+ALARM = 0.1  # what the few val words of the small run are enough for
 
 
 @contextlib.contextmanager
 def started(*arguments):
-    """Start a server; yield its process and its address, and stop it at the end."""
+    """A process that serves, and its address; it is stopped at the end."""
     process = subprocess.Popen([sys.executable, *map(str, arguments)], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -33,7 +33,7 @@ def connected(address: str) -> socket.socket:
 
 
 def until_closed(connection: socket.socket) -> bytes:
-    """Return all that a server sends until it closes or cuts the connection."""
+    """All that a server sends until it closes or cuts the connection."""
     got = b""
     with connection, contextlib.suppress(ConnectionError):
         while more := connection.recv(1 << 16):
@@ -42,7 +42,7 @@ def until_closed(connection: socket.socket) -> bytes:
 
 
 def error_of(response: httpx.Response) -> str:
-    """Return the error message of a response: one line, without internals of the server."""
+    """What a failure says: one line, and nothing of the server's insides."""
     assert list(response.json()) == ["error"]
     said = response.json()["error"]
     assert said

@@ -1,4 +1,4 @@
-"""The checks of lesson 3: right answers pass, and wrong ones get a hint that does not give the answer away."""
+"""The checks of lesson 03: right for right answers, and a useful word that is not the answer for wrong ones."""
 
 import math
 
@@ -29,7 +29,7 @@ def leaky(z):
 
 @pytest.fixture(scope="module")
 def pair():
-    """BatchNorm1d with running statistics, the Linear after it, and inputs."""
+    """BatchNorm1d and the Linear after it, with statistics of their own, and inputs."""
     torch.manual_seed(1)
     norm, linear = nn.BatchNorm1d(5), nn.Linear(5, 4)
     for _ in range(50):

@@ -1,4 +1,4 @@
-"""The checks of lesson 4: right answers pass, and wrong ones get a hint that does not give the answer away."""
+"""The checks of lesson 04: right for right answers, and a useful word that is not the answer for wrong ones."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The checks of lesson 1: right answers pass, and wrong ones get a hint that does not give the answer away."""
+"""The checks of 01_bigram: right answers pass, and wrong ones are told what is off."""
 
 import numpy as np
 import pytest

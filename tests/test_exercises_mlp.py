@@ -1,4 +1,4 @@
-"""The checks of lesson 2: right answers pass, and wrong ones get a hint that does not give the answer away."""
+"""The checks of the second lesson: right for right answers, and for wrong ones a word that is not the answer."""
 
 import math
 
@@ -20,7 +20,7 @@ SMALL = {"model": "mlp", "n_hidden": 16, "n_embd": 4, "steps": 200, "batch_size"
 
 @pytest.fixture
 def said(capsys):
-    """A function that returns the text printed since its last call."""
+    """What was printed since the last time."""
     return lambda: capsys.readouterr().out
 
 
@@ -126,7 +126,7 @@ def test_cross_entropy_not_yet(said, nll, word):
 
 
 def test_weight_decay(said, corpus):
-    # The net is far too large for so few words: this weight decay must lower the val loss.
+    # Few words and a net far too large for them: a decay of this size must lower val.
     few = moreish.Corpus(corpus.words[:60])
     options = {**SMALL, "n_hidden": 64, "steps": 3000, "optimizer": "sgd", "lr": 0.3, "keep": "last"}
     without, with_decay, crushed = (moreish.train(few, **options, weight_decay=d) for d in (0.0, 0.003, 0.3))

@@ -1,4 +1,4 @@
-"""The checks of lesson 5: right answers pass, and wrong ones get a hint that does not give the answer away."""
+"""The checks of lesson 5: right for right answers; for wrong ones a word that helps, without the answer in it."""
 
 import dataclasses
 

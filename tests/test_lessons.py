@@ -1,4 +1,4 @@
-"""The lessons: every cell runs, the notebooks match their sources, and `moreish lessons` copies them."""
+"""The lessons: every cell runs, the notebooks are made from their sources, and `moreish lessons` hands them out."""
 
 import runpy
 import sys
@@ -33,7 +33,7 @@ def test_a_notebook_is_its_source_with_results(name):
     outputs = [output for cell in code for output in cell.outputs]
     assert not [output for output in outputs if output.output_type == "error"]
     for cell in code:
-        if "# yours" in cell.source:  # the feedback on a missing answer, and nothing else
+        if "# yours" in cell.source:  # what a check says of no answer, and nothing else
             assert {output.output_type for output in cell.outputs} == {"stream"}, cell.source
     assert any("image/png" in output.get("data", {}) for output in outputs), "a lesson has pictures"
 
