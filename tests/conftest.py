@@ -1,4 +1,4 @@
-"""Word lists for the tests, and runs that several of them share."""
+"""Word lists for the tests, and the runs, models and server that several tests share."""
 
 import os
 import random
@@ -13,12 +13,14 @@ from hypothesis import settings
 import moreish
 from moreish.engine.threads import run_parallel
 
-settings.register_profile("untimed", deadline=None)  # how long an example takes is the machine's affair
+# Test processes share the cores: PyTorch computes on one thread in each of them, and in the processes that they start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+settings.register_profile("untimed", deadline=None)  # the time of an example depends on the machine
 settings.load_profile("untimed")
 
 
 def made_up_words(n: int, seed: int = 0, alphabet: str = "abcdefg") -> list[str]:
-    """Words with structure to learn: syllables of a consonant and a vowel, of a made-up language."""
+    """Return n random words of consonant-vowel syllables: a made-up language with structure to learn."""
     generator = random.Random(seed)
     vowels = [c for c in alphabet if c in "ae"] or list(alphabet)
     others = [c for c in alphabet if c not in vowels] or list(alphabet)
@@ -29,13 +31,20 @@ def made_up_words(n: int, seed: int = 0, alphabet: str = "abcdefg") -> list[str]
 
 
 def levenshtein(a: str, b: str) -> int:
-    """The edit distance of two words, by the table of Wagner and Fischer."""
+    """Edit distance of two words, by the table of Wagner and Fischer."""
     row = list(range(len(b) + 1))
     for i, x in enumerate(a, 1):
         row, above = [i], row
         for j, y in enumerate(b, 1):
             row.append(min(above[j] + 1, row[-1] + 1, above[j - 1] + (x != y)))
     return row[-1]
+
+
+def other_words_in(words: list[str], *parts: str) -> list[str]:
+    """Return a list of different words with those of some parts reversed. The split and the alphabet stay."""
+    split = moreish.Corpus(words).parts
+    changed = {word for part in parts for word in split[part]}
+    return [word[::-1] if word in changed else word for word in words]
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +59,7 @@ def corpus(words) -> moreish.Corpus:
 
 @pytest.fixture(scope="session")
 def saved_run(words, tmp_path_factory) -> moreish.Run:
-    """A small trained mlp in a folder. Do not change it."""
+    """A small trained mlp, saved in a folder. Tests must not change it."""
     folder = tmp_path_factory.mktemp("runs") / "small"
     return moreish.train(words, "mlp", n_hidden=16, n_embd=4, steps=200, batch_size=32, out=folder)
 
@@ -64,13 +73,13 @@ def address(saved_run) -> Iterator[str]:
     with started("-m", "moreish", "serve", saved_run.path, *options) as (process, address):
         yield address
         if os.name == "posix":
-            process.send_signal(signal.SIGINT)  # the way to stop it: no failure
+            process.send_signal(signal.SIGINT)  # Ctrl-C is the way to stop it, and not a failure
             assert process.wait(timeout=10) == 0
 
 
 @pytest.fixture
 def client(address):
-    """A client of that server; after each test the server must be as well as before."""
+    """A client of that server, which must be healthy after each test."""
     import httpx
 
     with httpx.Client(base_url=address, timeout=30) as client:
@@ -80,7 +89,7 @@ def client(address):
 
 @pytest.fixture(scope="session")
 def models() -> dict[str, moreish.Model]:
-    """Models of three letters: counted ones, nets with a short and a long context, and a mixture."""
+    """Models over three letters: counted ones, nets with a short and a long context, and a mixture."""
     from small_models import MODELS
 
     words = made_up_words(200, seed=3, alphabet="abd")
@@ -93,13 +102,13 @@ def models() -> dict[str, moreish.Model]:
         "mlp 12": moreish.train(words, "mlp", block_size=12, n_hidden=8, n_embd=3, steps=150),
     }
     runs["mixture"] = moreish.mix([runs["ngram"], runs["mlp 2"]])
-    assert tuple(runs) == MODELS  # one that is missing there would be in no test
+    assert tuple(runs) == MODELS  # tests are parametrised with MODELS, so that a missing name would never be tested
     return {name: run.model for name, run in runs.items()}
 
 
 @pytest.fixture(scope="module")
 def one_torch_thread() -> Iterator[None]:
-    """PyTorch computes on one thread: sums are made in one order, and small ones do not wait for a busy machine."""
+    """Run PyTorch on one thread: sums have one order, and small ones do not wait for a busy machine."""
     import torch
 
     before = torch.get_num_threads()
@@ -110,7 +119,7 @@ def one_torch_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def names_file() -> Path:
-    """The reference list, for the tests that measure on it."""
+    """The reference list, on which some tests measure losses."""
     path = os.environ.get("MOREISH_NAMES")
     if not path:
         pytest.skip("MOREISH_NAMES does not name the reference list")
@@ -119,14 +128,14 @@ def names_file() -> Path:
 
 @pytest.fixture
 def threads_as_before() -> Iterator[None]:
-    """A test may set how many threads there are."""
+    """Reset the number of threads after a test that sets it."""
     yield
     moreish.set_threads(None)
 
 
 @pytest.fixture
 def made_by(monkeypatch) -> Callable[[ModuleType], list[int]]:
-    """Of a module: how many calls it makes side by side from now on, each time."""
+    """A function that records, from now on, the number of calls in each `run_parallel` of a module."""
 
     def noted(module: ModuleType) -> list[int]:
         made: list[int] = []

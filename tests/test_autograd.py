@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import made_up_words
-from test_gradients import NETWORKS, B, T, V, batch, weights, worst
+from networks import NETWORKS, B, T, V, batch, weights, worst
 
 import moreish
 import moreish.models

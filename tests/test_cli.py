@@ -202,7 +202,9 @@ def test_a_cache_that_cannot_be_used_is_passed_over(words_file, tmp_path):
     script = (
         "import sys; from pathlib import Path; from moreish.engine.tape import compile\n"
         "folder = Path(sys.argv[1]); compile.cache_folder = lambda: folder\n"
-        "from moreish.cli import run; sys.exit(run(['train', sys.argv[2], '--steps', '5', '--out', sys.argv[3]]))"
+        "from moreish.cli import run\n"
+        "options = ['--model', 'bigram', '--steps', '5', '--samples', '0']\n"
+        "sys.exit(run(['train', sys.argv[2], *options, '--out', sys.argv[3]]))"
     )
     cache = tmp_path / "cache"
     cache.mkdir()

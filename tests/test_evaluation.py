@@ -1,4 +1,4 @@
-"""Losses, and the intervals beside them."""
+"""Losses and their intervals."""
 
 import json
 import math
@@ -13,34 +13,44 @@ from moreish.cli import run
 from moreish.evaluation import interval, word_nll
 
 
-def test_words_have_the_loss_of_their_tokens(saved_run, monkeypatch):
-    """Also where a stream is looked at in pieces, which end with a word."""
-    model, stream = saved_run.model, saved_run.corpus.stream("val")
-    expected = [sum(model.score(word).per_char) for word in saved_run.corpus.parts["val"]]
-    for tokens in (1 << 20, 1, 10):
-        monkeypatch.setattr("moreish.evaluation.TOKENS", tokens)
-        nll, lengths = word_nll(model.nll, stream)
-        np.testing.assert_allclose(nll, expected, rtol=1e-5)
-        assert lengths.tolist() == [len(word) + 1 for word in saved_run.corpus.parts["val"]]
+@pytest.mark.parametrize("tokens", [0, 1_200_000])
+def test_words_have_the_loss_of_their_tokens(saved_run, tokens):
+    """A stream of more than a million tokens is evaluated in pieces."""
+    model, words = saved_run.model, list(saved_run.corpus.parts["val"])
+    stream = saved_run.corpus.stream("val")
+    times = 1 + tokens // len(stream)
+    nll, lengths = word_nll(model.nll, np.append(0, np.tile(stream[1:], times)).astype(stream.dtype))
+    np.testing.assert_allclose(nll, [sum(model.score(word).per_char) for word in words] * times, rtol=1e-5)
+    assert lengths.tolist() == [len(word) + 1 for word in words] * times
 
 
-@pytest.mark.parametrize("groups", [10_000, 50])
-def test_intervals_hold_the_truth_as_often_as_they_say(groups, monkeypatch):
-    """Words of random length whose tokens share a word's own luck; the true loss is known. Also in groups."""
-    monkeypatch.setattr("moreish.evaluation.GROUPS", groups)
-    monkeypatch.setattr("moreish.evaluation.RESAMPLES", 300)
+def test_intervals_hold_the_truth_as_often_as_they_say():
+    """Words of random length, each with a random loss per token. The true mean loss is known."""
     generator, held, truth = np.random.default_rng(1), 0, 2.0
     for seed in range(300):
         tokens = generator.integers(2, 12, 150)
-        luck = generator.gamma(4, truth / 4, 150)  # nats a token, the same for all tokens of a word
+        luck = generator.gamma(4, truth / 4, 150)  # nats per token, the same for all tokens of a word
         low, high = interval(tokens * luck, tokens, seed) or (0, 0)
         held += low <= truth <= high
-    # 95% of 300 is 285, with a standard deviation of 3.8; the bootstrap is a little too sure on so few words.
+    # 95% of 300 is 285, with a standard deviation of 3.8. With few words, bootstrap intervals are a little narrow.
     assert 267 <= held <= 297
 
 
+@pytest.mark.parametrize("n", [5_000, 45_000])
+def test_an_interval_is_as_wide_as_the_spread_of_the_words_says(n):
+    """By the normal approximation. More than 10,000 words are drawn in groups."""
+    generator = np.random.default_rng(3)
+    tokens = generator.integers(2, 12, n)
+    nll = tokens * generator.gamma(4, 0.5, n)
+    low, high = interval(nll, tokens) or (0, 0)
+    loss = nll.sum() / tokens.sum()
+    spread = (nll - loss * tokens).std() / tokens.mean() / math.sqrt(n)
+    assert high - low == pytest.approx(3.92 * spread, rel=0.08)
+    assert (low + high) / 2 == pytest.approx(loss, abs=0.3 * spread)
+
+
 def test_a_few_words_give_no_interval(tmp_path, capsys):
-    """One word drawn again is always the same one: an interval of no width would be a lie."""
+    """Resampling one word gives an interval of no width, which would be wrong."""
     assert interval(np.ones(19), np.ones(19)) is None
     assert interval(np.ones(20), np.ones(20)) == (1, 1)
     (tmp_path / "list.txt").write_text("\n".join(made_up_words(30)))

@@ -1,107 +1,16 @@
 """Every hand-derived gradient against central differences, in float64, at random weights of which none is zero."""
 
 import dataclasses
-import math
 
 import numpy as np
 import pytest
+from networks import NETWORKS, SPREAD, B, T, V, always_fuse, batch, differences, weights, worst
 
 from moreish.engine.tape import Tape, make_plan
-from moreish.layers import FUSED, LAYERS, BatchNorm1d, Embedding, FlattenConsecutive, Layer, Linear, Tanh
-from moreish.layers.init import Normal
+from moreish.layers import FUSED, LAYERS, Embedding, FlattenConsecutive, Linear, Tanh
 from moreish.layers.layout import Layout
 from moreish.layers.spec import AUX, PARAMETERS, SHARD, SHARDS, SHARED, SIZES, Parameter, Shape
 from moreish.models import MLP, NETS
-
-V, T, B = 7, 4, 6
-SPREAD = Normal(0.2)
-
-
-def head(width: int) -> list[Layer]:
-    return [Linear(width, V, SPREAD, SPREAD)]
-
-
-def network_around(kind: type) -> list[Layer]:
-    """Layers from 4 of 7 tokens to logits that contain the kind's own example.
-
-    Its input gradient is checked through the parameters of the layers before it.
-    """
-    example, shape = LAYERS[kind].example, (T,)
-    layers: list[Layer]
-    if kind in FUSED.values():  # a fused kind is made of the layers that it stands for
-        layers = [getattr(example, field.name) for field in dataclasses.fields(example)]
-    elif LAYERS[kind].reads == "contexts":
-        layers = [example]
-    elif LAYERS[kind].reads == "targets":  # the loss ends every network
-        layers = [Embedding(V, 6)]
-    else:
-        layers = [Embedding(V, 6), example]
-    for layer in layers:
-        shape = layer.out_shape(shape)
-    if len(shape) == 2:
-        layers.append(FlattenConsecutive(shape[0]))
-    return [*layers, *head(math.prod(shape))]
-
-
-NETWORKS: dict[str, list[Layer]] = {
-    **{kind.__name__: network_around(kind) for kind in LAYERS},
-    "wide products": [
-        Embedding(V, 3),
-        FlattenConsecutive(T),
-        Linear(3 * T, 9, SPREAD, SPREAD),
-        Linear(9, 17, SPREAD, SPREAD),
-        *head(17),
-    ],
-    "a tree": [
-        Embedding(V, 3),
-        FlattenConsecutive(2),
-        Linear(6, 5, SPREAD, bias=None),
-        BatchNorm1d(5),
-        Tanh(),
-        FlattenConsecutive(2),
-        *head(10),
-    ],
-}
-
-
-def batch(batch_size: int = B, block_size: int = T, n_vocab: int = V):
-    generator = np.random.default_rng(1)
-    return generator.integers(0, n_vocab, (batch_size, block_size)), generator.integers(0, n_vocab, batch_size)
-
-
-def weights(layers: list[Layer], dtype: type = np.float64) -> np.ndarray:
-    """Random weights of about unit scale, none near zero, as zeros hide a wrong backward pass."""
-    generator, layout = np.random.default_rng(2), Layout(layers)
-    params = layout.initial(1, np.float64)
-    size = layout.n_trained
-    params[:size] = generator.uniform(0.2, 1.0, size) * generator.choice([-1, 1], size)
-    return params.astype(dtype)
-
-
-def differences(tape: Tape, params: np.ndarray, contexts, targets, step: float = 1e-5) -> np.ndarray:
-    """The gradient by central differences: (loss(p + step) - loss(p - step)) / (2 step), one parameter at a time."""
-    out = np.empty(Layout(tape.layers).n_trained)
-    for i in range(out.size):
-        losses = []
-        for sign in (1, -1):
-            moved = params.copy()
-            moved[i] += sign * step
-            losses.append(tape.loss_and_grads(moved, contexts, targets, fuse=False)[0])
-        out[i] = (losses[0] - losses[1]) / (2 * step)
-    return out
-
-
-def worst(layers: list[Layer], grads: np.ndarray, reference: np.ndarray) -> float:
-    """The largest max |difference| / max |reference| of any parameter."""
-    views, references = Layout(layers).views(grads), Layout(layers).views(reference)
-    for name in views:
-        assert np.abs(references[name]).max() > 1e-6, f"{name}: a gradient of zero shows nothing"
-    return max(np.abs(views[name] - references[name]).max() / np.abs(references[name]).max() for name in views)
-
-
-def always_fuse(monkeypatch):
-    for kind in FUSED.values():
-        monkeypatch.setitem(LAYERS, kind, dataclasses.replace(LAYERS[kind], pays=lambda layer, rows: True))
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -137,7 +46,7 @@ def test_mlp_against_central_differences(n_layer, activation, fuse, monkeypatch)
 
 @pytest.mark.parametrize("name", NETS)
 def test_float32_follows_float64(name):
-    """The float32 kernels, polynomials and all, within a few roundings of the float64 ones, for every model."""
+    """Float32 kernels, with their polynomials, agree with float64 ones to a few roundings, for every model."""
     config = NETS[name]()
     layers, (contexts, targets) = config.layers(27), batch(200, config.context, 27)
     generator = np.random.default_rng(3)

@@ -1,16 +1,18 @@
-"""The models of the lineage beside each other: what is the same function or the same gradient under two names."""
+"""The lecture's models compared: pairs that are the same function, or have the same gradients."""
 
 import math
+import random
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from test_gradients import differences
+from conftest import made_up_words
+from networks import differences
 
 import moreish
 from moreish import InputError, Model, Vocab
-from moreish.engine.batches import Batches, distinct_windows
+from moreish.engine.batches import Batches
 from moreish.engine.tape import Tape
 from moreish.engine.torch.engine import Torch
 from moreish.layers import Embedding, FlattenConsecutive, Linear, Tanh, Unfold
@@ -47,7 +49,7 @@ def probabilities(run: moreish.Run) -> np.ndarray:
 
 
 def test_weight_decay_towards_zero_is_smoothing_towards_uniform(corpus):
-    """None of either: the shares of the counts. More of either: ever nearer to uniform. Very much: uniform."""
+    """Without either, the model gives the relative counts; the more of either, the nearer it is to uniform."""
     V, stream = len(corpus.vocab), corpus.stream("train").astype(np.int64)
     counts = np.bincount(stream[:-1] * V + stream[1:], minlength=V * V).reshape(V, V)
     shares = counts / counts.sum(1, keepdims=True)
@@ -76,7 +78,7 @@ def test_weight_decay_towards_zero_is_smoothing_towards_uniform(corpus):
     ):
         away = np.array([np.abs(made(amount) - 1 / V).max(axis=1) for amount in amounts])
         assert (np.diff(away, axis=0) < 0).all(), "every row comes nearer to uniform"
-    run = decayed(0.01)  # at the optimum that the model's docstring states
+    run = decayed(0.01)  # the optimum that the docstring of the model gives
     W = run.model.weights["0.embedding.C"]
     slope = counts.sum(1, keepdims=True) / counts.sum() * (probabilities(run) - shares)
     np.testing.assert_allclose(slope, -0.01 * W, atol=1e-4)
@@ -95,26 +97,35 @@ def test_full_batches_and_mini_batches_are_for_every_model(corpus, words):
         moreish.train(corpus, "mlp", full_batch=True, batch_size=64)
 
 
-@pytest.mark.parametrize("context", [1, 3, 40])
-def test_the_full_batch_is_the_same_in_pieces(corpus, context, monkeypatch):
-    """Also where a window is too long to be packed into one number."""
-    whole = Batches.of_all(corpus.stream("train"), context)
-    monkeypatch.setattr("moreish.engine.batches.WINDOWS_PER_SORT", 97)
-    pieces = Batches.of_all(corpus.stream("train"), context)
-    assert whole.fixed is not None
-    assert pieces.fixed is not None
-    for one, other in zip(whole.fixed, pieces.fixed, strict=True):
-        np.testing.assert_array_equal(one, other)
+MANY_LETTERS = "".join(map(chr, range(ord("一"), ord("一") + 70)))
+
+
+@pytest.mark.parametrize(
+    ("words", "context"),
+    [
+        *((made_up_words(400), context) for context in (1, 3, 40)),
+        *((made_up_words(80_000), context) for context in (1, 3)),
+        (["".join(random.Random(i).choices(MANY_LETTERS, k=10)) for i in range(32_000)], 10),
+    ],
+    ids=lambda value: f"{len(value)} words" if isinstance(value, list) else None,
+)
+def test_the_full_batch_holds_every_window_once(words, context):
+    """Long lists are processed in pieces. Windows of many tokens or letters do not fit into one number."""
+    corpus = moreish.Corpus(words)
     X, Y = corpus.windows("train", context)
-    rows, counts = distinct_windows(corpus.stream("train"), context + 1)
-    expected = np.unique(np.column_stack([X, Y]), axis=0, return_counts=True)
-    np.testing.assert_array_equal(rows, expected[0])
-    np.testing.assert_array_equal(counts, expected[1])
-    np.testing.assert_array_equal(whole.fixed[0], np.unique(X, axis=0))
+    expected, expected_counts = np.unique(np.column_stack([X, Y]), axis=0, return_counts=True)
+    batch = Batches.of_all(corpus.stream("train"), context).fixed
+    assert batch is not None
+    contexts, targets, counts = batch
+    present = counts > 0
+    rows = np.column_stack([np.repeat(contexts, present.sum(1), axis=0), targets[present]])
+    np.testing.assert_array_equal(rows, expected)
+    np.testing.assert_array_equal(counts[present], expected_counts)
+    assert len(np.unique(contexts, axis=0)) == len(contexts)
 
 
 def test_full_batch_gradients_are_the_plain_sums(corpus):
-    """Over the distinct contexts with the counts of what follows them, and over every window once."""
+    """The sum over distinct contexts, weighted by the counts of their targets, is the sum over all windows."""
     config, V = MLP(block_size=2, n_embd=3, n_hidden=5), len(corpus.vocab)
     tape, params = Tape(config.layers(V), 2, V, np.float64), Layout(config.layers(V)).initial(1, np.float64)
     fixed = Batches.of_all(corpus.stream("train"), 2).fixed
@@ -150,7 +161,7 @@ def test_unfold_and_linear_are_a_dilated_convolution():
 @pytest.mark.parametrize("block_size", [2, 4, 8, 16])
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_the_convolution_with_the_trees_weights_is_the_tree(words, block_size, batch_norm):
-    """One vector of weights for both; at its last position the convolution gives the tree's logits."""
+    """Both take the same weights. The logits of the convolution at its last position are those of the tree."""
     options: dict[str, Any] = {"block_size": block_size, "n_embd": 5, "n_hidden": 7, "batch_norm": batch_norm}
     run = moreish.train(words, "wavenet", **options, steps=50, batch_size=16)
     tree, vocab, stream = run.model, run.model.vocab, run.corpus.stream("val")
@@ -163,7 +174,7 @@ def test_the_convolution_with_the_trees_weights_is_the_tree(words, block_size, b
 
 
 def test_training_the_convolution_over_all_positions_gives_the_trees_gradients(corpus):
-    """A batch of words for one is the batch of all their contexts for the other."""
+    """A batch of words for the convolution is a batch of all their contexts for the tree."""
     options: dict[str, Any] = {"block_size": 4, "n_embd": 3, "n_hidden": 6, "batch_norm": False}
     V = len(corpus.vocab)
     tree, conv = (Tape(kind(**options).layers(V), 4, V, np.float64) for kind in (WaveNet, WaveNetConv))
@@ -182,7 +193,7 @@ def test_training_the_convolution_over_all_positions_gives_the_trees_gradients(c
 
 
 def test_several_targets_against_central_differences():
-    """With targets that count not at all, once, and three times."""
+    """Targets have counts of 0, 1 and 3."""
     layers = [Embedding(5, 3), Unfold(1), Linear(6, 4), Tanh(), Unfold(2), Linear(8, 5)]
     generator = np.random.default_rng(6)
     contexts, targets = generator.integers(0, 5, (6, 4 - 1 + 3)), generator.integers(0, 5, (6, 3))

@@ -1,4 +1,4 @@
-"""The package: its public names, and that importing it costs nothing."""
+"""The package: its public names, its imports, and the time that importing it takes."""
 
 import ast
 import subprocess
@@ -33,7 +33,7 @@ def test_training_needs_neither_torch_nor_scipy_nor_matplotlib(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-# Who may import whom: each stands on those before it, and knows nothing of those after.
+# Modules in the order of their imports: each imports only from its own line and the lines before it.
 FLOORS = [
     {"errors", "_version"},
     {"files", "options"},

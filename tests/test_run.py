@@ -1,4 +1,4 @@
-"""Run folders: what is written comes back, and what is damaged is said so."""
+"""Run folders: a saved run loads unchanged, and damage is reported."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""Training: reproducible, resumable after any death, and safe when something goes wrong."""
+"""Training: the same seed gives the same bytes, a stopped or killed run can be resumed, and a failure loses nothing."""
 
 import errno
 import json
@@ -40,7 +40,7 @@ def test_training_learns(words, optimizer):
 
 
 def run_cli(*arguments):
-    """`moreish train` in a process of its own, which saves its state ten times a second."""
+    """Start `moreish train` in a process that saves its state ten times a second."""
     script = (
         "import sys; from moreish.training import train; train.CHECKPOINT_SECONDS = 0.1\n"
         "from moreish.cli import run; sys.exit(run(['train', *sys.argv[1:]]))"
@@ -50,7 +50,7 @@ def run_cli(*arguments):
 
 
 def wait_for_progress(process, folder, seconds=60):
-    """Wait until a process has saved its state anew, then a random moment, short against what is left to do."""
+    """Wait until a process has saved its state once more, then for a random time, short compared with the run."""
 
     def saved():
         return (folder / CHECKPOINT).stat().st_mtime_ns if (folder / CHECKPOINT).exists() else 0
@@ -61,7 +61,7 @@ def wait_for_progress(process, folder, seconds=60):
         assert time.monotonic() < end
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.005)
-    time.sleep(random.uniform(0, 0.2))  # to end at another moment each time is the point: there is no seed to repeat
+    time.sleep(random.uniform(0, 0.2))  # without a seed: every run of this test stops at another moment
 
 
 def checkpoint_step(folder):
@@ -81,7 +81,7 @@ LONG = ["--n-hidden", "64", "--batch-size", "64", "--steps", "200000", "--keep",
 
 @pytest.fixture(scope="module")
 def never_stopped(words, tmp_path_factory):
-    """The weights, as bytes, of a run of LONG that was never stopped."""
+    """Weights, as bytes, of a run of LONG that was never stopped."""
     folder = tmp_path_factory.mktemp("whole")
     (folder / "words.txt").write_text("\n".join(words), encoding="utf-8")
     process = run_cli(folder / "words.txt", *LONG, "--out", folder / "run")
@@ -131,7 +131,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(words_file, tmp_path, never_stopped)
 
 
 def test_the_best_weights_are_kept_or_the_last(tmp_path):
-    """On few words a long training overfits: the best val loss lies before the end."""
+    """A long training on few words overfits: the best val loss comes before the end."""
     words = [
         f"{a}{b}{c}" for a, b, c in zip("abcde" * 8, "fghij" * 8, random.Random(1).choices("klmno", k=40), strict=True)
     ]
@@ -144,7 +144,7 @@ def test_the_best_weights_are_kept_or_the_last(tmp_path):
 
 
 def test_a_short_list_does_not_overfit_to_speak_of(words):
-    """On a hundred words the defaults beat counting pairs, and train is not learnt by heart."""
+    """With 100 words, the defaults beat counts of pairs and do not memorise the train words."""
     run = moreish.train(words[:100])
     assert run.options.batch_size == 16
     assert run.loss["val"] < moreish.train(words[:100], "bigram-counts").loss["val"]
@@ -187,7 +187,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_good_weights(words, tmp_path,
 @pytest.mark.parametrize("writes", range(4))
 @pytest.mark.parametrize("model", ["mlp", "bigram-counts"])
 def test_a_run_that_cannot_begin_leaves_nothing(words, tmp_path, monkeypatch, writes, model):
-    """However many of its first files find room: the folder is free to be used again, or it is a run that loads."""
+    """The disk is full after 0 to 3 files. The folder is removed, and can be used again."""
     folder, calls, fsync = tmp_path / "run", [], os.fsync
 
     def full(descriptor):
@@ -210,7 +210,7 @@ def test_a_full_disk_is_said_and_the_last_state_is_kept(words, tmp_path, monkeyp
 
     def full_after_a_while(descriptor):
         calls.append(descriptor)
-        if len(calls) > 4:  # words, config, history and the first checkpoint still find room
+        if len(calls) > 4:  # there is room for words, config, history and the first checkpoint
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         fsync(descriptor)
 
@@ -225,7 +225,7 @@ def test_a_full_disk_is_said_and_the_last_state_is_kept(words, tmp_path, monkeyp
 
 
 def test_threads_may_share_a_model(saved_run):
-    """They take turns: each gets what it would get alone."""
+    """Threads take turns: each gets the same results as alone."""
     model, stream = moreish.load(saved_run.path).model, saved_run.corpus.stream("train")
     expected = (model.nll(stream).tobytes(), model.sample(300, seed=3))
     found = []
@@ -243,7 +243,7 @@ def test_threads_may_share_a_model(saved_run):
 
 
 def test_trainings_run_side_by_side(words):
-    """Several at once in one process: each gets what it would get alone."""
+    """Several trainings in one process: each gives the same weights as alone."""
     alone = moreish.train(words, **SMALL, steps=300).model.params.tobytes()
     together = []
     threads = [
@@ -319,8 +319,7 @@ def test_a_run_has_the_options_and_batches_that_were_prepared(corpus):
         task = prepare(corpus, model, options)
         again = of_run(task.start())
         assert again.options == task.options
-        for mine, theirs in zip(vars(task.need_steps()).values(), vars(again.need_steps()).values(), strict=True):
-            assert np.array_equal(mine, theirs) if isinstance(mine, np.ndarray) else str(mine) == str(theirs)
+        np.testing.assert_equal(vars(again.need_steps()), vars(task.need_steps()))
         with pytest.raises(InputError, match="already|was split with seed|split_seed"):
             prepare(corpus, model, {**options, "split_seed": 7})
     with pytest.raises(InputError, match="no option --steps"):

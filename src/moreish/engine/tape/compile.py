@@ -83,7 +83,7 @@ def cache_folder() -> Path | None:
             folder.mkdir(parents=True, exist_ok=True)
             probe = folder / "probe"
             probe.touch()
-            probe.unlink()
+            probe.unlink(missing_ok=True)  # another process may have just removed its own
         except OSError:
             continue
         for old in parent.glob("kernels-*"):
@@ -121,7 +121,10 @@ def _compile(function: Function, signature: Any, first_class: bool) -> Function:
             return numba.njit(signature, cache=kept, nogil=True)(function)
 
     with _one_at_a_time:
-        folder = cache_folder()
+        # Each signature has its own folder: two processes that compile one function for different signatures at the
+        # same time would give both the same file name, as Numba's index is read before it is written.
+        home = cache_folder()
+        folder = home / hashlib.sha256(str(signature).encode()).hexdigest()[:12] if home else None
         try:
             return compile_with(folder)
         except Exception as error:
