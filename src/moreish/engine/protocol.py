@@ -28,7 +28,7 @@ class Steps:
     """A run of consecutive training steps.
 
     optimizer       a name in optim.OPTIMIZERS
-    weight_decay    how much the optimizer pulls weights towards zero: see `optim`
+    weight_decay    the strength of the optimizer's pull of weights towards zero: see `optim`
     first           the number of the first step, from 0: the batch of a step depends on the seed and this number
     rates           (n,) float64: the learning rate of each of the n steps
     """
@@ -48,7 +48,7 @@ class Draw:
     top_k           draw from the k likeliest tokens only; 0: from all
     top_p           draw from the fewest of the likeliest tokens that have this probability together; 1: from all
     seed            the seed of the random numbers
-    max_length      a word of so many characters ends there
+    max_length      the largest number of characters of a word, at which it ends
     first           the number of the first word: a word depends on the seed and its number alone
     """
 

@@ -2,7 +2,7 @@
 
     y = x W + b          y[n, m] = sum over k of x[n, k] W[k, m] + b[m]
 
-Each element of W, x and b reaches the loss through every y of which it is a term:
+Each element of W, x and b reaches the loss through every y that has it as a term:
 
     dW[k, m] = sum over n of x[n, k] dy[n, m]      dW = x^T dy
     dx[n, k] = sum over m of dy[n, m] W[k, m]      dx = dy W^T

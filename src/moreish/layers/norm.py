@@ -219,13 +219,13 @@ def statistics_op(row, arena, params, grads, ints):
 
 def forward_op(row, arena, params, grads, ints):
     N, C, P = row[ROWS], row[S0], row[SHARDS]
-    kept = C if row[SHARD] == 0 else 0  # the first shard updates the running statistics
+    running = C if row[SHARD] == 0 else 0  # the first shard updates the running statistics
     forward(
         matrix(arena, row[X], N, C),
         vector(params, row[P0], C),
         vector(params, row[P1], C),
-        vector(params, row[P2], kept),
-        vector(params, row[P3], kept),
+        vector(params, row[P2], running),
+        vector(params, row[P3], running),
         vector(ints, row[INT_SHARED], P),
         matrix(arena, row[SHARED0], P, C),
         matrix(arena, row[SHARED1], P, C),

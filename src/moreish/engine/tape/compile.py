@@ -111,14 +111,14 @@ def _compile(function: Function, signature: Any, first_class: bool) -> Function:
     function = getattr(function, "py_func", function)
 
     def compile_with(folder: Path | None) -> Function:
-        kept = folder is not None
-        if kept and not any(folder.glob(f"*/{Path(function.__code__.co_filename).stem}.{function.__name__}-*.nbc")):
+        cached = folder is not None
+        if cached and not any(folder.glob(f"*/{Path(function.__code__.co_filename).stem}.{function.__name__}-*.nbc")):
             _announce()
         with _disk_cache(folder), warnings.catch_warnings():
             warnings.simplefilter("ignore", numba.NumbaExperimentalFeatureWarning)
             if first_class:
-                return numba.cfunc(signature, cache=kept, fastmath=FASTMATH, error_model="numpy")(function)
-            return numba.njit(signature, cache=kept, nogil=True)(function)
+                return numba.cfunc(signature, cache=cached, fastmath=FASTMATH, error_model="numpy")(function)
+            return numba.njit(signature, cache=cached, nogil=True)(function)
 
     with _one_at_a_time:
         # Each signature has its own folder: two processes that compile one function for different signatures at the
