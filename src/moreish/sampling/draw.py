@@ -173,7 +173,8 @@ def _enumerate(
         fitting = "word that fits" if len(spelt) == 1 else "words that fit"
         others = f", and {len(spelt) - len(wanted):,} of them are to be avoided" if avoided else ""
         raise InputError(
-            f"the model can generate {len(spelt):,} {fitting}{others}: {len(wanted):,} are left, and {n:,} are asked for"
+            f"the model can generate {len(spelt):,} {fitting}{others}: {len(wanted):,} are left, "
+            f"and {n:,} are asked for"
         )
     spelt, p = [spelt[i] for i in wanted], p[wanted]
     generator = np.random.default_rng(seed)
