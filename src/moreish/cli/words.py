@@ -2,7 +2,7 @@
 
 Issues are repeats, capital letters, digits, spaces inside, invisible and rare characters, mixed scripts and very long
 lines. --clean OUT writes a cleaned list and reports the changes. Words that can be corrected are changed, others are
-dropped; nothing is dropped for an issue that more than a tenth of the words have.
+dropped. Only repeats are dropped if more than a tenth of the words have the issue.
 
 Examples:
   moreish words places

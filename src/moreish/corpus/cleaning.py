@@ -1,7 +1,7 @@
 """Issues of a word list, and cleaning it.
 
 Each check finds the words that have an issue. Cleaning changes these words, or drops them. An issue that is common in a
-list is part of its nature: if a check would drop more than a tenth of the words, it drops none.
+list is part of its nature: a check that would drop more than a tenth of the words drops none, except for repeats.
 """
 
 import re
@@ -15,7 +15,7 @@ from .wordlist import WordList
 
 MAX_WORD_LENGTH = 40  # characters: a longer line is hardly a word
 RARE_COUNT = 3  # occurrences: a character that is no more frequent than this cannot be learnt
-MAX_DROPPED_SHARE = 0.1  # of the words: a check that finds more drops none
+MAX_DROPPED_SHARE = 0.1  # of the words: a check that finds more drops none, except for repeats
 # Invisible, but part of how Indic words and emoji are written: joiners, and the tags that spell a flag.
 JOINERS = {"\u200c", "\u200d", *map(chr, range(0xE0020, 0xE0080))}
 

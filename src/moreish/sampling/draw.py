@@ -170,9 +170,10 @@ def _enumerate(
     share = float(np.exp(found.log_p[0]) * p.sum())
     wanted = [i for i, word in enumerate(spelt) if word not in avoided]
     if n > len(wanted) and (distinct or not wanted):
+        fitting = "word that fits" if len(spelt) == 1 else "words that fit"
         others = f", and {len(spelt) - len(wanted):,} of them are to be avoided" if avoided else ""
         raise InputError(
-            f"the model can generate {len(spelt):,} words that fit{others}: {len(wanted):,} are left, "
+            f"the model can generate {len(spelt):,} {fitting}{others}: {len(wanted):,} are left, "
             f"and {n:,} are asked for"
         )
     spelt, p = [spelt[i] for i in wanted], p[wanted]
