@@ -143,7 +143,7 @@ def test_a_browser_shows_it_without_a_complaint(page, tmp_path, width):
 
 def test_a_machine_without_a_browser_says_so():
     code = "import shutil; shutil.which = lambda name: None\nimport pytest, sys\n"
-    code += f"sys.exit(pytest.main(['-q', '-rs', '-k', 'browser_shows', {str(Path(__file__))!r}]))"
+    code += f"sys.exit(pytest.main(['-n0', '-rs', '-k', 'browser_shows', {str(Path(__file__))!r}]))"
     environment = {k: v for k, v in os.environ.items() if k != "MOREISH_NEEDS_BROWSER"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert "there is no Chromium on this machine" in done.stdout
