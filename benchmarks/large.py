@@ -1,7 +1,7 @@
 """What a list on the disk takes: seconds, memory and disk of each part of the work, for lists of made-up words.
 
     python benchmarks/large.py [--words 1000000 10000000] [--json benchmarks/results/large.json]
-    python benchmarks/large_page.py       puts the figures of that file into docs/large-lists.md
+    python benchmarks/pages.py       puts the figures of that file into the README and the documentation
 
 Each size is a process of its own, in which every list counts as a large one; a minute and a half in all. Memory is that
 of the process alone, without the pages of mapped files, which the system takes back when it needs room; Linux tells it.

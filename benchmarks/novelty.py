@@ -1,7 +1,7 @@
 """How new the words of each model are, beside held-out words, and how long it takes to find out.
 
 python benchmarks/novelty.py --names names.txt [--json benchmarks/results/novelty.json]
-python benchmarks/readme.py       puts the figures of that file into the README
+python benchmarks/pages.py       puts the figures of that file into the README and the documentation
 """
 
 import argparse
@@ -13,7 +13,7 @@ from machine import ROUNDS, best, machine, versions
 from moreish import Corpus, Novelty, novelty, read_words, set_threads, train
 from moreish.corpus.split import SPLITS
 
-MODELS = {"pairs counted": "bigram-counts", "up to six counted": "ngram", "mlp": "mlp", "wavenet": "wavenet"}
+MODELS = {"bigram counts": "bigram-counts", "n-gram counts": "ngram", "mlp": "mlp", "wavenet": "wavenet"}
 TIMED = "mlp"
 N = 10_000
 

@@ -1,7 +1,7 @@
 """How well scores tell words of a list from others, and how many words a second are scored.
 
     python benchmarks/scoring.py --names names.txt [--parts auc speed] [--json benchmarks/results/scoring.json]
-    python benchmarks/readme.py       puts the figures of that file into the README
+    python benchmarks/pages.py       puts the figures of that file into the README and the documentation
 
 auc     The area under the ROC curve: how often a word of the list, of the test part of the distinct split, is found
         less surprising than one that is none; ties count half. Those are the same words with their letters shuffled,

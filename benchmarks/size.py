@@ -1,7 +1,7 @@
 """How large a list may be: seconds and memory from 10,000 words to 10 million.
 
     python benchmarks/size.py [--words 10000 100000 ...] [--json benchmarks/results/size.json]
-    python benchmarks/readme.py       puts the figures of that file into the README
+    python benchmarks/pages.py       puts the figures of that file into the README and the documentation
 
 Each size is a process of its own: it reads the file, splits it, and makes the first steps of a training with the
 defaults. Words are made up from a seed, of three to eleven letters; about a third stand in a list more than once.

@@ -1,7 +1,7 @@
 """How fast: microseconds a training step against PyTorch's eager loop, and against the step's own matrix products.
 
     python benchmarks/speed.py [--names names.txt] [--json benchmarks/results/speed.json]
-    python benchmarks/readme.py       puts the figures of that file into the README
+    python benchmarks/pages.py       puts the figures of that file into the README and the documentation
 
 Each ratio is of two loops that alternate within this one run, on one thread each, best of several rounds: machines are
 shared, and only ratios can be compared. "products" are the plain matrix products of the step as the lecture writes it,

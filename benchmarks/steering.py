@@ -1,7 +1,7 @@
 """How many words a second are drawn, plainly and under constraints, and by which way.
 
 python benchmarks/steering.py --names names.txt [--json benchmarks/results/steering.json]
-python benchmarks/readme.py       puts the figures of that file into the README
+python benchmarks/pages.py       puts the figures of that file into the README and the documentation
 """
 
 import argparse
