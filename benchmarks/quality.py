@@ -124,7 +124,7 @@ def main() -> None:
             )
         console.print(table)
     if arguments.json:
-        found = {"machine": machine(), "versions": versions(), "seeds": SEEDS, "splits": splits}
+        found: dict[str, Any] = {"machine": machine(), "versions": versions(), "seeds": SEEDS, "splits": splits}
         found["data"] = Path(arguments.names).name
         arguments.json.write_text(json.dumps(found, indent=2) + "\n")
 

@@ -41,7 +41,8 @@ def test_the_readme_is_short():
 
 
 def test_the_readme_lists_every_command_once():
-    assert sorted(re.findall(r"^\| `moreish ([\w-]+)", README, re.MULTILINE)) == sorted(VERBS)
+    section = README.split("## What it can do")[1].split("\n## ")[0]
+    assert sorted(re.findall(r"^\| `moreish ([\w-]+)", section, re.MULTILINE)) == sorted(VERBS)
 
 
 @pytest.mark.parametrize("page", [name for name, text in PAGES.items() if "```python\n" in text])
