@@ -67,7 +67,7 @@ def large_section(found: dict[str, Any]) -> str:
         lines.append(f"| {n} | {LETTERS**n:,} | {size(WINDOW * n * LETTERS**n)} |")
     lines += [
         "",
-        f"Rates are those of {found['threads']} threads on {words:,} made-up words ({characters / 1e6:.0f} MB). Measured"
+        f"Rates with {found['threads']} threads on {words:,} made-up words ({characters / 1e6:.0f} MB). Measured"
         f" by `benchmarks/large.py`, {machine['processor']}, {machine['system']}; moreish {versions['moreish']},"
         f" numpy {versions['numpy']}, duckdb {versions['duckdb']}. Of the {row['windows']:,} distinct runs of"
         f" {found['order']} characters in the train words, {row['kept']:,} occur at least {found['at_least']} times;"

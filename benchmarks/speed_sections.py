@@ -20,7 +20,7 @@ def speed_section(found: dict[str, Any]) -> str:
     lines += [
         "",
         "Time of one SGD step in microseconds. The last column divides it by the time of the step's matrix products",
-        "alone in OpenBLAS, called from compiled code: 1.06 means that the whole step takes 6% longer than these products.",
+        "alone in OpenBLAS, called from compiled code: 1.06 means that the whole step takes 6% longer than they do.",
     ]
     if found["torch"]:
         ways = list(found["torch"][0]["us"])
@@ -136,7 +136,7 @@ def diagnostics_section(found: dict[str, Any]) -> str:
     """Cost of --diagnostics, from the results of benchmarks/diagnostics.py."""
     costs = ", ".join(f"{row['training']} {row['cost']:+.1%}" for row in found["rows"])
     return (
-        f"`--diagnostics` makes a training this much slower: {costs} (`benchmarks/diagnostics.py`,"
+        f"`--diagnostics` adds this to the time of a training: {costs} (`benchmarks/diagnostics.py`,"
         f" {found['machine']['processor']})."
     )
 
