@@ -135,8 +135,8 @@ def scoring_section(found: dict[str, Any]) -> str:
         " shuffled, random letters of the same lengths, and words of other lists as far as the model knows their"
         " characters; all are in lower case. Words are ranked as the verdict ranks them, by the excess of their nats"
         " per token over train words of about the same length. The figures in brackets rank by nats per token alone,"
-        " which makes long words look likely and short words unlikely. Medians of 3 seeds; the 95% intervals (bootstrap over"
-        f" words) are at most ± {widest[0]:.3f} on {auc['data']} and ± {widest[1]:.3f} on the bundled lists.",
+        " which makes long words look likely and short words unlikely. Medians of 3 seeds; the 95% intervals (bootstrap"
+        f" over words) are at most ± {widest[0]:.3f} on {auc['data']} and ± {widest[1]:.3f} on the bundled lists.",
         "",
         f"Words of {auc['data']} that `--false-positive-rate 0.01` calls unlikely (test words, shuffled, random):"
         f" {'; '.join(caught)}.",

@@ -64,7 +64,7 @@ def speed_table(
     ]
     lines = ["| what | result | benchmark | processor |", "|---|---:|---|---|"]
     for what, value, benchmark, found in rows:
-        lines.append(f"| {what} | {value} | `{benchmark}.py` | {found['machine']['processor']} |")
+        lines.append(f"| {what} | {value} | `benchmarks/{benchmark}.py` | {found['machine']['processor']} |")
     return "\n".join(lines)
 
 
