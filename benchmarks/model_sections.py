@@ -51,13 +51,8 @@ def against(pairs: list[dict[str, Any]], name: str, baseline: str) -> str:
     for pair in pairs:
         if pair["part"] == "test" and {pair["one"], pair["other"]} == {name, baseline}:
             difference = pair["difference"] if pair["one"] == name else -pair["difference"]
-            shown = (
-                "not significant"
-                if pair["verdict"] == "no difference shown"
-                else "better"
-                if difference < 0
-                else "worse"
-            )
+            low, high = pair["interval"]
+            shown = "not significant" if low <= 0 <= high else "better" if difference < 0 else "worse"
             return f"{difference:+.3f}, {shown}"
     return ""
 
