@@ -1,7 +1,7 @@
-"""Cost of --diagnostics: whole trainings with and without it, in turns, the best of several.
+"""Cost of --diagnostics: whole trainings with and without it, alternating; the fastest of several counts.
 
 python benchmarks/diagnostics.py --names names.txt [--json benchmarks/results/diagnostics.json]
-python benchmarks/readme.py       put the figures of that file into the README
+python benchmarks/pages.py       puts the figures of that file into the README and the documentation
 """
 
 import argparse
@@ -28,7 +28,7 @@ TRAININGS: dict[str, dict[str, Any]] = {
 
 
 def seconds(corpus: Corpus, name: str, options: dict[str, Any], diagnostics: bool) -> float:
-    """Seconds that the steps of one training take."""
+    """Train once and return the seconds that the steps took."""
     return train(corpus, name.split()[0], **options, diagnostics=diagnostics).seconds or 0.0
 
 

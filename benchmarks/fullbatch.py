@@ -1,7 +1,7 @@
-"""Loss against seconds: exact gradients over all train words beside mini-batches, for trainings of several lengths.
+"""Loss against seconds: exact gradients over all train words and mini-batches, for trainings of several lengths.
 
 python benchmarks/fullbatch.py --names names.txt [--json benchmarks/results/fullbatch.json]
-python benchmarks/readme.py       puts the figures of that file into the README
+python benchmarks/pages.py       puts the figures of that file into the README and the documentation
 """
 
 import argparse

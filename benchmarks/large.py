@@ -1,7 +1,7 @@
 """Cost of a list on the disk: seconds, memory and disk space of each step, for lists of generated words.
 
     python benchmarks/large.py [--words 1000000 10000000] [--json benchmarks/results/large.json]
-    python benchmarks/large_page.py       puts the figures of that file into docs/large-lists.md
+    python benchmarks/pages.py       puts the figures of that file into the README and the documentation
 
 Each size runs in its own process, in which every list counts as large; all of it takes a minute and a half. Memory is
 the anonymous memory of the process, as Linux reports it, without the pages of mapped files.

@@ -1,4 +1,4 @@
-"""What a benchmark ran on."""
+"""Machine and versions that a benchmark ran on, and the timing of calls."""
 
 import os
 import platform
@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 ROUNDS = 5
 
 
 def best(work: Callable[[], object]) -> float:
-    """The least of several times, in seconds; the first one, which loads kernels, is no part of it."""
+    """Shortest of several times, in seconds. A first call, which loads kernels, is not timed."""
     work()
     seconds = []
     for _ in range(ROUNDS):
@@ -22,7 +23,7 @@ def best(work: Callable[[], object]) -> float:
 
 
 def versions() -> dict[str, str]:
-    """The versions of Python and of what matters for speed."""
+    """Versions of Python and of the packages that affect speed."""
     found = {"python": platform.python_version()}
     for name in ("moreish", "numpy", "numba", "scipy", "torch", "rapidfuzz"):
         try:
@@ -32,8 +33,8 @@ def versions() -> dict[str, str]:
     return found
 
 
-def machine() -> dict:
-    """The processor, its cores, the system, and which kernels SciPy's BLAS takes."""
+def machine() -> dict[str, Any]:
+    """Processor, number of cores, system, and the kernels of SciPy's BLAS."""
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():

@@ -1,6 +1,7 @@
-"""What the README says of models and their words, from results/*.json: one function for each section."""
+"""Sections on models and their words, made from results/*.json: one function for each."""
 
 import statistics
+from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -8,14 +9,14 @@ from moreish.analysis.comparison import Comparison, Row
 from moreish.plots import plot_comparison
 
 
-def ladder_section(found: dict) -> str:
-    """The README's ladder of models, from what benchmarks/quality.py measured."""
+def ladder_section(found: dict[str, Any]) -> str:
+    """Table of all models, from the results of benchmarks/quality.py."""
     lecture, distinct = found["splits"]["lecture"], found["splits"]["distinct"]
     rows, baseline = {row["name"]: row for row in lecture["comparison"]["runs"]}, lecture["comparison"]["baseline"]
     of_distinct = {rung["name"]: rung["median"] for rung in distinct["rungs"]}
     lines = [
         "| model (context / embedding / hidden) | parameters | seconds | train | val | published val | test "
-        "| against the n-gram | distinct val | distinct test |",
+        "| against n-gram counts | distinct val | distinct test |",
         "|---|---:|---:|---:|---:|---:|---:|---|---:|---:|",
     ]
     for rung in lecture["rungs"]:
@@ -30,13 +31,14 @@ def ladder_section(found: dict) -> str:
     machine, versions = found["machine"], found["versions"]
     lines += [
         "",
-        "![Loss against seconds and against parameters](benchmarks/results/ladder.svg)",
+        "![Loss against seconds and against parameters](../benchmarks/results/ladder.svg)",
         "",
-        f"Nats per token on {found['data']}, the median of {len(found['seeds'])} seeds: the lecture split, and the"
-        " distinct one, on which no word of val or test stands in train. ± is half of the 95% interval over words;"
-        " against the n-gram (up to six counted) stands the difference on test and whether the paired bootstrap shows"
-        " it. Published rungs are trained as published, 200,000 steps of 32 by SGD, and keep the last weights. Settings"
-        " were chosen by val, never by test.",
+        f"Nats per token on {found['data']}, median of {len(found['seeds'])} seeds. The first columns use the split of"
+        " the lecture. The last two use the distinct split, in which no word of val or test is also in train. ± is half"
+        ' the width of the 95% interval over words. The column "against n-gram counts" shows the difference in test'
+        " loss, and whether the paired bootstrap finds it significant. Models with a published figure are trained as"
+        " published: 200,000 steps of 32 examples by SGD, keeping the last weights. Settings were chosen on val, never"
+        " on test.",
         "",
         f"Measured by `benchmarks/quality.py`, 1 thread, {machine['processor']}, {machine['cores']} cores,"
         f" {machine['system']}; moreish {versions['moreish']}, numpy {versions['numpy']}, numba {versions['numba']}.",
@@ -44,66 +46,68 @@ def ladder_section(found: dict) -> str:
     return "\n".join(lines)
 
 
-def against(pairs: list[dict], name: str, baseline: str) -> str:
-    """The difference of a run from the baseline on test, and the verdict."""
+def against(pairs: list[dict[str, Any]], name: str, baseline: str) -> str:
+    """Difference between a run and the baseline on test, with the verdict."""
     for pair in pairs:
         if pair["part"] == "test" and {pair["one"], pair["other"]} == {name, baseline}:
             difference = pair["difference"] if pair["one"] == name else -pair["difference"]
             low, high = pair["interval"]
-            shown = "not shown" if low <= 0 <= high else "better" if difference < 0 else "worse"
+            shown = "not significant" if low <= 0 <= high else "better" if difference < 0 else "worse"
             return f"{difference:+.3f}, {shown}"
     return ""
 
 
-def ladder_picture(found: dict) -> Figure:
-    """The README's picture of the ladder."""
+def ladder_picture(found: dict[str, Any]) -> Figure:
+    """Picture of the ladder: loss against seconds and against parameters."""
     compared = found["splits"]["lecture"]["comparison"]
     return plot_comparison(Comparison([Row(**row) for row in compared["runs"]], [], compared["baseline"]))
 
 
-def novelty_section(found: dict) -> str:
-    """The README's table of novelty, from what benchmarks/novelty.py measured."""
+def novelty_section(found: dict[str, Any]) -> str:
+    """Table of novelty, from the results of benchmarks/novelty.py."""
     lecture, distinct = found["splits"]["lecture"], found["splits"]["distinct"]
     lines = [
-        "| | in train | different | 1 edit from train | 2 | 3 or more | piece of train | hits "
-        "| times as often | distinct split: in train | times as often |",
+        "| | in train | distinct words | 1 edit from train | 2 edits | 3 or more | longest shared piece | hits "
+        "| memorisation ratio | distinct split: in train | memorisation ratio |",
         "|---|" + "---:|" * 10,
     ]
     rows = [("held-out words", lecture[0]["held_out"], ["", ""], distinct[0]["held_out"], ["", ""])]
     rows += [
-        (row["name"], row["samples"], favour(row), apart["samples"], favour(apart))
+        (row["name"], row["samples"], memorisation(row), apart["samples"], memorisation(apart))
         for row, apart in zip(lecture, distinct, strict=True)
     ]
-    for name, likeness, favoured, apart, apart_favoured in rows:
-        edits = [f"{share:.1%}" for distance, share in likeness["distances"].items() if distance != "0"]
-        cells = [name, f"{likeness['copied']:.1%}", f"{likeness['among_first'] / likeness['first']:.1%}", *edits]
-        cells += [f"{likeness['mean_piece']:.0%}", *favoured, f"{apart['copied']:.1%}", apart_favoured[-1]]
+    for name, similarity, memorised, apart, apart_memorised in rows:
+        edits = [f"{share:.1%}" for distance, share in similarity["distances"].items() if distance != "0"]
+        cells = [name, f"{similarity['copied']:.1%}", f"{similarity['among_first'] / similarity['first']:.1%}", *edits]
+        cells += [f"{similarity['mean_piece']:.0%}", *memorised, f"{apart['copied']:.1%}", apart_memorised[-1]]
         lines.append(f"| {' | '.join(cells)} |")
     samples, seconds, machine, versions = lecture[0]["samples"], found["seconds"], found["machine"], found["versions"]
     lines += [
         "",
-        f"{samples['words']:,} samples of each model, and the held-out words (val and test) of {found['data']}, against"
-        f" the train words. Different: among the first {samples['first']:,}. Piece of train: how much of a word its"
-        " longest piece is that stands in a train word, in the mean. Hits stand in val or test alone. Times as often:"
-        " of words that stand once in the list, how often one of train is drawn beside one held out, with the 95%"
-        " interval; 1 is no favour. On the distinct split no held-out word can stand in train.",
+        f"{samples['words']:,} samples of each model and the held-out words (val and test) of {found['data']}, compared"
+        f" with the train words. Distinct words are counted among the first {samples['first']:,}. The longest shared"
+        " piece is the longest part of a word that also occurs in a train word, as a mean share of the word's length."
+        " Hits are samples that are in val or test but not in train. The memorisation ratio, with its 95% interval, is"
+        " how many times as often the model draws a train word as a held-out word, among words that occur once in the"
+        " list; 1 means no memorisation. On the distinct split no held-out word is in train.",
         "",
-        f"{samples['words']:,} samples of the mlp and {lecture[0]['held_out']['words']:,} held-out words against"
-        f" {found['train_words']:,} train words take {seconds['novelty']:.2f} s, {seconds['sampling']:.2f} s of them to"
-        f" draw the samples. Measured by `benchmarks/novelty.py`, 1 thread, {machine['processor']}; moreish"
+        f"Comparing {samples['words']:,} samples of the mlp and {lecture[0]['held_out']['words']:,} held-out words with"
+        f" {found['train_words']:,} train words takes {seconds['novelty']:.2f} s, including {seconds['sampling']:.2f} s"
+        f" to draw the samples. Measured by `benchmarks/novelty.py`, 1 thread, {machine['processor']}; moreish"
         f" {versions['moreish']}, rapidfuzz {versions['rapidfuzz']}.",
     ]
     return "\n".join(lines)
 
 
-def favour(row: dict) -> list[str]:
-    """The share of a model's samples that hit held-out words, and how many times as often it draws train words."""
-    low, high = row["favour_interval"]
-    return [f"{row['hits'] / row['samples']['words']:.1%}", f"{row['favour']:.2f} ({low:.2f}–{high:.2f})"]
+def memorisation(row: dict[str, Any]) -> list[str]:
+    """Share of a model's samples that are held-out words, and its memorisation ratio with the 95% interval."""
+    low, high = row["memorisation_interval"]
+    ratio = f"{row['memorisation_ratio']:.2f} ({low:.2f}–{high:.2f})"
+    return [f"{row['hits'] / row['samples']['words']:.1%}", ratio]
 
 
-def scoring_section(found: dict) -> str:
-    """What the README says of scores, from what benchmarks/scoring.py measured."""
+def scoring_section(found: dict[str, Any]) -> str:
+    """Quality and speed of scores, from the results of benchmarks/scoring.py."""
     auc, speed = found["auc"], found["speed"]
     shown = [row for row in auc["rows"] if row["list"] == auc["data"] or row["model"] in ("ngram", "mlp")]
     kinds = list(dict.fromkeys(kind for row in shown for kind in row["from"]))
@@ -115,21 +119,22 @@ def scoring_section(found: dict) -> str:
     mine = [row for row in shown if row["list"] == auc["data"]]
     widest = [max(map(half_interval, rows)) for rows in (mine, [row for row in shown if row not in mine])]
     caught = (
-        f"{statistics.median(row['alarms']):.1%}, {row['from']['shuffled']['caught']:.0%} and"
-        f" {row['from']['random']['caught']:.0%} by the {row['model']}"
+        f"{row['model']} {statistics.median(row['alarms']):.1%}, {row['from']['shuffled']['caught']:.0%},"
+        f" {row['from']['random']['caught']:.0%}"
         for row in mine
     )
     lines += [
         "",
-        "How often a word of the list is found less surprising than what is none: the area under the ROC curve. Test"
-        " words of the distinct split stand against the same words shuffled, random letters of the same lengths, and"
-        " the words of other lists whose characters the model knows, all in lower case. By the excess over train words"
-        " of about the same length, as the verdict is; in brackets by nats a token alone, by which long words seem"
-        " likely and short ones unlikely, whatever they are. Medians of 3 seeds; 95% intervals, by the bootstrap over"
-        f" words, are at most ± {widest[0]:.3f} on {auc['data']}, ± {widest[1]:.3f} on the bundled lists.",
+        "Area under the ROC curve: the probability that a word of the list scores as more likely than another word. The"
+        " words of the list are the test words of the distinct split. The others are the same words with their letters"
+        " shuffled, random letters of the same lengths, and words of other lists as far as the model knows their"
+        " characters; all are in lower case. Words are ranked as the verdict ranks them, by the excess of their nats"
+        " per token over train words of about the same length. The figures in brackets rank by nats per token alone,"
+        " which makes long words look likely and short words unlikely. Medians of 3 seeds; the 95% intervals (bootstrap"
+        f" over words) are at most ± {widest[0]:.3f} on {auc['data']} and ± {widest[1]:.3f} on the bundled lists.",
         "",
-        f"With `--alarm 0.01`, so many of the test words of {auc['data']}, of the shuffled and of the random ones are"
-        f" called unlikely: {'; '.join(caught)}.",
+        f"Words of {auc['data']} that `--false-positive-rate 0.01` calls unlikely (test words, shuffled, random):"
+        f" {'; '.join(caught)}.",
         "",
     ]
     for model in dict.fromkeys(row["model"] for row in speed["rows"]):
@@ -137,9 +142,9 @@ def scoring_section(found: dict) -> str:
         few, many = min(n for _, n in rows), max(n for _, n in rows)
         held = [max(rows[form, n]["memory_bytes"] for form in ("tsv", "json")) / 1e6 for n in (few, many)]
         lines.append(
-            f"- {many:,} different words by the {model}, from prompt to prompt: {rows['tsv', many]['seconds']:.1f} s,"
-            f" as JSON lines {rows['json', many]['seconds']:.1f} s; in {held[1]:.0f} MB of memory, where {few:,} take"
-            f" {held[0]:.0f} MB."
+            f"- {many:,} distinct words with the {model}, prompt to prompt: {rows['tsv', many]['seconds']:.1f} s, or"
+            f" {rows['json', many]['seconds']:.1f} s as JSON lines. Memory: {held[1]:.0f} MB ({held[0]:.0f} MB for"
+            f" {few:,} words)."
         )
     machine, versions = speed["machine"], speed["versions"]
     lines += [
@@ -150,30 +155,30 @@ def scoring_section(found: dict) -> str:
     return "\n".join(lines)
 
 
-def half_interval(row: dict) -> float:
-    """Half of the widest 95% interval in a row of areas."""
+def half_interval(row: dict[str, Any]) -> float:
+    """Half the width of the widest 95% interval in a row of areas."""
     return max((cell["interval"][1] - cell["interval"][0]) / 2 for cell in row["from"].values())
 
 
-def steering_section(found: dict) -> str:
-    """The README's table of steered sampling, from what benchmarks/steering.py measured."""
+def steering_section(found: dict[str, Any]) -> str:
+    """Table of constrained sampling, from the results of benchmarks/steering.py."""
     plain, machine, versions = found["words_per_second"], found["machine"], found["versions"]
     few, many = found["rows"][0]["seconds"]
     lines = [
-        f"| model | asked for | share that fits* | drawn by | {int(few):,} words | {int(many):,} words |",
+        f"| model | constraint | words that fit* | method | {int(few):,} words | {int(many):,} words |",
         "|---|---|---:|---|---:|---:|",
     ]
     for row in found["rows"]:
         seconds = ("too rare" if s is None else f"{s:.3f} s" for s in row["seconds"].values())
         lines.append(
-            f"| {row['model']} | {row['asked']} | {row['share']:.2g} | {row['method']} | {' | '.join(seconds)} |"
+            f"| {row['model']} | {row['asked']} | {100 * row['share']:.2g}% | {row['method']} | {' | '.join(seconds)} |"
         )
-    rates = " and ".join(f"{rate:,.0f} words a second ({name})" for name, rate in plain.items())
+    rates = " and ".join(f"{rate:,.0f} words/s ({name})" for name, rate in plain.items())
     lines += [
         "",
-        "\\* Of the words that begin with what every word has to begin with, here m.",
+        "\\* As a percentage of the model's words that have the fixed beginning, if there is one (here, m).",
         "",
-        f"Where nothing is asked: {rates}. Measured by `benchmarks/steering.py` on {found['data']}, 1 thread,"
+        f"Without constraints: {rates}. Measured by `benchmarks/steering.py` on {found['data']}, 1 thread,"
         f" {machine['processor']}; moreish {versions['moreish']}, numba {versions['numba']}.",
     ]
     return "\n".join(lines)

@@ -1,7 +1,7 @@
 """Novelty of the words of each model, beside held-out words, and the time to measure it.
 
 python benchmarks/novelty.py --names names.txt [--json benchmarks/results/novelty.json]
-python benchmarks/readme.py       puts the figures of that file into the README
+python benchmarks/pages.py       puts the figures of that file into the README and the documentation
 """
 
 import argparse
@@ -14,7 +14,7 @@ from machine import ROUNDS, best, machine, versions
 from moreish import Corpus, Novelty, novelty, read_words, set_threads, train
 from moreish.corpus.split import SPLITS
 
-MODELS_BY_LABEL = {"pairs counted": "bigram-counts", "up to six counted": "ngram", "mlp": "mlp", "wavenet": "wavenet"}
+MODELS_BY_LABEL = {"bigram counts": "bigram-counts", "n-gram counts": "ngram", "mlp": "mlp", "wavenet": "wavenet"}
 TIMED_MODEL = "mlp"
 SAMPLES = 10_000
 

@@ -1,11 +1,11 @@
-"""How good: every model, each trained three times on either split, with the published figure beside.
+"""Quality: each model trained with three seeds on both splits, with the published figure.
 
     python benchmarks/quality.py --names names.txt [--rungs NAME ...] [--json benchmarks/results/quality.json]
-    python benchmarks/readme.py       puts the figures of that file into the README
+    python benchmarks/pages.py       puts the figures of that file into the README and the documentation
 
-Losses are nats per predicted token, the median of the seeds; the run with the median val loss is compared with those of
-the other rungs, by the paired bootstrap. Published rungs are trained as they
-were: SGD at 0.1, then at 0.01, for 200,000 steps of 32, the last weights kept. Only val has ever been used to choose.
+Losses are nats per predicted token, the median of the seeds. The run with the median val loss is compared with those of
+the other rungs by the paired bootstrap. Rungs with a published figure are trained as published: SGD at 0.1, then at
+0.01, for 200,000 steps of 32 examples, keeping the last weights. Settings were chosen on val alone.
 """
 
 import argparse
@@ -30,7 +30,7 @@ OURS: dict[str, Any] = {"epochs": 20.0, "batch_size": 128, "lr": 0.003, "weight_
 
 @dataclass(frozen=True)
 class Rung:
-    """A model as it is trained, and the published losses (train, val) of one like it."""
+    """A model and its training options, and the published losses (train, val) of the same model."""
 
     name: str
     model: str
@@ -39,12 +39,12 @@ class Rung:
 
 
 RUNGS = [
-    Rung("pairs counted", "bigram-counts", {}, (None, 2.453)),
-    Rung("up to six counted", "ngram", {}),
-    Rung("pairs as a net", "bigram", {}, (None, 2.46)),
+    Rung("bigram counts", "bigram-counts", {}, (None, 2.453)),
+    Rung("n-gram counts", "ngram", {}),
+    Rung("bigram net", "bigram", {}, (None, 2.46)),
     Rung("mlp 3 / 10 / 200", "mlp", {**LECTURE, "block_size": 3, "n_embd": 10, "n_hidden": 200}, (2.036, 2.103)),
     Rung(
-        "the same with BatchNorm",
+        "mlp 3 / 10 / 200, BatchNorm",
         "mlp",
         {**LECTURE, "block_size": 3, "n_embd": 10, "n_hidden": 200, "batch_norm": True},
         (2.067, 2.105),
@@ -55,19 +55,19 @@ RUNGS = [
         {**LATE, "block_size": 8, "n_embd": 10, "n_hidden": 200, "batch_norm": True},
         (1.918, 2.027),
     ),
-    Rung("tree 8 / 10 / 68", "wavenet", {**LATE, "n_embd": 10, "n_hidden": 68}, (1.912, 2.022)),
-    Rung("tree 8 / 24 / 128", "wavenet", {**LATE, "n_embd": 24, "n_hidden": 128}, (1.769, 1.993)),
-    Rung("mlp, our defaults", "mlp", {}),
-    Rung("wavenet, our defaults", "wavenet", {}),
-    Rung("wavenet-conv, our defaults", "wavenet-conv", {}),
-    Rung("tree 8 / 24 / 128, our settings", "wavenet", OURS),
-    Rung("tree 8 / 24 / 192, our settings", "wavenet", {**OURS, "n_hidden": 192, "epochs": 12.0}),
+    Rung("wavenet 8 / 10 / 68", "wavenet", {**LATE, "n_embd": 10, "n_hidden": 68}, (1.912, 2.022)),
+    Rung("wavenet 8 / 24 / 128", "wavenet", {**LATE, "n_embd": 24, "n_hidden": 128}, (1.769, 1.993)),
+    Rung("mlp, defaults", "mlp", {}),
+    Rung("wavenet, defaults", "wavenet", {}),
+    Rung("wavenet-conv, defaults", "wavenet-conv", {}),
+    Rung("wavenet 8 / 24 / 128, tuned", "wavenet", OURS),
+    Rung("wavenet 8 / 24 / 192, tuned", "wavenet", {**OURS, "n_hidden": 192, "epochs": 12.0}),
 ]
 
 
-# What is mixed: rungs, each with its own seed.
-MIXED = ("up to six counted", "tree 8 / 24 / 192, our settings")
-MIXTURE = "the last and the counted one, mixed"
+# The rungs that are mixed, seed by seed.
+MIXED = ("n-gram counts", "wavenet 8 / 24 / 192, tuned")
+MIXTURE = "n-gram counts and tuned wavenet, mixed"
 
 
 def measure_split(split: str, names: str, wanted: list[str], console: Console) -> dict:
@@ -83,13 +83,13 @@ def measure_split(split: str, names: str, wanted: list[str], console: Console) -
         rungs.append({**summary(MIXTURE, runs[MIXTURE]), "options": {}, "published": (None, None)})
     typical = [sorted(of_seeds, key=lambda run: run.loss["val"])[len(SEEDS) // 2] for of_seeds in runs.values()]
     found = compare(typical, names=list(runs)).as_json()
-    # Of the pairs, the README shows those with the counts.
+    # The documentation shows only the pairs that contain the baseline.
     found["pairs"] = [pair for pair in found["pairs"] if found["baseline"] in (pair["one"], pair["other"])]
     return {"rungs": rungs, "comparison": found}
 
 
 def summary(name: str, runs: list[Run]) -> dict:
-    """What is told of the runs of a rung."""
+    """Losses of all seeds of a rung, their medians, and the size of the model."""
     losses = [run.loss for run in runs]
     return {
         "name": name,

@@ -1,7 +1,7 @@
 """Accuracy of scores in telling words of a list from other strings, and words scored per second.
 
     python benchmarks/scoring.py --names names.txt [--parts auc speed] [--json benchmarks/results/scoring.json]
-    python benchmarks/readme.py       puts the figures of that file into the README
+    python benchmarks/pages.py       puts the figures of that file into the README and the documentation
 
 auc     The area under the ROC curve: the probability that a word of the list, from the test part of the distinct split,
         is less surprising than another string; ties count half. The other strings are the same words with their letters

@@ -1,7 +1,7 @@
 """Seconds and memory by the size of a list, from 10,000 words to 10 million.
 
     python benchmarks/size.py [--words 10000 100000 ...] [--json benchmarks/results/size.json]
-    python benchmarks/readme.py       puts the figures of that file into the README
+    python benchmarks/pages.py       puts the figures of that file into the README and the documentation
 
 Each size runs in its own process, which reads the file, splits it, and makes the first steps of a training with the
 default options. Words of three to eleven letters are generated from a seed; about a third occur more than once.

@@ -1,7 +1,7 @@
 """Speed: microseconds per training step, against PyTorch's eager loop and the step's own matrix products.
 
     python benchmarks/speed.py [--names names.txt] [--json benchmarks/results/speed.json]
-    python benchmarks/readme.py       writes the figures of that file into the README
+    python benchmarks/pages.py       puts the figures of that file into the README and the documentation
 
 Each ratio compares two loops that alternate in one run, on one thread each, best of several rounds: on a shared machine
 only ratios can be compared. "products" are the matrix products of the step as the lecture writes it, three for each

@@ -1,7 +1,7 @@
 """Speed of sampling, with and without constraints, and the method that draws the words.
 
 python benchmarks/steering.py --names names.txt [--json benchmarks/results/steering.json]
-python benchmarks/readme.py       puts the figures of that file into the README
+python benchmarks/pages.py       puts the figures of that file into the README and the documentation
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """The gain of several threads over one in training steps, evaluation, sampling and counting, with equal results.
 
 python benchmarks/threads.py --names names.txt [--json benchmarks/results/threads.json]
-python benchmarks/readme.py       writes the figures of that file into the README
+python benchmarks/pages.py       puts the figures of that file into the README and the documentation
 """
 
 import argparse
@@ -26,16 +26,16 @@ from moreish.ngram.windows import count_windows
 OF_MLP, OF_TREE = MLP(block_size=4, n_embd=10, n_hidden=200), WaveNet(block_size=8, n_embd=24, n_hidden=128)
 STEPS: list[tuple[str, NetConfig, int]] = [
     *(("mlp 4 / 10 / 200", OF_MLP, batch) for batch in (32, 256, 1024, 4096)),
-    ("mlp 6 / 24 / 200, the default", MLP(), 256),
+    ("mlp 6 / 24 / 256, the default", MLP(), 256),
     ("mlp 3 / 10 / 200, BatchNorm", MLP(block_size=3, n_embd=10, n_hidden=200, batch_norm=True), 256),
-    ("tree 8 / 24 / 128", OF_TREE, 32),
-    ("tree 8 / 24 / 128", OF_TREE, 128),
-    ("tree 8 / 24 / 128", OF_TREE, 512),
-    ("dilated 8 / 24 / 128", WaveNetConv(block_size=8, n_embd=24, n_hidden=128), 128),
+    ("wavenet 8 / 24 / 128", OF_TREE, 32),
+    ("wavenet 8 / 24 / 128", OF_TREE, 128),
+    ("wavenet 8 / 24 / 128", OF_TREE, 512),
+    ("wavenet-conv 8 / 24 / 128", WaveNetConv(block_size=8, n_embd=24, n_hidden=128), 128),
 ]
 TRAINED: list[tuple[str, str, dict[str, Any]]] = [
     ("mlp 4 / 10 / 200", "mlp", {"block_size": 4, "n_embd": 10, "n_hidden": 200, "steps": 200}),
-    ("tree 8 / 24 / 128", "wavenet", {"block_size": 8, "n_embd": 24, "n_hidden": 128, "steps": 50}),
+    ("wavenet 8 / 24 / 128", "wavenet", {"block_size": 8, "n_embd": 24, "n_hidden": 128, "steps": 50}),
     ("n-grams", "ngram", {}),
 ]
 WORDS, TOKENS = 20_000, 8_000_000  # drawn and counted

@@ -1,4 +1,4 @@
-"""The documentation site: `sphinx-build -W --keep-going docs build/docs`. It fetches nothing, nor do its pages."""
+"""Settings of the documentation, built by `sphinx-build -W --keep-going docs build/docs`. Nothing is fetched."""
 
 import shutil
 import sys
@@ -21,11 +21,11 @@ html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_show_copyright = False
 html_show_sourcelink = html_copy_source = False
-smartquotes = False  # two hyphens are an option's
-highlight_language = "none"  # of blocks that name no language: they are a terminal's
-default_role = "py:obj"  # what docstrings have between backticks
+smartquotes = False  # keep the two hyphens of an option
+highlight_language = "none"  # blocks without a language show a terminal
+default_role = "py:obj"  # names between backticks in docstrings
 
-# The lessons are shown as they were run.
+# The lessons are shown with the results of their last run.
 nb_execution_mode = "off"
 nb_merge_streams = True
 nb_code_prompt_show = nb_code_prompt_hide = "Solution"
@@ -42,12 +42,12 @@ python_use_unqualified_type_names = True
 
 
 def copy_lessons(app):
-    """The executed notebooks, from beside this folder to where Sphinx finds them."""
+    """Copy the executed notebooks to a folder where Sphinx finds them."""
     target = HERE / "lessons"
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir()
     for path in sorted((HERE.parent / "lessons").glob("[0-9][0-9]_*.ipynb")):
-        shutil.copy2(path, target)  # with its time: a page whose lesson is as it was is not made anew
+        shutil.copy2(path, target)  # keeps the time of the file, so that Sphinx skips unchanged lessons
 
 
 def setup(app):

@@ -1,4 +1,4 @@
-"""The README says what is true: its figures are the benchmark's, its commands and its Python run."""
+"""The README and the documentation: figures from the benchmarks, every command, Python that runs, paths that exist."""
 
 import re
 import runpy
@@ -10,50 +10,66 @@ import moreish
 from moreish.cli import VERBS
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-DESIGN = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+    for path in [*ROOT.glob("*.md"), *sorted((ROOT / "docs").glob("*.md"))]
+}
+README = PAGES["README.md"]
+# Folders that a path in the text may be relative to.
+BASES = (".", "src/moreish")
 
 
-def test_the_figures_are_those_of_the_benchmark(monkeypatch):
+@pytest.fixture
+def pages(monkeypatch):
+    """The module that fills the pages with figures."""
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    filled = runpy.run_path(str(ROOT / "benchmarks" / "readme.py"))["filled"]
-    assert filled(README) == README
+    return runpy.run_path(str(ROOT / "benchmarks" / "pages.py"))
 
 
-def test_the_figures_on_large_lists_are_those_of_the_benchmark():
-    made = runpy.run_path(str(ROOT / "benchmarks" / "large_page.py"))
-    page = made["PAGE"].read_text(encoding="utf-8")
-    assert made["filled"](page) == page
+def test_the_figures_are_those_of_the_benchmarks(pages):
+    for name, page in PAGES.items():
+        assert pages["filled"](page) == page, name
 
 
-def test_every_command_is_documented():
-    for verb in VERBS:
-        assert f"moreish {verb}" in README
+def test_every_section_of_figures_is_on_one_page(pages):
+    found = [name for page in PAGES.values() for _, name, _ in pages["SECTION"].findall(page)]
+    assert sorted(found) == sorted(pages["SECTIONS"])
 
 
-def test_the_python_of_the_readme_runs(words, tmp_path, monkeypatch):
+def test_the_readme_is_short():
+    assert len(README.splitlines()) <= 200
+
+
+def test_the_readme_lists_every_command_once():
+    section = README.split("## What it can do")[1].split("\n## ")[0]
+    assert sorted(re.findall(r"^\| `moreish ([\w-]+)", section, re.MULTILINE)) == sorted(VERBS)
+
+
+@pytest.mark.parametrize("page", [name for name, text in PAGES.items() if "```python\n" in text])
+def test_the_python_of_the_documentation_runs(page, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "names.txt").write_text("\n".join([*words, "jonathan", "mirella"] * 2), encoding="utf-8")
-    code = re.search(r"```python\n(.*?)```", README, re.DOTALL)
-    assert code is not None
     found: dict = {}
-    # Not fewer steps: after so few that all words are about equally likely, the likeliest take minutes to find.
-    exec(code[1].replace("steps=20_000", "steps=1_000").replace("trials=30", "trials=2, steps=20"), found)
+    for code in re.findall(r"```python\n(.*?)```", PAGES[page], re.DOTALL):
+        # Not fewer steps: after so few that all words are about equally likely, the likeliest take minutes to find.
+        exec(code.replace("steps=20_000", "steps=1_000").replace("trials=30", "trials=2, steps=20"), found)
     assert isinstance(found["run"], moreish.Run)
-    assert found["X"].shape == (len(found["Y"]), 3)
+    if "X" in found:
+        assert found["X"].shape == (len(found["Y"]), 3)
 
 
-@pytest.mark.parametrize("path", re.findall(r"`((?:src/moreish/|layers/|tape/|models/)?[a-z_/]+\.py)`", README))
-def test_the_files_it_names_are_there(path):
-    assert any((ROOT / base / path).exists() for base in (".", "src/moreish")), path
+def test_the_files_that_the_documentation_names_are_there():
+    for name, page in PAGES.items():
+        for path in re.findall(r"`((?!\.venv)[\w./-]+(?:\.pyi?|\.ya?ml|/))`", page):
+            assert any((ROOT / base / path).exists() for base in BASES), f"{name}: {path}"
+
+
+def test_the_links_between_the_pages_lead_somewhere():
+    for name, page in PAGES.items():
+        for target in re.findall(r"\]\(([\w./-]+\.(?:md|rst|svg))(?:#[\w-]+)?\)", page):
+            assert (ROOT / Path(name).parent / target).exists(), f"{name}: {target}"
 
 
 def test_every_public_name_has_its_place_in_the_documentation():
-    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
-    listed = re.findall(r"^\.\. auto(?:function|class|exception):: (\w+)$", page, re.MULTILINE)
-    assert sorted([*listed, "plots"]) == sorted(moreish.__all__)
-
-
-@pytest.mark.parametrize("path", re.findall(r"`([a-z_/]+(?:\.py|/))`", DESIGN))
-def test_the_files_that_the_design_names_are_there(path):
-    assert any((ROOT / base / path).exists() for base in (".", "src", "src/moreish", "src/moreish/tape")), path
+    listed = re.findall(r"^\.\. auto(?:function|class|exception):: (\w+)$", PAGES["docs/api.md"], re.MULTILINE)
+    assert sorted([*listed, "__version__", "plots"]) == sorted(moreish.__all__)

@@ -1,11 +1,11 @@
-"""The directive `cyclopts`, for help that is plain text, in which no character has a meaning; and with its examples."""
+"""The directive `cyclopts` for help texts in plain text, without markup, and with their examples."""
 
 import re
 
 from cyclopts.ext.sphinx import CycloptsDirective
 from cyclopts.utils import import_app
 
-# What is markup: labels, comments and targets, literals, names between backticks.
+# Parts that are markup: labels, comments and targets, literals, names between backticks.
 MARKUP = re.compile(r"(^\*\*[\w ]+:\*\*$|^\.\. .*$|``.+?``|\[\*\*Required\*\*\]|`[^`\n]+`)", re.MULTILINE)
 SPECIAL = re.compile(r"([\\*|_`])")
 VERB = re.compile(r"^(\.\. _.*:\n\n(\S+)\n-+\n)", re.MULTILINE)  # a target, the heading, its line

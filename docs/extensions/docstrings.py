@@ -1,9 +1,9 @@
-"""Our docstrings are plain text. This gives Sphinx the same as reStructuredText:
+"""Convert plain-text docstrings to reStructuredText:
 
-names in columns    a definition list, where they stand as here: a name, two spaces or more, its meaning
-`between these`     a name to link to
+names in columns    a definition list: a name, two or more spaces, its meaning, as in this list
+`backticks`         a link to a name
 indented            code
-anything else       prose, in which no character has a meaning of its own
+anything else       prose without markup
 """
 
 import re
@@ -14,13 +14,13 @@ COLUMN = re.compile(r"(\w+(?:, \w+)*) {2,}(\S.*)")
 
 
 def prose(text):
-    """Text in which only what stands between backticks is marked up."""
+    """Escape everything except names between backticks."""
     parts = text.split("`")
     return "".join(f"`{part}`" if i % 2 else escape(part) for i, part in enumerate(parts))
 
 
 def paragraph(lines):
-    """The lines between two empty ones, as reStructuredText."""
+    """Convert the lines of one paragraph to reStructuredText."""
     if all(line.startswith("  ") for line in lines):
         return ["::", "", *(f"    {line}" for line in lines)]
     if not COLUMN.match(lines[0]):
@@ -36,7 +36,7 @@ def paragraph(lines):
 
 
 def signature(app, what, name, obj, options, signature, returned):
-    return signature and signature.replace("<factory>", "..."), returned  # a dataclass's default, which is no Python
+    return signature and signature.replace("<factory>", "..."), returned  # not Python: the default of a dataclass field
 
 
 def docstring(app, what, name, obj, options, lines):

@@ -1,6 +1,6 @@
-"""Formulas as MathML, which browsers lay out by themselves: no script.
+"""Formulas as MathML, which browsers lay out without a script.
 
-Where a machine has no font with measures for mathematics, subscripts and large brackets would be off: pages bring one.
+The pages bring a font for mathematics. Without one, subscripts and large brackets are misplaced.
 """
 
 import re
@@ -33,7 +33,7 @@ def block(translator, node):
 
 
 def keep_with_comma(app, doctree, docname):
-    """A browser would break a line between a formula and what ends its clause."""
+    """Attach punctuation to the formula before it, so that no line breaks between them."""
     for node in doctree.findall(nodes.math):
         after = node.next_node(descend=False, siblings=True)
         if isinstance(after, nodes.Text) and (tail := re.match(r"[.,;:?)]+", after)):

@@ -1,0 +1,65 @@
+"""Write the figures of benchmarks/results/*.json into the README and the documentation, and draw the ladder of models.
+
+    python benchmarks/pages.py
+
+A page marks the place of a section by two comments, `<!-- NAME: made by benchmarks/pages.py -->` and
+`<!-- end of NAME -->`. Everything between them is replaced.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import large_section
+import model_sections
+import readme_sections
+import speed_sections
+
+from moreish.plots.style import save
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+# The function that writes a section, and the results that it takes.
+SECTIONS: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
+    "how good": (readme_sections.quality_table, ("quality",)),
+    "how fast": (readme_sections.speed_table, ("speed", "scoring", "serving", "steering")),
+    "peers": (readme_sections.peers_table, ("speed",)),
+    "quality": (model_sections.ladder_section, ("quality",)),
+    "novelty": (model_sections.novelty_section, ("novelty",)),
+    "scoring": (model_sections.scoring_section, ("scoring",)),
+    "steering": (model_sections.steering_section, ("steering",)),
+    "speed": (speed_sections.speed_section, ("speed",)),
+    "fullbatch": (speed_sections.fullbatch_section, ("fullbatch",)),
+    "diagnostics": (speed_sections.diagnostics_section, ("diagnostics",)),
+    "serving": (speed_sections.serving_section, ("serving",)),
+    "threads": (speed_sections.threads_section, ("threads",)),
+    "gpu": (speed_sections.gpu_section, ("gpu",)),
+    "size": (speed_sections.size_section, ("size",)),
+    "large": (large_section.large_section, ("large",)),
+}
+SECTION = re.compile(r"(<!-- ([\w ]+): made by benchmarks/pages\.py -->\n).*?(\n<!-- end of \2 -->)", re.DOTALL)
+
+
+def result(name: str) -> Any:
+    """The measurements in results/NAME.json."""
+    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def filled(page: str) -> str:
+    """The text of a page with every section between its markers made anew."""
+
+    def section(match: re.Match[str]) -> str:
+        start, name, end = match.groups()
+        make, results = SECTIONS[name]
+        return start + make(*map(result, results)) + end
+
+    return SECTION.sub(section, page)
+
+
+if __name__ == "__main__":
+    for path in PAGES:
+        path.write_text(filled(path.read_text(encoding="utf-8")), encoding="utf-8")
+    save(model_sections.ladder_picture(result("quality")), RESULTS / "ladder.svg")
