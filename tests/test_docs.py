@@ -45,7 +45,7 @@ def test_the_readme_lists_every_command_once():
     assert sorted(re.findall(r"^\| `moreish ([\w-]+)", section, re.MULTILINE)) == sorted(VERBS)
 
 
-@pytest.mark.parametrize("page", [name for name, text in PAGES.items() if "```python\n" in text])
+@pytest.mark.parametrize("page", [name for name, text in PAGES.items() if "```python\nimport moreish\n" in text])
 def test_the_python_of_the_documentation_runs(page, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "names.txt").write_text("\n".join([*words, "jonathan", "mirella"] * 2), encoding="utf-8")
