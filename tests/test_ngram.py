@@ -137,7 +137,7 @@ def test_windows_are_counted_as_they_occur(words, n):
 
 
 def test_a_large_alphabet_and_a_long_window_are_counted_too():
-    """Where a window does not fit into one number, and where the table has to grow."""
+    """Also if a window does not fit into one number, and if the table has to grow."""
     words = [chr(0x4E00 + i % 3000) + chr(0x4E00 + i * 7 % 3000) for i in range(9000)]
     corpus = Corpus(words)
     for n in (2, 8):

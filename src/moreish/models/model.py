@@ -92,7 +92,7 @@ class Model:
 
     @cached_property
     def engine(self) -> Reader:
-        """What reads and draws words: for layers the tape, unless another is put in its place."""
+        """The engine that reads and draws words: the tape, or the reader of a model that has no layers."""
         if isinstance(self.config, ReaderConfig):
             return self.config.reader(self.arrays, len(self.vocab))
         return make_engine("tape", self.layers, self.config.context, len(self.vocab))

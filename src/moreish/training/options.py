@@ -28,7 +28,7 @@ MIN_BATCH = 16  # but none smaller than this
 
 @dataclass(frozen=True)
 class TrainOptions(Options):
-    """How a model is trained. An option that is None is chosen by the model; `resolved` fills it in."""
+    """Options of training. An option that is None is chosen by the model; `resolved` fills it in."""
 
     split: str = option("lecture", "how to split the words; distinct drops repeated words first", choices=SPLITS)
     split_seed: int = option(42, "seed of the shuffle before the split", low=0)
