@@ -5,7 +5,7 @@ import errno
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -16,12 +16,36 @@ from ..errors import MoreishError
 from ..files import STANDARD_INPUT
 from .values import whole_number
 
+
+class HelpFormatter:
+    """Cyclopts' default formatter, with descriptions that wrap where the terminal ends and not where a docstring does.
+
+    Help is rare: what it needs is imported when it is printed.
+    """
+
+    def __call__(self, console: Any, options: Any, panel: Any) -> None:
+        from cyclopts.help import DefaultFormatter
+        from rich.text import Text
+
+        for entry in panel.entries:
+            text = getattr(entry.description, "primary_renderable", None)
+            if isinstance(text, Text):
+                text.plain = text.plain.replace("\n", " ")
+        DefaultFormatter()(console, options, panel)
+
+    def __getattr__(self, name: str) -> Any:
+        from cyclopts.help import DefaultFormatter
+
+        return getattr(DefaultFormatter(), name)
+
+
 app = App(
     name="moreish",
     version=__version__,
     help="Train a character-level language model on a list of words, one a line, and make more words like them.",
     help_epilogue="Start with `moreish train`: it trains on bundled names, prints new ones and saves the model.",
     help_format="plaintext",
+    help_formatter=HelpFormatter(),
     print_error=False,
     exit_on_error=False,
     suppress_keyboard_interrupt=False,
