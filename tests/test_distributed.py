@@ -195,7 +195,7 @@ def test_a_process_that_dies_ends_the_job_with_a_message(torchrun, words_file, t
         assert host.ended() == ""
         assert host.process.returncode != 0
     assert re.search(
-        r"moreish \(rank 0\): this training of 2 processes broke off \(.*\): go on with --resume\n", hosts[0].err
+        r"moreish \(rank 0\): training with 2 processes stopped \(.*\): continue with --resume\n", hosts[0].err
     )
     assert hosts[0].err.count("moreish: BatchNorm takes its statistics from each process's own shard of a batch\n") == 1
     assert "BatchNorm" not in hosts[1].err

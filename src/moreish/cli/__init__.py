@@ -19,7 +19,7 @@ from .values import whole_number
 app = App(
     name="moreish",
     version=__version__,
-    help="Train a character-level language model on a list of words, one a line, and make more words like them.",
+    help="Train a character-level language model on a list of words, one per line, and make more words like them.",
     help_epilogue="Start with `moreish train`: it trains on bundled names, prints new ones and saves the model.",
     help_format="plaintext",
     print_error=False,
