@@ -216,7 +216,7 @@ def test_new_and_different_words(models, name):
     assert sorted(all_of_them) == [a + b for a in LETTERS for b in LETTERS]
     with pytest.raises(InputError, match="generate 9 words that fit: 9 are left, fewer than the 10 requested"):
         model.sample(10, pattern="??", distinct=True)
-    with pytest.raises(InputError, match="generate 9 words that fit, and 9 of them are to be avoided: 0 are left"):
+    with pytest.raises(InputError, match="generate 9 words that fit, and 9 of them are excluded: 0 are left"):
         model.sample(1, pattern="??", avoid=WORDS)
 
 

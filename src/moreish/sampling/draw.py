@@ -171,7 +171,7 @@ def _enumerate(
     wanted = [i for i, word in enumerate(spelt) if word not in avoided]
     if n > len(wanted) and (distinct or not wanted):
         fitting = "word that fits" if len(spelt) == 1 else "words that fit"
-        others = f", and {len(spelt) - len(wanted):,} of them are in the words to avoid" if avoided else ""
+        others = f", and {len(spelt) - len(wanted):,} of them are excluded" if avoided else ""
         raise InputError(
             f"the model can generate {len(spelt):,} {fitting}{others}: {len(wanted):,} are left, "
             f"fewer than the {n:,} requested"
