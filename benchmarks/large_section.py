@@ -54,13 +54,13 @@ def large_section(found: dict[str, Any]) -> str:
     disk = [size(CHARACTER * n + WORD * n * words / characters) for n in SIZES]
     add("disk, besides the list and its copy in the run", f"{row['disk_bytes'] / characters:.1f} times the list", disk)
     add(
-        f"instead of training: count runs of {found['order']} characters, partly on the disk",
+        f"instead of training: count sequences of {found['order']} characters, partly on disk",
         f"{1e-6 / counting:.2g} million a second",
         [duration(counting * n) for n in SIZES],
     )
     lines += [
         "",
-        "| order | possible runs of a to z | memory for all of them |",
+        "| order | possible sequences of a to z | memory for all of them |",
         "|---:|---:|---:|",
     ]
     for n in ORDERS:
@@ -69,7 +69,7 @@ def large_section(found: dict[str, Any]) -> str:
         "",
         f"Rates with {found['threads']} threads on {words:,} made-up words ({characters / 1e6:.0f} MB). Measured"
         f" by `benchmarks/large.py`, {machine['processor']}, {machine['system']}; moreish {versions['moreish']},"
-        f" numpy {versions['numpy']}, duckdb {versions['duckdb']}. Of the {row['windows']:,} distinct runs of"
+        f" numpy {versions['numpy']}, duckdb {versions['duckdb']}. Of the {row['windows']:,} distinct sequences of"
         f" {found['order']} characters in the train words, {row['kept']:,} occur at least {found['at_least']} times;"
         f" their tables took {s['tables'] - s['count']:.0f} s and {row['memory_bytes']['tables'] / 1e9:.1f} GB.",
     ]

@@ -150,4 +150,4 @@ def test_the_command_prints_every_form(runs, capsys, tmp_path):
         assert run([*command, "--plot", str(tmp_path / f"a{ending}")]) == 0
         assert (tmp_path / f"a{ending}").stat().st_size > 5000
     assert run([*command, "--plot", str(tmp_path / "a.bmp")]) == 2
-    assert "a picture's name ends in one of .png" in capsys.readouterr().err
+    assert "the name of a picture must end in one of .png" in capsys.readouterr().err

@@ -169,7 +169,7 @@ def test_a_word_never_breaks_its_constraints(models, asked, name, seed):
     except InputError as error:
         if "no word fits" in str(error):
             assert not [word for word in WORDS if fits(word, asked)]
-        elif "are left, and 7 are asked for" in str(error):
+        elif "are left, fewer than the 7 requested" in str(error):
             few = asked.get("temperature") == 0 or asked.get("top_k") or asked.get("top_p", 1) < 1
             assert few or len({word for word in WORDS if fits(word, asked)} - set(asked.get("avoid", ()))) < 7
         elif "with this temperature" in str(error):
@@ -214,9 +214,9 @@ def test_new_and_different_words(models, name):
     assert not set(words) & set(known)
     all_of_them = model.sample(9, pattern="??", distinct=True)
     assert sorted(all_of_them) == [a + b for a in LETTERS for b in LETTERS]
-    with pytest.raises(InputError, match="generate 9 words that fit: 9 are left, and 10 are asked for"):
+    with pytest.raises(InputError, match="generate 9 words that fit: 9 are left, fewer than the 10 requested"):
         model.sample(10, pattern="??", distinct=True)
-    with pytest.raises(InputError, match="generate 9 words that fit, and 9 of them are to be avoided: 0 are left"):
+    with pytest.raises(InputError, match="generate 9 words that fit, and 9 of them are excluded: 0 are left"):
         model.sample(1, pattern="??", avoid=WORDS)
 
 

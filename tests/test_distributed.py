@@ -195,9 +195,12 @@ def test_a_process_that_dies_ends_the_job_with_a_message(torchrun, words_file, t
         assert host.ended() == ""
         assert host.process.returncode != 0
     assert re.search(
-        r"moreish \(rank 0\): this training of 2 processes broke off \(.*\): go on with --resume\n", hosts[0].err
+        r"moreish \(rank 0\): training with 2 processes stopped \(.*\): continue with --resume\n", hosts[0].err
     )
-    assert hosts[0].err.count("moreish: BatchNorm takes its statistics from each process's own shard of a batch\n") == 1
+    assert (
+        hosts[0].err.count("moreish: BatchNorm normalises with the statistics of each process's share of the batch\n")
+        == 1
+    )
     assert "BatchNorm" not in hosts[1].err
     assert "step" not in hosts[1].err
     assert len(moreish.load(tmp_path / "run").model.sample(3)) == 3
@@ -213,7 +216,7 @@ def started_by_torchrun(monkeypatch):
 @pytest.mark.usefixtures("started_by_torchrun")
 @pytest.mark.parametrize("engine", ["tape", "both"])
 def test_other_engines_train_in_one_process(words, tmp_path, engine):
-    with pytest.raises(InputError, match=f"started 2 processes, and the engine {engine} trains in one: add --engine"):
+    with pytest.raises(InputError, match=f"started 2 processes, but the engine {engine} trains in one: add --engine"):
         moreish.train(words, n_hidden=4, steps=2, engine=engine, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

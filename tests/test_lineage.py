@@ -93,7 +93,7 @@ def test_full_batches_and_mini_batches_are_for_every_model(corpus, words):
     full = moreish.train(corpus, "mlp", full_batch=True, n_hidden=10, epochs=30)
     assert (full.options.steps, full.options.batch_size) == (30, None)
     assert full.history[-1]["train"] < full.history[0]["train"]
-    with pytest.raises(InputError, match="give no --batch-size"):
+    with pytest.raises(InputError, match="leave out --batch-size"):
         moreish.train(corpus, "mlp", full_batch=True, batch_size=64)
 
 

@@ -91,7 +91,7 @@ def test_the_valley_is_where_the_loss_is_low():
 def test_what_has_no_rate_to_find_is_refused(words):
     wrong: list[tuple[dict[str, Any], str]] = [
         ({"model": "ngram"}, "counted, not trained"),
-        ({"lr": 0.1}, "lr-find looks for --lr"),
+        ({"lr": 0.1}, "lr-find suggests --lr"),
         ({"low": 1.0, "high": 0.1}, "--low below --high"),
         ({"low": 0.0}, "--low below --high"),
         ({"n_hiden": 3}, "did you mean"),

@@ -1,4 +1,4 @@
-"""Lists kept on the disk: the same words, splits, tokens, marks and models as for lists in memory."""
+"""Lists kept on disk: the same words, splits, tokens, marks and models as for lists in memory."""
 
 import os
 import shutil
@@ -76,7 +76,7 @@ def test_a_list_on_disk_trains_the_same_model(model, on_disk, tmp_path):
 def test_the_command_says_where_the_list_is_put(on_disk, tmp_path, capsys):
     path, out = written(tmp_path, WORDS), str(tmp_path / "run")
     assert run(["train", str(path), "--steps", "5", "--out", out]) == 0
-    assert f"list.txt is over 0 MB: its words are put on the disk, in {on_disk}" in capsys.readouterr().err
+    assert f"list.txt is over 0 MB: its words are stored on disk, in {on_disk}" in capsys.readouterr().err
     assert run(["eval", out, "--json"]) == 0
     assert run(["sample", out, "-n", "3"]) == 0
 

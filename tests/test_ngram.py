@@ -150,7 +150,7 @@ def test_a_large_alphabet_and_a_long_window_are_counted_too():
 
 def test_counts_that_do_not_fit_in_memory_are_refused(corpus):
     for n_vocab in (len(corpus.vocab), 1 << 20):  # packed, and sorted
-        with pytest.raises(InputError, match="more than 100 different runs of 5 characters.*with --order 4"):
+        with pytest.raises(InputError, match="more than 100 different sequences of 5 characters.*with --order 4"):
             count_windows(corpus.stream("train"), 5, n_vocab, memory=50 * 5 * 100)
 
 
@@ -195,7 +195,7 @@ def test_a_full_disk_is_reported_in_one_line(monkeypatch, corpus):
         raise duckdb.IOException("no space\nleft on device")
 
     monkeypatch.setattr(CountsOnDisk, "add", add)
-    with pytest.raises(WorkError, match=r"counting on the disk failed \(no space left on device\)"):
+    with pytest.raises(WorkError, match=r"counting on disk failed \(no space left on device\)"):
         moreish.train(corpus, "ngram", at_least=2, memory=1e-5)
 
 

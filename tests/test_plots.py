@@ -179,7 +179,7 @@ def test_the_command_draws_what_there_is(words, tmp_path, capsys):
     shown = capsys.readouterr()
     drawn = {path.stem for path in (tmp_path / "counted" / "plots").iterdir()}
     assert drawn == {"bigrams", "next", "word", "samples", "novelty", "architecture"}
-    assert "no picture loss: a ngram is not trained by steps" in shown.err
+    assert "no picture loss: the ngram model is not trained by steps" in shown.err
     assert run(["plot", str(tmp_path / "counted"), "embedding"]) == 2
     assert "no embeddings" in capsys.readouterr().err
     assert run(["plot", str(tmp_path / "counted"), "los"]) == 2

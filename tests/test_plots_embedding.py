@@ -45,7 +45,7 @@ def test_of_more_numbers_the_widest_plane_is_shown(name, corpus):
     assert np.cov(points(made).T)[0, 1] == pytest.approx(0, abs=1e-9)
     for label, share in zip((made.axes[0].get_xlabel(), made.axes[0].get_ylabel()), variances, strict=False):
         assert f"{100 * share / variances.sum():.0f}% of the variance" in label
-    assert f"{C.shape[1]} numbers a character" in made.get_suptitle()
+    assert f"{C.shape[1]} numbers per character" in made.get_suptitle()
 
 
 def test_components_keep_what_lies_in_a_plane():

@@ -196,7 +196,7 @@ def test_every_script_is_drawn(words, tmp_path):
         save(made, tmp_path / "a.png")
         assert (tmp_path / "a.png").stat().st_size > 5000
     n = len(run.model.vocab)
-    assert (f"the {MAX_BARS} likeliest of {n} tokens" in pictures[1].get_suptitle()) == (n > MAX_BARS)
+    assert (f"the {MAX_BARS} most likely of {n} tokens" in pictures[1].get_suptitle()) == (n > MAX_BARS)
 
 
 def test_what_cannot_be_seen_has_a_sign():

@@ -115,7 +115,7 @@ def test_there_are_as_many_threads_as_cores_by_default(monkeypatch, tmp_path):
     set_threads(4)
     assert get_threads() == 4
     for wrong in (0, 2.5):
-        with pytest.raises(InputError, match=f"a whole number from 1 on, not {wrong}"):
+        with pytest.raises(InputError, match=f"the number of threads is {wrong}: it must be a whole number"):
             set_threads(wrong)  # type: ignore[arg-type]
 
 
@@ -177,7 +177,7 @@ def test_the_option_changes_no_result(words, tmp_path, capsys):
     assert np.array_equal(found[0][1], found[1][1])
     assert get_threads() == 2
     assert run(["models", "--threads", "0"]) == 2
-    assert "threads: a whole number from 1 on, not 0" in capsys.readouterr().err
+    assert "the number of threads is 0: it must be a whole number, at least 1" in capsys.readouterr().err
     assert run(["models", "--threads", "2.5"]) == 2
 
 

@@ -142,7 +142,7 @@ def test_weights_move_both_ways(saved_run):
 @pytest.mark.skipif(torch.cuda.is_available(), reason="asks for a device that is there")
 def test_a_device_that_is_not_there_falls_back_and_says_so(words, caplog):
     moreish.train(words[:50], n_hidden=4, steps=2, engine="torch", device="cuda")
-    assert "there is no device cuda: the CPU computes" in caplog.text
+    assert "device cuda is not available: using the CPU" in caplog.text
 
 
 def test_without_pytorch_one_line_says_what_to_install(tmp_path):

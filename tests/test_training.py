@@ -276,7 +276,7 @@ def test_progress_is_reported_as_it_goes(words):
         ({"seed": None}, "--seed is None"),
         ({"epochs": float("inf")}, "--epochs is inf"),
         ({"model": "bigram-counts", "lr": 0.1}, "counted, not trained by steps: it has no option --lr"),
-        ({"steps": 5, "epochs": 2}, "give one of them"),
+        ({"steps": 5, "epochs": 2}, "give only one"),
         ({"lr": "fast"}, "--lr is 'fast': it must be a number"),
         ({"steps": 2.5}, "--steps is 2.5: it must be a whole number"),
         ({"n_layer": 0}, "--n-layer is 0: it must be between 1 and"),

@@ -145,7 +145,7 @@ def test_a_rate_that_ends_in_no_number_is_pruned(words, tmp_path):
 def test_the_picture_shows_every_trial(tuned):
     made = plot_study(tuned.study)
     labels = [ax.get_xlabel() for ax in made.axes]
-    assert labels[:2] == ["trial", "share of the training (%)"]
+    assert labels[:2] == ["trial", "percentage of the training"]
     assert set(labels[2:6]) == {"n-embd", "n-hidden", "lr", "weight-decay"}
     trials = ended_well(tuned.study)
     points, best = (np.asarray(line.get_xydata()).tolist() for line in made.axes[0].lines[:2])

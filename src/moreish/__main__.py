@@ -22,7 +22,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, AttributeError):  # the reader of a pipe has gone, or there is no stream
             stream.flush()
-    # All files are closed. Exiting at once skips the teardown of the compiler, a quarter of the time of a training.
+    # All files are closed. Exiting at once skips the teardown of the compiler, a quarter of the time of a training run.
     os._exit(status)
 
 

@@ -11,7 +11,7 @@ STANDARD_INPUT = "standard input"  # its name in errors; - on the command line
 
 
 def write_atomically(path: Path, data: bytes | Iterable[bytes]) -> None:
-    """Write data to a temporary file, flush it to the disk, and rename it to `path`.
+    """Write data to a temporary file, flush it to disk, and rename it to `path`.
 
     Raises WorkError if that fails; the old file then stays.
     """

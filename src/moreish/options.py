@@ -52,7 +52,7 @@ class Options:
             raise InputError(f"--{name} is {value}: it must be {limits}")
 
 
-_TYPE_NAMES = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+_TYPE_NAMES = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}
 
 
 def plain_type(f: dataclasses.Field[Any]) -> type:

@@ -27,7 +27,7 @@ from ..training.train import first_state
 TRACED_EXAMPLES = 1024  # train examples in a trace
 REPLAYED_STEPS = 500  # steps that are trained again if the history has no diagnostics
 COMPARED_STEPS = 300  # steps over which two starts are compared
-# Each limit separates a healthy value from a trouble.
+# Each limit separates a healthy value from a problem.
 MAX_FIRST_LOSS = 1.25  # loss before the first step, as a multiple of log V
 MAX_RISE = 1.1  # batch loss, as a multiple of the first loss or of log V
 MIN_UPDATE = 10**-3.4  # update-to-weight ratio: healthy ones are near 1e-3, and higher early in training
@@ -38,7 +38,7 @@ MAX_VAL_RISE, MAX_VAL_GAP = 0.02, 0.5  # nats: last val loss above the best one;
 
 @dataclass(frozen=True)
 class Verdict:
-    """One trouble: a short name, the observation, and the remedy."""
+    """One problem: a short name, the observation, and the remedy."""
 
     trouble: str
     seen: str
@@ -50,7 +50,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Beginning:
-    """The first steps of a training: a trace before step 1, and batch losses (N,) in nats at `steps` (N,)."""
+    """The first steps of training: a trace before step 1, and batch losses (N,) in nats at `steps` (N,)."""
 
     trace: Trace
     steps: np.ndarray
@@ -59,10 +59,10 @@ class Beginning:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Diagnosis:
-    """The layers of a run before its first step and now, and the troubles of its training.
+    """The layers of a run before its first step and now, and the problems of its training.
 
     run                     the run, with its history at the time of the diagnosis
-    start_trace, end_trace  train examples traced through the initial weights and through those of now
+    start_trace, end_trace  train examples traced through the initial and the current weights
 
     Everything else is computed from these when it is first used, and kept.
     """
@@ -93,7 +93,7 @@ class Diagnosis:
 
     @cached_property
     def verdicts(self) -> list[Verdict]:
-        """The troubles that were found, in the order in which they arise."""
+        """The problems that were found, in the order in which they arise."""
         return _verdicts(self.run, self.start_trace.loss, self.start, self.end, self.steps)
 
     @cached_property
@@ -105,10 +105,10 @@ class Diagnosis:
         """
         own, o = getattr(self.run.model.config, "init", None), self.run.options
         if own is None:
-            raise InputError(f"a {self.run.model.name} has no hidden layers: there is nothing to start well or badly")
+            raise InputError(f"the {self.run.model.name} model has no hidden layers, so there is no start to compare")
         other = "naive" if own == "kaiming" else "kaiming"
         every = stride(resolved(o.steps))
-        # The log of a training that diverged, or has not come that far, may have too few points.
+        # The log of a run that diverged, or has not come that far, may have too few points.
         enough = any(line["step"] >= min(COMPARED_STEPS, resolved(o.steps)) for line in self.steps)
         lines = self.steps if enough else beginning(self.run, COMPARED_STEPS).history
         begun = beginning(self.run, COMPARED_STEPS, other)
@@ -143,7 +143,7 @@ class Diagnosis:
 
 
 def diagnose(run: Run) -> Diagnosis:
-    """Trace train examples through a run's layers, at its start and now, and find the troubles of its training.
+    """Trace train examples through a run's layers, at its start and now, and find the problems of its training.
 
     Raises InputError for a model that has no layers.
     """
@@ -207,14 +207,14 @@ def _verdicts(
 
 
 def _of_start(run: Run, loss: float, start: dict[str, Any]) -> list[Verdict]:
-    """Troubles before the first step."""
+    """Problems before the first step."""
     found, even = [], math.log(len(run.model.vocab))
     hidden = [row for row in start["layers"] if "saturated" in row]
     weights = [row for row in start["tensors"] if row["name"].endswith(".W")]
     if len(weights) > 1 and all(row["data"] == 0 for row in weights):
         remedy = "start them at random (--init kaiming)"
         found.append(
-            Verdict("zero weights", "all weights start at zero, so that the units of a layer stay alike", remedy)
+            Verdict("zero weights", "all weights start at zero, so that the units of a layer stay equal", remedy)
         )
     if not loss <= MAX_FIRST_LOSS * even:
         remedy = "start the last layer's weights smaller (--init kaiming)"
@@ -259,7 +259,7 @@ def _of_rate(run: Run, first_loss: float, history: list[dict[str, Any]], steps: 
         for row in line["tensors"]
         if row["name"][-1] in "WC" and row["data"] > 0
     ]
-    # With full batches the gradient and the updates fade near the minimum: small ones are no trouble.
+    # With full batches the gradient and the updates fade near the minimum: small ones are no problem.
     if ratios and not o.full_batch and np.median(ratios) < MIN_UPDATE:
         seen = f"a step changes the weights by 10^{np.log10(np.median(ratios)):.1f} of their size, where 10^-3 is usual"
         return [Verdict("rate too low", seen, f"take a larger --lr than {o.lr:g}; {find}")]
@@ -274,7 +274,7 @@ def _of_dead(run: Run, end: dict[str, Any]) -> list[Verdict]:
     worst = max(bad, key=lambda row: row["dead"] / row["units"])
     seen = f"layer {worst['name']}: {worst['dead']} of {worst['units']} units are dead, saturated on every example"
     if len(bad) > 1:
-        seen += f"; so are many of {len(bad) - 1} more"
+        seen += f"; so are many units of {len(bad) - 1} more layer{'s' * (len(bad) > 2)}"
     return [Verdict("dead units", seen, f"take a smaller --lr than {resolved(run.options.lr):g}, or --batch-norm")]
 
 

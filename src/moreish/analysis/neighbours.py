@@ -44,7 +44,7 @@ class Similarity:
     copies          number of words that are in train
     distinct        number of distinct words
     among_first     number of distinct words among the first `first`. Samples and held-out words use the same `first`,
-                    because the share of distinct words falls as a group grows
+                    because the fraction of distinct words falls as a group grows
     neighbours      one row for each of the first words: for all of them, or for fewer if the list is long
     """
 
@@ -62,7 +62,7 @@ class Similarity:
 
     @property
     def copied(self) -> float:
-        """Share of words that are in train."""
+        """Fraction of words that are in train."""
         return self.copies / self.words
 
     @property
@@ -72,7 +72,7 @@ class Similarity:
 
     @property
     def distances(self) -> dict[str, float]:
-        """Share of words at each edit distance from train."""
+        """Fraction of words at each edit distance from train."""
         found = np.bincount(
             [min(neighbour.distance, LARGEST_DISTANCE) for neighbour in self.neighbours],
             minlength=LARGEST_DISTANCE + 1,
@@ -86,7 +86,7 @@ class Similarity:
 
     @property
     def pieces(self) -> dict[str, float]:
-        """Share of words by relative length of the longest substring that also occurs in a train word."""
+        """Fraction of words by relative length of the longest substring that also occurs in a train word."""
         found = np.searchsorted((0.5, 0.75, 1), self._shared_fractions, side="right")
         counts = np.bincount(found, minlength=len(SUBSTRING_LABELS))
         return dict(zip(SUBSTRING_LABELS, (counts / len(self.neighbours)).tolist(), strict=True))

@@ -71,7 +71,7 @@ class Scores:
 class Scorer:
     """Scores words with the model of a run, relative to the words that the model was trained on.
 
-    false_positive_rate     the share of words from the same source as the list that may be called unlikely; None for
+    false_positive_rate     the fraction of words from the same source as the list that may be called unlikely; None for
                             no verdicts
     alarm                   its old name
 

@@ -1,4 +1,4 @@
-"""Compare trained models on the same words, and tell which differences are significant.
+"""Compare trained models on the same words, and test which differences are significant.
 
 Scores every run on val and test of one split, with 95% intervals. Compares every two runs by the paired bootstrap over
 words. Adds the n-gram model as a baseline. Refuses runs on other words or another split; with --rescore it scores them

@@ -1,4 +1,4 @@
-"""Diagnose a training: statistics of its layers, troubles and remedies.
+"""Diagnose the training of a run: statistics of its layers, problems and remedies.
 
 Prints the statistics of each layer at step 0 and now (mean, std, saturated outputs, dead units, gradient), the ratios
 of gradient and update to each weight matrix, and verdicts. The steps are those that --diagnostics recorded in the
@@ -43,7 +43,7 @@ def diagnose(run: Path, /, *, json: Flag = False) -> None:
     for verdict in found.verdicts:
         print(f"{verdict.trouble}: {verdict}")
     if not found.verdicts:
-        print("no trouble found")
+        print("no problems found")
 
 
 def layer_row(row: dict[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Measure the loss of a trained model on its train, val and test words.
+"""Measure the loss of a trained model on train, val and test.
 
 The loss is the mean negative log-likelihood in nats per predicted token: every character, and the end of each word. The
 table adds a 95% interval (bootstrap over words), and separate losses for words that are in train and for words that are

@@ -57,7 +57,7 @@ def lr_find(
         from ..plots.style import save
 
         save(plot_lr(found), plot)
-        say(f"the picture is in {plot}")
+        say(f"the plot is in {plot}")
     if json:
         print_json(found.as_json())
         return

@@ -40,11 +40,12 @@ def novelty(
     n
         Number of samples.
     seed
-        Seed of the draw [default: that of the run].
+        Seed of the random draw [default: the seed of the run].
     temperature
-        Below 1 favours likely characters, above 1 unlikely ones; 0 always takes the most likely character.
+        Values below 1 make likely characters more likely, values above 1 make all more equal; 0 always takes the most
+        likely character.
     top_k
-        Draw only from the K most likely characters; 0 draws from all.
+        Draw from the K most likely characters only; 0 means all.
     json
         Print JSON: {"samples": {"words", "copies", "copied", "interval", ...}, "held_out": {...}, "difference": [low,
         high], "hits": ..., "memorisation_ratio": ..., "memorisation_interval": [low, high], "verdicts": [...], "words":

@@ -62,7 +62,7 @@ def plot(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{folder}: cannot be made ({error.strerror}): choose another (--out)") from None
+        raise InputError(f"{folder}: cannot be created ({error.strerror}): choose another (--out)") from None
     for name in what or PICTURES:
         caption, draw = PICTURES[name]
         try:

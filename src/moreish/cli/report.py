@@ -1,7 +1,7 @@
 """Write report.html into a run: one file with its losses, samples, pictures and diagnosis.
 
-Losses have confidence intervals and are compared with those of n-grams. The page also has the novelty of the samples
-and all options. It needs no network, adapts to phones and dark mode, and can be printed.
+Losses have confidence intervals and are compared with those of the n-gram model. The page also has the novelty of the
+samples and all options. It needs no network, adapts to phones and dark mode, and can be printed.
 
 Examples:
   moreish report runs/names-mlp

@@ -80,7 +80,7 @@ def sample(
     unwanted = [*(read_words(avoid) if avoid else ()), *(loaded.corpus.words if only_new else ())]
     if most_likely:
         if (seed, temperature, top_k, top_p, distinct, tries) != (None, 1.0, 0, 1.0, False, None):
-            raise InputError("--most-likely draws nothing at random: give only constraints, --avoid or --only-new")
+            raise InputError("--most-likely draws nothing at random: use it with constraints, --avoid or --only-new")
         found = loaded.model.most_likely(n, avoid=unwanted, **given_options(constraints))
         print_json(candidates_json(loaded, found, "samples")) if json else print_candidates(loaded, found)
         return

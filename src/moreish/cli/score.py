@@ -1,6 +1,6 @@
 r"""Score how likely words are, and tell which could belong to the list.
 
-Give words as arguments, or - to read any number of them from standard input, one a line. Each word gives one line of
+Give words as arguments, or - to read any number of them from standard input, one per line. Each word gives one line of
 output. On a terminal, it is followed by the surprise of every character in nats. Elsewhere, the line contains the word,
 nats per token, bits per token, percentile, and true or false, separated by tabs. Inside a word, a tab is written \t, a
 backslash \\ and an escape character \x1b.
@@ -69,9 +69,9 @@ def score(
     run
         Folder of a run.
     words
-        Words; or a single -, to read words from standard input, one a line.
+        Words; or a single -, to read words from standard input, one per line.
     false_positive_rate
-        Share of words like those of the list that may be called unlikely.
+        Fraction of words like those of the list that may be called unlikely.
     alarm
         Old name of --false-positive-rate.
     json
@@ -189,7 +189,7 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def view(scores: Scores, alphabet: float) -> Iterator["Text"]:
-    """Format scores for a terminal, two lines a word: nats, bits, percentile and verdict; each character with its nats.
+    """Format scores for a terminal, two lines per word: nats, bits, percentile and verdict; and nats by character.
 
     alphabet    the surprise of a character drawn uniformly from the alphabet, to which colours are relative
     """

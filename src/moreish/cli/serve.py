@@ -45,8 +45,8 @@ def serve(
     port
         Port to listen on; 0 takes any free port.
     false_positive_rate
-        Share of words like those of the list that may be called unlikely [default: 0.01, or no verdicts if the list is
-        too short for it].
+        Fraction of words like those of the list that may be called unlikely [default: 0.01, or no verdicts if the list
+        is too short for it].
     alarm
         Old name of --false-positive-rate.
     allow_origin

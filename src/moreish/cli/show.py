@@ -1,6 +1,6 @@
 """Show what a model computes: each operation with its shapes, parameters and cost.
 
-For a model that is counted, shows the number of contexts of each order, and the strengths of its smoothing.
+For a counted model, shows the number of contexts of each order, and the strengths of its smoothing.
 
 Examples:
   moreish show mlp --n-layer 3
@@ -55,14 +55,14 @@ def show(
         model = task.start().model
     else:
         if given_options(model_options):
-            raise InputError(f"{what} is a run, whose model already has its options: give none")
+            raise InputError(f"{what} is a run, and its model already has its options: leave them out")
         run = load(what)
         model = run.model
         if isinstance(model.config, CountConfig):
             show_counts(model)
             return
         if not model.layers:
-            raise InputError(f"{what} is a mixture: show the runs that it was made from")
+            raise InputError(f"{what} is a mixture: show the runs that it is made of")
         task = of_run(run)
     batches = task.need_steps()
     tape = Tape(model.layers, model.config.context, len(model.vocab))

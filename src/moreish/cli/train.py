@@ -1,8 +1,8 @@
 """Train a model on a list of words, and print new ones.
 
 Prints the loss on train, val and test, in nats per predicted token (every character, and the end of a word). Then it
-prints new words, each marked as new or with the part of the list that has it. The run is saved in a folder. Ctrl-C
-saves it too, and --resume continues it.
+prints new words, each marked "new", or with the part of the list (train, val, test) that contains it. The run is saved
+in a folder. Ctrl-C saves it too, and --resume continues it.
 
 With torchrun and --engine torch, several processes train together. Each takes its share of every batch, and BatchNorm
 computes its statistics over that share.
@@ -48,7 +48,7 @@ def train(
     Parameters
     ----------
     file
-        A word list in UTF-8, one word a line; - for standard input; or a bundled list: names, dinosaurs, minerals or
+        A word list in UTF-8, one word per line; - for standard input; or a bundled list: names, dinosaurs, minerals or
         places [default: names].
     model
         The model to train; `moreish models` lists them [default: mlp].
@@ -69,7 +69,7 @@ def train(
         if resume is not None:
             if file or model or out or given_options(model_options) or given_options(train_options):
                 raise InputError(
-                    "--resume continues a run with its own list and options: give no file, no --out and no other option"
+                    "--resume continues a run with its own list and options: use it without a file or other options"
                 )
             run = resume_training(resume, on_progress=view)
         else:
@@ -85,7 +85,7 @@ def train(
 
 
 def report(run: Run, seconds: float, n_samples: int) -> None:
-    """Print the results of a training."""
+    """Print the results of a training run."""
     o = run.options
     how = f"{o.steps:,} steps of {o.batch_size or 'all words'}" if o.steps else "counted"
     print(f"{run.model.name}: {run.model.n_parameters:,} parameters, {how}, {seconds:.1f} s")

@@ -84,8 +84,8 @@ def tune(
         for loss, t in ended_well(found.study)[:5]
     ]
     print_table(["best trials", ">val", ">parameters", "options"], lines)
-    print(f"\nthe best run is saved in {found.run.path}, a picture of the study in {picture}")
-    print(f"its losses, with test: moreish eval {found.run.path}")
+    print(f"\nthe best run is saved in {found.run.path}, and a picture of the study in {picture}")
+    print(f"losses on all parts: moreish eval {found.run.path}")
 
 
 def row(trial: "FrozenTrial") -> dict[str, Any]:

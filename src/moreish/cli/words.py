@@ -1,8 +1,8 @@
 """Describe a list of words: number, characters, lengths and issues.
 
 Issues are repeats, capital letters, digits, spaces inside, invisible and rare characters, mixed scripts and very long
-lines. --clean OUT writes a cleaned list and reports the changes. Words that can be corrected are changed, others are
-dropped. Only repeats are dropped if more than a tenth of the words have the issue.
+lines. --clean OUT writes a cleaned list and reports the changes. Words that can be corrected are changed, and
+others are dropped, unless more than a tenth of the words have the issue. Repeats are always dropped.
 
 Examples:
   moreish words places
@@ -31,7 +31,7 @@ def words(
     /,
     *,
     clean: Path | None = None,
-    keep: Annotated[str, Parameter(help=f"Issues that --clean does not change: some of {','.join(CHECKS)}.")] = "",
+    keep: Annotated[str, Parameter(help=f"Issues that --clean does not change: any of {','.join(CHECKS)}.")] = "",
     json: Flag = False,
 ) -> None:
     """Run `moreish words`.
@@ -39,8 +39,8 @@ def words(
     Parameters
     ----------
     file
-        Word list, UTF-8, one word per line; - reads standard input; or the name of a bundled list. Without it, the
-        bundled names.
+        A word list in UTF-8, one word per line; - for standard input; or a bundled list: names, dinosaurs, minerals or
+        places [default: names].
     clean
         Write a cleaned list to this new file, and report the changes.
     json
@@ -89,7 +89,7 @@ def write_cleaned(listed: WordList, out: Path, keep: list[str]) -> dict[str, Any
     if not cleaned:
         raise InputError("no word of this list would be left: name the issues to ignore with --keep")
     if not out.parent.is_dir():
-        raise InputError(f"{out.parent}: no such folder; make it, or choose another (--clean)")
+        raise InputError(f"{out.parent}: no such folder; create it, or choose another (--clean)")
     write_atomically(out, cleaned.pieces())
     return {
         "path": str(out),

@@ -26,7 +26,7 @@ class Corpus:
 
     def __init__(self, words: Iterable[str], split: str = "lecture", split_seed: int = 42):
         if isinstance(words, str):
-            raise InputError(f"{words[:40]!r} is one text: give a list of words, or the file to read_words")
+            raise InputError(f"{words[:40]!r} is one string: give a list of words, or the file to read_words")
         self.words = WordList.of(words)
         self.split, self.split_seed = split, split_seed
         if isinstance(self.words, MappedWords):

@@ -10,7 +10,7 @@ places-lecture-42.i4    places of all words in the shuffled order of a split
 train-lecture-42.i4     flat tokens of a part of a split
 marks-lecture-42.u8     see `Marks`
 
-So a character takes 8 bytes on the disk and a word 32. In memory a word takes 4 bytes while the list is shuffled.
+So a character takes 8 bytes on disk and a word 32. In memory a word takes 4 bytes while the list is shuffled.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ from ..errors import InputError, WorkError
 from .stream import END, whole_words
 from .wordlist import WordList, no_words
 
-MAX_IN_MEMORY = 1 << 28  # bytes of a file; the words of a larger file are kept on the disk
+MAX_IN_MEMORY = 1 << 28  # bytes of a file; the words of a larger file are kept on disk
 WORDS_PER_LOOKUP = 1 << 21  # words of a part that are copied together, in the order of the list
 TOKENS_PER_COPY = 1 << 20
 MAX_WORDS = (1 << 31) - 1  # places are int32
@@ -80,7 +80,7 @@ class MappedWords(WordList):
         Raises InputError if there are no words or too many; WorkError if the folder cannot be written.
         """
         home = prepared_folder()
-        log.info("%s is over %d MB: its words are put on the disk, in %s", name, MAX_IN_MEMORY >> 20, home)
+        log.info("%s is over %d MB: its words are stored on disk, in %s", name, MAX_IN_MEMORY >> 20, home)
         with _temporary_folder(home) as temporary:
             sha256 = _write(texts, temporary, name)
             folder = home / sha256

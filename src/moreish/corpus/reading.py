@@ -20,7 +20,7 @@ def read_words(source: str | Path) -> WordList:
 
     A byte-order mark, line ends of any kind, blank lines, and leading and trailing spaces are removed. The text is
     normalised to NFC, so that é is one character however it was typed. A word may contain any character. The words of
-    a file of more than `mapped.MAX_IN_MEMORY` bytes are kept on the disk: see `MappedWords`.
+    a file of more than `mapped.MAX_IN_MEMORY` bytes are kept on disk: see `MappedWords`.
 
     Raises InputError, naming the file, the line and the way out, if the file is missing, a folder, unreadable, binary,
     not UTF-8 or without words.

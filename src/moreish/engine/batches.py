@@ -122,7 +122,7 @@ def group_windows(stream, first, n, contexts, slots, head, follower):
 
 @dataclass(frozen=True)
 class Batches:
-    """The source of the batches of a training.
+    """The source of the batches for training.
 
     stream      (M,) int32 tokens
     size        B, examples in a batch

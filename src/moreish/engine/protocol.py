@@ -6,7 +6,7 @@ the n_trained numbers that gradient descent trains, then the others, such as run
 can go from one engine to another.
 
 To add an engine, write a class with the methods of `Engine` and give it a name in ENGINES and `registry.make_engine`.
-Training and evaluation never ask which engine they have. `tape.Tape` computes with compiled kernels,
+Training and evaluation work with any engine. `tape.Tape` computes with compiled kernels,
 `torch.engine.Torch` with PyTorch, and `lockstep.Lockstep` with both.
 """
 
@@ -44,9 +44,9 @@ class Draw:
     """The settings with which words are drawn.
 
     prefix          tokens that every word begins with
-    temperature     logits are divided by it; 0 takes the likeliest token
-    top_k           draw from the k likeliest tokens only; 0: from all
-    top_p           draw from the fewest of the likeliest tokens that have this probability together; 1: from all
+    temperature     logits are divided by it; 0 takes the most likely token
+    top_k           draw from the k most likely tokens only; 0: from all
+    top_p           draw from the fewest tokens that have this total probability; 1: from all
     seed            the seed of the random numbers
     max_length      the largest number of characters of a word, at which it ends
     first           the number of the first word: a word depends on the seed and its number alone
@@ -64,7 +64,7 @@ class Draw:
 class Reader(Protocol):
     """Computes the losses of words and draws words.
 
-    Models that are counted and mixtures of models are readers too; for these, `params` may have any form of their own.
+    Counted models and mixtures of models are readers too; for these, `params` may have any form of their own.
     No method changes `params`.
     """
 
@@ -102,7 +102,7 @@ class Engine(Reader, Protocol):
 
         Step s takes the batch that `batches.fill(s, ...)` writes. Its loss is the mean nll over the targets, each
         weighted by its count. Then the optimizer updates the weights: see `optim`. Both arrays together are the whole
-        state of a training, so that two calls of n steps equal one call of 2 n.
+        state of training, so that two calls of n steps equal one call of 2 n.
 
         Returns the loss of each step in nats, before its update, float64 (n,). If a loss is not finite, training stops:
         that loss is the last one returned, and its step and those after it are not made.

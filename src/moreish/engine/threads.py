@@ -1,6 +1,6 @@
 """The number of threads that compute in this process, and calls that run at the same time.
 
-Work for several threads reserves them first, and gets only as many as are free. So several trainings in one process
+Work for several threads reserves them first, and gets only as many as are free. So training runs in one process
 share the cores. The tape and counting give the same results with any number of threads.
 """
 
@@ -35,19 +35,19 @@ def chosen() -> int | None:
 
 
 def get_threads() -> int:
-    """The number of threads that may compute at a time."""
+    """Return the number of threads that may compute at the same time."""
     return _limit or cores()
 
 
 def set_threads(n: int | None) -> None:
-    """Let n threads compute at a time in this process; None: one for each core.
+    """Let up to n threads compute at the same time in this process; None means one per core.
 
     The results of the tape and of counting are the same, bit for bit; PyTorch's sums may differ in the last place.
     Raises InputError unless n is a whole number from 1.
     """
     global _limit
     if n is not None and (not isinstance(n, int) or n < 1):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise InputError(f"threads: a whole number from 1 on, not {n}")
+        raise InputError(f"the number of threads is {n}: it must be a whole number, at least 1")
     _limit = n
 
 

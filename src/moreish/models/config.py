@@ -50,7 +50,7 @@ class ReaderConfig(ModelConfig):
 
 
 class CountConfig(ReaderConfig):
-    """Options of a model by counting, which has no training steps."""
+    """Options of a counted model, which has no training steps."""
 
     @abstractmethod
     def fit(self, corpus: Corpus) -> dict[str, np.ndarray]:

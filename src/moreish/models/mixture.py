@@ -3,7 +3,8 @@
     linear      p(c | h) = sum over i of w_i p_i(c | h)              the w_i are positive and sum to one
     log-linear  p(c | h) = product over i of p_i(c | h)**w_i / Z(h)  the w_i are any positive numbers
 
-A linear mixture averages the probabilities. In a log-linear mixture a model with very small probabilities has a veto.
+A linear mixture averages the probabilities. In a log-linear mixture, a character that is very
+unlikely under one model stays unlikely.
 """
 
 from collections.abc import Sequence

@@ -29,11 +29,11 @@ class Score:
     """Score of a word under a model.
 
     per_char    nll in nats of each character in order, then of the end of the word
-    unknown     places of the characters that the model does not know
+    unknown     positions of the characters that the model does not know
     nll         mean of per_char, in nats per token
     bits        the same in bits per token
     percentile  from a `Scorer`: percentage of the train words of similar length that are less likely
-    likely      from a `Scorer`: True if the word passes for one of the list
+    likely      from a `Scorer`: True if the word could belong to the list
     """
 
     word: str
@@ -132,7 +132,7 @@ class Model:
     def need_layers(self, action: str) -> None:
         """Raise InputError if the model has no layers, so that it cannot be `action` ("traced", for example)."""
         if not self.layers:
-            raise InputError(f"a {self.name} is no net: it has no layers, so it cannot be {action}")
+            raise InputError(f"the {self.name} model is not a net: it has no layers, so it cannot be {action}")
 
     def check_vocab(self, corpus: Corpus) -> None:
         """Raise InputError if the vocabulary of a corpus is not that of the model."""
@@ -167,7 +167,7 @@ class Model:
 
     @property
     def sampling_model(self) -> SamplingModel:
-        """The model as sampling sees it."""
+        """The model with the interface that sampling uses."""
         contexts = self.config.contexts(self.engine, self.params, len(self.vocab))
         return SamplingModel(self.vocab, self.engine, self.params, contexts)
 

@@ -28,9 +28,9 @@ class NGram(CountConfig):
         "fitted", "smoothing of the counts; fitted is fitted on val", choices=SMOOTHINGS, search=list(SMOOTHINGS)
     )
     added: float = option(1.0, "number that additive smoothing adds to every count", low=1e-9, high=1e9)
-    at_least: int = option(1, "occurrences; a rarer run of characters is counted as a shorter one", low=1, high=1 << 30)
+    at_least: int = option(1, "occurrences; a rarer sequence is counted as a shorter one", low=1, high=1 << 30)
     memory: float = option(
-        8.0, "memory for the counts that are kept, in GB; counts to be left out may go to the disk", low=1e-6, high=1e6
+        8.0, "memory for the counts that are kept, in GB; rarer ones may be written to disk", low=1e-6, high=1e6
     )
 
     @property

@@ -59,7 +59,7 @@ def spill(memory: int) -> Generator[CountsOnDisk]:
         import duckdb
     except ModuleNotFoundError:
         raise InputError(
-            f"the counts take more than {memory / 2**30:g} GB (--memory), and keeping them on the disk needs DuckDB: "
+            f"the counts take more than {memory / 2**30:g} GB (--memory), and keeping them on disk needs DuckDB: "
             "pip install 'moreish[large]'"
         ) from None
     home = Path(platformdirs.user_cache_dir("moreish"))
@@ -74,4 +74,4 @@ def spill(memory: int) -> Generator[CountsOnDisk]:
             connection.execute("SET temp_directory = ?", [folder])
             yield CountsOnDisk(connection)
     except duckdb.Error as error:
-        raise WorkError(f"{home}: counting on the disk failed ({' '.join(str(error).split())})") from None
+        raise WorkError(f"{home}: counting on disk failed ({' '.join(str(error).split())})") from None

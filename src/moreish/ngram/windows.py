@@ -237,7 +237,7 @@ def _check_room(found: int, most: int, n: int, at_least: int, memory: int) -> No
     if found > most:
         often = f" that occur at least {at_least} times" if at_least > 1 else ""
         raise InputError(
-            f"the list has more than {most:,} different runs of {n} characters{often}, whose counts would take more "
-            f"than {memory / 2**30:.3g} GB (--memory): count shorter ones, with --order {n - 1}, or leave out the rare "
-            f"ones, with --at-least {2 * at_least}"
+            f"the list has more than {most:,} different sequences of {n} characters{often}, whose counts would take "
+            f"more than {memory / 2**30:.3g} GB (--memory): count shorter ones, with --order {n - 1}, or leave out "
+            f"the rare ones, with --at-least {2 * at_least}"
         )

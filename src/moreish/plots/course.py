@@ -1,4 +1,4 @@
-"""Pictures of a training: losses and learning rate, updates against weights, and the first steps."""
+"""Pictures of training: losses and learning rate, updates against weights, and the first steps."""
 
 from typing import Any
 
@@ -108,10 +108,10 @@ def label_line(ax: Axes, height: float, text: str) -> None:
 
 
 def _log(run: Run) -> list[dict[str, Any]]:
-    """The points of the log of a training by steps. Raises InputError if there are none."""
+    """The points of the log of a run. Raises InputError if there are none."""
     lines = [line for line in run.history if line["step"]]
     if not lines:
         if run.options.steps:
             raise InputError("the log has no points yet: there is nothing to draw")
-        raise InputError(f"a {run.model.name} is not trained by steps: there is nothing to draw")
+        raise InputError(f"the {run.model.name} model is not trained by steps: there is nothing to draw")
     return lines

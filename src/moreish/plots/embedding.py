@@ -64,7 +64,7 @@ def plot_embedding(model: Model) -> Figure:
     ax.set_ylabel(labels[1])
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(CHARACTER_KINDS), fontsize=9, frameon=False)
     made.suptitle(
-        f"Embeddings of the {model.name} model, {C.shape[1]} numbers a character"
+        f"Embeddings of the {model.name} model, {C.shape[1]} numbers per character"
         + (f"; {len(offsets)} of {len(at)} are labelled" if len(offsets) < len(at) else ""),
         fontsize=11,
     )

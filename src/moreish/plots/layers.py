@@ -60,7 +60,7 @@ def plot_saturation(run: Run | Diagnosis) -> Figure:
     name = found.run.model.name
     shown = [layer for layer in found.end_trace.activations if layer.saturated is not None][:MAX_IMAGES]
     if not shown:
-        raise InputError(f"a {name} has no activations that could saturate")
+        raise InputError(f"the {name} model has no activations that can saturate")
     made, axes = figure(len(shown), 2, size=(10, 0.6 + 2.2 * len(shown)))
     names = {layer.name for layer in shown}
     for column, (trace, when) in enumerate(((found.start_trace, "step 0"), (found.end_trace, "now"))):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def plot_study(study: "Study") -> Figure:
-    """Draw the val losses of the trials in order, along their trainings, and against each option that was searched.
+    """Draw the val losses of the trials in order, over the steps, and against each option that was searched.
 
     Raises ValueError if no trial has finished.
     """
@@ -50,7 +50,7 @@ def plot_study(study: "Study") -> Figure:
             linewidth=2 if is_best else 0.7,
             linestyle=":" if t in pruned else "-",
         )
-    course.set_xlabel("share of the training (%)")
+    course.set_xlabel("percentage of the training")
     for ax, name in zip(axes[2:], names, strict=False):
         values = [t.params[name] for t in ended]
         if isinstance(values[0], str):

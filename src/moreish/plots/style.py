@@ -64,7 +64,7 @@ def spread(heights: Sequence[float], least: float) -> list[float]:
 def check_format(path: Path) -> None:
     """Raise InputError for a file name that does not end in a format of pictures."""
     if path.suffix not in FORMATS:
-        raise InputError(f"{path}: a picture's name ends in one of {', '.join(FORMATS)}")
+        raise InputError(f"{path}: the name of a picture must end in one of {', '.join(FORMATS)}")
 
 
 def save(made: Figure, path: Path) -> None:

@@ -72,7 +72,7 @@ def plot_bigrams(corpus: Corpus, order: Literal["frequency", "alphabet"] = "freq
 
 
 def plot_next(model: Model, prefix: str = "") -> Figure:
-    """Draw the probabilities of the next character, or of the end, after a prefix: the likeliest first.
+    """Draw the probabilities of the next character, or of the end, after a prefix: the most likely first.
 
     Raises InputError for a character that is not in the vocabulary.
     """
@@ -86,15 +86,15 @@ def plot_next(model: Model, prefix: str = "") -> Figure:
     ax.tick_params(axis="x", length=0)
     ax.set_xlim(-0.7, n - 0.3)
     ax.yaxis.set_major_formatter(_percent)
-    ax.set_xlabel("next character, the likeliest first")
+    ax.set_xlabel("next character, most likely first")
     ax.set_ylabel("probability (%)")
     which = f"Next character after {_quoted(prefix, 12)}" if prefix else "First character of a word"
-    made.suptitle(f"{which}, by the {model.name} model" + _of_all(n, len(p), "likeliest", "tokens"), fontsize=11)
+    made.suptitle(f"{which}, by the {model.name} model" + _of_all(n, len(p), "most likely", "tokens"), fontsize=11)
     return made
 
 
 def plot_word(model: Model, word: str) -> Figure:
-    """Draw the surprise in bits at each character of a word and at its end, above the likeliest characters there.
+    """Draw the surprise in bits at each character of a word and at its end, above the most likely characters.
 
     Raises InputError for an empty word or a character that is not in the vocabulary.
     """
@@ -142,7 +142,7 @@ def plot_word(model: Model, word: str) -> Figure:
     table.set_yticks(range(rows), ["1st", "2nd", "3rd"][:rows])
     table.tick_params(length=0, labelbottom=False)
     table.spines[:].set_visible(False)
-    table.set_ylabel("likeliest")
+    table.set_ylabel("most likely")
     table.set_xlabel("characters of the word (bold: the one that follows)")
     made.suptitle(f"{_quoted(word, 40)}: {bits.sum():.1f} bits in total, {bits.mean():.2f} per token", fontsize=11)
     return made
@@ -175,14 +175,14 @@ def plot_samples(model: Model, corpus: Corpus, n: int = 2000, seed: int = 42) ->
         shares = _frequencies(listed, corpus.vocab) / listed.n_characters
         letters.plot(range(len(order)), shares[order], linestyle="", label=label, **marks[i])
     lengths.set_xlabel("length (characters)")
-    lengths.set_ylabel("share of the words (%)")
+    lengths.set_ylabel("percentage of words")
     lengths.xaxis.set_major_locator(MaxNLocator(integer=True))
     letters.set_xticks(
         range(len(order)), [visible(corpus.vocab.characters[i]) for i in order], fontsize=min(10, 330 / len(order))
     )
     letters.tick_params(axis="x", length=0)
-    letters.set_xlabel("character, in order of its share in train")
-    letters.set_ylabel("share of the characters (%)")
+    letters.set_xlabel("character, in order of frequency in train")
+    letters.set_ylabel("percentage of characters")
     letters.grid(axis="y", alpha=0.25)
     for ax in (lengths, letters):
         ax.yaxis.set_major_formatter(_percent)

@@ -45,7 +45,7 @@ def report(run: Run) -> str:
         samples=marked,
         copied=sum(mark != "new" for _, mark in marked),
         novelty=found.novelty,
-        novelty_picture=drawn.pop("novelty"),  # it stands beside the table
+        novelty_picture=drawn.pop("novelty"),  # it is beside the table
         diagnosis=found.diagnosis if run.model.layers else None,
         pictures=drawn.values(),
         options=options(run),

@@ -33,7 +33,7 @@ class Constraints(Options):
     min_length: int = option(1, "shortest word, in characters", low=1, high=MAX_LENGTH)
     max_length: int | None = option(None, "longest word, in characters", low=1, high=MAX_LENGTH)
     forbid: str = option("", "characters that no word contains")
-    require: str = option("", "characters that every word contains; one given twice, at least twice")
+    require: str = option("", "characters that every word contains; repeat one to require it that many times")
     near: str = option("", "word that every word is some edits away from: characters inserted, deleted or replaced")
     edits: int | None = option(None, "exact number of edits", low=1, high=100)
     gap: str = option("", "word with gaps, such as jo__than: _ is any character, and a pattern's signs are allowed")

@@ -1,6 +1,6 @@
 """Contexts, the part of a word that a prediction depends on, as rows of integers.
 
-A context is the last n tokens for a net, and a node of the automaton for a model by counting.
+A context is the last n tokens for a net, and a node of the automaton for a counted model.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A time limit for constrained sampling, for a caller that cannot wait for ever, such as a server."""
+"""A time limit for constrained sampling, such as a server needs."""
 
 import math
 import time

@@ -221,5 +221,5 @@ def at_edits(word: Sequence[int], distance: int, letters: np.ndarray) -> DFA:
                 after[tokens] = known[key]
         delta.append(after)
         if len(rows) > MAX_STATES:
-            raise InputError(f"{distance} edits of so long a word take more than {MAX_STATES:,} states: ask for fewer")
+            raise InputError(f"{distance} edits of this word take more than {MAX_STATES:,} states: use fewer --edits")
     return trimmed(np.array(delta), np.array([row[-1] for row in rows]) == distance)

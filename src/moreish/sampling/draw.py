@@ -3,7 +3,7 @@
 There are three ways:
 
 enumeration             if few words satisfy the constraints, the probability of each is computed
-dynamic programming     if a model has few contexts, as models by counting and nets with a block size up to 3 or 4 have
+dynamic programming     if a model has few contexts, as counted models and nets with a block size up to 3 or 4 do
 rejection               otherwise words are drawn until enough of them satisfy the constraints
 
 The prefix that all words share is given: its probability does not count, and temperature, top-k and top-p apply only
@@ -103,7 +103,7 @@ def sample(
 
 
 class _TooFew(InputError):
-    """Fewer words were found than were asked for."""
+    """Fewer words were found than requested."""
 
 
 def _collect(
@@ -171,10 +171,10 @@ def _enumerate(
     wanted = [i for i, word in enumerate(spelt) if word not in avoided]
     if n > len(wanted) and (distinct or not wanted):
         fitting = "word that fits" if len(spelt) == 1 else "words that fit"
-        others = f", and {len(spelt) - len(wanted):,} of them are to be avoided" if avoided else ""
+        others = f", and {len(spelt) - len(wanted):,} of them are excluded" if avoided else ""
         raise InputError(
             f"the model can generate {len(spelt):,} {fitting}{others}: {len(wanted):,} are left, "
-            f"and {n:,} are asked for"
+            f"fewer than the {n:,} requested"
         )
     spelt, p = [spelt[i] for i in wanted], p[wanted]
     generator = np.random.default_rng(seed)
@@ -232,8 +232,8 @@ def _rejection(model: SamplingModel, words: DFA, options: SamplingOptions, seed:
 def _never_generated(options: SamplingOptions) -> InputError:
     """Return the error for constraints that some words satisfy, but none that the model generates."""
     if options == SamplingOptions():
-        return InputError("the model gives the words that fit a probability of zero, or of less than 1e-300")
+        return InputError("the words that fit have a probability of zero, or less than 1e-300, under the model")
     return InputError(
-        "the model generates no word that fits with this temperature, top-k and top-p: give "
-        "--temperature 1 and neither of the others"
+        "the model generates no word that fits with this temperature, top-k and top-p: use "
+        "--temperature 1, without --top-k and --top-p"
     )

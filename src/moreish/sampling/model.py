@@ -1,4 +1,4 @@
-"""A model as sampling sees it: what draws, scores and spells words."""
+"""The interface that sampling uses of a model: it draws, scores and spells words."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

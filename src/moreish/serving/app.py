@@ -127,7 +127,7 @@ def make_app(
             1.0,
             ge=0,
             le=1000,
-            description="below 1 favours likely characters, above 1 unlikely ones; 0 always takes "
+            description="values below 1 make likely characters more likely, above 1 all more equal; 0 always takes "
             "the most likely character",
         )
         top_k: int = Field(0, ge=0, le=1 << 31, description="draw only from the k most likely characters; 0 for all")
@@ -135,7 +135,7 @@ def make_app(
             1.0,
             gt=0,
             le=1,
-            description="draw only from the smallest set of characters with this total probability; 1 for all",
+            description="draw only from the fewest characters with this total probability; 1 for all",
         )
         avoid: Annotated[list[Annotated[str, Field(max_length=limits.text)]], FailFast()] = Field(
             [], max_length=limits.words, description="words not to draw"
@@ -162,7 +162,7 @@ def make_app(
     class NextRequest(StrictRequest):
         prefix: str = Field("", max_length=limits.text, description="characters that the word starts with")
         temperature: float = Field(
-            1.0, gt=0, le=1000, description="below 1 sharpens the distribution, above 1 flattens it"
+            1.0, gt=0, le=1000, description="values below 1 make likely characters more likely, above 1 all more equal"
         )
 
     @app.get("/", summary="Describe the run and the paths")
@@ -216,7 +216,7 @@ def make_app(
     async def next_get(
         prefix: str = Query("", max_length=limits.text, description="characters that the word starts with"),
         temperature: float = Query(
-            1.0, gt=0, le=1000, description="below 1 sharpens the distribution, above 1 flattens it"
+            1.0, gt=0, le=1000, description="values below 1 make likely characters more likely, above 1 all more equal"
         ),
     ) -> Response:
         return await respond(next_response, run.model, prefix, temperature)
@@ -230,7 +230,7 @@ def make_app(
 
 
 def _make_scorer(run: Run, false_positive_rate: float | None) -> Scorer:
-    """Make a scorer; without verdicts if no rate was asked for and val has too few words for the default."""
+    """Make a scorer; without verdicts if no rate was given and val has too few words for the default."""
     if false_positive_rate is not None:
         return Scorer(run, false_positive_rate)
     try:

@@ -17,7 +17,7 @@ class Limits:
     body          bytes of the body
     words         words to score
     characters    characters of all these words together
-    text          characters of a prefix, a pattern or another text; also the largest length that may be asked for
+    text          characters of a prefix, a pattern or another text; also the largest length that may be requested
     samples       words to draw or to find
     tries         words to draw in all, where some of them may not meet the constraints
     room          characters of all the words of a response together, at their longest

@@ -32,7 +32,7 @@ class ServerInfo(BaseModel):
     words: int = Field(description="number of words in the list of the run")
     characters: str = Field(description="characters that the model knows")
     false_positive_rate: float | None = Field(
-        description="share of words like those of the list that /score may call unlikely; null if it gives no verdicts"
+        description="fraction of words like those of the list that /score may call unlikely; null without verdicts"
     )
     alarm: float | None = Field(description="old name of false_positive_rate", json_schema_extra={"deprecated": True})
     version: str = Field(description="version of moreish")
@@ -40,7 +40,7 @@ class ServerInfo(BaseModel):
 
 
 class Health(BaseModel):
-    """Sent while the server works."""
+    """Confirmation that the server works."""
 
     status: str = "ok"
 
@@ -77,7 +77,7 @@ class LikeliestResponse(BaseModel):
     """The most likely words that meet the constraints."""
 
     words: list[LikelyWord] = Field(description="most likely first")
-    proven: bool = Field(description="true if no likelier word can have been missed")
+    proven: bool = Field(description="true if no more likely word can have been missed")
 
 
 class CharacterScore(BaseModel):
@@ -159,7 +159,7 @@ def check_room(n: int, options: dict[str, Any], limits: Limits) -> None:
     required = sum(len(value) for value in options.values() if isinstance(value, str))
     longest = options["max_length"] or max(required, options["min_length"]) + EXTRA_LENGTH
     if n * longest > limits.room:
-        raise InputError(f"{n:,} words of up to {longest:,} characters are more than {limits.room:,}: ask for less")
+        raise InputError(f"{n:,} words of up to {longest:,} characters are more than {limits.room:,}: request less")
 
 
 def score_response(scorer: Scorer, words: list[str]) -> ScoreResponse:

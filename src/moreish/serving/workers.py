@@ -44,7 +44,7 @@ class WorkerPool:
         try:
             return await asyncio.wait_for(asyncio.wrap_future(future), self.seconds)
         except TimeoutError:
-            message = f"the request took longer than {self.seconds:g} s: ask for less in one request"
+            message = f"the request took longer than {self.seconds:g} s: request less at a time"
             raise HTTPException(504, message) from None
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The loop over the steps of a training, as an iterator: it steps, evaluates, logs, and reports ten times a second."""
+"""The loop over the steps of training, as an iterator: it steps, evaluates, logs, and reports ten times a second."""
 
 import math
 import time
@@ -30,7 +30,7 @@ class Diverged(WorkError):
 
 @dataclass(frozen=True)
 class Progress:
-    """State of a training after a step.
+    """State of training after a step.
 
     step    steps made so far, of `steps`
     loss    mean batch loss in nats of the steps since the last line of the log
@@ -53,10 +53,10 @@ class Progress:
 
 
 class Loop:
-    """The steps of a training as an iterator of `Progress`, about ten a second, from a state to the end of the run.
+    """The steps of training as an iterator of `Progress`, about ten a second, from a state to the end of the run.
 
-    To stop a training, stop iterating: `state` is then the state after the last Progress, from which another Loop goes
-    on. The history of the run gets a line at each point of the log.
+    To stop training, stop iterating: `state` is then the state after the last Progress, from which another Loop
+    continues. The history of the run gets a line at each point of the log.
 
     evaluate    compute the val loss now and then, and remember the best weights
 

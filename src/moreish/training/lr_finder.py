@@ -1,4 +1,4 @@
-"""The learning-rate finder: one training whose learning rate rises from step to step, until the loss explodes.
+"""The learning-rate finder: one training run whose learning rate rises from step to step, until the loss explodes.
 
 This is the range test of Smith 2017, "Cyclical learning rates for training neural networks", section 3.3. Low rates
 hardly change the loss, better rates lower it, and rates that are too high raise it again. In between, the loss has a
@@ -9,10 +9,10 @@ and delays the rise.
     suggested = 1.5 sqrt(begin end)
 
 is above the middle of the valley, on the log scale. It is meant for schedules that lower the rate, as they do by
-default; for a constant rate take a third of it. The rule was chosen by val losses on grids of rates: 34 kinds of
-training, with three models, both optimizers and four lists. For most of them it is within 0.02 nats of the best rate,
-and within 0.03 for all with a falling rate. The exception is SGD, whose best rate is just below the one that diverges:
-there one sweep in fifteen misses by more.
+default; for a constant rate take a third of it. The rule was chosen by val losses on grids of rates: 34
+training settings, with three models, both optimizers and four lists. For most of them it is within 0.02 nats of the
+best rate, and within 0.03 for all with a falling rate. The exception is SGD, whose best rate is just below the one that
+diverges: there one sweep in fifteen misses by more.
 """
 
 import math
@@ -71,16 +71,16 @@ def find_lr(
     high: float | None = None,
     **options: Any,
 ) -> LRFinding:
-    """Suggest a learning rate for a training, by one sweep from fresh weights. Nothing is saved.
+    """Suggest a learning rate, by one sweep from fresh weights. Nothing is saved.
 
     low, high   the rates to sweep; by default those of RANGES for the optimizer
     options     those of `train`, without lr
 
-    Raises InputError for a model that is counted, if low is not below high, and as `train`; WorkError if no rate makes
+    Raises InputError for a counted model, if low is not below high, and as `train`; WorkError if no rate makes
     the loss fall, or if none makes it rise again.
     """
     if options.get("lr") is not None:
-        raise InputError("lr-find looks for --lr: leave it out")
+        raise InputError("lr-find suggests --lr: leave it out")
     task = prepare(words, model, options)
     batches = task.need_steps(": it has no learning rate")
     run = task.start()

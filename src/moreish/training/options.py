@@ -20,7 +20,7 @@ BY_OPTIMIZER: dict[str, dict[str, Any]] = {
     "adamw": {"lr": 0.01, "weight_decay": 0.01, "schedule": "linear", "warmup": 0.05},
     "sgd": {"lr": 0.1, "weight_decay": 0.0, "schedule": "step", "warmup": 0.0},
 }
-# Default length of a training on minibatches (False) or on full batches (True), for a model that defaults to the other.
+# Default length of training on minibatches (False) or on full batches (True), for a model that defaults to the other.
 BY_BATCH: dict[bool, dict[str, Any]] = {False: {"epochs": 3.0, "batch_size": 256}, True: {"epochs": 500.0}}
 ENOUGH_STEPS = 500  # a short list takes smaller batches until its training has this many steps
 MIN_BATCH = 16  # but none smaller than this
@@ -38,9 +38,9 @@ class TrainOptions(Options):
         None, "examples in a step, over all processes; a short list takes fewer", low=1, high=1 << 20
     )
     full_batch: bool | None = option(None, "take the exact gradient over all train words at every step")
-    optimizer: str | None = option(None, "the update rule", choices=tuple(OPTIMIZERS))
+    optimizer: str | None = option(None, "update rule", choices=tuple(OPTIMIZERS))
     lr: float | None = option(None, "highest learning rate", low=1e-12, high=1e6)
-    weight_decay: float | None = option(None, "pull of the weights towards zero", low=0, high=1e6)
+    weight_decay: float | None = option(None, "strength of the decay of the weights towards zero", low=0, high=1e6)
     schedule: str | None = option(None, "how the learning rate changes over the run", choices=SCHEDULES)
     step_at: float = option(
         0.5, "fraction of the run after which --schedule step cuts the rate to a tenth", low=0, high=1
@@ -51,16 +51,16 @@ class TrainOptions(Options):
     seed: int = option(42, "seed of the weights, the batches and the samples", low=0, high=(1 << 63) - 1)
     diagnostics: bool = option(False, "log statistics of activations, gradients and updates")
     log_every: int | None = option(None, "steps between lines of the log", low=1)
-    engine: str = option("tape", "what trains: our compiled engine, PyTorch, or both in lockstep", choices=ENGINES)
-    device: str = option("auto", "where PyTorch computes; auto takes a GPU if there is one", choices=DEVICES)
+    engine: str = option("tape", "what trains: the compiled engine, PyTorch, or both in lockstep", choices=ENGINES)
+    device: str = option("auto", "device for PyTorch; auto takes a GPU if there is one", choices=DEVICES)
     compile: bool = option(False, "compile the model with torch.compile first")
 
     def __post_init__(self):
         super().__post_init__()
         if self.steps is not None and self.epochs is not None:
-            raise InputError("--steps and --epochs both set the length of the training: give one of them")
+            raise InputError("--steps and --epochs both set the length of the training: give only one")
         if self.full_batch and self.batch_size is not None:
-            raise InputError("--full-batch takes all train words at every step: give no --batch-size with it")
+            raise InputError("--full-batch takes all train words at every step: leave out --batch-size")
 
     @property
     def overridden(self) -> list[str]:

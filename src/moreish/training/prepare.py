@@ -1,4 +1,4 @@
-"""The way from words to a training: split the words, choose the options that were left open, make the batches."""
+"""Preparation of training: split the words, choose the options that were left open, make the batches."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -20,12 +20,12 @@ from .run import Run
 
 @dataclass(frozen=True)
 class Task:
-    """A training to be done: what `prepare` makes of words and options, or `of_run` of a run.
+    """A training task, made by `prepare` from words and options or by `of_run` from a run.
 
     name        of the model
     config      the model's own options
     options     how it is trained, resolved
-    batches     where its batches come from; None for a model that is counted instead of trained by steps
+    batches     where its batches come from; None for a counted model
     """
 
     name: str
@@ -35,7 +35,7 @@ class Task:
     batches: Batches | None
 
     def need_steps(self, what: str = "") -> Batches:
-        """The batches. Raises InputError for a model that is counted: it has none; what is what else it has not."""
+        """The batches. Raises InputError for a counted model, which has none; `what` ends the message."""
         if self.batches is None:
             raise InputError(f"model {self.name} is counted, not trained by steps{what}")
         return self.batches
@@ -51,7 +51,7 @@ def prepare(words: Iterable[str] | Corpus, model: str, options: dict[str, Any]) 
     options     those of `TrainOptions` and of the model's config, by name
 
     Raises InputError for unknown options, values out of range, options that exclude each other, options of training for
-    a model that is counted, and fewer words than a split needs.
+    a counted model, and fewer words than a split needs.
     """
     names = {f.name for f in dataclasses.fields(TrainOptions)}
     config = make_config(model, {k: v for k, v in options.items() if k not in names})
@@ -109,10 +109,10 @@ def _checked(task: Task) -> Task:
     make_plan(layers, (batches.size, config.context - 1 + L, L))
     normalised = any(LAYERS[type(layer)].batch_statistics for layer in layers)
     if task.options.calibrate and not normalised:
-        raise InputError("--calibrate is for models with BatchNorm, and this one has none")
+        raise InputError("--calibrate is for models with BatchNorm, but this one has none")
     if task.options.full_batch and normalised:
         raise InputError(
-            "--full-batch counts equal examples as one, which would falsify BatchNorm's statistics: "
+            "--full-batch counts equal examples as one, which would make BatchNorm's statistics wrong: "
             "train with --no-batch-norm, or with a large --batch-size"
         )
     return task

@@ -117,7 +117,7 @@ class Run:
 def begin_folder(run: Run, path: str | Path, name: str, data: bytes) -> None:
     """Make the folder of a run, with its weights in the file `name`: a checkpoint or the trained model.
 
-    Raises InputError if the folder holds something else or cannot be made, and WorkError if it cannot be written. In
+    Raises InputError if the folder holds something else or cannot be created, and WorkError if it cannot be written. In
     that case nothing is left behind.
     """
     folder = Path(path)
@@ -129,7 +129,7 @@ def begin_folder(run: Run, path: str | Path, name: str, data: bytes) -> None:
             raise InputError(f"{folder} {what}: choose another folder (--out)")
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{folder}: cannot be made ({error.strerror}): choose another folder (--out)") from None
+        raise InputError(f"{folder}: cannot be created ({error.strerror}): choose another folder (--out)") from None
     try:
         write_atomically(folder / WORDS, run.corpus.words.pieces())
         write_history(folder, run.history)
@@ -186,7 +186,7 @@ def end_folder(run: Run, folder: Path) -> None:
 
 
 def load_checkpoint(folder: Path, model: Model, options: TrainOptions) -> Checkpoint:
-    """Read the state of a training. Raises InputError if there is none, or it is damaged."""
+    """Read the state of training. Raises InputError if there is none, or it is damaged."""
     try:
         state = Checkpoint.from_bytes((folder / CHECKPOINT).read_bytes())
         P, n_moments = model.layout.size, OPTIMIZERS[str(options.optimizer)].n_moments

@@ -48,7 +48,7 @@ def train(
     on_progress called about ten times a second
 
     Raises InputError for unknown options, values out of range, or fewer words than a split needs; WorkError if the loss
-    is no longer a finite number, or if the folder cannot be written any more. Ctrl-C raises KeyboardInterrupt after the
+    is no longer a finite number, or if the folder can no longer be written. Ctrl-C raises KeyboardInterrupt after the
     state is saved.
 
     Processes that torchrun has started train together (engine="torch"). All of them return the run; the first one alone
@@ -66,7 +66,7 @@ def resume(path: str | Path, *, on_progress: Callable[[Progress], None] | None =
     """Continue a stopped training from its last checkpoint. With the tape the result is the same, bit for bit, as if it
     had not been stopped.
 
-    Raises InputError if the folder is no run, or its training has ended; otherwise as `train`.
+    Raises InputError if the folder is not a run, or its training has ended; otherwise as `train`.
     """
     folder = Path(path)
     run = load(folder)
@@ -77,7 +77,7 @@ def resume(path: str | Path, *, on_progress: Callable[[Progress], None] | None =
 
 
 def count(task: Task) -> Run:
-    """The run of a model that is counted."""
+    """Count a model and return its run."""
     assert isinstance(task.config, CountConfig)
     began = time.perf_counter()
     arrays = task.config.fit(task.corpus)
@@ -86,7 +86,7 @@ def count(task: Task) -> Run:
 
 
 def first_state(run: Run) -> Checkpoint:
-    """The state of a training before its first step. Its weights are the run's own array."""
+    """The state of training before the first step. Its weights are the run's own array."""
     params = run.model.params
     moments = zero_moments(resolved(run.options.optimizer), run.model.layout.n_trained)
     return Checkpoint(0, params, params.copy(), moments)

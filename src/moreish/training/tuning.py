@@ -150,7 +150,7 @@ class _Search:
             self.folder.mkdir(parents=True, exist_ok=True)
             backend = JournalFileBackend(str(path), JournalFileOpenLock(str(path)))
         except OSError as error:
-            raise InputError(f"{self.folder}: cannot be made ({error.strerror}): choose another (--out)") from None
+            raise InputError(f"{self.folder}: cannot be created ({error.strerror}): choose another (--out)") from None
         storage = optuna.storages.JournalStorage(backend)
         pruner = optuna.pruners.MedianPruner(n_warmup_steps=WARM_UP)
         try:

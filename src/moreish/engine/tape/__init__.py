@@ -1,4 +1,4 @@
-"""The compiled engine: one loop that runs any list of layers, with the gradients that are read in `moreish.layers`."""
+"""The compiled engine: one loop that runs any list of layers, with the gradients in `moreish.layers`."""
 
 from .engine import Tape
 from .plan import Operation, Plan, make_plan

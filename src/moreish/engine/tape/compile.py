@@ -90,7 +90,7 @@ def cache_folder() -> Path | None:
             if old != folder:
                 shutil.rmtree(old, ignore_errors=True)
         return folder
-    log.warning("no cache folder for compiled kernels can be written: they are compiled at every start")
+    log.warning("no writable cache folder for compiled kernels: they are compiled again in every process")
     return None
 
 
@@ -142,7 +142,7 @@ def compiled_function(function: Function, signature: Any) -> Function:
 
 @cache
 def _announce() -> None:
-    log.info("compiling the kernels, once on this machine: ten to twenty seconds")
+    log.info("compiling the kernels, only once on this machine: ten to twenty seconds")
 
 
 @cache

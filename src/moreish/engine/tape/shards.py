@@ -1,7 +1,7 @@
 """Shards: the parts of a large batch that threads work on at the same time.
 
 The number of shards depends on the model and the batch alone. Each shard has its own memory, and gradients are summed
-over the shards in their order. So the number of threads changes no bit of any result.
+over the shards in their order. So results do not depend on the number of threads.
 """
 
 # pyright: reportMissingParameterType=false

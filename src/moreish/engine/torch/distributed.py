@@ -59,7 +59,7 @@ def process_group(engine: str, device: str, task: str) -> Generator[None]:
         return
     if engine != "torch":
         raise InputError(
-            f"torchrun started {world_size()} processes, and the engine {engine} trains in one: "
+            f"torchrun started {world_size()} processes, but the engine {engine} trains in one: "
             "add --engine torch, or start it without torchrun"
         )
     import torch
@@ -70,7 +70,7 @@ def process_group(engine: str, device: str, task: str) -> Generator[None]:
     if gpus and device != "cpu":
         if local_rank >= torch.cuda.device_count():
             raise InputError(
-                f"there are {torch.cuda.device_count()} GPUs on this machine, and more processes: "
+                f"there are {torch.cuda.device_count()} GPUs on this machine, but more processes: "
                 "give torchrun a smaller --nproc-per-node, or train with --device cpu"
             )
         torch.cuda.set_device(local_rank)
@@ -90,7 +90,7 @@ def process_group(engine: str, device: str, task: str) -> Generator[None]:
         raise
     except RuntimeError as error:  # PyTorch raises it, among others, when it has lost another process
         why = re.sub(r"^\[.*?\] |\. .*", "", str(error).split("\n")[0])
-        message = f"this training of {world_size()} processes broke off ({why}): go on with --resume"
+        message = f"training with {world_size()} processes stopped ({why}): continue with --resume"
         raise WorkError(message) from error
     finally:
         distributed.destroy_process_group()

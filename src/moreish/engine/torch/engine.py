@@ -77,7 +77,7 @@ def choose_device(wanted: str) -> str:
     if wanted == "auto":
         return next(name for name, is_available in available.items() if is_available)
     if not available[wanted]:
-        log.warning("there is no device %s: the CPU computes", wanted)
+        log.warning("device %s is not available: using the CPU", wanted)
         return "cpu"
     return wanted
 
@@ -116,7 +116,7 @@ class Torch:
         if self.shard.world_size > 1:
             self._trained = DistributedDataParallel(self._logits)
             if self._normalised:
-                log.info("BatchNorm takes its statistics from each process's own shard of a batch")
+                log.info("BatchNorm normalises with the statistics of each process's share of the batch")
         # A graph cannot be recorded where processes wait for each other in the middle of a step.
         self._record = recorded if graph and self.device == "cuda" and self.shard.world_size == 1 else None
         self._stepper = lru_cache(2)(self._make_stepper)

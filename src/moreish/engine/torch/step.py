@@ -52,7 +52,8 @@ def recorded(work: Work) -> Work:
     except RuntimeError as error:
         torch.cuda.set_stream(before)
         log.warning(
-            "the GPU cannot record a training step (%s): it launches each kernel anew", str(error).split("\n")[0]
+            "a step cannot be recorded as a CUDA graph (%s): its kernels are launched one by one",
+            str(error).split("\n")[0],
         )
         return work
     return graph.replay
