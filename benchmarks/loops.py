@@ -101,7 +101,7 @@ def module_loop(corpus: Corpus, config: NetConfig, batch: int):
                 p.grad = None
             loss.backward()
             for p in parameters:
-                p.data += -0.1 * p.grad  # pyright: ignore[reportOperatorIssue, reportOptionalOperand]
+                p.data += -0.1 * p.grad  # pyright: ignore[reportOperatorIssue]
 
     return loop
 
@@ -153,7 +153,7 @@ def torch_loop(corpus: Corpus, config: MLP, batch: int, how: str = "eager", thre
         for _ in range(n):
             ix = torch.randint(0, X.shape[0], (batch,), generator=generator)
             for p, gradient in zip(parameters, gradients(X[ix], Y[ix]), strict=True):
-                p.data += -0.1 * gradient  # pyright: ignore[reportOperatorIssue, reportOptionalOperand]
+                p.data += -0.1 * gradient  # pyright: ignore[reportOperatorIssue]
         torch.set_num_threads(1)
 
     return loop

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pytest
 from networks import NETWORKS, T, V, always_fuse
 
-from moreish.analysis.gradcheck import BATCH, check_layers, check_model, first_wrong
+from moreish.analysis.gradcheck import CHECKED_EXAMPLES, check_layers, check_model, first_wrong
 from moreish.cli import run
 from moreish.engine.tape import Tape
 from moreish.layers import FUSED, LAYERS
@@ -92,14 +92,14 @@ def test_a_broken_backward_is_seen_and_named_first(kind, what, column, factor, m
     always_fuse(monkeypatch)
     layers = NETWORKS[kind.__name__]
     fuse = kind in FUSED.values()
-    operations = [op for op in Tape(layers, T, V).plan(BATCH, fuse=fuse).operations if op.row is not None]
+    operations = [op for op in Tape(layers, T, V).plan(CHECKED_EXAMPLES, fuse=fuse).operations if op.row is not None]
     place = max(n for n, op in enumerate(operations) if type(op.layer) is kind)
     op = operations[place]
     assert op.row is not None
     if what == "x":
         before = operations[place - 1]
         index = layers.index(before.layer)
-        size, first = BATCH * math.prod(op.in_shape), f"{index}.{before.name.lower()}.out"
+        size, first = CHECKED_EXAMPLES * math.prod(op.in_shape), f"{index}.{before.name.lower()}.out"
     else:
         slot = next(s for s in op.slots if s.parameter.name == what)
         size, first = slot.parameter.size, slot.name + " (fused)" * fuse

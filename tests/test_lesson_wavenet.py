@@ -178,7 +178,7 @@ def test_a_loss_on_another_split_is_not_comparable(run, capsys):
 
 
 def test_a_loss_is_no_run(capsys):
-    assert not check_beat(1.5, target=4.0)  # type: ignore[arg-type]
+    assert not check_beat(1.5, target=4.0)
     assert "moreish.train" in capsys.readouterr().out
 
 

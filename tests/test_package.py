@@ -60,6 +60,9 @@ def test_nothing_imports_upward():
         if home[0] in ("__init__", "__main__"):
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [name.name for name in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
+            assert not any((name or "").split(".")[0] == "moreish" for name in names), f"{path}: use a relative import"
             if isinstance(node, ast.ImportFrom) and node.level:
                 package = list(home[: -node.level])
                 target = [*package, *(node.module or "").split(".")]

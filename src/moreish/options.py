@@ -3,7 +3,7 @@
 import dataclasses
 import types
 import typing
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
 from .errors import InputError, unknown
@@ -28,11 +28,12 @@ def option(
     return field(default=default, metadata=meta)
 
 
+@dataclass(frozen=True)
 class Options:
     """Base class of options. It checks every value on construction."""
 
     def __post_init__(self):
-        for f in dataclasses.fields(self):  # type: ignore[arg-type]
+        for f in dataclasses.fields(self):
             self._check(f, getattr(self, f.name))
 
     def _check(self, f: dataclasses.Field[Any], value: Any) -> None:

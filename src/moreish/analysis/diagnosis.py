@@ -176,7 +176,7 @@ def beginning(run: Run, steps: int, init: str | None = None, diagnostics: bool =
     """Train the first steps of a run again, with its own init or another; fewer steps if the loss diverges."""
     o, config = run.options, run.model.config
     if init is not None:
-        config = dataclasses.replace(config, init=init)  # type: ignore[type-var]
+        config = dataclasses.replace(config, init=init)
     options = dataclasses.replace(o, diagnostics=diagnostics, engine="tape", log_every=max(1, steps // 100))
     model = Model(config, run.model.vocab, seed=o.seed)
     again = Run(model, run.corpus, options)

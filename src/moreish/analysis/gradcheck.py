@@ -22,14 +22,14 @@ from ..layers.layout import Layout
 from ..layers.spec import DY, X, Y
 from ..models import NETS, NetConfig
 
-N_VOCAB, BATCH = 27, 120  # enough examples per character for the plan to use fused kernels
+N_VOCAB, CHECKED_EXAMPLES = 27, 120  # enough examples per character for the plan to use fused kernels
 FUSED_SUFFIX = " (fused)"
 RANDOM_ENTRIES = 16  # entries of a tensor to take central differences of, chosen at random;
 LARGEST_ENTRIES = 8  # and those with the largest gradients
 LARGEST_STEP = 1e-2  # the first step to try, relative to the entry
 
 # Largest allowed max |difference| / max |reference|, by float type and by reference.
-TOLERANCE = {
+TOLERANCES = {
     ("float64", "autograd"): 1e-8,
     ("float64", "differences"): 1e-6,
     ("float32", "autograd"): 1e-3,
@@ -47,7 +47,7 @@ class Check:
     approximate     True if all entries are equal to within 1e-5 relative plus 1e-8 absolute
     max_abs         max |difference|
     max_rel         max_abs / max |reference|
-    ok              True if max_rel is within TOLERANCE
+    ok              True if max_rel is within TOLERANCES
     """
 
     name: str
@@ -152,7 +152,7 @@ def _compare(g: _Gradient, ours: np.ndarray, reference: np.ndarray, dtype: str, 
         approximate=bool(np.allclose(ours, reference)),
         max_abs=worst,
         max_rel=relative,
-        ok=bool(relative <= TOLERANCE[dtype, against]),
+        ok=bool(relative <= TOLERANCES[dtype, against]),
     )
 
 
@@ -161,8 +161,8 @@ def _case(layers: list[Layer], context: int, n_vocab: int, n_places: int, seed: 
     layout = Layout(layers)
     params = layout.initial(seed, np.float64)
     params[: layout.n_trained] += 0.1 * generator.standard_normal(layout.n_trained)
-    contexts = generator.integers(0, n_vocab, (BATCH, context - 1 + n_places))
-    targets = generator.integers(0, n_vocab, (BATCH, n_places))
+    contexts = generator.integers(0, n_vocab, (CHECKED_EXAMPLES, context - 1 + n_places))
+    targets = generator.integers(0, n_vocab, (CHECKED_EXAMPLES, n_places))
     return _Case(layers, context, n_vocab, params, contexts, targets, generator.integers(1, 4, targets.shape))
 
 
@@ -199,7 +199,7 @@ def _hand_derived(case: _Case) -> Iterator[_Gradient]:
             yield _Gradient(f"{name}.out", "intermediate", dy, y, lambda n=after: loss_from(n))
         others = [case.targets.ravel()] if is_loss else [s.view(params) for s in op.slots if s.parameter.trained]
         if LAYERS[type(op.layer)].steps is not None:
-            x = ready.arena[op.row[X] :][: BATCH * prod(op.in_shape)].reshape(-1, op.in_shape[-1])
+            x = ready.arena[op.row[X] :][: CHECKED_EXAMPLES * prod(op.in_shape)].reshape(-1, op.in_shape[-1])
             yield from _in_steps(name, op, x, y, dy, others, lambda n=after: loss_from(n))
         for slot in op.slots:
             if slot.parameter.trained:

@@ -78,7 +78,7 @@ VERBS = (
     "download",
 )
 
-THREADS = (
+THREADS_HELP = (
     "Number of threads, for every command. Results of the tape engine and of n-gram counts do not depend on it "
     "[default: one per core]."
 )
@@ -103,7 +103,7 @@ app.meta.suppress_keyboard_interrupt = False
 @app.meta.default
 def launch(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
-    threads: Annotated[int | None, Parameter(converter=whole_number, help=THREADS)] = None,
+    threads: Annotated[int | None, Parameter(converter=whole_number, help=THREADS_HELP)] = None,
 ) -> None:
     """Run a verb."""
     set_threads(threads)

@@ -10,7 +10,7 @@ from cyclopts import Group, Parameter
 from ..models import MODELS
 from ..options import plain_type
 from ..sampling import Constraints
-from ..training.options import TrainOptions
+from ..training.options import BY_OPTIMIZER, TrainOptions
 from .values import whole_number
 
 
@@ -39,23 +39,24 @@ def _model_arguments() -> type:
     group = Group("Model options", sort_key=1)
     arguments = {}
     for config in MODELS.values():
-        for f in dataclasses.fields(config):  # type: ignore[arg-type]
+        for f in dataclasses.fields(config):
             default = ", ".join(
                 f"{other.default} ({model})"
                 for model, kind in MODELS.items()
-                for other in dataclasses.fields(kind)  # type: ignore[arg-type]
+                for other in dataclasses.fields(kind)
                 if other.name == f.name
             )
             arguments.setdefault(f.name, _argument(f, group, default))
     return _arguments_class("ModelArguments", arguments.values())
 
 
-DEFAULTS_BY_OPTIMIZER = {  # and by the length of the run
-    "weight_decay": "0.01 for adamw, 0 for sgd",
-    "schedule": "linear for adamw, step for sgd",
-    "warmup": "0.05 for adamw, 0 for sgd",
-    "log_every": "a tenth of the run",
-}
+def _default_by_optimizer(name: str) -> str:
+    """Return the defaults of a training option that the optimizer decides, as text; empty for another option."""
+    values = {optimizer: defaults[name] for optimizer, defaults in BY_OPTIMIZER.items() if name in defaults}
+    return ", ".join(
+        f"{format(value, 'g') if isinstance(value, float) else value} for {optimizer}"
+        for optimizer, value in values.items()
+    )
 
 
 def _train_arguments() -> type:
@@ -64,7 +65,12 @@ def _train_arguments() -> type:
     arguments = []
     for f in dataclasses.fields(TrainOptions):
         by_model = [f"{kind.defaults[f.name]} ({name})" for name, kind in MODELS.items() if f.name in kind.defaults]
-        default = ", ".join(by_model) or DEFAULTS_BY_OPTIMIZER.get(f.name, "") if f.default is None else str(f.default)
+        if f.default is not None:
+            default = str(f.default)
+        elif f.name == "log_every":
+            default = "a tenth of the run"
+        else:
+            default = ", ".join(by_model) or _default_by_optimizer(f.name)
         arguments.append(_argument(f, group, default))
     return _arguments_class("TrainArguments", arguments)
 

@@ -23,7 +23,7 @@ def models(*, json: Flag = False) -> None:
     described = {
         name: {
             "summary": family.summary,
-            "options": {f.name: f.default for f in dataclasses.fields(family)},  # type: ignore[arg-type]
+            "options": {f.name: f.default for f in dataclasses.fields(family)},
             "training": family.defaults,
         }
         for name, family in MODELS.items()
@@ -33,7 +33,7 @@ def models(*, json: Flag = False) -> None:
         return
     for name, model in described.items():
         print(f"{name}: {model['summary']}")
-        fields = dataclasses.fields(MODELS[name])  # type: ignore[arg-type]
+        fields = dataclasses.fields(MODELS[name])
         rows = [(f"  --{f.name.replace('_', '-')}", f.default, f.metadata["help"]) for f in fields]
         if rows:
             print_table(["  option", "default", ""], rows)

@@ -66,7 +66,7 @@ class MappedText:
 class MappedWords(WordList):
     """A word list in a folder of files. A slice is a WordList whose places are in memory."""
 
-    text: MappedText  # type: ignore[assignment]
+    text: MappedText
 
     def __init__(self, folder: Path):
         text, starts, lengths = (mapped(folder / name) for name in LIST_FILES)
@@ -203,7 +203,7 @@ def hashes(stream: np.ndarray) -> np.ndarray:
 def mapped(path: Path, size: int | None = None) -> np.ndarray:
     """Map the array in a file, or in a new file of zeros. It is writable: compiled code takes no read-only arrays."""
     dtype, mode = path.suffix[1:], "r+" if size is None else "w+"
-    return np.memmap(path, dtype, mode, shape=size).view(np.ndarray)  # type: ignore[call-overload]
+    return np.memmap(path, dtype, mode, shape=size).view(np.ndarray)
 
 
 def _flush(*files: Path) -> None:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
+from ..corpus.stream import END
 from .rng import bit_width, bits, permuted
 
-END = 0  # the token that ends a word
 MAX_TARGETS = 1024  # of an example of whole words
 WINDOWS_PER_SORT = 1 << 18  # windows that `distinct_windows` sorts at a time
 

@@ -7,9 +7,8 @@ dx. With n = T all positions become one, (B, T, C) -> (B, T C): the concatenatio
 joined, as in the tree of a WaveNet (van den Oord et al. 2016, figure 3).
 """
 
-# pyright: reportMissingParameterType=false
-
 from dataclasses import dataclass
+from typing import Any
 
 from .spec import Kernels, Parameter, Shape
 
@@ -36,7 +35,7 @@ class FlattenConsecutive:
         return 0
 
 
-def torch_forward(module, x):
+def torch_forward(module: Any, x: Any) -> Any:
     return x.reshape(len(x), *module.layer.out_shape(tuple(x.shape[1:])))
 
 

@@ -33,7 +33,7 @@ def make_config(model: str, options: dict[str, Any], among: Mapping[str, type[Mo
     """Make the config of a model by its name. Raises InputError for an unknown model, option or value."""
     if model not in among:
         raise unknown("model", model, among)
-    known = [f.name for f in dataclasses.fields(among[model])]  # type: ignore[arg-type]
+    known = [f.name for f in dataclasses.fields(among[model])]
     for name in options:
         if name not in known:
             dashed = [f"--{k.replace('_', '-')}" for k in known]

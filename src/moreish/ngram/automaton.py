@@ -2,14 +2,13 @@
 
 # pyright: reportMissingParameterType=false
 
-from collections.abc import Callable
-from functools import cache, cached_property, lru_cache, partial
+from functools import cached_property, lru_cache, partial
 
 import numpy as np
 from numba import types
 
 from ..engine.protocol import Draw
-from ..engine.tape.compile import compiled_function
+from ..engine.tape.compile import compiler
 from ..engine.threads import reserved_threads, run_parallel
 from .chunks import split_at_words
 from .kernels import (
@@ -107,12 +106,7 @@ SIGNATURES = {
     predict_after: types.void(GRAPH, PROBABILITIES, INTS, FLOATS2),
     follow: types.void(GRAPH, INTS, INTS, INTS),
 }
-
-
-@cache
-def compiled(function: Callable[..., None]) -> Callable[..., None]:
-    """Compile one of the functions above on its first use, or load it from the disk."""
-    return compiled_function(function, SIGNATURES[function])
+compiled = compiler(SIGNATURES)
 
 
 def trace_stream(tables: Tables, stream: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -8,16 +8,14 @@ table, at a place given by the node. If there are more nodes than places, a late
 # pyright: reportMissingParameterType=false
 
 import threading
-from collections.abc import Callable
-from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit, types
 
 from ..engine.protocol import Draw
 from ..engine.rng import draw_number
-from ..engine.tape.compile import compiled_function
+from ..engine.tape.compile import compiler
 from ..engine.tape.generate import weights
 from .kernels import (
     FLOATS,
@@ -141,12 +139,7 @@ SIGNATURES = {
     fill_row: types.void(GRAPH, PROBABILITIES, INT, DRAW_OPTIONS, types.boolean, INTS, FLOATS, FLOATS),
     write: types.UniTuple(INT, 2)(GRAPH, PROBABILITIES, DRAW_OPTIONS, ROWS, WORDS, INTS32),
 }
-
-
-@cache
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile one of the functions above on its first use, or load it from the disk."""
-    return compiled_function(function, SIGNATURES[function])
+compiled = compiler(SIGNATURES)
 
 
 class Sampler:

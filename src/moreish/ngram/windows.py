@@ -17,18 +17,18 @@ shortened, they go to the disk (see `spill`).
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from itertools import chain
-from typing import Any
 
 import numpy as np
 from numba import njit, types
 
 from ..engine.batches import distinct_windows
-from ..engine.tape.compile import compiled_function
+from ..engine.tape.compile import compiler
 from ..engine.threads import reserved_threads, run_parallel
 from ..errors import InputError
 from .chunks import split_at_words
+from .kernels import INT, INTS, INTS32
 from .spill import spill
 
 MAX_BITS = 62  # of a packed window
@@ -109,19 +109,13 @@ def merge(keys, counts, other_keys, other_counts, all_keys, all_counts):
     return n
 
 
-INT, INTS = types.int64, types.int64[::1]
 SIGNATURES = {
-    count_into: types.UniTuple(INT, 3)(types.int32[::1], INT, INT, INT, INT, INTS, INTS, INT, INT),
+    count_into: types.UniTuple(INT, 3)(INTS32, INT, INT, INT, INT, INTS, INTS, INT, INT),
     move: types.void(INTS, INTS, INTS, INTS),
     look_up: types.void(INTS, INTS, INTS, INTS),
     merge: INT(INTS, INTS, INTS, INTS, INTS, INTS),
 }
-
-
-@cache
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile one of the functions above on its first use, or load it from the disk."""
-    return compiled_function(function, SIGNATURES[function])
+compiled = compiler(SIGNATURES)
 
 
 @dataclass(frozen=True)

@@ -26,16 +26,18 @@ from ..layers.layout import Slot
 from ..models import NetConfig, NGram
 from ..models.model import Model
 from .style import COLOURS, GREY, figure
+from .text import END_SHOWN
 
 MAX_LAYERS = 200
 MAX_POSITIONS, LAST_POSITIONS = 36, 32  # with more positions than the first, only the last ones are drawn
 WEIGHTS, JOINS, PALE = COLOURS[0], COLOURS[1], "#C4C4C4"
 COLUMNS = {"layer": "left", "output": "left", "weights": "left", "parameters": "right"}
-END, EARLIER = "·", "⋯"
+EARLIER = "⋯"
 TEXT, SMALL = 7.5, 7  # points
 # Inches: minimal width, width of the vectors, line of text, space between boxes, gap between levels, margin of the
 # figure, inset in a box, indent of a caption, height of the head.
-WIDTH, TREE, LINE, SPACE, GAP, MARGIN, INSET, INDENT, HEAD = 7.2, 2.8, 0.16, 0.05, 0.55, 0.1, 0.07, 0.4, 1.05
+LEAST_WIDTH, TREE, LINE_HEIGHT, SPACE, GAP = 7.2, 2.8, 0.16, 0.05, 0.55
+MARGIN, INSET, INDENT, HEAD = 0.1, 0.07, 0.4, 1.05
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Box:
 
     @property
     def height(self) -> float:
-        return (2 if self.untrained else 1) * LINE + 0.12
+        return (2 if self.untrained else 1) * LINE_HEIGHT + 0.12
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def plot_architecture(model: Model) -> Figure:
     columns = [*(x + INSET for x in ends[:3]), ends[4] - INSET]
     heights = list(accumulate((level.height for level in levels), initial=HEAD))
     n_untrained = model.layout.size - model.layout.n_trained
-    width, height = max(WIDTH, ends[4] + TREE), heights[-1] + (0.55 if n_untrained else 0.35)
+    width, height = max(LEAST_WIDTH, ends[4] + TREE), heights[-1] + (0.55 if n_untrained else 0.35)
     made, (ax,) = figure(size=(width, height))
     ax.set(xlim=(0, width), ylim=(height, 0))  # inches from the upper left
     ax.set_axis_off()
@@ -114,7 +116,7 @@ def plot_architecture(model: Model) -> Figure:
     ax.text(x, y + 0.22, f"{model.n_parameters:,} parameters", fontsize=9, weight="bold", ha="right")
     if n_untrained:
         ax.text(x, y + 0.4, f"and {n_untrained:,} untrained numbers", fontsize=TEXT, color=GREY, ha="right")
-    draw_vectors(ax, levels, heights, (END * T + word)[-T:], (ends[4] + 0.2, width - MARGIN))
+    draw_vectors(ax, levels, heights, (END_SHOWN * T + word)[-T:], (ends[4] + 0.2, width - MARGIN))
     return made
 
 
@@ -199,13 +201,13 @@ def draw_boxes(ax: Axes, level: Level, y: float, columns: Sequence[float]) -> No
             "linewidth": 0.9,
         }
         ax.add_patch(FancyBboxPatch((left, y), right - left, box.height, edgecolor=box.colour, label=box.name, **style))
-        middle = y + 0.06 + LINE / 2
+        middle = y + 0.06 + LINE_HEIGHT / 2
         for x, (name, side), cell in zip(columns, COLUMNS.items(), box.cells, strict=True):
             weight, gid = "bold" if name == "layer" else "normal", f"{box.name}.{name}"
             ax.text(x, middle, cell, fontsize=TEXT, weight=weight, ha=side, va="center_baseline", gid=gid)
         if box.untrained:
             options: dict[str, Any] = {"fontsize": SMALL, "color": "#444444", "ha": "right", "va": "center_baseline"}
-            ax.text(columns[3], middle + LINE, box.untrained, gid=f"{box.name}.untrained", **options)
+            ax.text(columns[3], middle + LINE_HEIGHT, box.untrained, gid=f"{box.name}.untrained", **options)
         y += box.height + SPACE
 
 
@@ -221,7 +223,8 @@ def draw_vectors(ax: Axes, levels: list[Level], heights: list[float], context: s
     middle = sum(room) / 2
     places = [middle + step * (max(t, shown[0]) - (shown[0] + T - 1) / 2) for t in range(T)]
     away = places[0] if hidden else None
-    title = f"an example {'word' if n > 1 else 'context'}" + (f", {END} between words" if END in context else "")
+    between = f", {END_SHOWN} between words" if END_SHOWN in context else ""
+    title = f"an example {'word' if n > 1 else 'context'}{between}"
     ax.text(middle, HEAD - 0.28, title, fontsize=SMALL, color=GREY, ha="center")
     letters: dict[str, Any] = {"fontsize": 8, "ha": "center", "family": "monospace"}
     for t in shown:
@@ -243,7 +246,7 @@ def draw_vectors(ax: Axes, levels: list[Level], heights: list[float], context: s
         if len(drawn) < len(places):
             ax.plot([places[0]] * 2, [top, bottom], ":", color=GREY, linewidth=1, label=f"earlier {i}")
         end = bottom
-    for place, character in zip(places, context[T - n + 1 :] + END if n > 1 else "", strict=False):
+    for place, character in zip(places, context[T - n + 1 :] + END_SHOWN if n > 1 else "", strict=False):
         ax.text(place, end + 0.18, character, **letters)
     if n > 1:
         ax.text(places[-1] + 0.05, end + 0.36, "next characters", fontsize=8, ha="right")

@@ -105,7 +105,7 @@ def inline(picture: str, name: str) -> Markup:
 
 def options(run: Run) -> list[tuple[str, Any]]:
     """Options of the model and of its training, as resolved."""
-    of_model = dataclasses.asdict(run.model.config)  # type: ignore[call-overload]
+    of_model = dataclasses.asdict(run.model.config)
     of_model.pop("parts", None)
     of_training = dataclasses.asdict(run.options)
     return [(k.replace("_", "-"), v) for k, v in [*of_model.items(), *of_training.items()] if v is not None]

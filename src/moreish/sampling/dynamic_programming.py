@@ -18,19 +18,18 @@ missing is added at once.
 # pyright: reportMissingParameterType=false
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import types
 
 from ..engine.rng import draw_number
-from ..engine.tape.compile import compiled_function
+from ..engine.tape.compile import compiler
 from ..engine.tape.generate import weights
 from ..errors import InputError
-from ..ngram.sampler import WORDS, Words
+from ..ngram.kernels import FLOATS2, INT
+from ..ngram.sampler import BUFFER_TOKENS, WORDS, Words
 from .contexts import Contexts
 from .deadline import check_time
 from .dfa import DFA
@@ -38,12 +37,11 @@ from .dfa import DFA
 MAX_PROBABILITIES = 1 << 25  # of tokens after contexts
 MAX_PAIRS = 1 << 25  # of a context and a state
 MAX_STEPS = 1 << 33  # to compute b: about half a minute
-TOLERANCE = 1e-12  # relative change in a round that counts as none
+CONVERGED = 1e-12  # relative change in a round that counts as none
 ROUNDS_PER_LEAP = 12  # from one extrapolation to the next
 MAX_ROUNDS = 3000
 CYCLE_ROUNDS, ACYCLIC_ROUNDS = 60, 4  # estimates: the rounds of a cycle, and the cost of a state outside one in rounds
 LOGITS_AT_A_TIME = 1 << 22
-BUFFER_TOKENS = 1 << 20
 
 
 class Product(NamedTuple):
@@ -135,20 +133,14 @@ def draw(product, context, words, tokens):
     return number, at
 
 
-INT, FLOAT, TABLE = types.int64, types.float64, types.int32[:, ::1]
-FLOATS2 = types.float64[:, ::1]
+FLOAT, TABLE = types.float64, types.int32[:, ::1]
 PRODUCT = types.NamedTuple((FLOATS2, TABLE, TABLE, types.boolean[::1], FLOATS2), Product)
 SIGNATURES = {
     normalise: types.void(FLOATS2, FLOAT, INT, FLOAT, types.boolean, FLOATS2),
     update: FLOAT(PRODUCT, types.int64[::1], types.int64[::1]),
     draw: types.UniTuple(INT, 2)(PRODUCT, INT, WORDS, types.int32[::1]),
 }
-
-
-@cache
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile one of the functions above on its first use, or load it from the disk."""
-    return compiled_function(function, SIGNATURES[function])
+compiled = compiler(SIGNATURES)
 
 
 @dataclass(frozen=True)
@@ -225,7 +217,7 @@ class ExactSampler:
                 measured = cyclic and round % ROUNDS_PER_LEAP in (0, ROUNDS_PER_LEAP - 1)
                 before = self.b[:, states] if measured else self.b[:0]
                 change = compiled(update)(self.product, states, letters)
-                if change <= TOLERANCE or not cyclic:
+                if change <= CONVERGED or not cyclic:
                     break
                 if measured:
                     step = self.b[:, states] - before

@@ -51,7 +51,7 @@ class Connection(H11Protocol):
             self.deadline.cancel()
         self.opened.pop(self, None)
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
         self.begin()
         if len(self.opened) > self.limits.connections:

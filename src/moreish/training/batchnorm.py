@@ -15,7 +15,7 @@ from ..layers.spec import Y
 from ..models import NetConfig
 from ..models.model import Model
 
-BATCH = 1024  # examples at a time
+CALIBRATION_BATCH = 1024  # examples at a time
 
 
 def calibrate(model: Model, corpus: Corpus) -> None:
@@ -29,22 +29,22 @@ def calibrate(model: Model, corpus: Corpus) -> None:
     if not any(isinstance(layer, BatchNorm1d) for layer in model.layers):
         return
     whole_words = isinstance(model.config, NetConfig) and model.config.whole_words
-    batches = Batches.drawn(corpus.stream("train"), BATCH, 0, model.config.context, whole_words)
+    batches = Batches.drawn(corpus.stream("train"), CALIBRATION_BATCH, 0, model.config.context, whole_words)
     tape = Tape(model.layers, model.config.context, len(model.vocab))
-    ready = tape.prepared(BATCH, batches.n_places, gradients=False, fuse=False)
+    ready = tape.prepared(CALIBRATION_BATCH, batches.n_places, gradients=False, fuse=False)
     program, forward = ready.program, walks(np.float32)[0]
     steps = [op for op in ready.plan.operations if op.row is not None]
     for number, op in enumerate(steps):
         if not isinstance(op.layer, BatchNorm1d):
             continue
-        C, inputs = op.layer.n_features, ready.buffer(steps[number - 1], Y).reshape(BATCH, -1)
+        C, inputs = op.layer.n_features, ready.buffer(steps[number - 1], Y).reshape(CALIBRATION_BATCH, -1)
         before = sum(len(step.rows) for step in steps[:number])
         n, total, squares = 0, np.zeros(C), np.zeros(C)
-        for first in range(0, batches.n_examples, BATCH):
-            batches.fill(first // BATCH, ready.contexts, ready.targets, ready.counts)
+        for first in range(0, batches.n_examples, CALIBRATION_BATCH):
+            batches.fill(first // CALIBRATION_BATCH, ready.contexts, ready.targets, ready.counts)
             forward(program._replace(ops=program.ops[:before]), model.params, model.params)
             # The end of the last batch already belongs to the next pass over the data.
-            count = min(BATCH, batches.n_examples - first)
+            count = min(CALIBRATION_BATCH, batches.n_examples - first)
             x = inputs[:count].reshape(-1, C).astype(np.float64)
             n, total, squares = n + len(x), total + x.sum(0), squares + (x**2).sum(0)
         mean = total / n
@@ -61,7 +61,7 @@ def fold(model: Model) -> Model:
     if not any(isinstance(layer, BatchNorm1d) for layer in model.layers):
         hint = "; train one with --batch-norm" if hasattr(model.config, "batch_norm") else ""
         raise InputError(f"this {model.name} has no BatchNorm to fold{hint}")
-    folded = Model(dataclasses.replace(model.config, batch_norm=False), model.vocab)  # type: ignore[call-arg]
+    folded = Model(dataclasses.replace(model.config, batch_norm=False), model.vocab)
     targets = iter(folded.layout.slots)
     into: dict[str, np.ndarray] = {}
     for layer, slots in zip(model.layers, model.layout.slots, strict=True):

@@ -38,7 +38,7 @@ def mix(runs: Sequence[Run], kind: str = "linear") -> Run:
     began = time.perf_counter()
     config = Mixture(
         kind,
-        [{"model": run.model.name, "options": dataclasses.asdict(run.model.config)} for run in runs],  # type: ignore[call-overload]
+        [{"model": run.model.name, "options": dataclasses.asdict(run.model.config)} for run in runs],
     )
     arrays = {f"part{i}.{name}": array for i, run in enumerate(runs) for name, array in run.model.weights.items()}
     arrays["n_vocab"], val = np.array([len(corpus.vocab)]), corpus.stream("val")

@@ -153,7 +153,7 @@ def _config_bytes(run: Run) -> bytes:
     config = {
         "format": FORMAT,
         "model": run.model.name,
-        "model_options": dataclasses.asdict(run.model.config),  # type: ignore[call-overload]
+        "model_options": dataclasses.asdict(run.model.config),
         "train_options": dataclasses.asdict(run.options),
         "vocab": run.model.vocab.characters,
         "split": {"kind": run.corpus.split, "seed": run.corpus.split_seed},

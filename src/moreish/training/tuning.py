@@ -61,7 +61,7 @@ def space_of(config: type[ModelConfig], defaults: TrainOptions, fixed: Iterable[
     config      its fields say what is searched; fixed ones are left out
     defaults    resolved options: rates are searched around them
     """
-    fields = dataclasses.fields(config)  # type: ignore[arg-type]
+    fields = dataclasses.fields(config)
     space: Space = {f.name: f.metadata["search"] for f in fields if f.metadata["search"]}
     if not issubclass(config, CountConfig):
         for name, (low, high) in RATES.items():

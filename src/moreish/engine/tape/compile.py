@@ -1,13 +1,11 @@
 """Compilation of the machine and its kernels, on first use and once for each float type, with a cache on disk."""
 
-# pyright: reportMissingParameterType=false
-
 import hashlib
 import logging
 import shutil
 import threading
 import warnings
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -135,9 +133,9 @@ def _compile(function: Function, signature: Any, first_class: bool) -> Function:
             return compile_with(None)
 
 
-def compiled_function(function: Function, signature: Any) -> Function:
-    """Compile a function for one signature, or load it from the cache."""
-    return _compile(function, signature, first_class=False)
+def compiler(signatures: Mapping[Function, Any]) -> Callable[[Function], Function]:
+    """Return a function that compiles one of these functions on its first use, or loads it from the cache."""
+    return cache(lambda function: _compile(function, signatures[function], first_class=False))
 
 
 @cache
@@ -177,7 +175,7 @@ def walks(dtype: type) -> tuple[Function, Function]:
     """The forward and the backward pass, each a function of (program, params, grads), on one thread."""
 
     def on_one_thread(walk: Function) -> Function:
-        compiled_walk = compiled_function(walk, Signatures(dtype).walk)
+        compiled_walk = _compile(walk, Signatures(dtype).walk, first_class=False)
         return lambda *arguments: compiled_walk(*arguments, SINGLE_THREAD)
 
     return on_one_thread(machine.forward), on_one_thread(machine.backward)
