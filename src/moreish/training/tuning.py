@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 JOURNAL, NAME = "study.journal", "moreish"
 RATES = {"lr": (1 / 8, 8.0), "weight_decay": (1 / 10, 30.0)}  # search ranges, in multiples of the defaults
 WARM_UP = 8  # evaluations (of EVALUATIONS) before a trial may be pruned: a high learning rate takes longer to pay off
+LOCK_SECONDS = 5  # a process holds the lock of the journal for milliseconds; after this, it was killed meanwhile
 
 Space = dict[str, tuple[float, float] | list[Any]]
 
@@ -148,7 +149,7 @@ class _Search:
             raise InputError(f"{self.folder} already exists and holds no study: choose another folder (--out)")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            backend = JournalFileBackend(str(path), JournalFileOpenLock(str(path)))
+            backend = JournalFileBackend(str(path), JournalFileOpenLock(str(path), grace_period=LOCK_SECONDS))
         except OSError as error:
             raise InputError(f"{self.folder}: cannot be created ({error.strerror}): choose another (--out)") from None
         storage = optuna.storages.JournalStorage(backend)
