@@ -74,7 +74,7 @@ def test_a_list_too_short_to_split_is_refused():
     assert all(map(len, Corpus(["a"] * 6).parts.values()))
     with pytest.raises(InputError, match="only 5 words"):
         Corpus(["a"] * 5)
-    with pytest.raises(InputError, match="only 1 different words"):
+    with pytest.raises(InputError, match="only 1 different word:"):
         Corpus(["a"] * 50, "distinct")
 
 

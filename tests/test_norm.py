@@ -134,6 +134,14 @@ def test_calibration_takes_the_statistics_of_all_train_words(words):
     np.testing.assert_array_equal(optioned.model.params, run.model.params)
 
 
+def test_the_folded_run_of_a_calibrated_training_can_be_diagnosed(words, capsys, tmp_path):
+    options: dict[str, Any] = {"n_embd": 4, "n_hidden": 9, "block_size": 4, "batch_norm": True, "calibrate": True}
+    moreish.train(words, "mlp", **options, steps=20, batch_size=16).save(tmp_path / "run")
+    assert run(["fold", str(tmp_path / "run"), "--out", str(tmp_path / "folded")]) == 0
+    assert run(["diagnose", str(tmp_path / "folded")]) == 0
+    assert "at step 0" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("model", ["mlp", "wavenet", "wavenet-conv"])
 def test_a_folded_model_is_the_same_function(words, model):
     options: dict[str, Any] = {"n_embd": 4, "n_hidden": 9, "block_size": 4, "batch_norm": True}

@@ -106,6 +106,7 @@ def test_the_option_keeps_its_old_name(saved_run, capsys):
     [
         ((), "no words: give some, or -"),
         (("ba", " "), "an empty word has no score"),
+        (("ba", "-"), "- reads words from standard input: give no other words with it"),
         (("ba",), "with only 40 val words it must be at least 0.0244"),
         (("ba", "--false-positive-rate", "2"), "the false-positive rate is 2.0: it must be between 0 and 1"),
         (("ba", "--alarm", "3"), "the false-positive rate is 3.0"),

@@ -82,6 +82,8 @@ def score(
     if not words:
         raise InputError("no words: give some, or - to read them from standard input")
     from_input = words in (("-",), (STANDARD_INPUT,))
+    if not from_input and {"-", STANDARD_INPUT} & set(words):
+        raise InputError("- reads words from standard input: give no other words with it")
     given = [] if from_input else [_cleaned(os.fsencode(word)) for word in words]
     if not all(given):
         raise InputError("an empty word has no score")

@@ -64,7 +64,7 @@ def words(
         return
     rows = [
         ("words", f"{found['words']:,}"),
-        ("distinct", f"{found['distinct']:,} ({found['repeats']:,} repeats)"),
+        ("distinct", f"{found['distinct']:,} ({found['repeats']:,} repeat{'s' * (found['repeats'] != 1)})"),
         *((f"{part} words", f"{n:,} ({found['tokens'][part]:,} tokens)") for part, n in found["parts"].items()),
         *((f"{part} words in train too", f"{share:.1%}") for part, share in found["in_train"].items()),
         ("alphabet", f"{len(found['alphabet']):,} characters: {_shown(found['alphabet'])}"),

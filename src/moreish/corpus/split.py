@@ -39,7 +39,7 @@ def split_words(words: WordList, how: str = "lecture", seed: int = 42) -> dict[s
     first, second = int(0.8 * n), int(0.9 * n)
     parts = {"train": places[:first], "val": places[first:second], "test": places[second:]}
     if not all(map(len, parts.values())):
-        kind = "different words" if how == "distinct" else "words"
+        kind = ("different " if how == "distinct" else "") + ("word" if n == 1 else "words")
         raise InputError(f"only {n} {kind}: a split into train, val and test needs at least {MIN_WORDS}, so add some")
     return parts
 

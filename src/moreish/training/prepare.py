@@ -74,7 +74,10 @@ def prepare(words: Iterable[str] | Corpus, model: str, options: dict[str, Any]) 
     chosen = chosen.resolved(config.defaults, batches.n_examples)
     if not full:
         batches = dataclasses.replace(batches, size=chosen.batch_size)
-    return _checked(Task(model, corpus, config, chosen, batches))
+    task = _checked(Task(model, corpus, config, chosen, batches))
+    if chosen.calibrate and not _has_batch_norm(task):  # of a run this is allowed: fold removes BatchNorm from it
+        raise InputError("--calibrate is for models with BatchNorm, but this one has none")
+    return task
 
 
 def of_run(run: Run) -> Task:
@@ -107,12 +110,15 @@ def _checked(task: Task) -> Task:
     assert isinstance(config, NetConfig)
     layers, L = config.layers(len(task.corpus.vocab)), batches.n_places
     make_plan(layers, (batches.size, config.context - 1 + L, L))
-    normalised = any(LAYERS[type(layer)].batch_statistics for layer in layers)
-    if task.options.calibrate and not normalised:
-        raise InputError("--calibrate is for models with BatchNorm, but this one has none")
-    if task.options.full_batch and normalised:
+    if task.options.full_batch and _has_batch_norm(task):
         raise InputError(
             "--full-batch counts equal examples as one, which would make BatchNorm's statistics wrong: "
             "train with --no-batch-norm, or with a large --batch-size"
         )
     return task
+
+
+def _has_batch_norm(task: Task) -> bool:
+    """True if a layer of the task's net computes statistics of the batch."""
+    assert isinstance(task.config, NetConfig)
+    return any(LAYERS[type(layer)].batch_statistics for layer in task.config.layers(len(task.corpus.vocab)))
