@@ -20,7 +20,8 @@ from moreish.models import NGram
 from moreish.ngram import SMOOTHINGS, Automaton, count_tables
 from moreish.ngram.automaton import trace_stream
 from moreish.ngram.sampler import MAX_ROW_CELLS, DrawOptions, Sampler
-from moreish.ngram.smoothing import discounts, fit_loss, minimised
+from moreish.ngram.fitting import evidence, fit_loss, minimised
+from moreish.ngram.smoothing import discounts
 from moreish.ngram.spill import CountsOnDisk
 from moreish.ngram.windows import BYTES_PER_TOKEN, count_windows
 
@@ -253,7 +254,7 @@ def test_the_minimiser_finds_the_minimum_of_a_curved_valley():
 def test_the_gradient_of_the_fit_is_right(corpus):
     """Against central differences, at random strengths."""
     tables = count_tables(corpus.stream("train"), 4, len(corpus.vocab))
-    loss = fit_loss(tables, *trace_stream(tables, corpus.stream("val")))
+    loss = fit_loss(evidence(tables, *trace_stream(tables, corpus.stream("val"))), tables.n_vocab)
     x = np.random.default_rng(1).normal(size=12)
     gradient = loss(x)[1]
     moved = np.eye(12) * 1e-5

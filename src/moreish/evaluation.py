@@ -3,8 +3,9 @@
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from statistics import NormalDist
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -31,6 +32,9 @@ class Evaluation:
                 too few words
     in_train    with intervals, the loss of the words that are in train too
     new         with intervals, the loss of the words that are not in train
+    each_once   for a list with weights, the loss with every word counted once
+
+    All losses but `each_once` count words by their weights. With labels, a word is predicted given its label.
     """
 
     loss: dict[str, float]
@@ -38,6 +42,7 @@ class Evaluation:
     interval: dict[str, Interval | None] = field(default_factory=dict)
     in_train: dict[str, float] = field(default_factory=dict)
     new: dict[str, float] = field(default_factory=dict)
+    each_once: dict[str, float] = field(default_factory=dict)
 
     @property
     def bits(self) -> dict[str, float]:
@@ -52,7 +57,8 @@ class Evaluation:
     def as_json(self) -> dict[str, Any]:
         """Return everything as plain dictionaries."""
         names = ("loss", "interval", "bits", "perplexity", "tokens", "in_train", "new")
-        return {name: getattr(self, name) for name in names}
+        more = {"each_once": self.each_once} if self.each_once else {}
+        return {**{name: getattr(self, name) for name in names}, **more}
 
 
 def evaluate(model: Model, corpus: Corpus, parts: Iterable[str] = PARTS, *, intervals: bool = False) -> Evaluation:
@@ -63,19 +69,50 @@ def evaluate(model: Model, corpus: Corpus, parts: Iterable[str] = PARTS, *, inte
     model.check_vocab(corpus)
     found = Evaluation({}, {})
     for part in parts:
-        stream = corpus.stream(part)
-        found.tokens[part] = len(stream) - 1
-        if not intervals:
-            found.loss[part] = mean_nll(model.nll, stream)
-        else:
-            nll, tokens = word_nll(model.nll, stream)
-            found.loss[part] = float(nll.sum() / tokens.sum())
+        found.tokens[part] = len(corpus.stream(part)) - 1
+        weights = corpus.weights(part)
+        if not intervals and weights is None:
+            found.loss[part] = part_loss(model.nll, corpus, part)
+            continue
+        nll, tokens = part_nll(model.nll, corpus, part)
+        if weights is not None:
+            found.each_once[part] = float(nll.sum() / tokens.sum())
+            nll, tokens = nll * weights, tokens * weights
+        found.loss[part] = float(nll.sum() / tokens.sum())
+        if intervals:
             found.interval[part] = interval(nll, tokens)
             seen = corpus.stand_in_train(part)
             for kind, which in ((found.in_train, seen), (found.new, ~seen)):
                 if which.any():
                     kind[part] = float(nll[which].sum() / tokens[which].sum())
     return found
+
+
+class NLL(Protocol):
+    """The nll in nats of each token after the first of a stream, given the number of the words' label: `Model.nll`."""
+
+    def __call__(self, stream: np.ndarray, label: int | None = None) -> np.ndarray: ...
+
+
+def part_loss(nll: NLL, corpus: Corpus, part: str) -> float:
+    """Return the mean nll in nats of the tokens of a part, by the weights of its words."""
+    weights = corpus.weights(part)
+    if weights is None and not corpus.label_names:
+        return mean_nll(nll, corpus.stream(part))
+    sums, tokens = part_nll(nll, corpus, part)
+    return float(np.average(sums, weights=weights) / np.average(tokens, weights=weights))
+
+
+def part_nll(nll: NLL, corpus: Corpus, part: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the nll of each word of a part, given its label if it has one, and its number of tokens: see `word_nll`."""
+    if not corpus.label_names:
+        return word_nll(nll, corpus.stream(part))
+    labels = corpus.labels(part)
+    sums, tokens = np.zeros(len(labels)), np.zeros(len(labels), np.int64)
+    for label in np.unique(labels).tolist():
+        here = labels == label
+        sums[here], tokens[here] = word_nll(partial(nll, label=label), corpus.stream(part, label))
+    return sums, tokens
 
 
 def word_nll(nll: Callable[[np.ndarray], np.ndarray], stream: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

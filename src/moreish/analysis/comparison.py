@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from ..corpus import Corpus
 from ..errors import InputError
-from ..evaluation import Interval, interval, word_nll
+from ..evaluation import Interval, interval, part_nll, word_nll
 from ..models import NGram
 from ..training.run import Run
 from ..training.train import train
@@ -151,13 +153,13 @@ def compare(
         raise InputError("no runs to compare: give at least one")
     corpus = runs[0].corpus
     names = list(names) if names else _names(runs)
-    counted = [run for run in runs if run.model.config == NGram() and _split_of(run.corpus) == _split_of(corpus)]
+    counted = [run for run in runs if run.model.config == NGram() and run.corpus.identity == corpus.identity]
     if not counted:
         counted = [baseline(corpus)]
         runs, names = [*runs, counted[0]], _unique([*names, "ngram"])
     rows, nll = [], {}
     for name, run in zip(names, runs, strict=True):
-        if _split_of(run.corpus) != _split_of(corpus) and not rescore:
+        if run.corpus.identity != corpus.identity and not rescore:
             raise InputError(
                 f"{name} was trained on other words or another split than {names[0]}, so their losses cannot be "
                 f"compared: add --rescore to score all runs on the split of {names[0]}, and to see how many of its "
@@ -167,7 +169,7 @@ def compare(
         losses, intervals, seen = {}, {}, {}
         train = set(run.corpus.parts["train"])
         for part in SCORED_PARTS:
-            sums, tokens = nll[name, part] = word_nll(run.model.nll, corpus.stream(part))
+            sums, tokens = nll[name, part] = _weighted(run, corpus, part)
             losses[part], intervals[part] = float(sums.sum() / tokens.sum()), interval(sums, tokens)
             seen[part] = sum(word in train for word in corpus.parts[part]) / len(corpus.parts[part])
         words = run.model.sample(samples, seed=seed)
@@ -184,14 +186,17 @@ def compare(
     return Comparison(rows, pairs, names[next(i for i, run in enumerate(runs) if run is counted[0])], rescore)
 
 
+def _weighted(run: Run, corpus: Corpus, part: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the nll and the tokens of each word of a part, by the weight of the word; given its label if it can be."""
+    known = run.corpus.label_names == corpus.label_names
+    sums, tokens = part_nll(run.model.nll, corpus, part) if known else word_nll(run.model.nll, corpus.stream(part))
+    weights = corpus.weights(part)
+    return (sums, tokens) if weights is None else (sums * weights, tokens * weights)
+
+
 def shown(found: Interval | None, sign: str = "") -> str:
     """An interval as text; `sign` is a format flag such as "+"."""
     return "too few words" if found is None else f"{found[0]:{sign}.4f} to {found[1]:{sign}.4f}"
-
-
-def _split_of(corpus: Corpus) -> tuple[str, str, int]:
-    """Identity of the words of a corpus and of their split."""
-    return corpus.data_hash, corpus.split, corpus.split_seed
 
 
 def _names(runs: Sequence[Run]) -> list[str]:

@@ -164,7 +164,7 @@ def trace_run(run: Run, *, at_start: bool = False) -> Trace:
     batches = of_run(run).need_steps()
     if batches.fixed is None:
         batches = dataclasses.replace(batches, size=min(TRACED_EXAMPLES, batches.n_examples))
-    return Tracer(model.layers, model.config.context, len(model.vocab), batches, TRACED_EXAMPLES)(params, 0)
+    return Tracer(model.layers, model.columns, len(model.vocab), batches, TRACED_EXAMPLES)(params, 0)
 
 
 def replay(run: Run) -> list[dict[str, Any]]:
@@ -178,7 +178,7 @@ def beginning(run: Run, steps: int, init: str | None = None, diagnostics: bool =
     if init is not None:
         config = dataclasses.replace(config, init=init)
     options = dataclasses.replace(o, diagnostics=diagnostics, engine="tape", log_every=max(1, steps // 100))
-    model = Model(config, run.model.vocab, seed=o.seed)
+    model = Model(config, run.model.vocab, seed=o.seed, labels=run.model.labels)
     again = Run(model, run.corpus, options)
     loop = Loop(again, first_state(again), of_run(again).need_steps(), engine_of(again), evaluate=False)
     with suppress(Diverged):

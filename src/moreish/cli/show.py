@@ -65,7 +65,7 @@ def show(
             raise InputError(f"{what} is a mixture: show the runs that it is made of")
         task = of_run(run)
     batches = task.need_steps()
-    tape = Tape(model.layers, model.config.context, len(model.vocab))
+    tape = Tape(model.layers, model.columns, len(model.vocab))
     plan = tape.plan(batch_size or batches.size, batches.n_places, batches.n_targets, fuse=fuse)
     B, rows = plan.shape[0], []
     for op in plan.operations:
@@ -100,7 +100,7 @@ def show_counts(model: Model) -> None:
         here = level == k
         fitted = model.arrays["strengths"][:, k - 1] if "strengths" in model.arrays else []
         rows.append((k, f"{here.sum():,}", f"{np.diff(first)[here].sum():,}", *(f"{x:.3g}" for x in fitted)))
-    strengths = [">a", ">b", ">d"] if "strengths" in model.arrays else []
+    strengths = [">a", ">b", ">d", ">w"][: len(model.arrays.get("strengths", ()))]
     print_table([">order", ">contexts", ">different next characters", *strengths], rows)
     print(f"\n{model.n_parameters:,} probabilities and shares")
 

@@ -1,5 +1,6 @@
 """A corpus: a list of words, its vocabulary, its split, and the flat stream of tokens of each part."""
 
+import hashlib
 from collections.abc import Iterable
 from functools import cached_property
 
@@ -8,7 +9,7 @@ import numpy as np
 from ..errors import InputError, unknown
 from .mapped import TOKENS_PER_COPY, MappedWords, Marks
 from .split import PARTS, SPLITS, split_words
-from .stream import whole_words
+from .stream import Words, whole_words
 from .vocab import Vocab
 from .wordlist import WordList
 
@@ -20,22 +21,28 @@ class Corpus:
     vocab       the characters of all words
     parts       {"train": ..., "val": ..., "test": ...}, the words of each in shuffled order
     split       "lecture" or "distinct"; see `split_words`
+    weight_power    exponent of the weights: 1 counts a word as often as its weight says, 0 counts every word once
+
+    In a list with weights, the lines of a word with the same label are merged, and their weights are added.
 
     Raises InputError for a word that is empty or contains a line break, and for fewer words than a split needs.
     """
 
-    def __init__(self, words: Iterable[str], split: str = "lecture", split_seed: int = 42):
+    def __init__(
+        self, words: Iterable[str], split: str = "lecture", split_seed: int = 42, weight_power: float = 1.0
+    ):
         if isinstance(words, str):
             raise InputError(f"{words[:40]!r} is one string: give a list of words, or the file to read_words")
-        self.words = WordList.of(words)
-        self.split, self.split_seed = split, split_seed
+        self.words = WordList.of(words).merged()
+        self.split = "distinct" if self.words.has_columns else split
+        self.split_seed, self.weight_power = split_seed, weight_power
         if isinstance(self.words, MappedWords):
             if split not in SPLITS:
                 raise unknown("split", split, SPLITS)
         else:
             _ = self.parts  # raises if the words cannot be split
         self.vocab = Vocab(self.words.character_counts())
-        self._streams: dict[str, np.ndarray] = {}
+        self._streams: dict[tuple[str, int | None], np.ndarray] = {}
 
     @cached_property
     def _places(self) -> dict[str, np.ndarray]:
@@ -47,19 +54,78 @@ class Corpus:
         return {part: self.words[places] for part, places in self._places.items()}
 
     @property
-    def data_hash(self) -> str:
-        """SHA-256 of the words in order, with line breaks between them; it identifies the data of a run."""
-        return self.words.sha256
+    def label_names(self) -> tuple[str, ...]:
+        """The different labels, sorted; empty for a list without labels."""
+        return self.words.label_names
 
-    def stream(self, part: str) -> np.ndarray:
-        """Return a part as a flat stream of tokens, int32 (1 + tokens,): 0, then each word followed by 0."""
-        if part not in self._streams:
-            if isinstance(self.words, MappedWords):
-                name = f"{part}-{self.split}-{self.split_seed}.i4"
-                self._streams[part] = self.words.stream(name, lambda: self._places[part], self.vocab.table)
+    @cached_property
+    def label_shares(self) -> np.ndarray:
+        """Share of each label in train, weighted, float64 (labels,). A label without train words counts as half a word."""
+        weights = self.weights("train")
+        counts = np.bincount(self.labels("train"), weights, minlength=len(self.label_names))
+        counts = np.maximum(counts, 0.5)
+        return counts / counts.sum()
+
+    def labels(self, part: str) -> np.ndarray:
+        """Return the number of each word's label in `label_names`, int32 (words,). The list must have labels."""
+        labels = self.parts[part].labels
+        assert labels is not None
+        return labels
+
+    def weights(self, part: str) -> np.ndarray | None:
+        """Return how often each word of a part counts, float64 (words,); None for a list without weights.
+
+        A weight is taken to the power of `weight_power`. If the smallest weight of the list is below 1, all are scaled
+        so that it becomes 1.
+        """
+        if self.words.weights is None:
+            return None
+        weights = self.parts[part].weights
+        assert weights is not None
+        return (weights / min(1.0, self.words.weights.min())) ** self.weight_power
+
+    @cached_property
+    def data_hash(self) -> str:
+        """SHA-256 of the words in order, with line breaks between them, and of their weights and labels if they have
+        any; it identifies the data of a run.
+        """
+        words = self.words
+        if not words.has_columns:
+            return words.sha256
+        digest = hashlib.sha256(words.sha256.encode())
+        for column in (words.weights, words.labels):
+            digest.update(b"" if column is None else column.tobytes())
+        digest.update("\n".join(words.label_names).encode())
+        return digest.hexdigest()
+
+    @property
+    def identity(self) -> tuple[str, str, int, float]:
+        """Identity of the words and of their split: losses on equal ones can be compared."""
+        return self.data_hash, self.split, self.split_seed, self.weight_power
+
+    def stream(self, part: str, label: int | None = None) -> np.ndarray:
+        """Return a part as a flat stream of tokens, int32 (1 + tokens,): 0, then each word followed by 0.
+
+        label   the number of a label, to have only the words with this label
+        """
+        key = part, label
+        if key not in self._streams:
+            if label is not None:
+                self._streams[key] = self.vocab.stream(self.parts[part][self.labels(part) == label])
+            elif isinstance(self.words, MappedWords):
+                name = f"{part}-{self._split_name}.i4"
+                self._streams[key] = self.words.stream(name, lambda: self._places[part], self.vocab.table)
             else:
-                self._streams[part] = self.vocab.stream(self.parts[part])
-        return self._streams[part]
+                self._streams[key] = self.vocab.stream(self.parts[part])
+        return self._streams[key]
+
+    def by_label(self, part: str) -> list[Words]:
+        """Return the words of each label in a part, in the order of `label_names`."""
+        labels, weights = self.labels(part), self.weights(part)
+        return [
+            Words(self.stream(part, label), None if weights is None else weights[labels == label])
+            for label in range(len(self.label_names))
+        ]
 
     def windows(self, part: str, block_size: int) -> tuple[np.ndarray, np.ndarray]:
         """Return all contexts and targets of a part, in order, as int64 arrays X (N, T) and Y (N,).
@@ -70,6 +136,11 @@ class Corpus:
         starts = np.maximum.accumulate(np.where(tokens == 0, np.arange(tokens.size), 0))[:-1]  # of each target's word
         places = np.arange(tokens.size - 1)[:, None] - np.arange(block_size - 1, -1, -1)
         return np.where(places >= starts[:, None], tokens[np.maximum(places, 0)], 0), tokens[1:]
+
+    @property
+    def _split_name(self) -> str:
+        """Name of the split, for files of a `MappedWords`."""
+        return f"{'lines' if self.words.has_columns else self.split}-{self.split_seed}"
 
     @cached_property
     def _part_numbers(self) -> np.ndarray:
@@ -83,7 +154,7 @@ class Corpus:
     def _marks(self) -> Marks | None:
         if not isinstance(self.words, MappedWords):
             return None
-        return Marks(self.words, [self.stream(part) for part in PARTS], f"marks-{self.split}-{self.split_seed}.u8")
+        return Marks(self.words, [self.stream(part) for part in PARTS], f"marks-{self._split_name}.u8")
 
     def mark(self, word: str) -> str:
         """Return the first of "train", "val" and "test" that contains a word, or "new"."""

@@ -22,10 +22,15 @@ def split_words(words: WordList, how: str = "lecture", seed: int = 42) -> dict[s
                 names.txt. A repeated word may be in several parts.
     distinct    drop repeats first: no word of val or test is in train
 
+    A list with weights or labels is always split by its different words, so that no word of val or test is in train:
+    all lines of a word, with their different labels, are in one part, one after another.
+
     Raises InputError if a part would be empty.
     """
     if how not in SPLITS:
         raise unknown("split", how, SPLITS)
+    if words.has_columns:
+        return _split_lines(words, seed)
     if isinstance(words, MappedWords):
 
         def fill(new: Callable[[int], np.ndarray]) -> None:
@@ -36,12 +41,32 @@ def split_words(words: WordList, how: str = "lecture", seed: int = 42) -> dict[s
     else:
         places = _shuffled(words, how, seed)
     n = len(places)
-    first, second = int(0.8 * n), int(0.9 * n)
-    parts = {"train": places[:first], "val": places[first:second], "test": places[second:]}
-    if not all(map(len, parts.values())):
-        kind = ("different " if how == "distinct" else "") + ("word" if n == 1 else "words")
-        raise InputError(f"only {n} {kind}: a split into train, val and test needs at least {MIN_WORDS}, so add some")
-    return parts
+    _check_number(n, "different " if how == "distinct" else "")
+    return dict(zip(PARTS, np.split(places, _cuts(n)), strict=True))
+
+
+def _split_lines(words: WordList, seed: int) -> dict[str, np.ndarray]:
+    """Split the different words of a list, and return the places of all lines of each part's words."""
+    shuffled = _shuffled(words, "distinct", seed)
+    n = len(shuffled)
+    _check_number(n, "different ")
+    rank = np.empty(len(words), np.int32)
+    rank[shuffled] = np.arange(n)
+    rank = rank[words.first_places]  # of the word of each line
+    lines = np.argsort(rank, kind="stable")
+    return dict(zip(PARTS, np.split(lines, np.searchsorted(rank[lines], _cuts(n))), strict=True))
+
+
+def _cuts(n: int) -> list[int]:
+    """Return where val and test begin among n words."""
+    return [int(0.8 * n), int(0.9 * n)]
+
+
+def _check_number(n: int, kind: str) -> None:
+    """Raise InputError if n words would leave a part empty."""
+    if not 0 < int(0.8 * n) < int(0.9 * n) < n:
+        what = kind + ("word" if n == 1 else "words")
+        raise InputError(f"only {n} {what}: a split into train, val and test needs at least {MIN_WORDS}, so add some")
 
 
 def _shuffled(words: WordList, how: str, seed: int) -> np.ndarray:

@@ -1,10 +1,18 @@
 """Iterating over a flat stream of tokens, in runs of whole words."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 END = 0  # the token that ends every word and pads the context before it; no character
+
+
+class Words(NamedTuple):
+    """Words as a flat stream (1 + N,), and how often each counts, float64 (words,); None if all count once."""
+
+    stream: np.ndarray
+    weights: np.ndarray | None = None
 
 
 def whole_words(stream: np.ndarray, n: int) -> Iterator[np.ndarray]:
@@ -16,3 +24,9 @@ def whole_words(stream: np.ndarray, n: int) -> Iterator[np.ndarray]:
             stop += 1
         yield stream[start : stop + 1]
         start = stop
+
+
+def per_token(stream: np.ndarray, of_words: np.ndarray) -> np.ndarray:
+    """Repeat a value of each word (W,) for every token after the first of a stream (1 + N,): (N,)."""
+    ends = np.flatnonzero(stream[1:] == END)
+    return np.repeat(of_words, np.diff(ends, prepend=-1))

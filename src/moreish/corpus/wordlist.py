@@ -101,6 +101,29 @@ class WordList(Sequence[str]):
             checked.append(unicodedata.normalize("NFC", word))
         return cls.of_text("".join(f"{word}\n" for word in checked))
 
+    @property
+    def has_columns(self) -> bool:
+        """True if the list has weights or labels."""
+        return self.weights is not None or self.labels is not None
+
+    def merged(self) -> "WordList":
+        """Return the list with one line for each pair of a word and a label, whose weight is the sum of all its lines.
+
+        A list without weights stays as it is.
+        """
+        if self.weights is None:
+            return self
+        keys = self.first_places.astype(np.int64)
+        if self.labels is not None:
+            keys = keys * len(self.label_names) + self.labels
+        _, first, of_line = np.unique(keys, return_index=True, return_inverse=True)
+        if len(first) == len(self):
+            return self
+        order = np.argsort(first)
+        merged = WordList.of(self[first[order]])
+        merged.weights = np.bincount(of_line, self.weights)[order]
+        return merged
+
     def pieces(self) -> Iterator[bytes]:
         """Yield the text in UTF-8, in pieces."""
         for at in range(0, len(self.text), CHARACTERS_ENCODED):

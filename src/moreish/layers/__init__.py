@@ -6,10 +6,11 @@ in FUSED. The plan, the checks of gradients and the common tests find it in thes
 
 from typing import Any
 
-from . import activation, conv, embedding, linear, lookup, loss, norm, reshape
+from . import activation, conv, embedding, label, linear, lookup, loss, norm, reshape
 from .activation import ReLU, Tanh
 from .conv import Unfold
 from .embedding import Embedding
+from .label import LabelledEmbedding
 from .linear import Linear
 from .lookup import LookupLinear
 from .loss import SoftmaxCrossEntropy
@@ -27,6 +28,7 @@ LAYERS: dict[type[Any], Kernels] = {
     LookupLinear: lookup.KERNELS,
     BatchNorm1d: norm.KERNELS,
     Unfold: conv.KERNELS,
+    LabelledEmbedding: label.KERNELS,
 }
 
 # A run of layers of these kinds may be planned as one layer of the kind on the right, which takes them as arguments.
@@ -41,6 +43,7 @@ __all__ = [
     "Embedding",
     "FlattenConsecutive",
     "Kernels",
+    "LabelledEmbedding",
     "Layer",
     "Linear",
     "LookupLinear",

@@ -65,6 +65,14 @@ def embedding_init(scheme: str) -> Init:
     return Constant(0.0) if scheme == "zero" else Normal(1.0)
 
 
+def label_init(scheme: str) -> Init:
+    """The initial distribution of a label's vector: smaller than a character's, as it is added at every position.
+
+    With N(0, 0.3**2) an mlp on 21,606 words with 4 labels had a lower val loss than with N(0, 1) (2.267, not 2.277).
+    """
+    return Constant(0.0) if scheme == "zero" else Normal(0.3)
+
+
 def bias_init(scheme: str) -> Init:
     """The initial distribution of a bias: zero, or N(0, 1) for `naive`."""
     return Normal(1.0) if scheme == "naive" else Constant(0.0)

@@ -14,13 +14,13 @@ Without decay the probabilities are the relative frequencies; with strong decay 
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..layers import Embedding, Layer
+from ..layers import Embedding, LabelledEmbedding, Layer
 from .config import NetConfig
 
 
 @dataclass(frozen=True)
 class Bigram(NetConfig):
-    """One matrix of logits, trained on all words at every step."""
+    """One matrix of logits, trained on all words at every step; a label adds a row of its own to each."""
 
     summary: ClassVar[str] = "pairs of characters again: one linear layer, trained by gradient descent"
     defaults: ClassVar[dict[str, Any]] = {
@@ -35,5 +35,5 @@ class Bigram(NetConfig):
     def context(self) -> int:
         return 1
 
-    def layers(self, n_vocab: int) -> list[Layer]:
-        return [Embedding(n_vocab, n_vocab)]
+    def layers(self, n_vocab: int, n_labels: int = 0) -> list[Layer]:
+        return [LabelledEmbedding(n_vocab, n_labels, n_vocab) if n_labels else Embedding(n_vocab, n_vocab)]

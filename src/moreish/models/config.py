@@ -8,8 +8,9 @@ import numpy as np
 
 from ..corpus import Corpus
 from ..engine.protocol import Reader
-from ..layers import BatchNorm1d, Embedding, Layer, Linear, ReLU, Tanh
-from ..layers.init import GAINS, SCHEMES, bias_init, embedding_init, weight_init
+from ..layers import BatchNorm1d, Embedding, LabelledEmbedding, Layer, Linear, ReLU, Tanh
+from ..layers.init import GAINS, SCHEMES, bias_init, embedding_init, label_init, weight_init
+from ..layers.label import given
 from ..options import Options, option
 from ..sampling.contexts import Contexts, TokenContexts
 
@@ -31,6 +32,10 @@ class ModelConfig(Options, ABC):
     @abstractmethod
     def context(self) -> int:
         """Length T of a context: the number of earlier characters that a prediction depends on."""
+
+    @abstractmethod
+    def given(self, weights: dict[str, np.ndarray], label: int) -> dict[str, np.ndarray]:
+        """Return the weights of the model without labels that a model with labels is, given a label's number."""
 
     def contexts(self, reader: Reader, params: np.ndarray, n_vocab: int) -> Contexts:
         """Return the contexts of the model, for constrained sampling."""
@@ -67,8 +72,14 @@ class NetConfig(ModelConfig):
     whole_words: ClassVar[bool] = False
 
     @abstractmethod
-    def layers(self, n_vocab: int) -> list[Layer]:
-        """Return the layers from contexts (B, T) to logits (B, n_vocab)."""
+    def layers(self, n_vocab: int, n_labels: int = 0) -> list[Layer]:
+        """Return the layers from contexts (B, T) to logits (B, n_vocab).
+
+        With labels, contexts are (B, T + 1): the label of the word comes last.
+        """
+
+    def given(self, weights: dict[str, np.ndarray], label: int) -> dict[str, np.ndarray]:
+        return given(weights, label)
 
 
 @dataclass(frozen=True)
@@ -81,8 +92,11 @@ class HiddenConfig(NetConfig):
         "kaiming", "scheme of the initial weights; naive, small and zero show what can go wrong", choices=SCHEMES
     )
 
-    def embedding(self, n_vocab: int, n_embd: int) -> Layer:
-        return Embedding(n_vocab, n_embd, embedding_init(self.init))
+    def embedding(self, n_vocab: int, n_embd: int, n_labels: int) -> Layer:
+        init = embedding_init(self.init)
+        if not n_labels:
+            return Embedding(n_vocab, n_embd, init)
+        return LabelledEmbedding(n_vocab, n_labels, n_embd, init, label_init(self.init))
 
     def hidden(self, n_in: int, n_out: int) -> list[Layer]:
         """Return a hidden layer: Linear, BatchNorm1d if it is on, activation."""

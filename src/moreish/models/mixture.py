@@ -17,6 +17,7 @@ from ..engine.batches import windows
 from ..engine.protocol import Draw, Reader
 from ..engine.registry import make_engine
 from ..engine.tape.generate import draw_words
+from ..layers.label import n_labels
 from ..layers.layout import Layout
 from ..options import option
 from .config import ModelConfig, NetConfig, ReaderConfig
@@ -35,20 +36,19 @@ class Part:
     config: ModelConfig
     reader: Reader
     params: np.ndarray
-    n_parameters: int
 
     @classmethod
     def of(cls, config: ModelConfig, arrays: dict[str, np.ndarray], n_vocab: int) -> "Part":
         """Make a part from its arrays. Raises KeyError or ValueError if they do not fit the config."""
         if isinstance(config, ReaderConfig):
-            return cls(config, config.reader(arrays, n_vocab), np.zeros(0), config.n_parameters(arrays))
+            return cls(config, config.reader(arrays, n_vocab), np.zeros(0))
         assert isinstance(config, NetConfig)
         layers = config.layers(n_vocab)
         layout = Layout(layers)
         params = np.zeros(layout.size, np.float32)
         for name, place in layout.views(params).items():
             place[...] = arrays[name]
-        return cls(config, make_engine("tape", layers, config.context, n_vocab), params, layout.n_trained)
+        return cls(config, make_engine("tape", layers, config.context, n_vocab), params)
 
 
 @dataclass(frozen=True)
@@ -73,12 +73,26 @@ class Mixture(ReaderConfig):
     def made_of(self, arrays: dict[str, np.ndarray], n_vocab: int) -> list[Part]:
         return [Part.of(config, of_part(arrays, i), n_vocab) for i, config in enumerate(self.configs)]
 
+    def given(self, weights: dict[str, np.ndarray], label: int) -> dict[str, np.ndarray]:
+        found = dict(weights)
+        for i, config in enumerate(self.configs):
+            own = of_part(weights, i)
+            found = {name: array for name, array in found.items() if not name.startswith(f"part{i}.")}
+            found |= {f"part{i}.{name}": array for name, array in config.given(own, label).items()}
+        return found
+
     def reader(self, arrays: dict[str, np.ndarray], n_vocab: int) -> Reader:
         return MixtureReader(self.kind, self.made_of(arrays, n_vocab), arrays["weights"], n_vocab)
 
     def n_parameters(self, arrays: dict[str, np.ndarray]) -> int:
-        n_vocab = int(arrays["n_vocab"][0])
-        return sum(part.n_parameters for part in self.made_of(arrays, n_vocab)) + len(self.configs)
+        n_vocab, found = int(arrays["n_vocab"][0]), len(self.configs)
+        for i, config in enumerate(self.configs):
+            own = of_part(arrays, i)
+            if isinstance(config, ReaderConfig):
+                found += config.n_parameters(own)
+            elif isinstance(config, NetConfig):
+                found += Layout(config.layers(n_vocab, n_labels(own))).n_trained
+        return found
 
 
 def of_part(arrays: dict[str, np.ndarray], number: int) -> dict[str, np.ndarray]:

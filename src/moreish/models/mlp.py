@@ -29,9 +29,9 @@ class MLP(HiddenConfig):
     def context(self) -> int:
         return self.block_size
 
-    def layers(self, n_vocab: int) -> list[Layer]:
+    def layers(self, n_vocab: int, n_labels: int = 0) -> list[Layer]:
         width = self.block_size * self.n_embd
-        layers: list[Layer] = [self.embedding(n_vocab, self.n_embd), FlattenConsecutive(self.block_size)]
+        layers: list[Layer] = [self.embedding(n_vocab, self.n_embd, n_labels), FlattenConsecutive(self.block_size)]
         for _ in range(self.n_layer):
             layers += self.hidden(width, self.n_hidden)
             width = self.n_hidden

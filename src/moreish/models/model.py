@@ -17,6 +17,7 @@ from ..layers import Layer
 from ..layers.layout import Layout
 from ..sampling import Candidates, Constraints, Samples, SamplingModel, SamplingOptions, most_likely, sample
 from . import ALL_MODELS, ModelConfig, NetConfig, ReaderConfig
+from .labels import Labels, sum_over_labels
 
 if TYPE_CHECKING:
     from torch import nn
@@ -58,6 +59,7 @@ class Model:
     vocab   the characters that it knows
     params  the weights of its layers, flat, float32 (layout.size,); drawn from `seed` if None
     arrays  the arrays of a model without layers (counts, or the models of a mixture), by name
+    labels  the labels that it tells apart; None for a model without labels
     """
 
     def __init__(
@@ -67,9 +69,11 @@ class Model:
         params: np.ndarray | None = None,
         seed: int = 42,
         arrays: dict[str, np.ndarray] | None = None,
+        labels: Labels | None = None,
     ):
-        self.config, self.vocab, self.arrays = config, vocab, arrays or {}
-        self.layers: list[Layer] = config.layers(len(vocab)) if isinstance(config, NetConfig) else []
+        self.config, self.vocab, self.labels, self.arrays = config, vocab, labels, arrays or {}
+        self.layers: list[Layer] = config.layers(len(vocab), len(labels or ())) if isinstance(config, NetConfig) else []
+        self._given: dict[int, Model] = {}
         self.layout = Layout(self.layers)
         self.params = self.layout.initial(seed) if params is None else np.ascontiguousarray(params, np.float32)
 
@@ -90,12 +94,60 @@ class Model:
             return self.config.n_parameters(self.arrays)
         return self.layout.n_trained
 
+    @property
+    def columns(self) -> int:
+        """Number of columns of a context that its layers take: the block size, and one more for a label."""
+        return self.config.context + (self.labels is not None)
+
     @cached_property
     def engine(self) -> Reader:
-        """The engine that reads and draws words: the tape, or the reader of a model that has no layers."""
+        """The engine that reads and draws words: the tape, or the reader of a model that has no layers.
+
+        Raises InputError for a model with labels: it has an engine only given a label (see `given`).
+        """
+        if self.labels is not None:
+            raise InputError(f"this {self.name} has labels: give one of {', '.join(self.labels.names)}")
         if isinstance(self.config, ReaderConfig):
             return self.config.reader(self.arrays, len(self.vocab))
-        return make_engine("tape", self.layers, self.config.context, len(self.vocab))
+        return self._tape
+
+    @cached_property
+    def _tape(self) -> Reader:
+        """The engine of the layers without labels; the models of all labels share it."""
+        assert isinstance(self.config, NetConfig)
+        return make_engine("tape", self.config.layers(len(self.vocab)), self.config.context, len(self.vocab))
+
+    def given(self, label: str | int | None) -> "Model":
+        """Return the model without labels that this one is, given a label by its name or number.
+
+        None returns the model itself. Raises InputError for an unknown label.
+        """
+        if label is None:
+            return self
+        if self.labels is None:
+            raise InputError(f"this {self.name} has no labels: train one with --labels")
+        number = self.labels.number(label) if isinstance(label, str) else label
+        if number in self._given:
+            return self._given[number]
+        weights = self.config.given(self.weights, number)
+        if isinstance(self.config, ReaderConfig):
+            found = self._given[number] = Model(self.config, self.vocab, arrays=weights)
+            return found
+        found = Model(self.config, self.vocab, params=np.zeros(self._plain_size, np.float32))
+        for name, place in found.weights.items():
+            place[...] = weights[name]
+        found.__dict__["_tape"] = self._tape
+        return found
+
+    @cached_property
+    def _plain_size(self) -> int:
+        assert isinstance(self.config, NetConfig)
+        return Layout(self.config.layers(len(self.vocab))).size
+
+    def check(self) -> None:
+        """Raise KeyError or ValueError if the arrays of a model without layers do not fit together."""
+        for label in [None] if self.labels is None else range(len(self.labels)):
+            _ = self.given(label).engine
 
     def to_torch(self) -> "nn.Module":
         """Return a torch.nn.Module from contexts (B, T), int64, to logits (B, V): a copy of the model, in eval mode.
@@ -141,9 +193,17 @@ class Model:
                 f"the corpus has the characters {corpus.vocab.characters}, the model {self.vocab.characters}"
             )
 
-    def nll(self, stream: np.ndarray) -> np.ndarray:
-        """Return the nll in nats of each token after the first of a flat stream (see `Corpus.stream`), float64 (N,)."""
-        return self.engine.nll(self.params, stream)
+    def nll(self, stream: np.ndarray, label: int | None = None) -> np.ndarray:
+        """Return the nll in nats of each token after the first of a flat stream (see `Corpus.stream`), float64 (N,).
+
+        label   the number of the label of all words; None for the sum over labels
+        """
+        if self.labels is None:
+            return self.engine.nll(self.params, stream)
+        if label is None:
+            nlls = (self.nll(stream, number) for number in range(len(self.labels)))
+            return sum_over_labels(nlls, self.labels.shares, stream)
+        return self.given(label).nll(stream)
 
     def nll_of_words(self, words: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Return the nll in nats of each token of words in NFC, float64 (N,), and which tokens are unknown, bool (N,).

@@ -10,8 +10,10 @@ from typing import ClassVar
 import numpy as np
 
 from ..corpus import Corpus
+from ..corpus.stream import Words, per_token
 from ..engine.protocol import Reader
 from ..ngram import SMOOTHINGS, Automaton, NodeContexts, count_tables, smoothed
+from ..ngram.labels import recounted, smoothed_by_label
 from ..options import option
 from ..sampling.contexts import Contexts
 from .config import CountConfig
@@ -40,7 +42,18 @@ class NGram(CountConfig):
     def fit(self, corpus: Corpus) -> dict[str, np.ndarray]:
         memory = int(self.memory * 2**30)
         tables = count_tables(corpus.stream("train"), self.order, len(corpus.vocab), self.at_least, memory)
-        return smoothed(tables, self.smoothing, self.added, corpus.stream("val"))
+        if (weights := corpus.weights("train")) is not None:
+            tables = recounted(tables, Words(corpus.stream("train"), weights))
+        val, of_val = corpus.stream("val"), corpus.weights("val")
+        of_tokens = None if of_val is None else per_token(val, of_val)
+        arrays = smoothed(tables, self.smoothing, self.added, val, of_tokens)
+        if corpus.label_names:
+            by_label = [corpus.by_label(part) for part in ("train", "val")]
+            arrays = smoothed_by_label(tables, self.smoothing, self.added, *by_label, arrays, memory)
+        return arrays
+
+    def given(self, weights: dict[str, np.ndarray], label: int) -> dict[str, np.ndarray]:
+        return {**weights, "p": weights["p"][label], "share": weights["share"][label]}
 
     def reader(self, arrays: dict[str, np.ndarray], n_vocab: int) -> Automaton:
         return Automaton(self.order, n_vocab, arrays)

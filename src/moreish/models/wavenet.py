@@ -44,8 +44,8 @@ class WaveNet(HiddenConfig):
         """Return the layer that concatenates two vectors on a level (0, 1, ...) of the tree."""
         return FlattenConsecutive(2)
 
-    def layers(self, n_vocab: int) -> list[Layer]:
-        layers, width = [self.embedding(n_vocab, self.n_embd)], self.n_embd
+    def layers(self, n_vocab: int, n_labels: int = 0) -> list[Layer]:
+        layers, width = [self.embedding(n_vocab, self.n_embd, n_labels)], self.n_embd
         for level in range(self.block_size.bit_length() - 1):
             layers += [self.pairs(level), *self.hidden(2 * width, self.n_hidden)]
             width = self.n_hidden

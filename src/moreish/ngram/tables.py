@@ -8,6 +8,7 @@ step to the parent shortens a context.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -26,6 +27,9 @@ class Tables:
     parent      (nodes,); node 0 is its own parent
     char, count, lower, after       (entries,); lower is -1 at order 1
     outer_end   True for a context that begins with the end token, (nodes,): only that token can stand before it
+
+    A count is a whole number, or with weights a sum of them, float64. In the tables of one label (see `labels`), it may
+    be 0.
     """
 
     order: int
@@ -44,6 +48,16 @@ class Tables:
     def node(self) -> np.ndarray:
         """The node of each entry, (entries,)."""
         return np.repeat(np.arange(len(self.parent)), np.diff(self.first))
+
+    @cached_property
+    def total(self) -> np.ndarray:
+        """Sum of the counts of each node's entries, float64 (nodes,)."""
+        return self.sums(self.count)
+
+    @cached_property
+    def different(self) -> np.ndarray:
+        """Number of different characters counted after each node, float64 (nodes,)."""
+        return self.sums(self.count > 0)
 
     def sums(self, of_entries: np.ndarray) -> np.ndarray:
         """Sum a number of each entry over the entries of each node, float64 (nodes,)."""

@@ -29,8 +29,11 @@ def calibrate(model: Model, corpus: Corpus) -> None:
     if not any(isinstance(layer, BatchNorm1d) for layer in model.layers):
         return
     whole_words = isinstance(model.config, NetConfig) and model.config.whole_words
-    batches = Batches.drawn(corpus.stream("train"), CALIBRATION_BATCH, 0, model.config.context, whole_words)
-    tape = Tape(model.layers, model.config.context, len(model.vocab))
+    labels = corpus.labels("train") if model.labels else None
+    batches = Batches.drawn(
+        corpus.stream("train"), CALIBRATION_BATCH, 0, model.config.context, whole_words, labels, corpus.weights("train")
+    )
+    tape = Tape(model.layers, model.columns, len(model.vocab))
     ready = tape.prepared(CALIBRATION_BATCH, batches.n_places, gradients=False, fuse=False)
     program, forward = ready.program, walks(np.float32)[0]
     steps = [op for op in ready.plan.operations if op.row is not None]
@@ -61,7 +64,7 @@ def fold(model: Model) -> Model:
     if not any(isinstance(layer, BatchNorm1d) for layer in model.layers):
         hint = "; train one with --batch-norm" if hasattr(model.config, "batch_norm") else ""
         raise InputError(f"this {model.name} has no BatchNorm to fold{hint}")
-    folded = Model(dataclasses.replace(model.config, batch_norm=False), model.vocab)
+    folded = Model(dataclasses.replace(model.config, batch_norm=False), model.vocab, labels=model.labels)
     targets = iter(folded.layout.slots)
     into: dict[str, np.ndarray] = {}
     for layer, slots in zip(model.layers, model.layout.slots, strict=True):

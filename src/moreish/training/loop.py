@@ -15,7 +15,7 @@ from ..engine.statistics import RECORDED_EXAMPLES, add_updates, record
 from ..engine.torch.distributed import all_reduce_min
 from ..engine.trace import Tracer
 from ..errors import WorkError
-from ..evaluation import mean_nll
+from ..evaluation import part_loss
 from .run import Checkpoint, Run
 
 EVALUATIONS = 20  # of the val loss in a run
@@ -74,10 +74,12 @@ class Loop:
         self.record: dict[str, Any] | None = None  # of the last step made, if that is a point of the log
         self.tracer = None
         if o.diagnostics:
-            self.tracer = Tracer(model.layers, model.config.context, len(model.vocab), batches, RECORDED_EXAMPLES)
+            self.tracer = Tracer(model.layers, model.columns, len(model.vocab), batches, RECORDED_EXAMPLES)
         # An empty stretch of steps: the engine loads or compiles its kernels before the clock starts.
         engine.train(state.params, state.moments, batches, o.steps_from(0, np.zeros(0)))
-        engine.nll(state.params, run.corpus.stream("val")[:2])
+        # With labels the model is evaluated label by label, by its own engine.
+        self.nll = model.nll if model.labels else partial(engine.nll, state.params)
+        self.nll(np.zeros(2, np.int32))
         self.began = time.perf_counter() - state.seconds
 
     def __iter__(self) -> Iterator[Progress]:
@@ -133,7 +135,7 @@ class Loop:
         state, step, val, notes = self.state, self.state.step, None, {}
         loss, lr = state.loss_sum / state.loss_count, float(self.schedule.rates(step - 1, step)[0])
         if step in self.evaluations:
-            val = mean_nll(partial(self.engine.nll, state.params), self.run.corpus.stream("val"))
+            val = part_loss(self.nll, self.run.corpus, "val")
             if val < state.best_loss:
                 state.best_loss, state.best = val, state.params.copy()
             val = val if math.isfinite(val) else None

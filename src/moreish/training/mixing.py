@@ -6,10 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..corpus import Corpus
+from ..corpus.stream import Words, per_token
 from ..errors import InputError, unknown
 from ..models.mixture import MIXTURES, Mixture, log_sum, part_logs, windows_of
+from ..models.labels import Labels
 from ..models.model import Model
-from ..ngram.smoothing import minimised
+from ..ngram.fitting import minimised, sampled
 from .options import TrainOptions
 from .run import Run
 
@@ -29,8 +32,7 @@ def mix(runs: Sequence[Run], kind: str = "linear") -> Run:
         raise InputError("a mixture needs at least two runs")
     corpus = runs[0].corpus
     for run in runs[1:]:
-        own = (run.corpus.data_hash, run.corpus.split, run.corpus.split_seed)
-        if own != (corpus.data_hash, corpus.split, corpus.split_seed):
+        if run.corpus.identity != corpus.identity:
             raise InputError(
                 f"{run.path or run.model.name} was trained on other words or another split than "
                 f"{runs[0].path or runs[0].model.name}: val words of one may be train words of the other"
@@ -41,28 +43,50 @@ def mix(runs: Sequence[Run], kind: str = "linear") -> Run:
         [{"model": run.model.name, "options": dataclasses.asdict(run.model.config)} for run in runs],
     )
     arrays = {f"part{i}.{name}": array for i, run in enumerate(runs) for name, array in run.model.weights.items()}
-    arrays["n_vocab"], val = np.array([len(corpus.vocab)]), corpus.stream("val")
-    parts = config.made_of(arrays, len(corpus.vocab))
-    if kind == "linear":
-        arrays["weights"] = em(-np.array([part.reader.nll(part.params, val) for part in parts]))[0]
-    else:
-        some = np.arange(len(val) - 1)
-        if len(some) > FITTED_TOKENS:
-            some = np.random.default_rng(0).choice(some, FITTED_TOKENS, replace=False)
-        contexts, targets = windows_of(val, 0, len(val) - 1, config.context)
-        arrays["weights"] = fit_log_linear(part_logs(parts, contexts[some]), targets[some])
+    arrays["n_vocab"] = np.array([len(corpus.vocab)])
+    arrays["weights"] = _fitted(config, arrays, corpus)
     of_parts = [run.seconds for run in runs]
     known = [seconds for seconds in of_parts if seconds is not None]
     own = time.perf_counter() - began
     history = [{"step": 0, "seconds": round(sum(known) + own, 4)}] if len(known) == len(runs) else []
-    options = TrainOptions(split=corpus.split, split_seed=corpus.split_seed)
-    return Run(Model(config, corpus.vocab, arrays=arrays), corpus, options, history)
+    options = TrainOptions(split=corpus.split, split_seed=corpus.split_seed, weight_power=corpus.weight_power)
+    return Run(Model(config, corpus.vocab, arrays=arrays, labels=Labels.of(corpus)), corpus, options, history)
 
 
-def em(logs: np.ndarray) -> tuple[np.ndarray, list[float]]:
+def _fitted(config: Mixture, arrays: dict[str, np.ndarray], corpus: Corpus) -> np.ndarray:
+    """Return the weights of a mixture of models (parts,), fitted on val, with the arrays of the models."""
+    n_vocab, val = len(corpus.vocab), Words(corpus.stream("val"), corpus.weights("val"))
+    pieces = [(arrays, val)]
+    if corpus.label_names:  # each label's val words, with the models given the label
+        pieces = [(config.given(arrays, label), words) for label, words in enumerate(corpus.by_label("val"))]
+    pieces = [(config.made_of(own, n_vocab), words) for own, words in pieces if len(words.stream) > 1]
+    numbers, begin = [], 0  # of the tokens to fit on, piece by piece
+    most = FITTED_TOKENS if config.kind == "log-linear" else len(val.stream)
+    some = sampled(val.stream, most)
+    for _, words in pieces:
+        n = len(words.stream) - 1
+        numbers.append(some[(some >= begin) & (some < begin + n)] - begin)
+        begin += n
+    of_tokens = None
+    if val.weights is not None:
+        of_words = [per_token(words.stream, np.asarray(words.weights)) for _, words in pieces]
+        of_tokens = np.concatenate([weights[here] for weights, here in zip(of_words, numbers, strict=True)])
+    if config.kind == "linear":
+        logs = [[-part.reader.nll(part.params, words.stream) for part in parts] for parts, words in pieces]
+        return em(np.concatenate(logs, axis=1), of_tokens)[0]
+    logs, targets = [], []
+    for (parts, words), here in zip(pieces, numbers, strict=True):
+        contexts, of_piece = windows_of(words.stream, 0, len(words.stream) - 1, config.context)
+        logs.append(part_logs(parts, contexts[here]))
+        targets.append(of_piece[here])
+    return fit_log_linear(np.concatenate(logs, axis=1), np.concatenate(targets), of_tokens)
+
+
+def em(logs: np.ndarray, counts: np.ndarray | None = None) -> tuple[np.ndarray, list[float]]:
     """Return the maximum-likelihood weights (parts,) of a linear mixture, and the loss before each round.
 
-    logs (parts, N) are the log-probabilities that each part gives each target. A step sets a part's weight to its mean
+    logs (parts, N) are the log-probabilities that each part gives each target, counts (N,) how often each target counts
+    (None: once). A step sets a part's weight to its mean
     responsibility for the targets, which never lowers the likelihood (Dempster, Laird and Rubin 1977). Steps are small
     if a part is hardly needed. So a round makes two steps, extrapolates them, and keeps the better result (Varadhan and
     Roland 2008).
@@ -72,7 +96,8 @@ def em(logs: np.ndarray) -> tuple[np.ndarray, list[float]]:
         """Return the weights after a step, and the loss before it."""
         joint = np.log(weights)[:, None] + logs
         whole = log_sum(joint)
-        return _normalised(np.exp(joint - whole).mean(1)), float(-whole.mean())
+        responsibility = np.average(np.exp(joint - whole), axis=1, weights=counts)
+        return _normalised(responsibility), float(-np.average(whole, weights=counts))
 
     weights, losses = np.full(len(logs), 1 / len(logs)), []
     for _ in range(EM_ROUNDS):
@@ -93,8 +118,11 @@ def _normalised(weights: np.ndarray) -> np.ndarray:
     return positive / positive.sum()
 
 
-def fit_log_linear(logs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Return the maximum-likelihood weights (parts,) of a log-linear mixture for targets (N,); logs (parts, N, V)."""
+def fit_log_linear(logs: np.ndarray, targets: np.ndarray, counts: np.ndarray | None = None) -> np.ndarray:
+    """Return the maximum-likelihood weights (parts,) of a log-linear mixture for targets (N,); logs (parts, N, V).
+
+    counts (N,) are how often each target counts; None: once.
+    """
     hit = logs[:, np.arange(len(targets)), targets]
 
     def loss(x: np.ndarray) -> tuple[float, np.ndarray]:
@@ -103,6 +131,7 @@ def fit_log_linear(logs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         z = log_sum(mixed.T)
         # the loss is the mean of z - w . hit, and dz / dw_i = sum over v of p_v log p_iv
         expected = (np.exp(mixed - z[:, None]) * logs).sum(2)
-        return float((z - w @ hit).mean()), (expected - hit).mean(1) * w
+        slope = np.average(expected - hit, axis=1, weights=counts) * w
+        return float(np.average(z - w @ hit, weights=counts)), slope
 
     return np.exp(minimised(loss, np.full(len(logs), -np.log(len(logs)))))

@@ -5,14 +5,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ..corpus import Corpus
+from ..corpus import Corpus, WordList
 from ..engine.batches import Batches
 from ..engine.protocol import Engine
 from ..engine.registry import make_engine
 from ..engine.tape import make_plan
 from ..errors import InputError
-from ..layers import LAYERS
+from ..layers import LAYERS, Layer
 from ..models import CountConfig, ModelConfig, NetConfig, make_config
+from ..models.labels import Labels
 from ..models.model import Model
 from .options import TrainOptions
 from .run import Run
@@ -42,28 +43,34 @@ class Task:
 
     def start(self) -> Run:
         """A run with fresh weights, which has made no step."""
-        return Run(Model(self.config, self.corpus.vocab, seed=self.options.seed), self.corpus, self.options)
+        model = Model(self.config, self.corpus.vocab, seed=self.options.seed, labels=Labels.of(self.corpus))
+        return Run(model, self.corpus, self.options)
 
 
 def prepare(words: Iterable[str] | Corpus, model: str, options: dict[str, Any]) -> Task:
     """Prepare the training of a model on words.
 
-    options     those of `TrainOptions` and of the model's config, by name
+    options     those of `TrainOptions` and of the model's config, by name; and "weights" and "labels" with a value for
+                each word, for a list that has none
 
     Raises InputError for unknown options, values out of range, options that exclude each other, options of training for
     a counted model, and fewer words than a split needs.
     """
+    options = dict(options)
+    weights, labels = options.pop("weights", None), options.pop("labels", None)
     names = {f.name for f in dataclasses.fields(TrainOptions)}
     config = make_config(model, {k: v for k, v in options.items() if k not in names})
     chosen = TrainOptions(**{k: v for k, v in options.items() if k in names})
     if isinstance(words, Corpus):
-        for name in {"split", "split_seed"} & options.keys():
+        for name in {"split", "split_seed", "weight_power"} & options.keys():
             if options[name] != getattr(words, name):
                 raise InputError(f"{name} is {options[name]}, but the corpus was split with {getattr(words, name)}")
         corpus = words
-        chosen = dataclasses.replace(chosen, split=corpus.split, split_seed=corpus.split_seed)
     else:
-        corpus = Corpus(words, chosen.split, chosen.split_seed)
+        words = WordList.of(words).with_weights(weights).with_labels(labels)
+        corpus = Corpus(words, chosen.split, chosen.split_seed, chosen.weight_power)
+    own = {"split": corpus.split, "split_seed": corpus.split_seed, "weight_power": corpus.weight_power}
+    chosen = dataclasses.replace(chosen, **own)
     if isinstance(config, CountConfig):
         if chosen.overridden:
             name = chosen.overridden[0].replace("_", "-")
@@ -92,24 +99,25 @@ def engine_of(run: Run) -> Engine:
     """A new engine for the layers of a run, of the kind that its options name."""
     model, o = run.model, run.options
     return make_engine(
-        o.engine, model.layers, model.config.context, len(model.vocab), device=o.device, compile=o.compile
+        o.engine, model.layers, model.columns, len(model.vocab), device=o.device, compile=o.compile
     )
 
 
 def _batches(config: ModelConfig, corpus: Corpus, full: bool, size: int, seed: int) -> Batches:
-    stream = corpus.stream("train")
+    stream, labels, weights = corpus.stream("train"), None, corpus.weights("train")
+    if corpus.label_names:
+        labels = corpus.labels("train")
     if full:
-        return Batches.of_all(stream, config.context)
+        return Batches.of_all(stream, config.context, labels, weights)
     whole_words = isinstance(config, NetConfig) and config.whole_words
-    return Batches.drawn(stream, size, seed, config.context, whole_words)
+    return Batches.drawn(stream, size, seed, config.context, whole_words, labels, weights)
 
 
 def _checked(task: Task) -> Task:
     """The task, unless its layers cannot be trained on its batches: then InputError."""
     config, batches = task.config, task.need_steps()
-    assert isinstance(config, NetConfig)
-    layers, L = config.layers(len(task.corpus.vocab)), batches.n_places
-    make_plan(layers, (batches.size, config.context - 1 + L, L))
+    L, columns = batches.n_places, config.context + bool(task.corpus.label_names)
+    make_plan(_layers(task), (batches.size, columns - 1 + L, L))
     if task.options.full_batch and _has_batch_norm(task):
         raise InputError(
             "--full-batch counts equal examples as one, which would make BatchNorm's statistics wrong: "
@@ -120,5 +128,10 @@ def _checked(task: Task) -> Task:
 
 def _has_batch_norm(task: Task) -> bool:
     """True if a layer of the task's net computes statistics of the batch."""
+    return any(LAYERS[type(layer)].batch_statistics for layer in _layers(task))
+
+
+def _layers(task: Task) -> list[Layer]:
+    """The layers of the task's net."""
     assert isinstance(task.config, NetConfig)
-    return any(LAYERS[type(layer)].batch_statistics for layer in task.config.layers(len(task.corpus.vocab)))
+    return task.config.layers(len(task.corpus.vocab), len(task.corpus.label_names))

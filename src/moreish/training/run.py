@@ -1,6 +1,7 @@
 """A run folder: a trained model with everything needed to sample, score, evaluate, or resume the training.
 
 words.txt               the word list
+columns.safetensors     the weights and labels of the words, if the list has any
 history.jsonl           a line for each point of the log: step, seconds so far, lr, train and val loss in nats, some
                         batch losses since the last point, and with --diagnostics the statistics of the layers
 checkpoint.safetensors  the state of an unfinished training: see `Checkpoint`
@@ -26,19 +27,21 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from .._version import __version__
-from ..corpus import Corpus, Vocab, written_words
+from ..corpus import Corpus, Vocab, WordList, written_words
 from ..engine.optim import OPTIMIZERS
 from ..errors import InputError, WorkError
 from ..evaluation import evaluate
 from ..files import write_atomically
 from ..models import ALL_MODELS, ModelConfig, ReaderConfig
+from ..models.labels import Labels
 from ..models.model import Model
 from .options import TrainOptions
 
-FORMAT = 1  # of the folder; raised by a change that older versions cannot read
-CONFIG, WORDS, MODEL, CHECKPOINT, HISTORY = (
+FORMAT = 2  # of the folder; raised by a change that older versions cannot read
+CONFIG, WORDS, COLUMNS, MODEL, CHECKPOINT, HISTORY = (
     "config.json",
     "words.txt",
+    "columns.safetensors",
     "model.safetensors",
     "checkpoint.safetensors",
     "history.jsonl",
@@ -132,6 +135,8 @@ def begin_folder(run: Run, path: str | Path, name: str, data: bytes) -> None:
         raise InputError(f"{folder}: cannot be created ({error.strerror}): choose another folder (--out)") from None
     try:
         write_atomically(folder / WORDS, run.corpus.words.pieces())
+        if run.corpus.words.has_columns:
+            write_atomically(folder / COLUMNS, _columns_bytes(run.corpus.words))
         write_history(folder, run.history)
         write_atomically(folder / name, data)
         write_atomically(folder / CONFIG, _config_bytes(run))
@@ -143,19 +148,27 @@ def begin_folder(run: Run, path: str | Path, name: str, data: bytes) -> None:
 
 def discard_folder(folder: Path, made: bool = True) -> None:
     """Remove the files of a run that could not begin, and the folder if it was made for this run."""
-    for name in (CONFIG, WORDS, HISTORY, CHECKPOINT, MODEL):
+    for name in (CONFIG, WORDS, COLUMNS, HISTORY, CHECKPOINT, MODEL):
         (folder / name).unlink(missing_ok=True)
     if made:
         folder.rmdir()
 
 
+def _columns_bytes(words: WordList) -> bytes:
+    """Return the weights and labels of words as a safetensors file."""
+    columns = {"weights": words.weights, "labels": words.labels}
+    return save_tensors({name: column for name, column in columns.items() if column is not None})
+
+
 def _config_bytes(run: Run) -> bytes:
+    words = run.corpus.words
     config = {
         "format": FORMAT,
         "model": run.model.name,
         "model_options": dataclasses.asdict(run.model.config),
         "train_options": dataclasses.asdict(run.options),
         "vocab": run.model.vocab.characters,
+        **({"labels": list(words.label_names)} if words.label_names else {}),
         "split": {"kind": run.corpus.split, "seed": run.corpus.split_seed},
         "data_sha256": run.corpus.data_hash,
         "versions": {
@@ -241,20 +254,43 @@ def load(path: str | Path) -> Run:
         raise damaged(folder, CONFIG, error) from None
     try:
         # Read exactly as written: the reader of word lists would clean up words that came from Python.
-        corpus = Corpus(written_words(folder / WORDS), split, split_seed)
+        words = written_words(folder / WORDS)
+    except (InputError, TypeError, ValueError, OSError) as error:
+        raise damaged(folder, WORDS, error) from None
+    try:
+        words = _with_columns(words, folder / COLUMNS, stored.get("labels", []))
+    except (SafetensorError, InputError, TypeError, ValueError, KeyError, IndexError, OSError) as error:
+        raise damaged(folder, COLUMNS, error) from None
+    try:
+        corpus = Corpus(words, split, split_seed, options.weight_power)
     except (InputError, TypeError, ValueError, OSError) as error:
         raise damaged(folder, WORDS, error) from None
     if corpus.data_hash != data_hash:
         raise damaged(folder, WORDS, "it is not the list that the model was trained on")
     if corpus.vocab != vocab:
         raise damaged(folder, CONFIG, "its vocabulary is not that of the list")
-    model = _load_model(folder, config, vocab, options)
+    model = _load_model(folder, config, corpus, options)
     return Run(model, corpus, options, history=_load_history(folder), path=folder)
 
 
-def _load_model(folder: Path, config: ModelConfig, vocab: Vocab, options: TrainOptions) -> Model:
+def _with_columns(words: WordList, path: Path, names: list[str]) -> WordList:
+    """Return words with the weights and labels in a file, if there is one; names are those of the labels."""
+    if not path.exists():
+        return words
+    columns = load_tensors(path.read_bytes())
+    labels = None
+    if "labels" in columns:
+        numbers = columns["labels"]
+        if numbers.size and not 0 <= numbers.min() <= numbers.max() < len(names):
+            raise ValueError("a label has no name")
+        labels = [names[number] for number in numbers.tolist()]
+    return words.with_weights(columns.get("weights")).with_labels(labels)
+
+
+def _load_model(folder: Path, config: ModelConfig, corpus: Corpus, options: TrainOptions) -> Model:
     """Return the model of a run with its trained weights, or with the best ones of its checkpoint."""
-    model = Model(config, vocab)
+    vocab, labels = corpus.vocab, Labels.of(corpus)
+    model = Model(config, vocab, labels=labels)
     if not (folder / MODEL).is_file():
         if isinstance(config, ReaderConfig) or not (folder / CHECKPOINT).is_file():
             raise damaged(folder, MODEL, "missing")
@@ -263,8 +299,9 @@ def _load_model(folder: Path, config: ModelConfig, vocab: Vocab, options: TrainO
     try:
         tensors = load_tensors((folder / MODEL).read_bytes())
         if isinstance(config, ReaderConfig):
-            config.reader(tensors, len(vocab))
-            return Model(config, vocab, arrays=tensors)
+            model = Model(config, vocab, arrays=tensors, labels=labels)
+            model.check()
+            return model
         for name, weight in model.weights.items():
             if tensors[name].shape != weight.shape:
                 raise ValueError(f"{name} is {tensors[name].shape}, not {weight.shape}")

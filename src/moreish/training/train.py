@@ -13,6 +13,7 @@ from ..engine.optim import zero_moments
 from ..engine.torch.distributed import all_reduce_min, process_group, rank
 from ..files import write_atomically
 from ..models import CountConfig
+from ..models.labels import Labels
 from ..models.model import Model
 from .batchnorm import calibrate
 from .loop import Diverged, Loop, Progress
@@ -43,7 +44,8 @@ def train(
 ) -> Run:
     """Train a model on words and return the run.
 
-    options     those of `TrainOptions` and of the model's config, by name
+    options     those of `TrainOptions` and of the model's config, by name; and `weights` and `labels`, with a value for
+                each word: how often it counts, and its kind
     out         save the run in this folder while it is trained; without, call `Run.save` later
     on_progress called about ten times a second
 
@@ -82,7 +84,8 @@ def count(task: Task) -> Run:
     began = time.perf_counter()
     arrays = task.config.fit(task.corpus)
     history = [{"step": 0, "seconds": round(time.perf_counter() - began, 4)}]
-    return Run(Model(task.config, task.corpus.vocab, arrays=arrays), task.corpus, task.options, history)
+    model = Model(task.config, task.corpus.vocab, arrays=arrays, labels=Labels.of(task.corpus))
+    return Run(model, task.corpus, task.options, history)
 
 
 def first_state(run: Run) -> Checkpoint:

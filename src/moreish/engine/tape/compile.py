@@ -18,6 +18,7 @@ import platformdirs
 from numba import types
 
 from ...layers.maths import FASTMATH
+from ..batches import Source
 from ..optim import OPTIMIZERS
 from . import generate, machine
 from .barrier import SINGLE_THREAD
@@ -42,7 +43,7 @@ class Signatures:
         program = types.NamedTuple(
             (types.FunctionType(self.kernel), ints, ops, reals, ints, types.UniTuple(count, 3)), machine.Program
         )
-        source = types.NamedTuple((tokens, ints, count), machine.Source)
+        source = types.NamedTuple((tokens, ints, tokens, numbers, count), Source)
         update = types.NamedTuple((types.FunctionType(self.optimizer), reals2, numbers), machine.Update)
         settings = types.NamedTuple((tokens, number, count, number, count, count, count), generate.Settings)
         self.train = count(program, reals, reals, source, update, count, numbers, numbers, ints)

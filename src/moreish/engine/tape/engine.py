@@ -15,7 +15,7 @@ from ..threads import reserved_threads, run_parallel
 from .barrier import thread_group
 from .compile import compiled, kernel_table, optimizer, walks
 from .generate import Settings
-from .machine import Program, Source, Update, batch_of
+from .machine import Program, Update, batch_of
 from .plan import Operation, Plan, make_plan
 from .shards import bounds, count_shards
 
@@ -167,7 +167,7 @@ class Tape:
                     ready.program_for(threads),
                     params,
                     ready.grads,
-                    Source(batches.stream, batches.starts, batches.seed),
+                    batches.source,
                     Update(optimizer(steps.optimizer, self.dtype), moments, hyper),
                     steps.first,
                     steps.rates,

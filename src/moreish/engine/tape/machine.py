@@ -44,18 +44,6 @@ class Program(NamedTuple):
     shape: tuple[int, int, int]
 
 
-class Source(NamedTuple):
-    """The tokens that batches are drawn from: see `draw_batch`. An empty stream keeps the batch that is in place.
-
-    stream  (M,) int32
-    starts  (S,) int64
-    """
-
-    stream: np.ndarray
-    starts: np.ndarray
-    seed: int
-
-
 class Update(NamedTuple):
     """An optimizer with its state: see optim.
 
@@ -144,7 +132,7 @@ def train(program, params, grads, source, update, first, rates, losses, thread):
     summed = np.empty(n_trained if shards > 1 else 0, grads.dtype)
     for i in range(rates.size):
         if source.stream.size:
-            draw_batch(source.stream, source.starts, source.seed, (first + i) * B + begin, *own_batch)
+            draw_batch(source, (first + i) * B + begin, *own_batch)
         forward(program, params, grads, thread)
         barrier(thread)
         loss = mean_nll(program, counts)
