@@ -3,6 +3,7 @@
 import dataclasses
 import types
 import typing
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,7 +42,11 @@ class Options:
             return
         name, meta = f.name.replace("_", "-"), f.metadata
         wanted = plain_type(f)
-        if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+        if wanted == tuple[str, ...]:
+            if isinstance(value, str) or not _are_texts(value):
+                raise InputError(f"--{name} is {value!r}: it must be a list of strings")
+            object.__setattr__(self, f.name, tuple(value))
+        elif wanted is float and isinstance(value, int) and not isinstance(value, bool):
             object.__setattr__(self, f.name, float(value))
         elif not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
             raise InputError(f"--{name} is {value!r}: it must be {_TYPE_NAMES[wanted]}")
@@ -51,6 +56,10 @@ class Options:
         if (low is not None and not value >= low) or (high is not None and not value <= high):
             limits = f"at least {low:,}" if high is None else f"between {low:,} and {high:,}"
             raise InputError(f"--{name} is {value}: it must be {limits}")
+
+
+def _are_texts(values: Any) -> bool:
+    return isinstance(values, Collection) and all(isinstance(value, str) for value in values)
 
 
 _TYPE_NAMES = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}

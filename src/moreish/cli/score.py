@@ -152,7 +152,7 @@ def tsv_lines(scores: Scores) -> Iterator[str]:
 
 def json_lines(scores: Scores) -> Iterator[str]:
     """Format each score as a line with a JSON object."""
-    quoted = map(json_module.JSONEncoder(ensure_ascii=False).encode, scores.words)
+    quoted = map(json_module.dumps, scores.words)
     columns = (scores.nll, scores.bits, scores.percentile, _true_or_false(scores), scores.ends)
     nats, begin, unknown = scores.per_char.tolist(), 0, _unknown_places(scores)
     for i, (*row, end) in enumerate(zip(quoted, *(column.tolist() for column in columns), strict=True)):
