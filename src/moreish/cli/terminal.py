@@ -82,3 +82,12 @@ def print_samples(words: Sequence[str], marks: Sequence[str]) -> None:
     width = max(map(cell_len, words), default=0)
     for word, mark in zip(words, marks, strict=True):
         print(f"{word}{' ' * (width - cell_len(word))}  {mark if mark == 'new' else f'in {mark}'}")
+
+
+def print_words(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table of words: aligned on a terminal, and elsewhere with tabs, so that no space of a word is lost."""
+    if on_terminal():
+        print_table(columns, rows)
+    else:
+        for row in [[name.removeprefix(">") for name in columns], *rows]:
+            print(*row, sep="\t")
