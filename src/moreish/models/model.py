@@ -32,7 +32,7 @@ class Score:
     unknown     positions of the characters that the model does not know
     nll         mean of per_char, in nats per token
     bits        the same in bits per token
-    percentile  from a `Scorer`: percentage of the train words of similar length that are less likely
+    percentile  from a `Scorer`: percentage of the val words of similar length that are at most as likely
     likely      from a `Scorer`: True if the word could belong to the list
     """
 

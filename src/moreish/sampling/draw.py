@@ -62,15 +62,16 @@ class Source:
 
 
 class Drawing:
-    """A draw of n words that satisfy the constraints. Iterate over it once for lists of some thousands of words each.
+    """A draw of n words that satisfy the constraints. Iterate over it once for lists of up to WORDS_PER_DRAW words.
 
     avoid       words to leave out
     distinct    draw each word only once
     tries       words to draw at most; None for DEFAULT_TRIES
     on_progress called with the number of words found and of words drawn
 
-    Iterating raises InputError if no word satisfies the constraints, and if fewer than n are found. The attributes
-    method, share, head and tried are those of `Samples`, for the words drawn so far.
+    Iterating raises InputError if no word satisfies the constraints, and if fewer than n are found; before the first
+    word if n is at most WORDS_PER_DRAW. The attributes method, share, head and tried are those of `Samples`, for the
+    words drawn so far.
     """
 
     def __init__(
@@ -114,7 +115,7 @@ class Drawing:
         for source in sources:
             drawn = self._draw(source)
             try:
-                first = list(drawn if self.distinct else _enough(drawn)) if not source.last else []
+                first = list(drawn if self.distinct and not source.last else _first(drawn))
             except _TooFew as too_few:  # the next source is slower, and may find more
                 error = too_few
                 continue
@@ -195,12 +196,12 @@ class _TooFew(InputError):
     """Fewer words were found than requested."""
 
 
-def _enough(drawn: Iterator[list[str]]) -> Iterator[list[str]]:
-    """Yield as many words as show that a source does not find too few."""
+def _first(drawn: Iterator[list[str]]) -> Iterator[list[str]]:
+    """Yield the first WORDS_PER_DRAW words, or all. If so many are found, the source does not find too few."""
     found = 0
-    while found < WORDS_PER_DRAW and (some := next(drawn, None)) is not None:
-        found += len(some)
-        yield some
+    while found < WORDS_PER_DRAW and (words := next(drawn, None)) is not None:
+        found += len(words)
+        yield words
 
 
 def _plain(model: SamplingModel, prefix: list[int], options: SamplingOptions, seed: int) -> Source:
