@@ -43,9 +43,7 @@ class Options:
         name, meta = f.name.replace("_", "-"), f.metadata
         wanted = plain_type(f)
         if wanted == tuple[str, ...]:
-            if isinstance(value, str) or not _are_texts(value):
-                raise InputError(f"--{name} is {value!r}: it must be a list of strings")
-            object.__setattr__(self, f.name, tuple(value))
+            object.__setattr__(self, f.name, _texts(name, value))
         elif wanted is float and isinstance(value, int) and not isinstance(value, bool):
             object.__setattr__(self, f.name, float(value))
         elif not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
@@ -58,8 +56,11 @@ class Options:
             raise InputError(f"--{name} is {value}: it must be {limits}")
 
 
-def _are_texts(values: Any) -> bool:
-    return isinstance(values, Collection) and all(isinstance(value, str) for value in values)
+def _texts(name: str, values: Any) -> tuple[str, ...]:
+    """Return the value of an option that is several strings."""
+    if isinstance(values, str) or not isinstance(values, Collection) or not all(isinstance(v, str) for v in values):
+        raise InputError(f"--{name} is {values!r}: it must be a list of strings")
+    return tuple(values)
 
 
 _TYPE_NAMES = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}

@@ -100,9 +100,10 @@ class Scorer:
         if needed > n:
             digit = 10.0 ** (math.floor(-math.log10(n + 1)) - 2)  # round up to three digits
             least = math.ceil(1 / (n + 1) / digit) * digit
-            self.false_positive_rate, self.reason = None, (
-                f"with only {n:,} val words there are no verdicts at a false-positive rate of {rate:g}: it must be at "
-                f"least {least:.3g} (--false-positive-rate)"
+            self.false_positive_rate = None
+            self.reason = (
+                f"with only {n:,} val words there are no verdicts at a false-positive rate of {rate:g}: "
+                f"it must be at least {least:.3g} (--false-positive-rate)"
             )
         else:
             self._enough = max(WORDS_PER_BAND, needed)

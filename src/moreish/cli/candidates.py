@@ -12,7 +12,9 @@ from .progress import DrawingView
 from .terminal import announce_work, on_terminal, print_json, print_samples, print_words, say
 
 
-def print_both(path: Path, n: int, n_samples: int, seed: int | None, constraints: dict[str, Any], as_json: bool) -> None:
+def print_both(
+    path: Path, n: int, n_samples: int, seed: int | None, constraints: dict[str, Any], as_json: bool
+) -> None:
     """Print the n most likely words that fit the constraints, and some drawn at random; path is the run's folder."""
     announce_work()
     run = load(path)

@@ -15,7 +15,7 @@ Examples:
 
 import json as json_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from ..corpus import read_words
 from ..errors import InputError
@@ -112,7 +112,7 @@ def sample(
         else:
             print_candidates(loaded, found)
         return
-    arguments = {
+    arguments: dict[str, Any] = {
         "seed": loaded.options.seed if seed is None else seed,
         "temperature": temperature,
         "top_k": top_k,

@@ -43,8 +43,8 @@ class Constraints(Options):
     def __post_init__(self):
         if not isinstance(self.forbid, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InputError(
-                f"--forbid is {self.forbid!r}: it takes characters as one string, such as 'qx'; give pieces of text that "
-                "no word contains as `without`"
+                f"--forbid is {self.forbid!r}: it takes characters as one string, such as 'qx'; a list of texts that "
+                "no word contains is the argument without"
             )
         super().__post_init__()
         for f in fields(self):
@@ -109,10 +109,11 @@ class Constraints(Options):
             forbidden = np.array([False, *(c in self.forbid for c in vocab.characters)])
             sets[text_of("forbid")] = automaton([RUN], anything & ~forbidden)
         if self.without:
-            shown = [f"--without {shlex.quote(piece)}" for piece in self.without]
-            name = " ".join(shown if len(shown) <= MAX_SHOWN else [*shown[:MAX_SHOWN], f"and {len(shown) - MAX_SHOWN} more"])
-            known = [vocab.encode(piece) for piece in self.without if set(piece) <= set(vocab.characters)]
-            sets[name] = containing_none(known, anything)
+            shown = [f"--without {shlex.quote(piece)}" for piece in self.without[:MAX_SHOWN]]
+            shown += [f"({len(self.without) - MAX_SHOWN:,} more)"] * (len(self.without) > MAX_SHOWN)
+            characters = set(vocab.characters)
+            known = [vocab.encode(piece) for piece in self.without if characters.issuperset(piece)]
+            sets[" ".join(shown)] = containing_none(known, anything)
         for char in sorted(set(self.require)):
             times = self.require.count(char)
             sets[f"--require {shlex.quote(char * times)}"] = matching([RUN, *[*literal(char), RUN] * times])
