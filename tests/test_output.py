@@ -76,6 +76,7 @@ def closed_pipe() -> int:
         ["fill", "RUN", "b_d_"],
         ["vary", "RUN", "bada"],
         ["score", "RUN", "bada"],
+        ["score", "RUN", "bada", "--json"],
         ["eval", "RUN"],
         ["novelty", "RUN", "-n", "50"],
         ["compare", "RUN", "RUN"],
