@@ -237,14 +237,13 @@ def constraint_fields(limits: Limits) -> dict[str, Any]:
     found = {}
     for f in dataclasses.fields(Constraints):
         meta = f.metadata
-        bounds: dict[str, Any] = {}
-        kind: Any = f.type
-        if f.type == tuple[str, ...]:
-            kind = Annotated[list[Annotated[str, Field(max_length=limits.text)]], FailFast()]
+        kind, default, bounds = f.type, f.default, {}
+        if kind == tuple[str, ...]:
+            kind, default = Annotated[list[Annotated[str, Field(max_length=limits.text)]], FailFast()], []
             bounds["max_length"] = limits.words
-        elif f.type is str:
+        elif kind is str:
             bounds["max_length"] = limits.text
         else:
             bounds.update(ge=meta["low"], le=min(meta["high"], limits.text))
-        found[f.name] = (kind, Field(f.default, description=meta["help"], **bounds))
+        found[f.name] = (kind, Field(default, description=meta["help"], **bounds))
     return found
