@@ -7,6 +7,7 @@ import pytest
 
 import moreish
 from moreish.cli import run
+from moreish.sampling import ranking
 
 
 @pytest.mark.parametrize(
@@ -56,7 +57,10 @@ def test_commands(saved_run, tmp_path, capsys, command: list[str], says):
         (["vary", ""], "no variations"),
         (["vary", "bada", "--edits", "0"], "--edits is 0"),
         (["sample", "--prefix", "ab", "--pattern", "b*"], "no word fits --prefix ab and --pattern 'b*'"),
-        (["sample", "--contains", "cab", "--without", "b a", "--without", "ab"], "no word fits --contains cab and --wi"),
+        (
+            ["sample", "--contains", "cab", "--without", "b a", "--without", "ab"],
+            "no word fits --contains cab and --wi",
+        ),
         (["vary", "bada", "--without", ""], "--without '': give a text"),
         (["fill", "b_", "--without-file", "nowhere.txt"], "nowhere.txt: no such file"),
         (["sample", "--json", "--marks"], "choose one"),
@@ -110,6 +114,14 @@ def test_words_into_a_pipe_are_a_list(tmp_path, monkeypatch, capsys):
     assert [line.split("  ")[0] for line in table] == [word.split("  ")[0] for word in drawn]
     assert len(table) == 40
     assert all(line.endswith(f"  {mark if mark == 'new' else f'in {mark}'}") for line, (_, mark) in zip(table, marked))
+
+
+@pytest.mark.parametrize("form", ["--marks", "--jsonl", ""])
+def test_a_search_that_may_have_missed_words_says_so(saved_run, monkeypatch, capsys, form):
+    monkeypatch.setattr(ranking, "BEAM_WIDTH", 1)
+    command = ["sample", str(saved_run.path), "--most-likely", "-n", "3", "--min-length", "3", form]
+    assert run([word for word in command if word]) == 0
+    assert "may have missed more likely words" in capsys.readouterr().err
 
 
 def test_the_most_likely_words_into_a_pipe(tmp_path, monkeypatch, capsys):

@@ -119,3 +119,17 @@ def test_a_training_whose_messages_nobody_reads_is_saved(words, tmp_path):
     os.close(writer)
     assert (done.returncode, wrong.returncode) == (0, 2)
     assert moreish.load(tmp_path / "run").corpus.words == words
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no pipes that close early")
+@pytest.mark.parametrize("form", [(), ("--jsonl",), ("--suffix", "a", "--marks")], ids=str)
+def test_the_first_of_millions_of_words_is_enough(saved_run, form):
+    """The reader takes one line; drawing stops then."""
+    line = [sys.executable, "-m", "moreish", "sample", str(saved_run.path), "-n", "2000000000", *form]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as done:
+        assert done.stdout is not None
+        assert done.stderr is not None
+        assert done.stdout.readline().endswith(b"\n")
+        done.stdout.close()
+        errors = done.stderr.read()
+    assert (done.returncode, errors) == (0, b"")

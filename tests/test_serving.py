@@ -67,6 +67,7 @@ def test_samples_are_the_models(client, saved_run):
         {"suffix": "a", "contains": "d", "min_length": 3, "max_length": 6, "forbid": "g", "require": "b"},
         {"pattern": "[bc]*?e", "distinct": True, "avoid": ["bae", "cade"], "tries": 5000},
         {"near": "bada", "edits": 2, "n": 5},
+        {"without": ["ba", "ag", "日"], "suffix": "e"},
     ):
         answer = client.post("/sample", json={**own, **asked}).json()
         words = saved_run.model.sample(**{**own, **asked})

@@ -47,6 +47,11 @@ def print_candidates(run: Run, candidates: Candidates) -> None:
     if rows:
         shares = [">of those that fit"] * any(candidate.share is not None for candidate in candidates)
         print_words(["word", ">probability", *shares, "" if on_terminal() else "mark"], rows)
+    say_if_unproven(candidates)
+
+
+def say_if_unproven(candidates: Candidates) -> None:
+    """Print a message if a more likely word may have been missed."""
     if not candidates.proven:
         say("(found by a beam search, which may have missed more likely words)")
 

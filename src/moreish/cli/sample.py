@@ -27,6 +27,7 @@ from .candidates import (
     method_line,
     print_candidates,
     samples_json,
+    say_if_unproven,
     word_lines,
     write_lines,
 )
@@ -105,12 +106,12 @@ def sample(
         found = loaded.model.most_likely(n, avoid=unwanted, **given_constraints(constraints))
         if json:
             print_json(candidates_json(loaded, found, "samples"))
-        elif jsonl:
-            write_lines(map(json_module.dumps, candidates_json(loaded, found, "samples")["samples"]))
-        elif marks or not on_terminal():
-            write_lines(word_lines(loaded, [candidate.word for candidate in found], marks))
-        else:
+        elif on_terminal() and not marks and not jsonl:
             print_candidates(loaded, found)
+        else:
+            objects = map(json_module.dumps, candidates_json(loaded, found, "samples")["samples"])
+            write_lines(objects if jsonl else word_lines(loaded, [at.word for at in found], marks))
+            say_if_unproven(found)
         return
     arguments: dict[str, Any] = {
         "seed": loaded.options.seed if seed is None else seed,
