@@ -59,7 +59,7 @@ def test_commands(saved_run, tmp_path, capsys, command: list[str], says):
         (["sample", "--prefix", "ab", "--pattern", "b*"], "no word fits --prefix ab and --pattern 'b*'"),
         (
             ["sample", "--contains", "cab", "--without", "b a", "--without", "ab"],
-            "no word fits --contains cab and --wi",
+            "fits --contains cab and --without",
         ),
         (["vary", "bada", "--without", ""], "--without '': give a text"),
         (["fill", "b_", "--without-file", "nowhere.txt"], "nowhere.txt: no such file"),
@@ -112,8 +112,7 @@ def test_words_into_a_pipe_are_a_list(tmp_path, monkeypatch, capsys):
     assert run(command) == 0
     table = capsys.readouterr().out.splitlines()
     assert [line.split("  ")[0] for line in table] == [word.split("  ")[0] for word in drawn]
-    assert len(table) == 40
-    assert all(line.endswith(f"  {mark if mark == 'new' else f'in {mark}'}") for line, (_, mark) in zip(table, marked))
+    assert [line.split()[-1] for line in table] == [mark for _, mark in marked]
 
 
 @pytest.mark.parametrize("form", ["--marks", "--jsonl", ""])
