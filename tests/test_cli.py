@@ -168,11 +168,16 @@ def test_the_command_is_installed():
     assert "mlp" in done.stdout
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no pseudo-terminals")
 def test_what_a_terminal_cannot_show_is_no_reason_to_fail(tmp_path):
     (tmp_path / "list.txt").write_text("\n".join(["日本", "añb", "Ж"] * 4), encoding="utf-8")
-    done = entry_point("words", tmp_path / "list.txt", env={**os.environ, "PYTHONIOENCODING": "ascii"})
-    assert done.returncode == 0, done.stderr
-    assert "\\u65e5" in done.stdout
+    ours, terminal = os.openpty()
+    command = [sys.executable, "-m", "moreish", "words", str(tmp_path / "list.txt")]
+    done = subprocess.run(command, stdout=terminal, timeout=120, env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    os.close(terminal)
+    assert done.returncode == 0
+    assert b"\\u65e5" in os.read(ours, 1 << 16)
+    os.close(ours)
 
 
 def test_the_exit_status_reaches_the_shell(tmp_path):

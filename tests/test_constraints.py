@@ -26,6 +26,7 @@ CASES: dict[str, tuple[dict[str, Any], Callable[[str], Any], str]] = {
     "pattern": ({"pattern": "[ad]*b?"}, lambda w: re.fullmatch("[ad].*b.", w), ""),
     "prefix": ({"prefix": "b", "contains": "da"}, lambda w: w[0] == "b" and "da" in w, "b"),
     "require": ({"require": "dd", "min_length": 3}, lambda w: w.count("d") > 1 and len(w) > 2, ""),
+    "without": ({"without": ["ad", "ba", "bb"], "min_length": 2}, lambda w: not re.search("ad|ba|bb", w) and w[1:], ""),
     "near": ({"near": "bada", "edits": 2, "forbid": "x"}, lambda w: levenshtein(w, "bada") == 2, ""),
 }
 
@@ -134,6 +135,7 @@ ARGUMENTS = st.fixed_dictionaries(
         "max_length": st.integers(4, 8),
         "forbid": st.sampled_from(["", "a", "b", "z"]),
         "require": st.text(LETTERS, max_size=2),
+        "without": st.lists(st.text(LETTERS + "z", min_size=1, max_size=3), max_size=3),
         "near": st.text(LETTERS, max_size=3),
         "gap": st.lists(st.sampled_from(["a", "_", "*"]), max_size=3).map("".join),
         "avoid": st.lists(st.sampled_from(WORDS), max_size=5),
@@ -154,6 +156,7 @@ def fits(word: str, asked: dict[str, Any]) -> bool:
         and asked.get("contains", "") in word
         and asked.get("min_length", 1) <= len(word) <= asked.get("max_length", 10_000)
         and not set(asked.get("forbid", "")) & set(word)
+        and not any(piece in word for piece in asked.get("without", ()))
         and all(word.count(c) >= asked.get("require", "").count(c) for c in asked.get("require", ""))
         and (not asked.get("near") or levenshtein(word, asked["near"]) == 1)
         and all(not p or re.fullmatch(p.replace("*", ".*").replace("?", "."), word) for p in patterns)
@@ -275,3 +278,70 @@ def test_constraints_that_take_too_many_states_do_not_hide_why_no_word_fits():
     model = moreish.train(made_up_words(100, alphabet=letters), "bigram-counts").model
     with pytest.raises(InputError, match="^no word fits --max-length 3 and "):
         model.sample(1, max_length=3, require=model.vocab.characters)
+
+
+def test_hundreds_of_pieces_are_left_out(models):
+    """Also with other constraints; a piece that the model cannot write changes nothing."""
+    pieces = ["".join(letters) for letters in product("abd", repeat=5)][::2] + ["xyz", "e\u0301"]
+    for options in ({}, {"suffix": "da"}, {"max_length": 9, "prefix": "b"}):
+        drawn = models["ngram"].sample(300, without=pieces, **options)
+        assert not [word for word in drawn if any(piece in word for piece in pieces)]
+        assert max(map(len, drawn)) > 4
+        assert len(models["ngram"].sample(20, without=set(pieces), **options)) == 20
+    plain, free = Constraints().words(models["ngram"].vocab), Constraints(without=["é"]).words(models["ngram"].vocab)
+    assert np.array_equal(plain.delta, free.delta)
+    assert models["ngram"].most_likely(3, without=["d"]) == models["ngram"].most_likely(3, forbid="d")
+    assert all("ad" not in each.word for each in models["ngram"].fill("b_d_", without=["ad"]))
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"forbid": ["ass", "cum"]}, "takes characters as one string, .* is the argument without"),
+        ({"without": "ass"}, "--without is 'ass': it must be a list of strings"),
+        ({"without": ["a", 3]}, "it must be a list of strings"),
+        ({"without": None}, "it must be a list of strings"),
+        ({"without": ["b", ""]}, "give a text of one character or more"),
+        ({"contains": "dab", "without": ["bb", "da"]}, "no word fits --contains dab and --without bb --without da$"),
+        ({"without": [*"abdefxy"]}, r"no word fits .*--without d --without e --without f \(2 more\)$"),
+    ],
+)
+def test_wrong_pieces_are_refused(models, options, says):
+    with pytest.raises(InputError, match=says):
+        models["ngram"].sample(5, **options)
+
+
+@pytest.mark.parametrize("name", ["ngram", "mlp 12"])
+def test_a_stream_gives_the_words_of_a_sample(models, name, monkeypatch):
+    """Drawn in small lists, by every method."""
+    model = models[name]
+    cases: list[dict[str, Any]] = [
+        {},
+        {"prefix": "b", "avoid": ["ba", "bada"]},
+        {"suffix": "da", "max_length": 4},
+        {"contains": "da"},
+        {"contains": "da", "distinct": True, "avoid": ["da"]},
+        {"max_length": 4, "distinct": True, "temperature": 1.5},
+    ]
+    methods = set()
+    for case in cases:
+        whole = model.sample(90, seed=7, **case)
+        with monkeypatch.context() as patch:
+            patch.setattr(sampling, "WORDS_PER_DRAW", 16)
+            drawing = model.stream(90, seed=7, **case)
+            lists = list(drawing)
+            assert [word for words in lists for word in words] == whole == model.sample(90, seed=7, **case)
+        assert max(map(len, lists)) <= 90 if case.get("distinct") else max(map(len, lists)) <= 16
+        assert (drawing.method, drawing.head) == (whole.method, whole.head)
+        methods.add(whole.method)
+    assert {"plain", "enumeration"} < methods
+
+
+def test_a_stream_draws_no_more_than_is_read(models):
+    """Its first words come before the last ones are drawn."""
+    made = []
+    drawing = models["ngram"].stream(10_000_000, on_progress=lambda found, _: made.append(found))
+    first = next(iter(drawing))
+    assert made == [len(first)]
+    assert len(first) == sampling.WORDS_PER_DRAW
+    assert first[:500] == models["ngram"].sample(500)

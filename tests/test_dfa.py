@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from moreish import InputError, Vocab
 from moreish.sampling.constraints import Constraints
-from moreish.sampling.dfa import DFA, at_edits, nothing, of_lengths
+from moreish.sampling.dfa import DFA, at_edits, containing_none, nothing, of_lengths
 from moreish.sampling.pattern import automaton, items
 
 VOCAB = Vocab("abc")
@@ -190,3 +190,16 @@ def test_composed_and_decomposed_characters_are_the_same():
 def test_edits_need_a_word():
     with pytest.raises(InputError, match="with --near"):
         Constraints(edits=2)
+
+
+@given(st.lists(st.text("abc", min_size=1, max_size=4), max_size=6))
+def test_words_without_some_pieces(pieces):
+    found = containing_none(map(VOCAB.encode, pieces), ANYTHING)
+    assert written_out(found) == {word for word in WORDS if not any(piece in word for piece in pieces)}
+    assert len(found.accept) <= 1 + sum(map(len, pieces))
+
+
+def test_pieces_with_too_many_states_are_refused():
+    pieces = ["".join(letters) + "a" * 8 for letters in product("abc", repeat=7)]
+    with pytest.raises(InputError, match="--without takes more than 16,384 states"):
+        containing_none(map(VOCAB.encode, pieces), ANYTHING)

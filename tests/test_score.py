@@ -26,6 +26,13 @@ def counted() -> moreish.Run:
     return moreish.train(made_up_words(4000, seed=1), "ngram")
 
 
+@pytest.fixture(scope="module")
+def spread() -> moreish.Run:
+    """An n-gram run on a list with repeats, of which enough val words are not in train."""
+    halves = (made_up_words(5000, seed, alphabet="abcdefghijklmn") for seed in (2, 3))
+    return moreish.train([first + second for first, second in zip(*halves, strict=True)], "ngram")
+
+
 @pytest.fixture(scope="module", params=["ngram", "mlp"])
 def named(request, names_file) -> moreish.Run:
     return moreish.train(moreish.read_words(names_file), request.param)
@@ -97,19 +104,49 @@ def test_a_batch_has_the_scores_of_its_words_one_by_one(saved_run, counted):
         assert list(scorer.scores([])) == list(scorer.batches([])) == []
 
 
-def test_a_percentile_is_the_share_of_the_band_that_is_less_likely(counted):
-    train, starts = list(counted.corpus.parts["train"]), bands(counted.corpus.parts["train"].lengths)
+def test_a_percentile_is_the_share_of_held_out_words_that_are_at_most_as_likely(spread):
+    """And the verdict is the conformal test on the same words."""
+    in_train = set(spread.corpus.parts["train"])
+    val = [word for word in spread.corpus.parts["val"] if word not in in_train]
+    assert WORDS_PER_BAND < len(val) < len(spread.corpus.parts["val"])
+    starts = bands(np.array(list(map(len, val))))
     assert len(starts) > 2
-    scorer, nll = Scorer(counted, 0.1), [counted.model.score(word).nll for word in train]
+    nll = [spread.model.score(word).nll for word in val]
 
     def band(word: str) -> int:
         return max(i for i, start in enumerate(starts) if start <= len(word))
 
-    for word in [*train[:20], "baba", "ffffff", "x", "ba" * 40]:
-        mine = counted.model.score(word).nll
-        others = [x for x, other in zip(nll, train, strict=True) if band(other) == band(word)]
-        less_likely = sum(x > mine and not math.isclose(x, mine) for x in others)
-        assert scorer.score(word).percentile == pytest.approx(100 * less_likely / len(others))
+    for word in [*val[:20], *list(in_train)[:20], "baba", "ffffff", "x", "ba" * 40]:
+        mine = spread.model.score(word).nll
+        others = [x for x, other in zip(nll, val, strict=True) if band(other) == band(word)]
+        count = sum(x > mine or math.isclose(x, mine) for x in others)
+        for rate in (0.012, 0.1, 0.5):
+            score = Scorer(spread, rate).score(word)
+            assert score.percentile == pytest.approx(100 * count / len(others))
+            assert score.likely == ((count + 1) / (len(others) + 1) > rate)
+
+
+def test_a_low_rate_widens_the_bands(spread):
+    """A word less likely than all of its band is unlikely at every rate that gives verdicts."""
+    n = len(spread.corpus.parts["val"])
+    for rate in (1 / (n + 1), 2 / n, 0.005, 0.01, 0.3):
+        scorer = Scorer(spread, rate)
+        assert scorer.reason is None
+        for word in ("gggggggggg", "qqqqqq", "zx", "z"):
+            score = scorer.score(word)
+            assert (score.percentile, score.likely) == (0, False)
+
+
+def test_val_words_that_are_in_train_count_if_few_others_remain():
+    words = made_up_words(2000, seed=5, alphabet="abcd")  # only 6 + 36 + 216 different ones
+    run = moreish.train(words, "ngram")
+    val, in_train = list(run.corpus.parts["val"]), run.corpus.stand_in_train("val")
+    assert (~in_train).sum() < WORDS_PER_BAND < len(val)
+    nll = [run.model.score(word).nll for word in val]
+    starts = bands(np.array(list(map(len, val))))
+    here = [x for x, word in zip(nll, val, strict=True) if len(word) >= starts[-1]]
+    score = Scorer(run).score("bacada")
+    assert score.percentile == pytest.approx(100 * np.mean(np.array(here) >= score.nll - 1e-12))
 
 
 @settings(deadline=None)
@@ -129,15 +166,6 @@ def test_few_words_make_one_band():
     assert bands(np.arange(1, WORDS_PER_BAND)).tolist() == [0]
 
 
-def test_as_many_val_words_are_unlikely_as_the_rate_allows(counted):
-    """The threshold is the k-th smallest excess; words with the same excess are likely too."""
-    val = list(counted.corpus.parts["val"])
-    for rate in (0.01, 0.05, 0.2, 0.5):
-        k = math.ceil(round((1 - rate) * (len(val) + 1), 6))
-        likely = Scorer(counted, rate).scores(val).likely.sum()
-        assert k <= likely < k + max(Counter(val).values())
-
-
 def test_the_rate_holds_over_splits():
     """Over many splits the mean share of test words called unlikely is at most the false-positive rate."""
     words, shares, rate = moreish.bundled("dinosaurs"), [], 0.1
@@ -150,11 +178,15 @@ def test_the_rate_holds_over_splits():
 
 
 def test_the_rate_holds_on_names(named):
-    n_val, test = len(named.corpus.parts["val"]), list(named.corpus.parts["test"])
+    """For words that are not in train. Each band rounds down the number of its words that may be unlikely."""
+    in_train = set(named.corpus.parts["train"])
+    test = [word for word in named.corpus.parts["test"] if word not in in_train]
     for rate in (0.01, 0.02, 0.05, 0.1, 0.2):
-        share = (~Scorer(named, rate).scores(test).likely).mean()
-        error = math.sqrt(rate * (1 - rate) * (1 / n_val + 1 / len(test)))
-        assert abs(share - rate) < 3 * error
+        scores = Scorer(named, rate).scores(test)
+        share, error = (~scores.likely).mean(), math.sqrt(2 * rate * (1 - rate) / len(test))
+        assert 0.7 * rate - 3 * error < share < rate + 3 * error
+        assert not (scores.likely & (scores.percentile < 0.005)).any()
+        assert np.median(scores.percentile) == pytest.approx(50, abs=3)
 
 
 def test_john_is_likely_and_xqzjk_is_not(named):
@@ -164,13 +196,18 @@ def test_john_is_likely_and_xqzjk_is_not(named):
         assert not scorer.score("xqzjk").likely
 
 
-def test_a_rate_that_val_is_too_small_for_is_refused(saved_run):
+def test_a_list_too_short_for_the_rate_has_scores_without_verdicts(saved_run):
     for rate in (0, 1, -0.1, math.nan):
         with pytest.raises(InputError, match="it must be between 0 and 1"):
             Scorer(saved_run, rate)
-    with pytest.raises(InputError, match=r"rate is 0\.01: with only 40 val words it must be at least 0\.0244"):
-        Scorer(saved_run)  # 1/41
-    assert Scorer(saved_run, 0.0244).score("ba").likely
+    short, plain = Scorer(saved_run), Scorer(saved_run, None)
+    assert short.false_positive_rate is plain.false_positive_rate is plain.reason is None
+    assert short.reason is not None
+    assert "with only 40 val words" in short.reason
+    assert "it must be at least 0.0244 (--false-positive-rate)" in short.reason  # 1/41
+    assert list(short.scores(["ba", "xq"])) == list(plain.scores(["ba", "xq"]))
+    enough = Scorer(saved_run, 0.0244)
+    assert (enough.reason, enough.score("ba").likely, enough.score("xqz").likely) == (None, True, False)
 
 
 def test_a_model_without_finite_losses_is_refused(saved_run):

@@ -1,5 +1,6 @@
 """The command `moreish score`: its input, its output in each form, and what it refuses."""
 
+import csv
 import io
 import json
 import os
@@ -107,7 +108,7 @@ def test_the_option_keeps_its_old_name(saved_run, capsys):
         ((), "no words: give some, or -"),
         (("ba", " "), "an empty word has no score"),
         (("ba", "-"), "- reads words from standard input: give no other words with it"),
-        (("ba",), "with only 40 val words it must be at least 0.0244"),
+        (("ba", "--column", "1"), "--column is for a table on standard input"),
         (("ba", "--false-positive-rate", "2"), "the false-positive rate is 2.0: it must be between 0 and 1"),
         (("ba", "--alarm", "3"), "the false-positive rate is 3.0"),
     ],
@@ -117,6 +118,104 @@ def test_wrong_requests_are_refused(saved_run, capsys, arguments, says):
     shown = capsys.readouterr()
     assert says in shown.err
     assert shown.out == ""
+
+
+def test_a_short_list_gets_scores_without_verdicts(saved_run, monkeypatch, capsys):
+    expected = Scorer(saved_run, None).score("ba")
+    assert run(["score", str(saved_run.path), "ba", "xq"]) == 0
+    out, err = capsys.readouterr()
+    row = out.split("\n")[0].split("\t")
+    assert row == ["ba", f"{expected.nll:.4f}", f"{expected.bits:.4f}", f"{expected.percentile:.2f}", ""]
+    assert err.count("at least 0.0244 (--false-positive-rate)") == 1
+    assert run(["score", str(saved_run.path), "ba", "--json", "--false-positive-rate", "0.02"]) == 0
+    assert json.loads(capsys.readouterr().out)["likely"] is None
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert run(["score", str(saved_run.path), "ba"]) == 0
+    assert "likely" not in capsys.readouterr().out
+
+
+TABLES = {
+    "commas": (b'\xef\xbb\xbfid,name,note\n1,ba,"x, y"\r\n\n2, fa ,"he said ""hi"""\n3,,\n', ",", "name"),
+    "tabs": (b'id\tname\tnote\n1\tba\t"x, y\n2\t"fa\tz;"\n', "\t", "name"),
+    "semicolons": (b"id;name\n1;ba\n2;caf\xc3\xa9\n", ";", "2"),
+    "one column": (b"ba\nfa", "\t", "1"),
+    "a name that is a number": (b"7,1\nba,fa\n", ",", "1"),
+}
+
+
+@pytest.mark.parametrize("case", TABLES)
+def test_a_column_of_a_table_is_scored(saved_run, monkeypatch, capsys, case):
+    given, separator, column = TABLES[case]
+    rows = list(csv.reader(given.decode("utf-8-sig").splitlines(), delimiter=separator, quoting=quoting(separator)))
+    rows = [row for row in rows if row]
+    names = rows.pop(0) if column in rows[0] else None
+    place = names.index(column) if names else int(column) - 1
+    scores = list(Scorer(saved_run, 0.1).scores([row[place].strip() for row in rows]))
+    added = [
+        [f"{score.nll:.4f}", f"{score.bits:.4f}", f"{score.percentile:.2f}", str(score.likely).lower()]
+        for score in scores
+    ]
+    out = command(monkeypatch, capsys, saved_run.path, "-", "--column", column, given=given)
+    found = list(csv.reader(out.splitlines(), delimiter=separator, quoting=quoting(separator)))
+    if names:
+        assert found.pop(0) == [*names, "nll", "bits", "percentile", "likely"]
+    assert found == [[*row, *more] for row, more in zip(rows, added, strict=True)]
+    out = command(monkeypatch, capsys, saved_run.path, "-", "--column", column, "--json", given=given)
+    for line, row, score in zip(out.splitlines(), rows, scores, strict=True):
+        scored = json.loads(line)
+        assert (scored["word"], scored["likely"]) == (score.word, score.likely)
+        assert scored["row"] == (dict(zip(names, row, strict=True)) if names else row)
+
+
+def quoting(separator: str) -> int:
+    return csv.QUOTE_NONE if separator == "\t" else csv.QUOTE_MINIMAL
+
+
+def test_a_long_table_is_scored_row_by_row(saved_run, monkeypatch, capsys):
+    words = made_up_words(10_000, seed=4)
+    given = "".join(f"{i},{word}\n" for i, word in enumerate(words)).encode()
+    out = command(monkeypatch, capsys, saved_run.path, "-", "--column", "2", given=given)
+    plain = command(monkeypatch, capsys, saved_run.path, "-", given="\n".join(words).encode())
+    assert out == "".join(f"{i},{line}\n".replace("\t", ",") for i, line in enumerate(plain.splitlines()))
+    assert command(monkeypatch, capsys, saved_run.path, "-", "--column", "2") == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "column", "says"),
+    [
+        (b"id,name\n1,ba\n", "nmae", "unknown --column nmae; did you mean name?"),
+        (b"id,name\n1,ba\n", "3", "unknown --column 3 (known: id, name, or 1 to 2)"),
+        (b"id,name\n1,ba\n", "0", "unknown --column 0"),
+        (b"id,name\n1,ba\n\n2\n3,fa\n", "name", "standard input:4: the row has 1 columns, the first one 2"),
+        (b"id,name\n1,ba,c\n", "name", "standard input:2: the row has 3 columns"),
+        (b"id,name\n1," + b"a" * 200_000 + b"\n", "name", "standard input:2: field larger than field limit"),
+        (b"id,name\n1," + b"a" * LONGEST_LINE + b"\n", "name", "standard input:2: the line has more than 1,000,000"),
+    ],
+)
+def test_a_wrong_table_is_refused(saved_run, monkeypatch, capsys, given, column, says):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given)))
+    assert run(["score", str(saved_run.path), "-", "--column", column, "--false-positive-rate", "0.1"]) == 2
+    err = capsys.readouterr().err
+    assert says in err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no pseudo-terminals")
+@pytest.mark.parametrize("verb", ["score", "sample"])
+def test_a_count_on_the_terminal_does_not_take_the_output(saved_run, tmp_path, verb):
+    """stdout is a pipe, and stderr a terminal that shows progress."""
+    (tmp_path / "words.txt").write_text("ba\nfa\n" * 500)
+    more = {"score": ["-", "--false-positive-rate", "0.1"], "sample": ["-n", "1000"]}
+    ours, terminal = os.openpty()
+    with (tmp_path / "words.txt").open("rb") as words:
+        line = [sys.executable, "-m", "moreish", verb, str(saved_run.path), *more[verb]]
+        done = subprocess.run(
+            line, stdin=words, stdout=subprocess.PIPE, stderr=terminal, env={**os.environ, "TERM": "xterm"}, timeout=120
+        )
+    os.close(terminal)
+    os.close(ours)
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) == 1000
 
 
 def test_a_terminal_shows_each_character(saved_run, monkeypatch, capsys):

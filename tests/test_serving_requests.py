@@ -47,6 +47,11 @@ DEEP = "[" * 200_000 + "]" * 200_000
         ("/sample", '{"avoid": ["ab", 1]}', 422, "avoid.1"),
         ("/sample", json.dumps({"avoid": ["a"] * 1001}), 422, "avoid"),
         ("/sample", '{"avoid": ["' + "a" * 1001 + '"]}', 422, "avoid.0"),
+        ("/sample", '{"without": "ab"}', 422, "without"),
+        ("/sample", '{"without": ["ab", 1]}', 422, "without.1"),
+        ("/sample", '{"without": [""]}', 422, "--without '': give a text"),
+        ("/sample", '{"forbid": ["ab"]}', 422, "forbid"),
+        ("/sample", json.dumps({"without": ["a"] * 1001}), 422, "without"),
         ("/sample", '{"on_progress": null}', 422, "on_progress"),
         ("/sample", '{"pattern": "a[b"}', 422, "place 2 is never closed"),
         ("/sample", '{"pattern": "*a????????????????????"}', 422, "more than 16,384 states"),
@@ -90,6 +95,7 @@ ASKED = {
     **dict.fromkeys(("prefix", "suffix", "contains", "pattern", "forbid", "require", "near"), ODD),
     **dict.fromkeys(("min_length", "max_length"), LENGTH),
     "edits": st.integers(1, 4),
+    "without": st.lists(ODD, max_size=3),
     "n": st.integers(0, 20),
 }
 DRAWN = {

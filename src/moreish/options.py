@@ -3,6 +3,7 @@
 import dataclasses
 import types
 import typing
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,7 +42,9 @@ class Options:
             return
         name, meta = f.name.replace("_", "-"), f.metadata
         wanted = plain_type(f)
-        if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+        if wanted == tuple[str, ...]:
+            object.__setattr__(self, f.name, _texts(name, value))
+        elif wanted is float and isinstance(value, int) and not isinstance(value, bool):
             object.__setattr__(self, f.name, float(value))
         elif not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
             raise InputError(f"--{name} is {value!r}: it must be {_TYPE_NAMES[wanted]}")
@@ -51,6 +54,13 @@ class Options:
         if (low is not None and not value >= low) or (high is not None and not value <= high):
             limits = f"at least {low:,}" if high is None else f"between {low:,} and {high:,}"
             raise InputError(f"--{name} is {value}: it must be {limits}")
+
+
+def _texts(name: str, values: Any) -> tuple[str, ...]:
+    """Return the value of an option that is several strings."""
+    if isinstance(values, str) or not isinstance(values, Collection) or not all(isinstance(v, str) for v in values):
+        raise InputError(f"--{name} is {values!r}: it must be a list of strings")
+    return tuple(values)
 
 
 _TYPE_NAMES = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}

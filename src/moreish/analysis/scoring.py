@@ -1,14 +1,17 @@
-"""Scores of words: how surprising each is, its percentile among the train words, and whether it is likely.
+"""Scores of words: how surprising each is, its percentile among held-out words, and whether it is likely.
 
-A word is compared with the train words of similar length. For that, lengths are grouped into bands, from the shortest
-up, of at least WORDS_PER_BAND train words each. The percentile of a word is the share of its band that is less likely
-than it, by nats per token.
+A word is compared with val words of similar length, which the model has not learnt by heart. Lengths are grouped into
+bands, from the shortest up, of at least WORDS_PER_BAND val words each; a short list has one band. Val words that are in
+train too are left out if enough others remain. The percentile of a word is the share of its band that is at most as
+likely as the word, by nats per token.
 
-The verdict uses split conformal prediction (Papadopoulos et al. 2002). The excess of a word is its nll per token minus
-the mean of its band. A word is likely if its excess is at most the k-th smallest of the n val words, with
-k = ceil((1 - rate)(n + 1)). A further word drawn from the same source is then called unlikely with a probability of at
-most `rate`, the false-positive rate, whatever the model. The excess is used because nats per token fall with the length
-of a word, and the nats of a whole word mostly reflect its length.
+The verdict is a conformal test in each band (Vovk et al. 2003). Of the n words of the band, c are at most as likely as
+the word; it is unlikely if (c + 1) / (n + 1) <= rate, the false-positive rate. So the verdict follows from the
+percentile, and a word with percentile 0 is unlikely: bands have at least 1 / rate - 1 words.
+
+A further word from the same source that is not in train is called unlikely with a probability of at most `rate`, as all
+orders of such a word and the n others are equally likely. This is exact for a model that was not chosen on val, and
+given that the limits of the bands are fixed: they come from the lengths of the val words, not from their nats.
 """
 
 import math
@@ -25,8 +28,8 @@ from ..evaluation import word_nll
 from ..models.model import Score
 from ..training.run import Run
 
-WORDS_PER_BAND = 100  # at least, of train
-MOST_REFERENCE_WORDS = 100_000  # of train, and of val: a sample of this size is precise enough
+WORDS_PER_BAND = 100  # at least
+MOST_REFERENCE_WORDS = 100_000  # a sample of this size is precise enough
 CHARACTERS_PER_BATCH = 1 << 18  # unless a single word has more
 
 
@@ -38,8 +41,8 @@ class Scores:
     unknown     (N,) bool, True for characters that the model does not know
     ends        (W,) where each word ends in these: its end token is at ends - 1
     nll         (W,) nats per token
-    excess      (W,) nll minus the mean of the train words of similar length
-    percentile  (W,) percentage of those words that are less likely
+    excess      (W,) nll minus the mean of the held-out words of similar length
+    percentile  (W,) percentage of those words that are at most as likely
     likely      (W,) the verdict, bool; None for every word if there are no verdicts
     """
 
@@ -69,13 +72,14 @@ class Scores:
 
 
 class Scorer:
-    """Scores words with the model of a run, relative to the words that the model was trained on.
+    """Scores words with the model of a run, relative to held-out words of its list.
 
     false_positive_rate     the fraction of words from the same source as the list that may be called unlikely; None for
                             no verdicts
     alarm                   its old name
 
-    Raises InputError if the rate is not between 0 and 1, or if val has too few words for it.
+    If val has too few words for the rate, there are no verdicts: the attribute false_positive_rate is None, and reason,
+    otherwise None, says why. Raises InputError if the rate is not between 0 and 1.
     """
 
     def __init__(
@@ -86,19 +90,23 @@ class Scorer:
         alarm: float | EllipsisType | None = ...,
     ):
         rate = false_positive_rate if isinstance(alarm, EllipsisType) else alarm
-        self.model, self.corpus, self.false_positive_rate = run.model, run.corpus, rate
+        self.model, self.corpus, self.reason = run.model, run.corpus, None
+        self.false_positive_rate, self._enough = rate, WORDS_PER_BAND
         if rate is None:
             return
         if not 0 < rate < 1:
             raise InputError(f"the false-positive rate is {rate}: it must be between 0 and 1")
-        n = min(len(run.corpus.parts["val"]), MOST_REFERENCE_WORDS)
-        self._rank = n + 1 - math.floor(rate * (n + 1) + 1e-9)
-        if self._rank > n:
+        n, needed = min(len(run.corpus.parts["val"]), MOST_REFERENCE_WORDS), math.ceil((1 - 1e-9) / rate) - 1
+        if needed > n:
             digit = 10.0 ** (math.floor(-math.log10(n + 1)) - 2)  # round up to three digits
             least = math.ceil(1 / (n + 1) / digit) * digit
-            raise InputError(
-                f"the false-positive rate is {rate:g}: with only {n:,} val words it must be at least {least:.3g}"
+            self.false_positive_rate = None
+            self.reason = (
+                f"with only {n:,} val words there are no verdicts at a false-positive rate of {rate:g}: "
+                f"it must be at least {least:.3g} (--false-positive-rate)"
             )
+        else:
+            self._enough = max(WORDS_PER_BAND, needed)
 
     @property
     def alarm(self) -> float | None:
@@ -130,43 +138,37 @@ class Scorer:
         ends = np.cumsum(tokens)
         per_char, unknown = self.model.nll_of_words(words)
         nll = np.add.reduceat(per_char, ends - tokens) / tokens if words else np.zeros(0)
-        excess, percentile = self._relative_to_band(nll, tokens - 1)
-        likely = np.full(len(words), None) if self.false_positive_rate is None else excess <= self._threshold
+        excess, percentile, likely = self._relative_to_band(nll, tokens - 1)
         return Scores(words, per_char, unknown, ends, nll, excess, percentile, likely)
 
     @cached_property
-    def _bands(self) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
-        """For each band: its shortest length, and the mean nll and the sorted nlls of its train words."""
-        nll, lengths = self._reference("train")
-        starts = bands(lengths)
-        band = np.searchsorted(starts, lengths, "right") - 1
-        of_bands = [np.sort(nll[band == i]) for i in range(len(starts))]
-        return starts, np.array([train.mean() for train in of_bands]), of_bands
-
-    @cached_property
-    def _threshold(self) -> float:
-        """Largest excess of a likely word."""
-        excess, _ = self._relative_to_band(*self._reference("val"))
-        return float(np.sort(excess)[self._rank - 1])
-
-    def _reference(self, part: str) -> tuple[np.ndarray, np.ndarray]:
-        """Nll per token and length of the first words of a part. Parts are shuffled, so these are a random sample."""
-        words = self.corpus.parts[part][:MOST_REFERENCE_WORDS]
+    def _bands(self) -> tuple[np.ndarray, list[np.ndarray]]:
+        """The shortest length of each band, and the sorted nlls of its words."""
+        words = self.corpus.parts["val"][:MOST_REFERENCE_WORDS]
         nll, tokens = word_nll(self.model.nll, self.corpus.vocab.stream(words))
         if not np.isfinite(nll).all():
             raise InputError("the model's losses are not finite: train it again")
-        return nll / tokens, tokens - 1
-
-    def _relative_to_band(self, nll: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Excess and percentile of words in their bands, from nll per token (W,) and length (W,)."""
-        starts, means, of_bands = self._bands
+        unseen = ~self.corpus.stand_in_train("val")[:MOST_REFERENCE_WORDS]
+        kept = unseen if unseen.sum() >= self._enough else unseen | True
+        nll, lengths = (nll / tokens)[kept], tokens[kept] - 1
+        starts = bands(lengths, self._enough)
         band = np.searchsorted(starts, lengths, "right") - 1
-        excess = nll - means[band]
-        percentile = np.zeros(len(nll))
-        for i, train in enumerate(of_bands):
-            here = band == i
-            percentile[here] = 100 * (1 - np.searchsorted(train, nll[here], "right") / len(train))
-        return excess, percentile
+        return starts, [np.sort(nll[band == i]) for i in range(len(starts))]
+
+    def _relative_to_band(self, nll: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Excess, percentile and verdict of words in their bands, from nll per token (W,) and length (W,)."""
+        starts, of_bands = self._bands
+        band = np.searchsorted(starts, lengths, "right") - 1
+        rate, excess, percentile = self.false_positive_rate, np.zeros(len(nll)), np.zeros(len(nll))
+        likely = np.full(len(nll), None) if rate is None else np.zeros(len(nll), bool)
+        for i, others in enumerate(of_bands):
+            here, n = band == i, len(others)
+            excess[here] = nll[here] - others.mean()
+            count = n - np.searchsorted(others, nll[here], "left")
+            percentile[here] = 100 * count / n
+            if rate is not None:
+                likely[here] = count + 1 > rate * (n + 1) + 1e-9
+        return excess, percentile, likely
 
 
 def bands(lengths: np.ndarray, enough: int = WORDS_PER_BAND) -> np.ndarray:

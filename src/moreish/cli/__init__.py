@@ -4,6 +4,7 @@ import ast
 import errno
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -127,6 +128,10 @@ def run(tokens: Sequence[str]) -> int:
         return _complain(str(stop) or "stopped", 130)
     except BrokenPipeError:  # the program that reads the output has closed it
         return 0
+    except SystemExit as stop:  # with this, Rich replaces a BrokenPipeError
+        if not isinstance(stop.__context__, BrokenPipeError):
+            raise
+        return 0
     except OSError as error:
         wrong_name = error.errno in (errno.ENAMETOOLONG, errno.EINVAL)
         return _complain(f"{error.filename or 'output'}: {error.strerror or error}", 2 if wrong_name else 1)
@@ -143,5 +148,6 @@ def _with_standard_input(tokens: Sequence[str]) -> list[str]:
 
 def _complain(message: str, status: int) -> int:
     who = "moreish" if world_size() == 1 else f"moreish (rank {rank()})"
-    print(f"{who}: {message}", file=sys.stderr)
+    with suppress(BrokenPipeError):
+        print(f"{who}: {message}", file=sys.stderr)
     return status

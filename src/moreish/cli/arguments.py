@@ -3,14 +3,17 @@
 import dataclasses
 from collections.abc import Iterable
 from dataclasses import field, make_dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Group, Parameter
 
+from ..corpus import read_words
 from ..models import MODELS
 from ..options import plain_type
 from ..sampling import Constraints
 from ..training.options import BY_OPTIMIZER, TrainOptions
+from .terminal import say
 from .values import whole_number
 
 
@@ -79,8 +82,22 @@ def constraint_arguments(*excluded: str) -> Any:
     """Make a class with the constraints on words, except those that are excluded."""
     group = Group("Constraints", sort_key=1)
     included = [f for f in dataclasses.fields(Constraints) if f.name not in excluded]
-    arguments = [_argument(f, group, "" if f.default is None else str(f.default)) for f in included]
+    arguments = [_argument(f, group, "" if f.default in (None, ()) else str(f.default)) for f in included]
+    of_file = Parameter(help="file of such texts, one per line", group=group, show_default=False)
+    arguments.append(("without_file", Annotated[Path | None, of_file], field(default=None)))
     return _arguments_class("ConstraintArguments", arguments)
+
+
+def given_constraints(arguments: Any) -> dict[str, Any]:
+    """Return the constraints that were given on the command line, by name."""
+    given = given_options(arguments)
+    if file := given.pop("without_file", None):
+        given["without"] = (*given.get("without", ()), *read_words(file))
+    forbidden = given.get("forbid", "")
+    is_set = len(set(forbidden)) == len(forbidden) and (len(forbidden) < 3 or sorted(forbidden) == list(forbidden))
+    if forbidden.isalpha() and not is_set:
+        say(f"(--forbid {forbidden} forbids each of these characters; for the text as a whole: --without {forbidden})")
+    return given
 
 
 ModelArguments: Any = _model_arguments()

@@ -1,29 +1,38 @@
 """Output of words that fit constraints: the most likely ones, and some drawn at random."""
 
+import json
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ..sampling import Candidates, Samples
+from ..sampling import Candidates, Drawing, Samples
 from ..training.run import Run, load
 from .progress import DrawingView
-from .terminal import announce_work, print_json, print_samples, print_table, say
+from .terminal import announce_work, on_terminal, print_json, print_samples, print_words, say
 
 
-def print_both(path: Path, n: int, n_samples: int, seed: int | None, constraints: dict[str, Any], json: bool) -> None:
+def print_both(
+    path: Path, n: int, n_samples: int, seed: int | None, constraints: dict[str, Any], as_json: bool
+) -> None:
     """Print the n most likely words that fit the constraints, and some drawn at random; path is the run's folder."""
     announce_work()
     run = load(path)
     candidates = run.model.most_likely(n, **constraints)
-    if not json:
+    if not as_json:
         print_candidates(run, candidates)
     seed = run.options.seed if seed is None else seed
     with DrawingView(n_samples) as view:
         samples = run.model.sample(n_samples, seed=seed, on_progress=view, **constraints)
-    if json:
+    if as_json:
         print_json({**candidates_json(run, candidates, "likeliest"), **samples_json(run, samples)})
     elif samples:
         print("\ndrawn at random, as often as the model generates them:")
-        print_samples(samples, [run.corpus.mark(word) for word in samples])
+        marks = [run.corpus.mark(word) for word in samples]
+        if on_terminal():
+            print_samples(samples, marks)
+        else:
+            print_words(["word", "mark"], list(zip(samples, marks, strict=True)))
         say(method_line(samples))
 
 
@@ -33,10 +42,16 @@ def print_candidates(run: Run, candidates: Candidates) -> None:
     for candidate in candidates:
         share = [] if candidate.share is None else [f"{candidate.share:.2%}"]
         mark = run.corpus.mark(candidate.word)
-        rows.append([candidate.word, f"{candidate.probability:.3g}", *share, mark if mark == "new" else f"in {mark}"])
+        shown = mark if mark == "new" or not on_terminal() else f"in {mark}"
+        rows.append([candidate.word, f"{candidate.probability:.3g}", *share, shown])
     if rows:
         shares = [">of those that fit"] * any(candidate.share is not None for candidate in candidates)
-        print_table(["word", ">probability", *shares, ""], rows)
+        print_words(["word", ">probability", *shares, "" if on_terminal() else "mark"], rows)
+    say_if_unproven(candidates)
+
+
+def say_if_unproven(candidates: Candidates) -> None:
+    """Print a message if a more likely word may have been missed."""
     if not candidates.proven:
         say("(found by a beam search, which may have missed more likely words)")
 
@@ -57,7 +72,23 @@ def samples_json(run: Run, samples: Samples) -> dict[str, Any]:
     return {"samples": rows, **about}
 
 
-def method_line(samples: Samples) -> str:
+def write_lines(lines: Iterable[str]) -> None:
+    """Write lines at once, so that a program that reads them need not wait for the next ones."""
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()
+
+
+def word_lines(run: Run, words: Iterable[str], marks: bool) -> list[str]:
+    """Return a line for each word: the word, or the word, a tab and new, train, val or test."""
+    return [f"{word}\t{run.corpus.mark(word)}" for word in words] if marks else list(words)
+
+
+def json_lines(run: Run, words: Iterable[str]) -> list[str]:
+    """Return a line with a JSON object for each word drawn at random."""
+    return [json.dumps({"word": word, "seen": run.corpus.mark(word)}) for word in words]
+
+
+def method_line(samples: Samples | Drawing) -> str:
     """Return a line about the way words were drawn, and the percentage of the model's words that fit."""
     beginning = f" that begin with {samples.head}" if samples.head else ""
     if samples.method == "rejection":

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 from ..errors import InputError
-from .arguments import Flat, constraint_arguments, given_options
+from .arguments import Flat, constraint_arguments, given_constraints
 from .candidates import print_both
 from .values import Flag, Number, WholeNumber
 
@@ -50,4 +50,4 @@ def fill(
     """
     if not text:
         raise InputError("an empty word has no gap")
-    print_both(run, n, samples, seed, {**given_options(constraints), "gap": text}, json)
+    print_both(run, n, samples, seed, {**given_constraints(constraints), "gap": text}, json)

@@ -4,7 +4,9 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.spinner import Spinner
 
 from ..training.loop import Progress as Step
 
@@ -56,20 +58,22 @@ class TrainingView:
 class DrawingView:
     """A line on the terminal with the number of words found and drawn."""
 
-    def __init__(self, wanted: int) -> None:
-        self.wanted, self.status = wanted, _PipeConsole(stderr=True, highlight=False).status("")
+    def __init__(self, wanted: int, hidden: bool = False) -> None:
+        self.wanted, self.console = wanted, _PipeConsole(stderr=True, highlight=False)
+        self.spinner = Spinner("dots", "searching for words that fit")
+        self.live = Live(self.spinner, console=self.console, transient=True, redirect_stdout=False)
+        self.hidden = hidden or not self.console.is_terminal
 
     def __enter__(self) -> "DrawingView":
-        if self.status.console.is_terminal:
-            self.status.update("searching for words that fit")
-            self.status.start()
+        if not self.hidden:
+            self.live.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self.status.stop()
+        self.live.stop()
 
     def __call__(self, found: int, tried: int) -> None:
-        self.status.update(f"{found:,} of {self.wanted:,} found, {tried:,} drawn")
+        self.spinner.update(text=f"{found:,} of {self.wanted:,} found, {tried:,} drawn")
 
 
 @contextmanager
@@ -77,6 +81,7 @@ def counting(what: str, hidden: bool = False) -> Generator[Callable[[int], None]
     """Show a count of things done, if there is a terminal; yield a function that adds to it."""
     console = _PipeConsole(stderr=True, highlight=False)
     columns = (TextColumn(f"{{task.completed:,.0f}} {what}"), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=hidden or not console.is_terminal) as progress:
+    hidden = hidden or not console.is_terminal
+    with Progress(*columns, console=console, transient=True, redirect_stdout=False, disable=hidden) as progress:
         task = progress.add_task("", total=None)
         yield lambda n: progress.advance(task, n)

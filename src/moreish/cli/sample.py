@@ -1,25 +1,38 @@
 """Generate new words with a trained model.
 
-Each word is marked "new", or with the part of the list (train, val, test) that contains it. Constraints such as
---pattern limit the words; a word that fits them is drawn exactly as often as the model generates it.
+On a terminal, each word is marked "new", or with the part of the list (train, val, test) that contains it. Into a file
+or a pipe go the words alone, one per line, as they are drawn, so that `moreish train` and other programs can read them;
+--marks adds a tab and the mark. Constraints such as --pattern limit the words; a word that fits them is drawn exactly
+as often as the model generates it.
 
 Examples:
   moreish sample runs/names-mlp -n 10
   moreish sample runs/names-mlp --prefix mar --temperature 0.8
   moreish sample runs/names-mlp --pattern 'm??a*' --max-length 8 --forbid qx --only-new
+  moreish sample runs/names-mlp -n 1000000 --without-file banned.txt > words.txt
   moreish sample runs/names-mlp --most-likely
 """
 
+import json as json_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from ..corpus import read_words
 from ..errors import InputError
 from ..training.run import load
-from .arguments import Flat, constraint_arguments, given_options
-from .candidates import candidates_json, method_line, print_candidates, samples_json
+from .arguments import Flat, constraint_arguments, given_constraints
+from .candidates import (
+    candidates_json,
+    json_lines,
+    method_line,
+    print_candidates,
+    samples_json,
+    say_if_unproven,
+    word_lines,
+    write_lines,
+)
 from .progress import DrawingView
-from .terminal import announce_work, print_json, print_samples, say
+from .terminal import announce_work, on_terminal, print_json, print_samples, say
 from .values import Flag, Number, WholeNumber
 
 ConstraintArguments = constraint_arguments()
@@ -39,7 +52,9 @@ def sample(
     avoid: Path | None = None,
     tries: WholeNumber | None = None,
     most_likely: Flag = False,
+    marks: Flag = False,
     json: Flag = False,
+    jsonl: Flag = False,
     constraints: Annotated[ConstraintArguments, Flat] = ConstraintArguments(),  # pyright: ignore[reportInvalidTypeForm]
 ) -> None:
     """Run `moreish sample`.
@@ -69,37 +84,56 @@ def sample(
         Words to draw at most if not all of them fit [default: 2 million, or 1,000 for each word if that is more].
     most_likely
         Find the most likely words by beam search instead of drawing at random.
+    marks
+        Print a line for each word: the word, a tab, and new, train, val or test.
     json
         Print JSON: {"samples": [{"word": ..., "seen": "new" | "train" | "val" | "test"}, ...], "method": ...,
         "share": ..., "head": ..., "tried": ...}. "share" is the share of the model's words beginning with "head" that
         fit, "tried" the number of words drawn. With --most-likely every word has a "probability" and a "share", and
         "proven" is true if no more likely word can have been missed.
+    jsonl
+        Print a JSON object for each word, on one line: {"word": ..., "seen": ...}; with --most-likely also
+        "probability" and "share".
     """
+    if marks + json + jsonl > 1:
+        raise InputError("--marks, --json and --jsonl are different forms of output: choose one")
     announce_work()
     loaded = load(run)
     unwanted = [*(read_words(avoid) if avoid else ()), *(loaded.corpus.words if only_new else ())]
     if most_likely:
         if (seed, temperature, top_k, top_p, distinct, tries) != (None, 1.0, 0, 1.0, False, None):
             raise InputError("--most-likely draws nothing at random: use it with constraints, --avoid or --only-new")
-        found = loaded.model.most_likely(n, avoid=unwanted, **given_options(constraints))
-        print_json(candidates_json(loaded, found, "samples")) if json else print_candidates(loaded, found)
+        found = loaded.model.most_likely(n, avoid=unwanted, **given_constraints(constraints))
+        if json:
+            print_json(candidates_json(loaded, found, "samples"))
+        elif on_terminal() and not marks and not jsonl:
+            print_candidates(loaded, found)
+        else:
+            objects = map(json_module.dumps, candidates_json(loaded, found, "samples")["samples"])
+            write_lines(objects if jsonl else word_lines(loaded, [at.word for at in found], marks))
+            say_if_unproven(found)
         return
-    with DrawingView(n) as view:
-        words = loaded.model.sample(
-            n,
-            seed=loaded.options.seed if seed is None else seed,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            avoid=unwanted,
-            distinct=distinct,
-            tries=tries,
-            on_progress=view,
-            **given_options(constraints),
-        )
-    if json:
-        print_json(samples_json(loaded, words))
-        return
-    print_samples(words, [loaded.corpus.mark(word) for word in words])
-    if words.method != "plain" or words.tried > n:
-        say(method_line(words))
+    arguments: dict[str, Any] = {
+        "seed": loaded.options.seed if seed is None else seed,
+        "temperature": temperature,
+        "top_k": top_k,
+        "top_p": top_p,
+        "avoid": unwanted,
+        "distinct": distinct,
+        "tries": tries,
+        **given_constraints(constraints),
+    }
+    if json or (on_terminal() and not marks and not jsonl):  # the width of a table depends on all its words
+        with DrawingView(n) as view:
+            drawn = loaded.model.sample(n, on_progress=view, **arguments)
+        if json:
+            print_json(samples_json(loaded, drawn))
+            return
+        print_samples(drawn, [loaded.corpus.mark(word) for word in drawn])
+    else:
+        with DrawingView(n, hidden=on_terminal()) as view:
+            drawn = loaded.model.stream(n, on_progress=view, **arguments)
+            for words in drawn:
+                write_lines(json_lines(loaded, words) if jsonl else word_lines(loaded, words, marks))
+    if drawn.method != "plain" or drawn.tried > n:
+        say(method_line(drawn))

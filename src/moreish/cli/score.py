@@ -5,9 +5,14 @@ output. On a terminal, it is followed by the surprise of every character in nats
 nats per token, bits per token, percentile, and true or false, separated by tabs. Inside a word, a tab is written \t, a
 backslash \\ and an escape character \x1b.
 
-The percentile is the percentage of train words of similar length that are less likely, by nats per token. A word is
-likely (true) or unlikely (false). The limit is calibrated on val: the chance that a word like those of the list is
-called unlikely is at most --false-positive-rate.
+The percentile compares the word with val words of similar length, which the model has not seen: it is the percentage of
+them that are at most as likely, by nats per token. A word that is among the least likely of them is unlikely (false),
+others are likely (true): the chance that a new word like those of the list is called unlikely is at most
+--false-positive-rate. If the list is too short for that, the field is empty.
+
+With --column, standard input is a table, and each row is printed with its scores as further columns: nll, bits,
+percentile and likely. Columns are separated by tabs, commas or semicolons, whichever the first line has. Between tabs,
+quotation marks have no meaning.
 
 A character that the model does not know costs 13.92 nats, as if every Unicode code point were equally likely. What
 follows it is scored like the start of a word. Leading and trailing whitespace is removed. Bytes that are not UTF-8
@@ -16,6 +21,7 @@ become U+FFFD. Lines of more than a million bytes are refused.
 Examples:
   moreish score runs/names-mlp john xqzjk
   moreish score runs/names-mlp - --json < words.txt > scores.jsonl
+  moreish score runs/names-mlp - --column name < people.csv > scored.csv
   moreish score runs/names-mlp - --false-positive-rate 0.05 < words.txt | awk -F'\t' '$5 == "false"'
 """
 
@@ -37,7 +43,8 @@ from ..analysis.scoring import Scorer, Scores
 from ..errors import InputError
 from ..files import STANDARD_INPUT
 from ..training.run import load
-from .terminal import announce_work
+from .table import Table
+from .terminal import announce_work, on_terminal, say
 from .values import Flag
 
 if TYPE_CHECKING:
@@ -60,6 +67,7 @@ def score(
     *words: str,
     false_positive_rate: float = 0.01,
     alarm: Annotated[float | None, Parameter(show=False)] = None,
+    column: str | None = None,
     json: Flag = False,
 ) -> None:
     """Run `moreish score`.
@@ -74,10 +82,13 @@ def score(
         Fraction of words like those of the list that may be called unlikely.
     alarm
         Old name of --false-positive-rate.
+    column
+        Column of a table on standard input to score: its name in the first line, or its number from 1 if the table has
+        no line of names.
     json
         Print a JSON object for each word, on one line: {"word": ..., "nll": nats per token, "bits": bits per token,
-        "percentile": ..., "likely": true | false, "chars": [nats of each character and of the end], "unknown":
-        [positions of characters that the model does not know]}.
+        "percentile": ..., "likely": true | false | null, "chars": [nats of each character and of the end], "unknown":
+        [positions of characters that the model does not know]}. With --column also "row", the row of the table.
     """
     if not words:
         raise InputError("no words: give some, or - to read them from standard input")
@@ -87,15 +98,23 @@ def score(
     given = [] if from_input else [_cleaned(os.fsencode(word)) for word in words]
     if not all(given):
         raise InputError("an empty word has no score")
+    if column is not None and not from_input:
+        raise InputError("--column is for a table on standard input: give - in place of words")
     announce_work()
     scorer = Scorer(load(run), false_positive_rate if alarm is None else alarm)
+    if scorer.reason:
+        say(f"moreish: {scorer.reason}")
     if not from_input:
         for scores in scorer.batches(given):
             _show(scores, scorer, json)
         return
     from .progress import counting
 
-    with counting("words", hidden=sys.stdout.isatty()) as count:
+    with counting("words", hidden=on_terminal()) as count:
+        if column is not None:
+            for n in score_table(Table(sys.stdin.buffer, column), scorer, json):
+                count(n)
+            return
         for lines in read_lines(sys.stdin.buffer):  # type: ignore[arg-type]
             for scores in scorer.batches(lines):
                 _show(scores, scorer, json)
@@ -128,11 +147,35 @@ def _cleaned(word: bytes) -> str:
     return word.decode("utf-8", "replace").strip()
 
 
+def score_table(table: Table, scorer: Scorer, json: bool) -> Iterator[int]:
+    """Print the rows of a table with their scores; yield numbers of rows done."""
+    if table.names is not None and not json:
+        sys.stdout.write(table.line([*table.names, "nll", "bits", "percentile", "likely"]))
+    for rows in table.batches():
+        left = iter(rows)
+        for scores in scorer.batches(map(table.word, rows)):
+            scored = itertools.islice(left, len(scores))
+            if json:
+                objects = (dict(zip(table.names, row, strict=True)) if table.names else row for row in scored)
+                lines = (
+                    f'{line[:-2]}, "row": {json_module.dumps(row)}}}\n'
+                    for line, row in zip(json_lines(scores), objects, strict=True)
+                )
+            else:
+                lines = (
+                    table.line([*row, *line[:-1].split("\t")[1:]])
+                    for line, row in zip(tsv_lines(scores), scored, strict=True)
+                )
+            sys.stdout.write("".join(lines))
+            sys.stdout.flush()
+            yield len(scores)
+
+
 def _show(scores: Scores, scorer: Scorer, json: bool) -> None:
     """Print scores as JSON, for a terminal, or separated by tabs."""
     if json:
         sys.stdout.write("".join(json_lines(scores)))
-    elif sys.stdout.isatty():
+    elif on_terminal():
         from rich.console import Console
 
         console = Console(highlight=False, markup=False, emoji=False)
@@ -145,15 +188,15 @@ def _show(scores: Scores, scorer: Scorer, json: bool) -> None:
 
 def tsv_lines(scores: Scores) -> Iterator[str]:
     """Format each score as a line: word, nll, bits, percentile and verdict, separated by tabs."""
-    columns = (scores.nll, scores.bits, scores.percentile, _true_or_false(scores))
+    columns = (scores.nll, scores.bits, scores.percentile, _true_or_false(scores, ""))
     rows = zip(_escaped(scores.words), *(column.tolist() for column in columns), strict=True)
     return itertools.starmap("{}\t{:.4f}\t{:.4f}\t{:.2f}\t{}\n".format, rows)
 
 
 def json_lines(scores: Scores) -> Iterator[str]:
     """Format each score as a line with a JSON object."""
-    quoted = map(json_module.JSONEncoder(ensure_ascii=False).encode, scores.words)
-    columns = (scores.nll, scores.bits, scores.percentile, _true_or_false(scores), scores.ends)
+    quoted = map(json_module.dumps, scores.words)
+    columns = (scores.nll, scores.bits, scores.percentile, _true_or_false(scores, "null"), scores.ends)
     nats, begin, unknown = scores.per_char.tolist(), 0, _unknown_places(scores)
     for i, (*row, end) in enumerate(zip(quoted, *(column.tolist() for column in columns), strict=True)):
         line = JSON_HEAD + "%.4f, " * (end - begin - 1) + JSON_TAIL  # one format operation per line, for speed
@@ -161,8 +204,10 @@ def json_lines(scores: Scores) -> Iterator[str]:
         begin = end
 
 
-def _true_or_false(scores: Scores) -> np.ndarray:
-    return np.where(scores.likely, "true", "false")
+def _true_or_false(scores: Scores, neither: str) -> np.ndarray:
+    """Texts of the verdicts, (W,); neither is that of no verdict."""
+    without = scores.likely.dtype != bool
+    return np.full(len(scores), neither) if without else np.where(scores.likely, "true", "false")
 
 
 def _unknown_places(scores: Scores) -> dict[int, str]:
@@ -210,5 +255,7 @@ def view(scores: Scores, alphabet: float) -> Iterator["Text"]:
             surprises.append("?" if place in score.unknown else "")
         word.append(" " * (width - word.cell_len))
         word.append(f"  {score.nll:5.2f} nats  {score.bits:5.2f} bits  percentile {score.percentile:5.1f}  ")
-        yield word.append("likely", "green") if score.likely else word.append("unlikely", "red")
+        if score.likely is not None:
+            word.append(*(("likely", "green") if score.likely else ("unlikely", "red")))
+        yield word
         yield surprises

@@ -45,8 +45,8 @@ def serve(
     port
         Port to listen on; 0 takes any free port.
     false_positive_rate
-        Fraction of words like those of the list that may be called unlikely [default: 0.01, or no verdicts if the list
-        is too short for it].
+        Fraction of words like those of the list that may be called unlikely; a list that is too short for it gets no
+        verdicts [default: 0.01].
     alarm
         Old name of --false-positive-rate.
     allow_origin

@@ -5,6 +5,7 @@ import logging
 import math
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from rich.cells import cell_len
@@ -13,13 +14,19 @@ from rich.table import Table
 
 
 def say(message: str) -> None:
-    """Print a message on stderr."""
-    print(message, file=sys.stderr, flush=True)
+    """Print a message on stderr. The work continues if nobody reads it any more."""
+    with suppress(BrokenPipeError):
+        print(message, file=sys.stderr, flush=True)
+
+
+def on_terminal() -> bool:
+    """Return True if stdout is a terminal, and not a file or a pipe that another program reads."""
+    return sys.stdout is not None and sys.stdout.isatty()  # pyright: ignore[reportUnnecessaryComparison]
 
 
 def print_json(value: Any) -> None:
-    """Print a result as JSON."""
-    print(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False))
+    """Print a result as JSON, in ASCII: the same bytes in every locale."""
+    print(json.dumps(_finite(value), allow_nan=False))
 
 
 def _finite(value: Any) -> Any:
@@ -75,3 +82,12 @@ def print_samples(words: Sequence[str], marks: Sequence[str]) -> None:
     width = max(map(cell_len, words), default=0)
     for word, mark in zip(words, marks, strict=True):
         print(f"{word}{' ' * (width - cell_len(word))}  {mark if mark == 'new' else f'in {mark}'}")
+
+
+def print_words(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table of words: aligned on a terminal, and elsewhere with tabs, so that no space of a word is lost."""
+    if on_terminal():
+        print_table(columns, rows)
+    else:
+        for row in [[name.removeprefix(">") for name in columns], *rows]:
+            print(*row, sep="\t")

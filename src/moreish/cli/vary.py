@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 from ..errors import InputError
-from .arguments import Flat, constraint_arguments, given_options
+from .arguments import Flat, constraint_arguments, given_constraints
 from .candidates import print_both
 from .values import Flag, Number, WholeNumber
 
@@ -48,4 +48,4 @@ def vary(
     """
     if not word:
         raise InputError("an empty word has no variations")
-    print_both(run, n, samples, seed, {**given_options(constraints), "near": word}, json)
+    print_both(run, n, samples, seed, {**given_constraints(constraints), "near": word}, json)

@@ -15,7 +15,7 @@ from ..engine.registry import make_engine, require_torch
 from ..errors import InputError
 from ..layers import Layer
 from ..layers.layout import Layout
-from ..sampling import Candidates, Constraints, Samples, SamplingModel, SamplingOptions, most_likely, sample
+from ..sampling import Candidates, Constraints, Drawing, Samples, SamplingModel, SamplingOptions, most_likely
 from . import ALL_MODELS, ModelConfig, NetConfig, ReaderConfig
 from .labels import Labels, sum_over_labels
 
@@ -33,7 +33,7 @@ class Score:
     unknown     positions of the characters that the model does not know
     nll         mean of per_char, in nats per token
     bits        the same in bits per token
-    percentile  from a `Scorer`: percentage of the train words of similar length that are less likely
+    percentile  from a `Scorer`: percentage of the val words of similar length that are at most as likely
     likely      from a `Scorer`: True if the word could belong to the list
     """
 
@@ -266,6 +266,7 @@ class Model:
         near: str = "",
         edits: int | None = None,
         gap: str = "",
+        without: Collection[str] = (),
         avoid: Collection[str] = (),
         distinct: bool = False,
         tries: int | None = None,
@@ -284,6 +285,8 @@ class Model:
         min_length, max_length          in characters. Without max_length a word has at most 1,000 characters more than
                         the shortest that fits; without constraints, a word that has not ended is cut after 1,000
         forbid, require characters that no word contains, and that every word contains
+        without         pieces of text that no word contains; one with a character that the model does not know is
+                        ignored
         near, edits     word that every word is a number of edits away from (1 by default)
         avoid           words to leave out; corpus.words for new words only
         distinct        draw each word only once
@@ -295,18 +298,58 @@ class Model:
         share of the model's words that fit (see `Samples`). Raises InputError for values out of range, for characters
         that the model does not know, and for constraints that no word satisfies.
         """
+        return self.stream(
+            n,
+            seed=seed,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            avoid=avoid,
+            distinct=distinct,
+            tries=tries,
+            on_progress=on_progress,
+            prefix=prefix,
+            suffix=suffix,
+            contains=contains,
+            pattern=pattern,
+            min_length=min_length,
+            max_length=max_length,
+            forbid=forbid,
+            require=require,
+            near=near,
+            edits=edits,
+            gap=gap,
+            without=without,
+        ).samples()
+
+    def stream(
+        self,
+        n: int,
+        *,
+        seed: int = 42,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        avoid: Collection[str] = (),
+        distinct: bool = False,
+        tries: int | None = None,
+        on_progress: Callable[[int, int], None] = lambda found, tried: None,
+        **constraints: Any,
+    ) -> Drawing:
+        """Draw the words of `sample` in bounded memory: iterating yields them in lists of some thousands.
+
+        The arguments and errors are those of `sample`. With `distinct`, the words drawn are kept in memory. After the
+        last word the attributes method, share, head and tried are those of `Samples`.
+        """
         if not 0 <= n < 1 << 31:
             raise InputError(f"the number of samples is {n}: it must be from 0 to {(1 << 31) - 1:,}")
         if not 0 <= seed < 1 << 63:
             raise InputError(f"seed is {seed}: it must be from 0 to 2**63 - 1")
         if tries is not None and tries < n:
             raise InputError(f"tries is {tries}: it must be at least the number of samples, {n}")
-        constraints = Constraints(
-            prefix, suffix, contains, pattern, min_length, max_length, forbid, require, near, edits, gap
-        )
         options = SamplingOptions(temperature, min(top_k, len(self.vocab)), top_p)
-        return sample(
-            *(self.sampling_model, n, seed, options, constraints),
+        return Drawing(
+            *(self.sampling_model, n, seed, options, Constraints(**constraints)),
             avoid=avoid,
             distinct=distinct,
             tries=tries,

@@ -2,7 +2,7 @@
 
 from .constraints import Constraints
 from .deadline import done_by
-from .draw import Samples, sample
+from .draw import Drawing, Samples
 from .dynamic_programming import ExactSampler, SamplingOptions
 from .model import SamplingModel
 from .ranking import Candidate, Candidates, most_likely
@@ -11,11 +11,11 @@ __all__ = [
     "Candidate",
     "Candidates",
     "Constraints",
+    "Drawing",
     "ExactSampler",
     "Samples",
     "SamplingModel",
     "SamplingOptions",
     "done_by",
     "most_likely",
-    "sample",
 ]

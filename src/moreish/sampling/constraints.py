@@ -12,10 +12,11 @@ import numpy as np
 from ..corpus import Vocab
 from ..errors import InputError
 from ..options import Options, option
-from .dfa import DFA, at_edits, of_lengths
+from .dfa import DFA, at_edits, containing_none, of_lengths
 from .pattern import RUN, Item, automaton, items
 
 MAX_LENGTH = 10_000  # characters
+MAX_SHOWN = 5  # pieces of --without in an error
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,23 @@ class Constraints(Options):
     near: str = option("", "word that every word is some edits away from: characters inserted, deleted or replaced")
     edits: int | None = option(None, "exact number of edits", low=1, high=100)
     gap: str = option("", "word with gaps, such as jo__than: _ is any character, and a pattern's signs are allowed")
+    without: tuple[str, ...] = option((), "text that no word contains; repeat it for several")
 
     def __post_init__(self):
+        if not isinstance(self.forbid, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InputError(
+                f"--forbid is {self.forbid!r}: it takes characters as one string, such as 'qx'; a list of texts that "
+                "no word contains is the argument without"
+            )
         super().__post_init__()
         for f in fields(self):
-            if isinstance(value := getattr(self, f.name), str):
+            value = getattr(self, f.name)
+            if isinstance(value, str):
                 object.__setattr__(self, f.name, unicodedata.normalize("NFC", value))
+            elif isinstance(value, tuple):
+                object.__setattr__(self, f.name, tuple(unicodedata.normalize("NFC", text) for text in value))
+        if "" in self.without:
+            raise InputError("--without '': give a text of one character or more")
         if self.edits is not None and not self.near:
             raise InputError(f"--edits is {self.edits}: give the word to edit with --near")
         if self.max_length is not None and self.max_length < self.min_length:
@@ -96,6 +108,12 @@ class Constraints(Options):
         if self.forbid:
             forbidden = np.array([False, *(c in self.forbid for c in vocab.characters)])
             sets[text_of("forbid")] = automaton([RUN], anything & ~forbidden)
+        if self.without:
+            shown = [f"--without {shlex.quote(piece)}" for piece in self.without[:MAX_SHOWN]]
+            shown += [f"({len(self.without) - MAX_SHOWN:,} more)"] * (len(self.without) > MAX_SHOWN)
+            characters = set(vocab.characters)
+            known = [vocab.encode(piece) for piece in self.without if characters.issuperset(piece)]
+            sets[" ".join(shown)] = containing_none(known, anything)
         for char in sorted(set(self.require)):
             times = self.require.count(char)
             sets[f"--require {shlex.quote(char * times)}"] = matching([RUN, *[*literal(char), RUN] * times])

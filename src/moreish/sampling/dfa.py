@@ -6,7 +6,7 @@ pairs of states.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -223,3 +223,38 @@ def at_edits(word: Sequence[int], distance: int, letters: np.ndarray) -> DFA:
         if len(rows) > MAX_STATES:
             raise InputError(f"{distance} edits of this word take more than {MAX_STATES:,} states: use fewer --edits")
     return trimmed(np.array(delta), np.array([row[-1] for row in rows]) == distance)
+
+
+def containing_none(pieces: Iterable[Sequence[int]], letters: np.ndarray) -> DFA:
+    """Return the words of letters, bool (V,), that contain none of some pieces, given as tokens.
+
+    The automaton of Aho and Corasick (1975): a state is the longest end of what was read that begins a piece. Words
+    that reach the end of a piece are left out.
+    """
+    children: list[dict[int, int]] = [{}]
+    whole = [False]  # True for a state in which what was read ends with a piece
+    for piece in pieces:
+        q = 0
+        for token in piece:
+            if token not in children[q]:
+                children[q][token] = len(children)
+                children.append({})
+                whole.append(False)
+            q = children[q][token]
+        whole[q] = True
+        if len(children) > MAX_STATES:
+            raise InputError(f"--without takes more than {MAX_STATES:,} states: give fewer or shorter pieces")
+    delta = np.zeros((len(children), len(letters)), np.int32)
+    shorter = [0] * len(children)  # the state of the longest proper end of what was read
+    reached = [0]
+    for q in reached:  # the list grows during the loop, by length
+        check_time()
+        delta[q] = delta[shorter[q]]
+        for token, child in children[q].items():
+            shorter[child], delta[q, token] = int(delta[q, token]), child
+            whole[child] |= whole[shorter[child]]
+            if not whole[child]:
+                reached.append(child)
+    accept = np.zeros(len(children), bool)
+    accept[reached] = True
+    return trimmed(np.where(accept[:, None] & accept[delta] & letters, delta, -1), accept)

@@ -52,96 +52,156 @@ class Source:
 
     draw    draw(n, first) returns words number first, first + 1, ...; "" for one that does not satisfy the constraints
     share   see `Samples`; None to count it
+    last    True if no other source follows if this one finds too few words
     """
 
     method: str
     draw: Callable[[int, int], list[str]]
     share: float | None
+    last: bool = True
 
 
-def sample(
-    model: SamplingModel,
-    n: int,
-    seed: int,
-    options: SamplingOptions,
-    constraints: Constraints,
-    *,
-    avoid: Collection[str] = (),
-    distinct: bool = False,
-    tries: int | None = None,
-    on_progress: Callable[[int, int], None] = lambda found, tried: None,
-) -> Samples:
-    """Draw n words that satisfy the constraints.
+class Drawing:
+    """A draw of n words that satisfy the constraints. Iterate over it once for lists of up to WORDS_PER_DRAW words.
 
     avoid       words to leave out
     distinct    draw each word only once
     tries       words to draw at most; None for DEFAULT_TRIES
     on_progress called with the number of words found and of words drawn
 
-    Raises InputError if no word satisfies the constraints, and if fewer than n are found.
+    Iterating raises InputError if no word satisfies the constraints, and if fewer than n are found; before the first
+    word if n is at most WORDS_PER_DRAW. The attributes method, share, head and tried are those of `Samples`, for the
+    words drawn so far.
     """
-    if isinstance(avoid, str):
-        raise InputError(f"avoid is {avoid!r}: give a list of words")
-    avoided = {unicodedata.normalize("NFC", word) for word in avoid}
-    if constraints.only_prefix:
-        prefix = model.vocab.encode(constraints.prefix)
-        sources = iter([_plain(model, prefix, options, seed)])
-    else:
-        words = constraints.words(model.vocab)
-        prefix = words.split_prefix()[0]
-        if words.n_words <= MAX_ENUMERATED:
-            return _enumerate(model, n, seed, options, words, avoided, distinct)
-        sources = _sources(model, constraints, words, options, seed)
-    error: InputError = _never_generated(options)
-    for source in sources:
-        try:
-            found, share, tried = _collect(source, n, avoided, distinct, tries, on_progress)
-            return Samples(found, source.method, share, model.spell([prefix])[0], tried)
-        except _TooFew as too_few:  # the next source is slower, and may find more
-            error = too_few
-    raise error
+
+    def __init__(
+        self,
+        model: SamplingModel,
+        n: int,
+        seed: int,
+        options: SamplingOptions,
+        constraints: Constraints,
+        *,
+        avoid: Collection[str] = (),
+        distinct: bool = False,
+        tries: int | None = None,
+        on_progress: Callable[[int, int], None] = lambda found, tried: None,
+    ):
+        if isinstance(avoid, str):
+            raise InputError(f"avoid is {avoid!r}: give a list of words")
+        self.model, self.n, self.seed, self.options, self.constraints = model, n, seed, options, constraints
+        self.avoided = {unicodedata.normalize("NFC", word) for word in avoid}
+        self.distinct, self.tries, self.on_progress = distinct, tries, on_progress
+        self.method, self.share, self.head, self.tried = "plain", 1.0, "", 0
+
+    def samples(self) -> Samples:
+        """Draw all the words."""
+        words = [word for some in self for word in some]
+        return Samples(words, self.method, self.share, self.head, self.tried)
+
+    def __iter__(self) -> Iterator[list[str]]:
+        if self.constraints.only_prefix:
+            prefix = self.model.vocab.encode(self.constraints.prefix)
+            sources = iter([_plain(self.model, prefix, self.options, self.seed)])
+            self.head = self.model.spell([prefix])[0]
+        else:
+            words = self.constraints.words(self.model.vocab)
+            self.head = self.model.spell([words.split_prefix()[0]])[0]
+            if words.n_words <= MAX_ENUMERATED:
+                yield from self._enumerate(words)
+                return
+            sources = _sources(self.model, self.constraints, words, self.options, self.seed)
+        error: InputError = _never_generated(self.options)
+        for source in sources:
+            drawn = self._draw(source)
+            try:
+                first = list(drawn if self.distinct and not source.last else _first(drawn))
+            except _TooFew as too_few:  # the next source is slower, and may find more
+                error = too_few
+                continue
+            yield from first
+            yield from drawn
+            return
+        raise error
+
+    def _draw(self, source: Source) -> Iterator[list[str]]:
+        """Draw until n wanted words are found."""
+        most = max(DEFAULT_TRIES, 1000 * self.n) if self.tries is None else self.tries
+        excluded, found, tried, satisfying = set(self.avoided), 0, 0, 0
+        self.method, self.share, self.tried = source.method, source.share or 0.0, 0
+        while found < self.n:
+            check_time()
+            if tried >= most:
+                raise self._too_few(found, tried)
+            rate = (found + 1) / (tried + 1)
+            n_draws = int(min(WORDS_PER_DRAW, max(64, 1.1 * (self.n - found) / rate), most - tried))
+            if not excluded and not self.distinct and source.share is not None:
+                n_draws = min(n_draws, self.n - found)  # every word is wanted
+            wanted: list[str] = []
+            for word in source.draw(n_draws, tried):
+                tried += 1
+                satisfying += word != ""
+                if word and word not in excluded:
+                    wanted.append(word)
+                    if self.distinct:
+                        excluded.add(word)
+                    if found + len(wanted) == self.n:
+                        break
+            found += len(wanted)
+            self.tried = tried
+            if source.share is None:
+                self.share = satisfying / tried
+            self.on_progress(found, tried)
+            yield wanted
+
+    def _too_few(self, found: int, tried: int) -> "_TooFew":
+        wanted = " ".join(["new"] * bool(self.avoided) + ["different"] * self.distinct + ["words"])
+        advice = f"ask for fewer (-n {found})" if found else "relax the constraints"
+        return _TooFew(
+            f"only {found:,} of {self.n:,} {wanted} were found among {tried:,} that the model generated: "
+            f"{advice}, or draw more (--tries {10 * tried})"
+        )
+
+    def _enumerate(self, words: DFA) -> Iterator[list[str]]:
+        """Draw words of a set by the probability of each."""
+        found = beam_search(self.model.contexts, self.options, words)
+        if not found.words:
+            raise _never_generated(self.options)
+        spelt, p = self.model.spell(found.words), np.exp(found.log_p - found.log_p[0])
+        self.method, self.share = "enumeration", float(np.exp(found.log_p[0]) * p.sum())
+        wanted = [i for i, word in enumerate(spelt) if word not in self.avoided]
+        if self.n > len(wanted) and (self.distinct or not wanted):
+            fitting = "word that fits" if len(spelt) == 1 else "words that fit"
+            others = f", and {len(spelt) - len(wanted):,} of them are excluded" if self.avoided else ""
+            raise InputError(
+                f"the model can generate {len(spelt):,} {fitting}{others}: {len(wanted):,} are left, "
+                f"fewer than the {self.n:,} requested"
+            )
+        spelt, p = [spelt[i] for i in wanted], p[wanted]
+        generator = np.random.default_rng(self.seed)
+        if self.distinct:
+            # Exponential waiting times: the order in which each word first comes (Efraimidis and Spirakis 2006).
+            waits = generator.exponential(size=len(p)) / np.maximum(p, 1e-300)
+            yield [spelt[i] for i in np.argsort(waits, kind="stable")[: self.n]]
+            self.tried = self.n
+            return
+        sums = np.cumsum(p)
+        while self.tried < self.n:
+            chances = generator.random(min(WORDS_PER_DRAW, self.n - self.tried)) * sums[-1]
+            self.tried += len(chances)
+            yield [spelt[i] for i in np.minimum(np.searchsorted(sums, chances, "right"), len(p) - 1)]
 
 
 class _TooFew(InputError):
     """Fewer words were found than requested."""
 
 
-def _collect(
-    source: Source,
-    n: int,
-    avoided: set[str],
-    distinct: bool,
-    tries: int | None,
-    on_progress: Callable[[int, int], None],
-) -> tuple[list[str], float, int]:
-    """Draw until n wanted words are found; return them, the share that satisfies the constraints, and the tries."""
-    most = max(DEFAULT_TRIES, 1000 * n) if tries is None else tries
-    found: list[str] = []
-    excluded, tried, satisfying = set(avoided), 0, 0
-    while len(found) < n:
-        check_time()
-        if tried >= most:
-            wanted = " ".join(["new"] * bool(avoided) + ["different"] * distinct + ["words"])
-            advice = f"ask for fewer (-n {len(found)})" if found else "relax the constraints"
-            raise _TooFew(
-                f"only {len(found):,} of {n:,} {wanted} were found among {tried:,} that the model generated: "
-                f"{advice}, or draw more (--tries {10 * most})"
-            )
-        rate = (len(found) + 1) / (tried + 1)
-        n_draws = int(min(WORDS_PER_DRAW, max(64, 1.1 * (n - len(found)) / rate), most - tried))
-        if not excluded and not distinct and source.share is not None:
-            n_draws = min(n_draws, n - len(found))  # every word is wanted
-        for word in source.draw(n_draws, tried):
-            tried += 1
-            satisfying += word != ""
-            if word and word not in excluded:
-                found.append(word)
-                if distinct:
-                    excluded.add(word)
-                if len(found) == n:
-                    break
-        on_progress(len(found), tried)
-    return found, satisfying / max(tried, 1) if source.share is None else source.share, tried
+def _first(drawn: Iterator[list[str]]) -> Iterator[list[str]]:
+    """Yield the first WORDS_PER_DRAW words, or all. If so many are found, the source does not find too few."""
+    found = 0
+    while found < WORDS_PER_DRAW and (words := next(drawn, None)) is not None:
+        found += len(words)
+        yield words
 
 
 def _plain(model: SamplingModel, prefix: list[int], options: SamplingOptions, seed: int) -> Source:
@@ -151,40 +211,6 @@ def _plain(model: SamplingModel, prefix: list[int], options: SamplingOptions, se
         return model.vocab.split(model.draw(n, prefix, options, seed, first, len(prefix) + MAX_EXTRA))
 
     return Source("plain", draw, 1.0)
-
-
-def _enumerate(
-    model: SamplingModel,
-    n: int,
-    seed: int,
-    options: SamplingOptions,
-    words: DFA,
-    avoided: set[str],
-    distinct: bool,
-) -> Samples:
-    """Draw n words of a set by the probability of each."""
-    found = beam_search(model.contexts, options, words)
-    if not found.words:
-        raise _never_generated(options)
-    spelt, p = model.spell(found.words), np.exp(found.log_p - found.log_p[0])
-    share = float(np.exp(found.log_p[0]) * p.sum())
-    wanted = [i for i, word in enumerate(spelt) if word not in avoided]
-    if n > len(wanted) and (distinct or not wanted):
-        fitting = "word that fits" if len(spelt) == 1 else "words that fit"
-        others = f", and {len(spelt) - len(wanted):,} of them are excluded" if avoided else ""
-        raise InputError(
-            f"the model can generate {len(spelt):,} {fitting}{others}: {len(wanted):,} are left, "
-            f"fewer than the {n:,} requested"
-        )
-    spelt, p = [spelt[i] for i in wanted], p[wanted]
-    generator = np.random.default_rng(seed)
-    if distinct:  # exponential waiting times: the order in which each word first comes (Efraimidis and Spirakis 2006)
-        chosen = np.argsort(generator.exponential(size=len(p)) / np.maximum(p, 1e-300), kind="stable")[:n]
-    else:
-        sums = np.cumsum(p)
-        chosen = np.minimum(np.searchsorted(sums, generator.random(n) * sums[-1], "right"), len(p) - 1)
-    prefix = model.spell([words.split_prefix()[0]])[0]
-    return Samples([spelt[i] for i in chosen], "enumeration", share, prefix, n)
 
 
 def _sources(
@@ -197,8 +223,9 @@ def _sources(
     if exact:
         yield exact
         return
-    yield _rejection(model, words, options, seed, longest)
-    if QUICK_STEPS < steps <= MAX_STEPS and (exact := _exact(model, words, options, seed, longest)):
+    has_other = QUICK_STEPS < steps <= MAX_STEPS
+    yield _rejection(model, words, options, seed, longest, not has_other)
+    if has_other and (exact := _exact(model, words, options, seed, longest)):
         yield exact
 
 
@@ -216,7 +243,9 @@ def _exact(model: SamplingModel, words: DFA, options: SamplingOptions, seed: int
     return Source("dynamic programming", draw, sampler.mass)
 
 
-def _rejection(model: SamplingModel, words: DFA, options: SamplingOptions, seed: int, longest: int) -> Source:
+def _rejection(
+    model: SamplingModel, words: DFA, options: SamplingOptions, seed: int, longest: int, last: bool
+) -> Source:
     """Return a source that draws words with the shared prefix and rejects those that are not in the set."""
     prefix = words.split_prefix()[0]
 
@@ -226,7 +255,7 @@ def _rejection(model: SamplingModel, words: DFA, options: SamplingOptions, seed:
         accepted = words.accepts_each(tokens) & (lengths <= longest)
         return [word if ok else "" for word, ok in zip(model.vocab.split(tokens), accepted.tolist(), strict=True)]
 
-    return Source("rejection", draw, None)
+    return Source("rejection", draw, None, last)
 
 
 def _never_generated(options: SamplingOptions) -> InputError:

@@ -65,7 +65,7 @@ def make_app(
 ) -> FastAPI:
     """Make an ASGI application that serves a run.
 
-    false_positive_rate     as for `Scorer`; by default that of `Scorer`, or no verdicts if val has too few words for it
+    false_positive_rate     as for `Scorer`, with its default; if val has too few words for it, scores have no verdicts
     alarm                   its old name
     names                   names of this machine, beside localhost, that the Host header of a request may have
     allow_origins           web origins whose pages may send requests, such as https://example.org
@@ -76,7 +76,10 @@ def make_app(
     for origin in allowed:
         if not WEB_ORIGIN.fullmatch(origin):
             raise InputError(f"{origin!r} is not a web origin: give one like https://example.org (--allow-origin)")
-    scorer = _make_scorer(run, alarm if false_positive_rate is None else false_positive_rate)
+    rate = alarm if false_positive_rate is None else false_positive_rate
+    scorer = Scorer(run) if rate is None else Scorer(run, rate)
+    if scorer.reason:
+        log.warning(scorer.reason)
     workers = WorkerPool(limits)
 
     async def respond(compute: Callable[..., BaseModel], *args: Any, **options: Any) -> Response:
@@ -229,26 +232,18 @@ def make_app(
     return app
 
 
-def _make_scorer(run: Run, false_positive_rate: float | None) -> Scorer:
-    """Make a scorer; without verdicts if no rate was given and val has too few words for the default."""
-    if false_positive_rate is not None:
-        return Scorer(run, false_positive_rate)
-    try:
-        return Scorer(run)
-    except InputError as error:
-        log.warning(f"scores have no verdicts: {error}")
-        return Scorer(run, None)
-
-
 def constraint_fields(limits: Limits) -> dict[str, Any]:
     """Constraints on words as fields of a request: name -> (type, field)."""
     found = {}
     for f in dataclasses.fields(Constraints):
         meta = f.metadata
-        bounds: dict[str, Any] = {}
-        if f.type is str:
+        kind, default, bounds = f.type, f.default, {}
+        if kind == tuple[str, ...]:
+            kind, default = Annotated[list[Annotated[str, Field(max_length=limits.text)]], FailFast()], []
+            bounds["max_length"] = limits.words
+        elif kind is str:
             bounds["max_length"] = limits.text
         else:
             bounds.update(ge=meta["low"], le=min(meta["high"], limits.text))
-        found[f.name] = (f.type, Field(f.default, description=meta["help"], **bounds))
+        found[f.name] = (kind, Field(default, description=meta["help"], **bounds))
     return found

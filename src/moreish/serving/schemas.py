@@ -89,7 +89,7 @@ class WordScore(BaseModel):
     word: str
     nll: float = Field(description="mean negative log-likelihood in nats per token: each character, and the end")
     bits: float = Field(description="the same in bits per token")
-    percentile: float = Field(description="percentage of the train words of similar length that are less likely")
+    percentile: float = Field(description="percentage of the val words of similar length that are at most as likely")
     likely: bool | None = Field(
         description="true if the word could belong to the list; null if val has too few words to tell"
     )
