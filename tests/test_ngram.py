@@ -19,8 +19,8 @@ from moreish.engine.protocol import Draw
 from moreish.models import NGram
 from moreish.ngram import SMOOTHINGS, Automaton, count_tables
 from moreish.ngram.automaton import trace_stream
-from moreish.ngram.sampler import MAX_ROW_CELLS, DrawOptions, Sampler
 from moreish.ngram.fitting import evidence, fit_loss, minimised
+from moreish.ngram.sampler import MAX_ROW_CELLS, DrawOptions, Sampler
 from moreish.ngram.smoothing import discounts
 from moreish.ngram.spill import CountsOnDisk
 from moreish.ngram.windows import BYTES_PER_TOKEN, count_windows

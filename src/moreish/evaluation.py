@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from statistics import NormalDist
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +20,9 @@ Z = NormalDist().inv_cdf((1 + COVERAGE) / 2)  # standard errors on either side
 FEWEST = 20  # words; fewer give no interval
 
 Interval = tuple[float, float]
+NLL = Callable[
+    ..., np.ndarray
+]  # (stream, label) -> nll of each token, as `Model.nll`; without labels (stream) is enough
 
 
 @dataclass(frozen=True)
@@ -88,12 +91,6 @@ def evaluate(model: Model, corpus: Corpus, parts: Iterable[str] = PARTS, *, inte
     return found
 
 
-class NLL(Protocol):
-    """The nll in nats of each token after the first of a stream, given the number of the words' label: `Model.nll`."""
-
-    def __call__(self, stream: np.ndarray, label: int | None = None) -> np.ndarray: ...
-
-
 def part_loss(nll: NLL, corpus: Corpus, part: str) -> float:
     """Return the mean nll in nats of the tokens of a part, by the weights of its words."""
     weights = corpus.weights(part)
@@ -104,7 +101,7 @@ def part_loss(nll: NLL, corpus: Corpus, part: str) -> float:
 
 
 def part_nll(nll: NLL, corpus: Corpus, part: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the nll of each word of a part, given its label if it has one, and its number of tokens: see `word_nll`."""
+    """Return the nll of each word of a part, given its label if it has one, and its tokens: see `word_nll`."""
     if not corpus.label_names:
         return word_nll(nll, corpus.stream(part))
     labels = corpus.labels(part)

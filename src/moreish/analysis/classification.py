@@ -80,7 +80,7 @@ class Classifier:
         self.model, self.corpus, self.labels = run.model, run.corpus, run.model.labels
 
     def classify(self, word: str) -> Classification:
-        """Classify one word; it may have any characters (see `Model.nll_of_words`). Raises InputError if it is empty."""
+        """Classify one word; it may have any characters (see `Model.nll_of_words`). Raises InputError if empty."""
         if not word:
             raise InputError("an empty word has no label")
         return next(iter(self.each([word])))

@@ -28,9 +28,7 @@ class Corpus:
     Raises InputError for a word that is empty or contains a line break, and for fewer words than a split needs.
     """
 
-    def __init__(
-        self, words: Iterable[str], split: str = "lecture", split_seed: int = 42, weight_power: float = 1.0
-    ):
+    def __init__(self, words: Iterable[str], split: str = "lecture", split_seed: int = 42, weight_power: float = 1.0):
         if isinstance(words, str):
             raise InputError(f"{words[:40]!r} is one string: give a list of words, or the file to read_words")
         self.words = WordList.of(words).merged()
@@ -60,7 +58,7 @@ class Corpus:
 
     @cached_property
     def label_shares(self) -> np.ndarray:
-        """Share of each label in train, weighted, float64 (labels,). A label without train words counts as half a word."""
+        """Share of each label in train, weighted, float64 (labels,). One without train words counts as half a word."""
         weights = self.weights("train")
         counts = np.bincount(self.labels("train"), weights, minlength=len(self.label_names))
         counts = np.maximum(counts, 0.5)

@@ -95,8 +95,8 @@ def draw_batch(source, first, contexts, targets, counts):
     Their numbers go through an endless sequence of passes, each a permutation of all n examples. Step s takes numbers
     s B to s B + B - 1. If the source has labels, the last column of contexts is the label.
 
-    With weights, number i of a pass becomes the example in which i + u falls, where u is random in [0, 1). So an example
-    is drawn in a pass as often as its share of the weights says, up to one time more or less. Equal weights change
+    With weights, number i of a pass becomes the example in which i + u falls, where u is random in [0, 1). So a pass
+    draws an example as often as its share of the weights says, up to one time more or less. Equal weights change
     nothing.
     """
     stream, starts, labels, ends, seed = source

@@ -119,6 +119,4 @@ def torch_forward(module, x):
     return embedding(x[:, :-1], module.C) + embedding(x[:, -1:], module.D)
 
 
-KERNELS = Kernels(
-    forward_op, backward_op, torch=torch_forward, example=LabelledEmbedding(7, 7, 3), reads="contexts"
-)
+KERNELS = Kernels(forward_op, backward_op, torch=torch_forward, example=LabelledEmbedding(7, 7, 3), reads="contexts")

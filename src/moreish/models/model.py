@@ -3,7 +3,7 @@
 import math
 import unicodedata
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -217,8 +217,15 @@ class Model:
         nll[unknown] = UNKNOWN_NLL
         return nll, unknown
 
-    def score(self, word: str) -> Score:
-        """Score one word; it may contain any characters (see `nll_of_words`). Raises InputError for an empty word."""
+    def score(self, word: str, *, label: str | None = None) -> Score:
+        """Score one word; it may contain any characters (see `nll_of_words`).
+
+        label   of a model with labels; None for the sum over labels
+
+        Raises InputError for an empty word and for an unknown label.
+        """
+        if label is not None:
+            return self.given(label).score(word)
         if not word:
             raise InputError("an empty word has no score")
         word = unicodedata.normalize("NFC", word)
@@ -226,31 +233,50 @@ class Model:
         return Score(word, nll.tolist(), np.flatnonzero(unknown).tolist())
 
     @property
-    def sampling_model(self) -> SamplingModel:
-        """The model with the interface that sampling uses."""
-        contexts = self.config.contexts(self.engine, self.params, len(self.vocab))
-        return SamplingModel(self.vocab, self.engine, self.params, contexts)
+    def sampling_models(self) -> list[SamplingModel]:
+        """The model with the interface that sampling uses; for a model with labels, that of each label."""
+        if self.labels is None:
+            contexts = self.config.contexts(self.engine, self.params, len(self.vocab))
+            return [SamplingModel(self.vocab, self.engine, self.params, contexts)]
+        shares = enumerate(self.labels.shares.tolist())
+        return [replace(self.given(label).sampling_models[0], share=share) for label, share in shares]
 
-    def next(self, prefix: str = "", *, temperature: float = 1.0) -> dict[str, float]:
+    def next(self, prefix: str = "", *, temperature: float = 1.0, label: str | None = None) -> dict[str, float]:
         """Return the probability of each character after a prefix; "" is the end of the word.
 
         temperature     values below 1 make likely characters more likely, values above 1 make all more equal
+        label           of a model with labels; None for the sum over labels
 
-        Raises InputError for a character that the model does not know, and for a temperature that is not positive.
+        Raises InputError for a character that the model does not know, for an unknown label, and for a temperature
+        that is not positive.
         """
+        if label is not None:
+            return self.given(label).next(prefix, temperature=temperature)
         if not 0 < temperature < float("inf"):
             raise InputError(f"temperature is {temperature}: it must be a number above 0")
         tokens, T = self.vocab.encode(prefix), self.config.context
         context = np.array([([END] * T + tokens)[len(tokens) :]], np.int64)
-        logits = self.engine.logits(self.params, context)[0].astype(np.float64)
+        logits = self._logits(tokens, context)
         with np.errstate(over="ignore"):  # near a temperature of 0 a logit below the largest becomes -inf: weight 0
             weights = np.exp((logits - logits.max()) / temperature)
         return dict(zip(["", *self.vocab.characters], (weights / weights.sum()).tolist(), strict=True))
+
+    def _logits(self, prefix: list[int], context: np.ndarray) -> np.ndarray:
+        """Return the logits of the token after a prefix with this context (1, T), float64 (V,)."""
+        if self.labels is None:
+            return self.engine.logits(self.params, context)[0].astype(np.float64)
+        sums = -np.inf
+        for model in self.sampling_models:
+            logits = model.reader.logits(model.params, context)[0].astype(np.float64)
+            log_p = logits - np.logaddexp.reduce(logits)
+            sums = np.logaddexp(sums, np.log(max(model.weight(prefix), 1e-300)) + log_p)
+        return np.asarray(sums)
 
     def sample(
         self,
         n: int = 20,
         *,
+        label: str | None = None,
         seed: int = 42,
         temperature: float = 1.0,
         top_k: int = 0,
@@ -274,6 +300,7 @@ class Model:
     ) -> Samples:
         """Draw n words that satisfy the constraints, each exactly as often as the model generates it among these words.
 
+        label           of a model with labels; None draws labels by their shares in the list
         temperature     values below 1 make likely characters more likely, values above 1 make all more equal; 0 always
                         takes the most likely character
         top_k           draw from the k most likely characters only; 0 for all
@@ -300,6 +327,7 @@ class Model:
         """
         return self.stream(
             n,
+            label=label,
             seed=seed,
             temperature=temperature,
             top_k=top_k,
@@ -326,6 +354,7 @@ class Model:
         self,
         n: int,
         *,
+        label: str | None = None,
         seed: int = 42,
         temperature: float = 1.0,
         top_k: int = 0,
@@ -349,20 +378,23 @@ class Model:
             raise InputError(f"tries is {tries}: it must be at least the number of samples, {n}")
         options = SamplingOptions(temperature, min(top_k, len(self.vocab)), top_p)
         return Drawing(
-            *(self.sampling_model, n, seed, options, Constraints(**constraints)),
+            *(self.given(label).sampling_models, n, seed, options, Constraints(**constraints)),
             avoid=avoid,
             distinct=distinct,
             tries=tries,
             on_progress=on_progress,
         )
 
-    def most_likely(self, n: int = 20, *, avoid: Collection[str] = (), **constraints: Any) -> Candidates:
+    def most_likely(
+        self, n: int = 20, *, label: str | None = None, avoid: Collection[str] = (), **constraints: Any
+    ) -> Candidates:
         """Find the n most likely words that satisfy the constraints, by beam search.
 
-        The constraints and `avoid` are as in `sample`. The list's attribute `proven` is True if the search cannot have
-        missed a more likely word. Raises InputError as `sample` does.
+        The label, the constraints and `avoid` are as in `sample`. The list's attribute `proven` is True if the search
+        cannot have missed a more likely word. Raises InputError as `sample` does.
         """
-        return most_likely(self.sampling_model, n, Constraints(**constraints).words(self.vocab), avoid)
+        models = self.given(label).sampling_models
+        return most_likely(models, n, Constraints(**constraints).words(self.vocab), avoid)
 
     def fill(self, gap: str, n: int = 20, **constraints: Any) -> Candidates:
         """Find the n most likely ways to fill the gaps of a word such as jo__than: `most_likely` with a gap.

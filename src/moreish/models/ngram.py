@@ -48,8 +48,8 @@ class NGram(CountConfig):
         of_tokens = None if of_val is None else per_token(val, of_val)
         arrays = smoothed(tables, self.smoothing, self.added, val, of_tokens)
         if corpus.label_names:
-            by_label = [corpus.by_label(part) for part in ("train", "val")]
-            arrays = smoothed_by_label(tables, self.smoothing, self.added, *by_label, arrays, memory)
+            words = corpus.by_label("train"), corpus.by_label("val")
+            arrays = smoothed_by_label(tables, self.smoothing, self.added, *words, arrays, memory)
         return arrays
 
     def given(self, weights: dict[str, np.ndarray], label: int) -> dict[str, np.ndarray]:

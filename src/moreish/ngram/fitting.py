@@ -20,7 +20,7 @@ class Evidence(NamedTuple):
     seen        True for a context that has been seen
     total       N(h), 0 for a context never seen
     different   t(h), likewise
-    count       n(hc)
+    found       n(hc)
     others      with labels, p(c | h) by the counts of all labels together; else None
     weights     how often each token counts (M,); None if all count once
     """
@@ -28,7 +28,7 @@ class Evidence(NamedTuple):
     seen: np.ndarray
     total: np.ndarray
     different: np.ndarray
-    count: np.ndarray
+    found: np.ndarray
     others: np.ndarray | None = None
     weights: np.ndarray | None = None
 
@@ -43,8 +43,8 @@ def evidence(
     """Return the evidence of tables about tokens, from nodes and entries (M, order) as `trace_stream` returns them."""
     seen = nodes.T >= 0
     total, different = (np.where(seen, x[nodes.T], 0) for x in (tables.total, tables.different))
-    count = np.where(entries.T >= 0, tables.count[entries.T], 0).astype(np.float64)
-    return Evidence(seen, total, different, count, others, weights)
+    found = np.where(entries.T >= 0, tables.count[entries.T], 0).astype(np.float64)
+    return Evidence(seen, total, different, found, others, weights)
 
 
 Loss = Callable[[np.ndarray], tuple[float, np.ndarray]]  # from numbers (n,) to a value and its gradient (n,)

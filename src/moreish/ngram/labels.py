@@ -26,7 +26,7 @@ from ..engine.tape.compile import compiler
 from ..errors import InputError
 from .fitting import MAX_FIT_TOKENS, Evidence, evidence, fit_strengths, sampled, trace_tokens
 from .kernels import FLOATS, GRAPH, INTS32, Graph, entry_of, next_node
-from .smoothing import constant, interpolated, smoothed
+from .smoothing import constant, interpolated
 from .tables import Tables
 
 LEAST_SHARE = 1e-12  # of a context after which all characters were seen

@@ -53,7 +53,9 @@ def kneser_ney(tables: Tables) -> tuple[np.ndarray, np.ndarray]:
     """Smooth by modified Kneser-Ney: kept (entries,), share (nodes,)."""
     node = tables.node
     counted = tables.count > 0
-    before = np.bincount(tables.lower[counted & (tables.lower >= 0)], minlength=len(tables.char))  # different characters
+    before = np.bincount(
+        tables.lower[counted & (tables.lower >= 0)], minlength=len(tables.char)
+    )  # different characters
     before = np.maximum(before, counted)  # 0 where all longer contexts were left out as rare
     raw = (tables.level == tables.order) | tables.outer_end
     count = np.where(raw[node], tables.count, before)

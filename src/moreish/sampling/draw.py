@@ -6,29 +6,28 @@ enumeration             if few words satisfy the constraints, the probability of
 dynamic programming     if a model has few contexts, as counted models and nets with a block size up to 3 or 4 do
 rejection               otherwise words are drawn until enough of them satisfy the constraints
 
+A model with labels is several models, one for each label, and a share for each. Then a label is drawn first, and a word
+with it; which labels go well with the constraints counts.
+
 The prefix that all words share is given: its probability does not count, and temperature, top-k and top-p apply only
 after it. Without a maximum length, no word is drawn that is over MAX_EXTRA characters longer than the shortest one.
 """
 
 import unicodedata
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import numpy as np
 
 from ..errors import InputError
-from .beam import beam_search
 from .constraints import Constraints
 from .deadline import check_time
 from .dfa import DFA
-from .dynamic_programming import MAX_STEPS, ExactSampler, SamplingOptions, estimated_steps
+from .dynamic_programming import SamplingOptions
 from .model import SamplingModel
+from .sources import MAX_ENUMERATED, Source, enumerated, never_generated, plain, sources_of
 
-MAX_ENUMERATED = 1 << 17  # words
-MAX_EXTRA = 1000  # characters beyond the shortest word
 WORDS_PER_DRAW = 1 << 16
 DEFAULT_TRIES = 2_000_000  # or 1,000 for each word asked for, if that is more
-QUICK_STEPS = MAX_STEPS >> 4  # up to this many, dynamic programming is tried before rejection
 
 
 class Samples(list[str]):
@@ -46,24 +45,10 @@ class Samples(list[str]):
         self.method, self.share, self.head, self.tried = method, share, head, tried
 
 
-@dataclass
-class Source:
-    """A way to draw words.
-
-    draw    draw(n, first) returns words number first, first + 1, ...; "" for one that does not satisfy the constraints
-    share   see `Samples`; None to count it
-    last    True if no other source follows if this one finds too few words
-    """
-
-    method: str
-    draw: Callable[[int, int], list[str]]
-    share: float | None
-    last: bool = True
-
-
 class Drawing:
     """A draw of n words that satisfy the constraints. Iterate over it once for lists of up to WORDS_PER_DRAW words.
 
+    models      the model, or the models of all labels
     avoid       words to leave out
     distinct    draw each word only once
     tries       words to draw at most; None for DEFAULT_TRIES
@@ -76,7 +61,7 @@ class Drawing:
 
     def __init__(
         self,
-        model: SamplingModel,
+        models: Sequence[SamplingModel],
         n: int,
         seed: int,
         options: SamplingOptions,
@@ -89,7 +74,7 @@ class Drawing:
     ):
         if isinstance(avoid, str):
             raise InputError(f"avoid is {avoid!r}: give a list of words")
-        self.model, self.n, self.seed, self.options, self.constraints = model, n, seed, options, constraints
+        self.models, self.n, self.seed, self.options, self.constraints = models, n, seed, options, constraints
         self.avoided = {unicodedata.normalize("NFC", word) for word in avoid}
         self.distinct, self.tries, self.on_progress = distinct, tries, on_progress
         self.method, self.share, self.head, self.tried = "plain", 1.0, "", 0
@@ -100,18 +85,19 @@ class Drawing:
         return Samples(words, self.method, self.share, self.head, self.tried)
 
     def __iter__(self) -> Iterator[list[str]]:
+        model = self.models[0]
         if self.constraints.only_prefix:
-            prefix = self.model.vocab.encode(self.constraints.prefix)
-            sources = iter([_plain(self.model, prefix, self.options, self.seed)])
-            self.head = self.model.spell([prefix])[0]
+            prefix = model.vocab.encode(self.constraints.prefix)
+            sources = iter([plain(self.models, prefix, self.options, self.seed)])
+            self.head = model.spell([prefix])[0]
         else:
-            words = self.constraints.words(self.model.vocab)
-            self.head = self.model.spell([words.split_prefix()[0]])[0]
+            words = self.constraints.words(model.vocab)
+            self.head = model.spell([words.split_prefix()[0]])[0]
             if words.n_words <= MAX_ENUMERATED:
                 yield from self._enumerate(words)
                 return
-            sources = _sources(self.model, self.constraints, words, self.options, self.seed)
-        error: InputError = _never_generated(self.options)
+            sources = sources_of(self.models, self.constraints, words, self.options, self.seed)
+        error: InputError = never_generated(self.options)
         for source in sources:
             drawn = self._draw(source)
             try:
@@ -164,11 +150,11 @@ class Drawing:
 
     def _enumerate(self, words: DFA) -> Iterator[list[str]]:
         """Draw words of a set by the probability of each."""
-        found = beam_search(self.model.contexts, self.options, words)
-        if not found.words:
-            raise _never_generated(self.options)
-        spelt, p = self.model.spell(found.words), np.exp(found.log_p - found.log_p[0])
-        self.method, self.share = "enumeration", float(np.exp(found.log_p[0]) * p.sum())
+        found, log_p = enumerated(self.models, self.options, words)
+        if not found:
+            raise never_generated(self.options)
+        spelt, p = self.models[0].spell(found), np.exp(log_p - log_p[0])
+        self.method, self.share = "enumeration", float(np.exp(log_p[0]) * p.sum())
         wanted = [i for i, word in enumerate(spelt) if word not in self.avoided]
         if self.n > len(wanted) and (self.distinct or not wanted):
             fitting = "word that fits" if len(spelt) == 1 else "words that fit"
@@ -202,67 +188,3 @@ def _first(drawn: Iterator[list[str]]) -> Iterator[list[str]]:
     while found < WORDS_PER_DRAW and (words := next(drawn, None)) is not None:
         found += len(words)
         yield words
-
-
-def _plain(model: SamplingModel, prefix: list[int], options: SamplingOptions, seed: int) -> Source:
-    """Return a source of words with a prefix and no other constraint; a word that does not end is cut."""
-
-    def draw(n: int, first: int) -> list[str]:
-        return model.vocab.split(model.draw(n, prefix, options, seed, first, len(prefix) + MAX_EXTRA))
-
-    return Source("plain", draw, 1.0)
-
-
-def _sources(
-    model: SamplingModel, constraints: Constraints, words: DFA, options: SamplingOptions, seed: int
-) -> Iterator[Source]:
-    """Yield the sources of a set of words, the fastest first; the next is for when that finds too few words."""
-    longest = constraints.max_length or words.shortest + MAX_EXTRA
-    steps = estimated_steps(model.contexts, words, len(model.vocab))
-    exact = _exact(model, words, options, seed, longest) if steps <= QUICK_STEPS else None
-    if exact:
-        yield exact
-        return
-    has_other = QUICK_STEPS < steps <= MAX_STEPS
-    yield _rejection(model, words, options, seed, longest, not has_other)
-    if has_other and (exact := _exact(model, words, options, seed, longest)):
-        yield exact
-
-
-def _exact(model: SamplingModel, words: DFA, options: SamplingOptions, seed: int, longest: int) -> Source | None:
-    """Return a source by dynamic programming; None if that does not converge."""
-    sampler = ExactSampler(model.contexts, options, words)
-    if not sampler.converged:
-        return None
-    if not sampler.mass:
-        raise _never_generated(options)
-
-    def draw(n: int, first: int) -> list[str]:
-        return model.vocab.split(sampler.draw(n, seed, first, longest - len(sampler.prefix)))
-
-    return Source("dynamic programming", draw, sampler.mass)
-
-
-def _rejection(
-    model: SamplingModel, words: DFA, options: SamplingOptions, seed: int, longest: int, last: bool
-) -> Source:
-    """Return a source that draws words with the shared prefix and rejects those that are not in the set."""
-    prefix = words.split_prefix()[0]
-
-    def draw(n: int, first: int) -> list[str]:
-        tokens = model.draw(n, prefix, options, seed, first, longest + 1)
-        lengths = np.diff(np.flatnonzero(tokens == 0), prepend=-1) - 1
-        accepted = words.accepts_each(tokens) & (lengths <= longest)
-        return [word if ok else "" for word, ok in zip(model.vocab.split(tokens), accepted.tolist(), strict=True)]
-
-    return Source("rejection", draw, None, last)
-
-
-def _never_generated(options: SamplingOptions) -> InputError:
-    """Return the error for constraints that some words satisfy, but none that the model generates."""
-    if options == SamplingOptions():
-        return InputError("the words that fit have a probability of zero, or less than 1e-300, under the model")
-    return InputError(
-        "the model generates no word that fits with this temperature, top-k and top-p: use "
-        "--temperature 1, without --top-k and --top-p"
-    )

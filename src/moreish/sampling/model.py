@@ -18,12 +18,16 @@ MAX_SINGLE_REDRAWS = 32  # unfinished words that are drawn again one by one
 
 @dataclass(frozen=True)
 class SamplingModel:
-    """A model's vocabulary, the reader that draws and scores with its weights, and its contexts."""
+    """A model's vocabulary, the reader that draws and scores with its weights, and its contexts.
+
+    share   the share of its words, if it is the model of one of several labels
+    """
 
     vocab: Vocab
     reader: Reader
     params: np.ndarray
     contexts: Contexts
+    share: float = 1.0
 
     def draw(
         self,
@@ -66,6 +70,13 @@ class SamplingModel:
         """Return words, given as tokens without the end, as text."""
         flat = [token for word in words for token in (*word, 0)]
         return self.vocab.split(np.array(flat, np.int64)) if words else []
+
+    def weight(self, prefix: Sequence[int]) -> float:
+        """Return the probability of the model's label and a prefix together."""
+        if not prefix:
+            return self.share
+        stream = np.array([0, *prefix, 0], np.int32)
+        return self.share * float(np.exp(-self.reader.nll(self.params, stream)[:-1].sum()))
 
     def log_p(self, words: Sequence[Sequence[int]]) -> np.ndarray:
         """Return the logarithm of each word's probability among all words that the model can draw, (n,).

@@ -2,7 +2,7 @@
 
 import math
 import unicodedata
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,11 +10,12 @@ import numpy as np
 from ..errors import InputError
 from .beam import beam_search
 from .dfa import DFA
-from .draw import MAX_ENUMERATED
 from .dynamic_programming import SamplingOptions
 from .model import SamplingModel
+from .sources import MAX_ENUMERATED, enumerated
 
 BEAM_WIDTH = 20_000  # prefixes of each length to keep, if there are too many words to enumerate
+LABEL_DEPTH = 4  # words that are searched with each label for each word wanted
 
 
 @dataclass(frozen=True)
@@ -41,28 +42,57 @@ class Candidates(list[Candidate]):
         self.proven = proven
 
 
-def most_likely(model: SamplingModel, n: int, words: DFA, avoid: Collection[str] = ()) -> Candidates:
-    """Find the n most likely words of a set that are not in `avoid`, or all if it has fewer."""
+def most_likely(models: Sequence[SamplingModel], n: int, words: DFA, avoid: Collection[str] = ()) -> Candidates:
+    """Find the n most likely words of a set that are not in `avoid`, or all if it has fewer.
+
+    models  the model, or the models of all labels
+    """
     if n < 0:
         raise InputError(f"the number of words is {n}: it must be at least 0")
     avoided = {unicodedata.normalize("NFC", word) for word in avoid}
     enumerable = words.n_words <= MAX_ENUMERATED
     most = max(n, 1)  # words to search for
     while True:
-        found = beam_search(
-            *(model.contexts, SamplingOptions(), words, None if enumerable else most),
-            width=None if enumerable else BEAM_WIDTH,
-        )
-        wanted = [(i, word) for i, word in enumerate(model.spell(found.words)) if word not in avoided][:n]
-        if enumerable or len(wanted) == n or len(found.words) < most:
+        found, log_p, proven = _found(models, words, None if enumerable else most)
+        wanted = [(i, word) for i, word in enumerate(models[0].spell(found)) if word not in avoided][:n]
+        if enumerable or len(wanted) == n or len(found) < most:
             break
         most *= 4
-    shares: list[float | None] = [None] * len(found.words)
-    if enumerable and found.words:
-        p = np.exp(found.log_p - found.log_p[0])
+    shares: list[float | None] = [None] * len(found)
+    if enumerable and found:
+        p = np.exp(log_p - log_p[0])
         shares = (p / p.sum()).tolist()
-    log_p = model.log_p([found.words[i] for i, _ in wanted])
+    log_p = _log_p(models, [found[i] for i, _ in wanted])
     candidates = [
         Candidate(word, math.exp(log), shares[i]) for (i, word), log in zip(wanted, log_p.tolist(), strict=True)
     ]
-    return Candidates(candidates, found.proven)
+    return Candidates(candidates, proven)
+
+
+def _found(models: Sequence[SamplingModel], words: DFA, most: int | None) -> tuple[list[list[int]], np.ndarray, bool]:
+    """Return the most likely words of a set, or all if `most` is None; the logarithms of their probabilities; and if
+    the search cannot have missed a more likely word.
+    """
+    options = SamplingOptions()
+    if most is None:
+        return *enumerated(models, options, words), True
+    if len(models) == 1:
+        found = beam_search(models[0].contexts, options, words, most, width=BEAM_WIDTH)
+        return found.words, found.log_p, found.proven
+    # A word that no label's search finds is at most as likely, given each label, as the last word that it finds.
+    searches = [beam_search(model.contexts, options, words, LABEL_DEPTH * most, width=BEAM_WIDTH) for model in models]
+    different = list({tuple(word): word for search in searches for word in search.words}.values())
+    log_p = _log_p(models, different)
+    ranked = np.argsort(-log_p, kind="stable")[:most]
+    last = [
+        model.share * np.exp(model.log_p(search.words[-1:]).sum())
+        for model, search in zip(models, searches, strict=True)
+        if len(search.words) == LABEL_DEPTH * most
+    ]
+    proven = all(search.proven for search in searches) and (not last or np.exp(log_p[ranked[-1]]) >= sum(last))
+    return [different[i] for i in ranked], log_p[ranked], bool(proven)
+
+
+def _log_p(models: Sequence[SamplingModel], words: Sequence[Sequence[int]]) -> np.ndarray:
+    """Return the logarithm of each word's probability among all words that the model can draw, (n,)."""
+    return np.logaddexp.reduce([np.log(model.share) + model.log_p(words) for model in models])

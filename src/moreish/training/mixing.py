@@ -9,8 +9,8 @@ import numpy as np
 from ..corpus import Corpus
 from ..corpus.stream import Words, per_token
 from ..errors import InputError, unknown
-from ..models.mixture import MIXTURES, Mixture, log_sum, part_logs, windows_of
 from ..models.labels import Labels
+from ..models.mixture import MIXTURES, Mixture, log_sum, part_logs, windows_of
 from ..models.model import Model
 from ..ngram.fitting import minimised, sampled
 from .options import TrainOptions

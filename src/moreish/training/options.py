@@ -30,7 +30,11 @@ MIN_BATCH = 16  # but none smaller than this
 class TrainOptions(Options):
     """Options of training. An option that is None is chosen by the model; `resolved` fills it in."""
 
-    split: str = option("lecture", "how to split the words; distinct drops repeated words first (a list with weights or labels is always split by its different words)", choices=SPLITS)
+    split: str = option(
+        "lecture",
+        "how to split the words; distinct drops repeated words first, and is what lists with weights or labels take",
+        choices=SPLITS,
+    )
     split_seed: int = option(42, "seed of the shuffle before the split", low=0)
     weight_power: float = option(
         1.0, "exponent of the weights of the list: 1 counts a word as often as its weight says, 0 once", low=0, high=10

@@ -98,9 +98,7 @@ def of_run(run: Run) -> Task:
 def engine_of(run: Run) -> Engine:
     """A new engine for the layers of a run, of the kind that its options name."""
     model, o = run.model, run.options
-    return make_engine(
-        o.engine, model.layers, model.columns, len(model.vocab), device=o.device, compile=o.compile
-    )
+    return make_engine(o.engine, model.layers, model.columns, len(model.vocab), device=o.device, compile=o.compile)
 
 
 def _batches(config: ModelConfig, corpus: Corpus, full: bool, size: int, seed: int) -> Batches:
