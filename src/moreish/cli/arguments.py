@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import Group, Parameter
 
+from ..corpus import ListOptions
 from ..models import MODELS
 from ..options import plain_type
 from ..sampling import Constraints
@@ -75,6 +76,12 @@ def _train_arguments() -> type:
     return _arguments_class("TrainArguments", arguments)
 
 
+def _list_arguments() -> type:
+    """Make a class with the options of reading a list."""
+    group = Group("List options", sort_key=0)
+    return _arguments_class("ListArguments", [_argument(f, group, "") for f in dataclasses.fields(ListOptions)])
+
+
 def constraint_arguments(*excluded: str) -> Any:
     """Make a class with the constraints on words, except those that are excluded."""
     group = Group("Constraints", sort_key=1)
@@ -85,6 +92,7 @@ def constraint_arguments(*excluded: str) -> Any:
 
 ModelArguments: Any = _model_arguments()
 TrainArguments: Any = _train_arguments()
+ListArguments: Any = _list_arguments()
 Flat = Parameter(name="*")  # the fields become options of the command itself
 
 

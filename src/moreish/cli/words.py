@@ -20,7 +20,8 @@ from ..corpus import clean as clean_words
 from ..corpus.describe import describe
 from ..errors import InputError, unknown
 from ..files import write_atomically
-from .terminal import print_json, print_table
+from .arguments import Flat, ListArguments, given_options
+from .terminal import announce_work, print_json, print_table
 from .values import Flag
 
 MAX_ALPHABET_SHOWN = 100  # characters
@@ -33,14 +34,15 @@ def words(
     clean: Path | None = None,
     keep: Annotated[str, Parameter(help=f"Issues that --clean does not change: any of {','.join(CHECKS)}.")] = "",
     json: Flag = False,
+    list_options: Annotated[ListArguments, Flat] = ListArguments(),  # pyright: ignore[reportInvalidTypeForm]
 ) -> None:
     """Run `moreish words`.
 
     Parameters
     ----------
     file
-        A word list in UTF-8, one word per line; - for standard input; or a bundled list: names, dinosaurs, minerals or
-        places [default: names].
+        A word list: text with one word per line, CSV, JSON and others, packed or not; - for standard input; or a
+        bundled list: names, dinosaurs, minerals or places [default: names].
     clean
         Write a cleaned list to this new file, and report the changes.
     json
@@ -55,7 +57,8 @@ def words(
             raise unknown("--keep", name, CHECKS)
     if kept and clean is None:
         raise InputError("--keep names issues that --clean does not change: give it with --clean OUT")
-    listed = words_of(file)
+    announce_work()
+    listed = words_of(file, **given_options(list_options))
     found = describe(listed)
     if clean is not None:
         found["cleaned"] = write_cleaned(listed, clean, kept)

@@ -1,0 +1,153 @@
+"""Encodings: the bytes of a file as text, and the likely encoding of a file that is not UTF-8."""
+
+import codecs
+import encodings.aliases
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
+from difflib import get_close_matches
+from string import ascii_letters
+from typing import AnyStr
+
+from ..errors import InputError
+from . import mapped
+
+LF = b"\n"
+BYTE_ORDER_MARKS = {  # the longer ones first
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+
+
+def decoded(blocks: Iterable[bytes], name: str, encoding: str | None, command: Callable[[str], str]) -> Iterator[str]:
+    """Yield the text of a file in pieces of whole lines: in NFC, with line feeds, without a byte-order mark.
+
+    encoding    None for UTF-8
+    command     returns the command that reads the file in an encoding
+
+    Raises InputError for bytes that are not in the encoding, and for a binary file. It names the likely encoding.
+    """
+    first = True
+    for text in _in_utf8(blocks, name, command) if encoding is None else _in_encoding(blocks, name, encoding):
+        text = text.lstrip("\ufeff") if first else text
+        first = False
+        yield unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def checked_encoding(name: str) -> str:
+    """Return the name of an encoding. Raises InputError if it is unknown, or none of text."""
+    try:
+        b"".decode(name)
+        codecs.getincrementaldecoder(name)
+    except (LookupError, ValueError):
+        known = {alias.replace("_", "-") for pair in encodings.aliases.aliases.items() for alias in pair}
+        close = get_close_matches(name.lower().replace("_", "-"), sorted(known), n=1, cutoff=0.5)
+        hint = f"did you mean {close[0]}?" if close else "for example cp1252, utf-16 or shift_jis"
+        raise InputError(f"unknown encoding {name!r}: {hint}") from None
+    return name
+
+
+def _in_utf8(blocks: Iterable[bytes], name: str, command: Callable[[str], str]) -> Iterator[str]:
+    line, offset = 1, 0  # where the block begins
+    for data in _whole_lines(blocks, name, b"\n", b"\r", b""):
+        marked = next((kind for mark, kind in BYTE_ORDER_MARKS.items() if offset == 0 and data.startswith(mark)), None)
+        likely = marked or (_with_zeros(data) if b"\0" in data else None)
+        if likely:
+            raise InputError(f"{name}: this is {likely.upper()}; read it with: {command(likely)}")
+        if b"\0" in data:
+            raise InputError(
+                f"{name}:{line + data.count(LF, 0, data.index(0))}: this is a binary file (it contains a zero byte); "
+                "give a text file, one word per line"
+            )
+        try:
+            yield data.decode()
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"{name}:{line + data.count(LF, 0, error.start)}: byte 0x{data[error.start]:02x} at offset "
+                f"{offset + error.start} is not UTF-8; {_way_out(data, command)}"
+            ) from None
+        line, offset = line + data.count(LF), offset + len(data)
+
+
+def _in_encoding(blocks: Iterable[bytes], name: str, encoding: str) -> Iterator[str]:
+    line = 1
+    for text in _whole_lines(_characters(blocks, name, encoding), name, "\n", "\r", ""):
+        if "\0" in text:
+            place = line + text.count("\n", 0, text.index("\0"))
+            raise InputError(
+                f"{name}:{place}: it contains a zero character when read as {encoding}: try another encoding"
+            )
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise InputError(f"{name}: it contains half of a surrogate pair when read as {encoding}") from None
+        yield text
+        line += text.count("\n")
+
+
+def _characters(blocks: Iterable[bytes], name: str, encoding: str) -> Iterator[str]:
+    decoder, line = codecs.getincrementaldecoder(encoding)(), 1
+    try:
+        for block in blocks:
+            yield decoder.decode(block)
+            line += block.count(LF)
+        yield decoder.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        place = line + error.object.count(LF, 0, error.start)
+        byte = f"byte 0x{error.object[error.start]:02x}" if error.start < len(error.object) else "a byte"
+        raise InputError(f"{name}:{place}: {byte} is not {encoding} ({error.reason}): try another --encoding") from None
+    except UnicodeError as error:
+        raise InputError(f"{name}:{line}: not {encoding} ({error}): try another --encoding") from None
+
+
+def _whole_lines(blocks: Iterable[AnyStr], name: str, lf: AnyStr, cr: AnyStr, nothing: AnyStr) -> Iterator[AnyStr]:
+    """Yield blocks that are cut after line ends. Raises InputError for a line that is too large for memory."""
+    waiting: list[AnyStr] = []
+    size = 0
+    for block in blocks:
+        end = max(block.rfind(lf), block.rfind(cr, 0, max(len(block) - 1, 0))) + 1  # not between CR and LF
+        if end:
+            yield nothing.join([*waiting, block[:end]])
+            waiting, size = [], 0
+        waiting.append(block[end:])
+        size += len(block) - end
+        if size > max(mapped.MAX_IN_MEMORY, 1 << 20):
+            raise InputError(f"{name}: a line of more than {mapped.MAX_IN_MEMORY >> 20} MB: give one word per line")
+    if size:
+        yield nothing.join(waiting)
+
+
+def _with_zeros(data: bytes) -> str | None:
+    """Return the likely encoding of a file with zero bytes and no mark; None for a binary file."""
+    for encoding, width in (("utf-32-le", 4), ("utf-32-be", 4), ("utf-16-le", 2), ("utf-16-be", 2)):
+        try:
+            text = data[: min(len(data), 1 << 20) // width * width].decode(encoding)
+        except UnicodeDecodeError as error:
+            if error.end < len(data) - width:
+                continue
+            text = data[: error.start].decode(encoding)
+        lines = text.replace("\r", "\n")
+        if (text.isascii() or "\n" in lines) and all(
+            c.isprintable() or c in "\n\t\ufeff\xa0\u200c\u200d" for c in lines
+        ):
+            return encoding
+    return None
+
+
+def _way_out(data: bytes, command: Callable[[str], str]) -> str:
+    """Return the command that reads a file that is not UTF-8, if its encoding can be told."""
+    high = len(data.translate(None, bytes(range(128))))
+    letters = sum(map(data.count, map(str.encode, ascii_letters)))
+    if high > letters:  # western Europe has more plain letters than accented ones
+        return f"name its encoding, for example: {command('cp1251')} (Cyrillic), or shift_jis, gb18030, big5"
+    likely = "cp1252" if _decodes(data, "cp1252") else "latin-1"
+    return f"it is likely {likely}; read it with: {command(likely)}"
+
+
+def _decodes(data: bytes, encoding: str) -> bool:
+    try:
+        data.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
