@@ -23,13 +23,18 @@ import numpy as np
 
 from ..errors import InputError
 from .formats import ListOptions
-from .tables import Row, Table, shown
-from .wordlist import MAX_LABELS, WordList
+from .tables import Row, Table
+from .wordlist import MAX_LABELS, WordList, shown
 
 WORDS_PER_PIECE = 1 << 16
-WORD_NAMES = "word words name names term token text title label lemma form surname city town country species".split()
-WEIGHT_NAMES = "count counts freq frequency weight weights number n occurrences times total population".split()
-OTHER_NAMES = "id rank year gender sex language lang category kind type class group code state value key".split()
+WORD_NAMES = frozenset(
+    ["word", "words", "name", "names", "term", "token", "text", "title", "label", "lemma", "form", "surname"]
+    + ["first_name", "firstname", "last_name", "lastname", "city", "town", "country", "species"]
+)
+WEIGHT_NAMES = frozenset(["count", "counts", "freq", "frequency", "weight", "weights", "number", "n", "occurrences"])
+OTHER_NAMES = frozenset(
+    ["id", "rank", "year", "gender", "sex", "language", "lang", "category", "kind", "type", "class"]
+)
 NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 MAX_SHOWN = 20  # columns in a message
 
@@ -208,7 +213,7 @@ def _take_header(table: Table, options: ListOptions) -> None:
 def _is_header(first: Sequence[str], others: Sequence[Row]) -> bool:
     if not others or any(_number(cell) is not None for cell in first) or len(set(first)) < len(first):
         return False
-    if any(cell.lower() in (*WORD_NAMES, *WEIGHT_NAMES, *OTHER_NAMES) for cell in first):
+    if any(cell.lower() in WORD_NAMES | WEIGHT_NAMES | OTHER_NAMES for cell in first):
         return True
     for i, cell in enumerate(first):
         column = [row[i].strip() for _, row in others]

@@ -5,8 +5,8 @@ import encodings.aliases
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
+from itertools import chain
 from string import ascii_letters
-from typing import AnyStr
 
 from ..errors import InputError
 from . import mapped
@@ -28,10 +28,7 @@ def decoded(blocks: Iterable[bytes], name: str, encoding: str | None, command: C
 
     Raises InputError for bytes that are not in the encoding, and for a binary file. It names the likely encoding.
     """
-    first = True
-    for text in _in_utf8(blocks, name, command) if encoding is None else _in_encoding(blocks, name, encoding):
-        text = text.lstrip("\ufeff") if first else text
-        first = False
+    for text in _texts(blocks if encoding is None else _in_utf8(blocks, name, encoding), name, command):
         yield unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -48,9 +45,9 @@ def checked_encoding(name: str) -> str:
     return name
 
 
-def _in_utf8(blocks: Iterable[bytes], name: str, command: Callable[[str], str]) -> Iterator[str]:
+def _texts(blocks: Iterable[bytes], name: str, command: Callable[[str], str]) -> Iterator[str]:
     line, offset = 1, 0  # where the block begins
-    for data in _whole_lines(blocks, name, b"\n", b"\r", b""):
+    for data in _whole_lines(blocks, name):
         marked = next((kind for mark, kind in BYTE_ORDER_MARKS.items() if offset == 0 and data.startswith(mark)), None)
         likely = marked or (_with_zeros(data) if b"\0" in data else None)
         if likely:
@@ -61,61 +58,46 @@ def _in_utf8(blocks: Iterable[bytes], name: str, command: Callable[[str], str]) 
                 "give a text file, one word per line"
             )
         try:
-            yield data.decode()
+            text = data.decode()
         except UnicodeDecodeError as error:
             raise InputError(
                 f"{name}:{line + data.count(LF, 0, error.start)}: byte 0x{data[error.start]:02x} at offset "
                 f"{offset + error.start} is not UTF-8; {_way_out(data, command)}"
             ) from None
+        yield text if offset else text.lstrip("\ufeff")
         line, offset = line + data.count(LF), offset + len(data)
 
 
-def _in_encoding(blocks: Iterable[bytes], name: str, encoding: str) -> Iterator[str]:
-    line = 1
-    for text in _whole_lines(_characters(blocks, name, encoding), name, "\n", "\r", ""):
-        if "\0" in text:
-            place = line + text.count("\n", 0, text.index("\0"))
-            raise InputError(
-                f"{name}:{place}: it contains a zero character when read as {encoding}: try another encoding"
-            )
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise InputError(f"{name}: it contains half of a surrogate pair when read as {encoding}") from None
-        yield text
-        line += text.count("\n")
-
-
-def _characters(blocks: Iterable[bytes], name: str, encoding: str) -> Iterator[str]:
+def _in_utf8(blocks: Iterable[bytes], name: str, encoding: str) -> Iterator[bytes]:
+    """Yield blocks in another encoding as blocks in UTF-8. Raises InputError for bytes that are not in the encoding."""
     decoder, line = codecs.getincrementaldecoder(encoding)(), 1
     try:
-        for block in blocks:
-            yield decoder.decode(block)
+        for block in chain(blocks, [b""]):
+            yield decoder.decode(block, final=not block).encode()
             line += block.count(LF)
-        yield decoder.decode(b"", final=True)
     except UnicodeDecodeError as error:
         place = line + error.object.count(LF, 0, error.start)
-        byte = f"byte 0x{error.object[error.start]:02x}" if error.start < len(error.object) else "a byte"
+        byte = f"byte 0x{error.object[error.start]:02x}" if error.start < len(error.object) else "the end of the file"
         raise InputError(f"{name}:{place}: {byte} is not {encoding} ({error.reason}): try another --encoding") from None
     except UnicodeError as error:
         raise InputError(f"{name}:{line}: not {encoding} ({error}): try another --encoding") from None
 
 
-def _whole_lines(blocks: Iterable[AnyStr], name: str, lf: AnyStr, cr: AnyStr, nothing: AnyStr) -> Iterator[AnyStr]:
+def _whole_lines(blocks: Iterable[bytes], name: str) -> Iterator[bytes]:
     """Yield blocks that are cut after line ends. Raises InputError for a line that is too large for memory."""
-    waiting: list[AnyStr] = []
+    waiting: list[bytes] = []
     size = 0
     for block in blocks:
-        end = max(block.rfind(lf), block.rfind(cr, 0, max(len(block) - 1, 0))) + 1  # not between CR and LF
+        end = max(block.rfind(b"\n"), block.rfind(b"\r", 0, max(len(block) - 1, 0))) + 1  # not between CR and LF
         if end:
-            yield nothing.join([*waiting, block[:end]])
+            yield b"".join([*waiting, block[:end]])
             waiting, size = [], 0
         waiting.append(block[end:])
         size += len(block) - end
         if size > max(mapped.MAX_IN_MEMORY, 1 << 20):
             raise InputError(f"{name}: a line of more than {mapped.MAX_IN_MEMORY >> 20} MB: give one word per line")
     if size:
-        yield nothing.join(waiting)
+        yield b"".join(waiting)
 
 
 def _with_zeros(data: bytes) -> str | None:

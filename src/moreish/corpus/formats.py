@@ -40,7 +40,7 @@ JSON_LINE = re.compile(r"""\s*(?:[\[\]{}]|["'].*["'\[{])\s*[:,\]}]*,?\s*|\s*[\[{
 
 @dataclass(frozen=True)
 class ListOptions(Options):
-    """Options of reading a list. A column is the name in a table's header, a key of JSON objects, or a number from 1."""
+    """Options of reading a list. A column is given by its name in the header, its key in JSON, or its number from 1."""
 
     column: str | None = option(None, "Column of the words in a table: its name in the header, or its number from 1.")
     weights: str | None = option(None, "Column that says how often each word counts.")
@@ -57,7 +57,7 @@ class ListOptions(Options):
 
 @dataclass(frozen=True)
 class Layout:
-    """A format, with the separator of a table, whether its fields may be in quotes, and the pattern of lines with a count."""
+    """A format; the separator of a table, and if its fields may be in quotes; the pattern of lines with a count."""
 
     format: str
     separator: str = ","
@@ -133,7 +133,7 @@ def _json(text: str, sample: str, name: str, whole: bool) -> Layout | None:
     if parsed[0] and sum(parsed) >= MOST * len(parsed) and (sample.lstrip()[0] != '"' or "\\" in sample):
         return Layout("jsonl")
     if sum(JSON_LINE.fullmatch(line) is not None for line in lines) >= MOST * len(lines) or suffix == ".json":
-        if '"' == sample.lstrip()[0] and _table(sample, SEPARATORS, 1, whole):
+        if sample.lstrip()[0] == '"' and _table(sample, SEPARATORS, 1, whole):
             return None
         if not whole:
             return Layout("json")
@@ -206,10 +206,11 @@ def dialect(separator: str, quoted: bool) -> dict[str, Any]:
 
 
 def _counts(sample: str) -> Layout | None:
-    lines = _lines(sample)
+    first = _lines(sample[:4096])[:-1]
     for pattern in (NUMBER_FIRST, NUMBER_LAST):
-        if sum(pattern.fullmatch(line) is not None for line in lines[:100]) < MOST * len(lines[:100]):
+        if sum(pattern.fullmatch(line) is not None for line in first) < 0.9 * len(first):
             continue
+        lines = _lines(sample)
         found = [match for line in lines if (match := pattern.fullmatch(line))]
         words = [match["word"] for match in found if match["word"] and not re.fullmatch(NUMBER, match["word"])]
         if len(lines) > 1 and len(found) >= MOST * len(lines) and 2 * len(words) > len(lines):

@@ -5,7 +5,7 @@ import logging
 import re
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -19,8 +19,8 @@ from .encodings import checked_encoding, decoded
 from .formats import SAMPLE_SIZE, ListOptions, forced, odd_lines, recognised
 from .mapped import MappedWords, is_large
 from .packed import unpacked
-from .tables import shown, table_of
-from .wordlist import WordList, no_words, sha256_of
+from .tables import table_of
+from .wordlist import WordList, no_words, sha256_of, shown
 
 BLOCK_SIZE = 1 << 20  # bytes or characters processed at a time
 COMMENTS = re.compile(r"(?:[^\S\n]*\n|#(?: [^\n]*)?(?:\n|\Z))*")  # with the blank lines between them
@@ -57,8 +57,9 @@ def read_words(
     Raises InputError, naming the file, the line and the way out, if the file is missing, a folder, unreadable, binary,
     damaged, not in its encoding, without words, or not clearly a list of words.
     """
-    columns = (None if value is None else str(value) for value in (column, weights, labels))
-    options = ListOptions(*columns, format, None if encoding is None else checked_encoding(encoding))
+    column, weights, labels = (None if value is None else str(value) for value in (column, weights, labels))
+    encoding = None if encoding is None else checked_encoding(encoding)
+    options = ListOptions(column=column, weights=weights, labels=labels, format=format, encoding=encoding)
     if str(path) in ("-", STANDARD_INPUT):
         return _words(sys.stdin.buffer, STANDARD_INPUT, options, large=False)
     with _opened(Path(path)) as file:
@@ -81,7 +82,7 @@ def parse_words(data: bytes, name: str, options: ListOptions | None = None) -> W
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
+def _opened(path: Path) -> Generator[BinaryIO]:
     """Open a file. Raises InputError if it cannot be read."""
     folder = InputError(f"{path}: this is a folder; give a text file with one word per line")
     try:

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import InputError
 from .formats import Layout, ListOptions, dialect
+from .wordlist import shown
 
 SAMPLE_ROWS = 1 << 15  # that decide what the columns are
 FLAGS = re.compile(r"(?<!\\)/.*|\t.*|\s+[a-z]{2}:.*")  # of a word in a Hunspell dictionary, and its other fields
@@ -134,13 +135,14 @@ def _value(text: str, place: str) -> Any:
 
 def _json_table(text: str, name: str, options: ListOptions) -> Table:
     """Return the table of a JSON array, of the one list in an object, or of the keys and values of an object."""
-    value, what, names = _value(text, name), "a JSON array", None
+    value, what = _value(text, name), "a JSON array"
+    names: list[str] | None = None
     if isinstance(value, dict):
-        lists = [key for key, held in value.items() if isinstance(held, list)]
-        if options.column in lists or len(lists) == 1 and options.column not in ("key", "value"):
-            key = options.column if options.column in lists else lists[0]
+        lists: list[str] = [key for key, held in value.items() if isinstance(held, list)]
+        key = lists[0] if len(lists) == 1 and options.column not in ("key", "value") else options.column
+        if key in lists:
             what, value, names = f"the JSON array {shown(key)}", value[key], [key]
-        elif lists and options.column is None:
+        elif lists and key is None:
             longest = max(lists, key=lambda key: len(value[key]))
             raise InputError(
                 f"{name}: a JSON object with {len(lists)} lists ({', '.join(map(shown, lists[:5]))}"
@@ -165,12 +167,13 @@ def _keyed(what: str, values: Iterable[tuple[int, Any]], name: str, item: str, n
             if kind in (dict, list) and type(value) is not kind:
                 expected = "an object" if kind is dict else "an array"
                 raise InputError(f"{name}{item}{number}: {shown(value)} is not {expected}, as the first item is")
-            yield number, [value.get(key) for key in keys] if kind is dict else value if kind is list else [value]
+            yield number, _cells(value, keys)
 
     return Table.of(f"{what} of objects" if kind is dict else what, rows(), keys if kind is dict else names, item)
 
 
-def shown(value: object) -> str:
-    """Return a value as Python writes it, in one line, shortened."""
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 40 else f"{text[:37]}..."
+def _cells(value: Any, keys: Sequence[str]) -> Sequence[Any]:
+    """Return the values of some keys of an object, the items of an array, or any other value alone."""
+    return (
+        [value.get(key) for key in keys] if isinstance(value, dict) else value if isinstance(value, list) else [value]
+    )
