@@ -15,7 +15,8 @@ from typing import Annotated, Any
 from ..corpus import words_of
 from ..files import STANDARD_INPUT
 from ..training.lr_finder import RULE, find_lr
-from .arguments import Flat, ListArguments, ModelArguments, TrainArguments, given_options
+from .arguments import ModelArguments, TrainArguments
+from .fields import Flat, ListArguments, given_options
 from .terminal import announce_work, print_json, say
 from .values import Flag
 

@@ -16,8 +16,9 @@ from typing import Annotated
 from ..corpus import read_words
 from ..errors import InputError
 from ..training.run import load
-from .arguments import Flat, constraint_arguments, given_options
+from .arguments import constraint_arguments
 from .candidates import candidates_json, method_line, print_candidates, samples_json
+from .fields import Flat, given_options
 from .progress import DrawingView
 from .terminal import announce_work, print_json, print_samples, say
 from .values import Flag, Number, WholeNumber

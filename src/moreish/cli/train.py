@@ -26,7 +26,8 @@ from ..files import STANDARD_INPUT
 from ..training.run import Run
 from ..training.train import resume as resume_training
 from ..training.train import train as train_model
-from .arguments import Flat, ListArguments, ModelArguments, TrainArguments, given_options
+from .arguments import ModelArguments, TrainArguments
+from .fields import Flat, ListArguments, given_options
 from .progress import TrainingView
 from .terminal import announce_work, print_losses, print_samples, print_table, say
 from .values import WholeNumber

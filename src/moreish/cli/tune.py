@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from ..corpus import words_of
 from ..training.tuning import ended_well
 from ..training.tuning import tune as tune_options
-from .arguments import Flat, ListArguments, ModelArguments, TrainArguments, given_options
+from .arguments import ModelArguments, TrainArguments
+from .fields import Flat, ListArguments, given_options
 from .terminal import announce_work, print_json, print_table, say
 from .train import list_name
 from .values import Flag, WholeNumber

@@ -20,7 +20,7 @@ from ..corpus import clean as clean_words
 from ..corpus.describe import describe
 from ..errors import InputError, unknown
 from ..files import write_atomically
-from .arguments import Flat, ListArguments, given_options
+from .fields import Flat, ListArguments, given_options
 from .terminal import announce_work, print_json, print_table
 from .values import Flag
 

@@ -12,6 +12,7 @@ from ..errors import InputError
 from . import mapped
 
 LF = b"\n"
+SPACES = "\n\t\ufeff\xa0\u3000\u200c\u200d"  # that are not printable, but part of texts
 BYTE_ORDER_MARKS = {  # the longer ones first
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
@@ -49,7 +50,7 @@ def _texts(blocks: Iterable[bytes], name: str, command: Callable[[str], str]) ->
     line, offset = 1, 0  # where the block begins
     for data in _whole_lines(blocks, name):
         marked = next((kind for mark, kind in BYTE_ORDER_MARKS.items() if offset == 0 and data.startswith(mark)), None)
-        likely = marked or (_with_zeros(data) if b"\0" in data else None)
+        likely = marked or (_with_zeros(data) if offset == 0 and b"\0" in data else None)
         if likely:
             raise InputError(f"{name}: this is {likely.upper()}; read it with: {command(likely)}")
         if b"\0" in data:
@@ -102,17 +103,12 @@ def _whole_lines(blocks: Iterable[bytes], name: str) -> Iterator[bytes]:
 
 def _with_zeros(data: bytes) -> str | None:
     """Return the likely encoding of a file with zero bytes and no mark; None for a binary file."""
-    for encoding, width in (("utf-32-le", 4), ("utf-32-be", 4), ("utf-16-le", 2), ("utf-16-be", 2)):
+    for encoding in ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be"):
         try:
-            text = data[: min(len(data), 1 << 20) // width * width].decode(encoding)
-        except UnicodeDecodeError as error:
-            if error.end < len(data) - width:
-                continue
-            text = data[: error.start].decode(encoding)
-        lines = text.replace("\r", "\n")
-        if (text.isascii() or "\n" in lines) and all(
-            c.isprintable() or c in "\n\t\ufeff\xa0\u200c\u200d" for c in lines
-        ):
+            text = codecs.getincrementaldecoder(encoding)().decode(data).replace("\r", "\n")
+        except UnicodeDecodeError:
+            continue
+        if text and (text.isascii() or "\n" in text) and all(c.isprintable() or c in SPACES for c in text):
             return encoding
     return None
 
