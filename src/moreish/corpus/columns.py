@@ -23,7 +23,7 @@ import numpy as np
 
 from ..errors import InputError
 from .formats import ListOptions
-from .tables import Row, Table
+from .tables import COUNTS, Row, Table
 from .wordlist import MAX_LABELS, WordList, shown
 
 WORDS_PER_PIECE = 1 << 16
@@ -36,7 +36,7 @@ OTHER_NAMES = frozenset(
     ["id", "rank", "year", "gender", "sex", "language", "lang", "category", "kind", "type", "class"]
 )
 NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-MAX_SHOWN = 20  # columns in a message
+MAX_SHOWN = 10  # columns in a message
 
 
 @dataclass
@@ -114,12 +114,14 @@ def chosen(table: Table, name: str, options: ListOptions) -> tuple[Columns, str]
     texts = [column for column in columns if column.is_text and column.i not in (weight, label)]
     if options.column is not None:
         word = _place(columns, options.column, "column", name)
+    elif n == 1:
+        word = 0
     elif not texts:
         raise InputError(
             f"{name}: no column of words ({_listed(columns)}): name it with --column, or take every line as it stands "
-            f"with: {ListOptions(format='text', encoding=options.encoding).command(name)}"
+            f"with: {options.as_it_stands(name)}"
         )
-    elif len(texts) > 1 or (table.what.startswith("lines of") and weight is None):
+    elif len(texts) > 1 or (table.what == COUNTS and weight is None and options.format is None):
         raise InputError(
             f"{name}: {table.what}: {_listed(columns)}; read it with: {_suggested(columns, texts, name, options)} "
             "(or take every line as it stands with --format text)"
@@ -153,9 +155,9 @@ class Column:
         self.is_full = len(filled) == len(self.cells)
         numbers = [number for cell in filled if (number := _number(cell)) is not None]
         self.is_number = bool(numbers) and 10 * len(numbers) >= 9 * len(filled)
-        self.is_text = bool(filled) and not self.is_number and any(isinstance(cell, str) for cell in filled)
+        self.is_text = bool(filled) and not self.is_number and all(isinstance(cell, str) for cell in filled)
         self.is_weight = self.is_number and self.is_full and len(numbers) == len(filled) and min(numbers) >= 0
-        self.is_weight &= max(numbers, default=0) > 0
+        self.is_weight &= 0 < max(numbers, default=0) < float("inf")
         values = {str(cell) for cell in filled}
         self.different = len(values)
         self.is_kind = self.is_text and self.is_full and 3 * self.different <= len(filled)
@@ -174,7 +176,9 @@ class Column:
 
 
 def _listed(columns: Sequence[Column]) -> str:
-    shown_ones = ", ".join(map(str, columns[:MAX_SHOWN])) + (", ..." if len(columns) > MAX_SHOWN else "")
+    shown_ones = ", ".join(map(str, columns[:MAX_SHOWN])) + (
+        f", ... ({len(columns)} in all)" if len(columns) > MAX_SHOWN else ""
+    )
     return f"column {shown_ones}" if len(columns) == 1 else f"columns {shown_ones}"
 
 
@@ -234,7 +238,7 @@ def _place(columns: Sequence[Column], wanted: str, what: str, name: str) -> int:
         return int(wanted) - 1
     close = get_close_matches(wanted, [column.name for column in columns if column.name], n=1, cutoff=0.5)
     hint = f"; did you mean {close[0]}?" if close else ""
-    raise InputError(f"{name}: no column {shown(wanted)} (--{what}){hint} It has {_listed(columns)}")
+    raise InputError(f"{name}: no column {shown(wanted)} for --{what}{hint} (known: {_listed(columns)})")
 
 
 def _cell(row: Sequence[Any], i: int) -> Any:

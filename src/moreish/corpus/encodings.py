@@ -29,15 +29,17 @@ def decoded(blocks: Iterable[bytes], name: str, encoding: str | None, command: C
 
     Raises InputError for bytes that are not in the encoding, and for a binary file. It names the likely encoding.
     """
-    for text in _texts(blocks if encoding is None else _in_utf8(blocks, name, encoding), name, command):
+    for text in _texts(blocks if encoding is None else _in_utf8(blocks, name, encoding), name, encoding, command):
         yield unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def checked_encoding(name: str) -> str:
     """Return the name of an encoding. Raises InputError if it is unknown, or none of text."""
     try:
-        b"".decode(name)
         codecs.getincrementaldecoder(name)
+        b"a".decode(name)
+    except UnicodeError:
+        return name  # of more than one byte for each character
     except (LookupError, ValueError):
         known = {alias.replace("_", "-") for pair in encodings.aliases.aliases.items() for alias in pair}
         close = get_close_matches(name.lower().replace("_", "-"), sorted(known), n=1, cutoff=0.5)
@@ -46,12 +48,13 @@ def checked_encoding(name: str) -> str:
     return name
 
 
-def _texts(blocks: Iterable[bytes], name: str, command: Callable[[str], str]) -> Iterator[str]:
+def _texts(blocks: Iterable[bytes], name: str, encoding: str | None, command: Callable[[str], str]) -> Iterator[str]:
+    """Yield blocks in UTF-8, which were in an encoding, as text in whole lines."""
     line, offset = 1, 0  # where the block begins
     for data in _whole_lines(blocks, name):
         marked = next((kind for mark, kind in BYTE_ORDER_MARKS.items() if offset == 0 and data.startswith(mark)), None)
         likely = marked or (_with_zeros(data) if offset == 0 and b"\0" in data else None)
-        if likely:
+        if likely and likely != encoding:
             raise InputError(f"{name}: this is {likely.upper()}; read it with: {command(likely)}")
         if b"\0" in data:
             raise InputError(

@@ -54,6 +54,10 @@ class ListOptions(Options):
         file = "-" if name == STANDARD_INPUT else name
         return shlex.join(["moreish", "train", file, *(part for k, v in given.items() if v for part in (f"--{k}", v))])
 
+    def as_it_stands(self, name: str) -> str:
+        """Return the command that takes every line of the file as a word."""
+        return ListOptions(format="text", encoding=self.encoding).command(name)
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -65,20 +69,20 @@ class Layout:
     counts: re.Pattern[str] = NUMBER_FIRST
 
 
-def recognised(text: str, name: str, whole: bool) -> Layout:
+def recognised(text: str, name: str, whole: bool, options: ListOptions) -> Layout:
     """Return the layout of the file that begins with a text, or of all of it if it is whole.
 
-    Raises InputError for a text that looks like JSON but is not.
+    Raises InputError for a text that looks like JSON but is not, and for a FASTA file, which must be asked for.
     """
     sample, complete = _sample(text, whole)
     found = re.search(r"\S", sample)
     start, suffix = found.group() if found else "", _suffix(name)
-    if start in tuple('[{"') and (layout := _json(text, sample, name, complete)):
+    if start in tuple('[{"') and (layout := _json(text, sample, name, complete, options)):
         return layout
     if start.isdecimal() and _is_hunspell(sample, suffix, complete):
         return Layout("hunspell")
     if start == ">" and _is_fasta(sample):
-        return Layout("fasta")
+        raise InputError(f"{name}: a FASTA file; read its sequences with: {options.command(name, format='fasta')}")
     return (
         _table(sample, SEPARATORS, 1 if suffix in (".csv", ".tsv") else 2, complete)
         or _counts(sample)
@@ -120,7 +124,7 @@ def _lines(text: str) -> list[str]:
     return [line for line in text.split("\n") if line and not line.isspace()]
 
 
-def _json(text: str, sample: str, name: str, whole: bool) -> Layout | None:
+def _json(text: str, sample: str, name: str, whole: bool, options: ListOptions) -> Layout | None:
     suffix, lines = _suffix(name), _lines(sample)
     problem = ValueError("it is not complete")
     if suffix not in (".jsonl", ".ndjson"):
@@ -141,7 +145,7 @@ def _json(text: str, sample: str, name: str, whole: bool) -> Layout | None:
         reason = problem.msg if isinstance(problem, json.JSONDecodeError) else type(problem).__name__
         raise InputError(
             f"{name}{where}: this looks like JSON but is not ({reason}); correct it, or take every line as it stands "
-            f"with: {ListOptions(format='text').command(name)}"
+            f"with: {options.as_it_stands(name)}"
         )
     return None
 

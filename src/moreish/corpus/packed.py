@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from ..errors import InputError
 
-BLOCK_SIZE = 1 << 20  # bytes processed at a time
+BLOCK_SIZE = 1 << 18  # bytes processed at a time
 DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError, ValueError, OverflowError)
 
 

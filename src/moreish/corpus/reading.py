@@ -87,7 +87,6 @@ def _opened(path: Path) -> Generator[BinaryIO]:
     folder = InputError(f"{path}: this is a folder; give a text file with one word per line")
     try:
         with path.open("rb") as file:
-            file.peek(1)
             yield file
     except FileNotFoundError:
         raise InputError(
@@ -116,7 +115,7 @@ def _words(file: BinaryIO, name: str, options: ListOptions, large: bool) -> Word
     comments = COMMENTS.match(text) if options.format != "text" else None
     skipped = text[: comments.end()] if comments else ""
     text = text[len(skipped) :]
-    layout = forced(options.format, text, not large) if options.format else recognised(text, name, not large)
+    layout = forced(options.format, text, not large) if options.format else recognised(text, name, not large, options)
     columns, told = None, ""
     if layout.format == "text" and not (options.column or options.weights or options.labels):
         pieces = (words for piece in chain([text], texts) for words in _stripped(piece))
@@ -137,8 +136,8 @@ def _words(file: BinaryIO, name: str, options: ListOptions, large: bool) -> Word
         raise no_words(name)
     if columns is None:
         return words
-    without = f", {columns.without_weight:,} lines with weight 0 are left out" if columns.without_weight else ""
-    log.info("%s%s", told, without)
+    n = columns.without_weight
+    log.info("%s%s", told, f", {n:,} line{'s' * (n > 1)} with weight 0 left out" if n else "")
     return columns.attached(words, name)
 
 

@@ -14,6 +14,7 @@ from .formats import Layout, ListOptions, dialect
 from .wordlist import shown
 
 SAMPLE_ROWS = 1 << 15  # that decide what the columns are
+COUNTS = "lines of a number and a word"
 FLAGS = re.compile(r"(?<!\\)/.*|\t.*|\s+[a-z]{2}:.*")  # of a word in a Hunspell dictionary, and its other fields
 Row = tuple[int, Sequence[Any]]
 
@@ -56,7 +57,9 @@ def table_of(layout: Layout, pieces: Iterable[str], name: str, skipped: int, opt
     lines = (line for piece in pieces for line in io.StringIO(piece, newline="\n"))
     if layout.format == "csv":
         separator = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "bars"}[layout.separator]
-        return Table.of(f"a table with {separator}", _csv_rows(layout, lines, name, skipped, options), header=True)
+        return Table.of(
+            f"a table separated by {separator}", _csv_rows(layout, lines, name, skipped, options), header=True
+        )
     numbered = ((number, line.strip()) for number, line in enumerate(lines, start=skipped + 1))
     numbered = ((number, line) for number, line in numbered if line)
     if layout.format == "jsonl":
@@ -64,7 +67,7 @@ def table_of(layout: Layout, pieces: Iterable[str], name: str, skipped: int, opt
             "JSON lines", ((number, _value(line, f"{name}:{number}")) for number, line in numbered), name, ":"
         )
     if layout.format == "counts":
-        return Table.of("lines of a number and a word", _count_rows(layout, numbered, name))
+        return Table.of(COUNTS, _count_rows(layout, numbered, name, options))
     if layout.format == "hunspell":
         return Table.of("a Hunspell dictionary (flags are left out)", _hunspell_rows(numbered))
     if layout.format == "fasta":
@@ -74,7 +77,7 @@ def table_of(layout: Layout, pieces: Iterable[str], name: str, skipped: int, opt
 
 def _csv_rows(layout: Layout, lines: Iterator[str], name: str, skipped: int, options: ListOptions) -> Iterator[Row]:
     reader, width = csv.reader(lines, **dialect(layout.separator, layout.quoted)), 0
-    way_out = f"correct it, or take every line as it stands with: {options.command(name, **AS_IT_STANDS)}"
+    way_out = f"correct it, or take every line as it stands with: {options.as_it_stands(name)}"
     try:
         for row in reader:
             if not any(map(str.strip, row)):
@@ -88,16 +91,13 @@ def _csv_rows(layout: Layout, lines: Iterator[str], name: str, skipped: int, opt
         raise InputError(f"{name}:{skipped + reader.line_num}: not CSV ({error}); {way_out}") from None
 
 
-AS_IT_STANDS = {"format": "text", "column": None, "weights": None, "labels": None}
-
-
-def _count_rows(layout: Layout, numbered: Iterable[tuple[int, str]], name: str) -> Iterator[Row]:
+def _count_rows(layout: Layout, numbered: Iterable[tuple[int, str]], name: str, options: ListOptions) -> Iterator[Row]:
     for number, line in numbered:
         match = layout.counts.fullmatch(line)
         if match is None:
             raise InputError(
                 f"{name}:{number}: {shown(line)} is not a number and a word, as the other lines are; correct it, or "
-                f"take every line as it stands with: {ListOptions(format='text').command(name)}"
+                f"take every line as it stands with: {options.as_it_stands(name)}"
             )
         cells = match.groupdict()
         yield number, [cells[column] or "" for column in layout.counts.groupindex]
@@ -146,7 +146,7 @@ def _json_table(text: str, name: str, options: ListOptions) -> Table:
             longest = max(lists, key=lambda key: len(value[key]))
             raise InputError(
                 f"{name}: a JSON object with {len(lists)} lists ({', '.join(map(shown, lists[:5]))}"
-                f"{', ...' * (len(lists) > 5)}): choose one: {options.command(name, column=longest)}"
+                f"{', ...' * (len(lists) > 5)}): read one with: {options.command(name, column=longest)}"
             )
         else:
             return Table.of("a JSON object", enumerate(value.items(), start=1), ["key", "value"], ": item ")
