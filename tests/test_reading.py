@@ -180,7 +180,7 @@ def test_one_column_of_words_is_taken_and_the_log_says_which(file, caplog):
     with caplog.at_level(logging.INFO, "moreish"):
         assert moreish.read_words(file(text, "quoted.csv")) == WORDS
     assert caplog.messages == [
-        "quoted.csv: a table separated by commas, the first row is a header, words from column 2 (name), "
+        "quoted.csv: read as a table separated by commas, the first row is a header, words from column 2 (name), "
         "not used: 1 (id)"
     ]
     caplog.clear()

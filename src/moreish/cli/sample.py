@@ -78,7 +78,7 @@ def sample(
     """
     announce_work()
     loaded = load(run)
-    unwanted = [*(read_words(avoid) if avoid else ()), *(loaded.corpus.words if only_new else ())]
+    unwanted = [*(read_words(avoid, format="text") if avoid else ()), *(loaded.corpus.words if only_new else ())]
     if most_likely:
         if (seed, temperature, top_k, top_p, distinct, tries) != (None, 1.0, 0, 1.0, False, None):
             raise InputError("--most-likely draws nothing at random: use it with constraints, --avoid or --only-new")

@@ -10,6 +10,7 @@ one of these holds:
 
 import re
 import shlex
+import sys
 import unicodedata
 from array import array
 from collections import Counter
@@ -81,7 +82,7 @@ class Columns:
                 label = "" if label is None else _tidy(str(label))
                 if not label:
                     raise InputError(f"{place}: {shown(word)} has no label: give it one, or leave it out")
-                self.labels.append(label)
+                self.labels.append(sys.intern(label))
             words.append(word)
             if len(words) == WORDS_PER_PIECE:
                 yield _joined(words, name)
@@ -142,7 +143,7 @@ def chosen(table: Table, name: str, options: ListOptions) -> tuple[Columns, str]
         parts.append(f"--weights {shlex.quote(likely[0].option)} would take column {likely[0].i + 1} as weights")
     if table.header:
         parts.insert(0, "the first row is a header" if table.names else "the first row is no header")
-    return Columns(word, weight, label), ", ".join([f"{name}: {table.what}", *parts])
+    return Columns(word, weight, label), ", ".join([f"{name}: read as {table.what}", *parts])
 
 
 class Column:

@@ -33,9 +33,9 @@ SEPARATORS = "\t;|,"
 MOST = 0.95  # of the lines: if so many share a shape, the others are mistakes
 FEW = 0.05  # of the lines: so few lines with a separator look odd
 NUMBER = r"[0-9]+(?:\.[0-9]*)?"
-NUMBER_FIRST = re.compile(rf"\s*(?P<number>{NUMBER})(?:\s+(?P<word>\S.*?))?\s*")
-NUMBER_LAST = re.compile(rf"\s*(?P<word>\S.*?)\s+(?P<number>{NUMBER})\s*")
-JSON_LINE = re.compile(r"""\s*(?:[\[\]{}]|["'].*["'\[{])\s*[:,\]}]*,?\s*|\s*[\[{].*[\]}],?\s*|\s*["'].*["']\s*:.*""")
+NUMBER_FIRST = re.compile(rf"(?P<number>{NUMBER})(?:\s+(?P<word>.*))?")  # of a line without spaces around it
+NUMBER_LAST = re.compile(rf"(?P<word>.*\S)\s+(?P<number>{NUMBER})")
+JSON_LINE = re.compile(r"""(?:[\[\]{}]|["'].*["'\[{])\s*[:,\]}]*|[\[{].*[\]}],?|["'].*["']\s*:.*""")
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,8 @@ def _suffix(name: str) -> str:
 
 
 def _lines(text: str) -> list[str]:
-    return [line for line in text.split("\n") if line and not line.isspace()]
+    """Return the lines that are not blank, without spaces around them."""
+    return [line for raw in text.split("\n") if (line := raw.strip())]
 
 
 def _json(text: str, sample: str, name: str, whole: bool, options: ListOptions) -> Layout | None:
@@ -159,7 +160,7 @@ def _parses(line: str) -> bool:
 
 def _is_hunspell(sample: str, suffix: str, whole: bool) -> bool:
     lines = _lines(sample)
-    if not re.fullmatch(r"\s*[0-9]{1,9}\s*", lines[0]):
+    if not re.fullmatch(r"[0-9]{1,9}", lines[0]):
         return False
     counted = not whole or abs(int(lines[0]) - (len(lines) - 1)) <= 0.1 * len(lines)
     return suffix == ".dic" or (counted and sum("/" in line for line in lines) >= FEW * len(lines))
@@ -186,7 +187,7 @@ def _table(sample: str, separators: Iterable[str], at_least: int, whole: bool) -
     if found:
         return max(found, key=lambda share_and_layout: share_and_layout[0])[1]
     lines = _lines(sample) if sample.lstrip()[:1] == '"' else []
-    if len(lines) >= at_least and all(re.fullmatch(r'\s*"(?:[^"]|"")*"\s*', line) for line in lines):
+    if len(lines) >= at_least and all(re.fullmatch(r'"(?:[^"]|"")*"', line) for line in lines):
         return Layout("csv")
     return None
 

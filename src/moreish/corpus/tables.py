@@ -15,7 +15,7 @@ from .wordlist import shown
 
 SAMPLE_ROWS = 1 << 15  # that decide what the columns are
 COUNTS = "lines of a number and a word"
-FLAGS = re.compile(r"(?<!\\)/.*|\t.*|\s+[a-z]{2}:.*")  # of a word in a Hunspell dictionary, and its other fields
+FLAGS = re.compile(r"(?<!\\)/.*|\t.*|\s[a-z]{2}:.*")  # of a word in a Hunspell dictionary, and its other fields
 Row = tuple[int, Sequence[Any]]
 
 
