@@ -162,18 +162,19 @@ class Column:
         values = {str(cell) for cell in filled}
         self.different = len(values)
         self.is_kind = self.is_text and self.is_full and 3 * self.different <= len(filled)
-        self.is_kind &= self.different <= MAX_LABELS and all(map(str.strip, values))
+        self.is_kind &= self.different <= MAX_LABELS
         steps = {second - first for first, second in pairwise(numbers)}
         self.is_id = self.name.lower() in ("id", "rank") or (len(steps) == 1 and steps != {0.0})
 
     @property
     def option(self) -> str:
         """The value of --column that names it."""
-        return str(self.i + 1) if not self.name or self.name.startswith("-") else self.name
+        plain = self.name.isprintable() and not self.name.startswith("-")
+        return self.name if self.name and plain else str(self.i + 1)
 
     def __str__(self) -> str:
         example = next((cell for cell in self.cells if cell is not None and cell != ""), "")
-        return f"{self.i + 1} ({self.name if self.name else shown(example)})"
+        return f"{self.i + 1} ({self.name if self.name and self.name.isprintable() else shown(self.name or example)})"
 
 
 def _listed(columns: Sequence[Column]) -> str:

@@ -82,7 +82,8 @@ def recognised(text: str, name: str, whole: bool, options: ListOptions) -> Layou
     if start.isdecimal() and _is_hunspell(sample, suffix, complete):
         return Layout("hunspell")
     if start == ">" and _is_fasta(sample):
-        raise InputError(f"{name}: a FASTA file; read its sequences with: {options.command(name, format='fasta')}")
+        sequences = ListOptions(format="fasta", encoding=options.encoding)
+        raise InputError(f"{name}: a FASTA file; read its sequences with: {sequences.command(name)}")
     return (
         _table(sample, SEPARATORS, 1 if suffix in (".csv", ".tsv") else 2, complete)
         or _counts(sample)

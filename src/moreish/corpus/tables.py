@@ -143,7 +143,7 @@ def _json_table(text: str, name: str, options: ListOptions) -> Table:
         if key in lists:
             what, value, names = f"the JSON array {shown(key)}", value[key], [key]
         elif lists and key is None:
-            longest = max(lists, key=lambda key: len(value[key]))
+            longest = max(filter(str.isprintable, lists), key=lambda key: len(value[key]), default="KEY")
             raise InputError(
                 f"{name}: a JSON object with {len(lists)} lists ({', '.join(map(shown, lists[:5]))}"
                 f"{', ...' * (len(lists) > 5)}): read one with: {options.command(name, column=longest)}"
