@@ -135,9 +135,10 @@ def check(seed: int) -> str:
     )
     assert suggested != options, said
     then = outcome(data, name, suggested)
-    # In another encoding the text may have another problem, and a weight or label that was asked for may be wrong.
+    # In another encoding the text may have another problem, a weight or label that was asked for may be wrong, and
+    # half of a surrogate pair in JSON is found when the words are read.
     if suggested.encoding == options.encoding and not (options.weights or options.labels):
-        assert isinstance(then, WordList), f"{said}\n{then}"
+        assert isinstance(then, WordList) or "surrogate" in then, f"{said}\n{then}"
     return "command"
 
 

@@ -128,7 +128,7 @@ def _lines(text: str) -> list[str]:
 
 def _json(text: str, sample: str, name: str, whole: bool, options: ListOptions) -> Layout | None:
     suffix, lines = _suffix(name), _lines(sample)
-    problem = ValueError("it is not complete")
+    problem: Exception = json.JSONDecodeError("a line is not JSON", "", 0)
     if suffix not in (".jsonl", ".ndjson"):
         try:
             if isinstance(json.loads(text), list | dict):
@@ -144,12 +144,18 @@ def _json(text: str, sample: str, name: str, whole: bool, options: ListOptions) 
         if not whole:
             return Layout("json")
         where = f":{problem.lineno}" if isinstance(problem, json.JSONDecodeError) else ""
-        reason = problem.msg if isinstance(problem, json.JSONDecodeError) else type(problem).__name__
         raise InputError(
-            f"{name}{where}: this looks like JSON but is not ({reason}); correct it, or take every line as it stands "
-            f"with: {options.as_it_stands(name)}"
+            f"{name}{where}: this looks like JSON but is not ({json_problem(problem)}); correct it, or take every line "
+            f"as it stands with: {options.as_it_stands(name)}"
         )
     return None
+
+
+def json_problem(error: Exception) -> str:
+    """Return why a text is not JSON, from the error of json.loads."""
+    if isinstance(error, json.JSONDecodeError):
+        return error.msg
+    return "it is nested too deeply" if isinstance(error, RecursionError) else "a number is too long"
 
 
 def _parses(line: str) -> bool:

@@ -3,7 +3,6 @@
 import io
 import logging
 import re
-import shlex
 import sys
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -122,10 +121,9 @@ def _words(file: BinaryIO, name: str, options: ListOptions, large: bool) -> Word
         if options.format is None:
             _warn_of_odd_lines(text, name)
     elif layout.format == "json" and large:
-        jq = shlex.quote(name), shlex.quote(f"{name}l")
         raise InputError(
-            f"{name}: JSON of more than {mapped.MAX_IN_MEMORY >> 20} MB; make JSON lines of it, and read these: "
-            f"jq -c '.[]' {jq[0]} > {jq[1]}"
+            f"{name}: JSON of more than {mapped.MAX_IN_MEMORY >> 20} MB: make JSON lines of it first, with one word or "
+            "object per line (jq -c '.[]' does so for an array)"
         )
     else:
         table = table_of(layout, chain([text], texts), name, skipped.count("\n"), options)

@@ -10,7 +10,7 @@ from itertools import chain, islice
 from typing import Any
 
 from ..errors import InputError
-from .formats import Layout, ListOptions, dialect
+from .formats import Layout, ListOptions, dialect, json_problem
 from .wordlist import shown
 
 SAMPLE_ROWS = 1 << 15  # that decide what the columns are
@@ -125,12 +125,9 @@ def _value(text: str, place: str) -> Any:
     """Return the value of a JSON text."""
     try:
         return json.loads(text)
-    except RecursionError:
-        raise InputError(f"{place}: this JSON is nested too deeply") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         where = f", line {error.lineno}" if isinstance(error, json.JSONDecodeError) and error.lineno > 1 else ""
-        reason = error.msg if isinstance(error, json.JSONDecodeError) else "a number is too long"
-        raise InputError(f"{place}: not JSON{where} ({reason})") from None
+        raise InputError(f"{place}: not JSON{where} ({json_problem(error)})") from None
 
 
 def _json_table(text: str, name: str, options: ListOptions) -> Table:
