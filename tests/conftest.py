@@ -47,6 +47,18 @@ def other_words_in(words: list[str], *parts: str) -> list[str]:
     return [word[::-1] if word in changed else word for word in words]
 
 
+@pytest.fixture
+def file(tmp_path, monkeypatch) -> Callable[..., str]:
+    """A function that writes a file into the current folder of a test and returns its name."""
+    monkeypatch.chdir(tmp_path)
+
+    def written(data: str | bytes, name: str = "list.txt") -> str:
+        Path(name).write_bytes(data.encode() if isinstance(data, str) else data)
+        return name
+
+    return written
+
+
 @pytest.fixture(scope="session")
 def words() -> list[str]:
     return made_up_words(400)

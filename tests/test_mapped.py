@@ -28,6 +28,8 @@ def on_disk(monkeypatch, tmp_path):
     monkeypatch.setattr(mapped, "WORDS_PER_LOOKUP", 90)
     monkeypatch.setattr(mapped, "TOKENS_PER_COPY", 70)
     monkeypatch.setattr("moreish.corpus.reading.BLOCK_SIZE", 50)
+    monkeypatch.setattr("moreish.corpus.reading.SAMPLE_SIZE", 60)
+    monkeypatch.setattr("moreish.corpus.packed.BLOCK_SIZE", 50)
     monkeypatch.setattr(mapped, "prepared_folder", lambda: tmp_path / "prepared")
     return tmp_path / "prepared"
 

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from moreish.corpus import ListOptions
 from moreish.corpus.reading import parse_words, read_words
 from moreish.errors import InputError
 
+AS_IT_STANDS = ListOptions(format="text")
 LINE_ENDS = ("\n", "\r\n", "\r")
 # Any character but line ends, zero and what cannot be encoded; a word has no space at its ends.
 WORD = (
@@ -24,7 +26,7 @@ def test_what_is_around_a_word_does_not_matter(words, line_end, bom, space):
     data = text.encode("utf-8-sig" if bom else "utf-8")
     # A byte-order mark at the start of the first word is taken for the file's own.
     if not words[0].startswith("\ufeff"):
-        assert parse_words(data, "f") == [unicodedata.normalize("NFC", w).strip() for w in words]
+        assert parse_words(data, "f", AS_IT_STANDS) == [unicodedata.normalize("NFC", w).strip() for w in words]
 
 
 @given(st.lists(WORD, min_size=1))
@@ -32,7 +34,7 @@ def test_composed_and_decomposed_text_give_the_same_words(words):
     text = "\n".join(words).removeprefix("\ufeff")
     forms = [unicodedata.normalize(form, text).encode() for form in ("NFC", "NFD")]
     if text.strip():
-        assert parse_words(forms[0], "f") == parse_words(forms[1], "f")
+        assert parse_words(forms[0], "f", AS_IT_STANDS) == parse_words(forms[1], "f", AS_IT_STANDS)
 
 
 def test_blank_lines_are_left_out_and_repeats_and_order_kept():

@@ -1,8 +1,7 @@
-"""Options classes as arguments of a command; names, help and defaults come from their fields."""
+"""Options of models, training and constraints as arguments of a command."""
 
 import dataclasses
-from collections.abc import Iterable
-from dataclasses import field, make_dataclass
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,31 +9,10 @@ from cyclopts import Group, Parameter
 
 from ..corpus import read_words
 from ..models import MODELS
-from ..options import plain_type
 from ..sampling import Constraints
 from ..training.options import BY_OPTIMIZER, TrainOptions
+from .fields import argument, arguments_class, given_options
 from .terminal import say
-from .values import whole_number
-
-
-def _argument(f: dataclasses.Field[Any], group: Group, default: str) -> tuple[str, Any, Any]:
-    """Return the name, type and field of an argument for an option."""
-    choices = f.metadata["choices"]
-    help = f.metadata["help"] + (f" [choices: {', '.join(choices)}]" if choices else "")
-    parameter = Parameter(
-        help=help + (f" [default: {default}]" if default else ""),
-        group=group,
-        show_default=False,
-        negative=None if plain_type(f) is bool else "",
-        converter=whole_number if plain_type(f) is int else None,
-    )
-    return f.name, Annotated[plain_type(f) | None, parameter], field(default=None)
-
-
-def _arguments_class(name: str, arguments: Iterable[tuple[str, Any, Any]]) -> type:
-    made = make_dataclass(name, arguments, frozen=True)
-    made.__module__ = __name__  # Cyclopts ignores the fields of classes whose module is "types"
-    return made
 
 
 def _model_arguments() -> type:
@@ -49,8 +27,8 @@ def _model_arguments() -> type:
                 for other in dataclasses.fields(kind)
                 if other.name == f.name
             )
-            arguments.setdefault(f.name, _argument(f, group, default))
-    return _arguments_class("ModelArguments", arguments.values())
+            arguments.setdefault(f.name, argument(f, group, default))
+    return arguments_class("ModelArguments", arguments.values())
 
 
 def _default_by_optimizer(name: str) -> str:
@@ -74,25 +52,25 @@ def _train_arguments() -> type:
             default = "a tenth of the run"
         else:
             default = ", ".join(by_model) or _default_by_optimizer(f.name)
-        arguments.append(_argument(f, group, default))
-    return _arguments_class("TrainArguments", arguments)
+        arguments.append(argument(f, group, default))
+    return arguments_class("TrainArguments", arguments)
 
 
 def constraint_arguments(*excluded: str) -> Any:
     """Make a class with the constraints on words, except those that are excluded."""
     group = Group("Constraints", sort_key=1)
     included = [f for f in dataclasses.fields(Constraints) if f.name not in excluded]
-    arguments = [_argument(f, group, "" if f.default in (None, ()) else str(f.default)) for f in included]
+    arguments = [argument(f, group, "" if f.default in (None, ()) else str(f.default)) for f in included]
     of_file = Parameter(help="file of such texts, one per line", group=group, show_default=False)
     arguments.append(("without_file", Annotated[Path | None, of_file], field(default=None)))
-    return _arguments_class("ConstraintArguments", arguments)
+    return arguments_class("ConstraintArguments", arguments)
 
 
 def given_constraints(arguments: Any) -> dict[str, Any]:
     """Return the constraints that were given on the command line, by name."""
     given = given_options(arguments)
     if file := given.pop("without_file", None):
-        given["without"] = (*given.get("without", ()), *read_words(file))
+        given["without"] = (*given.get("without", ()), *read_words(file, format="text"))
     forbidden = given.get("forbid", "")
     is_set = len(set(forbidden)) == len(forbidden) and (len(forbidden) < 3 or sorted(forbidden) == list(forbidden))
     if forbidden.isalpha() and not is_set:
@@ -102,9 +80,3 @@ def given_constraints(arguments: Any) -> dict[str, Any]:
 
 ModelArguments: Any = _model_arguments()
 TrainArguments: Any = _train_arguments()
-Flat = Parameter(name="*")  # the fields become options of the command itself
-
-
-def given_options(arguments: Any) -> dict[str, Any]:
-    """Return the options that were given on the command line, by name."""
-    return {k: v for k, v in vars(arguments).items() if v is not None}

@@ -15,7 +15,8 @@ from typing import Annotated, Any
 from ..corpus import words_of
 from ..files import STANDARD_INPUT
 from ..training.lr_finder import RULE, find_lr
-from .arguments import Flat, ModelArguments, TrainArguments, given_options
+from .arguments import ModelArguments, TrainArguments
+from .fields import Flat, ListArguments, given_options
 from .terminal import announce_work, print_json, say
 from .values import Flag
 
@@ -29,6 +30,7 @@ def lr_find(
     high: float | None = None,
     plot: Path | None = None,
     json: Flag = False,
+    list_options: Annotated[ListArguments, Flat] = ListArguments(),  # pyright: ignore[reportInvalidTypeForm]
     model_options: Annotated[ModelArguments, Flat] = ModelArguments(),  # pyright: ignore[reportInvalidTypeForm]
     train_options: Annotated[TrainArguments, Flat] = TrainArguments(),  # pyright: ignore[reportInvalidTypeForm]
 ) -> None:
@@ -51,7 +53,7 @@ def lr_find(
     """
     announce_work()
     options = {**given_options(model_options), **given_options(train_options)}
-    found = find_lr(words_of(file), model, low=low, high=high, **options)
+    found = find_lr(words_of(file, **given_options(list_options)), model, low=low, high=high, **options)
     if plot is not None:
         from ..plots.lr_finder import plot_lr
         from ..plots.style import save
@@ -64,7 +66,8 @@ def lr_find(
     begin, end = found.valley
     print(f"{model}: {len(found.lr):,} steps at rates from {found.lr[0]:.2g} to {found.lr[-1]:.2g}")
     print(f"suggested: {found.suggested:g}, {RULE}: {begin:.2g} to {end:.2g}")
-    print(f"\ntrain with it: {train_command(file, model, {**options, 'lr': found.suggested})}")
+    options = {**given_options(list_options), **options, "lr": found.suggested}
+    print(f"\ntrain with it: {train_command(file, model, options)}")
 
 
 def train_command(file: str | None, model: str, options: dict[str, Any]) -> str:

@@ -20,7 +20,7 @@ from typing import Annotated, Any
 from ..corpus import read_words
 from ..errors import InputError
 from ..training.run import load
-from .arguments import Flat, constraint_arguments, given_constraints
+from .arguments import constraint_arguments, given_constraints
 from .candidates import (
     candidates_json,
     json_lines,
@@ -31,6 +31,7 @@ from .candidates import (
     word_lines,
     write_lines,
 )
+from .fields import Flat
 from .progress import DrawingView
 from .terminal import announce_work, on_terminal, print_json, print_samples, say
 from .values import Flag, Number, WholeNumber
@@ -99,7 +100,7 @@ def sample(
         raise InputError("--marks, --json and --jsonl are different forms of output: choose one")
     announce_work()
     loaded = load(run)
-    unwanted = [*(read_words(avoid) if avoid else ()), *(loaded.corpus.words if only_new else ())]
+    unwanted = [*(read_words(avoid, format="text") if avoid else ()), *(loaded.corpus.words if only_new else ())]
     if most_likely:
         if (seed, temperature, top_k, top_p, distinct, tries) != (None, 1.0, 0, 1.0, False, None):
             raise InputError("--most-likely draws nothing at random: use it with constraints, --avoid or --only-new")

@@ -21,7 +21,8 @@ from ..models.model import Model
 from ..training.prepare import of_run, prepare
 from ..training.run import load
 from ..training.train import count
-from .arguments import Flat, ModelArguments, given_options
+from .arguments import ModelArguments
+from .fields import Flat, given_options
 from .terminal import print_table
 from .values import WholeNumber
 

@@ -26,7 +26,8 @@ from ..files import STANDARD_INPUT
 from ..training.run import Run
 from ..training.train import resume as resume_training
 from ..training.train import train as train_model
-from .arguments import Flat, ModelArguments, TrainArguments, given_options
+from .arguments import ModelArguments, TrainArguments
+from .fields import Flat, ListArguments, given_options
 from .progress import TrainingView
 from .terminal import announce_work, print_losses, print_samples, print_table, say
 from .values import WholeNumber
@@ -40,6 +41,7 @@ def train(
     out: Path | None = None,
     resume: Path | None = None,
     samples: WholeNumber = 10,
+    list_options: Annotated[ListArguments, Flat] = ListArguments(),  # pyright: ignore[reportInvalidTypeForm]
     model_options: Annotated[ModelArguments, Flat] = ModelArguments(),  # pyright: ignore[reportInvalidTypeForm]
     train_options: Annotated[TrainArguments, Flat] = TrainArguments(),  # pyright: ignore[reportInvalidTypeForm]
 ) -> None:
@@ -48,8 +50,8 @@ def train(
     Parameters
     ----------
     file
-        A word list in UTF-8, one word per line; - for standard input; or a bundled list: names, dinosaurs, minerals or
-        places [default: names].
+        A word list: text with one word per line, CSV, JSON and others, packed or not; - for standard input; or a
+        bundled list: names, dinosaurs, minerals or places [default: names].
     model
         The model to train; `moreish models` lists them [default: mlp].
     out
@@ -67,13 +69,14 @@ def train(
     began = time.perf_counter()
     with TrainingView() if first else nullcontext() as view:
         if resume is not None:
-            if file or model or out or given_options(model_options) or given_options(train_options):
+            options = (list_options, model_options, train_options)
+            if file or model or out or any(map(given_options, options)):
                 raise InputError(
                     "--resume continues a run with its own list and options: use it without a file or other options"
                 )
             run = resume_training(resume, on_progress=view)
         else:
-            words = words_of(file)
+            words = words_of(file, **given_options(list_options))
             options = {**given_options(model_options), **given_options(train_options)}
             model = model or "mlp"
             run = train_model(words, model, out=out or new_folder(file, model), on_progress=view, **options)

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from ..corpus import words_of
 from ..training.tuning import ended_well
 from ..training.tuning import tune as tune_options
-from .arguments import Flat, ModelArguments, TrainArguments, given_options
+from .arguments import ModelArguments, TrainArguments
+from .fields import Flat, ListArguments, given_options
 from .terminal import announce_work, print_json, print_table, say
 from .train import list_name
 from .values import Flag, WholeNumber
@@ -34,6 +35,7 @@ def tune(
     out: Path | None = None,
     trials: WholeNumber = 30,
     json: Flag = False,
+    list_options: Annotated[ListArguments, Flat] = ListArguments(),  # pyright: ignore[reportInvalidTypeForm]
     model_options: Annotated[ModelArguments, Flat] = ModelArguments(),  # pyright: ignore[reportInvalidTypeForm]
     train_options: Annotated[TrainArguments, Flat] = TrainArguments(),  # pyright: ignore[reportInvalidTypeForm]
 ) -> None:
@@ -62,7 +64,9 @@ def tune(
         seconds = trial.duration.total_seconds() if trial.duration else 0.0
         say(f"trial-{trial.number:<3}  {state:<10}  {seconds:6.1f} s  {shown(trial.params)}")
 
-    found = tune_options(words_of(file), model, out=folder, trials=trials, on_trial=show, **fixed)
+    found = tune_options(
+        words_of(file, **given_options(list_options)), model, out=folder, trials=trials, on_trial=show, **fixed
+    )
     best = found.study.best_trial
     picture = folder / "study.png"
     from ..plots import plot_study

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Annotated
 
 from ..errors import InputError
-from .arguments import Flat, constraint_arguments, given_constraints
+from .arguments import constraint_arguments, given_constraints
 from .candidates import print_both
+from .fields import Flat
 from .values import Flag, Number, WholeNumber
 
 ConstraintArguments = constraint_arguments("near")

@@ -20,10 +20,12 @@ from ..corpus import clean as clean_words
 from ..corpus.describe import describe
 from ..errors import InputError, unknown
 from ..files import write_atomically
-from .terminal import print_json, print_table
+from .fields import Flat, ListArguments, given_options
+from .terminal import announce_work, print_json, print_table
 from .values import Flag
 
 MAX_ALPHABET_SHOWN = 100  # characters
+MAX_LABELS_SHOWN = 10
 
 
 def words(
@@ -33,21 +35,22 @@ def words(
     clean: Path | None = None,
     keep: Annotated[str, Parameter(help=f"Issues that --clean does not change: any of {','.join(CHECKS)}.")] = "",
     json: Flag = False,
+    list_options: Annotated[ListArguments, Flat] = ListArguments(),  # pyright: ignore[reportInvalidTypeForm]
 ) -> None:
     """Run `moreish words`.
 
     Parameters
     ----------
     file
-        A word list in UTF-8, one word per line; - for standard input; or a bundled list: names, dinosaurs, minerals or
-        places [default: names].
+        A word list: text with one word per line, CSV, JSON and others, packed or not; - for standard input; or a
+        bundled list: names, dinosaurs, minerals or places [default: names].
     clean
         Write a cleaned list to this new file, and report the changes.
     json
         Print JSON: {"words": ..., "distinct": ..., "repeats": ..., "alphabet": ..., "length": {"min", "max", "mean"},
-        "issues": [{"kind", "count", "first", "message"}, ...], "parts": {...}, "tokens": {...}, "in_train": {...}};
-        with --clean also "cleaned": {"path", "words", "changes": [{"kind", "count", "first", "done", "message"},
-        ...]}. "odd" is an older name of "issues".
+        "weights": sum or null, "labels": {label: words, ...}, "issues": [{"kind", "count", "first", "message"}, ...],
+        "parts": {...}, "tokens": {...}, "in_train": {...}}; with --clean also "cleaned": {"path", "words", "changes":
+        [{"kind", "count", "first", "done", "message"}, ...]}. "odd" is an older name of "issues".
     """
     kept = [name.strip() for name in keep.split(",") if name.strip()]
     for name in kept:
@@ -55,7 +58,8 @@ def words(
             raise unknown("--keep", name, CHECKS)
     if kept and clean is None:
         raise InputError("--keep names issues that --clean does not change: give it with --clean OUT")
-    listed = words_of(file)
+    announce_work()
+    listed = words_of(file, **given_options(list_options))
     found = describe(listed)
     if clean is not None:
         found["cleaned"] = write_cleaned(listed, clean, kept)
@@ -68,6 +72,8 @@ def words(
         *((f"{part} words", f"{n:,} ({found['tokens'][part]:,} tokens)") for part, n in found["parts"].items()),
         *((f"{part} words in train too", f"{share:.1%}") for part, share in found["in_train"].items()),
         ("alphabet", f"{len(found['alphabet']):,} characters: {_shown(found['alphabet'])}"),
+        *([] if found["weights"] is None else [("sum of weights", f"{found['weights']:,.10g}")]),
+        *([("labels", _counted(found["labels"]))] if found["labels"] else []),
         ("length", "{min} to {max} characters, mean {mean:.1f}".format(**found["length"])),
     ]
     print_table(["", ""], rows)
@@ -100,3 +106,10 @@ def write_cleaned(listed: WordList, out: Path, keep: list[str]) -> dict[str, Any
 
 def _shown(alphabet: str) -> str:
     return alphabet if len(alphabet) <= MAX_ALPHABET_SHOWN else f"{alphabet[:MAX_ALPHABET_SHOWN]} ..."
+
+
+def _counted(labels: dict[str, int]) -> str:
+    """Return the labels with their numbers of words, the most frequent first."""
+    ordered = sorted(labels.items(), key=lambda item: -item[1])
+    more = f", ... ({len(ordered):,} in all)" if len(ordered) > MAX_LABELS_SHOWN else ""
+    return ", ".join(f"{label} {n:,}" for label, n in ordered[:MAX_LABELS_SHOWN]) + more

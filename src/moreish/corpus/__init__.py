@@ -2,6 +2,7 @@
 
 from .cleaning import CHECKS, clean
 from .corpus import Corpus
+from .formats import ListOptions
 from .lists import BUNDLED, DOWNLOADS, bundled, download, words_of
 from .mapped import MappedWords
 from .reading import read_words, written_words
@@ -18,6 +19,7 @@ __all__ = [
     "PARTS",
     "SPLITS",
     "Corpus",
+    "ListOptions",
     "MappedWords",
     "Vocab",
     "WordList",

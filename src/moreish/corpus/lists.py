@@ -46,8 +46,7 @@ def bundled(name: str = "names") -> WordList:
     """Return the words of a bundled list. Raises InputError for an unknown name."""
     if name not in BUNDLED:
         raise unknown("bundled list", name, BUNDLED)
-    text = (resources.files("moreish.corpus") / "datasets" / f"{name}.txt").read_bytes()
-    return parse_words(b"".join(line for line in text.splitlines(keepends=True) if line[:1] != b"#"), name)
+    return parse_words((resources.files("moreish.corpus") / "datasets" / f"{name}.txt").read_bytes(), name)
 
 
 def downloads_folder() -> Path:
@@ -85,21 +84,23 @@ def download(name: str, *, progress: Any = None) -> Path:
         raise WorkError(f"{folder}: cannot be written ({error.strerror})") from None
 
 
-def words_of(source: str | Path | None) -> WordList:
+def words_of(source: str | Path | None, **options: Any) -> WordList:
     """Read the words of a file, of the bundled list of that name, or of a downloaded list by its file name.
 
-    None means the bundled names. Raises InputError as `read_words` does.
+    None means the bundled names. The options are those of `read_words`; a bundled list takes none. Raises InputError as
+    `read_words` does.
     """
-    if source is None:
-        return bundled()
-    if source in BUNDLED and not Path(source).is_file():
-        return bundled(str(source))
+    given = [f"--{name}" for name, value in options.items() if value is not None]
+    if source is None or (source in BUNDLED and not Path(source).is_file()):
+        if given:
+            raise InputError(f"the bundled list {source or 'names'} takes no {', '.join(given)}: give it with a file")
+        return bundled(str(source or "names"))
     kept = downloads_folder() / Path(source).name
     for name, wanted in DOWNLOADS.items():
         if str(source) == wanted.file and not Path(source).exists():
             if kept.is_file() and hashlib.sha256(kept.read_bytes()).hexdigest() == wanted.sha256:
-                return read_words(kept)
+                return read_words(kept, **options)
             raise InputError(f"{source}: no such file; download it with: moreish download {name}")
     if not Path(source).exists() and (close := get_close_matches(str(source), BUNDLED, n=1, cutoff=0.7)):
         raise InputError(f"{source}: no such file or bundled list; did you mean {close[0]}?")
-    return read_words(source)
+    return read_words(source, **options)

@@ -1,48 +1,68 @@
-"""Reading a list of words: any UTF-8 text, one word per line."""
+"""Reading a list of words: text with one word per line, or a table, packed or not, in any encoding."""
 
+import io
+import logging
+import re
 import sys
-import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import InputError
 from ..files import STANDARD_INPUT
+from . import mapped
+from .columns import chosen
+from .encodings import checked_encoding, decoded
+from .formats import SAMPLE_SIZE, ListOptions, forced, odd_lines, recognised
 from .mapped import MappedWords, is_large
-from .wordlist import WordList, no_words, sha256_of
+from .packed import unpacked
+from .tables import table_of
+from .wordlist import WordList, no_words, sha256_of, shown
 
 BLOCK_SIZE = 1 << 20  # bytes or characters processed at a time
-LF = b"\n"
+COMMENTS = re.compile(r"(?:[^\S\n]*\n|#(?: [^\n]*)?(?:\n|\Z))*")  # with the blank lines between them
+
+log = logging.getLogger("moreish")
 
 
-def read_words(source: str | Path) -> WordList:
-    """Read the words of a UTF-8 file, one per line, in file order, with repeats; `-` reads standard input.
+def read_words(
+    path: str | Path,
+    *,
+    column: str | int | None = None,
+    weights: str | int | None = None,
+    labels: str | int | None = None,
+    format: str | None = None,
+    encoding: str | None = None,
+) -> WordList:
+    """Read the words of a file, in file order, with repeats; `-` reads standard input.
 
-    A byte-order mark, line ends of any kind, blank lines, and leading and trailing spaces are removed. The text is
-    normalised to NFC, so that é is one character however it was typed. A word may contain any character. The words of
-    a file of more than `mapped.MAX_IN_MEMORY` bytes are kept on disk: see `MappedWords`.
+    A text has one word per line. A byte-order mark, line ends of any kind, blank lines, leading and trailing spaces,
+    and a leading block of lines that begin with "# " are removed. The text is normalised to NFC, so that é is one
+    character however it was typed. A word may contain any character.
+
+    A table with one column of words is read too, and the log says how; if there is a choice, the error gives the
+    command that reads it. The words of more than `mapped.MAX_IN_MEMORY` bytes are kept on disk: see `MappedWords`.
+
+    path        a file of text, CSV, JSON, JSON lines, counts as of `uniq -c`, or a Hunspell dictionary; it may be
+                packed by gzip, xz, bzip2, or alone in a zip archive
+    column      the column of the words: its name in the header, a key of JSON objects, or its number from 1
+    weights     the column that says how often each word counts; a word with weight 0 is left out
+    labels      the column of a kind for each word, such as a language
+    format      one of `formats.FORMATS`; None recognises it. "text" takes every line as it stands
+    encoding    any encoding of text that Python knows; None for UTF-8
 
     Raises InputError, naming the file, the line and the way out, if the file is missing, a folder, unreadable, binary,
-    not UTF-8 or without words.
+    damaged, not in its encoding, without words, or not clearly a list of words.
     """
-    if str(source) in ("-", STANDARD_INPUT):
-        return parse_words(sys.stdin.buffer.read(), STANDARD_INPUT)
-    path = Path(source)
-    try:
-        with path.open("rb") as file:
-            if is_large(path):
-                return MappedWords.prepared(_cleaned(_blocks(file), str(path)), str(path))
-            return parse_words(file.read(), str(path))
-    except FileNotFoundError:
-        raise InputError(
-            f"{path}: no such file; give a text file with one word per line, or - for standard input"
-        ) from None
-    except IsADirectoryError:
-        raise InputError(f"{path}: this is a folder; give a text file with one word per line") from None
-    except OSError as error:
-        if path.is_dir():  # Windows says "permission denied" of a folder
-            raise InputError(f"{path}: this is a folder; give a text file with one word per line") from None
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
+    column, weights, labels = (None if value is None else str(value) for value in (column, weights, labels))
+    encoding = None if encoding is None else checked_encoding(encoding)
+    options = ListOptions(column=column, weights=weights, labels=labels, format=format, encoding=encoding)
+    if str(path) in ("-", STANDARD_INPUT):
+        return _words(sys.stdin.buffer, STANDARD_INPUT, options, large=False)
+    with _opened(Path(path)) as file:
+        return _words(file, str(path), options, is_large(Path(path)))
 
 
 def written_words(path: Path) -> WordList:
@@ -55,12 +75,76 @@ def written_words(path: Path) -> WordList:
         return MappedWords.known(sha256) or MappedWords.prepared(map(bytes.decode, _blocks(file)), str(path))
 
 
-def parse_words(data: bytes, name: str) -> WordList:
+def parse_words(data: bytes, name: str, options: ListOptions | None = None) -> WordList:
     """Read the words in the bytes of a file; errors call it `name`. Raises InputError as `read_words` does."""
-    words = WordList.of_text("".join(_cleaned([data], name)))
+    return _words(io.BytesIO(data), name, options or ListOptions(), large=False)
+
+
+@contextmanager
+def _opened(path: Path) -> Generator[BinaryIO]:
+    """Open a file. Raises InputError if it cannot be read."""
+    folder = InputError(f"{path}: this is a folder; give a text file with one word per line")
+    try:
+        with path.open("rb") as file:
+            yield file
+    except FileNotFoundError:
+        raise InputError(
+            f"{path}: no such file; give a text file with one word per line, or - for standard input"
+        ) from None
+    except IsADirectoryError:
+        raise folder from None
+    except OSError as error:
+        if path.is_dir():  # Windows says "permission denied" of a folder
+            raise folder from None
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
+
+
+def _words(file: BinaryIO, name: str, options: ListOptions, large: bool) -> WordList:
+    """Read the words of an open file, which may be too large for memory."""
+    texts = decoded(unpacked(file, name), name, options.encoding, lambda likely: options.command(name, encoding=likely))
+    head, size = [], 0
+    for text in texts:
+        head.append(text)
+        size += len(text)
+        if size > (SAMPLE_SIZE if large else mapped.MAX_IN_MEMORY):
+            large = True
+            break
+    text = "".join(head)
+    del head
+    comments = COMMENTS.match(text) if options.format != "text" else None
+    skipped = text[: comments.end()] if comments else ""
+    text = text[len(skipped) :]
+    layout = forced(options.format, text, not large) if options.format else recognised(text, name, not large, options)
+    columns, told = None, ""
+    if layout.format == "text" and not (options.column or options.weights or options.labels):
+        pieces = (words for piece in chain([text], texts) for words in _stripped(piece))
+        if options.format is None:
+            _warn_of_odd_lines(text, name)
+    elif layout.format == "json" and large:
+        raise InputError(
+            f"{name}: JSON of more than {mapped.MAX_IN_MEMORY >> 20} MB: make JSON lines of it first, with one word or "
+            "object per line (jq -c '.[]' does so for an array)"
+        )
+    else:
+        table = table_of(layout, chain([text], texts), name, skipped.count("\n"), options)
+        columns, told = chosen(table, name, options)
+        pieces = columns.pieces(table, name)
+    words = MappedWords.prepared(pieces, name) if large else WordList.of_text("".join(pieces))
     if not words:
         raise no_words(name)
-    return words
+    if columns is None:
+        return words
+    n = columns.without_weight
+    log.info("%s%s", told, f", {n:,} line{'s' * (n > 1)} with weight 0 left out" if n else "")
+    return columns.attached(words, name)
+
+
+def _warn_of_odd_lines(text: str, name: str) -> None:
+    """Say so if a few lines of a list of words look like rows of a table."""
+    n, first = odd_lines(text)
+    if n:
+        lines = f"{n:,} line{'s look' if n > 1 else ' looks'} odd"
+        log.warning("%s: %s, with a tab, comma, semicolon or bar, such as %s: read as words", name, lines, shown(first))
 
 
 def _blocks(file: BinaryIO) -> Iterator[bytes]:
@@ -69,35 +153,12 @@ def _blocks(file: BinaryIO) -> Iterator[bytes]:
         yield block + file.readline()
 
 
-def _cleaned(blocks: Iterable[bytes], name: str) -> Iterator[str]:
-    """Yield the words in blocks of a file, each followed by a line break, some thousands at a time."""
-    line, offset = 1, 0  # where the block begins
-    for data in blocks:
-        if offset == 0 and data.startswith((b"\xff\xfe", b"\xfe\xff")):
-            raise InputError(f"{name}: this is UTF-16; save it as UTF-8 (iconv -f utf-16 -t utf-8 {name})")
-        if b"\0" in data:
-            raise InputError(
-                f"{name}:{line + data.count(LF, 0, data.index(0))}: this is a binary file (it contains a zero byte); "
-                "give a text file, one word per line"
-            )
-        try:
-            text = data.decode()
-        except UnicodeDecodeError as error:
-            raise InputError(
-                f"{name}:{line + data.count(LF, 0, error.start)}: byte 0x{data[error.start]:02x} at offset "
-                f"{offset + error.start} is not UTF-8; "
-                f"convert the file first (for example iconv -f latin1 -t utf-8 {name})"
-            ) from None
-        text = text if offset else text.lstrip("\ufeff")
-        yield from _stripped(unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n"))
-        line, offset = line + data.count(LF), offset + len(data)
-
-
 def _stripped(text: str) -> Iterator[str]:
     """Yield the lines without leading and trailing spaces and without blank lines, some thousands at a time."""
     start = 0
     while start < len(text):
         end = text.find("\n", start + BLOCK_SIZE)
         end = len(text) if end < 0 else end
-        yield "\n".join([word for line in text[start:end].split("\n") if (word := line.strip())] + [""])
+        if words := [word for line in text[start:end].split("\n") if (word := line.strip())]:
+            yield "\n".join([*words, ""])
         start = end

@@ -2,10 +2,11 @@
 
 import hashlib
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from functools import cached_property
 from itertools import islice
+from numbers import Real
 from typing import Self, overload
 
 import numpy as np
@@ -80,10 +81,14 @@ class WordList(Sequence[str]):
         return cls(text, starts.astype(small), (ends - starts).astype(np.int32))
 
     @classmethod
-    def of(cls, words: Iterable[str]) -> "WordList":
+    def of(cls, words: Iterable[str] | Mapping[str, float]) -> "WordList":
         """Make a list of any words, normalised to NFC; its text has no other words.
 
-        Raises InputError for a word that is empty, contains a line break, or cannot be encoded in UTF-8.
+        words       a list, a generator, a column of pandas or polars, an array; or a mapping of words to their weights,
+                    such as a Counter, where weight 0 leaves a word out. A set has no order: its words are sorted
+
+        Raises InputError for a word that is no text, is empty, contains a line break, or cannot be encoded in UTF-8,
+        and for a table, of which a column must be chosen.
         """
         if isinstance(words, WordList):
             if len(words.text) == words.n_characters + len(words):
@@ -91,14 +96,26 @@ class WordList(Sequence[str]):
             copied = cls.of_text("".join(f"{word}\n" for word in words))
             copied.weights, copied.labels, copied.label_names = words.weights, words.labels, words.label_names
             return copied
+        _refuse_what_is_no_list(words)
+        if isinstance(words, Mapping):
+            for word, weight in words.items():
+                if not isinstance(weight, Real):
+                    raise InputError(f"the weight of {shown(word)} is {shown(weight)}: it must be a number")
+            counted = {word: weight for word, weight in words.items() if weight != 0}
+            return cls.of(list(counted)).with_weights(list(counted.values()))
         checked = []
         for number, word in enumerate(words, start=1):
+            if not isinstance(word, str):  # type: ignore[redundant-expr]
+                place = "a word of the set" if isinstance(words, set | frozenset) else f"word {number}"
+                raise InputError(f"{place} is {shown(word)}: every word must be text; leave out or convert what is not")
             if not word or "\n" in word or not _encodable(word):
                 raise InputError(
                     f"word {number} is {word!r}: a word needs at least one character, no line break, and no half of a "
                     "surrogate pair"
                 )
             checked.append(unicodedata.normalize("NFC", word))
+        if isinstance(words, set | frozenset):
+            checked.sort()
         return cls.of_text("".join(f"{word}\n" for word in checked))
 
     @property
@@ -245,6 +262,28 @@ def _column(words: WordList, what: str, values: ArrayLike, dtype: type) -> np.nd
     if column.shape != (len(words),):
         raise InputError(f"{column.size:,} {what}s for {len(words):,} words: give one for each word")
     return column
+
+
+def _refuse_what_is_no_list(words: object) -> None:
+    """Raise InputError for one text, a table, and what cannot be iterated."""
+    if isinstance(words, str | bytes):
+        raise InputError(
+            f"{shown(words)} is one {type(words).__name__}: give a list of words, or the file to read_words"
+        )
+    if hasattr(words, "columns"):  # a data frame, of any library
+        names = list(map(str, words.columns))[:5]  # type: ignore[attr-defined]
+        example = f'df["{names[0]}"]' if names else 'df["name"]'
+        raise InputError(
+            f"a table with the columns {', '.join(map(shown, names))}: give one of them, such as {example}"
+        )
+    if not isinstance(words, Iterable):
+        raise InputError(f"{shown(words)} is no list of words: give a list of words, or the file to read_words")
+
+
+def shown(value: object) -> str:
+    """Return a value as Python writes it, in one line, shortened."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 def no_words(name: str) -> InputError:

@@ -1,0 +1,134 @@
+"""Encodings: the bytes of a file as text, and the likely encoding of a file that is not UTF-8."""
+
+import codecs
+import encodings.aliases
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
+from difflib import get_close_matches
+from itertools import chain
+from string import ascii_letters
+
+from ..errors import InputError
+from . import mapped
+
+LF = b"\n"
+SPACES = "\n\t\ufeff\xa0\u3000\u200c\u200d"  # that are not printable, but part of texts
+BYTE_ORDER_MARKS = {  # the longer ones first
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+
+
+def decoded(blocks: Iterable[bytes], name: str, encoding: str | None, command: Callable[[str], str]) -> Iterator[str]:
+    """Yield the text of a file in pieces of whole lines: in NFC, with line feeds, without a byte-order mark.
+
+    encoding    None for UTF-8
+    command     returns the command that reads the file in an encoding
+
+    Raises InputError for bytes that are not in the encoding, and for a binary file. It names the likely encoding.
+    """
+    for text in _texts(blocks if encoding is None else _in_utf8(blocks, name, encoding), name, encoding, command):
+        yield unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def checked_encoding(name: str) -> str:
+    """Return the name of an encoding. Raises InputError if it is unknown, or none of text."""
+    try:
+        codecs.getincrementaldecoder(name)
+        b"a".decode(name)
+    except UnicodeError:
+        return name  # of more than one byte for each character
+    except (LookupError, ValueError):
+        known = {alias.replace("_", "-") for pair in encodings.aliases.aliases.items() for alias in pair}
+        close = get_close_matches(name.lower().replace("_", "-"), sorted(known), n=1, cutoff=0.5)
+        hint = f"did you mean {close[0]}?" if close else "for example cp1252, utf-16 or shift_jis"
+        raise InputError(f"unknown encoding {name!r}: {hint}") from None
+    return name
+
+
+def _texts(blocks: Iterable[bytes], name: str, encoding: str | None, command: Callable[[str], str]) -> Iterator[str]:
+    """Yield blocks in UTF-8, which were in an encoding, as text in whole lines."""
+    line, offset = 1, 0  # where the block begins
+    for data in _whole_lines(blocks, name):
+        marked = next((kind for mark, kind in BYTE_ORDER_MARKS.items() if offset == 0 and data.startswith(mark)), None)
+        likely = marked or (_with_zeros(data) if offset == 0 and b"\0" in data else None)
+        if likely and likely != encoding:
+            raise InputError(f"{name}: this is {likely.upper()}; read it with: {command(likely)}")
+        if b"\0" in data:
+            raise InputError(
+                f"{name}:{line + data.count(LF, 0, data.index(0))}: this is a binary file (it contains a zero byte); "
+                "give a text file, one word per line"
+            )
+        try:
+            text = data.decode()
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"{name}:{line + data.count(LF, 0, error.start)}: byte 0x{data[error.start]:02x} at offset "
+                f"{offset + error.start} is not UTF-8; {_way_out(data, command)}"
+            ) from None
+        yield text if offset else text.lstrip("\ufeff")
+        line, offset = line + data.count(LF), offset + len(data)
+
+
+def _in_utf8(blocks: Iterable[bytes], name: str, encoding: str) -> Iterator[bytes]:
+    """Yield blocks in another encoding as blocks in UTF-8. Raises InputError for bytes that are not in the encoding."""
+    decoder, line = codecs.getincrementaldecoder(encoding)(), 1
+    try:
+        for block in chain(blocks, [b""]):
+            yield decoder.decode(block, final=not block).encode()
+            line += block.count(LF)
+    except UnicodeDecodeError as error:
+        place = line + error.object.count(LF, 0, error.start)
+        byte = f"byte 0x{error.object[error.start]:02x}" if error.start < len(error.object) else "the end of the file"
+        raise InputError(f"{name}:{place}: {byte} is not {encoding} ({error.reason}): try another --encoding") from None
+    except UnicodeError as error:
+        raise InputError(f"{name}:{line}: not {encoding} ({error}): try another --encoding") from None
+
+
+def _whole_lines(blocks: Iterable[bytes], name: str) -> Iterator[bytes]:
+    """Yield blocks that are cut after line ends. Raises InputError for a line that is too large for memory."""
+    waiting: list[bytes] = []
+    size = 0
+    for block in blocks:
+        end = max(block.rfind(b"\n"), block.rfind(b"\r", 0, max(len(block) - 1, 0))) + 1  # not between CR and LF
+        if end:
+            yield b"".join([*waiting, block[:end]])
+            waiting, size = [], 0
+        waiting.append(block[end:])
+        size += len(block) - end
+        if size > max(mapped.MAX_IN_MEMORY, 1 << 20):
+            raise InputError(f"{name}: a line of more than {mapped.MAX_IN_MEMORY >> 20} MB: give one word per line")
+    if size:
+        yield b"".join(waiting)
+
+
+def _with_zeros(data: bytes) -> str | None:
+    """Return the likely encoding of a file with zero bytes and no mark; None for a binary file."""
+    for encoding in ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be"):
+        try:
+            text = codecs.getincrementaldecoder(encoding)().decode(data).replace("\r", "\n")
+        except UnicodeDecodeError:
+            continue
+        if text and (text.isascii() or "\n" in text) and all(c.isprintable() or c in SPACES for c in text):
+            return encoding
+    return None
+
+
+def _way_out(data: bytes, command: Callable[[str], str]) -> str:
+    """Return the command that reads a file that is not UTF-8, if its encoding can be told."""
+    high = len(data.translate(None, bytes(range(128))))
+    letters = sum(map(data.count, map(str.encode, ascii_letters)))
+    if high > letters:  # western Europe has more plain letters than accented ones
+        return f"name its encoding, for example: {command('cp1251')} (Cyrillic), or shift_jis, gb18030, big5"
+    likely = "cp1252" if _decodes(data, "cp1252") else "latin-1"
+    return f"it is likely {likely}; read it with: {command(likely)}"
+
+
+def _decodes(data: bytes, encoding: str) -> bool:
+    try:
+        data.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
