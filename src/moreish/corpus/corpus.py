@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -36,6 +37,16 @@ class Corpus:
             _ = self.parts  # raises if the words cannot be split
         self.vocab = Vocab(self.words.character_counts())
         self._streams: dict[str, np.ndarray] = {}
+
+    def __repr__(self) -> str:
+        sizes = {} if isinstance(self.words, MappedWords) else self.parts
+        parts = "".join(f", {part} {len(words):,}" for part, words in sizes.items())
+        return f"Corpus({len(self.words):,} words, {len(self.vocab) - 1:,} characters, {self.split} split{parts})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """State without the split and the tokens, which are made again from the words."""
+        made = {name for name in vars(self) if isinstance(getattr(Corpus, name, None), cached_property)}
+        return {name: value for name, value in vars(self).items() if name not in made} | {"_streams": {}}
 
     @cached_property
     def _places(self) -> dict[str, np.ndarray]:

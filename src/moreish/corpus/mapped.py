@@ -53,8 +53,11 @@ def is_large(path: Path) -> bool:
 class MappedText:
     """A text in a file of code points; a slice of it is a string."""
 
-    def __init__(self, codes: np.ndarray):
-        self.codes = codes
+    def __init__(self, path: Path):
+        self.path, self.codes = path, mapped(path)
+
+    def __reduce__(self) -> tuple[type["MappedText"], tuple[Path]]:
+        return MappedText, (self.path,)
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -69,9 +72,12 @@ class MappedWords(WordList):
     text: MappedText
 
     def __init__(self, folder: Path):
-        text, starts, lengths = (mapped(folder / name) for name in LIST_FILES)
-        super().__init__(MappedText(text), starts, lengths)  # type: ignore[arg-type]
+        text, starts, lengths = (folder / name for name in LIST_FILES)
+        super().__init__(MappedText(text), mapped(starts), mapped(lengths))  # type: ignore[arg-type]
         self.folder = folder
+
+    def __reduce__(self) -> tuple[type["MappedWords"], tuple[Path]]:
+        return MappedWords, (self.folder,)
 
     @classmethod
     def prepared(cls, texts: Iterable[str], name: str) -> "MappedWords":

@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import islice
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 
@@ -26,6 +26,10 @@ class WordList(Sequence[str]):
 
     def __init__(self, text: str, starts: np.ndarray, lengths: np.ndarray):
         self.text, self.starts, self.lengths = text, starts, lengths
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Leave out what is computed on first use: the hash of a word differs from process to process."""
+        return WordList, (self.text, self.starts, self.lengths)
 
     @classmethod
     def of_text(cls, text: str) -> "WordList":

@@ -73,6 +73,19 @@ class Model:
         self.layout = Layout(self.layers)
         self.params = self.layout.initial(seed) if params is None else np.ascontiguousarray(params, np.float32)
 
+    def __repr__(self) -> str:
+        return f"Model({self.name}, {self.n_parameters:,} parameters, {len(self.vocab) - 1:,} characters)"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """State without the engine, which holds compiled code and is made again."""
+        return {name: value for name, value in vars(self).items() if name != "engine"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take the state; an array that arrives in read-only memory is copied, because compiled code takes none."""
+        vars(self).update(state)
+        self.params = np.require(self.params, requirements=("C", "A", "W"))
+        self.arrays = {name: np.require(array, requirements=("C", "A", "W")) for name, array in self.arrays.items()}
+
     @property
     def name(self) -> str:
         """Name of the model, such as "mlp"."""

@@ -92,6 +92,15 @@ class Run:
     history: list[dict[str, Any]] = field(default_factory=list)
     path: Path | None = None
 
+    def __repr__(self) -> str:
+        lines = [f"Run of {self.model!r}", f"corpus  {self.corpus!r}"]
+        if self.options.steps:
+            lines.append(f"steps   {self.options.steps:,} of {self.options.batch_size or 'all words'}")
+        if "loss" in vars(self):
+            losses = ", ".join(f"{part} {loss:.4f}" for part, loss in self.loss.items())
+            lines.append(f"loss    {losses} nats per token")
+        return "\n  ".join([*lines, f"folder  {self.path or 'none'}"])
+
     @cached_property
     def loss(self) -> dict[str, float]:
         """Nats per token on train, val and test."""
