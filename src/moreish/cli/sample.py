@@ -1,7 +1,8 @@
 """Generate new words with a trained model.
 
 Each word is marked "new", or with the part of the list (train, val, test) that contains it. Constraints such as
---pattern limit the words; a word that fits them is drawn exactly as often as the model generates it.
+--pattern limit the words; a word that fits them is drawn exactly as often as the model generates it. Without
+--max-length, a word of over twice the length of the longest word of the list, and 10 characters more, is drawn again.
 
 Examples:
   moreish sample runs/names-mlp -n 10

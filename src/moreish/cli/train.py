@@ -18,6 +18,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
+from ..analysis.comparison import compare
 from ..corpus import BUNDLED, words_of
 from ..engine.torch.distributed import rank
 from ..errors import InputError
@@ -30,6 +31,8 @@ from .arguments import Flat, ModelArguments, TrainArguments, given_options
 from .progress import TrainingView
 from .terminal import announce_work, print_losses, print_samples, print_table, say
 from .values import WholeNumber
+
+SHORT_LIST = 2000  # words; a net trained on fewer is compared with the n-gram model
 
 
 def train(
@@ -95,10 +98,27 @@ def report(run: Run, seconds: float, n_samples: int) -> None:
         columns = ("step", "tape_loss", "torch_loss", "gradient_difference", "weight_difference")
         rows = [[f"{line[name]:.6g}" for name in columns] for line in run.history if "torch_loss" in line]
         print_table([f">{name.replace('_', ' ')}" for name in columns], rows)
+    if len(run.corpus.words) < SHORT_LIST and run.model.layers and (advice := counts_are_better(run)):
+        print(f"\n{advice}")
     words = run.model.sample(n_samples, seed=o.seed)
     print()
     print_samples(words, [run.corpus.mark(word) for word in words])
     print(f"\nsaved in {run.path}; more words with: moreish sample {run.path}")
+
+
+def counts_are_better(run: Run) -> str:
+    """Return advice to take the n-gram model if its test loss is significantly lower; empty otherwise.
+
+    Val would favour the n-gram model, whose smoothing is fitted on it.
+    """
+    found = compare([run], samples=0)
+    counts, net = found.row(found.baseline), next(row for row in found.rows if row.name != found.baseline)
+    if not any(pair.part == "test" and pair.verdict == f"{counts.name} is better" for pair in found.pairs):
+        return ""
+    return (
+        f"on so short a list the n-gram model suits better: test {counts.loss['test']:.2f}, "
+        f"against {net.loss['test']:.2f} (moreish train FILE --model ngram)"
+    )
 
 
 def list_name(file: str | None) -> str:

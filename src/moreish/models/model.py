@@ -58,7 +58,10 @@ class Model:
     vocab   the characters that it knows
     params  the weights of its layers, flat, float32 (layout.size,); drawn from `seed` if None
     arrays  the arrays of a model without layers (counts, or the models of a mixture), by name
+    longest characters of the longest word of the list that it was trained on; None until a `Run` sets it
     """
+
+    longest: int | None = None
 
     def __init__(
         self,
@@ -182,7 +185,7 @@ class Model:
     def sampling_model(self) -> SamplingModel:
         """The model with the interface that sampling uses."""
         contexts = self.config.contexts(self.engine, self.params, len(self.vocab))
-        return SamplingModel(self.vocab, self.engine, self.params, contexts)
+        return SamplingModel(self.vocab, self.engine, self.params, contexts, self.longest)
 
     def next(self, prefix: str = "", *, temperature: float = 1.0) -> dict[str, float]:
         """Return the probability of each character after a prefix; "" is the end of the word.
@@ -234,8 +237,9 @@ class Model:
         pattern         pattern that every word matches: ? is any character, * any number of them, [aeiou] or [a-f] one
                         of these, [^xyz] any other; a backslash takes the next character literally
         gap             word with gaps, such as jo__than: _ is any character, and a pattern's signs are allowed
-        min_length, max_length          in characters. Without max_length a word has at most 1,000 characters more than
-                        the shortest that fits; without constraints, a word that has not ended is cut after 1,000
+        min_length, max_length          in characters. Without max_length a word is drawn again if it is over 2 L + 10
+                        characters longer than the shortest that fits, where L is the length of the list's longest word,
+                        or over 1,000
         forbid, require characters that no word contains, and that every word contains
         near, edits     word that every word is a number of edits away from (1 by default)
         avoid           words to leave out; corpus.words for new words only

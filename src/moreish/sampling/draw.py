@@ -7,7 +7,7 @@ dynamic programming     if a model has few contexts, as counted models and nets 
 rejection               otherwise words are drawn until enough of them satisfy the constraints
 
 The prefix that all words share is given: its probability does not count, and temperature, top-k and top-p apply only
-after it. Without a maximum length, no word is drawn that is over MAX_EXTRA characters longer than the shortest one.
+after it. Without a maximum length, a word may have `SamplingModel.most_extra` characters more than the shortest one.
 """
 
 import unicodedata
@@ -25,7 +25,8 @@ from .dynamic_programming import MAX_STEPS, ExactSampler, SamplingOptions, estim
 from .model import SamplingModel
 
 MAX_ENUMERATED = 1 << 17  # words
-MAX_EXTRA = 1000  # characters beyond the shortest word
+REDRAWS = 16  # of a word that is too long
+WORDS_LIKE_ONE = 256  # drawing fewer words takes as long
 WORDS_PER_DRAW = 1 << 16
 DEFAULT_TRIES = 2_000_000  # or 1,000 for each word asked for, if that is more
 QUICK_STEPS = MAX_STEPS >> 4  # up to this many, dynamic programming is tried before rejection
@@ -145,10 +146,28 @@ def _collect(
 
 
 def _plain(model: SamplingModel, prefix: list[int], options: SamplingOptions, seed: int) -> Source:
-    """Return a source of words with a prefix and no other constraint; a word that does not end is cut."""
+    """Return a source of words with a prefix and no other constraint.
+
+    A word that is too long is drawn again, under a number that no other word has. After REDRAWS, it is cut: with a
+    temperature of 0, for example, a model may never end a word.
+    """
+    longest = len(prefix) + model.most_extra
+
+    def drawn(n: int, first: int) -> list[str]:
+        return model.vocab.split(model.draw(n, prefix, options, seed, first, longest + 1))
 
     def draw(n: int, first: int) -> list[str]:
-        return model.vocab.split(model.draw(n, prefix, options, seed, first, len(prefix) + MAX_EXTRA))
+        words = drawn(n, first)
+        for turn in range(1, REDRAWS + 1):
+            too_long = [i for i, word in enumerate(words) if len(word) > longest]
+            if len(too_long) * WORDS_LIKE_ONE > n:
+                again = drawn(n, first + (turn << 40))
+                for i in too_long:
+                    words[i] = again[i]
+            else:
+                for i in too_long:
+                    words[i] = drawn(1, first + i + (turn << 40))[0]
+        return [word[:longest] for word in words]
 
     return Source("plain", draw, 1.0)
 
@@ -191,7 +210,7 @@ def _sources(
     model: SamplingModel, constraints: Constraints, words: DFA, options: SamplingOptions, seed: int
 ) -> Iterator[Source]:
     """Yield the sources of a set of words, the fastest first; the next is for when that finds too few words."""
-    longest = constraints.max_length or words.shortest + MAX_EXTRA
+    longest = constraints.max_length or words.shortest + model.most_extra
     steps = estimated_steps(model.contexts, words, len(model.vocab))
     exact = _exact(model, words, options, seed, longest) if steps <= QUICK_STEPS else None
     if exact:

@@ -11,6 +11,7 @@ from .contexts import Contexts
 from .deadline import check_time
 from .dynamic_programming import SamplingOptions
 
+MAX_EXTRA = 1000  # characters beyond the shortest word, whatever the list
 FIRST_LENGTH = 64  # characters after the prefix that the first attempt has room for
 MAX_BUFFER_TOKENS = 1 << 24
 MAX_SINGLE_REDRAWS = 32  # unfinished words that are drawn again one by one
@@ -18,12 +19,21 @@ MAX_SINGLE_REDRAWS = 32  # unfinished words that are drawn again one by one
 
 @dataclass(frozen=True)
 class SamplingModel:
-    """A model's vocabulary, the reader that draws and scores with its weights, and its contexts."""
+    """A model's vocabulary, the reader that draws and scores with its weights, and its contexts.
+
+    longest     characters of the longest word of the list that it was trained on; None if that is not known
+    """
 
     vocab: Vocab
     reader: Reader
     params: np.ndarray
     contexts: Contexts
+    longest: int | None = None
+
+    @property
+    def most_extra(self) -> int:
+        """Characters that a word without a maximum length may have more than the shortest one."""
+        return MAX_EXTRA if self.longest is None else min(2 * self.longest + 10, MAX_EXTRA)
 
     def draw(
         self,

@@ -14,7 +14,7 @@ from ..errors import InputError
 from ..layers import LAYERS
 from ..models import CountConfig, ModelConfig, NetConfig, make_config
 from ..models.model import Model
-from .options import TrainOptions
+from .options import MIN_VAL_WORDS, TrainOptions
 from .run import Run
 
 
@@ -74,6 +74,8 @@ def prepare(words: Iterable[str] | Corpus, model: str, options: dict[str, Any]) 
     chosen = chosen.resolved(config.defaults, batches.n_examples)
     if not full:
         batches = dataclasses.replace(batches, size=chosen.batch_size)
+        if not {"keep", "steps", "epochs"} & options.keys() and len(corpus.parts["val"]) < MIN_VAL_WORDS:
+            chosen = dataclasses.replace(chosen, keep="last")
     task = _checked(Task(model, corpus, config, chosen, batches))
     if chosen.calibrate and not _has_batch_norm(task):  # of a run this is allowed: fold removes BatchNorm from it
         raise InputError("--calibrate is for models with BatchNorm, but this one has none")

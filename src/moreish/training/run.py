@@ -92,6 +92,9 @@ class Run:
     history: list[dict[str, Any]] = field(default_factory=list)
     path: Path | None = None
 
+    def __post_init__(self):
+        self.model.longest = int(self.corpus.words.lengths.max())
+
     def __repr__(self) -> str:
         lines = [f"Run of {self.model!r}", f"corpus  {self.corpus!r}"]
         if self.options.steps:
