@@ -87,8 +87,8 @@ def short_lists_section(found: dict[str, Any]) -> str:
         " word of the list.",
         "",
         f"Measured by `benchmarks/short_lists.py`, {found['threads']} thread, {machine['processor']},"
-        f" {machine['cores']} cores, {machine['system']}; moreish {versions['moreish']}, numpy {versions['numpy']}, numba"
-        f" {versions['numba']}.",
+        f" {machine['cores']} cores, {machine['system']}; moreish {versions['moreish']},"
+        f" numpy {versions['numpy']}, numba {versions['numba']}.",
     ]
     return "\n".join(lines)
 
