@@ -13,7 +13,7 @@ import pytest
 from conftest import made_up_words
 
 import moreish
-from moreish.corpus import mapped
+from moreish.corpus import WordList, mapped
 from moreish.models import MODELS, NETS
 
 WAYS: dict[str, Callable[[Any], Any]] = {
@@ -107,6 +107,20 @@ def test_a_corpus_on_disk_travels_by_the_name_of_its_folder(split, monkeypatch, 
             == list(pickle.loads(pickle.dumps(there.parts["val"])))
         )
         assert there.mark(words[0]) == plain.mark(words[0])
+
+
+def test_a_list_keeps_its_weights_and_labels_but_not_what_was_computed():
+    listed = WordList.of(made_up_words(40)).with_weights(np.arange(1, 41)).with_labels("xy" * 20)
+    for _ in ("before it is used", "after"):
+        there = pickle.loads(pickle.dumps(listed[5:]))
+        assert there == listed[5:]
+        assert there.weights is not None
+        assert there.labels is not None
+        assert there.weights.tolist() == list(range(6, 41))
+        assert [there.label_names[label] for label in there.labels] == list(("xy" * 20)[5:])
+        assert there.places(listed[7]) == listed[5:].places(listed[7])
+        assert listed.places(listed[3])
+    assert b"_by_hash" not in pickle.dumps(listed)
 
 
 SCRIPT = """

@@ -11,7 +11,7 @@ from .mapped import TOKENS_PER_COPY, MappedWords, Marks
 from .split import PARTS, SPLITS, split_words
 from .stream import whole_words
 from .vocab import Vocab
-from .wordlist import WordList
+from .wordlist import WordList, without_cached
 
 
 class Corpus:
@@ -45,8 +45,7 @@ class Corpus:
 
     def __getstate__(self) -> dict[str, Any]:
         """State without the split and the tokens, which are made again from the words."""
-        made = {name for name in vars(self) if isinstance(getattr(Corpus, name, None), cached_property)}
-        return {name: value for name, value in vars(self).items() if name not in made} | {"_streams": {}}
+        return without_cached(self) | {"_streams": {}}
 
     @cached_property
     def _places(self) -> dict[str, np.ndarray]:

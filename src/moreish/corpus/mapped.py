@@ -23,6 +23,7 @@ from collections.abc import Callable, Generator, Iterable
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import platformdirs
@@ -76,8 +77,12 @@ class MappedWords(WordList):
         super().__init__(MappedText(text), mapped(starts), mapped(lengths))  # type: ignore[arg-type]
         self.folder = folder
 
-    def __reduce__(self) -> tuple[type["MappedWords"], tuple[Path]]:
-        return MappedWords, (self.folder,)
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in super().__getstate__().items() if k not in ("text", "starts", "lengths")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        MappedWords.__init__(self, state["folder"])
+        vars(self).update(state)
 
     @classmethod
     def prepared(cls, texts: Iterable[str], name: str) -> "MappedWords":

@@ -3,17 +3,20 @@
 import hashlib
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from functools import cached_property
 from itertools import islice
-from typing import Any, overload
+from typing import Any, Self, overload
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..errors import InputError
 
 WORDS_AT_A_TIME = 1 << 16
 CHARACTERS_SCANNED = 1 << 16  # at a time, for line breaks
 CHARACTERS_ENCODED = 1 << 20  # at a time
+MAX_LABELS = 1000  # of a list: more are hardly kinds of words
 
 
 class WordList(Sequence[str]):
@@ -22,14 +25,54 @@ class WordList(Sequence[str]):
     text        every word followed by a line break; it may have other words between them
     starts      place of each word in text (n,)
     lengths     characters of each word (n,)
+    weights     how often each word counts, float64 (n,); None if all count once
+    labels      the number of each word's label in label_names, int32 (n,); None if the list has no labels
     """
+
+    weights: np.ndarray | None = None
+    labels: np.ndarray | None = None
+    label_names: tuple[str, ...] = ()
 
     def __init__(self, text: str, starts: np.ndarray, lengths: np.ndarray):
         self.text, self.starts, self.lengths = text, starts, lengths
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Leave out what is computed on first use: the hash of a word differs from process to process."""
-        return WordList, (self.text, self.starts, self.lengths)
+    def __getstate__(self) -> dict[str, Any]:
+        """State without what is computed on first use: the hash of a word differs from process to process."""
+        return without_cached(self)
+
+    def with_weights(self, weights: ArrayLike | None) -> Self:
+        """Return the list with a weight for each word.
+
+        Raises InputError for a weight that is not a number above 0, and unless there is one for each word.
+        """
+        listed = copy(self)
+        if weights is not None:
+            listed.weights = _column(self, "weight", weights, np.float64)
+            for place in np.flatnonzero(~((listed.weights > 0) & np.isfinite(listed.weights)))[:1].tolist():
+                raise InputError(
+                    f"word {place + 1}, {self[place]!r}, has the weight {listed.weights[place]:g}: "
+                    "a weight must be a number above 0"
+                )
+        return listed
+
+    def with_labels(self, labels: Iterable[object] | None) -> Self:
+        """Return the list with a label for each word: text, or anything that str() turns into text.
+
+        Raises InputError for an empty label, for more than MAX_LABELS different ones, and unless there is one for each
+        word.
+        """
+        listed = copy(self)
+        if labels is not None:
+            texts = _column(self, "label", [unicodedata.normalize("NFC", str(label)) for label in labels], object)
+            names = sorted(set(texts.tolist()))
+            if len(names) > MAX_LABELS:
+                raise InputError(f"{len(names):,} different labels: a list may have at most {MAX_LABELS:,}")
+            if names[:1] == [""] or any("\n" in name for name in names):
+                raise InputError("a label is empty or has a line break: give every word a label of one line")
+            number = {name: i for i, name in enumerate(names)}
+            listed.labels = np.fromiter((number[text] for text in texts), np.int32, len(texts))
+            listed.label_names = tuple(names)
+        return listed
 
     @classmethod
     def of_text(cls, text: str) -> "WordList":
@@ -49,7 +92,9 @@ class WordList(Sequence[str]):
         if isinstance(words, WordList):
             if len(words.text) == words.n_characters + len(words):
                 return words
-            return cls.of_text("".join(f"{word}\n" for word in words))
+            copied = cls.of_text("".join(f"{word}\n" for word in words))
+            copied.weights, copied.labels, copied.label_names = words.weights, words.labels, words.label_names
+            return copied
         checked = []
         for number, word in enumerate(words, start=1):
             if not word or "\n" in word or not _encodable(word):
@@ -86,7 +131,11 @@ class WordList(Sequence[str]):
 
     def __getitem__(self, index):
         if isinstance(index, slice | np.ndarray):
-            return WordList(self.text, self.starts[index], self.lengths[index])
+            some = WordList(self.text, self.starts[index], self.lengths[index])
+            some.weights = None if self.weights is None else self.weights[index]
+            some.labels = None if self.labels is None else self.labels[index]
+            some.label_names = self.label_names
+            return some
         start = int(self.starts[index])
         return self.text[start : start + int(self.lengths[index])]
 
@@ -166,6 +215,23 @@ def sha256_of(blocks: Iterable[bytes]) -> str:
         digest.update(memoryview(block)[:-1])
         last = block[-1:]
     return digest.hexdigest()
+
+
+def _column(words: WordList, what: str, values: ArrayLike, dtype: type) -> np.ndarray:
+    """Return a value for each word as an array. Raises InputError if one is not of the type, or some are missing."""
+    try:
+        column = np.array(values, dtype)
+    except (TypeError, ValueError):
+        raise InputError(f"the {what}s are not all numbers") from None
+    if column.shape != (len(words),):
+        raise InputError(f"{column.size:,} {what}s for {len(words):,} words: give one for each word")
+    return column
+
+
+def without_cached(thing: object) -> dict[str, Any]:
+    """Return the attributes of an object, except those that are computed on first use and kept."""
+    kind = type(thing)
+    return {k: v for k, v in vars(thing).items() if not isinstance(getattr(kind, k, None), cached_property)}
 
 
 def no_words(name: str) -> InputError:
