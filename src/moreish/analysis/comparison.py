@@ -163,11 +163,12 @@ def compare(
                 f"compared: add --rescore to score all runs on the split of {names[0]}, and to see how many of its "
                 "words each was trained on"
             )
-        run.model.check_vocab(corpus)
+        own = run.corpus if _split_of(run.corpus) == _split_of(corpus) else corpus  # its vocabulary may be wider
+        run.model.check_vocab(own)
         losses, intervals, seen = {}, {}, {}
         train = set(run.corpus.parts["train"])
         for part in SCORED_PARTS:
-            sums, tokens = nll[name, part] = word_nll(run.model.nll, corpus.stream(part))
+            sums, tokens = nll[name, part] = word_nll(run.model.nll, own.stream(part))
             losses[part], intervals[part] = float(sums.sum() / tokens.sum()), interval(sums, tokens)
             seen[part] = sum(word in train for word in corpus.parts[part]) / len(corpus.parts[part])
         words = run.model.sample(samples, seed=seed)

@@ -10,6 +10,7 @@ computes its statistics over that share.
 Examples:
   moreish train
   moreish train dinosaurs
+  moreish train dinosaurs --from runs/names-mlp
   moreish train names.txt --model mlp --n-hidden 300 --epochs 10 --out runs/big
 """
 
@@ -18,13 +19,15 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
+from cyclopts import Parameter
+
 from ..analysis.comparison import compare
 from ..corpus import BUNDLED, words_of
 from ..engine.torch.distributed import rank
 from ..errors import InputError
 from ..evaluation import Evaluation
 from ..files import STANDARD_INPUT
-from ..training.run import Run
+from ..training.run import Run, load
 from ..training.train import resume as resume_training
 from ..training.train import train as train_model
 from .arguments import Flat, ModelArguments, TrainArguments, given_options
@@ -42,6 +45,7 @@ def train(
     model: str | None = None,
     out: Path | None = None,
     resume: Path | None = None,
+    from_run: Annotated[Path | None, Parameter(name="--from")] = None,
     samples: WholeNumber = 10,
     model_options: Annotated[ModelArguments, Flat] = ModelArguments(),  # pyright: ignore[reportInvalidTypeForm]
     train_options: Annotated[TrainArguments, Flat] = TrainArguments(),  # pyright: ignore[reportInvalidTypeForm]
@@ -59,6 +63,9 @@ def train(
         Folder of the run [default: a new one in runs/].
     resume
         Continue this stopped run. With the default engine the result is the same as if it had never stopped.
+    from_run
+        Start with the weights of this run of a net, whose list may be of another kind: that helps with a list of some
+        hundreds of words. The model and its options are the run's.
     samples
         Number of new words to print at the end.
     """
@@ -70,7 +77,7 @@ def train(
     began = time.perf_counter()
     with TrainingView() if first else nullcontext() as view:
         if resume is not None:
-            if file or model or out or given_options(model_options) or given_options(train_options):
+            if file or model or out or from_run or given_options(model_options) or given_options(train_options):
                 raise InputError(
                     "--resume continues a run with its own list and options: use it without a file or other options"
                 )
@@ -78,8 +85,9 @@ def train(
         else:
             words = words_of(file)
             options = {**given_options(model_options), **given_options(train_options)}
-            model = model or "mlp"
-            run = train_model(words, model, out=out or new_folder(file, model), on_progress=view, **options)
+            name = model or (load(from_run).model.name if from_run else "mlp")
+            out = out or new_folder(file, name)
+            run = train_model(words, model, from_run=from_run, out=out, on_progress=view, **options)
     if not first:
         return
     report(run, time.perf_counter() - began, samples)

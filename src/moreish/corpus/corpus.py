@@ -1,7 +1,9 @@
 """A corpus: a list of words, its vocabulary, its split, and the flat stream of tokens of each part."""
 
 from collections.abc import Iterable
+from copy import copy
 from functools import cached_property
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -18,12 +20,15 @@ class Corpus:
     """Words split into train, val and test.
 
     words       in file order, with repeats, in NFC
-    vocab       the characters of all words
+    vocab       the characters of all words, and those of `extra`
+    extra       characters that no word has: see `widened`
     parts       {"train": ..., "val": ..., "test": ...}, the words of each in shuffled order
     split       "lecture" or "distinct"; see `split_words`
 
     Raises InputError for a word that is empty or contains a line break, and for fewer words than a split needs.
     """
+
+    extra: str = ""
 
     def __init__(self, words: Iterable[str], split: str = "lecture", split_seed: int = 42):
         if isinstance(words, str):
@@ -47,6 +52,18 @@ class Corpus:
         """State without the split and the tokens, which are made again from the words."""
         return without_cached(self) | {"_streams": {}}
 
+    def widened(self, characters: str) -> "Corpus":
+        """Return the same corpus with further characters in its vocabulary."""
+        wider = copy(self)
+        wider.vocab = Vocab(self.vocab.characters + characters)
+        wider.extra = "".join(c for c in wider.vocab.characters if c in self.extra or c not in self.vocab.characters)
+        return wider
+
+    def _file(self, name: str) -> str:
+        """Name of a file of this split, and of this vocabulary if it is not that of the words."""
+        wider = f"-{sha256(self.extra.encode()).hexdigest()[:16]}" if self.extra else ""
+        return f"{name}-{self.split}-{self.split_seed}{wider}"
+
     @cached_property
     def _places(self) -> dict[str, np.ndarray]:
         return split_words(self.words, self.split, self.split_seed)
@@ -65,8 +82,9 @@ class Corpus:
         """Return a part as a flat stream of tokens, int32 (1 + tokens,): 0, then each word followed by 0."""
         if part not in self._streams:
             if isinstance(self.words, MappedWords):
-                name = f"{part}-{self.split}-{self.split_seed}.i4"
-                self._streams[part] = self.words.stream(name, lambda: self._places[part], self.vocab.table)
+                self._streams[part] = self.words.stream(
+                    f"{self._file(part)}.i4", lambda: self._places[part], self.vocab.table
+                )
             else:
                 self._streams[part] = self.vocab.stream(self.parts[part])
         return self._streams[part]
@@ -93,7 +111,7 @@ class Corpus:
     def _marks(self) -> Marks | None:
         if not isinstance(self.words, MappedWords):
             return None
-        return Marks(self.words, [self.stream(part) for part in PARTS], f"marks-{self.split}-{self.split_seed}.u8")
+        return Marks(self.words, [self.stream(part) for part in PARTS], f"{self._file('marks')}.u8")
 
     def mark(self, word: str) -> str:
         """Return the first of "train", "val" and "test" that contains a word, or "new"."""

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ..corpus import Corpus
@@ -15,7 +16,8 @@ from ..layers import LAYERS
 from ..models import CountConfig, ModelConfig, NetConfig, make_config
 from ..models.model import Model
 from .options import MIN_VAL_WORDS, TrainOptions
-from .run import Run
+from .run import Run, load
+from .starting import Start, check_source, start_from
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Task:
     config      the model's own options
     options     how it is trained, resolved
     batches     where its batches come from; None for a counted model
+    origin      the weights to start with; None for random ones
     """
 
     name: str
@@ -33,6 +36,7 @@ class Task:
     config: ModelConfig
     options: TrainOptions
     batches: Batches | None
+    origin: Start | None = None
 
     def need_steps(self, what: str = "") -> Batches:
         """The batches. Raises InputError for a counted model, which has none; `what` ends the message."""
@@ -41,20 +45,33 @@ class Task:
         return self.batches
 
     def start(self) -> Run:
-        """A run with fresh weights, which has made no step."""
-        return Run(Model(self.config, self.corpus.vocab, seed=self.options.seed), self.corpus, self.options)
+        """A run with the weights to start with, which has made no step."""
+        params = None if self.origin is None else self.origin.params.copy()
+        model = Model(self.config, self.corpus.vocab, params, self.options.seed)
+        return Run(model, self.corpus, self.options, start=self.origin)
 
 
-def prepare(words: Iterable[str] | Corpus, model: str, options: dict[str, Any]) -> Task:
+def prepare(
+    words: Iterable[str] | Corpus, model: str | None, options: dict[str, Any], from_run: Run | str | Path | None = None
+) -> Task:
     """Prepare the training of a model on words.
 
+    model       mlp by default; with from_run, its model
     options     those of `TrainOptions` and of the model's config, by name
+    from_run    a trained net, or its folder: start with its weights (see `starting`)
 
     Raises InputError for unknown options, values out of range, options that exclude each other, options of training for
     a counted model, and fewer words than a split needs.
     """
     names = {f.name for f in dataclasses.fields(TrainOptions)}
-    config = make_config(model, {k: v for k, v in options.items() if k not in names})
+    of_model = {k: v for k, v in options.items() if k not in names}
+    source = load(from_run) if isinstance(from_run, str | Path) else from_run
+    if source is None:
+        model = model or "mlp"
+        config = make_config(model, of_model)
+    else:
+        check_source(source.model, _name(source), model, of_model)
+        model, config = source.model.name, source.model.config
     chosen = TrainOptions(**{k: v for k, v in options.items() if k in names})
     if isinstance(words, Corpus):
         for name in {"split", "split_seed"} & options.keys():
@@ -64,6 +81,8 @@ def prepare(words: Iterable[str] | Corpus, model: str, options: dict[str, Any]) 
         chosen = dataclasses.replace(chosen, split=corpus.split, split_seed=corpus.split_seed)
     else:
         corpus = Corpus(words, chosen.split, chosen.split_seed)
+    if source is not None:
+        corpus = corpus.widened(source.model.vocab.characters)
     if isinstance(config, CountConfig):
         if chosen.overridden:
             name = chosen.overridden[0].replace("_", "-")
@@ -76,7 +95,8 @@ def prepare(words: Iterable[str] | Corpus, model: str, options: dict[str, Any]) 
         batches = dataclasses.replace(batches, size=chosen.batch_size)
         if not {"keep", "steps", "epochs"} & options.keys() and len(corpus.parts["val"]) < MIN_VAL_WORDS:
             chosen = dataclasses.replace(chosen, keep="last")
-    task = _checked(Task(model, corpus, config, chosen, batches))
+    origin = source and start_from(source.model, _name(source), corpus.vocab, chosen.seed)
+    task = _checked(Task(model, corpus, config, chosen, batches, origin))
     if chosen.calibrate and not _has_batch_norm(task):  # of a run this is allowed: fold removes BatchNorm from it
         raise InputError("--calibrate is for models with BatchNorm, but this one has none")
     return task
@@ -96,6 +116,11 @@ def engine_of(run: Run) -> Engine:
     return make_engine(
         o.engine, model.layers, model.config.context, len(model.vocab), device=o.device, compile=o.compile
     )
+
+
+def _name(run: Run) -> str:
+    """The name of a run's folder, or of its model if it has none."""
+    return run.path.resolve().name if run.path else run.model.name
 
 
 def _batches(config: ModelConfig, corpus: Corpus, full: bool, size: int, seed: int) -> Batches:

@@ -5,6 +5,7 @@ history.jsonl           a line for each point of the log: step, seconds so far, 
                         batch losses since the last point, and with --diagnostics the statistics of the layers
 checkpoint.safetensors  the state of an unfinished training: see `Checkpoint`
 model.safetensors       the weights by name, once the training has ended
+start.safetensors       the weights that the training began with, if they come from another run
 config.json             model, options, vocabulary, split, data hash, versions
 
 Every file is replaced as a whole, and config.json is written last. A folder that has a config.json is a run: it loads,
@@ -34,14 +35,16 @@ from ..files import write_atomically
 from ..models import ALL_MODELS, ModelConfig, ReaderConfig
 from ..models.model import Model
 from .options import TrainOptions
+from .starting import Start
 
-FORMAT = 1  # of the folder; raised by a change that older versions cannot read
-CONFIG, WORDS, MODEL, CHECKPOINT, HISTORY = (
+FORMAT = 2  # of the folder; raised by a change that older versions cannot read
+CONFIG, WORDS, MODEL, CHECKPOINT, HISTORY, START = (
     "config.json",
     "words.txt",
     "model.safetensors",
     "checkpoint.safetensors",
     "history.jsonl",
+    "start.safetensors",
 )
 
 
@@ -84,6 +87,7 @@ class Run:
 
     history     a dictionary for each point of the log; a model that is not trained by steps has one, with the seconds
     path        its folder, if it has one
+    start       the weights that its training began with, if they come from another run
     """
 
     model: Model
@@ -91,6 +95,7 @@ class Run:
     options: TrainOptions
     history: list[dict[str, Any]] = field(default_factory=list)
     path: Path | None = None
+    start: Start | None = None
 
     def __post_init__(self):
         self.model.longest = int(self.corpus.words.lengths.max())
@@ -98,7 +103,8 @@ class Run:
     def __repr__(self) -> str:
         lines = [f"Run of {self.model!r}", f"corpus  {self.corpus!r}"]
         if self.options.steps:
-            lines.append(f"steps   {self.options.steps:,} of {self.options.batch_size or 'all words'}")
+            begun = f", from {self.start.name}" if self.start else ""
+            lines.append(f"steps   {self.options.steps:,} of {self.options.batch_size or 'all words'}{begun}")
         if "loss" in vars(self):
             losses = ", ".join(f"{part} {loss:.4f}" for part, loss in self.loss.items())
             lines.append(f"loss    {losses} nats per token")
@@ -108,6 +114,11 @@ class Run:
     def loss(self) -> dict[str, float]:
         """Nats per token on train, val and test."""
         return evaluate(self.model, self.corpus).loss
+
+    @property
+    def first_params(self) -> np.ndarray:
+        """The weights before the first step, flat (P,)."""
+        return self.model.layout.initial(self.options.seed) if self.start is None else self.start.params.copy()
 
     @property
     def diverged(self) -> bool:
@@ -146,6 +157,8 @@ def begin_folder(run: Run, path: str | Path, name: str, data: bytes) -> None:
         write_atomically(folder / WORDS, run.corpus.words.pieces())
         write_history(folder, run.history)
         write_atomically(folder / name, data)
+        if run.start is not None:
+            write_atomically(folder / START, run.start.to_bytes(run.model.layout))
         write_atomically(folder / CONFIG, _config_bytes(run))
     except WorkError:
         discard_folder(folder, made)
@@ -155,19 +168,23 @@ def begin_folder(run: Run, path: str | Path, name: str, data: bytes) -> None:
 
 def discard_folder(folder: Path, made: bool = True) -> None:
     """Remove the files of a run that could not begin, and the folder if it was made for this run."""
-    for name in (CONFIG, WORDS, HISTORY, CHECKPOINT, MODEL):
+    for name in (CONFIG, WORDS, HISTORY, CHECKPOINT, MODEL, START):
         (folder / name).unlink(missing_ok=True)
     if made:
         folder.rmdir()
 
 
 def _config_bytes(run: Run) -> bytes:
+    begun = {} if run.start is None else {"from": run.start.name}
+    extra = {"extra_characters": run.corpus.extra} if run.corpus.extra else {}  # of the vocabulary, in no word
     config = {
-        "format": FORMAT,
+        "format": FORMAT if begun or extra else 1,
         "model": run.model.name,
         "model_options": dataclasses.asdict(run.model.config),
         "train_options": dataclasses.asdict(run.options),
         "vocab": run.model.vocab.characters,
+        **extra,
+        **begun,
         "split": {"kind": run.corpus.split, "seed": run.corpus.split_seed},
         "data_sha256": run.corpus.data_hash,
         "versions": {
@@ -249,11 +266,13 @@ def load(path: str | Path) -> Run:
         options = TrainOptions(**stored["train_options"])
         vocab = Vocab(stored["vocab"])
         split, split_seed, data_hash = stored["split"]["kind"], stored["split"]["seed"], stored["data_sha256"]
+        extra, begun = str(stored.get("extra_characters", "")), stored.get("from")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise damaged(folder, CONFIG, error) from None
     try:
         # Read exactly as written: the reader of word lists would clean up words that came from Python.
         corpus = Corpus(written_words(folder / WORDS), split, split_seed)
+        corpus = corpus.widened(extra) if extra else corpus
     except (InputError, TypeError, ValueError, OSError) as error:
         raise damaged(folder, WORDS, error) from None
     if corpus.data_hash != data_hash:
@@ -261,7 +280,8 @@ def load(path: str | Path) -> Run:
     if corpus.vocab != vocab:
         raise damaged(folder, CONFIG, "its vocabulary is not that of the list")
     model = _load_model(folder, config, vocab, options)
-    return Run(model, corpus, options, history=_load_history(folder), path=folder)
+    start = _load_start(folder, str(begun), model) if begun is not None else None
+    return Run(model, corpus, options, history=_load_history(folder), path=folder, start=start)
 
 
 def _load_model(folder: Path, config: ModelConfig, vocab: Vocab, options: TrainOptions) -> Model:
@@ -284,6 +304,13 @@ def _load_model(folder: Path, config: ModelConfig, vocab: Vocab, options: TrainO
     except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
         raise damaged(folder, MODEL, error) from None
     return model
+
+
+def _load_start(folder: Path, name: str, model: Model) -> Start:
+    try:
+        return Start.from_bytes(name, (folder / START).read_bytes(), model.layout)
+    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        raise damaged(folder, START, error) from None
 
 
 def _load_history(folder: Path) -> list[dict[str, Any]]:
