@@ -85,9 +85,9 @@ def train(
         else:
             words = words_of(file)
             options = {**given_options(model_options), **given_options(train_options)}
-            name = model or (load(from_run).model.name if from_run else "mlp")
-            out = out or new_folder(file, name)
-            run = train_model(words, model, from_run=from_run, out=out, on_progress=view, **options)
+            source = load(from_run) if from_run else None
+            out = out or new_folder(file, model or (source.model.name if source else "mlp"))
+            run = train_model(words, model, from_run=source, out=out, on_progress=view, **options)
     if not first:
         return
     report(run, time.perf_counter() - began, samples)
