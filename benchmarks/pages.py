@@ -28,6 +28,7 @@ SECTIONS: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "how fast": (readme_sections.speed_table, ("speed", "scoring", "serving", "steering")),
     "peers": (readme_sections.peers_table, ("speed",)),
     "quality": (model_sections.ladder_section, ("quality",)),
+    "short lists": (model_sections.short_lists_section, ("short-lists",)),
     "novelty": (model_sections.novelty_section, ("novelty",)),
     "scoring": (model_sections.scoring_section, ("scoring",)),
     "steering": (model_sections.steering_section, ("steering",)),

@@ -122,6 +122,46 @@ def test_no_word_is_empty_or_too_long(saved_run):
     assert {len(word) for word in words} == {1, 2, 3, 4}
 
 
+def weak_run(words: list[str]) -> moreish.Run:
+    """A run that has hardly learnt when words end: about one word in five has over 30 characters."""
+    return moreish.train(words, "mlp", n_hidden=8, n_embd=3, steps=1)
+
+
+@pytest.mark.parametrize("options", [{}, {"prefix": "ab"}, {"contains": "dd"}, {"top_k": 4, "temperature": 0.8}])
+def test_a_word_far_longer_than_those_of_the_list_is_drawn_again(words, options):
+    run = weak_run(words)
+    assert max(map(len, words)) == 6 == run.model.longest
+    bound = 2 * 6 + 10 + len(options.get("prefix", "")) + len(options.get("contains", ""))
+    n = 2000
+    found = run.model.sample(n, **options)
+    assert len(found) == n
+    assert max(map(len, found)) <= bound
+    run.model.longest = None
+    free = run.model.sample(n, **options)
+    too_long = [i for i, word in enumerate(free) if len(word) > bound]
+    assert 50 < len(too_long) < n / 2
+    if "contains" in options:  # rejected: the next takes its place
+        fitting = [word for word in free if len(word) <= bound]
+        assert found[: len(fitting)] == fitting
+        return
+    assert [word for i, word in enumerate(found) if i not in too_long] == [w for w in free if len(w) <= bound]
+    shares = [np.mean([len(word) > 8 for word in some]) for some in (found, [w for w in free if len(w) <= bound])]
+    assert shares[0] == pytest.approx(shares[1], abs=0.03), "and what takes its place is drawn from those that fit"
+
+
+def test_words_that_are_drawn_again_depend_on_the_seed_and_their_number_alone(words):
+    model = weak_run(words).model
+    many = model.sample(1500, seed=5)
+    assert model.sample(1, seed=5) + model.sample(40, seed=5)[1:] == many[:40]
+
+
+def test_a_word_that_never_ends_is_cut(words):
+    model = weak_run(words).model
+    model.weights["4.linear.b"][0] = -1e9  # of the end
+    assert {len(word) for word in model.sample(30)} == {22}
+    assert {len(word) for word in model.sample(3, prefix="bad")} == {25}
+
+
 def test_an_untrained_model_stops_too(words):
     vocab = moreish.Vocab(set().union(*words))
     model = moreish.Model(moreish.models.MLP(init="naive"), vocab, seed=1)

@@ -15,6 +15,7 @@ from ..evaluation import Interval, interval, part_nll, word_nll
 from ..models import NGram
 from ..training.run import Run
 from ..training.train import train
+from .classification import Classifier
 
 SCORED_PARTS = ("val", "test")
 
@@ -26,7 +27,7 @@ class Row:
     seconds     time spent training or counting; None if the run does not record it
     seen        for each part, the share of its words that are among the train words of this run
     samples     words drawn from the model, each {"word", "seen"}: "seen" is the part of the run's list that contains
-                the word, or "new"
+                the word, or "new"; with labels also "label", the likeliest under the run
     """
 
     name: str
@@ -165,15 +166,19 @@ def compare(
                 f"compared: add --rescore to score all runs on the split of {names[0]}, and to see how many of its "
                 "words each was trained on"
             )
-        run.model.check_vocab(corpus)
+        own = run.corpus if run.corpus.identity == corpus.identity else corpus  # its vocabulary may be wider
+        run.model.check_vocab(own)
         losses, intervals, seen = {}, {}, {}
         train = set(run.corpus.parts["train"])
         for part in SCORED_PARTS:
-            sums, tokens = nll[name, part] = _weighted(run, corpus, part)
+            sums, tokens = nll[name, part] = _weighted(run, own, part)
             losses[part], intervals[part] = float(sums.sum() / tokens.sum()), interval(sums, tokens)
             seen[part] = sum(word in train for word in corpus.parts[part]) / len(corpus.parts[part])
         words = run.model.sample(samples, seed=seed)
         drawn = [{"word": word, "seen": run.corpus.mark(word)} for word in words]
+        if run.model.labels is not None:
+            for sample, found in zip(drawn, Classifier(run).each(words), strict=True):
+                sample["label"] = found.label
         rows.append(Row(name, run.model.name, run.model.n_parameters, run.seconds, losses, intervals, seen, drawn))
     rows.sort(key=lambda row: row.loss["val"])
     pairs = []

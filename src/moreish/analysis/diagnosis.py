@@ -100,12 +100,15 @@ class Diagnosis:
     def beginnings(self) -> dict[str, Beginning]:
         """The run's own start and another one for comparison, by the value of --init.
 
-        The other start is kaiming or, for a run that started with kaiming, naive. Raises InputError for a model without
+        The other start is kaiming or, for a run that started with kaiming, naive. A start from a run has the name of
+        that run. Raises InputError for a model without
         hidden layers.
         """
         own, o = getattr(self.run.model.config, "init", None), self.run.options
         if own is None:
             raise InputError(f"the {self.run.model.name} model has no hidden layers, so there is no start to compare")
+        if self.run.start is not None:
+            own = f"from {self.run.start.name}"
         other = "naive" if own == "kaiming" else "kaiming"
         every = stride(resolved(o.steps))
         # The log of a run that diverged, or has not come that far, may have too few points.
@@ -159,8 +162,8 @@ def as_diagnosis(run: Run | Diagnosis) -> Diagnosis:
 
 def trace_run(run: Run, *, at_start: bool = False) -> Trace:
     """Trace train examples through a run's weights, or through its initial ones."""
-    model, o = run.model, run.options
-    params = model.layout.initial(o.seed) if at_start else model.params
+    model = run.model
+    params = run.first_params if at_start else model.params
     batches = of_run(run).need_steps()
     if batches.fixed is None:
         batches = dataclasses.replace(batches, size=min(TRACED_EXAMPLES, batches.n_examples))
@@ -178,7 +181,8 @@ def beginning(run: Run, steps: int, init: str | None = None, diagnostics: bool =
     if init is not None:
         config = dataclasses.replace(config, init=init)
     options = dataclasses.replace(o, diagnostics=diagnostics, engine="tape", log_every=max(1, steps // 100))
-    model = Model(config, run.model.vocab, seed=o.seed, labels=run.model.labels)
+    params = run.first_params if init is None else None
+    model = Model(config, run.model.vocab, params, o.seed, labels=run.model.labels)
     again = Run(model, run.corpus, options)
     loop = Loop(again, first_state(again), of_run(again).need_steps(), engine_of(again), evaluate=False)
     with suppress(Diverged):
@@ -193,7 +197,7 @@ def _verdicts(
     run: Run, first_loss: float, start: dict[str, Any], end: dict[str, Any], steps: list[dict[str, Any]]
 ) -> list[Verdict]:
     history = [line for line in run.history if line["step"]]
-    began = _of_start(run, first_loss, start)
+    began = _of_start(run, first_loss, start) if run.start is None else []
     # A vanishing or exploding gradient makes updates small or losses large at any learning rate.
     gradient = any(verdict.trouble.endswith("gradient") for verdict in began)
     rate = [] if gradient and not run.diverged else _of_rate(run, first_loss, history, steps)

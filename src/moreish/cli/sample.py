@@ -3,7 +3,8 @@
 On a terminal, each word is marked "new", or with the part of the list (train, val, test) that contains it. Into a file
 or a pipe go the words alone, one per line, as they are drawn, so that `moreish train` and other programs can read them;
 --marks adds a tab and the mark. Constraints such as --pattern limit the words; a word that fits them is drawn exactly
-as often as the model generates it.
+as often as the model generates it. Without --max-length, a word of over twice the length of the longest word of the
+list, and 10 characters more, is drawn again.
 
 Examples:
   moreish sample runs/names-mlp -n 10

@@ -10,6 +10,7 @@ computes its statistics over that share.
 Examples:
   moreish train
   moreish train dinosaurs
+  moreish train dinosaurs --from runs/names-mlp
   moreish train names.txt --model mlp --n-hidden 300 --epochs 10 --out runs/big
 """
 
@@ -18,12 +19,15 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
+from cyclopts import Parameter
+
+from ..analysis.comparison import compare
 from ..corpus import BUNDLED, words_of
 from ..engine.torch.distributed import rank
 from ..errors import InputError
 from ..evaluation import Evaluation
 from ..files import STANDARD_INPUT
-from ..training.run import Run
+from ..training.run import Run, load
 from ..training.train import resume as resume_training
 from ..training.train import train as train_model
 from .arguments import ModelArguments, TrainArguments
@@ -31,6 +35,8 @@ from .fields import Flat, ListArguments, given_options
 from .progress import TrainingView
 from .terminal import announce_work, print_losses, print_samples, print_table, say
 from .values import WholeNumber
+
+SHORT_LIST = 2000  # words; a net trained on fewer is compared with the n-gram model
 
 
 def train(
@@ -40,6 +46,7 @@ def train(
     model: str | None = None,
     out: Path | None = None,
     resume: Path | None = None,
+    from_run: Annotated[Path | None, Parameter(name="--from")] = None,
     samples: WholeNumber = 10,
     list_options: Annotated[ListArguments, Flat] = ListArguments(),  # pyright: ignore[reportInvalidTypeForm]
     model_options: Annotated[ModelArguments, Flat] = ModelArguments(),  # pyright: ignore[reportInvalidTypeForm]
@@ -58,6 +65,9 @@ def train(
         Folder of the run [default: a new one in runs/].
     resume
         Continue this stopped run. With the default engine the result is the same as if it had never stopped.
+    from_run
+        Start with the weights of this run of a net, whose list may be of another kind: that helps with a list of some
+        hundreds of words. The model and its options are the run's.
     samples
         Number of new words to print at the end.
     """
@@ -70,7 +80,7 @@ def train(
     with TrainingView() if first else nullcontext() as view:
         if resume is not None:
             options = (list_options, model_options, train_options)
-            if file or model or out or any(map(given_options, options)):
+            if file or model or out or from_run or any(map(given_options, options)):
                 raise InputError(
                     "--resume continues a run with its own list and options: use it without a file or other options"
                 )
@@ -78,8 +88,9 @@ def train(
         else:
             words = words_of(file, **given_options(list_options))
             options = {**given_options(model_options), **given_options(train_options)}
-            model = model or "mlp"
-            run = train_model(words, model, out=out or new_folder(file, model), on_progress=view, **options)
+            source = load(from_run) if from_run else None
+            out = out or new_folder(file, model or (source.model.name if source else "mlp"))
+            run = train_model(words, model, from_run=source, out=out, on_progress=view, **options)
     if not first:
         return
     report(run, time.perf_counter() - began, samples)
@@ -98,10 +109,27 @@ def report(run: Run, seconds: float, n_samples: int) -> None:
         columns = ("step", "tape_loss", "torch_loss", "gradient_difference", "weight_difference")
         rows = [[f"{line[name]:.6g}" for name in columns] for line in run.history if "torch_loss" in line]
         print_table([f">{name.replace('_', ' ')}" for name in columns], rows)
+    if len(run.corpus.words) < SHORT_LIST and run.model.layers and (advice := counts_are_better(run)):
+        print(f"\n{advice}")
     words = run.model.sample(n_samples, seed=o.seed)
     print()
     print_samples(words, [run.corpus.mark(word) for word in words])
     print(f"\nsaved in {run.path}; more words with: moreish sample {run.path}")
+
+
+def counts_are_better(run: Run) -> str:
+    """Return advice to take the n-gram model if its test loss is significantly lower; empty otherwise.
+
+    Val would favour the n-gram model, whose smoothing is fitted on it.
+    """
+    found = compare([run], samples=0)
+    counts, net = found.row(found.baseline), next(row for row in found.rows if row.name != found.baseline)
+    if not any(pair.part == "test" and pair.verdict == f"{counts.name} is better" for pair in found.pairs):
+        return ""
+    return (
+        f"on so short a list the n-gram model suits better: test {counts.loss['test']:.2f}, "
+        f"against {net.loss['test']:.2f} (moreish train FILE --model ngram)"
+    )
 
 
 def list_name(file: str | None) -> str:

@@ -2,7 +2,9 @@
 
 import hashlib
 from collections.abc import Iterable
+from copy import copy
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -11,14 +13,15 @@ from .mapped import TOKENS_PER_COPY, MappedWords, Marks
 from .split import PARTS, SPLITS, split_words
 from .stream import Words, whole_words
 from .vocab import Vocab
-from .wordlist import WordList
+from .wordlist import WordList, without_cached
 
 
 class Corpus:
     """Words split into train, val and test.
 
     words       in file order, with repeats, in NFC
-    vocab       the characters of all words
+    vocab       the characters of all words, and those of `extra`
+    extra       characters that no word has: see `widened`
     parts       {"train": ..., "val": ..., "test": ...}, the words of each in shuffled order
     split       "lecture" or "distinct"; see `split_words`
     weight_power    exponent of the weights: 1 counts a word as often as its weight says, 0 counts every word once
@@ -27,6 +30,8 @@ class Corpus:
 
     Raises InputError for a word that is empty or contains a line break, and for fewer words than a split needs.
     """
+
+    extra: str = ""
 
     def __init__(self, words: Iterable[str], split: str = "lecture", split_seed: int = 42, weight_power: float = 1.0):
         if isinstance(words, str):
@@ -41,6 +46,23 @@ class Corpus:
             _ = self.parts  # raises if the words cannot be split
         self.vocab = Vocab(self.words.character_counts())
         self._streams: dict[tuple[str, int | None], np.ndarray] = {}
+
+    def __repr__(self) -> str:
+        sizes = {} if isinstance(self.words, MappedWords) else self.parts
+        parts = "".join(f", {part} {len(words):,}" for part, words in sizes.items())
+        return f"Corpus({len(self.words):,} words, {len(self.vocab) - 1:,} characters, {self.split} split{parts})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """State without the split and the tokens, which are made again from the words."""
+        return without_cached(self) | {"_streams": {}}
+
+    def widened(self, characters: str) -> "Corpus":
+        """Return the same corpus with further characters in its vocabulary."""
+        wider = copy(self)
+        wider.vocab = Vocab(self.vocab.characters + characters)
+        wider._streams = {}
+        wider.extra = "".join(c for c in wider.vocab.characters if c in self.extra or c not in self.vocab.characters)
+        return wider
 
     @cached_property
     def _places(self) -> dict[str, np.ndarray]:
@@ -137,8 +159,9 @@ class Corpus:
 
     @property
     def _split_name(self) -> str:
-        """Name of the split, for files of a `MappedWords`."""
-        return f"{'lines' if self.words.has_columns else self.split}-{self.split_seed}"
+        """Name of the split, and of the vocabulary if it is not that of the words, for files of a `MappedWords`."""
+        wider = f"-{hashlib.sha256(self.extra.encode()).hexdigest()[:16]}" if self.extra else ""
+        return f"{'lines' if self.words.has_columns else self.split}-{self.split_seed}{wider}"
 
     @cached_property
     def _part_numbers(self) -> np.ndarray:

@@ -23,6 +23,7 @@ from collections.abc import Callable, Generator, Iterable
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import platformdirs
@@ -53,8 +54,11 @@ def is_large(path: Path) -> bool:
 class MappedText:
     """A text in a file of code points; a slice of it is a string."""
 
-    def __init__(self, codes: np.ndarray):
-        self.codes = codes
+    def __init__(self, path: Path):
+        self.path, self.codes = path, mapped(path)
+
+    def __reduce__(self) -> tuple[type["MappedText"], tuple[Path]]:
+        return MappedText, (self.path,)
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -69,9 +73,16 @@ class MappedWords(WordList):
     text: MappedText
 
     def __init__(self, folder: Path):
-        text, starts, lengths = (mapped(folder / name) for name in LIST_FILES)
-        super().__init__(MappedText(text), starts, lengths)  # type: ignore[arg-type]
+        text, starts, lengths = (folder / name for name in LIST_FILES)
+        super().__init__(MappedText(text), mapped(starts), mapped(lengths))  # type: ignore[arg-type]
         self.folder = folder
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in super().__getstate__().items() if k not in ("text", "starts", "lengths")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        MappedWords.__init__(self, state["folder"])
+        vars(self).update(state)
 
     @classmethod
     def prepared(cls, texts: Iterable[str], name: str) -> "MappedWords":

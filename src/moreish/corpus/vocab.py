@@ -34,6 +34,9 @@ class Vocab:
     def __repr__(self) -> str:
         return f"Vocab({self.characters!r})"
 
+    def __reduce__(self) -> tuple[type["Vocab"], tuple[str]]:
+        return Vocab, (self.characters,)
+
     def encode(self, word: str) -> list[int]:
         """Return the tokens of a word in NFC, without an end token. Raises InputError for an unknown character."""
         try:

@@ -7,7 +7,7 @@ from copy import copy
 from functools import cached_property
 from itertools import islice
 from numbers import Real
-from typing import Self, overload
+from typing import Any, Self, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -36,6 +36,10 @@ class WordList(Sequence[str]):
 
     def __init__(self, text: str, starts: np.ndarray, lengths: np.ndarray):
         self.text, self.starts, self.lengths = text, starts, lengths
+
+    def __getstate__(self) -> dict[str, Any]:
+        """State without what is computed on first use: the hash of a word differs from process to process."""
+        return without_cached(self)
 
     def with_weights(self, weights: ArrayLike | None) -> Self:
         """Return the list with a weight for each word.
@@ -262,6 +266,12 @@ def _column(words: WordList, what: str, values: ArrayLike, dtype: type) -> np.nd
     if column.shape != (len(words),):
         raise InputError(f"{column.size:,} {what}s for {len(words):,} words: give one for each word")
     return column
+
+
+def without_cached(thing: object) -> dict[str, Any]:
+    """Return the attributes of an object, except those that are computed on first use and kept."""
+    kind = type(thing)
+    return {k: v for k, v in vars(thing).items() if not isinstance(getattr(kind, k, None), cached_property)}
 
 
 def _refuse_what_is_no_list(words: object) -> None:

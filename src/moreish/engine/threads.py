@@ -51,6 +51,16 @@ def set_threads(n: int | None) -> None:
     _limit = n
 
 
+def _after_fork() -> None:
+    """Start a forked process with all threads free: those that had reserved some are not in it."""
+    global _lock, _reserved
+    _lock, _reserved = threading.Lock(), 0
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
 @contextmanager
 def reserved_threads(wanted: int) -> Generator[int]:
     """Reserve up to `wanted` threads, the caller's own included; yield the number granted, at least 1."""

@@ -60,7 +60,10 @@ class Model:
     params  the weights of its layers, flat, float32 (layout.size,); drawn from `seed` if None
     arrays  the arrays of a model without layers (counts, or the models of a mixture), by name
     labels  the labels that it tells apart; None for a model without labels
+    longest characters of the longest word of the list that it was trained on; None until a `Run` sets it
     """
+
+    longest: int | None = None
 
     def __init__(
         self,
@@ -76,6 +79,20 @@ class Model:
         self._given: dict[int, Model] = {}
         self.layout = Layout(self.layers)
         self.params = self.layout.initial(seed) if params is None else np.ascontiguousarray(params, np.float32)
+
+    def __repr__(self) -> str:
+        labels = "" if self.labels is None else f", {len(self.labels)} labels"
+        return f"Model({self.name}, {self.n_parameters:,} parameters, {len(self.vocab) - 1:,} characters{labels})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """State without the engines, which hold compiled code and are made again."""
+        return {k: v for k, v in vars(self).items() if k not in ("engine", "_tape")} | {"_given": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take the state; an array that arrives in read-only memory is copied, because compiled code takes none."""
+        vars(self).update(state)
+        self.params = np.require(self.params, requirements=("C", "A", "W"))
+        self.arrays = {name: np.require(array, requirements=("C", "A", "W")) for name, array in self.arrays.items()}
 
     @property
     def name(self) -> str:
@@ -132,11 +149,12 @@ class Model:
         weights = self.config.given(self.weights, number)
         if isinstance(self.config, ReaderConfig):
             found = self._given[number] = Model(self.config, self.vocab, arrays=weights)
-            return found
-        found = Model(self.config, self.vocab, params=np.zeros(self._plain_size, np.float32))
-        for name, place in found.weights.items():
-            place[...] = weights[name]
-        found.__dict__["_tape"] = self._tape
+        else:
+            found = Model(self.config, self.vocab, np.zeros(self._plain_size, np.float32))
+            for name, place in found.weights.items():
+                place[...] = weights[name]
+            found.__dict__["_tape"] = self._tape
+        found.longest = self.longest
         return found
 
     @cached_property
@@ -237,7 +255,7 @@ class Model:
         """The model with the interface that sampling uses; for a model with labels, that of each label."""
         if self.labels is None:
             contexts = self.config.contexts(self.engine, self.params, len(self.vocab))
-            return [SamplingModel(self.vocab, self.engine, self.params, contexts)]
+            return [SamplingModel(self.vocab, self.engine, self.params, contexts, self.longest)]
         shares = enumerate(self.labels.shares.tolist())
         return [replace(self.given(label).sampling_models[0], share=share) for label, share in shares]
 
@@ -309,8 +327,9 @@ class Model:
         pattern         pattern that every word matches: ? is any character, * any number of them, [aeiou] or [a-f] one
                         of these, [^xyz] any other; a backslash takes the next character literally
         gap             word with gaps, such as jo__than: _ is any character, and a pattern's signs are allowed
-        min_length, max_length          in characters. Without max_length a word has at most 1,000 characters more than
-                        the shortest that fits; without constraints, a word that has not ended is cut after 1,000
+        min_length, max_length          in characters. Without max_length a word is drawn again if it is over 2 L + 10
+                        characters longer than the shortest that fits, where L is the length of the list's longest word,
+                        or over 1,000
         forbid, require characters that no word contains, and that every word contains
         without         pieces of text that no word contains; one with a character that the model does not know is
                         ignored

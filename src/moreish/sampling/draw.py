@@ -10,7 +10,7 @@ A model with labels is several models, one for each label, and a share for each.
 with it; which labels go well with the constraints counts.
 
 The prefix that all words share is given: its probability does not count, and temperature, top-k and top-p apply only
-after it. Without a maximum length, no word is drawn that is over MAX_EXTRA characters longer than the shortest one.
+after it. Without a maximum length, a word may have `SamplingModel.most_extra` characters more than the shortest one.
 """
 
 import unicodedata

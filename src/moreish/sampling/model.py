@@ -11,6 +11,7 @@ from .contexts import Contexts
 from .deadline import check_time
 from .dynamic_programming import SamplingOptions
 
+MAX_EXTRA = 1000  # characters beyond the shortest word, whatever the list
 FIRST_LENGTH = 64  # characters after the prefix that the first attempt has room for
 MAX_BUFFER_TOKENS = 1 << 24
 MAX_SINGLE_REDRAWS = 32  # unfinished words that are drawn again one by one
@@ -20,6 +21,7 @@ MAX_SINGLE_REDRAWS = 32  # unfinished words that are drawn again one by one
 class SamplingModel:
     """A model's vocabulary, the reader that draws and scores with its weights, and its contexts.
 
+    longest characters of the longest word of the list that it was trained on; None if that is not known
     share   the share of its words, if it is the model of one of several labels
     """
 
@@ -27,7 +29,13 @@ class SamplingModel:
     reader: Reader
     params: np.ndarray
     contexts: Contexts
+    longest: int | None = None
     share: float = 1.0
+
+    @property
+    def most_extra(self) -> int:
+        """Characters that a word without a maximum length may have more than the shortest one."""
+        return MAX_EXTRA if self.longest is None else min(2 * self.longest + 10, MAX_EXTRA)
 
     def draw(
         self,

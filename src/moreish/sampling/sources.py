@@ -14,7 +14,8 @@ from .dynamic_programming import MAX_STEPS, ExactSampler, SamplingOptions, estim
 from .model import SamplingModel
 
 MAX_ENUMERATED = 1 << 17  # words
-MAX_EXTRA = 1000  # characters beyond the shortest word
+REDRAWS = 16  # of a word that is too long
+WORDS_LIKE_ONE = 256  # drawing fewer words takes as long
 QUICK_STEPS = MAX_STEPS >> 4  # up to this many, dynamic programming is tried before rejection
 
 
@@ -62,11 +63,29 @@ def _weights(models: Sequence[SamplingModel], prefix: Sequence[int]) -> np.ndarr
 
 
 def plain(models: Sequence[SamplingModel], prefix: list[int], options: SamplingOptions, seed: int) -> Source:
-    """Return a source of words with a prefix and no other constraint; a word that does not end is cut."""
+    """Return a source of words with a prefix and no other constraint.
+
+    A word that is too long is drawn again, under a number that no other word has. After REDRAWS, it is cut: with a
+    temperature of 0, for example, a model may never end a word.
+    """
+    longest = len(prefix) + models[0].most_extra
 
     def source(model: SamplingModel, seed: int) -> Source:
+        def drawn(n: int, first: int) -> list[str]:
+            return model.vocab.split(model.draw(n, prefix, options, seed, first, longest + 1))
+
         def draw(n: int, first: int) -> list[str]:
-            return model.vocab.split(model.draw(n, prefix, options, seed, first, len(prefix) + MAX_EXTRA))
+            words = drawn(n, first)
+            for turn in range(1, REDRAWS + 1):
+                too_long = [i for i, word in enumerate(words) if len(word) > longest]
+                if len(too_long) * WORDS_LIKE_ONE > n:
+                    again = drawn(n, first + (turn << 40))
+                    for i in too_long:
+                        words[i] = again[i]
+                else:
+                    for i in too_long:
+                        words[i] = drawn(1, first + i + (turn << 40))[0]
+            return [word[:longest] for word in words]
 
         return Source("plain", draw, 1.0)
 
@@ -114,7 +133,7 @@ def sources_of(
     models: Sequence[SamplingModel], constraints: Constraints, words: DFA, options: SamplingOptions, seed: int
 ) -> Iterator[Source]:
     """Yield the sources of a set of words, the fastest first; the next is for when that finds too few words."""
-    longest = constraints.max_length or words.shortest + MAX_EXTRA
+    longest = constraints.max_length or words.shortest + models[0].most_extra
     steps = len(models) * estimated_steps(models[0].contexts, words, len(models[0].vocab))
     exact = _exact(models, words, options, seed, longest) if steps <= QUICK_STEPS else None
     if exact:

@@ -37,6 +37,7 @@ def mix(runs: Sequence[Run], kind: str = "linear") -> Run:
                 f"{run.path or run.model.name} was trained on other words or another split than "
                 f"{runs[0].path or runs[0].model.name}: val words of one may be train words of the other"
             )
+        run.model.check_vocab(corpus)
     began = time.perf_counter()
     config = Mixture(
         kind,

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ..corpus import Corpus, WordList
@@ -15,8 +16,9 @@ from ..layers import LAYERS, Layer
 from ..models import CountConfig, ModelConfig, NetConfig, make_config
 from ..models.labels import Labels
 from ..models.model import Model
-from .options import TrainOptions
-from .run import Run
+from .options import MIN_VAL_WORDS, TrainOptions
+from .run import Run, load
+from .starting import Start, check_source, start_from
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Task:
     config      the model's own options
     options     how it is trained, resolved
     batches     where its batches come from; None for a counted model
+    origin      the weights to start with; None for random ones
     """
 
     name: str
@@ -34,6 +37,7 @@ class Task:
     config: ModelConfig
     options: TrainOptions
     batches: Batches | None
+    origin: Start | None = None
 
     def need_steps(self, what: str = "") -> Batches:
         """The batches. Raises InputError for a counted model, which has none; `what` ends the message."""
@@ -42,16 +46,21 @@ class Task:
         return self.batches
 
     def start(self) -> Run:
-        """A run with fresh weights, which has made no step."""
-        model = Model(self.config, self.corpus.vocab, seed=self.options.seed, labels=Labels.of(self.corpus))
-        return Run(model, self.corpus, self.options)
+        """A run with the weights to start with, which has made no step."""
+        params = None if self.origin is None else self.origin.params.copy()
+        model = Model(self.config, self.corpus.vocab, params, self.options.seed, labels=Labels.of(self.corpus))
+        return Run(model, self.corpus, self.options, start=self.origin)
 
 
-def prepare(words: Iterable[str] | Corpus, model: str, options: dict[str, Any]) -> Task:
+def prepare(
+    words: Iterable[str] | Corpus, model: str | None, options: dict[str, Any], from_run: Run | str | Path | None = None
+) -> Task:
     """Prepare the training of a model on words.
 
+    model       mlp by default; with from_run, its model
     options     those of `TrainOptions` and of the model's config, by name; and "weights" and "labels" with a value for
                 each word, for a list that has none
+    from_run    a trained net, or its folder: start with its weights (see `starting`)
 
     Raises InputError for unknown options, values out of range, options that exclude each other, options of training for
     a counted model, and fewer words than a split needs.
@@ -59,7 +68,14 @@ def prepare(words: Iterable[str] | Corpus, model: str, options: dict[str, Any]) 
     options = dict(options)
     weights, labels = options.pop("weights", None), options.pop("labels", None)
     names = {f.name for f in dataclasses.fields(TrainOptions)}
-    config = make_config(model, {k: v for k, v in options.items() if k not in names})
+    of_model = {k: v for k, v in options.items() if k not in names}
+    source = load(from_run) if isinstance(from_run, str | Path) else from_run
+    if source is None:
+        model = model or "mlp"
+        config = make_config(model, of_model)
+    else:
+        check_source(source.model, _name(source), model, of_model)
+        model, config = source.model.name, source.model.config
     chosen = TrainOptions(**{k: v for k, v in options.items() if k in names})
     if isinstance(words, Corpus):
         for name in {"split", "split_seed", "weight_power"} & options.keys():
@@ -71,6 +87,13 @@ def prepare(words: Iterable[str] | Corpus, model: str, options: dict[str, Any]) 
         corpus = Corpus(words, chosen.split, chosen.split_seed, chosen.weight_power)
     own = {"split": corpus.split, "split_seed": corpus.split_seed, "weight_power": corpus.weight_power}
     chosen = dataclasses.replace(chosen, **own)
+    if source is not None:
+        corpus = corpus.widened(source.model.vocab.characters)
+        if source.corpus.label_names != corpus.label_names:
+            of_source, own = (", ".join(names) or "none" for names in (source.corpus.label_names, corpus.label_names))
+            raise InputError(
+                f"{_name(source)} has the labels {of_source}, and the list has {own}: they must be the same (--labels)"
+            )
     if isinstance(config, CountConfig):
         if chosen.overridden:
             name = chosen.overridden[0].replace("_", "-")
@@ -81,7 +104,10 @@ def prepare(words: Iterable[str] | Corpus, model: str, options: dict[str, Any]) 
     chosen = chosen.resolved(config.defaults, batches.n_examples)
     if not full:
         batches = dataclasses.replace(batches, size=chosen.batch_size)
-    task = _checked(Task(model, corpus, config, chosen, batches))
+        if not {"keep", "steps", "epochs"} & options.keys() and len(corpus.parts["val"]) < MIN_VAL_WORDS:
+            chosen = dataclasses.replace(chosen, keep="last")
+    origin = source and start_from(source.model, _name(source), corpus.vocab, chosen.seed)
+    task = _checked(Task(model, corpus, config, chosen, batches, origin))
     if chosen.calibrate and not _has_batch_norm(task):  # of a run this is allowed: fold removes BatchNorm from it
         raise InputError("--calibrate is for models with BatchNorm, but this one has none")
     return task
@@ -99,6 +125,11 @@ def engine_of(run: Run) -> Engine:
     """A new engine for the layers of a run, of the kind that its options name."""
     model, o = run.model, run.options
     return make_engine(o.engine, model.layers, model.columns, len(model.vocab), device=o.device, compile=o.compile)
+
+
+def _name(run: Run) -> str:
+    """The name of a run's folder, or of its model if it has none."""
+    return run.path.resolve().name if run.path else run.model.name
 
 
 def _batches(config: ModelConfig, corpus: Corpus, full: bool, size: int, seed: int) -> Batches:

@@ -6,6 +6,7 @@ history.jsonl           a line for each point of the log: step, seconds so far, 
                         batch losses since the last point, and with --diagnostics the statistics of the layers
 checkpoint.safetensors  the state of an unfinished training: see `Checkpoint`
 model.safetensors       the weights by name, once the training has ended
+start.safetensors       the weights that the training began with, if they come from another run
 config.json             model, options, vocabulary, split, data hash, versions
 
 Every file is replaced as a whole, and config.json is written last. A folder that has a config.json is a run: it loads,
@@ -36,15 +37,17 @@ from ..models import ALL_MODELS, ModelConfig, ReaderConfig
 from ..models.labels import Labels
 from ..models.model import Model
 from .options import TrainOptions
+from .starting import Start
 
 FORMAT = 2  # of the folder; raised by a change that older versions cannot read
-CONFIG, WORDS, COLUMNS, MODEL, CHECKPOINT, HISTORY = (
+CONFIG, WORDS, COLUMNS, MODEL, CHECKPOINT, HISTORY, START = (
     "config.json",
     "words.txt",
     "columns.safetensors",
     "model.safetensors",
     "checkpoint.safetensors",
     "history.jsonl",
+    "start.safetensors",
 )
 
 
@@ -87,6 +90,7 @@ class Run:
 
     history     a dictionary for each point of the log; a model that is not trained by steps has one, with the seconds
     path        its folder, if it has one
+    start       the weights that its training began with, if they come from another run
     """
 
     model: Model
@@ -94,11 +98,30 @@ class Run:
     options: TrainOptions
     history: list[dict[str, Any]] = field(default_factory=list)
     path: Path | None = None
+    start: Start | None = None
+
+    def __post_init__(self):
+        self.model.longest = int(self.corpus.words.lengths.max())
+
+    def __repr__(self) -> str:
+        lines = [f"Run of {self.model!r}", f"corpus  {self.corpus!r}"]
+        if self.options.steps:
+            begun = f", from {self.start.name}" if self.start else ""
+            lines.append(f"steps   {self.options.steps:,} of {self.options.batch_size or 'all words'}{begun}")
+        if "loss" in vars(self):
+            losses = ", ".join(f"{part} {loss:.4f}" for part, loss in self.loss.items())
+            lines.append(f"loss    {losses} nats per token")
+        return "\n  ".join([*lines, f"folder  {self.path or 'none'}"])
 
     @cached_property
     def loss(self) -> dict[str, float]:
         """Nats per token on train, val and test."""
         return evaluate(self.model, self.corpus).loss
+
+    @property
+    def first_params(self) -> np.ndarray:
+        """The weights before the first step, flat (P,)."""
+        return self.model.layout.initial(self.options.seed) if self.start is None else self.start.params.copy()
 
     @property
     def diverged(self) -> bool:
@@ -139,6 +162,8 @@ def begin_folder(run: Run, path: str | Path, name: str, data: bytes) -> None:
             write_atomically(folder / COLUMNS, _columns_bytes(run.corpus.words))
         write_history(folder, run.history)
         write_atomically(folder / name, data)
+        if run.start is not None:
+            write_atomically(folder / START, run.start.to_bytes(run.model.layout))
         write_atomically(folder / CONFIG, _config_bytes(run))
     except WorkError:
         discard_folder(folder, made)
@@ -148,7 +173,7 @@ def begin_folder(run: Run, path: str | Path, name: str, data: bytes) -> None:
 
 def discard_folder(folder: Path, made: bool = True) -> None:
     """Remove the files of a run that could not begin, and the folder if it was made for this run."""
-    for name in (CONFIG, WORDS, COLUMNS, HISTORY, CHECKPOINT, MODEL):
+    for name in (CONFIG, WORDS, COLUMNS, HISTORY, CHECKPOINT, MODEL, START):
         (folder / name).unlink(missing_ok=True)
     if made:
         folder.rmdir()
@@ -162,13 +187,21 @@ def _columns_bytes(words: WordList) -> bytes:
 
 def _config_bytes(run: Run) -> bytes:
     words = run.corpus.words
+    begun = {} if run.start is None else {"from": run.start.name}
+    extra = {"extra_characters": run.corpus.extra} if run.corpus.extra else {}  # of the vocabulary, in no word
+    labels = {"labels": list(words.label_names)} if words.label_names else {}
+    options = dataclasses.asdict(run.options)
+    if words.weights is None:
+        del options["weight_power"]
     config = {
-        "format": FORMAT,
+        "format": FORMAT if begun or extra or words.has_columns else 1,
         "model": run.model.name,
         "model_options": dataclasses.asdict(run.model.config),
-        "train_options": dataclasses.asdict(run.options),
+        "train_options": options,
         "vocab": run.model.vocab.characters,
-        **({"labels": list(words.label_names)} if words.label_names else {}),
+        **labels,
+        **extra,
+        **begun,
         "split": {"kind": run.corpus.split, "seed": run.corpus.split_seed},
         "data_sha256": run.corpus.data_hash,
         "versions": {
@@ -250,6 +283,7 @@ def load(path: str | Path) -> Run:
         options = TrainOptions(**stored["train_options"])
         vocab = Vocab(stored["vocab"])
         split, split_seed, data_hash = stored["split"]["kind"], stored["split"]["seed"], stored["data_sha256"]
+        extra, begun = str(stored.get("extra_characters", "")), stored.get("from")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise damaged(folder, CONFIG, error) from None
     try:
@@ -263,6 +297,7 @@ def load(path: str | Path) -> Run:
         raise damaged(folder, COLUMNS, error) from None
     try:
         corpus = Corpus(words, split, split_seed, options.weight_power)
+        corpus = corpus.widened(extra) if extra else corpus
     except (InputError, TypeError, ValueError, OSError) as error:
         raise damaged(folder, WORDS, error) from None
     if corpus.data_hash != data_hash:
@@ -270,7 +305,8 @@ def load(path: str | Path) -> Run:
     if corpus.vocab != vocab:
         raise damaged(folder, CONFIG, "its vocabulary is not that of the list")
     model = _load_model(folder, config, corpus, options)
-    return Run(model, corpus, options, history=_load_history(folder), path=folder)
+    start = _load_start(folder, str(begun), model) if begun is not None else None
+    return Run(model, corpus, options, history=_load_history(folder), path=folder, start=start)
 
 
 def _with_columns(words: WordList, path: Path, names: list[str]) -> WordList:
@@ -309,6 +345,13 @@ def _load_model(folder: Path, config: ModelConfig, corpus: Corpus, options: Trai
     except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
         raise damaged(folder, MODEL, error) from None
     return model
+
+
+def _load_start(folder: Path, name: str, model: Model) -> Start:
+    try:
+        return Start.from_bytes(name, (folder / START).read_bytes(), model.layout)
+    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        raise damaged(folder, START, error) from None
 
 
 def _load_history(folder: Path) -> list[dict[str, Any]]:

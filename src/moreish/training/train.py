@@ -36,14 +36,19 @@ CHECKPOINT_SECONDS = 5.0  # between two checkpoints
 
 def train(
     words: Iterable[str] | Corpus,
-    model: str = "mlp",
+    model: str | None = None,
     *,
+    from_run: Run | str | Path | None = None,
     out: str | Path | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     **options: Any,
 ) -> Run:
     """Train a model on words and return the run.
 
+    model       mlp by default; with from_run, its model
+    from_run    start with the weights of this run of a net, or of the run in this folder; it may have been trained on a
+                list of another kind. The vocabulary is that of both lists; the model and its options are the run's. The
+                val loss is too low if val words are in the run's list
     options     those of `TrainOptions` and of the model's config, by name; and `weights` and `labels`, with a value for
                 each word: how often it counts, and its kind
     out         save the run in this folder while it is trained; without, call `Run.save` later
@@ -56,7 +61,7 @@ def train(
     Processes that torchrun has started train together (engine="torch"). All of them return the run; the first one alone
     saves it and calls on_progress.
     """
-    task = prepare(words, model, options)
+    task = prepare(words, model, options, from_run)
     if task.batches is None:
         run = count(task)
         return run if out is None or rank() else run.save(out)

@@ -2,7 +2,11 @@
 
 import hashlib
 import logging
+import os
 import shutil
+import stat
+import sys
+import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Generator, Iterable, Mapping
@@ -28,6 +32,8 @@ config: Any = numba.core.config
 log = logging.getLogger("moreish")
 _one_at_a_time = threading.RLock()
 PACKAGE = Path(__file__).parents[2]
+BESIDE = Path(__file__).parent / "__pycache__"
+OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 Function = Callable[..., Any]
 
 
@@ -73,24 +79,63 @@ def _source_hash() -> str:
 def cache_folder() -> Path | None:
     """The folder of compiled code for these sources; None if no folder can be written.
 
-    It is beside this file if that is writable, else in the user's cache folder. Folders for other sources are removed.
+    It is in the folder that NUMBA_CACHE_DIR names, else beside this file, else in the user's cache folder, and as the
+    last resort in a private folder of the temporary folder. Folders for other sources are removed.
     """
     name = f"kernels-{_source_hash()}"
-    for parent in (Path(__file__).parent / "__pycache__", Path(platformdirs.user_cache_dir("moreish"))):
-        folder = parent / name
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            probe = folder / "probe"
-            probe.touch()
-            probe.unlink(missing_ok=True)  # another process may have just removed its own
-        except OSError:
-            continue
-        for old in parent.glob("kernels-*"):
-            if old != folder:
-                shutil.rmtree(old, ignore_errors=True)
+    chosen = os.environ.get("NUMBA_CACHE_DIR")
+    parents = [Path(chosen) / "moreish"] if chosen else []
+    parents += [BESIDE, Path(platformdirs.user_cache_dir("moreish"))]
+    for parent in parents:
+        if folder := _writable(parent, name):
+            return folder
+    if (parent := private_folder()) and (folder := _writable(parent, name)):
+        if not any(folder.iterdir()):
+            log.info("compiled kernels are kept in %s: to choose another folder, set NUMBA_CACHE_DIR", folder)
         return folder
-    log.warning("no writable cache folder for compiled kernels: they are compiled again in every process")
+    log.warning(
+        "no writable folder for compiled kernels, so every process compiles them again: name a folder of your own with "
+        "NUMBA_CACHE_DIR"
+    )
     return None
+
+
+def _writable(parent: Path, name: str) -> Path | None:
+    """Make a folder in another one and remove those for other sources; None if it cannot be written."""
+    folder = parent / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / "probe"
+        probe.touch()
+        probe.unlink(missing_ok=True)  # another process may have just removed its own
+    except OSError:
+        return None
+    for old in parent.glob("kernels-*"):
+        if old != folder:
+            shutil.rmtree(old, ignore_errors=True)
+    return folder
+
+
+def private_folder() -> Path | None:
+    """Make a folder of this user in the temporary folder, or find it; None if others may have put something there.
+
+    What is in it is run, so nobody else may be able to write to it or to replace it: it must be a real folder of this
+    user, in a folder of this user or of root in which others cannot rename it. On Windows each user has a temporary
+    folder that others cannot write to.
+    """
+    try:
+        home = Path(tempfile.gettempdir()).resolve()
+        if sys.platform == "win32":
+            return home / "moreish"
+        user = os.getuid()
+        folder = home / f"moreish-{user}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        outside, inside = home.stat(), folder.lstat()
+    except OSError:
+        return None
+    keeps = outside.st_uid in (0, user) and (outside.st_mode & stat.S_ISVTX or not outside.st_mode & OTHERS_WRITE)
+    own = stat.S_ISDIR(inside.st_mode) and inside.st_uid == user and not inside.st_mode & OTHERS_WRITE
+    return folder if keeps and own else None
 
 
 @contextmanager

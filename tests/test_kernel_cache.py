@@ -1,0 +1,127 @@
+"""The folder of compiled kernels: where it is, and whose files are trusted."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+import moreish
+from moreish.engine.tape import compile as compiling
+
+posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no such permissions, and a private temporary folder")
+
+
+@pytest.fixture
+def places(monkeypatch, tmp_path) -> Path:
+    """A folder with a temporary folder in it, and with no other place for kernels that can be written."""
+    file = tmp_path / "file"
+    file.touch()
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.setattr(compiling, "BESIDE", file / "beside")
+    monkeypatch.setattr(compiling.platformdirs, "user_cache_dir", lambda name: str(file / name))
+    (tmp_path / "tmp").mkdir(mode=0o700)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    return tmp_path
+
+
+def found() -> Path | None:
+    """The folder that a new process would find."""
+    return compiling.cache_folder.__wrapped__()
+
+
+def test_the_folder_that_the_variable_names_comes_first(places, monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(places / "named"))
+    monkeypatch.setattr(compiling, "BESIDE", places / "beside")
+    (places / "named" / "moreish" / "kernels-of-old-sources").mkdir(parents=True)
+    (places / "named" / "kernels-of-others").mkdir()
+    folder = found()
+    assert folder is not None
+    assert folder.parent == places / "named" / "moreish"
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+    assert (places / "named" / "kernels-of-others").exists()
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(places / "file" / "named"))
+    assert found() == places / "beside" / folder.name, "and the others are for when it cannot be written"
+
+
+@posix
+def test_a_private_temporary_folder_is_the_last_resort(places, caplog):
+    caplog.set_level("INFO")
+    folder = found()
+    assert folder is not None
+    assert folder.parent == (places / "tmp").resolve() / f"moreish-{os.getuid()}"
+    assert folder.parent.stat().st_mode & 0o777 == 0o700
+    assert "set NUMBA_CACHE_DIR" in caplog.text
+    (folder / "kernel").touch()
+    caplog.clear()
+    assert found() == folder
+    assert not caplog.text, "it is said once"
+
+
+@posix
+@pytest.mark.parametrize("fault", ["link", "file", "writable", "replaceable"])
+def test_a_folder_that_others_can_change_is_not_trusted(fault, places, caplog):
+    theirs = places / "tmp" / f"moreish-{os.getuid()}"
+    match fault:
+        case "link":
+            (places / "planted").mkdir()
+            theirs.symlink_to(places / "planted")
+        case "file":
+            theirs.touch()
+        case "writable":
+            theirs.mkdir()
+            theirs.chmod(0o770)
+        case _:
+            theirs.mkdir(mode=0o700)
+            (places / "tmp").chmod(0o777)
+    assert found() is None
+    assert "NUMBA_CACHE_DIR" in caplog.text
+    assert not (places / "planted").exists() or not any((places / "planted").iterdir())
+    if fault == "replaceable":
+        (places / "tmp").chmod(0o1777)  # where only its owner can rename it, as in /tmp
+        assert found() is not None
+
+
+@posix
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root can give a folder to another user")
+def test_a_folder_of_another_user_is_not_trusted(places):
+    theirs = places / "tmp" / f"moreish-{os.getuid()}"
+    theirs.mkdir(mode=0o700)
+    os.chown(theirs, 12345, -1)
+    assert found() is None
+
+
+@posix
+def test_a_package_and_a_home_that_cannot_be_written_compile_only_once(tmp_path):
+    package = tmp_path / "lib" / "moreish"
+    shutil.copytree(Path(moreish.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    (package / "engine" / "tape" / "__pycache__").touch()  # not a folder, so that nothing can be written there
+    (tmp_path / "home").touch()
+    (tmp_path / "tmp").mkdir()
+    environment = {k: v for k, v in os.environ.items() if k not in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")}
+    environment |= {
+        "HOME": str(tmp_path / "home"),
+        "TMPDIR": str(tmp_path / "tmp"),
+        "PYTHONPATH": str(tmp_path / "lib"),
+    }
+    (tmp_path / "list.txt").write_text("ada\nbab\ncad\ndab\nbaba\ncada\nabba\n", encoding="utf-8")
+
+    def train(out: str, **more: str) -> str:
+        options = ["--model", "bigram-counts", "--samples", "2", "--out", str(tmp_path / out)]
+        command = [sys.executable, "-m", "moreish", "train", str(tmp_path / "list.txt"), *options]
+        done = subprocess.run(command, capture_output=True, text=True, env={**environment, **more}, timeout=240)
+        assert done.returncode == 0, done.stderr
+        return done.stderr
+
+    first = train("first")
+    assert "compiling the kernels" in first
+    assert f"kept in {(tmp_path / 'tmp').resolve() / f'moreish-{os.getuid()}'}" in first
+    assert "compiling" not in train("second")
+    assert list((tmp_path / "tmp").rglob("*.nbc"))
+    shutil.rmtree(tmp_path / "tmp" / f"moreish-{os.getuid()}")
+    assert "kept in" not in train("third", NUMBA_CACHE_DIR=str(tmp_path / "named"))
+    assert list((tmp_path / "named").rglob("*.nbc"))
+    assert not any((tmp_path / "tmp").rglob("*.nbc"))
