@@ -19,6 +19,7 @@ import moreish
 from moreish import InputError
 from moreish.sampling import Constraints, ExactSampler, SamplingOptions, done_by
 from moreish.sampling import draw as sampling
+from moreish.sampling import sources
 from moreish.sampling.beam import beam_search
 
 CASES: dict[str, tuple[dict[str, Any], Callable[[str], Any], str]] = {
@@ -68,7 +69,7 @@ def test_every_way_draws_words_as_often_as_their_probability_says(models, name, 
     methods = ["enumeration", "rejection"] if name == "mlp 12" else ["enumeration", "dynamic programming", "rejection"]
     for method in methods:
         monkeypatch.setattr(sampling, "MAX_ENUMERATED", 1e9 if method == "enumeration" else 0)
-        monkeypatch.setattr(sampling, "estimated_steps", lambda *_, method=method: 1e99 * (method == "rejection"))
+        monkeypatch.setattr(sources, "estimated_steps", lambda *_, method=method: 1e99 * (method == "rejection"))
         n = 1000 if name == "mixture" else 5000
         drawn = model.sample(n, **constraints, max_length=LONGEST, seed=5)
         assert drawn.method == method
@@ -197,7 +198,7 @@ def test_long_words_are_drawn_as_often_as_they_are_made(monkeypatch):
     model.longest = None  # which would exclude some
     plain = model.sample(4000, seed=1)
     exact, drawn = model.sample(4000, contains="abca", seed=1), None
-    monkeypatch.setattr(sampling, "estimated_steps", lambda *_: math.inf)
+    monkeypatch.setattr(sources, "estimated_steps", lambda *_: math.inf)
     drawn = model.sample(4000, contains="abca", seed=2)
     assert (plain.method, exact.method, drawn.method) == ("plain", "dynamic programming", "rejection")
     expected = 1 / math.exp(-model.nll(np.array([0, 1, 0], np.int32))[1]) - 1  # of a memoryless end
