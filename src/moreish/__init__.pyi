@@ -3,6 +3,9 @@ __all__: list[str]
 from . import plots as plots
 from ._version import __version__ as __version__
 from .analysis.checker import check_gradients as check_gradients
+from .analysis.classification import Classification as Classification
+from .analysis.classification import Classifier as Classifier
+from .analysis.classification import Confusion as Confusion
 from .analysis.comparison import compare as compare
 from .analysis.diagnosis import Diagnosis as Diagnosis
 from .analysis.diagnosis import diagnose as diagnose
@@ -11,6 +14,7 @@ from .analysis.novelty import novelty as novelty
 from .analysis.scoring import Scorer as Scorer
 from .corpus import Corpus as Corpus
 from .corpus import Vocab as Vocab
+from .corpus import WordList as WordList
 from .corpus import bundled as bundled
 from .corpus import read_words as read_words
 from .engine.threads import get_threads as get_threads
@@ -25,6 +29,7 @@ from .models.model import Score as Score
 from .reporting.report import report as report
 from .sampling import Candidate as Candidate
 from .sampling import Candidates as Candidates
+from .sampling import Drawing as Drawing
 from .sampling import Samples as Samples
 from .training.batchnorm import calibrate as calibrate
 from .training.batchnorm import fold as fold
