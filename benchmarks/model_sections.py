@@ -6,6 +6,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from moreish.analysis.comparison import Comparison, Row
+from moreish.evaluation import share_interval
 from moreish.plots import plot_comparison
 
 
@@ -93,6 +94,66 @@ def short_lists_section(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def labels_section(found: dict[str, Any]) -> str:
+    """Tables of labels, from the results of benchmarks/labels.py."""
+    labels = found["lists"][0]["labels"]
+    lines = [
+        "| list | model | val | test | label found, val | test | test, by Bayes' rule alone "
+        "| confidence, by Bayes' rule alone | calibrated |",
+        "|---|---|" + "---:|" * 7,
+    ]
+    drawn = [f"| list | words | {' | '.join(labels)} | all |", "|---|---|" + "---:|" * (len(labels) + 1)]
+    for of_list in found["lists"]:
+        name, sizes = "in lower case" if of_list["lower"] else "as it stands", of_list["words"]["test"]
+        shares = {"held out": of_list["held_out"]}
+        for row in of_list["rows"]:
+            model = f"n-grams of order {found['order']}, one model a label" if row["model"] == "apart" else row["model"]
+            shares[f"drawn, {model}"] = row["kept"]
+            calibrated, bayes = row.get("calibrated"), row["bayes"]["test"]
+            right = [f"{calibrated[part]['accuracy']:.1%}" if calibrated else "" for part in ("val", "test")]
+            cells = [name, model, *(f"{row['loss'][part]:.3f}" for part in ("val", "test")), *right]
+            cells += [f"{bayes['accuracy']:.1%}", f"{bayes['confidence']:.1%}"]
+            cells.append(f"{calibrated['test']['confidence']:.1%}" if calibrated else "")
+            lines.append(f"| {' | '.join(cells)} |")
+        for what, of_labels in shares.items():
+            total = sum(share * n for share, n in zip(of_labels, sizes, strict=True)) / sum(sizes)
+            drawn.append(f"| {name} | {what} | {' | '.join(f'{share:.1%}' for share in [*of_labels, total])} |")
+    machine, versions = found["machine"], found["versions"]
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"Losses in nats per token, given the label. {errors_of_labels(found)} Confidence is the mean probability"
+            " of the likeliest label, on test.",
+            "",
+            *drawn,
+            "",
+            f"Share of words that a wavenet of another seed takes for their own label: the test words, and"
+            f" {found['samples']:,} words drawn from each model with each label. The last column weights labels by"
+            " their test words.",
+            "",
+            f"Measured by `benchmarks/labels.py`, {found['threads']} thread, {machine['processor']},"
+            f" {machine['cores']} cores, {machine['system']}; moreish {versions['moreish']},"
+            f" numpy {versions['numpy']}, numba {versions['numba']}.",
+        ]
+    )
+
+
+def errors_of_labels(found: dict[str, Any]) -> str:
+    """A sentence on the precision of the shares of labels that are found on test."""
+    widths = []
+    for of_list in found["lists"]:
+        n = sum(of_list["words"]["test"])
+        intervals = (share_interval(round(n * row["bayes"]["test"]["accuracy"]), n) for row in of_list["rows"])
+        widths.append(max((high - low) / 2 for low, high in filter(None, intervals)))
+    of_lower = next(of_list for of_list in found["lists"] if of_list["lower"])
+    return (
+        f"The 95% intervals of the shares on test are ± {100 * widths[0]:.1f} points for the list as it stands and"
+        f" ± {100 * widths[1]:.1f} in lower case, where {of_lower['ambiguous']:.1%} of the test words have several"
+        " labels."
+    )
+
+
 def novelty_section(found: dict[str, Any]) -> str:
     """Table of novelty, from the results of benchmarks/novelty.py."""
     lecture, distinct = found["splits"]["lecture"], found["splits"]["distinct"]
@@ -158,9 +219,9 @@ def scoring_section(found: dict[str, Any]) -> str:
         "Area under the ROC curve: the probability that a word of the list scores as more likely than another word. The"
         " words of the list are the test words of the distinct split. The others are the same words with their letters"
         " shuffled, random letters of the same lengths, and words of other lists as far as the model knows their"
-        " characters; all are in lower case. Words are ranked as the verdict ranks them, by the excess of their nats"
-        " per token over train words of about the same length. The figures in brackets rank by nats per token alone,"
-        " which makes long words look likely and short words unlikely. Medians of 3 seeds; the 95% intervals (bootstrap"
+        " characters; all are in lower case. Words are ranked by the excess of their nats per token over"
+        " other words of the list of about the same length. The figures in brackets rank by nats per token alone, which"
+        " makes long words look likely and short words unlikely. Medians of 3 seeds; the 95% intervals (bootstrap"
         f" over words) are at most ± {widest[0]:.3f} on {auc['data']} and ± {widest[1]:.3f} on the bundled lists.",
         "",
         f"Words of {auc['data']} that `--false-positive-rate 0.01` calls unlikely (test words, shuffled, random):"

@@ -29,6 +29,7 @@ SECTIONS: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "peers": (readme_sections.peers_table, ("speed",)),
     "quality": (model_sections.ladder_section, ("quality",)),
     "short lists": (model_sections.short_lists_section, ("short-lists",)),
+    "labels": (model_sections.labels_section, ("labels",)),
     "novelty": (model_sections.novelty_section, ("novelty",)),
     "scoring": (model_sections.scoring_section, ("scoring",)),
     "steering": (model_sections.steering_section, ("steering",)),
