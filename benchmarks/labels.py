@@ -5,8 +5,8 @@
 
 The list is made of the four bundled lists; the label of a word is the name of its list. It is taken as it stands, where
 only places have capitals, spaces and accents, and in lower case. For comparison, the n-gram model of order 4 is also
-trained on the words of each label alone. Words drawn under a label are classified by a judge, a wavenet of another seed,
-and so are the test words of that label.
+trained on the words of each label alone. Words drawn under a label are classified by a judge, a wavenet of another
+seed, and so are the test words of that label.
 """
 
 import argparse
