@@ -144,17 +144,20 @@ class Model:
         if self.labels is None:
             raise InputError(f"this {self.name} has no labels: train one with --labels")
         number = self.labels.number(label) if isinstance(label, str) else label
-        if number in self._given:
-            return self._given[number]
-        weights = self.config.given(self.weights, number)
-        if isinstance(self.config, ReaderConfig):
-            found = self._given[number] = Model(self.config, self.vocab, arrays=weights)
-        else:
-            found = Model(self.config, self.vocab, np.zeros(self._plain_size, np.float32))
-            for name, place in found.weights.items():
-                place[...] = weights[name]
-            found.__dict__["_tape"] = self._tape
+        found = self._given.get(number) or self._made_for(number)
         found.longest = self.longest
+        return found
+
+    def _made_for(self, label: int) -> "Model":
+        """Make the model of a label. One of arrays is kept; the weights of a net may change in training."""
+        weights = self.config.given(self.weights, label)
+        if isinstance(self.config, ReaderConfig):
+            self._given[label] = Model(self.config, self.vocab, arrays=weights)
+            return self._given[label]
+        found = Model(self.config, self.vocab, np.zeros(self._plain_size, np.float32))
+        for name, place in found.weights.items():
+            place[...] = weights[name]
+        found.__dict__["_tape"] = self._tape  # all labels share one
         return found
 
     @cached_property
