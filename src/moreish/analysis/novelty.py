@@ -228,7 +228,7 @@ def novelty(
         )
 
     hits = sum(seen in HELD_OUT for _, seen in samples)
-    repeats = not all(corpus.stand_once(part).all() for part in corpus.parts)
+    repeats = corpus.split != "distinct" and not all(corpus.stand_once(part).all() for part in corpus.parts)
     return Novelty(similarity(samples), similarity(held_out), hits, repeats, *memorisation_ratio(words, corpus))
 
 
