@@ -17,9 +17,8 @@ from small_models import LETTERS, LONGEST, MODELS, WORDS, written_out
 
 import moreish
 from moreish import InputError
-from moreish.sampling import Constraints, ExactSampler, SamplingOptions, done_by
+from moreish.sampling import Constraints, ExactSampler, SamplingOptions, done_by, sources
 from moreish.sampling import draw as sampling
-from moreish.sampling import sources
 from moreish.sampling.beam import beam_search
 
 CASES: dict[str, tuple[dict[str, Any], Callable[[str], Any], str]] = {

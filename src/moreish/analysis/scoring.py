@@ -76,7 +76,9 @@ class Scorer:
 
     false_positive_rate     the fraction of words from the same source as the list that may be called unlikely; None for
                             no verdicts
-    alarm                   its old name
+    label                   of a run with labels: words are scored, and compared, as words with this label; None for
+                            the sum over labels
+    alarm                   old name of false_positive_rate
 
     If val has too few words for the rate, there are no verdicts: the attribute false_positive_rate is None, and reason,
     otherwise None, says why. Raises InputError if the rate is not between 0 and 1.
@@ -87,22 +89,28 @@ class Scorer:
         run: Run,
         false_positive_rate: float | None = 0.01,
         *,
+        label: str | None = None,
         alarm: float | EllipsisType | None = ...,
     ):
         rate = false_positive_rate if isinstance(alarm, EllipsisType) else alarm
-        self.model, self.corpus, self.reason = run.model, run.corpus, None
+        self.model, self.corpus, self.reason = run.model.given(label), run.corpus, None
+        held_out = np.ones(len(run.corpus.parts["val"]), bool)
+        if label is not None and run.model.labels is not None:
+            held_out = run.corpus.labels("val") == run.model.labels.number(label)
+        self._held_out = np.flatnonzero(held_out)[:MOST_REFERENCE_WORDS]
         self.false_positive_rate, self._enough = rate, WORDS_PER_BAND
         if rate is None:
             return
         if not 0 < rate < 1:
             raise InputError(f"the false-positive rate is {rate}: it must be between 0 and 1")
-        n, needed = min(len(run.corpus.parts["val"]), MOST_REFERENCE_WORDS), math.ceil((1 - 1e-9) / rate) - 1
+        n, needed = len(self._held_out), math.ceil((1 - 1e-9) / rate) - 1
         if needed > n:
             digit = 10.0 ** (math.floor(-math.log10(n + 1)) - 2)  # round up to three digits
             least = math.ceil(1 / (n + 1) / digit) * digit
             self.false_positive_rate = None
+            of_label = f" of {label}" if label else ""
             self.reason = (
-                f"with only {n:,} val words there are no verdicts at a false-positive rate of {rate:g}: "
+                f"with only {n:,} val words{of_label} there are no verdicts at a false-positive rate of {rate:g}: "
                 f"it must be at least {least:.3g} (--false-positive-rate)"
             )
         else:
@@ -144,11 +152,11 @@ class Scorer:
     @cached_property
     def _bands(self) -> tuple[np.ndarray, list[np.ndarray]]:
         """The shortest length of each band, and the sorted nlls of its words."""
-        words = self.corpus.parts["val"][:MOST_REFERENCE_WORDS]
+        words = self.corpus.parts["val"][self._held_out]
         nll, tokens = word_nll(self.model.nll, self.corpus.vocab.stream(words))
         if not np.isfinite(nll).all():
             raise InputError("the model's losses are not finite: train it again")
-        unseen = ~self.corpus.stand_in_train("val")[:MOST_REFERENCE_WORDS]
+        unseen = ~self.corpus.stand_in_train("val")[self._held_out]
         kept = unseen if unseen.sum() >= self._enough else unseen | True
         nll, lengths = (nll / tokens)[kept], tokens[kept] - 1
         starts = bands(lengths, self._enough)

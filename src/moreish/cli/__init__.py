@@ -60,6 +60,7 @@ VERBS = (
     "fill",
     "vary",
     "score",
+    "classify",
     "eval",
     "novelty",
     "fold",

@@ -14,6 +14,8 @@ from ..training.options import BY_OPTIMIZER, TrainOptions
 from .fields import argument, arguments_class, given_options
 from .terminal import say
 
+LABEL_HELP = "label of the words, for a run trained with --labels [default: all, by their shares in the list]"
+
 
 def _model_arguments() -> type:
     """Make one class with the options of all models; the help of an option names its models and their defaults."""
@@ -63,6 +65,8 @@ def constraint_arguments(*excluded: str) -> Any:
     arguments = [argument(f, group, "" if f.default in (None, ()) else str(f.default)) for f in included]
     of_file = Parameter(help="file of such texts, one per line", group=group, show_default=False)
     arguments.append(("without_file", Annotated[Path | None, of_file], field(default=None)))
+    of_run = Parameter(help=LABEL_HELP, group=group, show_default=False)
+    arguments.append(("label", Annotated[str | None, of_run], field(default=None)))
     return arguments_class("ConstraintArguments", arguments)
 
 

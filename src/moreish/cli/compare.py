@@ -85,5 +85,7 @@ def compare(
 
 
 def _with_mark(sample: dict[str, str]) -> str:
-    """A sample, with the part of the list that contains it."""
-    return sample["word"] if sample["seen"] == "new" else f"{sample['word']} (in {sample['seen']})"
+    """A sample, with its label, and the part of the list that contains it."""
+    notes = [sample["label"]] if "label" in sample else []
+    notes += [f"in {sample['seen']}"] if sample["seen"] != "new" else []
+    return f"{sample['word']} ({', '.join(notes)})" if notes else sample["word"]

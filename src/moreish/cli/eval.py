@@ -4,20 +4,27 @@ The loss is the mean negative log-likelihood in nats per predicted token: every 
 table adds a 95% interval (bootstrap over words), and separate losses for words that are in train and for words that are
 not. The last line compares with the n-gram model on the same words.
 
+If the list has weights, words count by them in every loss but the one of each word once. If it has labels, a word is
+predicted given its label, and further tables show how often `moreish classify` finds the right label.
+
 Examples:
   moreish eval runs/names-mlp
   moreish eval runs/names-mlp --split test --json
 """
 
 from pathlib import Path
+from typing import Any
 
+from ..analysis.classification import Classifier, Confusion
 from ..analysis.comparison import baseline
 from ..corpus import PARTS
 from ..errors import unknown
 from ..evaluation import evaluate
 from ..training.run import load
-from .terminal import announce_work, print_json, print_losses
+from .terminal import announce_work, print_json, print_losses, print_table
 from .values import Flag
+
+MOST_COLUMNS = 8  # labels with a column of their own
 
 
 def eval(run: Path, /, *, split: str | None = None, no_baseline: Flag = False, json: Flag = False) -> None:
@@ -33,7 +40,10 @@ def eval(run: Path, /, *, split: str | None = None, no_baseline: Flag = False, j
         Do not compare with the n-gram model.
     json
         Print JSON: {"loss": {"train": ..., ...}, "interval": {"train": [low, high], ...}, "bits": ..., "tokens": ...,
-        "perplexity": ..., "in_train": ..., "new": ..., "baseline": {"model": "ngram", "loss": {...}}}.
+        "perplexity": ..., "in_train": ..., "new": ..., "baseline": {"model": "ngram", "loss": {...}}}. For a list with
+        weights also "each_once": the loss with each word counted once. For one with labels also "accuracy": {"train":
+        ..., ...} and "confusion": {"labels": [...], "train": [[number of words with the label of the row that are taken
+        for that of the column, ...], ...], ...}.
     """
     if split is not None and split not in PARTS:
         raise unknown("--split", split, PARTS)
@@ -41,11 +51,46 @@ def eval(run: Path, /, *, split: str | None = None, no_baseline: Flag = False, j
     loaded = load(run)
     parts = PARTS if split is None else (split,)
     evaluation = evaluate(loaded.model, loaded.corpus, parts, intervals=True)
+    confusions = {}
+    if loaded.model.labels is not None:
+        classifier = Classifier(loaded)
+        confusions = {part: classifier.confusion(part) for part in parts}
     beside = {} if no_baseline else evaluate(baseline(loaded.corpus).model, loaded.corpus, parts).loss
     if json:
-        print_json({**evaluation.as_json(), **({"baseline": {"model": "ngram", "loss": beside}} if beside else {})})
+        more = {"accuracy": {part: found.accuracy for part, found in confusions.items()}} if confusions else {}
+        more |= {"confusion": _confusion_json(confusions)} if confusions else {}
+        more |= {"baseline": {"model": "ngram", "loss": beside}} if beside else {}
+        print_json({**evaluation.as_json(), **more})
         return
     print_losses(evaluation)
+    for part, found in confusions.items():
+        print_confusion(part, found)
     if beside:
         losses = ", ".join(f"{part} {loss:.4f}" for part, loss in beside.items())
         print(f"\nfor comparison, the n-gram model (moreish train --model ngram): {losses}")
+
+
+def _confusion_json(confusions: dict[str, Confusion]) -> dict[str, Any]:
+    """Return the counts of each part for JSON, and the labels of their rows and columns."""
+    counts = {part: found.counts.tolist() for part, found in confusions.items()}
+    return {"labels": list(next(iter(confusions.values())).labels), **counts}
+
+
+def print_confusion(part: str, found: Confusion) -> None:
+    """Print how the words of a part are classified: the matrix for a few labels, else what is right of each."""
+    print(f"\n{part}: the label of {found.accuracy:.1%} of the words is found")
+    kept = [f"{share:.1%}" if share == share else "" for share in found.recall.tolist()]
+    if len(found.labels) <= MOST_COLUMNS:
+        rows = [
+            [label, *(f"{count:,.6g}" for count in counts), right]
+            for label, counts, right in zip(found.labels, found.counts.tolist(), kept, strict=True)
+        ]
+        print_table(["label", *(f">taken for {label}" for label in found.labels), ">right"], rows)
+        return
+    rows = []
+    for number, (label, right) in enumerate(zip(found.labels, kept, strict=True)):
+        counts = found.counts[number].copy()
+        total, counts[number] = counts.sum(), 0
+        worst = found.labels[int(counts.argmax())] if counts.any() else ""
+        rows.append([label, f"{total:,.6g}", right, worst])
+    print_table(["label", ">words", ">right", "most often taken for"], rows)

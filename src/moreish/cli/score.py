@@ -25,14 +25,10 @@ Examples:
   moreish score runs/names-mlp - --false-positive-rate 0.05 < words.txt | awk -F'\t' '$5 == "false"'
 """
 
-import codecs
 import itertools
 import json as json_module
-import os
-import re
 import sys
 from collections.abc import Iterator
-from io import BufferedIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,8 +37,8 @@ from cyclopts import Parameter
 
 from ..analysis.scoring import Scorer, Scores
 from ..errors import InputError
-from ..files import STANDARD_INPUT
 from ..training.run import load
+from .lines import UNPRINTABLE, escape, escaped, given_words, read_lines
 from .table import Table
 from .terminal import announce_work, on_terminal, say
 from .values import Flag
@@ -50,13 +46,8 @@ from .values import Flag
 if TYPE_CHECKING:
     from rich.text import Text
 
-BYTES_PER_READ = 1 << 18
-LONGEST_LINE = 1_000_000  # bytes
 JSON_HEAD = '{"word": %s, "nll": %.4f, "bits": %.4f, "percentile": %.2f, "likely": %s, "chars": ['
 JSON_TAIL = '%.4f], "unknown": [%s]}\n'
-# Characters that would break a line, or move the cursor.
-UNPRINTABLE = re.compile("[\\\\\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 # Colours of surprises, each up to a multiple of the surprise of a character drawn uniformly from the alphabet.
 SURPRISE_COLOURS = ((0.5, "green"), (1.0, "yellow"), (2.0, "red"), (float("inf"), "bold red"))
 
@@ -67,6 +58,7 @@ def score(
     *words: str,
     false_positive_rate: float = 0.01,
     alarm: Annotated[float | None, Parameter(show=False)] = None,
+    label: str | None = None,
     column: str | None = None,
     json: Flag = False,
 ) -> None:
@@ -82,6 +74,8 @@ def score(
         Fraction of words like those of the list that may be called unlikely.
     alarm
         Old name of --false-positive-rate.
+    label
+        Score words as words with this label, for a run trained with --labels [default: the sum over labels].
     column
         Column of a table on standard input to score: its name in the first line, or its number from 1 if the table has
         no line of names.
@@ -90,21 +84,14 @@ def score(
         "percentile": ..., "likely": true | false | null, "chars": [nats of each character and of the end], "unknown":
         [positions of characters that the model does not know]}. With --column also "row", the row of the table.
     """
-    if not words:
-        raise InputError("no words: give some, or - to read them from standard input")
-    from_input = words in (("-",), (STANDARD_INPUT,))
-    if not from_input and {"-", STANDARD_INPUT} & set(words):
-        raise InputError("- reads words from standard input: give no other words with it")
-    given = [] if from_input else [_cleaned(os.fsencode(word)) for word in words]
-    if not all(given):
-        raise InputError("an empty word has no score")
-    if column is not None and not from_input:
+    given = given_words(words)
+    if column is not None and given is not None:
         raise InputError("--column is for a table on standard input: give - in place of words")
     announce_work()
-    scorer = Scorer(load(run), false_positive_rate if alarm is None else alarm)
+    scorer = Scorer(load(run), false_positive_rate if alarm is None else alarm, label=label)
     if scorer.reason:
         say(f"moreish: {scorer.reason}")
-    if not from_input:
+    if given is not None:
         for scores in scorer.batches(given):
             _show(scores, scorer, json)
         return
@@ -119,32 +106,6 @@ def score(
             for scores in scorer.batches(lines):
                 _show(scores, scorer, json)
                 count(len(scores))
-
-
-def read_lines(stream: BufferedIOBase) -> Iterator[list[str]]:
-    """Read the lines of a stream as words; yield as many at a time as have arrived.
-
-    Raises InputError for a line of more than LONGEST_LINE bytes.
-    """
-    number, rest = 1, b""
-    while data := stream.read1(BYTES_PER_READ):
-        rest += data
-        whole, line_break, after = rest.rpartition(b"\n")
-        if len(rest) > LONGEST_LINE:
-            for i, line in enumerate(rest.split(b"\n")):
-                if len(line) > LONGEST_LINE:
-                    raise InputError(f"{STANDARD_INPUT}:{number + i}: the line has more than {LONGEST_LINE:,} bytes")
-        if line_break:
-            lines = whole.removeprefix(codecs.BOM_UTF8 if number == 1 else b"").split(b"\n")
-            yield [_cleaned(line) for line in lines]
-            number += len(lines)
-            rest = after
-    if rest:
-        yield [_cleaned(rest.removeprefix(codecs.BOM_UTF8 if number == 1 else b""))]
-
-
-def _cleaned(word: bytes) -> str:
-    return word.decode("utf-8", "replace").strip()
 
 
 def score_table(table: Table, scorer: Scorer, json: bool) -> Iterator[int]:
@@ -189,7 +150,7 @@ def _show(scores: Scores, scorer: Scorer, json: bool) -> None:
 def tsv_lines(scores: Scores) -> Iterator[str]:
     """Format each score as a line: word, nll, bits, percentile and verdict, separated by tabs."""
     columns = (scores.nll, scores.bits, scores.percentile, _true_or_false(scores, ""))
-    rows = zip(_escaped(scores.words), *(column.tolist() for column in columns), strict=True)
+    rows = zip(escaped(scores.words), *(column.tolist() for column in columns), strict=True)
     return itertools.starmap("{}\t{:.4f}\t{:.4f}\t{:.2f}\t{}\n".format, rows)
 
 
@@ -221,20 +182,6 @@ def _unknown_places(scores: Scores) -> dict[int, str]:
     return {number: ", ".join(places) for number, places in found.items()}
 
 
-def _escaped(words: list[str]) -> list[str]:
-    """Replace unprintable characters of the words by escape sequences."""
-    if not UNPRINTABLE.search("".join(words)):
-        return words
-    return [UNPRINTABLE.sub(_escape, word) for word in words]
-
-
-def _escape(found: re.Match[str]) -> str:
-    character = found[0]
-    return ESCAPES.get(character) or (
-        f"\\x{ord(character):02x}" if character < "\u0100" else f"\\u{ord(character):04x}"
-    )
-
-
 def view(scores: Scores, alphabet: float) -> Iterator["Text"]:
     """Format scores for a terminal, two lines per word: nats, bits, percentile and verdict; and nats by character.
 
@@ -243,10 +190,10 @@ def view(scores: Scores, alphabet: float) -> Iterator["Text"]:
     from rich.cells import cell_len
     from rich.text import Text
 
-    width = max(map(cell_len, _escaped(scores.words)), default=0)
+    width = max(map(cell_len, escaped(scores.words)), default=0)
     for score in scores:
         word, surprises = Text(), Text()
-        names = [*(UNPRINTABLE.sub(_escape, c) for c in score.word), "end"]
+        names = [*(UNPRINTABLE.sub(escape, c) for c in score.word), "end"]
         for place, (name, nats) in enumerate(zip(names, score.per_char, strict=True)):
             style = next(style for limit, style in SURPRISE_COLOURS if nats <= limit * alphabet)
             if place < len(score.word):

@@ -72,9 +72,12 @@ def print_losses(found: Any) -> None:
             between = found.interval[part]
             apart = (f"{kind[part]:.4f}" if part in kind else "" for kind in (found.in_train, found.new))
             row[2:2] = ["too few words" if between is None else f"{between[0]:.4f} to {between[1]:.4f}", *apart]
+        if found.each_once:
+            row.insert(2, f"{found.each_once[part]:.4f}")
         rows.append(row)
+    once = [">each word once"] if found.each_once else []
     more = [">95% interval", ">words in train", ">other words"] if found.interval else []
-    print_table(["", ">loss (nats)", *more, ">bits", ">perplexity"], rows)
+    print_table(["", ">loss (nats)", *once, *more, ">bits", ">perplexity"], rows)
 
 
 def print_samples(words: Sequence[str], marks: Sequence[str]) -> None:

@@ -21,11 +21,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from ..analysis.classification import Classifier
 from ..analysis.comparison import compare
 from ..corpus import BUNDLED, words_of
 from ..engine.torch.distributed import rank
 from ..errors import InputError
-from ..evaluation import Evaluation
+from ..evaluation import Evaluation, evaluate
 from ..files import STANDARD_INPUT
 from ..training.run import Run, load
 from ..training.train import resume as resume_training
@@ -36,6 +37,8 @@ from .progress import TrainingView
 from .terminal import announce_work, print_losses, print_samples, print_table, say
 from .values import WholeNumber
 
+MOSTLY = 0.5  # share of val words in train from which losses are said to mean little
+LABELS_SHOWN = 10
 SHORT_LIST = 2000  # words; a net trained on fewer is compared with the n-gram model
 
 
@@ -103,7 +106,16 @@ def report(run: Run, seconds: float, n_samples: int) -> None:
     o = run.options
     how = f"{o.steps:,} steps of {o.batch_size or 'all words'}" if o.steps else "counted"
     print(f"{run.model.name}: {run.model.n_parameters:,} parameters, {how}, {seconds:.1f} s")
-    print_losses(Evaluation(run.loss, {}))
+    weighted = run.corpus.words.weights is not None
+    print_losses(evaluate(run.model, run.corpus) if weighted else Evaluation(run.loss, {}))
+    if (share := run.corpus.stand_in_train("val").mean()) > MOSTLY:
+        say(
+            f"({share:.0%} of the val words are in train too, so these losses say little about new words: split by "
+            "different words with --split distinct, or give each word once, with its count as a weight: --weights)"
+        )
+    if run.model.labels is not None:
+        found = Classifier(run).accuracy(("val", "test"))
+        print(f"\nlabels found: {', '.join(f'{share:.1%} of {part}' for part, share in found.items())}")
     if any("torch_loss" in line for line in run.history):
         print("\nthe tape and PyTorch, each on its own copy of the weights:")
         columns = ("step", "tape_loss", "torch_loss", "gradient_difference", "weight_difference")
@@ -111,9 +123,14 @@ def report(run: Run, seconds: float, n_samples: int) -> None:
         print_table([f">{name.replace('_', ' ')}" for name in columns], rows)
     if len(run.corpus.words) < SHORT_LIST and run.model.layers and (advice := counts_are_better(run)):
         print(f"\n{advice}")
-    words = run.model.sample(n_samples, seed=o.seed)
     print()
-    print_samples(words, [run.corpus.mark(word) for word in words])
+    if run.model.labels is None:
+        words = run.model.sample(n_samples, seed=o.seed)
+        print_samples(words, [run.corpus.mark(word) for word in words])
+    else:
+        shown = run.model.labels.names[:LABELS_SHOWN]
+        for label in shown:
+            print(f"{label}: {', '.join(run.model.sample(-(-n_samples // len(shown)), label=label, seed=o.seed))}")
     print(f"\nsaved in {run.path}; more words with: moreish sample {run.path}")
 
 

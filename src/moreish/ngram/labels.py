@@ -6,8 +6,8 @@ The tables of a label are those of all words, with its own counts. With kept and
     p_k(c | h, label) = kept(hc) + share(h) (w_k p_{k-1}(c | h', label) + (1 - w_k) p_k(c | h))
 
 So the share of a context goes partly to the shorter context with the same label, and partly to the same context with
-any label. Fitted smoothing fits w to val with its other strengths; it is a half for witten-bell and kneser-ney, and 1
-for additive smoothing, which has no shorter contexts.
+any label. Fitted smoothing fits w to val with its other strengths; it is CONSTANT_W for witten-bell and kneser-ney, and
+1 for additive smoothing, which has no shorter contexts.
 
 A character that no word has after h leaves all to h'. Its share there is the one with which p sums to one. So all
 labels share one graph, and given a label the probabilities are an automaton like any other.
@@ -29,6 +29,7 @@ from .kernels import FLOATS, GRAPH, INTS32, Graph, entry_of, next_node
 from .smoothing import constant, interpolated
 from .tables import Tables
 
+CONSTANT_W = 0.9  # near the values that are fitted on lists of names and of words
 LEAST_SHARE = 1e-12  # of a context after which all characters were seen
 
 
@@ -87,7 +88,7 @@ def smoothed_by_label(
         )
     p = np.array([recounted(tables, words).count for words in train])
     share = np.empty((len(train), len(tables.parent)))
-    w, fitted = np.full(tables.order, 1.0 if smoothing == "additive" else 0.5), {}
+    w, fitted = np.full(tables.order, 1.0 if smoothing == "additive" else CONSTANT_W), {}
     if smoothing == "fitted":
         tokens = [_evidence(replace(tables, count=n), words, val, of_all) for n, words in zip(p, val, strict=True)]
         *abd, w = fit_strengths(_joined(tokens), tables.n_vocab)

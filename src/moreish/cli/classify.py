@@ -1,0 +1,83 @@
+"""Tell which label words have, by a model that was trained with --labels.
+
+Give words as arguments, or - to read any number of them from standard input, one per line. The probability of a label
+follows from the probability of the word with each label, by Bayes' rule, calibrated on val. `moreish eval` tells how
+often the likeliest label is right.
+
+Each word gives one line of output: on a terminal the word and its likeliest labels; elsewhere the word, the likeliest
+label and its probability, separated by tabs, with escapes as in `moreish score`.
+
+Examples:
+  moreish train people.csv --column name --labels country --out runs/people
+  moreish classify runs/people giovanna björn
+  moreish classify runs/people - --json < words.txt > labels.jsonl
+"""
+
+import json as json_module
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..analysis.classification import Classification, Classifier
+from ..errors import InputError
+from ..training.run import load
+from .lines import escaped, given_words, read_lines
+from .terminal import announce_work, on_terminal, print_table
+from .values import Flag
+
+SHOWN = 3  # labels of a word on a terminal
+
+
+def classify(run: Path, /, *words: str, json: Flag = False) -> None:
+    """Run `moreish classify`.
+
+    Parameters
+    ----------
+    run
+        Folder of a run whose list has labels.
+    words
+        Words; or a single -, to read words from standard input, one per line.
+    json
+        Print a JSON object for each word, on one line: {"word": ..., "label": likeliest, "probabilities": {label: ...,
+        ...}}.
+    """
+    given = given_words(words)
+    announce_work()
+    classifier = Classifier(load(run))
+    if given is not None:
+        found = list(classifier.each(given))
+        _write(found, json) if json or not on_terminal() else _show(found)
+        return
+    from .progress import counting
+
+    number = 1
+    with counting("words", hidden=on_terminal()) as count:
+        for lines in read_lines(sys.stdin.buffer):  # type: ignore[arg-type]
+            if "" in lines:
+                raise InputError(f"line {number + lines.index('')} of standard input is empty: a label needs a word")
+            _write(list(classifier.each(lines)), json)
+            number += len(lines)
+            count(len(lines))
+
+
+def _write(found: Sequence[Classification], json: bool) -> None:
+    """Write a line for each word."""
+    if json:
+        lines = [json_module.dumps(word.as_json()) for word in found]
+    else:
+        names = escaped([word.word for word in found])
+        lines = [
+            f"{name}\t{word.label}\t{word.probabilities[word.label]:.4f}"
+            for name, word in zip(names, found, strict=True)
+        ]
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()
+
+
+def _show(found: Sequence[Classification]) -> None:
+    """Print each word with its likeliest labels."""
+    rows = []
+    for name, word in zip(escaped([word.word for word in found]), found, strict=True):
+        ranked = sorted(word.probabilities.items(), key=lambda pair: -pair[1])[:SHOWN]
+        rows.append([name, *(f"{label} {p:.1%}" for label, p in ranked)])
+    print_table(["word", "label", *[""] * (max(map(len, rows), default=2) - 2)], rows)

@@ -1,0 +1,73 @@
+"""Words of a command, from its arguments or from standard input, and words in lines of output."""
+
+import codecs
+import os
+import re
+from collections.abc import Iterator, Sequence
+from io import BufferedIOBase
+
+from ..errors import InputError
+from ..files import STANDARD_INPUT
+
+BYTES_PER_READ = 1 << 18
+LONGEST_LINE = 1_000_000  # bytes
+# Characters that would break a line, or move the cursor.
+UNPRINTABLE = re.compile("[\\\\\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
+
+
+def given_words(words: Sequence[str]) -> list[str] | None:
+    """Return the words given as arguments, cleaned; None for a single -, which means standard input.
+
+    Raises InputError for no words, an empty word, and a - among others.
+    """
+    if not words:
+        raise InputError("no words: give some, or - to read them from standard input")
+    if tuple(words) in (("-",), (STANDARD_INPUT,)):
+        return None
+    if {"-", STANDARD_INPUT} & set(words):
+        raise InputError("- reads words from standard input: give no other words with it")
+    given = [_cleaned(os.fsencode(word)) for word in words]
+    if not all(given):
+        raise InputError("a word is empty: leave it out")
+    return given
+
+
+def read_lines(stream: BufferedIOBase) -> Iterator[list[str]]:
+    """Read the lines of a stream as words; yield as many at a time as have arrived.
+
+    Raises InputError for a line of more than LONGEST_LINE bytes.
+    """
+    number, rest = 1, b""
+    while data := stream.read1(BYTES_PER_READ):
+        rest += data
+        whole, line_break, after = rest.rpartition(b"\n")
+        if len(rest) > LONGEST_LINE:
+            for i, line in enumerate(rest.split(b"\n")):
+                if len(line) > LONGEST_LINE:
+                    raise InputError(f"{STANDARD_INPUT}:{number + i}: the line has more than {LONGEST_LINE:,} bytes")
+        if line_break:
+            lines = whole.removeprefix(codecs.BOM_UTF8 if number == 1 else b"").split(b"\n")
+            yield [_cleaned(line) for line in lines]
+            number += len(lines)
+            rest = after
+    if rest:
+        yield [_cleaned(rest.removeprefix(codecs.BOM_UTF8 if number == 1 else b""))]
+
+
+def _cleaned(word: bytes) -> str:
+    return word.decode("utf-8", "replace").strip()
+
+
+def escaped(words: list[str]) -> list[str]:
+    """Replace unprintable characters of the words by escape sequences."""
+    if not UNPRINTABLE.search("".join(words)):
+        return words
+    return [UNPRINTABLE.sub(escape, word) for word in words]
+
+
+def escape(found: re.Match[str]) -> str:
+    character = found[0]
+    return ESCAPES.get(character) or (
+        f"\\x{ord(character):02x}" if character < "\u0100" else f"\\u{ord(character):04x}"
+    )
