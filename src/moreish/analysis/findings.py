@@ -11,7 +11,7 @@ from .novelty import Novelty, novelty
 
 @dataclass(frozen=True, eq=False)
 class Findings:
-    """A run with its diagnosis, its classifier and the novelty of its samples, each made when it is first used, and kept.
+    """A run with its diagnosis, classifier and novelty, each made when it is first used, and kept.
 
     seed    of the samples [default: that of the run]
     """

@@ -106,6 +106,8 @@ def plot_architecture(model: Model) -> Figure:
     key = "Each box is a layer, each bar the vector at a position." if model.layers else "This model has no layers."
     if len(levels[-1].sources) > 1:
         key += " Colour: inputs of the last prediction."
+    if model.labels and model.layers:
+        key += " The label's row of D is added to each."
     ax.text(MARGIN, 0.2, model.name, fontsize=12, weight="bold", va="center")
     ax.text(MARGIN, 0.45, key, fontsize=SMALL, color=GREY, va="center")
     for x, (name, side) in zip(columns, COLUMNS.items(), strict=True):
