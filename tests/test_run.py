@@ -17,7 +17,8 @@ from safetensors.numpy import save as save_tensors
 
 import moreish
 from moreish import InputError
-from moreish.training.run import CHECKPOINT, CONFIG, HISTORY, MODEL, WORDS, Checkpoint, load_checkpoint
+from moreish.training.checkpoint import CHECKPOINT, Checkpoint, load_checkpoint
+from moreish.training.run import CONFIG, HISTORY, MODEL, WORDS
 
 
 def test_a_run_comes_back_as_it_was(saved_run):

@@ -13,9 +13,10 @@ from moreish import InputError
 from moreish.cli import run as command
 from moreish.corpus import mapped
 from moreish.models import NETS
+from moreish.training.checkpoint import CHECKPOINT
 from moreish.training.loop import Loop
 from moreish.training.prepare import engine_of, prepare
-from moreish.training.run import CHECKPOINT, CONFIG, MODEL, START, begin_folder
+from moreish.training.run import CONFIG, MODEL, START, begin_folder
 from moreish.training.train import first_state
 
 OTHERS = made_up_words(80, seed=9, alphabet="aekmz")  # shares only a and e with the words of the run

@@ -16,7 +16,8 @@ import pytest
 
 import moreish
 from moreish import InputError, WorkError
-from moreish.training.run import CHECKPOINT, HISTORY, MODEL, load_checkpoint
+from moreish.training.checkpoint import CHECKPOINT, load_checkpoint
+from moreish.training.run import HISTORY, MODEL
 
 SMALL: dict[str, Any] = {"n_hidden": 16, "n_embd": 4, "batch_size": 32}
 

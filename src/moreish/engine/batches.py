@@ -95,9 +95,9 @@ def draw_batch(source, first, contexts, targets, counts):
     Their numbers go through an endless sequence of passes, each a permutation of all n examples. Step s takes numbers
     s B to s B + B - 1. If the source has labels, the last column of contexts is the label.
 
-    With weights, number i of a pass becomes the example in which i + u falls, where u is random in [0, 1). So a pass
-    draws an example as often as its share of the weights says, up to one time more or less. Equal weights change
-    nothing.
+    With weights, number i of a pass becomes the example in which i + u falls, where u is a random number in [0, 1) for
+    each pass. So a pass draws an example as often as its share of the weights says, up to one time more or less. Equal
+    weights change nothing.
     """
     stream, starts, labels, ends, seed = source
     n = starts.size if starts.size else stream.size - 1
@@ -108,7 +108,7 @@ def draw_batch(source, first, contexts, targets, counts):
     for i in range(B):
         chosen = permuted(place, n, width, key)
         if ends.size:
-            chosen = weighted(ends, chosen + uniform(key, chosen))
+            chosen = weighted(ends, chosen + uniform(key, n))
         position = starts[chosen] if starts.size else 1 + chosen
         example(stream, position, i, T, contexts, targets, counts)
         if labels.size:

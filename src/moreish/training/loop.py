@@ -16,7 +16,8 @@ from ..engine.torch.distributed import all_reduce_min
 from ..engine.trace import Tracer
 from ..errors import WorkError
 from ..evaluation import part_loss
-from .run import Checkpoint, Run
+from .checkpoint import Checkpoint
+from .run import Run
 
 EVALUATIONS = 20  # of the val loss in a run
 LOG_LINES = 10  # in a run, unless --log-every says otherwise

@@ -29,59 +29,25 @@ from safetensors.numpy import save as save_tensors
 
 from .._version import __version__
 from ..corpus import Corpus, Vocab, WordList, written_words
-from ..engine.optim import OPTIMIZERS
 from ..errors import InputError, WorkError
 from ..evaluation import evaluate
 from ..files import write_atomically
 from ..models import ALL_MODELS, ModelConfig, ReaderConfig
 from ..models.labels import Labels
 from ..models.model import Model
+from .checkpoint import CHECKPOINT, damaged, load_checkpoint
 from .options import TrainOptions
 from .starting import Start
 
 FORMAT = 2  # of the folder; raised by a change that older versions cannot read
-CONFIG, WORDS, COLUMNS, MODEL, CHECKPOINT, HISTORY, START = (
+CONFIG, WORDS, COLUMNS, MODEL, HISTORY, START = (
     "config.json",
     "words.txt",
     "columns.safetensors",
     "model.safetensors",
-    "checkpoint.safetensors",
     "history.jsonl",
     "start.safetensors",
 )
-
-
-@dataclass
-class Checkpoint:
-    """State of an unfinished training: everything that the next step depends on, and the best weights so far.
-
-    step        number of steps made
-    params      current weights, flat (P,)
-    best        weights with the best val loss, flat (P,)
-    moments     the optimizer's moments (n, n_trained)
-    best_loss   the best val loss in nats
-    loss_sum    sum of the batch losses of the last loss_count steps, those since the last line of the history
-    losses      some of these losses, one by one: see `loop.stride`
-    seconds     time that the steps have taken, evaluations included
-    """
-
-    step: int
-    params: np.ndarray
-    best: np.ndarray
-    moments: np.ndarray
-    best_loss: float = float("inf")
-    loss_sum: float = 0.0
-    loss_count: int = 0
-    losses: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
-    seconds: float = 0.0
-
-    def to_bytes(self) -> bytes:
-        return save_tensors({f.name: np.asarray(getattr(self, f.name)) for f in dataclasses.fields(self)})
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> "Checkpoint":
-        fields: dict[str, Any] = {name: t.item() if t.ndim == 0 else t for name, t in load_tensors(data).items()}
-        return cls(**fields)
 
 
 @dataclass
@@ -229,33 +195,6 @@ def end_folder(run: Run, folder: Path) -> None:
     write_history(folder, run.history)
     write_atomically(folder / MODEL, model_bytes(run.model))
     (folder / CHECKPOINT).unlink(missing_ok=True)
-
-
-def load_checkpoint(folder: Path, model: Model, options: TrainOptions) -> Checkpoint:
-    """Read the state of training. Raises InputError if there is none, or it is damaged."""
-    try:
-        state = Checkpoint.from_bytes((folder / CHECKPOINT).read_bytes())
-        P, n_moments = model.layout.size, OPTIMIZERS[str(options.optimizer)].n_moments
-        shapes = {"params": (P,), "best": (P,), "moments": (n_moments, model.layout.n_trained)}
-        for name, shape in shapes.items():
-            array = getattr(state, name)
-            if array.dtype != np.float32 or array.shape != shape:
-                raise ValueError(f"{name} is {array.dtype} {array.shape}, not float32 {shape}")
-            if not np.isfinite(array).all():
-                raise ValueError(f"{name} has values that are not numbers")
-        if type(state.step) is not int or not 0 <= state.step <= (options.steps or 0):
-            raise ValueError(f"step is {state.step}, of {options.steps}")
-    except FileNotFoundError:
-        raise InputError(f"{folder}: its training has ended: there is nothing to resume") from None
-    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, OSError) as error:
-        raise damaged(folder, CHECKPOINT, error) from None
-    return state
-
-
-def damaged(folder: Path, name: str, why: object) -> InputError:
-    """Return the error for a damaged file of a run."""
-    reason = " ".join(str(why).split())
-    return InputError(f"{folder / name}: damaged or incomplete ({reason}): restore it from a copy, or train again")
 
 
 def load(path: str | Path) -> Run:

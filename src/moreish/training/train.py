@@ -16,20 +16,11 @@ from ..models import CountConfig
 from ..models.labels import Labels
 from ..models.model import Model
 from .batchnorm import calibrate
+from .checkpoint import CHECKPOINT, Checkpoint, load_checkpoint
 from .loop import Diverged, Loop, Progress
 from .options import resolved
 from .prepare import Task, engine_of, of_run, prepare
-from .run import (
-    CHECKPOINT,
-    Checkpoint,
-    Run,
-    begin_folder,
-    discard_folder,
-    end_folder,
-    load,
-    load_checkpoint,
-    write_history,
-)
+from .run import Run, begin_folder, discard_folder, end_folder, load, write_history
 
 CHECKPOINT_SECONDS = 5.0  # between two checkpoints
 
