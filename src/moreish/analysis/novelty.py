@@ -35,7 +35,8 @@ class Novelty:
 
     samples, held_out       similarity of each to the train words
     hits                    number of samples in val or test but not in train: real words that the model has never seen
-    repeats                 True if words of the list repeat and the split may part them, so that a held-out word can be in train
+    repeats                 True if words repeat and the split is not by different words, so that a held-out word
+                            can be in train
     memorisation_ratio      over the words that occur once in the list: how many times as often a train word was drawn
                             as a held-out word. 1 if the model has memorised none; None if too few were drawn
     memorisation_interval   its 95% interval; None if the ratio is None, 0 or infinite
