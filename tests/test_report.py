@@ -37,6 +37,10 @@ class Page(HTMLParser):
         if tag in ("td", "th"):
             self.rows[-1].append("")
 
+    def handle_endtag(self, tag):
+        if tag == "table":
+            self.rows.append([])  # text after it is in no cell
+
     def handle_data(self, data):
         self.text += data
         if self.rows and self.rows[-1]:

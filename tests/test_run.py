@@ -52,7 +52,7 @@ def test_a_folder_in_use_is_refused(saved_run, tmp_path):
 
 
 def test_no_file_of_a_run_is_a_pickle_or_names_a_path(saved_run):
-    for path in saved_run.path.iterdir():
+    for path in filter(Path.is_file, saved_run.path.iterdir()):
         data = path.read_bytes()
         assert not data.startswith(b"\x80")
         assert str(saved_run.path).encode() not in data

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import moreish
 from moreish import InputError, Scorer
 from moreish.cli import run
-from moreish.cli.score import LONGEST_LINE, read_lines
+from moreish.cli.lines import LONGEST_LINE, read_lines
 
 
 def command(monkeypatch, capsys, run_folder, *arguments: str, given: bytes = b"") -> str:

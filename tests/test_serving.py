@@ -53,7 +53,7 @@ def test_a_request_for_samples_has_the_arguments_of_the_method(client):
         default = arguments[name].default
         assert fields[name].get("default") == ([] if default == () else default)
     constraints = {field.name for field in dataclasses.fields(Constraints)}
-    assert set(described["LikeliestRequest"]["properties"]) == constraints | {"n"}
+    assert set(described["LikeliestRequest"]["properties"]) == constraints | {"n", "label"}
     for request in ("SampleRequest", "LikeliestRequest"):
         assert all(described[request]["properties"][name]["description"] for name in constraints)
 

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ..training.run import Run
+from .classification import Classifier
 from .diagnosis import Diagnosis, diagnose
 from .novelty import Novelty, novelty
 
 
 @dataclass(frozen=True, eq=False)
 class Findings:
-    """A run with its diagnosis and the novelty of its samples, each computed when it is first used, and kept.
+    """A run with its diagnosis, classifier and novelty, each made when it is first used, and kept.
 
     seed    of the samples [default: that of the run]
     """
@@ -27,3 +28,8 @@ class Findings:
     def novelty(self) -> Novelty:
         """The novelty of samples, beside that of held-out words."""
         return novelty(self.run, seed=self.seed)
+
+    @cached_property
+    def classifier(self) -> Classifier:
+        """The classifier of words. Raises InputError for a run without labels."""
+        return Classifier(self.run)

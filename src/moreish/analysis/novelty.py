@@ -35,7 +35,8 @@ class Novelty:
 
     samples, held_out       similarity of each to the train words
     hits                    number of samples in val or test but not in train: real words that the model has never seen
-    repeats                 True if words of the list repeat, so that a held-out word can be in train
+    repeats                 True if words repeat and the split is not by different words, so that a held-out word
+                            can be in train
     memorisation_ratio      over the words that occur once in the list: how many times as often a train word was drawn
                             as a held-out word. 1 if the model has memorised none; None if too few were drawn
     memorisation_interval   its 95% interval; None if the ratio is None, 0 or infinite
@@ -80,8 +81,8 @@ class Novelty:
         copied = f"{self.samples.copied:.1%} of the samples"
         if not self.repeats:
             return (
-                f"{copied} are in train. No held-out word can be, because no word of this list repeats: the shares "
-                "cannot be compared."
+                f"{copied} are in train. No held-out word can be, because no word of the list is in two parts: the "
+                "shares cannot be compared."
             )
         shares = f"{copied} and {self.held_out.copied:.1%} of the held-out words are in train"
         if self.difference is None:
@@ -228,7 +229,7 @@ def novelty(
         )
 
     hits = sum(seen in HELD_OUT for _, seen in samples)
-    repeats = not all(corpus.stand_once(part).all() for part in corpus.parts)
+    repeats = corpus.split != "distinct" and not all(corpus.stand_once(part).all() for part in corpus.parts)
     return Novelty(similarity(samples), similarity(held_out), hits, repeats, *memorisation_ratio(words, corpus))
 
 

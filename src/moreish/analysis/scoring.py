@@ -97,6 +97,8 @@ class Scorer:
         held_out = np.ones(len(run.corpus.parts["val"]), bool)
         if label is not None and run.model.labels is not None:
             held_out = run.corpus.labels("val") == run.model.labels.number(label)
+            if not held_out.any():
+                raise InputError(f"no val word has the label {label}, so scores have nothing to compare with: use none")
         self._held_out = np.flatnonzero(held_out)[:MOST_REFERENCE_WORDS]
         self.false_positive_rate, self._enough = rate, WORDS_PER_BAND
         if rate is None:

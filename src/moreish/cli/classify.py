@@ -41,7 +41,7 @@ def classify(run: Path, /, *words: str, json: Flag = False) -> None:
         Print a JSON object for each word, on one line: {"word": ..., "label": likeliest, "probabilities": {label: ...,
         ...}}.
     """
-    given = given_words(words)
+    given = given_words(words, "label")
     announce_work()
     classifier = Classifier(load(run))
     if given is not None:

@@ -47,7 +47,9 @@ def fold(run: Path, /, *, out: Path, calibrate: Flag = False) -> None:
             f"the val loss of the folded model is off by {difference.mean():.2g} nats, more than rounding explains: "
             f"nothing was saved; keep using {run}"
         )
-    Run(folded, before.corpus, before.options, before.history).save(out)
+    # Diagnostics of the steps are those of other layers.
+    history = [{k: v for k, v in line.items() if k not in ("layers", "tensors")} for line in before.history]
+    Run(folded, before.corpus, before.options, history).save(out)
     sizes = f"{before.model.layout.size:,} to {folded.layout.size:,} numbers"
     print(f"{folded.name}: {sizes}; largest difference on a val token: {np.abs(difference).max():.1g} nats")
     print(f"saved in {out}")

@@ -16,10 +16,10 @@ UNPRINTABLE = re.compile("[\\\\\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
 
-def given_words(words: Sequence[str]) -> list[str] | None:
+def given_words(words: Sequence[str], what: str) -> list[str] | None:
     """Return the words given as arguments, cleaned; None for a single -, which means standard input.
 
-    Raises InputError for no words, an empty word, and a - among others.
+    what is what an empty word does not have. Raises InputError for no words, an empty word, and a - among others.
     """
     if not words:
         raise InputError("no words: give some, or - to read them from standard input")
@@ -29,7 +29,7 @@ def given_words(words: Sequence[str]) -> list[str] | None:
         raise InputError("- reads words from standard input: give no other words with it")
     given = [_cleaned(os.fsencode(word)) for word in words]
     if not all(given):
-        raise InputError("a word is empty: leave it out")
+        raise InputError(f"an empty word has no {what}")
     return given
 
 

@@ -1,7 +1,7 @@
 """Draw pictures of a run.
 
 Pictures: loss, bigrams, next, word, embedding, activations, saturation, gradients, ratios, weights, start, samples,
-novelty, architecture. In Python, each is a function of moreish.plots that returns a matplotlib Figure.
+novelty, confusion, architecture. In Python, each is a function of moreish.plots that returns a matplotlib Figure.
 
 Examples:
   moreish plot runs/names-mlp

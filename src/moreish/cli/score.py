@@ -84,7 +84,7 @@ def score(
         "percentile": ..., "likely": true | false | null, "chars": [nats of each character and of the end], "unknown":
         [positions of characters that the model does not know]}. With --column also "row", the row of the table.
     """
-    given = given_words(words)
+    given = given_words(words, "score")
     if column is not None and given is not None:
         raise InputError("--column is for a table on standard input: give - in place of words")
     announce_work()

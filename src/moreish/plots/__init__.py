@@ -2,6 +2,7 @@
 
 from .architecture import plot_architecture
 from .comparison import plot_comparison
+from .confusion import plot_confusion
 from .course import plot_loss, plot_ratios, plot_start
 from .embedding import plot_embedding
 from .layers import plot_activations, plot_gradients, plot_saturation, plot_weights
@@ -14,6 +15,7 @@ __all__ = [
     "plot_architecture",
     "plot_bigrams",
     "plot_comparison",
+    "plot_confusion",
     "plot_embedding",
     "plot_gradients",
     "plot_loss",

@@ -21,7 +21,7 @@ from matplotlib.textpath import TextPath
 
 from ..corpus import Vocab
 from ..errors import InputError
-from ..layers import FlattenConsecutive, Layer, Shape, Unfold
+from ..layers import FlattenConsecutive, LabelledEmbedding, Layer, Shape, Unfold
 from ..layers.layout import Slot
 from ..models import NetConfig, NGram
 from ..models.model import Model
@@ -106,6 +106,8 @@ def plot_architecture(model: Model) -> Figure:
     key = "Each box is a layer, each bar the vector at a position." if model.layers else "This model has no layers."
     if len(levels[-1].sources) > 1:
         key += " Colour: inputs of the last prediction."
+    if model.labels and model.layers:
+        key += " The label's row of D is added to each."
     ax.text(MARGIN, 0.2, model.name, fontsize=12, weight="bold", va="center")
     ax.text(MARGIN, 0.45, key, fontsize=SMALL, color=GREY, va="center")
     for x, (name, side) in zip(columns, COLUMNS.items(), strict=True):
@@ -141,7 +143,8 @@ def levels_of(model: Model, n: int) -> tuple[int, list[Level]]:
     shape: Shape = (config.context + (n if config.whole_words else 0),)
     levels = [Level([[t] for t in range(shape[0])])]
     for i, (layer, slots) in enumerate(zip(model.layers, model.layout.slots, strict=True)):
-        T, shape, size = shape[0], layer.out_shape(shape), ""
+        T, size = shape[0], ""
+        shape = layer.out_shape((T + 1,) if isinstance(layer, LabelledEmbedding) else shape)  # the label comes last
         if isinstance(layer, FlattenConsecutive):
             size = f"({layer.n})"
             joined = ("both" if T == 2 else f"all {T}") if layer.n == T else f"every {layer.n} neighbours"

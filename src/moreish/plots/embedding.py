@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ..errors import InputError
-from ..layers import Embedding
+from ..layers import Embedding, LabelledEmbedding
 from ..models.model import Model
 from .style import COLOURS, MARKERS, figure
 from .text import END_NAMED, named
@@ -26,7 +26,7 @@ def plot_embedding(model: Model) -> Figure:
 
     Labels that would overlap are left out, and the title says so. Raises InputError for a model without embeddings.
     """
-    if not model.layers or not isinstance(model.layers[0], Embedding):
+    if not model.layers or not isinstance(model.layers[0], Embedding | LabelledEmbedding):
         raise InputError(f"the {model.name} model has no embeddings: choose a net, such as an mlp")
     C = model.layout.slots[0][0].view(model.params).astype(np.float64)
     if C.shape[1] == 2:

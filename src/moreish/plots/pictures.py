@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from ..analysis.findings import Findings
 from .architecture import plot_architecture
+from .confusion import plot_confusion
 from .course import plot_loss, plot_ratios, plot_start
 from .embedding import plot_embedding
 from .layers import plot_activations, plot_gradients, plot_saturation, plot_weights
@@ -70,6 +71,10 @@ PICTURES = {
     "novelty": Picture(
         "distances of samples from the train words, beside those of held-out words",
         lambda f, o: plot_novelty(f.novelty),
+    ),
+    "confusion": Picture(
+        "test words by their label and by the label that the model gives them",
+        lambda f, o: plot_confusion(f.classifier.confusion("test")),
     ),
     "architecture": Picture("the layers, their shapes and connections", lambda f, o: plot_architecture(f.run.model)),
 }

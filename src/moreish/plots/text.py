@@ -12,8 +12,8 @@ from matplotlib.ticker import LogFormatter, MaxNLocator
 from numpy.typing import ArrayLike
 
 from ..corpus import END, Corpus, Vocab, WordList
+from ..corpus.stream import per_token
 from ..errors import InputError, unknown
-from ..models.mixture import log_sum
 from ..models.model import Model
 from .style import COLOURS, GUIDE, LIGHT_GREY, figure
 
@@ -59,15 +59,15 @@ def plot_bigrams(corpus: Corpus, order: Literal["frequency", "alphabet"] = "freq
             ax.text(
                 j,
                 i,
-                f"{labels[i]}{labels[j]}\n{_short(count)}",
+                f"{labels[i]}{labels[j]}\n{short(count)}",
                 fontsize=min(9, 0.35 * cell),
-                color=_ink(colours(scale(count))) if count else "#888888",
+                color=ink(colours(scale(count))) if count else "#888888",
                 ha="center",
                 va="center",
             )
     ax.set_xlabel(f"second character ({END_SHOWN} the end of a word)")
     ax.set_ylabel(f"first character ({END_SHOWN} the beginning of a word)")
-    ax.set_title(f"Pairs of characters in the {part} words{_of_all(n - 1, len(corpus.vocab) - 1)}", fontsize=11)
+    ax.set_title(f"Pairs of characters in the {part} words{of_all(n - 1, len(corpus.vocab) - 1)}", fontsize=11)
     return made
 
 
@@ -89,7 +89,7 @@ def plot_next(model: Model, prefix: str = "") -> Figure:
     ax.set_xlabel("next character, most likely first")
     ax.set_ylabel("probability (%)")
     which = f"Next character after {_quoted(prefix, 12)}" if prefix else "First character of a word"
-    made.suptitle(f"{which}, by the {model.name} model" + _of_all(n, len(p), "most likely", "tokens"), fontsize=11)
+    made.suptitle(f"{which}, by the {model.name} model" + of_all(n, len(p), "most likely", "tokens"), fontsize=11)
     return made
 
 
@@ -135,7 +135,7 @@ def plot_word(model: Model, word: str) -> Figure:
             f"{named(model.vocab, token)} {100 * chances[i, j]:.0f}%",
             fontsize=font,
             weight="bold" if token == targets[j] else "normal",
-            color=_ink(image.cmap(image.norm(chances[i, j]))),
+            color=ink(image.cmap(image.norm(chances[i, j]))),
             ha="center",
             va="center",
         )
@@ -151,7 +151,8 @@ def plot_word(model: Model, word: str) -> Figure:
 def plot_samples(model: Model, corpus: Corpus, n: int = 2000, seed: int = 42) -> Figure:
     """Draw the distributions of lengths and characters of n samples, beside those of the train words.
 
-    Raises InputError for a corpus with another vocabulary, and for values out of range.
+    Train words count by their weights, as in training. Raises InputError for a corpus with another vocabulary, and for
+    values out of range.
     """
     if n < 1:
         raise InputError(f"the number of samples is {n}: it must be at least 1")
@@ -161,7 +162,9 @@ def plot_samples(model: Model, corpus: Corpus, n: int = 2000, seed: int = 42) ->
         # Samples stay as drawn: Unicode normalisation would change their characters.
         "samples": WordList.of_text("".join(f"{word}\n" for word in model.sample(n, seed=seed))),
     }
-    order = _by_frequency(words["train words"], corpus.vocab)[:MAX_BARS]
+    weights = {"train words": corpus.weights("train"), "samples": None}
+    frequencies = {label: _frequencies(listed, corpus.vocab, weights[label]) for label, listed in words.items()}
+    order = np.argsort(-frequencies["train words"], kind="stable")[:MAX_BARS]
     made, (lengths, letters) = figure(1, 2, size=(10, 3.6), width_ratios=[2, 3])
     longest = max(int(listed.lengths.max()) for listed in words.values())
     steps: list[dict[str, Any]] = [{"color": LIGHT_GREY, "fill": True}, {"color": COLOURS[1], "linewidth": 1.8}]
@@ -170,10 +173,10 @@ def plot_samples(model: Model, corpus: Corpus, n: int = 2000, seed: int = 42) ->
         {"color": COLOURS[1], "marker": "D", "markersize": 3.5},
     ]
     for i, (label, listed) in enumerate(words.items()):
-        shares = np.bincount(listed.lengths, minlength=longest + 1) / len(listed)
-        lengths.stairs(shares[1:], np.arange(1, longest + 2) - 0.5, label=label, **steps[i])
-        shares = _frequencies(listed, corpus.vocab) / listed.n_characters
-        letters.plot(range(len(order)), shares[order], linestyle="", label=label, **marks[i])
+        counts = np.bincount(listed.lengths, weights[label], minlength=longest + 1)
+        lengths.stairs(counts[1:] / counts.sum(), np.arange(1, longest + 2) - 0.5, label=label, **steps[i])
+        shares = frequencies[label][order] / frequencies[label].sum()
+        letters.plot(range(len(order)), shares, linestyle="", label=label, **marks[i])
     lengths.set_xlabel("length (characters)")
     lengths.set_ylabel("percentage of words")
     lengths.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -189,7 +192,7 @@ def plot_samples(model: Model, corpus: Corpus, n: int = 2000, seed: int = 42) ->
         ax.set_ylim(bottom=0)
         ax.legend(fontsize=8, edgecolor="none", framealpha=1)
     title = f"{n:,} samples of the {model.name} model beside the {len(words['train words']):,} train words"
-    made.suptitle(title + _of_all(len(order), len(corpus.vocab) - 1), fontsize=11)
+    made.suptitle(title + of_all(len(order), len(corpus.vocab) - 1), fontsize=11)
     return made
 
 
@@ -198,11 +201,8 @@ def next_probabilities(model: Model, word: str) -> np.ndarray:
 
     Raises InputError for a character that is not in the vocabulary.
     """
-    T = model.config.context
-    padded = np.array([END] * T + model.vocab.encode(word), np.int64)
-    contexts = np.lib.stride_tricks.sliding_window_view(padded, T).copy()
-    logits = model.engine.logits(model.params, contexts).astype(np.float64)
-    return np.exp(logits - log_sum(logits.T)[:, None])
+    word = unicodedata.normalize("NFC", word)
+    return np.array([list(model.next(word[:n]).values()) for n in range(len(word) + 1)])
 
 
 def visible(character: str) -> str:
@@ -216,7 +216,7 @@ def visible(character: str) -> str:
         return "□"
     if unicodedata.bidirectional(character) in ("R", "AL"):
         return f"\u200e{character}\u200e"  # keeps the text around it from left to right
-    return _plain(character)
+    return plain(character)
 
 
 def named(vocab: Vocab, token: int) -> str:
@@ -229,33 +229,36 @@ def _percent(share: float, _: float) -> str:
     return f"{100 * share:g}"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Escape text that matplotlib would read as mathematics."""
     return text.replace("$", r"\$")
 
 
 def _quoted(word: str, most: int) -> str:
     """Quote a word for a title, only the last `most` characters of a longer one."""
-    return f"“{_plain(word if len(word) <= most else '…' + word[1 - most :])}”"
+    return f"“{plain(word if len(word) <= most else '…' + word[1 - most :])}”"
 
 
-def _of_all(n: int, of: int, which: str = "most frequent", what: str = "characters") -> str:
+def of_all(n: int, of: int, which: str = "most frequent", what: str = "characters") -> str:
     """End of a title: n of how many are shown, if not all."""
     return "" if n == of else f": the {n} {which} of {of:,} {what}"
 
 
-def _ink(colour: ArrayLike) -> str:
+def ink(colour: ArrayLike) -> str:
     """Return black or white, whichever has the higher contrast with a colour (contrast ratio of WCAG 2.2)."""
     return "white" if np.dot(np.asarray(colour)[:3] ** 2.2, (0.2126, 0.7152, 0.0722)) < 0.179 else "black"
 
 
-def _short(count: int) -> str:
+def short(count: int) -> str:
     """Format a count of up to a thousand million in at most four characters."""
     return f"{count}" if count < 10_000 else f"{count / 1e3:.0f}k" if count < 1e6 else f"{count / 1e6:.0f}M"
 
 
-def _frequencies(words: WordList, vocab: Vocab) -> np.ndarray:
-    """Counts of the characters of the vocabulary: (V - 1,)."""
+def _frequencies(words: WordList, vocab: Vocab, weights: np.ndarray | None = None) -> np.ndarray:
+    """Counts of the characters of the vocabulary, by the weights of the words: (V - 1,)."""
+    if weights is not None:
+        stream = vocab.stream(words)
+        return np.bincount(stream[1:], per_token(stream, weights), minlength=len(vocab))[1:]
     counts = words.character_counts()
     return np.array([counts.get(character, 0) for character in vocab.characters])
 

@@ -1,25 +1,29 @@
 """A run as one HTML file without external resources: losses, comparison, samples, novelty, diagnosis, pictures."""
 
 import dataclasses
+import math
 import platform
 import re
 from importlib.resources import files
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment
 from markupsafe import Markup
 
 from .._version import __version__
 from ..analysis.comparison import Comparison, compare, shown
 from ..analysis.findings import Findings
+from ..corpus import PARTS
 from ..errors import InputError
-from ..evaluation import evaluate
+from ..evaluation import evaluate, share_interval
 from ..plots.pictures import PICTURES, PictureOptions
 from ..plots.style import svg
 from ..training.run import Run
 from ..training.train import train
 
 SAMPLES = 48
+SAMPLED_LABELS, SAMPLES_PER_LABEL = 12, 5
 
 
 def report(run: Run) -> str:
@@ -39,6 +43,7 @@ def report(run: Run) -> str:
         steps=run.options.steps,
         split=f"{run.corpus.split}, seed {run.corpus.split_seed}",
         data=run.corpus.data_hash,
+        weighted=run.corpus.words.weights is not None,
         losses=losses(run),
         comparison=[(row, row.name == "this run", difference(compared, row.name)) for row in compared.rows],
         shown=shown,
@@ -46,6 +51,8 @@ def report(run: Run) -> str:
         copied=sum(mark != "new" for _, mark in marked),
         novelty=found.novelty,
         novelty_picture=drawn.pop("novelty"),  # it is beside the table
+        labels=labels(found) if run.model.labels else None,
+        confusion_picture=drawn.pop("confusion", None),
         diagnosis=found.diagnosis if run.model.layers else None,
         pictures=drawn.values(),
         options=options(run),
@@ -54,9 +61,13 @@ def report(run: Run) -> str:
 
 
 def losses(run: Run) -> list[tuple[str, ...]]:
-    """A row for each part of the split, from its name to the losses of words in train and of other words."""
+    """A row for each part of the split, from its name to the losses of words in train and of other words.
+
+    With weights, a last cell has the loss with every word counted once.
+    """
     found = evaluate(run.model, run.corpus, intervals=True)
-    by_kind = [{part: f"{loss:.4f}" for part, loss in kind.items()} for kind in (found.in_train, found.new)]
+    kinds = (found.in_train, found.new, *([found.each_once] if found.each_once else []))
+    by_kind = [{part: f"{loss:.4f}" for part, loss in kind.items()} for kind in kinds]
     return [
         (
             part,
@@ -82,6 +93,44 @@ def difference(compared: Comparison, name: str) -> str:
         if pair.part == "test" and {pair.one, pair.other} == {name, "this run"}:
             return pair.verdict
     return ""
+
+
+def labels(found: Findings) -> dict[str, Any]:
+    """Tables of the labels of a run.
+
+    parts   a row for each part of the split: its name, the accuracy, its 95% interval for a list without weights, and
+            the share of the words with the label that is most frequent in train
+    each    a row for each label: its name, words in test (with weights, their sum), recall and precision on test
+    words   words drawn given each of the most frequent labels
+    """
+    run, classifier = found.run, found.classifier
+    known, weighted = classifier.labels, run.corpus.words.weights is not None
+    most = known.shares.argmax()
+    parts = []
+    for part in PARTS:
+        confusion = classifier.confusion(part)
+        n, right = confusion.counts.sum(), confusion.counts.trace()
+        within = None if weighted else share_interval(int(right), int(n))
+        told = "too few words" if within is None else f"{within[0]:.1%} to {within[1]:.1%}"
+        always = confusion.counts[most].sum() / n
+        parts.append((part, percent(confusion.accuracy), *([] if weighted else [told]), percent(always)))
+    test = classifier.confusion("test")
+    rows = zip(known.names, test.counts.sum(1), test.recall, test.precision, strict=True)
+    frequent = sorted(np.argsort(-known.shares, kind="stable")[:SAMPLED_LABELS].tolist())
+    return {
+        "most": known.names[most],
+        "parts": parts,
+        "each": [(name, f"{n:,.0f}", percent(recall), percent(precision)) for name, n, recall, precision in rows],
+        "words": {
+            known.names[label]: run.model.sample(SAMPLES_PER_LABEL, label=known.names[label], seed=run.options.seed)
+            for label in frequent
+        },
+    }
+
+
+def percent(share: float) -> str:
+    """Return a share in percent; empty for NaN."""
+    return "" if math.isnan(share) else f"{share:.1%}"
 
 
 def pictures(found: Findings) -> dict[str, tuple[str, str, Markup]]:

@@ -1,4 +1,4 @@
-"""HTTP server for a run: samples, scores and next-character probabilities, for untrusted clients.
+"""HTTP server for a run: samples, scores, labels and next-character probabilities, for untrusted clients.
 
 app.py          the paths and their requests, as a FastAPI application
 schemas.py      the responses

@@ -5,6 +5,7 @@ import logging
 import re
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query
@@ -14,6 +15,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
 from .._version import __version__
+from ..analysis.classification import Classifier
 from ..analysis.scoring import Scorer
 from ..errors import InputError
 from ..sampling import Constraints
@@ -22,6 +24,7 @@ from .errors import HANDLERS
 from .limits import Limits
 from .middleware import BodyLimit, OriginCheck
 from .schemas import (
+    ClassifyResponse,
     ErrorResponse,
     Health,
     LikeliestResponse,
@@ -29,6 +32,7 @@ from .schemas import (
     SampleResponse,
     ScoreResponse,
     ServerInfo,
+    classify_response,
     likeliest_response,
     next_response,
     sample_response,
@@ -38,11 +42,14 @@ from .workers import WorkerPool
 
 WEB_ORIGIN = re.compile(r"https?://[^/\s,*]+")
 NotEmpty = Annotated[str, Field(min_length=1)]
+Label = Annotated[str | None, Field(max_length=1000)]
+LABEL = "label of the words, for a run with labels; null for the sum over labels"
 PATHS = {
     "/health": "GET: check that the server works",
     "/sample": "POST: draw new words",
     "/most-likely": "POST: find the most likely words",
     "/score": "GET, POST: score how likely words are",
+    "/classify": "GET, POST: tell the labels of words",
     "/next": "GET, POST: get the probabilities of the next character",
     "/openapi.json": "GET: description of all paths, in OpenAPI",
 }
@@ -77,7 +84,16 @@ def make_app(
         if not WEB_ORIGIN.fullmatch(origin):
             raise InputError(f"{origin!r} is not a web origin: give one like https://example.org (--allow-origin)")
     rate = alarm if false_positive_rate is None else false_positive_rate
-    scorer = Scorer(run) if rate is None else Scorer(run, rate)
+
+    @cache
+    def scorer_of(label: str | None) -> Scorer:
+        return Scorer(run, label=label) if rate is None else Scorer(run, rate, label=label)
+
+    @cache
+    def classifier() -> Classifier:
+        return Classifier(run)
+
+    scorer = scorer_of(None)
     if scorer.reason:
         log.warning(scorer.reason)
     workers = WorkerPool(limits)
@@ -117,7 +133,10 @@ def make_app(
     class StrictRequest(BaseModel):
         model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
-    ConstrainedRequest: Any = create_model("ConstrainedRequest", __base__=StrictRequest, **constraint_fields(limits))
+    class LabelledRequest(StrictRequest):
+        label: Label = Field(None, description=LABEL)
+
+    ConstrainedRequest: Any = create_model("ConstrainedRequest", __base__=LabelledRequest, **constraint_fields(limits))
 
     class SampleRequest(ConstrainedRequest):
         """Constraints and options of a draw; those of `Model.sample`."""
@@ -157,12 +176,17 @@ def make_app(
 
         n: int = Field(20, ge=0, le=limits.samples, description="number of words")
 
-    class ScoreRequest(StrictRequest):
+    class ScoreRequest(LabelledRequest):
         words: Annotated[list[NotEmpty], FailFast()] = Field(
             min_length=1, max_length=limits.words, description="words to score, of any characters"
         )
 
-    class NextRequest(StrictRequest):
+    class ClassifyRequest(StrictRequest):
+        words: Annotated[list[NotEmpty], FailFast()] = Field(
+            min_length=1, max_length=limits.words, description="words to classify, of any characters"
+        )
+
+    class NextRequest(LabelledRequest):
         prefix: str = Field("", max_length=limits.text, description="characters that the word starts with")
         temperature: float = Field(
             1.0, gt=0, le=1000, description="values below 1 make likely characters more likely, above 1 all more equal"
@@ -176,6 +200,7 @@ def make_app(
             parameters=run.model.n_parameters,
             words=len(run.corpus.words),
             characters=run.model.vocab.characters,
+            labels=list(run.model.labels.names) if run.model.labels else [],
             false_positive_rate=scorer.false_positive_rate,
             alarm=scorer.false_positive_rate,
             version=__version__,
@@ -194,26 +219,46 @@ def make_app(
     async def most_likely(request: LikeliestRequest) -> Response:
         return await respond(likeliest_response, run, limits, **request.model_dump())
 
-    async def score(words: list[str]) -> Response:
+    def check_characters(words: list[str]) -> None:
         if (characters := sum(map(len, words))) > limits.characters:
             raise InputError(f"the words have {characters:,} characters, more than {limits.characters:,}: send fewer")
-        return await respond(score_response, scorer, words)
+
+    async def score(words: list[str], label: str | None) -> Response:
+        check_characters(words)
+        return await respond(lambda: score_response(scorer_of(label), words))
 
     @app.post("/score", summary="Score words", response_model=ScoreResponse)
     async def score_words(request: ScoreRequest) -> Response:
-        return await score(request.words)
+        return await score(request.words, request.label)
 
     @app.get("/score", summary="Score one word or several", response_model=ScoreResponse)
     async def score_word(
         word: Annotated[list[NotEmpty], FailFast()] = Query(
             min_length=1, max_length=limits.words, description="word to score; repeat it for several words"
         ),
+        label: Label = Query(None, description=LABEL),
     ) -> Response:
-        return await score(word)
+        return await score(word, label)
+
+    async def classify(words: list[str]) -> Response:
+        check_characters(words)
+        return await respond(lambda: classify_response(classifier(), words))
+
+    @app.post("/classify", summary="Tell the labels of words", response_model=ClassifyResponse)
+    async def classify_words(request: ClassifyRequest) -> Response:
+        return await classify(request.words)
+
+    @app.get("/classify", summary="Tell the label of one word or several", response_model=ClassifyResponse)
+    async def classify_word(
+        word: Annotated[list[NotEmpty], FailFast()] = Query(
+            min_length=1, max_length=limits.words, description="word to classify; repeat it for several words"
+        ),
+    ) -> Response:
+        return await classify(word)
 
     @app.post("/next", summary="Get the probabilities of the next character", response_model=NextResponse)
     async def next_post(request: NextRequest) -> Response:
-        return await respond(next_response, run.model, request.prefix, request.temperature)
+        return await respond(next_response, run.model, request.prefix, request.temperature, request.label)
 
     @app.get("/next", summary="Get the probabilities of the next character", response_model=NextResponse)
     async def next_get(
@@ -221,14 +266,17 @@ def make_app(
         temperature: float = Query(
             1.0, gt=0, le=1000, description="values below 1 make likely characters more likely, above 1 all more equal"
         ),
+        label: Label = Query(None, description=LABEL),
     ) -> Response:
-        return await respond(next_response, run.model, prefix, temperature)
+        return await respond(next_response, run.model, prefix, temperature, label)
 
     # Use everything once now: the first use compiles or loads kernels, and indexes and scores the list.
     run.corpus.mark(run.model.sample(1)[0])
     run.model.most_likely(1, max_length=1)
     score_response(scorer, [run.model.vocab.characters[0]])
-    next_response(run.model, "", 1.0)
+    next_response(run.model, "", 1.0, None)
+    if run.model.labels:
+        classify_response(classifier(), [run.model.vocab.characters[0]])
     return app
 
 

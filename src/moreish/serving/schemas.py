@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from ..analysis.classification import Classifier
 from ..analysis.scoring import Scorer
 from ..errors import InputError
 from ..models.model import Model, Score
@@ -31,6 +32,7 @@ class ServerInfo(BaseModel):
     parameters: int = Field(description="number of parameters of the model")
     words: int = Field(description="number of words in the list of the run")
     characters: str = Field(description="characters that the model knows")
+    labels: list[str] = Field(description="labels that the model tells apart; empty for a run without labels")
     false_positive_rate: float | None = Field(
         description="fraction of words like those of the list that /score may call unlikely; null without verdicts"
     )
@@ -101,6 +103,18 @@ class ScoreResponse(BaseModel):
     """Scores, in the order of the words."""
 
     scores: list[WordScore]
+
+
+class ClassifiedWord(BaseModel):
+    word: str
+    label: str = Field(description="likeliest label")
+    probabilities: dict[str, float] = Field(description="probability of each label")
+
+
+class ClassifyResponse(BaseModel):
+    """Labels, in the order of the words."""
+
+    words: list[ClassifiedWord]
 
 
 class NextCharacter(BaseModel):
@@ -180,9 +194,14 @@ def _word_score(score: Score) -> WordScore:
     )
 
 
-def next_response(model: Model, prefix: str, temperature: float) -> NextResponse:
-    """Compute the probabilities of what follows a prefix."""
-    found = model.next(prefix, temperature=temperature)
+def classify_response(classifier: Classifier, words: list[str]) -> ClassifyResponse:
+    """Tell the labels of words of any characters."""
+    return ClassifyResponse(words=[ClassifiedWord(**found.as_json()) for found in classifier.each(words)])
+
+
+def next_response(model: Model, prefix: str, temperature: float, label: str | None) -> NextResponse:
+    """Compute the probabilities of what follows a prefix. Raises InputError."""
+    found = model.next(prefix, temperature=temperature, label=label)
     end = found.pop("")
     ordered = sorted(found.items(), key=lambda pair: -pair[1])
     return NextResponse(prefix=prefix, end=end, next=[NextCharacter(char=c, probability=p) for c, p in ordered])

@@ -67,7 +67,7 @@ def start_from(source: Model, name: str, vocab: Vocab, seed: int) -> Start:
     A dimension of a parameter that differs from the net's is that of the vocabulary: there, the weights of each known
     character are copied to its new place. The other weights are drawn from the seed.
     """
-    widened = Model(source.config, vocab, seed=seed)
+    widened = Model(source.config, vocab, seed=seed, labels=source.labels)
     known = np.array([0, *vocab.encode(source.vocab.characters)])
     for slot, own in zip(widened.layout, source.layout, strict=True):
         places = [known if new != old else np.arange(new) for new, old in zip(slot.shape, own.shape, strict=True)]
