@@ -118,7 +118,7 @@ def test_a_log_linear_fit_is_at_its_minimum():
 def test_runs_that_do_not_go_together_are_refused(parts, words):
     with pytest.raises(InputError, match="at least two runs"):
         mix(parts[:1])
-    with pytest.raises(InputError, match="other words or another split"):
+    with pytest.raises(InputError, match="other words, weights or labels, or another split"):
         mix([parts[0], moreish.train(words, "ngram", split="distinct")])
     with pytest.raises(InputError, match="unknown model mixture"):
         moreish.train(words, "mixture")

@@ -162,9 +162,9 @@ def compare(
     for name, run in zip(names, runs, strict=True):
         if run.corpus.identity != corpus.identity and not rescore:
             raise InputError(
-                f"{name} was trained on other words or another split than {names[0]}, so their losses cannot be "
-                f"compared: add --rescore to score all runs on the split of {names[0]}, and to see how many of its "
-                "words each was trained on"
+                f"{name} was trained on other words, weights or labels, or another split, than {names[0]}, so their "
+                f"losses cannot be compared: add --rescore to score all runs on the split of {names[0]}, and to see "
+                "how many of its words each was trained on"
             )
         own = run.corpus if run.corpus.identity == corpus.identity else corpus  # its vocabulary may be wider
         run.model.check_vocab(own)

@@ -43,7 +43,7 @@ class HelpFormatter:
 app = App(
     name="moreish",
     version=__version__,
-    help="Train a character-level language model on a list of words, one per line, and make more words like them.",
+    help="Train a character-level language model on a list of words, and make more words like them.",
     help_epilogue="Start with `moreish train`: it trains on bundled names, prints new ones and saves the model.",
     help_format="plaintext",
     help_formatter=HelpFormatter(),

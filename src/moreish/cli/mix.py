@@ -1,6 +1,7 @@
 """Mix several trained models into one, with weights fitted on val.
 
-The mixture is a run like any other: use it with sample, eval or mix. All runs must have the same words and split.
+The mixture is a run like any other: use it with sample, eval or mix. All runs must have the same words, with the
+same weights and labels, and the same split and characters.
 
 Examples:
   moreish mix runs/names-ngram runs/names-wavenet --out runs/mixed

@@ -3,8 +3,8 @@
 On a terminal, each word is marked "new", or with the part of the list (train, val, test) that contains it. Into a file
 or a pipe go the words alone, one per line, as they are drawn, so that `moreish train` and other programs can read them;
 --marks adds a tab and the mark. Constraints such as --pattern limit the words; a word that fits them is drawn exactly
-as often as the model generates it. Without --max-length, a word of over twice the length of the longest word of the
-list, and 10 characters more, is drawn again.
+as often as the model generates it. Without --max-length, a word that is over 2 L + 10 characters longer than the
+shortest that fits is drawn again, where L is the length of the longest word of the list.
 
 Examples:
   moreish sample runs/names-mlp -n 10

@@ -1,6 +1,7 @@
 """Serve a trained model over HTTP.
 
-Clients can draw new words, find the most likely ones, score words, and get the probabilities of the next character.
+Clients can draw new words, find the most likely ones, score words, get the probabilities of the next character, and, if
+the run has labels, find the labels of words.
 GET / lists the paths, and GET /openapi.json describes them in full. By default only programs on this machine can
 connect, and pages of other web origins are refused. Ctrl-C or SIGTERM stops the server, with exit status 0, once the
 requests in progress have their responses.

@@ -4,12 +4,17 @@ Prints the loss on train, val and test, in nats per predicted token (every chara
 prints new words, each marked "new", or with the part of the list (train, val, test) that contains it. The run is saved
 in a folder. Ctrl-C saves it too, and --resume continues it.
 
+The list is a text with one word per line, a table, JSON or another common format, packed or not. --column, --weights
+and --labels name the columns of a table. Weights say how often each word counts. Labels are kinds of words, such as
+languages: the model learns each, and the output shows how often it finds the label of a word, and words of each label.
+
 With torchrun and --engine torch, several processes train together. Each takes its share of every batch, and BatchNorm
 computes its statistics over that share.
 
 Examples:
   moreish train
   moreish train dinosaurs
+  moreish train people.csv --column name --labels country --weights count
   moreish train dinosaurs --from runs/names-mlp
   moreish train names.txt --model mlp --n-hidden 300 --epochs 10 --out runs/big
 """

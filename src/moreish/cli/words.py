@@ -2,10 +2,12 @@
 
 Issues are repeats, capital letters, digits, spaces inside, invisible and rare characters, mixed scripts and very long
 lines. --clean OUT writes a cleaned list and reports the changes. Words that can be corrected are changed, and
-others are dropped, unless more than a tenth of the words have the issue. Repeats are always dropped.
+others are dropped, unless more than a tenth of the words have the issue. Repeats are always dropped. The weights and
+labels of a table are described too; a cleaned list has words alone.
 
 Examples:
   moreish words places
+  moreish words people.csv --column name --labels country
   moreish words mine.txt --clean cleaned.txt --keep case,spaces
 """
 
@@ -82,7 +84,8 @@ def words(
     if clean is not None:
         for change in found["cleaned"]["changes"]:
             print(f"changed: {change['message']}" if change["done"] else f"unchanged: {change['message']}")
-        print(f"wrote {clean}: {found['cleaned']['words']:,} of the {found['words']:,} words")
+        alone = ", without their weights and labels" if listed.has_columns else ""
+        print(f"wrote {clean}: {found['cleaned']['words']:,} of the {found['words']:,} words{alone}")
     elif found["issues"] and file not in (None, *BUNDLED):
         print("(--clean OUT writes a cleaned list)")
 

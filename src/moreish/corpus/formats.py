@@ -43,8 +43,8 @@ class ListOptions(Options):
     """Options of reading a list. A column is given by its name in the header, its key in JSON, or its number from 1."""
 
     column: str | None = option(None, "Column of the words in a table: its name in the header, or its number from 1.")
-    weights: str | None = option(None, "Column that says how often each word counts.")
-    labels: str | None = option(None, "Column of a kind for each word, such as a language.")
+    weights: str | None = option(None, "Column of numbers that say how often each word counts.")
+    labels: str | None = option(None, "Column with the label of each word, such as its language.")
     format: str | None = option(None, "Format of the list; text takes every line as it stands.", choices=FORMATS)
     encoding: str | None = option(None, "Encoding of the list, such as cp1252, if it is not UTF-8.")
 

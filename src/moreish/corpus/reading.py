@@ -43,13 +43,13 @@ def read_words(
     character however it was typed. A word may contain any character.
 
     A table with one column of words is read too, and the log says how; if there is a choice, the error gives the
-    command that reads it. The words of more than `mapped.MAX_IN_MEMORY` bytes are kept on disk: see `MappedWords`.
+    command that reads it. A list of more than 256 MB is kept on disk.
 
-    path        a file of text, CSV, JSON, JSON lines, counts as of `uniq -c`, or a Hunspell dictionary; it may be
-                packed by gzip, xz, bzip2, or alone in a zip archive
+    path        a file of text, CSV, TSV, JSON, JSON lines, counts as of `uniq -c`, FASTA, or a Hunspell dictionary;
+                it may be packed by gzip, xz, bzip2, or alone in a zip archive
     column      the column of the words: its name in the header, a key of JSON objects, or its number from 1
     weights     the column that says how often each word counts; a word with weight 0 is left out
-    labels      the column of a kind for each word, such as a language
+    labels      the column with the label of each word, such as its language
     format      one of `formats.FORMATS`; None recognises it. "text" takes every line as it stands
     encoding    any encoding of text that Python knows; None for UTF-8
 

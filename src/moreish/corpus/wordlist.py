@@ -44,7 +44,8 @@ class WordList(Sequence[str]):
     def with_weights(self, weights: ArrayLike | None) -> Self:
         """Return the list with a weight for each word.
 
-        Raises InputError for a weight that is not a number above 0, and unless there is one for each word.
+        Raises InputError for a weight that is not a number above 0, and unless there is one for each word. (Files and
+        mappings may have weights of 0: such words are left out when they are read.)
         """
         listed = copy(self)
         if weights is not None:
@@ -128,7 +129,7 @@ class WordList(Sequence[str]):
         return self.weights is not None or self.labels is not None
 
     def merged(self) -> "WordList":
-        """Return the list with one line for each pair of a word and a label, whose weight is the sum of all its lines.
+        """Merge the lines of a list with weights that have the same word and label: add their weights.
 
         A list without weights stays as it is.
         """

@@ -1,7 +1,8 @@
 """N-gram models: counts of the characters after the last few, smoothed so that every character is possible.
 
 The n-gram is the oldest language model, and for short words such as names one of the best for its cost.
-`moreish.ngram.smoothing` has the formulas. The default smoothing fits three strengths for each order on val.
+`moreish.ngram.smoothing` has the formulas. The default smoothing fits three strengths for each order on val, four for
+lists with labels.
 """
 
 from dataclasses import dataclass

@@ -34,7 +34,7 @@ def mix(runs: Sequence[Run], kind: str = "linear") -> Run:
     for run in runs[1:]:
         if run.corpus.identity != corpus.identity:
             raise InputError(
-                f"{run.path or run.model.name} was trained on other words or another split than "
+                f"{run.path or run.model.name} was trained on other words, weights or labels, or another split, than "
                 f"{runs[0].path or runs[0].model.name}: val words of one may be train words of the other"
             )
         run.model.check_vocab(corpus)

@@ -34,7 +34,7 @@ class TrainOptions(Options):
 
     split: str = option(
         "lecture",
-        "how to split the words; distinct drops repeated words first, and is what lists with weights or labels take",
+        "how to split the words; distinct drops repeats first; with weights or labels, lines of one word stay together",
         choices=SPLITS,
     )
     split_seed: int = option(42, "seed of the shuffle before the split", low=0)
