@@ -48,7 +48,7 @@ def test_the_probability_of_what_fits_is_the_sum_over_words(models, name, case):
     constraints, fits, head = CASES[case]
     model, words = models[name], Constraints(**constraints, max_length=LONGEST).words(models[name].vocab)
     p = written_out(model, fits, head)
-    contexts = model.sampling_models[0].contexts
+    contexts = model.sampling_models()[0].contexts
     found = beam_search(contexts, SamplingOptions(), words)
     spelt = ["".join(model.vocab.characters[t - 1] for t in word) for word in found.words]
     assert dict(zip(spelt, np.exp(found.log_p), strict=True)) == pytest.approx(p, rel=1e-4, abs=0)
@@ -102,7 +102,7 @@ def test_words_of_any_length_are_summed_up(models):
     """Without a longest word there are infinitely many: the share solves a system of linear equations."""
     model = models["bigram-counts"]
     words = Constraints(contains="dd").words(model.vocab)
-    contexts = model.sampling_models[0].contexts
+    contexts = model.sampling_models()[0].contexts
     sampler = ExactSampler(contexts, SamplingOptions(), words)
     V, Q = len(model.vocab), len(words.accept)
     pairs = [np.exp(-model.nll(np.array([0, a, b, 0], np.int32))[1]) for a in range(V) for b in range(V)]

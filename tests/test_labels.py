@@ -57,7 +57,7 @@ RUNS = (*OPTIONS, "mixture")
 
 def probability(model: moreish.Model, word: str, label: int) -> float:
     """p(word | label), among all words but the empty one."""
-    given = model.given(label)
+    given = model.of_label(label)
     empty = math.exp(-given.nll(np.zeros(2, np.int32))[0])
     return math.exp(-sum(given.score(word).per_char)) / (1 - empty)
 
@@ -71,7 +71,7 @@ def test_a_net_given_a_label_is_the_net_that_saw_the_label(runs, corpus, name):
     for label in range(3):
         labelled = np.column_stack([contexts, np.full(len(contexts), label)])
         np.testing.assert_allclose(
-            model.given(label).engine.logits(model.given(label).params, contexts),
+            model.of_label(label).engine.logits(model.of_label(label).params, contexts),
             tape.logits(model.params, labelled),
             rtol=1e-4,
             atol=1e-5,
@@ -142,7 +142,7 @@ def test_every_probability_of_an_ngram_with_labels_is_that_of_brute_force(corpus
                 }
                 left = (1 - sum(mixed.values())) / max(1 - sum(p[c] for c in seen), 1e-12)
                 p = {c: mixed.get(c, left * p[c]) for c in p}
-            found = model.given(label).next(context.strip("."))
+            found = model.of_label(label).next(context.strip("."))
             assert found == pytest.approx({c.strip("."): q for c, q in p.items()}, rel=1e-6)
 
 
@@ -289,7 +289,11 @@ def test_wrong_labels_are_refused_in_one_line(runs, words):
         moreish.train(list(words), "mlp", steps=2).model.sample(3, label="no a")
     for labels, problem in (
         (["x"] * 3, "3 labels for"),
-        ([""] * len(words), "a label is empty"),
+        ([""] * len(words), "label 1 is '': a label needs a character"),
+        (["x", None] * (len(words) // 2), "label 2 is None"),
+        (["x", float("nan")] * (len(words) // 2), "label 2 is nan"),
+        (["x", "a\tb"] * (len(words) // 2), r"label 2 is 'a\\tb'"),
+        ("x" * len(words), "labels are a str"),
         (map(str, range(len(words))), None),
     ):
         if problem:

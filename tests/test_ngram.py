@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 import moreish
 from moreish import Corpus, InputError, WorkError
 from moreish.cli import run
+from moreish.engine.bfgs import minimised
 from moreish.engine.protocol import Draw
 from moreish.models import NGram
 from moreish.ngram import SMOOTHINGS, Automaton, count_tables
 from moreish.ngram.automaton import trace_stream
-from moreish.ngram.fitting import evidence, fit_loss, minimised
+from moreish.ngram.fitting import evidence, fit_loss
 from moreish.ngram.sampler import MAX_ROW_CELLS, DrawOptions, Sampler
 from moreish.ngram.smoothing import discounts
 from moreish.ngram.spill import CountsOnDisk

@@ -41,12 +41,13 @@ def test_the_command_advises_to_count_only_where_that_is_better(tmp_path, capsys
         source = file if file == name else str(tmp_path / file)
         assert command(["train", source, "--out", str(tmp_path / name), "--samples", "2"]) == 0
         said[name] = capsys.readouterr().out
-    advice = re.search(r"n-gram model suits better: test ([\d.]+), against ([\d.]+)", said["dinosaurs"])
+    advice = re.search(r"suits this short list better: val ([\d.]+), test ([\d.]+), against", said["dinosaurs"])
     assert advice
     run = moreish.load(tmp_path / "dinosaurs")
     counted = moreish.train(run.corpus, "ngram")
-    assert advice.groups() == (f"{counted.loss['test']:.2f}", f"{run.loss['test']:.2f}")
+    assert advice.groups() == (f"{counted.loss['val']:.2f}", f"{counted.loss['test']:.2f}")
+    assert "(try moreish train dinosaurs --model ngram)" in said["dinosaurs"]
     assert counted.loss["test"] < run.loss["test"]
-    assert "suits better" not in said["syllables"] + said["long"]
+    assert "list better" not in said["syllables"] + said["long"]
     assert command(["train", "dinosaurs", "--model", "ngram", "--out", str(tmp_path / "counted")]) == 0
-    assert "suits better" not in capsys.readouterr().out
+    assert "list better" not in capsys.readouterr().out

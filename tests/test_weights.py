@@ -70,7 +70,7 @@ def test_all_lines_of_a_word_are_in_one_part():
 
 
 def test_lines_of_one_word_and_label_are_merged():
-    words = WordList.of(["ab", "b", "ab", "ab", "c"]).with_weights([1, 2, 3, 0.5, 4]).with_labels("xyxyx")
+    words = WordList.of(["ab", "b", "ab", "ab", "c"]).with_weights([1, 2, 3, 0.5, 4]).with_labels(list("xyxyx"))
     merged = words.merged()
     assert list(merged) == ["ab", "b", "ab", "c"]
     assert merged.weights.tolist() == [4, 2, 0.5, 4]
@@ -101,7 +101,7 @@ def test_whole_weights_count_as_repeated_words(weighted, smoothing):
     expected = smoothed(tables, smoothing, 0.3, weighted.vocab.stream(val))
     for name in ("first", "parent", "char", "after"):
         np.testing.assert_array_equal(run.model.arrays[name], expected[name])
-    np.testing.assert_allclose(run.model.arrays["p"], expected["p"], rtol=1e-4 if smoothing == "fitted" else 1e-12)
+    np.testing.assert_allclose(run.model.arrays["p"], expected["p"], rtol=1e-3 if smoothing == "fitted" else 1e-12)
 
 
 def test_counts_are_sums_of_weights(weighted):
@@ -207,7 +207,7 @@ def test_a_run_with_weights_and_labels_is_saved_and_loaded(different, weights, t
         with pytest.raises(InputError, match=r"columns.safetensors: damaged"):
             moreish.load(tmp_path / "run")
     (tmp_path / "run" / "columns.safetensors").unlink()
-    with pytest.raises(InputError, match="not the list that the model was trained on"):
+    with pytest.raises(InputError, match=r"columns.safetensors: damaged or incomplete \(missing\)"):
         moreish.load(tmp_path / "run")
 
 

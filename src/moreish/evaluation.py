@@ -20,9 +20,7 @@ Z = NormalDist().inv_cdf((1 + COVERAGE) / 2)  # standard errors on either side
 FEWEST = 20  # words; fewer give no interval
 
 Interval = tuple[float, float]
-NLL = Callable[
-    ..., np.ndarray
-]  # (stream, label) -> nll of each token, as `Model.nll`; without labels (stream) is enough
+NLL = Callable[..., np.ndarray]  # a stream, and with labels the number of one -> the nll of each token: `Model.nll`
 
 
 @dataclass(frozen=True)

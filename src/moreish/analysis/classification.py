@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 
 from ..corpus import PARTS
+from ..corpus.stream import in_batches
+from ..engine.bfgs import Loss, minimised
 from ..errors import InputError
 from ..evaluation import word_nll
-from ..ngram.fitting import Loss, minimised
+from ..models.model import UNKNOWN_NLL
 from ..training.run import Run
-
-CHARACTERS_PER_BATCH = 1 << 18  # unless a single word has more
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class Confusion:
     """How the words of a part are classified.
 
     labels      names of the labels
-    counts      float64 (labels, labels): weight of the words with the label of the row that are taken for the one of
-                the column; the number of words for a list without weights
+    counts      int64 (labels, labels): number of words with the label of the row that are taken for the one of the
+                column; each word counts once, whatever its weight
     """
 
     labels: tuple[str, ...]
@@ -87,7 +87,7 @@ class Classifier:
 
     def each(self, words: Iterable[str]) -> Iterator[Classification]:
         """Classify any number of words in order, some thousands at a time, in bounded memory."""
-        for some in _batches(words):
+        for some in in_batches(words):
             p = self.probabilities(some)
             likeliest = p.argmax(1).tolist()
             for word, row, best in zip(some, p.tolist(), likeliest, strict=True):
@@ -100,16 +100,20 @@ class Classifier:
             return np.zeros((0, len(self.labels)))
         tokens = np.fromiter(map(len, words), np.int64, len(words)) + 1
         begins = np.cumsum(tokens) - tokens
-        of_labels = (self.model.given(label).nll_of_words(words)[0] for label in range(len(self.labels)))
-        log_p = -np.array([np.add.reduceat(nll, begins) for nll in of_labels])
+        stream, unknown = self.model.vocab.stream_of_any(words)
+        log_p = np.empty((len(self.labels), len(words)))
+        for label, row in enumerate(log_p):
+            nll = self.model.nll(stream, label)
+            nll[unknown] = UNKNOWN_NLL
+            row[:] = -np.add.reduceat(nll, begins)
         return np.exp(_log_posterior(self._numbers, log_p.T, tokens / self._mean_tokens))
 
     def confusion(self, part: str) -> Confusion:
         """Classify the words of a part of the run's list."""
-        log_p, tokens, weights = self._evidence(part)
+        log_p, tokens, _ = self._of_val if part == "val" else self._evidence(part)
         taken_for = _log_posterior(self._numbers, log_p, tokens / self._mean_tokens).argmax(1)
-        counts = np.zeros((len(self.labels), len(self.labels)))
-        np.add.at(counts, (self.corpus.labels(part), taken_for), 1 if weights is None else weights)
+        counts = np.zeros((len(self.labels), len(self.labels)), np.int64)
+        np.add.at(counts, (self.corpus.labels(part), taken_for), 1)
         return Confusion(self.labels.names, counts)
 
     def accuracy(self, parts: Iterable[str] = PARTS) -> dict[str, float]:
@@ -121,9 +125,13 @@ class Classifier:
         stream, tokens = self.corpus.stream(part), np.zeros(0)
         log_p = np.empty((len(self.corpus.parts[part]), len(self.labels)))
         for label in range(len(self.labels)):
-            nll, tokens = word_nll(self.model.given(label).nll, stream)
+            nll, tokens = word_nll(self.model.of_label(label).nll, stream)
             log_p[:, label] = -nll
         return log_p, tokens, self.corpus.weights(part)
+
+    @cached_property
+    def _of_val(self) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        return self._evidence("val")
 
     @cached_property
     def _mean_tokens(self) -> float:
@@ -133,7 +141,7 @@ class Classifier:
     @cached_property
     def _numbers(self) -> np.ndarray:
         """The logarithm of a, c, and b of each label, (2 + labels,), fitted on val."""
-        log_p, tokens, weights = self._evidence("val")
+        log_p, tokens, weights = self._of_val
         bayes = np.concatenate([[0.0, 0.0], np.log(self.labels.shares)])
         loss = calibration_loss(log_p, tokens / self._mean_tokens, self.corpus.labels("val"), weights, bayes)
         return minimised(loss, bayes)
@@ -171,16 +179,3 @@ def _log_posterior(x: np.ndarray, log_p: np.ndarray, lengths: np.ndarray) -> np.
     z = x[2:] + np.exp(x[0]) * lengths[:, None] ** x[1] * log_p
     z -= z.max(1, keepdims=True)
     return z - np.log(np.exp(z).sum(1, keepdims=True))
-
-
-def _batches(words: Iterable[str]) -> Iterator[list[str]]:
-    """Yield words in lists with a bounded number of characters."""
-    batch, characters = [], 0
-    for word in words:
-        batch.append(word)
-        characters += len(word) + 1
-        if characters >= CHARACTERS_PER_BATCH:
-            yield batch
-            batch, characters = [], 0
-    if batch:
-        yield batch

@@ -3,7 +3,7 @@
 A word is compared with val words of similar length, which the model has not learnt by heart. Lengths are grouped into
 bands, from the shortest up, of at least WORDS_PER_BAND val words each; a short list has one band. Val words that are in
 train too are left out if enough others remain. The percentile of a word is the share of its band that is at most as
-likely as the word, by nats per token.
+likely as the word, by nats per token. Every val word counts once, also in a list with weights.
 
 The verdict is a conformal test in each band (Vovk et al. 2003). Of the n words of the band, c are at most as likely as
 the word; it is unlikely if (c + 1) / (n + 1) <= rate, the false-positive rate. So the verdict follows from the
@@ -23,6 +23,7 @@ from types import EllipsisType
 
 import numpy as np
 
+from ..corpus.stream import in_batches
 from ..errors import InputError
 from ..evaluation import word_nll
 from ..models.model import Score
@@ -30,7 +31,6 @@ from ..training.run import Run
 
 WORDS_PER_BAND = 100  # at least
 MOST_REFERENCE_WORDS = 100_000  # a sample of this size is precise enough
-CHARACTERS_PER_BATCH = 1 << 18  # unless a single word has more
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,14 +131,7 @@ class Scorer:
 
     def batches(self, words: Iterable[str]) -> Iterator[Scores]:
         """Score any number of words in order, some thousands at a time, in bounded memory."""
-        batch, characters = [], 0
-        for word in words:
-            batch.append(word)
-            characters += len(word) + 1
-            if characters >= CHARACTERS_PER_BATCH:
-                yield self.scores(batch)
-                batch, characters = [], 0
-        if batch:
+        for batch in in_batches(words):
             yield self.scores(batch)
 
     def scores(self, words: Sequence[str]) -> Scores:

@@ -82,7 +82,7 @@ def print_confusion(part: str, found: Confusion) -> None:
     kept = [f"{share:.1%}" if share == share else "" for share in found.recall.tolist()]
     if len(found.labels) <= MOST_COLUMNS:
         rows = [
-            [label, *(f"{count:,.6g}" for count in counts), right]
+            [label, *(f"{count:,}" for count in counts), right]
             for label, counts, right in zip(found.labels, found.counts.tolist(), kept, strict=True)
         ]
         print_table(["label", *(f">taken for {label}" for label in found.labels), ">right"], rows)
@@ -92,5 +92,5 @@ def print_confusion(part: str, found: Confusion) -> None:
         counts = found.counts[number].copy()
         total, counts[number] = counts.sum(), 0
         worst = found.labels[int(counts.argmax())] if counts.any() else ""
-        rows.append([label, f"{total:,.6g}", right, worst])
+        rows.append([label, f"{total:,}", right, worst])
     print_table(["label", ">words", ">right", "most often taken for"], rows)

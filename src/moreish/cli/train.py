@@ -19,7 +19,10 @@ Examples:
   moreish train names.txt --model mlp --n-hidden 300 --epochs 10 --out runs/big
 """
 
+import math
+import shlex
 import time
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
@@ -27,7 +30,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ..analysis.classification import Classifier
-from ..analysis.comparison import compare
+from ..analysis.comparison import SCORED_PARTS, baseline
 from ..corpus import BUNDLED, words_of
 from ..engine.torch.distributed import rank
 from ..errors import InputError
@@ -101,12 +104,12 @@ def train(
             run = train_model(words, model, from_run=source, out=out, on_progress=view, **options)
     if not first:
         return
-    report(run, time.perf_counter() - began, samples)
+    report(run, time.perf_counter() - began, samples, file)
     if file is None and resume is None:
         say(f"(trained on the bundled names, {BUNDLED['names']}; for your own list: moreish train FILE)")
 
 
-def report(run: Run, seconds: float, n_samples: int) -> None:
+def report(run: Run, seconds: float, n_samples: int, file: str | None) -> None:
     """Print the results of a training run."""
     o = run.options
     how = f"{o.steps:,} steps of {o.batch_size or 'all words'}" if o.steps else "counted"
@@ -118,6 +121,11 @@ def report(run: Run, seconds: float, n_samples: int) -> None:
             f"({share:.0%} of the val words are in train too, so these losses say little about new words: split by "
             "different words with --split distinct, or give each word once, with its count as a weight: --weights)"
         )
+    if weighted and run.loss["val"] > math.log(len(run.corpus.vocab)):
+        say(
+            "(val is worse than characters drawn at random: a few words have almost all of the weight, and the model "
+            "learns these alone; try --weight-power 0.5, or 0 for none)"
+        )
     if run.model.labels is not None:
         found = Classifier(run).accuracy(("val", "test"))
         print(f"\nlabels found: {', '.join(f'{share:.1%} of {part}' for part, share in found.items())}")
@@ -126,32 +134,37 @@ def report(run: Run, seconds: float, n_samples: int) -> None:
         columns = ("step", "tape_loss", "torch_loss", "gradient_difference", "weight_difference")
         rows = [[f"{line[name]:.6g}" for name in columns] for line in run.history if "torch_loss" in line]
         print_table([f">{name.replace('_', ' ')}" for name in columns], rows)
-    if len(run.corpus.words) < SHORT_LIST and run.model.layers and (advice := counts_are_better(run)):
+    if len(run.corpus.words) < SHORT_LIST and run.model.layers and (advice := beside_counts(run, file)):
         print(f"\n{advice}")
     print()
     if run.model.labels is None:
         words = run.model.sample(n_samples, seed=o.seed)
         print_samples(words, [run.corpus.mark(word) for word in words])
     else:
-        shown = run.model.labels.names[:LABELS_SHOWN]
-        for label in shown:
-            print(f"{label}: {', '.join(run.model.sample(-(-n_samples // len(shown)), label=label, seed=o.seed))}")
-    print(f"\nsaved in {run.path}; more words with: moreish sample {run.path}")
+        for line in shown_by_label(run, n_samples):
+            print(line)
+    print(f"\nsaved in {run.path}; more words with: {shlex.join(['moreish', 'sample', str(run.path)])}")
 
 
-def counts_are_better(run: Run) -> str:
-    """Return advice to take the n-gram model if its test loss is significantly lower; empty otherwise.
-
-    Val would favour the n-gram model, whose smoothing is fitted on it.
-    """
-    found = compare([run], samples=0)
-    counts, net = found.row(found.baseline), next(row for row in found.rows if row.name != found.baseline)
-    if not any(pair.part == "test" and pair.verdict == f"{counts.name} is better" for pair in found.pairs):
+def beside_counts(run: Run, file: str | None) -> str:
+    """Compare with the n-gram model if its losses on val and test are both lower; empty otherwise."""
+    counts = baseline(run.corpus).loss
+    if not all(counts[part] < run.loss[part] for part in SCORED_PARTS):
         return ""
-    return (
-        f"on so short a list the n-gram model suits better: test {counts.loss['test']:.2f}, "
-        f"against {net.loss['test']:.2f} (moreish train FILE --model ngram)"
-    )
+    of_counts, own = (", ".join(f"{part} {loss[part]:.2f}" for part in SCORED_PARTS) for loss in (counts, run.loss))
+    command = shlex.join(["moreish", "train", file or "names", "--model", "ngram"])
+    return f"the n-gram model suits this short list better: {of_counts}, against {own} here (try {command})"
+
+
+def shown_by_label(run: Run, n: int) -> Iterator[str]:
+    """Yield lines of n new words in all, for up to LABELS_SHOWN labels, each with the part of the list it is in."""
+    assert run.model.labels is not None
+    names = run.model.labels.names[:LABELS_SHOWN]
+    for number, label in enumerate(names):
+        words = run.model.sample((n + number) // len(names), label=label, seed=run.options.seed)
+        marks = ((word, run.corpus.mark(word)) for word in words)
+        if words:
+            yield f"{label}: {', '.join(word if mark == 'new' else f'{word} (in {mark})' for word, mark in marks)}"
 
 
 def list_name(file: str | None) -> str:

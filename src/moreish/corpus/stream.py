@@ -1,6 +1,6 @@
 """Iterating over a flat stream of tokens, in runs of whole words."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +24,19 @@ def whole_words(stream: np.ndarray, n: int) -> Iterator[np.ndarray]:
             stop += 1
         yield stream[start : stop + 1]
         start = stop
+
+
+def in_batches(words: Iterable[str], characters: int = 1 << 18) -> Iterator[list[str]]:
+    """Yield words in lists of about a number of characters; one word may have more."""
+    batch, n = [], 0
+    for word in words:
+        batch.append(word)
+        n += len(word) + 1
+        if n >= characters:
+            yield batch
+            batch, n = [], 0
+    if batch:
+        yield batch
 
 
 def per_token(stream: np.ndarray, of_words: np.ndarray) -> np.ndarray:

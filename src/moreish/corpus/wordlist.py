@@ -2,7 +2,7 @@
 
 import hashlib
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from copy import copy
 from functools import cached_property
 from itertools import islice
@@ -18,6 +18,7 @@ WORDS_AT_A_TIME = 1 << 16
 CHARACTERS_SCANNED = 1 << 16  # at a time, for line breaks
 CHARACTERS_ENCODED = 1 << 20  # at a time
 MAX_LABELS = 1000  # of a list: more are hardly kinds of words
+UNFIT_FOR_LABELS = {"Cc", "Cs", "Zl", "Zp"}  # categories of characters that are control characters, or half of one
 
 
 class WordList(Sequence[str]):
@@ -58,19 +59,27 @@ class WordList(Sequence[str]):
         return listed
 
     def with_labels(self, labels: Iterable[object] | None) -> Self:
-        """Return the list with a label for each word: text, or anything that str() turns into text.
+        """Return the list with a label for each word: text, or a number, which becomes text.
 
         Raises InputError for an empty label, for more than MAX_LABELS different ones, and unless there is one for each
         word.
         """
         listed = copy(self)
         if labels is not None:
-            texts = _column(self, "label", [unicodedata.normalize("NFC", str(label)) for label in labels], object)
+            if isinstance(labels, str | Mapping | Set):
+                raise InputError(f"labels are a {type(labels).__name__}: give a list with one for each word, in order")
+            given = list(labels)
+            for place, label in enumerate(given, start=1):
+                if not isinstance(label, str | Real) or label != label:  # NaN differs from itself
+                    raise InputError(f"label {place} is {shown(label)}: a label must be text or a number")
+                if isinstance(label, str) and (not label or set(map(unicodedata.category, label)) & UNFIT_FOR_LABELS):
+                    raise InputError(
+                        f"label {place} is {shown(label)}: a label needs a character, and no control character"
+                    )
+            texts = _column(self, "label", [unicodedata.normalize("NFC", str(label)) for label in given], object)
             names = sorted(set(texts.tolist()))
             if len(names) > MAX_LABELS:
                 raise InputError(f"{len(names):,} different labels: a list may have at most {MAX_LABELS:,}")
-            if names[:1] == [""] or any("\n" in name for name in names):
-                raise InputError("a label is empty or has a line break: give every word a label of one line")
             number = {name: i for i, name in enumerate(names)}
             listed.labels = np.fromiter((number[text] for text in texts), np.int32, len(texts))
             listed.label_names = tuple(names)
@@ -261,8 +270,8 @@ def sha256_of(blocks: Iterable[bytes]) -> str:
 def _column(words: WordList, what: str, values: ArrayLike, dtype: type) -> np.ndarray:
     """Return a value for each word as an array. Raises InputError if one is not of the type, or some are missing."""
     try:
-        column = np.array(values, dtype)
-    except (TypeError, ValueError):
+        column = np.array(values if hasattr(values, "__len__") else list(values), dtype)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
         raise InputError(f"the {what}s are not all numbers") from None
     if column.shape != (len(words),):
         raise InputError(f"{column.size:,} {what}s for {len(words):,} words: give one for each word")

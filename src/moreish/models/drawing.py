@@ -13,8 +13,8 @@ class DrawsWords:
 
     vocab: Vocab
 
-    def models_of(self, label: str | None) -> list[SamplingModel]:
-        """Return the model, or that of each label, as sampling uses them; with a label given, its model alone."""
+    def sampling_models(self, label: str | None = None) -> list[SamplingModel]:
+        """Return the model as sampling uses it; for a model with labels, that of one label, or of each."""
         raise NotImplementedError
 
     def sample(
@@ -124,7 +124,7 @@ class DrawsWords:
             raise InputError(f"tries is {tries}: it must be at least the number of samples, {n}")
         options = SamplingOptions(temperature, min(top_k, len(self.vocab)), top_p)
         return Drawing(
-            *(self.models_of(label), n, seed, options, Constraints(**constraints)),
+            *(self.sampling_models(label), n, seed, options, Constraints(**constraints)),
             avoid=avoid,
             distinct=distinct,
             tries=tries,
@@ -139,7 +139,7 @@ class DrawsWords:
         The label, the constraints and `avoid` are as in `sample`. The list's attribute `proven` is True if the search
         cannot have missed a more likely word. Raises InputError as `sample` does.
         """
-        models = self.models_of(label)
+        models = self.sampling_models(label)
         return most_likely(models, n, Constraints(**constraints).words(self.vocab), avoid)
 
     def fill(self, gap: str, n: int = 20, **constraints: Any) -> Candidates:

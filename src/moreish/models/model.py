@@ -16,6 +16,7 @@ from ..errors import InputError
 from ..layers import Layer
 from ..layers.layout import Layout
 from ..sampling import SamplingModel
+from ..sampling.sources import label_weights
 from . import ALL_MODELS, ModelConfig, NetConfig, ReaderConfig
 from .drawing import DrawsWords
 from .labels import Labels, sum_over_labels
@@ -135,16 +136,14 @@ class Model(DrawsWords):
         assert isinstance(self.config, NetConfig)
         return make_engine("tape", self.config.layers(len(self.vocab)), self.config.context, len(self.vocab))
 
-    def given(self, label: str | int | None) -> "Model":
-        """Return the model without labels that this one is, given a label by its name or number.
-
-        None returns the model itself. Raises InputError for an unknown label.
-        """
-        if label is None:
-            return self
+    def given(self, label: object) -> "Model":
+        """Return the model without labels that this one is, given a label. Raises InputError for an unknown label."""
         if self.labels is None:
             raise InputError(f"this {self.name} has no labels: train one with --labels")
-        number = self.labels.number(label) if isinstance(label, str) else label
+        return self.of_label(self.labels.number(str(label)))
+
+    def of_label(self, number: int) -> "Model":
+        """Return the model without labels that this one is, given the number of a label."""
         found = self._given.get(number) or self._made_for(number)
         found.longest = self.longest
         return found
@@ -168,8 +167,8 @@ class Model(DrawsWords):
 
     def check(self) -> None:
         """Raise KeyError or ValueError if the arrays of a model without layers do not fit together."""
-        for label in [None] if self.labels is None else range(len(self.labels)):
-            _ = self.given(label).engine
+        for model in [self] if self.labels is None else map(self.of_label, range(len(self.labels))):
+            _ = model.engine
 
     def to_torch(self) -> "nn.Module":
         """Return a torch.nn.Module from contexts (B, T), int64, to logits (B, V): a copy of the model, in eval mode.
@@ -225,7 +224,7 @@ class Model(DrawsWords):
         if label is None:
             nlls = (self.nll(stream, number) for number in range(len(self.labels)))
             return sum_over_labels(nlls, self.labels.shares, stream)
-        return self.given(label).nll(stream)
+        return self.of_label(label).nll(stream)
 
     def nll_of_words(self, words: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Return the nll in nats of each token of words in NFC, float64 (N,), and which tokens are unknown, bool (N,).
@@ -254,23 +253,20 @@ class Model(DrawsWords):
         nll, unknown = self.nll_of_words([word])
         return Score(word, nll.tolist(), np.flatnonzero(unknown).tolist())
 
-    @property
-    def sampling_models(self) -> list[SamplingModel]:
-        """The model with the interface that sampling uses; for a model with labels, that of each label."""
+    def sampling_models(self, label: str | None = None) -> list[SamplingModel]:
+        if label is not None:
+            return self.given(label).sampling_models()
         if self.labels is None:
             contexts = self.config.contexts(self.engine, self.params, len(self.vocab))
             return [SamplingModel(self.vocab, self.engine, self.params, contexts, self.longest)]
         shares = enumerate(self.labels.shares.tolist())
-        return [replace(self.given(label).sampling_models[0], share=share) for label, share in shares]
-
-    def models_of(self, label: str | None) -> list[SamplingModel]:
-        return self.given(label).sampling_models
+        return [replace(self.of_label(number).sampling_models()[0], share=share) for number, share in shares]
 
     def next(self, prefix: str = "", *, temperature: float = 1.0, label: str | None = None) -> dict[str, float]:
         """Return the probability of each character after a prefix; "" is the end of the word.
 
         temperature     values below 1 make likely characters more likely, values above 1 make all more equal
-        label           of a model with labels; None for the sum over labels
+        label           of a model with labels; None for the sum over labels, to each of which the temperature applies
 
         Raises InputError for a character that the model does not know, for an unknown label, and for a temperature
         that is not positive.
@@ -281,18 +277,10 @@ class Model(DrawsWords):
             raise InputError(f"temperature is {temperature}: it must be a number above 0")
         tokens, T = self.vocab.encode(prefix), self.config.context
         context = np.array([([END] * T + tokens)[len(tokens) :]], np.int64)
-        logits = self._logits(tokens, context)
-        with np.errstate(over="ignore"):  # near a temperature of 0 a logit below the largest becomes -inf: weight 0
-            weights = np.exp((logits - logits.max()) / temperature)
-        return dict(zip(["", *self.vocab.characters], (weights / weights.sum()).tolist(), strict=True))
-
-    def _logits(self, prefix: list[int], context: np.ndarray) -> np.ndarray:
-        """Return the logits of the token after a prefix with this context (1, T), float64 (V,)."""
-        if self.labels is None:
-            return self.engine.logits(self.params, context)[0].astype(np.float64)
-        sums = -np.inf
-        for model in self.sampling_models:
+        models, p = self.sampling_models(), np.zeros(len(self.vocab))
+        for model, weight in zip(models, label_weights(models, tokens).tolist(), strict=True):
             logits = model.reader.logits(model.params, context)[0].astype(np.float64)
-            log_p = logits - np.logaddexp.reduce(logits)
-            sums = np.logaddexp(sums, np.log(max(model.weight(prefix), 1e-300)) + log_p)
-        return np.asarray(sums)
+            with np.errstate(over="ignore"):  # near a temperature of 0 a logit below the largest becomes -inf: p is 0
+                of_label = np.exp((logits - logits.max()) / temperature)
+            p += weight * of_label / of_label.sum()
+        return dict(zip(["", *self.vocab.characters], p.tolist(), strict=True))

@@ -1,16 +1,17 @@
 """Fitting the strengths of `smoothing.interpolated` to val, by the gradient of its loss."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from ..corpus import whole_words
+from ..engine.bfgs import Loss, minimised
 from .automaton import trace_stream
 from .tables import Tables
 
 MAX_FIT_TOKENS = 100_000  # of val, to fit strengths on
 TRACED_TOKENS = 1 << 20  # at a time
+MIN_GAIN = 1e-4  # nats by which a second start must be better
 MAX_LOG_STRENGTH = 12.0  # bound of a fitted logarithm or logit, either way
 
 
@@ -47,11 +48,10 @@ def evidence(
     return Evidence(seen, total, different, found, others, weights)
 
 
-Loss = Callable[[np.ndarray], tuple[float, np.ndarray]]  # from numbers (n,) to a value and its gradient (n,)
-
-
-def fit_loss(tokens: Evidence, n_vocab: int) -> Loss:
+def fit_loss(tokens: Evidence, n_vocab: int, scale: float = 1.0) -> Loss:
     """Return the loss of val tokens as a function of the logarithms of a and b and the logit of d, (3 order,).
+
+    scale is the mean weight of the words counted: a and b are multiples of it.
 
     With labels there is also the logit of w, (4 order,). The loss is the mean nll; its gradient follows from the chain
     rule, from the highest order down.
@@ -61,7 +61,7 @@ def fit_loss(tokens: Evidence, n_vocab: int) -> Loss:
     n_tokens = M if weights is None else weights.sum() / weights
 
     def loss(x: np.ndarray) -> tuple[float, np.ndarray]:
-        a, b, d, w = strengths(x, order)
+        a, b, d, w = strengths(x, order, scale)
         p = [np.full(M, 1 / n_vocab)]
         below = []  # what each order leaves its share to
         for k in range(order):
@@ -86,20 +86,34 @@ def fit_loss(tokens: Evidence, n_vocab: int) -> Loss:
     return loss
 
 
-def fit_strengths(tokens: Evidence, n_vocab: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Fit the strengths a, b, d and w (order,) to val tokens, by BFGS; w is 1 without labels."""
+def fit_strengths(
+    tokens: Evidence, n_vocab: int, scale: float = 1.0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Fit the strengths a, b, d and w (order,) to val tokens, by BFGS; w is 1 without labels.
+
+    The first start is a = b = 1, as for repeated words. It is far from the minimum if weights are large: then a and b
+    also start at their scale.
+    """
     order = len(tokens.total)
     n_numbers = (3 if tokens.others is None else 4) * order
-    return strengths(minimised(fit_loss(tokens, n_vocab), np.zeros(n_numbers)), order)
+    loss, best = fit_loss(tokens, n_vocab, scale), np.inf
+    found = start = np.zeros(n_numbers)
+    start[: 2 * order] = -np.log(scale)
+    for first in [start, np.zeros(n_numbers)] if scale > 1 else [start]:
+        x = minimised(loss, first)
+        value = loss(x)[0]
+        if value < best - MIN_GAIN:
+            found, best = x, value
+    return strengths(found, order, scale)
 
 
-def strengths(x: np.ndarray, order: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def strengths(x: np.ndarray, order: int, scale: float = 1.0) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Map any numbers (3 order,) or (4 order,) to a, b > 0, 0 < d < 1 and 0 < w < 1, (order,) each.
 
     Without numbers for it, w is 1.
     """
     a, b, d, *w = np.clip(x, -MAX_LOG_STRENGTH, MAX_LOG_STRENGTH).reshape(-1, order)
-    return np.exp(a), np.exp(b), 1 / (1 + np.exp(-d)), 1 / (1 + np.exp(-w[0])) if w else np.ones(order)
+    return scale * np.exp(a), scale * np.exp(b), 1 / (1 + np.exp(-d)), 1 / (1 + np.exp(-w[0])) if w else np.ones(order)
 
 
 def sampled(stream: np.ndarray, most: int = MAX_FIT_TOKENS) -> np.ndarray:
@@ -118,37 +132,3 @@ def trace_tokens(tables: Tables, stream: np.ndarray, wanted: np.ndarray) -> tupl
             chosen[here] = found[wanted[here] - begin]
         begin += len(words) - 1
     return nodes, entries
-
-
-def minimised(function: Loss, x: np.ndarray, steps: int = 200, least: float = 1e-7) -> np.ndarray:
-    """Minimise a function by BFGS from x (Broyden, Fletcher, Goldfarb and Shanno 1970); return where it is least.
-
-    After a step that gains less than `least` the next one follows the plain gradient. If that gains less too, it is the
-    last.
-    """
-    value, gradient = function(x)
-    inverse, plain = np.eye(len(x)), True
-    for _ in range(steps):
-        direction = -inverse @ gradient
-        direction *= min(1.0, 2.0 / max(np.abs(direction).max(), 1e-12))
-        length, slope = 1.0, gradient @ direction
-        while True:
-            moved = x + length * direction
-            found, turned = function(moved)
-            if found <= value + 1e-4 * length * slope or length < 1e-6:
-                break
-            length /= 2
-        if not found < value - least:
-            if plain:
-                return moved if found < value else x
-            inverse, plain = np.eye(len(x)), True
-            continue
-        dx, dg = moved - x, turned - gradient
-        if dx @ dg > 1e-12:
-            left = np.eye(len(x)) - np.outer(dx, dg) / (dx @ dg)
-            inverse = left @ inverse @ left.T + np.outer(dx, dx) / (dx @ dg)
-        else:
-            inverse = 4 * inverse  # the slope grows: take a longer step
-        plain = False
-        x, value, gradient = moved, found, turned
-    return x

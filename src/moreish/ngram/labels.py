@@ -58,7 +58,7 @@ def recounted(tables: Tables, words: Words) -> Tables:
     weights = np.ones(np.count_nonzero(stream[1:] == 0)) if words.weights is None else words.weights
     t = tables
     compiled(recount)(Graph(t.first, t.parent, t.char, t.after, t.start), stream, weights, counts)
-    return replace(tables, count=counts)
+    return replace(tables, count=counts, scale=float(weights.mean()) if len(weights) else 1.0)
 
 
 def smoothed_by_label(
@@ -91,7 +91,7 @@ def smoothed_by_label(
     w, fitted = np.full(tables.order, 1.0 if smoothing == "additive" else CONSTANT_W), {}
     if smoothing == "fitted":
         tokens = [_evidence(replace(tables, count=n), words, val, of_all) for n, words in zip(p, val, strict=True)]
-        *abd, w = fit_strengths(_joined(tokens), tables.n_vocab)
+        *abd, w = fit_strengths(_joined(tokens), tables.n_vocab, tables.scale)
         fitted["strengths"] = np.array([*abd, w])
     for counts, left in zip(p, share, strict=True):
         of_label = replace(tables, count=counts.copy())

@@ -121,7 +121,7 @@ def smoothed(
         wanted = sampled(val)
         of_tokens = None if weights is None else weights[wanted]
         tokens = evidence(tables, *trace_tokens(tables, val, wanted), weights=of_tokens)
-        fitted["strengths"] = np.array(fit_strengths(tokens, tables.n_vocab)[:3])
+        fitted["strengths"] = np.array(fit_strengths(tokens, tables.n_vocab, tables.scale)[:3])
         kept, share = interpolated(tables, *fitted["strengths"])
     else:
         kept, share = constant(tables, smoothing, added)

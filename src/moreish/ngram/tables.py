@@ -9,6 +9,7 @@ step to the parent shortens a context.
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +28,7 @@ class Tables:
     parent      (nodes,); node 0 is its own parent
     char, count, lower, after       (entries,); lower is -1 at order 1
     outer_end   True for a context that begins with the end token, (nodes,): only that token can stand before it
+    scale       the mean weight of the words counted
 
     A count is a whole number, or with weights a sum of them, float64. In the tables of one label (see `labels`), it may
     be 0.
@@ -43,6 +45,7 @@ class Tables:
     lower: np.ndarray
     after: np.ndarray
     outer_end: np.ndarray
+    scale: float = 1.0
 
     @property
     def node(self) -> np.ndarray:
@@ -109,7 +112,9 @@ def count_tables(
             known.append(pairs)
     start, columns["after"] = _link(columns, known, n_vocab)
     joined = {name: np.concatenate(parts) for name, parts in columns.items()}
-    small = {name: joined[name].astype(np.int32) for name in ("level", "parent", "char", "lower", "after")}
+    small: dict[str, Any] = {
+        name: joined[name].astype(np.int32) for name in ("level", "parent", "char", "lower", "after")
+    }
     first = np.concatenate([[0], np.cumsum(joined["size"])])
     return Tables(order, n_vocab, start, first=first, count=joined["count"], outer_end=joined["outer_end"], **small)
 

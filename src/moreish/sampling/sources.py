@@ -23,7 +23,8 @@ QUICK_STEPS = MAX_STEPS >> 4  # up to this many, dynamic programming is tried be
 class Source:
     """A way to draw words.
 
-    draw    draw(n, first) returns words number first, first + 1, ...; "" for one that does not satisfy the constraints
+    draw    draw(n, first) returns words number first, first + 1, ...; "" for one that does not satisfy the constraints.
+            Calls follow on from each other: the first word of a call has the number after the last of the call before
     share   see `Samples`; None to count it
     last    True if no other source follows if this one finds too few words
     """
@@ -44,7 +45,7 @@ def enumerated(
     if len(models) == 1:
         found = beam_search(models[0].contexts, options, words)
         return found.words, found.log_p
-    weights = _weights(models, words.split_prefix()[0])
+    weights = label_weights(models, words.split_prefix()[0])
     p: dict[tuple[int, ...], float] = {}
     for model, weight in zip(models, weights.tolist(), strict=True):
         found = beam_search(model.contexts, options, words)
@@ -54,8 +55,10 @@ def enumerated(
     return [list(word) for word in ranked], np.log([p[word] for word in ranked])
 
 
-def _weights(models: Sequence[SamplingModel], prefix: Sequence[int]) -> np.ndarray:
+def label_weights(models: Sequence[SamplingModel], prefix: Sequence[int]) -> np.ndarray:
     """Return the probability of each model's label given a prefix, (models,)."""
+    if len(models) == 1:
+        return np.ones(1)
     weights = np.array([model.weight(prefix) for model in models])
     if not weights.sum() > 0:  # a prefix that no label makes likely
         weights = np.array([model.share for model in models])
@@ -70,7 +73,9 @@ def plain(models: Sequence[SamplingModel], prefix: list[int], options: SamplingO
     """
     longest = len(prefix) + models[0].most_extra
 
-    def source(model: SamplingModel, seed: int) -> Source:
+    def source(number: int, seed: int) -> Source:
+        model = models[number]
+
         def drawn(n: int, first: int) -> list[str]:
             return model.vocab.split(model.draw(n, prefix, options, seed, first, longest + 1))
 
@@ -96,16 +101,16 @@ def _by_label(
     models: Sequence[SamplingModel],
     prefix: Sequence[int],
     seed: int,
-    make: Callable[[SamplingModel, int], Source],
+    make: Callable[[int, int], Source],
 ) -> Source:
     """Return a source that draws a label for each word, and the word from the source of the label.
 
-    make    returns the source of a model and a seed. Either all sources know their share, or none does
+    make    returns the source of a label, by its number, with a seed. Either all sources know their share, or none does
     """
     if len(models) == 1:
-        return make(models[0], seed)
-    sources = [make(model, int(bits(seed, number)) >> 1) for number, model in enumerate(models)]
-    chances = _weights(models, prefix)
+        return make(0, seed)
+    sources = [make(number, int(bits(seed, number)) >> 1) for number in range(len(models))]
+    chances = label_weights(models, prefix)
     share = None
     if sources[0].share is not None:
         chances = chances * [source.share for source in sources]
@@ -115,7 +120,6 @@ def _by_label(
     generator, drawn = np.random.default_rng(seed), [0] * len(sources)
 
     def draw(n: int, first: int) -> list[str]:
-        """Draw the words that follow the last ones drawn: `first` counts on from there."""
         labels = np.searchsorted(np.cumsum(chances) / chances.sum(), generator.random(n), "right")
         labels = np.minimum(labels, len(sources) - 1)
         words = [""] * n
@@ -149,15 +153,15 @@ def _exact(
     models: Sequence[SamplingModel], words: DFA, options: SamplingOptions, seed: int, longest: int
 ) -> Source | None:
     """Return a source by dynamic programming; None if that does not converge."""
-    samplers = {id(model): ExactSampler(model.contexts, options, words) for model in models}
-    if not all(sampler.converged for sampler in samplers.values()):
+    samplers = [ExactSampler(model.contexts, options, words) for model in models]
+    if not all(sampler.converged for sampler in samplers):
         return None
 
-    def source(model: SamplingModel, seed: int) -> Source:
-        sampler = samplers[id(model)]
+    def source(number: int, seed: int) -> Source:
+        sampler = samplers[number]
 
         def draw(n: int, first: int) -> list[str]:
-            return model.vocab.split(sampler.draw(n, seed, first, longest - len(sampler.prefix)))
+            return models[0].vocab.split(sampler.draw(n, seed, first, longest - len(sampler.prefix)))
 
         return Source("dynamic programming", draw, sampler.mass)
 
@@ -173,7 +177,9 @@ def _rejection(
     """Return a source that draws words with the shared prefix and rejects those that are not in the set."""
     prefix = words.split_prefix()[0]
 
-    def source(model: SamplingModel, seed: int) -> Source:
+    def source(number: int, seed: int) -> Source:
+        model = models[number]
+
         def draw(n: int, first: int) -> list[str]:
             tokens = model.draw(n, prefix, options, seed, first, longest + 1)
             lengths = np.diff(np.flatnonzero(tokens == 0), prepend=-1) - 1

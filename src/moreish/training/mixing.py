@@ -8,11 +8,12 @@ import numpy as np
 
 from ..corpus import Corpus
 from ..corpus.stream import Words, per_token
+from ..engine.bfgs import minimised
 from ..errors import InputError, unknown
 from ..models.labels import Labels
 from ..models.mixture import MIXTURES, Mixture, log_sum, part_logs, windows_of
 from ..models.model import Model
-from ..ngram.fitting import minimised, sampled
+from ..ngram.fitting import sampled
 from .options import TrainOptions
 from .run import Run
 
@@ -87,9 +88,10 @@ def em(logs: np.ndarray, counts: np.ndarray | None = None) -> tuple[np.ndarray, 
     """Return the maximum-likelihood weights (parts,) of a linear mixture, and the loss before each round.
 
     logs (parts, N) are the log-probabilities that each part gives each target, counts (N,) how often each target counts
-    (None: once). A step sets a part's weight to its mean
-    responsibility for the targets, which never lowers the likelihood (Dempster, Laird and Rubin 1977). Steps are small
-    if a part is hardly needed. So a round makes two steps, extrapolates them, and keeps the better result (Varadhan and
+    (None: once).
+
+    A step sets a part's weight to its mean responsibility for the targets, which never lowers the likelihood (Dempster,
+    Laird and Rubin 1977). Steps are small if a part is hardly needed. So a round makes two steps, extrapolates them, and keeps the better result (Varadhan and
     Roland 2008).
     """
 

@@ -1,7 +1,7 @@
 """Preparation of training: split the words, choose the options that were left open, make the batches."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,14 @@ def prepare(
         check_source(source.model, _name(source), model, of_model)
         model, config = source.model.name, source.model.config
     chosen = TrainOptions(**{k: v for k, v in options.items() if k in names})
+    listed = words.words if isinstance(words, Corpus) else words
+    for name, values in (("weights", weights), ("labels", labels)):
+        if values is not None and (
+            isinstance(words, Corpus | Mapping | Set) or getattr(listed, name, None) is not None
+        ):
+            raise InputError(
+                f"{name} are for a list of words that has none, in its order: the words are a {type(words).__name__}"
+            )
     if isinstance(words, Corpus):
         for name in {"split", "split_seed", "weight_power"} & options.keys():
             if options[name] != getattr(words, name):
@@ -85,6 +93,8 @@ def prepare(
     else:
         words = WordList.of(words).with_weights(weights).with_labels(labels)
         corpus = Corpus(words, chosen.split, chosen.split_seed, chosen.weight_power)
+        if options.get("split", corpus.split) != corpus.split:
+            raise InputError("a list with weights or labels is split by its different words: leave out --split")
     own = {"split": corpus.split, "split_seed": corpus.split_seed, "weight_power": corpus.weight_power}
     chosen = dataclasses.replace(chosen, **own)
     if source is not None:

@@ -16,6 +16,7 @@ and it resumes if its training has not ended.
 import dataclasses
 import json
 import platform
+import shlex
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -204,7 +205,9 @@ def load(path: str | Path) -> Run:
     """
     folder = Path(path)
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such run folder; train one with: moreish train --out {folder}")
+        raise InputError(
+            f"{folder}: no such run folder; train one with: moreish train --out {shlex.quote(str(folder))}"
+        )
     if not (folder / CONFIG).is_file():
         raise InputError(f"{folder}: not a run folder, it has no {CONFIG}; train one with: moreish train --out DIR")
     try:
@@ -231,7 +234,9 @@ def load(path: str | Path) -> Run:
     except (InputError, TypeError, ValueError, OSError) as error:
         raise damaged(folder, WORDS, error) from None
     try:
-        words = _with_columns(words, folder / COLUMNS, stored.get("labels", []))
+        words = _with_columns(
+            words, folder / COLUMNS, stored.get("labels", []), "weight_power" in stored["train_options"]
+        )
     except (SafetensorError, InputError, TypeError, ValueError, KeyError, IndexError, OSError) as error:
         raise damaged(folder, COLUMNS, error) from None
     try:
@@ -248,9 +253,11 @@ def load(path: str | Path) -> Run:
     return Run(model, corpus, options, history=_load_history(folder), path=folder, start=start)
 
 
-def _with_columns(words: WordList, path: Path, names: list[str]) -> WordList:
-    """Return words with the weights and labels in a file, if there is one; names are those of the labels."""
+def _with_columns(words: WordList, path: Path, names: list[str], weighted: bool) -> WordList:
+    """Return words with the weights and labels in a file, if the list has any; names are those of the labels."""
     if not path.exists():
+        if names or weighted:
+            raise ValueError("missing")
         return words
     columns = load_tensors(path.read_bytes())
     labels = None

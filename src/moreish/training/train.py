@@ -1,5 +1,6 @@
 """Training: from words and options to a run, and from a stopped run to its end."""
 
+import shlex
 import signal
 import threading
 import time
@@ -144,7 +145,7 @@ def _follow(loop: Loop, on_progress: Callable[[Progress], None] | None) -> None:
                 saved_at = time.monotonic()
             if stopped:
                 path = loop.run.path
-                saved = f" and saved; continue with: moreish train --resume {path}" if path else ""
+                saved = f" and saved; continue with: moreish train --resume {shlex.quote(str(path))}" if path else ""
                 raise KeyboardInterrupt(f"stopped{saved}")
     _save(loop.run, loop.state)
 
