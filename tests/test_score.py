@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import moreish
 from moreish import InputError, Scorer
-from moreish.analysis.scoring import CHARACTERS_PER_BATCH, WORDS_PER_BAND, bands
+from moreish.analysis.scoring import WORDS_PER_BAND, bands
 from moreish.models.model import UNKNOWN_NLL
 
 ANY_WORDS = ["ba", "", "z", "bazad", "日本", "e\u0301", "\ud800", "\U0010ffff", "a\nb", "cd" * 500, "fafa"]
@@ -86,7 +86,7 @@ def end_at_once(model) -> float:
 def test_a_batch_has_the_scores_of_its_words_one_by_one(saved_run, counted):
     for fitted in (saved_run, counted):
         scorer = Scorer(fitted, 0.1)
-        long = "ba" * (CHARACTERS_PER_BATCH // 2)  # alone as long as a batch
+        long = "ba" * (1 << 17)  # alone as long as a batch
         words = [*ANY_WORDS, long, *fitted.corpus.parts["test"], long, *ANY_WORDS]
         together = list(scorer.scores(words))
         assert [score.word for score in together] == [unicodedata.normalize("NFC", word) for word in words]

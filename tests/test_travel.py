@@ -110,7 +110,7 @@ def test_a_corpus_on_disk_travels_by_the_name_of_its_folder(split, monkeypatch, 
 
 
 def test_a_list_keeps_its_weights_and_labels_but_not_what_was_computed():
-    listed = WordList.of(made_up_words(40)).with_weights(np.arange(1, 41)).with_labels("xy" * 20)
+    listed = WordList.of(made_up_words(40)).with_weights(np.arange(1, 41)).with_labels(["x", "y"] * 20)
     for _ in ("before it is used", "after"):
         there = pickle.loads(pickle.dumps(listed[5:]))
         assert there == listed[5:]

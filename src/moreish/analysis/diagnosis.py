@@ -1,8 +1,8 @@
 """Diagnosis of a run: statistics of its layers at the start and now, and verdicts that say what to change.
 
 The start needs no record: weights and batches are functions of the seed, unless the run began from another, whose
-weights it keeps. Diagnostics of the steps are read from the
-history if the run was trained with --diagnostics; otherwise the first steps are trained again.
+weights it keeps. Diagnostics of the steps are read from the history if the run was trained with --diagnostics;
+otherwise the first steps are trained again.
 """
 
 import dataclasses

@@ -93,10 +93,11 @@ class Scorer:
         alarm: float | EllipsisType | None = ...,
     ):
         rate = false_positive_rate if isinstance(alarm, EllipsisType) else alarm
-        self.model, self.corpus, self.reason = run.model.given(label), run.corpus, None
+        self.model, self.corpus, self.reason = run.model, run.corpus, None
         held_out = np.ones(len(run.corpus.parts["val"]), bool)
-        if label is not None and run.model.labels is not None:
-            held_out = run.corpus.labels("val") == run.model.labels.number(label)
+        if label is not None:
+            self.model = run.model.given(label)
+            held_out = run.corpus.labels("val") == run.corpus.label_names.index(str(label))
             if not held_out.any():
                 raise InputError(f"no val word has the label {label}, so scores have nothing to compare with: use none")
         self._held_out = np.flatnonzero(held_out)[:MOST_REFERENCE_WORDS]

@@ -91,8 +91,8 @@ def em(logs: np.ndarray, counts: np.ndarray | None = None) -> tuple[np.ndarray, 
     (None: once).
 
     A step sets a part's weight to its mean responsibility for the targets, which never lowers the likelihood (Dempster,
-    Laird and Rubin 1977). Steps are small if a part is hardly needed. So a round makes two steps, extrapolates them, and keeps the better result (Varadhan and
-    Roland 2008).
+    Laird and Rubin 1977). Steps are small if a part is hardly needed. So a round makes two steps, extrapolates them,
+    and keeps the better result (Varadhan and Roland 2008).
     """
 
     def step(weights: np.ndarray) -> tuple[np.ndarray, float]:
