@@ -38,6 +38,7 @@ from .terminal import announce_work, on_terminal, print_json, print_samples, say
 from .values import Flag, Number, WholeNumber
 
 ConstraintArguments = constraint_arguments()
+MANY = 1_000_000  # words in one JSON object
 
 
 def sample(
@@ -87,7 +88,7 @@ def sample(
     most_likely
         Find the most likely words by beam search instead of drawing at random.
     marks
-        Print a line for each word: the word, a tab, and new, train, val or test.
+        Print a line for each word: the word, with escapes as in `moreish score`, a tab, and new, train, val or test.
     json
         Print JSON: {"samples": [{"word": ..., "seen": "new" | "train" | "val" | "test"}, ...], "method": ...,
         "share": ..., "head": ..., "tried": ...}. "share" is the share of the model's words beginning with "head" that
@@ -125,6 +126,8 @@ def sample(
         "tries": tries,
         **given_constraints(constraints),
     }
+    if json and n > MANY:
+        say(f"(--json keeps all {n:,} words in memory until the last is drawn: --jsonl prints each at once)")
     if json or (on_terminal() and not marks and not jsonl):  # the width of a table depends on all its words
         with DrawingView(n) as view:
             drawn = loaded.model.sample(n, on_progress=view, **arguments)

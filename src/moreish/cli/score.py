@@ -37,6 +37,7 @@ from cyclopts import Parameter
 
 from ..analysis.scoring import Scorer, Scores
 from ..errors import InputError
+from ..files import standard_input
 from ..training.run import load
 from .lines import UNPRINTABLE, escape, escaped, given_words, read_lines
 from .table import Table
@@ -99,10 +100,10 @@ def score(
 
     with counting("words", hidden=on_terminal()) as count:
         if column is not None:
-            for n in score_table(Table(sys.stdin.buffer, column), scorer, json):
+            for n in score_table(Table(standard_input(), column), scorer, json):
                 count(n)
             return
-        for lines in read_lines(sys.stdin.buffer):  # type: ignore[arg-type]
+        for lines in read_lines(standard_input()):
             for scores in scorer.batches(lines):
                 _show(scores, scorer, json)
                 count(len(scores))
