@@ -8,6 +8,7 @@ from typing import Any
 
 from ..sampling import Candidates, Drawing, Samples
 from ..training.run import Run, load
+from .arguments import tell_ineffective
 from .lines import escaped
 from .progress import DrawingView
 from .terminal import announce_work, on_terminal, print_json, print_samples, print_words, say
@@ -19,6 +20,7 @@ def print_both(
     """Print the n most likely words that fit the constraints, and some drawn at random; path is the run's folder."""
     announce_work()
     run = load(path)
+    tell_ineffective(constraints, run.model.vocab)
     candidates = run.model.most_likely(n, **constraints)
     if not as_json:
         print_candidates(run, candidates)
