@@ -230,6 +230,8 @@ def test_a_long_table_is_scored_row_by_row(saved_run, monkeypatch, capsys):
         ),
         (b"id,name\n1,bo\xe4b\n", "name", "- --column name --encoding cp1252"),
         ("id,name\n1,ba\n".encode("utf-16"), "name", "this is UTF-16; read it with: moreish score"),
+        (b'{"name": "ba"}\n{"name": "fa"}\n', "name", "standard input: this is JSON"),
+        (b'[\n"ba",\n"fa"\n]\n', "1", "standard input: this is JSON"),
         (b"id,nll\n1,ba\n", "id", "the table has a column nll already"),
         (b"name\tid\nba\tfa\nba\nfa\t1\n", "name", "standard input:3: 1 field where the first row has 2"),
     ],

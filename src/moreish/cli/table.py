@@ -8,10 +8,11 @@ from typing import IO
 
 from ..corpus.columns import located, tidy
 from ..corpus.encodings import checked_encoding, texts, with_line_feeds
-from ..corpus.formats import SAMPLE_SIZE, SEPARATORS, Layout, forced
+from ..corpus.formats import SAMPLE_SIZE, SEPARATORS, Layout, ListOptions, forced, recognised
 from ..corpus.packed import unpacked
 from ..corpus.reading import COMMENTS
 from ..corpus.tables import SAMPLE_ROWS, csv_rows, filled
+from ..errors import InputError
 from ..files import STANDARD_INPUT
 
 ROWS_PER_BATCH = 4096
@@ -70,6 +71,9 @@ class Table:
 
 def _layout(text: str, whole: bool) -> Layout:
     """Return the layout of a table; of one that has no regular one, by the separator of its first line."""
+    like_json = text.lstrip()[:1] in ("[", "{")
+    if like_json and recognised(text, STANDARD_INPUT, whole, ListOptions()).format in ("json", "jsonl"):
+        raise InputError(f"{STANDARD_INPUT}: this is JSON: --column takes a table with a separator, such as CSV")
     layout, first = forced("csv", text, whole), text.partition("\n")[0]
     if layout.separator in first:
         return layout
