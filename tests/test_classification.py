@@ -129,8 +129,24 @@ def test_the_command_classifies_arguments_and_standard_input(run, classifier, ca
     found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert found == [one.as_json() for one in classifier.each(["abba", "gefä"])]
     monkeypatch.setattr(Input, "buffer", io.BufferedReader(io.BytesIO(b"abba\n\nge\n")))  # type: ignore[arg-type]
-    assert run_command(["classify", str(run.path), "-"]) == 2
-    assert "line 2 of standard input is empty" in capsys.readouterr().err
+    assert run_command(["classify", str(run.path), "-"]) == 0
+    lines = capsys.readouterr().out.split("\n")
+    assert [line.split("\t")[:2] for line in lines] == [["abba", "first"], ["", ""], ["ge", "second"], [""]]
+    assert lines[1] == "\t\t"
+    monkeypatch.setattr(Input, "buffer", io.BufferedReader(io.BytesIO(b" \nge")))  # type: ignore[arg-type]
+    assert run_command(["classify", str(run.path), "-", "--json"]) == 0
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert found == [{"word": "", "label": None, "probabilities": {}}, classifier.classify("ge").as_json()]
+
+
+def test_a_label_with_a_tab_stays_one_field(listed, capsys, monkeypatch, tmp_path):
+    words = WordList.of(listed).with_labels("odd\tone" if set(word) <= set("abcde") else "x" for word in listed)
+    moreish.train(words, "bigram-counts", out=tmp_path / "run")
+    assert run_command(["classify", str(tmp_path / "run"), "abab"]) == 0
+    assert capsys.readouterr().out.split("\t")[:2] == ["abab", "odd\\tone"]
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert run_command(["classify", str(tmp_path / "run"), "abab"]) == 0
+    assert "odd\\tone" in capsys.readouterr().out
 
 
 def test_wrong_requests_get_one_line(run, listed, tmp_path, capsys):

@@ -143,3 +143,16 @@ def test_the_most_likely_words_into_a_pipe(tmp_path, monkeypatch, capsys):
     assert run([*command, "--jsonl"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(line["word"], line["probability"]) for line in lines] == [(each.word, each.probability) for each in found]
+
+
+def test_texts_that_cannot_occur_are_named(saved_run, capsys):
+    folder = str(saved_run.path)
+    for verb, *words in (["sample"], ["sample", "--most-likely"], ["fill", "b_"], ["vary", "ba"]):
+        assert run([verb, folder, *words, "-n", "2", "--without", "BA", "--without", "ga", "--without", "z a"]) == 0
+        said = capsys.readouterr().err
+        assert said.count("(--without has no effect for 'BA', 'z a': the model does not know") == 1
+    many = [part for text in ("X", "Y", "Z", "W", "V") for part in ("--without", text)]
+    assert run(["sample", folder, "-n", "2", *many]) == 0
+    assert "no effect for 'X', 'Y', 'Z' and 2 more:" in capsys.readouterr().err
+    assert run(["sample", folder, "-n", "2", "--without", "ga"]) == 0
+    assert "no effect" not in capsys.readouterr().err

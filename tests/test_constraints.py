@@ -300,7 +300,8 @@ def test_hundreds_of_pieces_are_left_out(models):
     [
         ({"forbid": ["ass", "cum"]}, "takes characters as one string, .* is the argument without"),
         ({"without": "ass"}, "--without is 'ass': it must be a list of strings"),
-        ({"without": ["a", 3]}, "it must be a list of strings"),
+        ({"without": ["a", 3]}, "--without has an item of type int: it must be a list of strings"),
+        ({"without": object()}, "--without is of type object: it must be a list of strings"),
         ({"without": None}, "it must be a list of strings"),
         ({"without": ["b", ""]}, "give a text of one character or more"),
         ({"contains": "dab", "without": ["bb", "da"]}, "no word fits --contains dab and --without bb --without da$"),
@@ -346,3 +347,9 @@ def test_a_stream_draws_no_more_than_is_read(models):
     assert made == [len(first)]
     assert len(first) == sampling.WORDS_PER_DRAW
     assert first[:500] == models["ngram"].sample(500)
+
+
+def test_texts_that_no_word_contains_may_be_any_iterable(saved_run):
+    words = saved_run.model.sample(30, without=iter(["a", "dd"]))
+    assert words == saved_run.model.sample(30, without=["a", "dd"])
+    assert not [word for word in words if "a" in word or "dd" in word]

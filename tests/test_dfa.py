@@ -201,5 +201,9 @@ def test_words_without_some_pieces(pieces):
 
 def test_pieces_with_too_many_states_are_refused():
     pieces = ["".join(letters) + "a" * 8 for letters in product("abc", repeat=7)]
-    with pytest.raises(InputError, match="--without takes more than 16,384 states"):
+    with pytest.raises(InputError, match="--without has too many or too long texts: about the first") as refused:
         containing_none(map(VOCAB.encode, pieces), ANYTHING)
+    fitting = int("".join(filter(str.isdecimal, str(refused.value))))
+    containing_none(map(VOCAB.encode, pieces[:fitting]), ANYTHING)
+    with pytest.raises(InputError, match=f"{fitting:,} of them fit"):
+        containing_none(map(VOCAB.encode, pieces[: fitting + 1]), ANYTHING)

@@ -1,15 +1,21 @@
 """What commands write for other programs: encodings, and pipes that close."""
 
+import bz2
+import gzip
+import io
 import json
+import lzma
 import os
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import moreish
-from moreish.cli import VERBS
+from moreish.cli import VERBS, run
 
 WORDS = ["Hąm", "c🚀ł", "añb", "日本", "Ağa", "b 😎", "żółć"] * 5
 LOCALES = {"PYTHONIOENCODING": "ascii"}, {"PYTHONIOENCODING": "cp1252"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}
@@ -133,3 +139,66 @@ def test_the_first_of_millions_of_words_is_enough(saved_run, form):
         done.stdout.close()
         errors = done.stderr.read()
     assert (done.returncode, errors) == (0, b"")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no shell of POSIX")
+@pytest.mark.parametrize(
+    "line",
+    ["sample RUN -n 3 >&-", "score RUN bada >&-", "score RUN bada --json 2>&- >&-", "sample RUN -n 3 --json >&-"],
+)
+def test_output_that_is_closed_is_no_failure(saved_run, tmp_path, line):
+    done = in_shell(saved_run, tmp_path, line)
+    assert (done.returncode, b"Traceback" in done.stderr) == (0, False)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no shell of POSIX")
+@pytest.mark.parametrize("line", ["score RUN - <&-", "score RUN - --column 1 <&-", "train - <&-"])
+def test_input_that_is_closed_is_one_line(saved_run, tmp_path, line):
+    done = in_shell(saved_run, tmp_path, line)
+    assert done.returncode == 2
+    assert [said for said in done.stderr.splitlines() if b"standard input is closed: give it a file" in said]
+    assert b"Traceback" not in done.stderr
+
+
+def in_shell(run: moreish.Run, folder: Path, line: str) -> "subprocess.CompletedProcess[bytes]":
+    """Run a command line, without the word moreish, in a shell; RUN in it is the folder of the run."""
+    whole = f"{shlex.quote(sys.executable)} -m moreish {line.replace('RUN', shlex.quote(str(run.path)))}"
+    return subprocess.run(whole, shell=True, capture_output=True, cwd=folder, timeout=120)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="arguments are always Unicode")
+@pytest.mark.parametrize("locale", [{}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}], ids=str)
+def test_arguments_are_utf8_in_every_locale(tmp_path, locale):
+    folder = tmp_path / "l\u00e4ufe"
+    moreish.train(["b\u00e4d", "fad", "h\u00e4d", "had"] * 5, "bigram-counts", out=folder)
+    for option, has in (("--without", False), ("--forbid", False), ("--contains", True)):
+        done = command(
+            *("sample", folder, "-n", 40, option, "\u00e4"), stdout=subprocess.PIPE, env={**os.environ, **locale}
+        )
+        found = done.stdout.decode().split()
+        assert (done.returncode, len(found)) == (0, 40), done.stderr
+        assert all(("\u00e4" in word) == has for word in found)
+
+
+def test_a_tab_in_a_marked_word_is_escaped(tmp_path, capsys):
+    moreish.train(["b\ta", "b\tb"] * 10, "bigram-counts", out=tmp_path / "run")
+    assert run(["sample", str(tmp_path / "run"), "--contains", "\t", "-n", "9", "--marks"]) == 0
+    for line in capsys.readouterr().out.splitlines():
+        assert "\\t" in line.split("\t")[0]
+        assert line.split("\t")[1:] in (["new"], ["train"], ["val"], ["test"])
+
+
+def test_a_large_json_object_is_announced(saved_run, monkeypatch, capsys):
+    monkeypatch.setattr("moreish.cli.sample.MANY", 5)
+    for n in (5, 6):
+        assert run(["sample", str(saved_run.path), "-n", str(n), "--json"]) == 0
+        assert ("--jsonl prints each at once" in capsys.readouterr().err) == (n == 6)
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress, bz2.compress], ids=["zcat", "xzcat", "bzcat"])
+def test_packed_words_on_standard_input_are_refused_with_the_way_out(saved_run, monkeypatch, capsys, pack, request):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(pack(b"bada\nfa\n"))))
+    assert run(["score", str(saved_run.path), "-"]) == 2
+    out, err = capsys.readouterr()
+    assert f"unpack it, as in {request.node.callspec.id} FILE | moreish" in err
+    assert out == ""

@@ -1,8 +1,10 @@
 """The command `moreish score`: its input, its output in each form, and what it refuses."""
 
 import csv
+import gzip
 import io
 import json
+import lzma
 import os
 import subprocess
 import sys
@@ -108,6 +110,7 @@ def test_the_option_keeps_its_old_name(saved_run, capsys):
         ((), "no words: give some, or -"),
         (("ba", " "), "an empty word has no score"),
         (("ba", "-"), "- reads words from standard input: give no other words with it"),
+        (("-", "--encoding", "cp1252"), "--encoding is for a table on standard input"),
         (("ba", "--column", "1"), "--column is for a table on standard input"),
         (("ba", "--false-positive-rate", "2"), "the false-positive rate is 2.0: it must be between 0 and 1"),
         (("ba", "--alarm", "3"), "the false-positive rate is 3.0"),
@@ -137,29 +140,35 @@ def test_a_short_list_gets_scores_without_verdicts(saved_run, monkeypatch, capsy
 TABLES = {
     "commas": (b'\xef\xbb\xbfid,name,note\n1,ba,"x, y"\r\n\n2, fa ,"he said ""hi"""\n3,,\n', ",", "name"),
     "tabs": (b'id\tname\tnote\n1\tba\t"x, y\n2\t"fa\tz;"\n', "\t", "name"),
+    "quotes alone": (b'word\n"anna"\n" fe"\n"b""a"\n', "\t", "word"),
+    "another sign in a name": (b"name;price, EUR\nba;3,5\nfa;4,5\nba;3,5\n", ";", "name"),
+    "bars": (b"id|name\r\n1|ba\r\n2|cafe\xcc\x81\r\n", "|", "name"),
+    "a header, and a number": (b"name,city\nba,Ulm\nfa,Bonn\n", ",", "1"),
+    "comments": (b"# from ba\n#\nid,name\n1, ba\n", ",", "name"),
     "semicolons": (b"id;name\n1;ba\n2;caf\xc3\xa9\n", ";", "2"),
     "one column": (b"ba\nfa", "\t", "1"),
-    "a name that is a number": (b"7,1\nba,fa\n", ",", "1"),
+    "a number that is no name": (b"7,1\nba,fa\n", ",", "1"),
 }
 
 
 @pytest.mark.parametrize("case", TABLES)
 def test_a_column_of_a_table_is_scored(saved_run, monkeypatch, capsys, case):
     given, separator, column = TABLES[case]
-    rows = list(csv.reader(given.decode("utf-8-sig").splitlines(), delimiter=separator, quoting=quoting(separator)))
-    rows = [row for row in rows if row]
-    names = rows.pop(0) if column in rows[0] else None
-    place = names.index(column) if names else int(column) - 1
+    lines = [line for line in given.decode("utf-8-sig").split("\n") if line.strip()]
+    lines = [line.removesuffix("\r") for line in lines if not line.startswith("#")]
+    rows = list(csv.reader(lines, delimiter=separator, quoting=quoting(lines, separator), skipinitialspace=True))
+    names = rows.pop(0) if "name" in rows[0] or "word" in rows[0] else None
+    place = names.index(column) if names and not column.isdecimal() else int(column) - 1
     scores = list(Scorer(saved_run, 0.1).scores([row[place].strip() for row in rows]))
     added = [
         [f"{score.nll:.4f}", f"{score.bits:.4f}", f"{score.percentile:.2f}", str(score.likely).lower()]
         for score in scores
     ]
     out = command(monkeypatch, capsys, saved_run.path, "-", "--column", column, given=given)
-    found = list(csv.reader(out.splitlines(), delimiter=separator, quoting=quoting(separator)))
-    if names:
-        assert found.pop(0) == [*names, "nll", "bits", "percentile", "likely"]
-    assert found == [[*row, *more] for row, more in zip(rows, added, strict=True)]
+    added = [["nll", "bits", "percentile", "likely"]] * bool(names) + added
+    found = [line for line in out.split("\n")[:-1] if not line.startswith("#")]
+    assert found == [separator.join([line, *more]) for line, more in zip(lines, added, strict=True)]
+    assert out.count("#") == given.count(b"#")
     out = command(monkeypatch, capsys, saved_run.path, "-", "--column", column, "--json", given=given)
     for line, row, score in zip(out.splitlines(), rows, scores, strict=True):
         scored = json.loads(line)
@@ -167,8 +176,26 @@ def test_a_column_of_a_table_is_scored(saved_run, monkeypatch, capsys, case):
         assert scored["row"] == (dict(zip(names, row, strict=True)) if names else row)
 
 
-def quoting(separator: str) -> int:
-    return csv.QUOTE_NONE if separator == "\t" else csv.QUOTE_MINIMAL
+def quoting(lines: list[str], separator: str) -> int:
+    return csv.QUOTE_NONE if any(line.count('"') % 2 for line in lines) else csv.QUOTE_MINIMAL
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress, lambda data: data], ids=["gzip", "xz", "plain"])
+def test_a_table_may_be_packed_and_in_another_encoding(saved_run, monkeypatch, capsys, pack):
+    table = 'name,note\nb\u00e4,"a\r\nb"\nfa,\u0141\n'
+    wanted = command(monkeypatch, capsys, saved_run.path, "-", "--column", "name", given=table.encode())
+    given = pack(table.encode("utf-16"))
+    arguments = ("-", "--column", "name", "--encoding", "utf-16")
+    assert command(monkeypatch, capsys, saved_run.path, *arguments, given=given) == wanted
+    assert '"a\r\nb"' in wanted
+    assert "\u0141" in wanted
+
+
+def test_words_of_a_table_are_those_of_training(saved_run, monkeypatch, capsys, file):
+    given = 'name;price, EUR\n"an\nna";3,5\n "be";4,5\n ; \ncafe\u0301;5\n'
+    trained = moreish.read_words(file(given), column="name")
+    out = command(monkeypatch, capsys, saved_run.path, "-", "--column", "name", "--json", given=given.encode())
+    assert [json.loads(line)["word"] for line in out.splitlines()] == list(trained) == ["an na", "be", "caf\u00e9"]
 
 
 def test_a_long_table_is_scored_row_by_row(saved_run, monkeypatch, capsys):
@@ -178,18 +205,35 @@ def test_a_long_table_is_scored_row_by_row(saved_run, monkeypatch, capsys):
     plain = command(monkeypatch, capsys, saved_run.path, "-", given="\n".join(words).encode())
     assert out == "".join(f"{i},{line}\n".replace("\t", ",") for i, line in enumerate(plain.splitlines()))
     assert command(monkeypatch, capsys, saved_run.path, "-", "--column", "2") == ""
+    assert command(monkeypatch, capsys, saved_run.path, "-", "--column", "name") == ""
+    header = command(monkeypatch, capsys, saved_run.path, "-", "--column", "name", given=b"id,name\n")
+    assert header == "id,name,nll,bits,percentile,likely\n"
 
 
 @pytest.mark.parametrize(
     ("given", "column", "says"),
     [
-        (b"id,name\n1,ba\n", "nmae", "unknown --column nmae; did you mean name?"),
-        (b"id,name\n1,ba\n", "3", "unknown --column 3 (known: id, name, or 1 to 2)"),
-        (b"id,name\n1,ba\n", "0", "unknown --column 0"),
-        (b"id,name\n1,ba\n\n2\n3,fa\n", "name", "standard input:4: the row has 1 columns, the first one 2"),
-        (b"id,name\n1,ba,c\n", "name", "standard input:2: the row has 3 columns"),
-        (b"id,name\n1," + b"a" * 200_000 + b"\n", "name", "standard input:2: field larger than field limit"),
-        (b"id,name\n1," + b"a" * LONGEST_LINE + b"\n", "name", "standard input:2: the line has more than 1,000,000"),
+        (
+            b"id,name\n1,ba\n",
+            "nmae",
+            "no column 'nmae' for --column; did you mean name? (known: columns 1 (id), 2 (name))",
+        ),
+        (b"id,name\n1,ba\n", "3", "no column '3' for --column (known: columns 1 (id), 2 (name))"),
+        (b"id,name\n1,ba\n", "0", "no column '0'"),
+        (b"id,name\n1,ba\n\n2\n3,fa\n", "name", "standard input:4: 1 field where the first row has 2; correct it"),
+        (b"id,name\n1,ba,c\n", "name", "standard input:2: 3 fields where the first row has 2"),
+        (b"id,name\n1," + b"a" * 200_000 + b"\n", "name", "standard input:2: not CSV (field larger than field limit"),
+        (
+            b"id,name\n1,bo\xe4b\n",
+            "name",
+            "standard input:2: byte 0xe4 at offset 12 is not UTF-8; it is likely cp1252; ",
+        ),
+        (b"id,name\n1,bo\xe4b\n", "name", "- --column name --encoding cp1252"),
+        ("id,name\n1,ba\n".encode("utf-16"), "name", "this is UTF-16; read it with: moreish score"),
+        (b'{"name": "ba"}\n{"name": "fa"}\n', "name", "standard input: this is JSON"),
+        (b'[\n"ba",\n"fa"\n]\n', "1", "standard input: this is JSON"),
+        (b"id,nll\n1,ba\n", "id", "the table has a column nll already"),
+        (b"name\tid\nba\tfa\nba\nfa\t1\n", "name", "standard input:3: 1 field where the first row has 2"),
     ],
 )
 def test_a_wrong_table_is_refused(saved_run, monkeypatch, capsys, given, column, says):

@@ -5,10 +5,16 @@ import gc
 import io
 import os
 import sys
+from pathlib import Path
 
 
 def main() -> None:
     """Run the command line and exit with its status."""
+    if sys.getfilesystemencoding() == "ascii" and not "".join(sys.argv).isascii():  # the locale is C
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # it was closed, as by >&-
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
     # Imports create many objects that stay alive. Default thresholds scan them again and again: a tenth of the time.
     gc.set_threshold(200_000, 50, 50)
     # If SciPy is installed, Numba would load its BLAS, which is not used here: another tenth.
@@ -22,7 +28,7 @@ def main() -> None:
             stream.reconfigure(encoding=encoding, errors="backslashreplace")
     status = run(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, AttributeError):  # the reader of a pipe has gone, or there is no stream
+        with contextlib.suppress(OSError):  # the reader of a pipe has gone
             stream.flush()
     # All files are closed. Exiting at once skips the teardown of the compiler, a quarter of the time of a training run.
     os._exit(status)

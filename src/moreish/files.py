@@ -2,12 +2,21 @@
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import BinaryIO
 
-from .errors import WorkError
+from .errors import InputError, WorkError
 
 STANDARD_INPUT = "standard input"  # its name in errors; - on the command line
+
+
+def standard_input() -> BinaryIO:
+    """Return standard input, in bytes. Raises InputError if it is closed."""
+    if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison]
+        raise InputError(f"{STANDARD_INPUT} is closed: give it a file with < FILE, or the output of a program with |")
+    return sys.stdin.buffer
 
 
 def write_atomically(path: Path, data: bytes | Iterable[bytes]) -> None:

@@ -3,7 +3,7 @@
 import dataclasses
 import types
 import typing
-from collections.abc import Collection
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,9 +58,14 @@ class Options:
 
 def _texts(name: str, values: Any) -> tuple[str, ...]:
     """Return the value of an option that is several strings."""
-    if isinstance(values, str) or not isinstance(values, Collection) or not all(isinstance(v, str) for v in values):
-        raise InputError(f"--{name} is {values!r}: it must be a list of strings")
-    return tuple(values)
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        given = repr(values) if isinstance(values, str) else f"of type {type(values).__name__}"
+        raise InputError(f"--{name} is {given}: it must be a list of strings")
+    texts = tuple(values)
+    for text in texts:
+        if not isinstance(text, str):
+            raise InputError(f"--{name} has an item of type {type(text).__name__}: it must be a list of strings")
+    return texts
 
 
 _TYPE_NAMES = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}

@@ -1,19 +1,22 @@
 """Options of models, training and constraints as arguments of a command."""
 
 import dataclasses
+import unicodedata
 from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Group, Parameter
 
-from ..corpus import read_words
+from ..corpus import Vocab, read_words
+from ..corpus.wordlist import shown
 from ..models import MODELS
 from ..sampling import Constraints
 from ..training.options import BY_OPTIMIZER, TrainOptions
 from .fields import argument, arguments_class, given_options
 from .terminal import say
 
+MAX_SHOWN = 3  # texts of --without that have no effect
 LABEL_HELP = "label of the words, for a run trained with --labels [default: all, by their shares in the list]"
 
 
@@ -80,6 +83,18 @@ def given_constraints(arguments: Any) -> dict[str, Any]:
     if forbidden.isalpha() and not is_set:
         say(f"(--forbid {forbidden} forbids each of these characters; for the text as a whole: --without {forbidden})")
     return given
+
+
+def tell_ineffective(constraints: dict[str, Any], vocab: Vocab) -> None:
+    """Print a message if texts of --without cannot occur, because the model does not know their characters."""
+    known = set(vocab.characters)
+    texts = [
+        text for text in constraints.get("without", ()) if not known.issuperset(unicodedata.normalize("NFC", text))
+    ]
+    if texts:
+        more = f" and {len(texts) - MAX_SHOWN:,} more" if len(texts) > MAX_SHOWN else ""
+        named = ", ".join(map(shown, texts[:MAX_SHOWN])) + more
+        say(f"(--without has no effect for {named}: the model does not know all their characters)")
 
 
 ModelArguments: Any = _model_arguments()

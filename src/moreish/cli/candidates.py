@@ -8,6 +8,8 @@ from typing import Any
 
 from ..sampling import Candidates, Drawing, Samples
 from ..training.run import Run, load
+from .arguments import tell_ineffective
+from .lines import escaped
 from .progress import DrawingView
 from .terminal import announce_work, on_terminal, print_json, print_samples, print_words, say
 
@@ -18,6 +20,7 @@ def print_both(
     """Print the n most likely words that fit the constraints, and some drawn at random; path is the run's folder."""
     announce_work()
     run = load(path)
+    tell_ineffective(constraints, run.model.vocab)
     candidates = run.model.most_likely(n, **constraints)
     if not as_json:
         print_candidates(run, candidates)
@@ -80,7 +83,10 @@ def write_lines(lines: Iterable[str]) -> None:
 
 def word_lines(run: Run, words: Iterable[str], marks: bool) -> list[str]:
     """Return a line for each word: the word, or the word, a tab and new, train, val or test."""
-    return [f"{word}\t{run.corpus.mark(word)}" for word in words] if marks else list(words)
+    words = list(words)
+    if not marks:
+        return words
+    return [f"{name}\t{run.corpus.mark(word)}" for name, word in zip(escaped(words), words, strict=True)]
 
 
 def json_lines(run: Run, words: Iterable[str]) -> list[str]:

@@ -5,7 +5,9 @@ follows from the probability of the word with each label, by Bayes' rule, calibr
 often the likeliest label is right.
 
 Each word gives one line of output: on a terminal the word and its likeliest labels; elsewhere the word, the likeliest
-label and its probability, separated by tabs, with escapes as in `moreish score`.
+label and its probability, separated by tabs, with escapes as in `moreish score`. A blank line of standard input gives a
+line without a word, a label and a probability (in JSON the label null and no probabilities), so that the lines of both
+correspond.
 
 Examples:
   moreish train people.csv --column name --labels country --out runs/people
@@ -14,18 +16,19 @@ Examples:
 """
 
 import json as json_module
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from ..analysis.classification import Classification, Classifier
-from ..errors import InputError
+from ..files import standard_input
 from ..training.run import load
+from .candidates import write_lines
 from .lines import escaped, given_words, read_lines
 from .terminal import announce_work, on_terminal, print_table
 from .values import Flag
 
 SHOWN = 3  # labels of a word on a terminal
+BLANK = {"word": "", "label": None, "probabilities": {}}  # the object of a blank line
 
 
 def classify(run: Path, /, *words: str, json: Flag = False) -> None:
@@ -50,28 +53,24 @@ def classify(run: Path, /, *words: str, json: Flag = False) -> None:
         return
     from .progress import counting
 
-    number = 1
     with counting("words", hidden=on_terminal()) as count:
-        for lines in read_lines(sys.stdin.buffer):  # type: ignore[arg-type]
-            if "" in lines:
-                raise InputError(f"line {number + lines.index('')} of standard input is empty: a label needs a word")
-            _write(list(classifier.each(lines)), json)
-            number += len(lines)
+        for lines in read_lines(standard_input()):
+            found = classifier.each(filter(None, lines))
+            _write([next(found) if word else None for word in lines], json)
             count(len(lines))
 
 
-def _write(found: Sequence[Classification], json: bool) -> None:
-    """Write a line for each word."""
+def _write(found: Sequence[Classification | None], json: bool) -> None:
+    """Write a line for each word; None is that of a blank line."""
     if json:
-        lines = [json_module.dumps(word.as_json()) for word in found]
+        lines = [json_module.dumps(word.as_json() if word else BLANK) for word in found]
     else:
-        names = escaped([word.word for word in found])
-        lines = [
-            f"{name}\t{word.label}\t{word.probabilities[word.label]:.4f}"
-            for name, word in zip(names, found, strict=True)
-        ]
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
-    sys.stdout.flush()
+        lines = ["\t".join(_fields(word)) if word else "\t\t" for word in found]
+    write_lines(lines)
+
+
+def _fields(word: Classification) -> list[str]:
+    return [*escaped([word.word, word.label]), f"{word.probabilities[word.label]:.4f}"]
 
 
 def _show(found: Sequence[Classification]) -> None:
@@ -79,5 +78,5 @@ def _show(found: Sequence[Classification]) -> None:
     rows = []
     for name, word in zip(escaped([word.word for word in found]), found, strict=True):
         ranked = sorted(word.probabilities.items(), key=lambda pair: -pair[1])[:SHOWN]
-        rows.append([name, *(f"{label} {p:.1%}" for label, p in ranked)])
+        rows.append([name, *(f"{escaped([label])[0]} {p:.1%}" for label, p in ranked)])
     print_table(["word", "label", *[""] * (max(map(len, rows), default=2) - 2)], rows)

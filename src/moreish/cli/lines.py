@@ -4,8 +4,9 @@ import codecs
 import os
 import re
 from collections.abc import Iterator, Sequence
-from io import BufferedIOBase
+from typing import Any
 
+from ..corpus.packed import UNPACKERS, packing
 from ..errors import InputError
 from ..files import STANDARD_INPUT
 
@@ -33,14 +34,18 @@ def given_words(words: Sequence[str], what: str) -> list[str] | None:
     return given
 
 
-def read_lines(stream: BufferedIOBase) -> Iterator[list[str]]:
-    """Read the lines of a stream as words; yield as many at a time as have arrived.
+def read_lines(stream: Any) -> Iterator[list[str]]:
+    """Read the lines of a stream of bytes as words; yield as many at a time as have arrived.
 
-    Raises InputError for a line of more than LONGEST_LINE bytes.
+    Raises InputError for a line of more than LONGEST_LINE bytes, and for a packed file.
     """
     number, rest = 1, b""
     while data := stream.read1(BYTES_PER_READ):
         rest += data
+        if number == 1 and (kind := packing(rest)):
+            raise InputError(
+                f"{STANDARD_INPUT}: this is packed by {kind}: unpack it, as in {UNPACKERS[kind]} | moreish"
+            )
         whole, line_break, after = rest.rpartition(b"\n")
         if len(rest) > LONGEST_LINE:
             for i, line in enumerate(rest.split(b"\n")):

@@ -21,7 +21,7 @@ from typing import Annotated, Any
 from ..corpus import read_words
 from ..errors import InputError
 from ..training.run import load
-from .arguments import constraint_arguments, given_constraints
+from .arguments import constraint_arguments, given_constraints, tell_ineffective
 from .candidates import (
     candidates_json,
     json_lines,
@@ -38,6 +38,7 @@ from .terminal import announce_work, on_terminal, print_json, print_samples, say
 from .values import Flag, Number, WholeNumber
 
 ConstraintArguments = constraint_arguments()
+MANY = 1_000_000  # words in one JSON object
 
 
 def sample(
@@ -87,7 +88,7 @@ def sample(
     most_likely
         Find the most likely words by beam search instead of drawing at random.
     marks
-        Print a line for each word: the word, a tab, and new, train, val or test.
+        Print a line for each word: the word, with escapes as in `moreish score`, a tab, and new, train, val or test.
     json
         Print JSON: {"samples": [{"word": ..., "seen": "new" | "train" | "val" | "test"}, ...], "method": ...,
         "share": ..., "head": ..., "tried": ...}. "share" is the share of the model's words beginning with "head" that
@@ -101,11 +102,13 @@ def sample(
         raise InputError("--marks, --json and --jsonl are different forms of output: choose one")
     announce_work()
     loaded = load(run)
+    of_words = given_constraints(constraints)
+    tell_ineffective(of_words, loaded.model.vocab)
     unwanted = [*(read_words(avoid, format="text") if avoid else ()), *(loaded.corpus.words if only_new else ())]
     if most_likely:
         if (seed, temperature, top_k, top_p, distinct, tries) != (None, 1.0, 0, 1.0, False, None):
             raise InputError("--most-likely draws nothing at random: use it with constraints, --avoid or --only-new")
-        found = loaded.model.most_likely(n, avoid=unwanted, **given_constraints(constraints))
+        found = loaded.model.most_likely(n, avoid=unwanted, **of_words)
         if json:
             print_json(candidates_json(loaded, found, "samples"))
         elif on_terminal() and not marks and not jsonl:
@@ -123,8 +126,10 @@ def sample(
         "avoid": unwanted,
         "distinct": distinct,
         "tries": tries,
-        **given_constraints(constraints),
+        **of_words,
     }
+    if json and n > MANY:
+        say(f"(--json keeps all {n:,} words in memory until the last is drawn: --jsonl prints each at once)")
     if json or (on_terminal() and not marks and not jsonl):  # the width of a table depends on all its words
         with DrawingView(n) as view:
             drawn = loaded.model.sample(n, on_progress=view, **arguments)

@@ -10,13 +10,14 @@ them that are at most as likely, by nats per token. A word that is among the lea
 others are likely (true): the chance that a new word like those of the list is called unlikely is at most
 --false-positive-rate. If the list is too short for that, the field is empty.
 
-With --column, standard input is a table, and each row is printed with its scores as further columns: nll, bits,
-percentile and likely. Columns are separated by tabs, commas or semicolons, whichever the first line has. Between tabs,
-quotation marks have no meaning.
+With --column, standard input is a table, which is read as `moreish train` reads it: packed or not, with tabs,
+semicolons, bars or commas, with or without a header. Each row that is not blank is printed as it stands, in UTF-8, with
+its scores as further columns: nll, bits, percentile and likely.
 
 A character that the model does not know costs 13.92 nats, as if every Unicode code point were equally likely. What
-follows it is scored like the start of a word. Leading and trailing whitespace is removed. Bytes that are not UTF-8
-become U+FFFD. Lines of more than a million bytes are refused.
+follows it is scored like the start of a word. Leading and trailing whitespace is removed. Lines of more than a million
+bytes are refused. In lines of words, bytes that are not UTF-8 become U+FFFD; a table with such bytes is refused, unless
+--encoding names its encoding.
 
 Examples:
   moreish score runs/names-mlp john xqzjk
@@ -27,6 +28,7 @@ Examples:
 
 import itertools
 import json as json_module
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +39,7 @@ from cyclopts import Parameter
 
 from ..analysis.scoring import Scorer, Scores
 from ..errors import InputError
+from ..files import STANDARD_INPUT, standard_input
 from ..training.run import load
 from .lines import UNPRINTABLE, escape, escaped, given_words, read_lines
 from .table import Table
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
 
 JSON_HEAD = '{"word": %s, "nll": %.4f, "bits": %.4f, "percentile": %.2f, "likely": %s, "chars": ['
 JSON_TAIL = '%.4f], "unknown": [%s]}\n'
+ADDED = ("nll", "bits", "percentile", "likely")  # columns
 # Colours of surprises, each up to a multiple of the surprise of a character drawn uniformly from the alphabet.
 SURPRISE_COLOURS = ((0.5, "green"), (1.0, "yellow"), (2.0, "red"), (float("inf"), "bold red"))
 
@@ -60,6 +64,7 @@ def score(
     alarm: Annotated[float | None, Parameter(show=False)] = None,
     label: str | None = None,
     column: str | None = None,
+    encoding: str | None = None,
     json: Flag = False,
 ) -> None:
     """Run `moreish score`.
@@ -77,8 +82,9 @@ def score(
     label
         Score words as words with this label, for a run trained with --labels [default: the sum over labels].
     column
-        Column of a table on standard input to score: its name in the first line, or its number from 1 if the table has
-        no line of names.
+        Column of a table on standard input to score: its name in the header, or its number from 1.
+    encoding
+        Encoding of the table, such as cp1252, if it is not UTF-8.
     json
         Print a JSON object for each word, on one line: {"word": ..., "nll": nats per token, "bits": bits per token,
         "percentile": ..., "likely": true | false | null, "chars": [nats of each character and of the end], "unknown":
@@ -87,6 +93,8 @@ def score(
     given = given_words(words, "score")
     if column is not None and given is not None:
         raise InputError("--column is for a table on standard input: give - in place of words")
+    if encoding is not None and column is None:
+        raise InputError("--encoding is for a table on standard input: give --column")
     announce_work()
     scorer = Scorer(load(run), false_positive_rate if alarm is None else alarm, label=label)
     if scorer.reason:
@@ -99,10 +107,11 @@ def score(
 
     with counting("words", hidden=on_terminal()) as count:
         if column is not None:
-            for n in score_table(Table(sys.stdin.buffer, column), scorer, json):
+            command = shlex.join(["moreish", "score", str(run), "-", "--column", column])
+            for n in score_table(Table(standard_input(), column, encoding, command), scorer, json):
                 count(n)
             return
-        for lines in read_lines(sys.stdin.buffer):  # type: ignore[arg-type]
+        for lines in read_lines(standard_input()):
             for scores in scorer.batches(lines):
                 _show(scores, scorer, json)
                 count(len(scores))
@@ -111,21 +120,25 @@ def score(
 def score_table(table: Table, scorer: Scorer, json: bool) -> Iterator[int]:
     """Print the rows of a table with their scores; yield numbers of rows done."""
     if table.names is not None and not json:
-        sys.stdout.write(table.line([*table.names, "nll", "bits", "percentile", "likely"]))
-    for rows in table.batches():
-        left = iter(rows)
-        for scores in scorer.batches(map(table.word, rows)):
+        if taken := next((name for name in table.names if name in ADDED), None):
+            raise InputError(f"{STANDARD_INPUT}: the table has a column {taken} already: rename it, or leave it out")
+        sys.stdout.write(table.line(table.head, ADDED))
+    elif not json:
+        sys.stdout.write(table.head)
+    for records in table.batches():
+        left = iter(records)
+        for scores in scorer.batches(table.word(row) for _, row in records):
             scored = itertools.islice(left, len(scores))
             if json:
-                objects = (dict(zip(table.names, row, strict=True)) if table.names else row for row in scored)
+                objects = (dict(zip(table.names, row, strict=True)) if table.names else row for _, row in scored)
                 lines = (
                     f'{line[:-2]}, "row": {json_module.dumps(row)}}}\n'
                     for line, row in zip(json_lines(scores), objects, strict=True)
                 )
             else:
                 lines = (
-                    table.line([*row, *line[:-1].split("\t")[1:]])
-                    for line, row in zip(tsv_lines(scores), scored, strict=True)
+                    table.line(text, line[:-1].split("\t")[1:])
+                    for line, (text, _) in zip(tsv_lines(scores), scored, strict=True)
                 )
             sys.stdout.write("".join(lines))
             sys.stdout.flush()

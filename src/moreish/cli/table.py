@@ -1,92 +1,96 @@
-"""A table on standard input, read and written row by row."""
+"""A table on standard input, read as `moreish train` reads it, and written row by row with more columns."""
 
-import csv
 import io
-import itertools
-from collections.abc import Iterator, Sequence
-from typing import BinaryIO
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import chain, islice
+from typing import IO
 
-from ..errors import InputError, unknown
+from ..corpus.columns import located, tidy
+from ..corpus.encodings import checked_encoding, texts, with_line_feeds
+from ..corpus.formats import SAMPLE_SIZE, SEPARATORS, Layout, ListOptions, forced, recognised
+from ..corpus.packed import unpacked
+from ..corpus.reading import COMMENTS
+from ..corpus.tables import SAMPLE_ROWS, csv_rows, filled
+from ..errors import InputError
 from ..files import STANDARD_INPUT
 
-SEPARATORS = "\t,;"  # the first one that the first line has
-LONGEST_LINE = 1_000_000  # characters
 ROWS_PER_BATCH = 4096
+Record = tuple[str, list[str]]  # a row as it stands in the table, without its line end, and its cells
 
 
 class Table:
-    """A table of rows of the same number of columns, in UTF-8. Between tabs, quotation marks have no meaning.
+    """A table, which may be packed; see `read_words`.
 
-    column  name of a column in the first row, or its number from 1 if the table has no row of names
-    names   the first row, if it has the name of the column; otherwise None
+    column      the name of a column in the header, or its number from 1
+    encoding    None for UTF-8
+    command     the command that reads the table, for messages
 
-    Raises InputError for an unknown column.
+    names   those of the columns; None without a header
+    head    what comes before the rows: comments, and the header without its line end
+
+    Raises InputError for what is no table, and for an unknown column.
     """
 
-    def __init__(self, stream: BinaryIO, column: str):
-        lines = _lines(io.TextIOWrapper(stream, "utf-8-sig", "replace", newline=""))
-        first_line = next(lines, "")
-        separator = next((sign for sign in SEPARATORS if sign in first_line), SEPARATORS[0])
-        quoting = csv.QUOTE_NONE if separator == "\t" else csv.QUOTE_MINIMAL
-        self._reader = csv.reader(itertools.chain([first_line], lines), delimiter=separator, quoting=quoting)
-        self._text = io.StringIO()
-        quote = None if separator == "\t" else '"'
-        self._writer = csv.writer(
-            self._text, delimiter=separator, quoting=quoting, quotechar=quote, lineterminator="\n"
+    def __init__(self, stream: IO[bytes], column: str, encoding: str | None, command: str):
+        encoding = None if encoding is None else checked_encoding(encoding)
+        pieces = texts(
+            unpacked(stream, STANDARD_INPUT), STANDARD_INPUT, encoding, lambda likely: f"{command} --encoding {likely}"
         )
-        self._rows = self._checked()
-        first = next(self._rows, [])
-        stripped = [name.strip() for name in first]
-        self.names = first if column in stripped else None
+        text = ""
+        while len(text) <= SAMPLE_SIZE and (piece := next(pieces, "")):
+            text += piece
+        whole = len(text) <= SAMPLE_SIZE
+        comments = COMMENTS.match(text)
+        self.head = comments[0] if comments else ""
+        text = text[len(self.head) :]
+        layout = _layout(with_line_feeds(text), whole)
+        self._separator = layout.separator
+        records = _records(layout, chain([text], pieces), self.head.count("\n"))
+        first = list(islice(records, SAMPLE_ROWS))
+        self.names, self._place = None, 0
+        if first:
+            self.names, self._place = located(list(enumerate(row for _, row in first)), STANDARD_INPUT, column)
         if self.names is not None:
-            self._place = stripped.index(column)
-        elif column.isdecimal() and (not first or 1 <= int(column) <= len(first)):
-            self._place = int(column) - 1
-            self._rows = itertools.chain(filter(None, [first]), self._rows)
-        else:
-            raise unknown("--column", column, [*stripped, f"or 1 to {len(first)}"])
+            self.head += first.pop(0)[0]
+        self._records = chain(first, records)
 
-    def batches(self) -> Iterator[list[list[str]]]:
-        """Yield the rows, some thousands at a time. Raises InputError for one with another number of columns."""
-        while rows := list(itertools.islice(self._rows, ROWS_PER_BATCH)):
-            yield rows
+    def batches(self) -> Iterator[list[Record]]:
+        """Yield the rows that are not blank, some thousands at a time. Raises InputError for what is no row."""
+        while records := list(islice(self._records, ROWS_PER_BATCH)):
+            yield records
 
     def word(self, row: Sequence[str]) -> str:
-        """Return the text of a row in the column, without spaces around it."""
-        return row[self._place].strip()
+        """Return the text of a row in the column, in one line, without spaces around it."""
+        return tidy(row[self._place])
 
-    def line(self, row: Sequence[str]) -> str:
-        """Format a row as a line."""
-        self._text.seek(0)
-        self._text.truncate()
-        self._writer.writerow(row)
-        return self._text.getvalue()
-
-    def _checked(self) -> Iterator[list[str]]:
-        """Read the rows that are not blank."""
-        width = 0
-        try:
-            for row in filter(None, self._reader):
-                width = width or len(row)
-                if len(row) != width:
-                    raise InputError(
-                        f"{self._at()}: the row has {len(row)} columns, the first one {width}: correct it; a text with "
-                        "separators belongs in quotation marks"
-                    )
-                yield row
-        except csv.Error as error:
-            raise InputError(f"{self._at()}: {error}") from None
-
-    def _at(self) -> str:
-        return f"{STANDARD_INPUT}:{self._reader.line_num}"
+    def line(self, line: str, more: Iterable[str]) -> str:
+        """Return a line of the table with more cells, which need no quotation marks."""
+        return f"{self._separator.join([line, *more])}\n"
 
 
-def _lines(text: io.TextIOWrapper) -> Iterator[str]:
-    """Read lines with their ends. Raises InputError for one of more than LONGEST_LINE characters."""
-    for number in itertools.count(1):
-        line = text.readline(LONGEST_LINE + 1)
-        if len(line) > LONGEST_LINE:
-            raise InputError(f"{STANDARD_INPUT}:{number}: the line has more than {LONGEST_LINE:,} characters")
-        if not line:
-            return
-        yield line
+def _layout(text: str, whole: bool) -> Layout:
+    """Return the layout of a table; of one that has no regular one, by the separator of its first line."""
+    like_json = text.lstrip()[:1] in ("[", "{")
+    if like_json and recognised(text, STANDARD_INPUT, whole, ListOptions()).format in ("json", "jsonl"):
+        raise InputError(f"{STANDARD_INPUT}: this is JSON: --column takes a table with a separator, such as CSV")
+    layout, first = forced("csv", text, whole), text.partition("\n")[0]
+    if layout.separator in first:
+        return layout
+    return replace(layout, separator=next((sign for sign in SEPARATORS if sign in first), SEPARATORS[0]))
+
+
+def _records(layout: Layout, pieces: Iterable[str], skipped: int) -> Iterator[Record]:
+    """Yield the rows that are not blank. The table has `skipped` lines before them."""
+    taken: list[str] = []
+
+    def lines() -> Iterator[str]:
+        for piece in pieces:
+            for line in io.StringIO(piece, newline=""):
+                taken.append(line)
+                yield line
+
+    for _, row in csv_rows(layout, lines(), STANDARD_INPUT, skipped, "correct it"):
+        if filled(row):
+            yield "".join(taken).rstrip("\r\n"), row
+        taken.clear()

@@ -21,7 +21,7 @@ def say(message: str) -> None:
 
 def on_terminal() -> bool:
     """Return True if stdout is a terminal, and not a file or a pipe that another program reads."""
-    return sys.stdout is not None and sys.stdout.isatty()  # pyright: ignore[reportUnnecessaryComparison]
+    return sys.stdout.isatty()
 
 
 def print_json(value: Any) -> None:

@@ -65,7 +65,7 @@ class Columns:
                 continue
             if not isinstance(word, str):
                 raise InputError(f"{place}: the word is {shown(word)}: a word must be text")
-            word = _tidy(word)
+            word = tidy(word)
             if not word:
                 continue
             if self.weight is not None:
@@ -79,7 +79,7 @@ class Columns:
                 self.weights.append(weight)
             if self.label is not None:
                 label = _cell(row, self.label)
-                label = "" if label is None else _tidy(str(label))
+                label = "" if label is None else tidy(str(label))
                 if not label:
                     raise InputError(f"{place}: {shown(word)} has no label: give it one, or leave it out")
                 self.labels.append(sys.intern(label))
@@ -146,6 +146,17 @@ def chosen(table: Table, name: str, options: ListOptions) -> tuple[Columns, str]
     return Columns(word, weight, label), ", ".join([f"{name}: read as {table.what}", *parts])
 
 
+def located(rows: Sequence[Row], name: str, column: str) -> tuple[list[str] | None, int]:
+    """Return the header of a table that begins with some rows, None without one, and the place of a column.
+
+    Raises InputError for an unknown column.
+    """
+    table = Table.of("a table", rows, header=True)
+    _take_header(table, ListOptions(column=column))
+    n = max((len(row) for _, row in rows), default=0)
+    return table.names, _place([Column(table.names, i, table.head[:100]) for i in range(n)], column, "column", name)
+
+
 class Column:
     """One column of the rows at the beginning of a table."""
 
@@ -209,7 +220,7 @@ def _take_header(table: Table, options: ListOptions) -> None:
     """Move the first row of a table to its names if it is a header."""
     if not table.header or not table.head:
         return
-    first = [_tidy(cell) for cell in table.head[0][1]]
+    first = [tidy(cell) for cell in table.head[0][1]]
     wanted = [name for name in (options.column, options.weights, options.labels) if name is not None]
     if any(name in first and not name.isdecimal() for name in wanted) or _is_header(first, table.head[1:]):
         next(table.rows)
@@ -260,7 +271,7 @@ def _number(cell: Any) -> float | None:
     return None
 
 
-def _tidy(text: str) -> str:
+def tidy(text: str) -> str:
     """Return a text in one line and in NFC, without spaces around it."""
     text = " ".join(text.split()) if "\n" in text or "\r" in text else text.strip()
     return unicodedata.normalize("NFC", text)

@@ -29,8 +29,13 @@ def decoded(blocks: Iterable[bytes], name: str, encoding: str | None, command: C
 
     Raises InputError for bytes that are not in the encoding, and for a binary file. It names the likely encoding.
     """
-    for text in _texts(blocks if encoding is None else _in_utf8(blocks, name, encoding), name, encoding, command):
-        yield unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
+    for text in texts(blocks, name, encoding, command):
+        yield with_line_feeds(unicodedata.normalize("NFC", text))
+
+
+def with_line_feeds(text: str) -> str:
+    """Replace line ends of any kind by line feeds."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def checked_encoding(name: str) -> str:
@@ -48,8 +53,9 @@ def checked_encoding(name: str) -> str:
     return name
 
 
-def _texts(blocks: Iterable[bytes], name: str, encoding: str | None, command: Callable[[str], str]) -> Iterator[str]:
-    """Yield blocks in UTF-8, which were in an encoding, as text in whole lines."""
+def texts(blocks: Iterable[bytes], name: str, encoding: str | None, command: Callable[[str], str]) -> Iterator[str]:
+    """Yield the text of a file in pieces of whole lines, unchanged but for its byte-order mark; see `decoded`."""
+    blocks = blocks if encoding is None else _in_utf8(blocks, name, encoding)
     line, offset = 1, 0  # where the block begins
     for data in _whole_lines(blocks, name):
         marked = next((kind for mark, kind in BYTE_ORDER_MARKS.items() if offset == 0 and data.startswith(mark)), None)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 from ..errors import InputError
+from ..files import STANDARD_INPUT
 
 BLOCK_SIZE = 1 << 18  # bytes processed at a time
 DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError, ValueError, OverflowError)
@@ -33,11 +34,19 @@ def unpacked(file: IO[bytes], name: str) -> Iterator[bytes]:
                 problem = " ".join(str(error).split()) or type(error).__name__
                 raise InputError(f"{name}: this {kind} file cannot be unpacked ({problem}); make it again") from None
             return
-    if start.startswith(b"\x28\xb5\x2f\xfd"):
+    if packing(start) == "zstd":
         raise InputError(
-            f"{name}: this is packed by zstd; read it with: zstd -dc {shlex.quote(name)} | moreish train -"
+            f"{name}: this is packed by zstd; read it with: "
+            f"zstd -dc {'FILE' if name == STANDARD_INPUT else shlex.quote(name)} | moreish train -"
         )
     yield from _blocks(source)
+
+
+def packing(start: bytes) -> str | None:
+    """Return how a file that begins with some bytes is packed, a key of UNPACKERS; None if it is not."""
+    if start.startswith(b"\x28\xb5\x2f\xfd"):
+        return "zstd"
+    return next((kind for magic, (kind, _) in KINDS.items() if start.startswith(magic)), None)
 
 
 def _blocks(file: IO[bytes]) -> Iterator[bytes]:
@@ -63,4 +72,11 @@ KINDS: dict[bytes, tuple[str, Callable[[Any], IO[bytes]]]] = {
     **{b"BZh%d1AY&SY" % level: ("bzip2", bz2.BZ2File) for level in range(1, 10)},  # type: ignore[dict-item]
     b"PK\x03\x04": ("zip", _zip_member),
     b"PK\x05\x06": ("zip", _zip_member),
+}
+UNPACKERS = {
+    "gzip": "zcat FILE",
+    "xz": "xzcat FILE",
+    "bzip2": "bzcat FILE",
+    "zip": "unzip -p FILE",
+    "zstd": "zstdcat FILE",
 }

@@ -3,7 +3,6 @@
 import io
 import logging
 import re
-import sys
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from itertools import chain
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import InputError
-from ..files import STANDARD_INPUT
+from ..files import STANDARD_INPUT, standard_input
 from . import mapped
 from .columns import chosen
 from .encodings import checked_encoding, decoded
@@ -60,7 +59,7 @@ def read_words(
     encoding = None if encoding is None else checked_encoding(encoding)
     options = ListOptions(column=column, weights=weights, labels=labels, format=format, encoding=encoding)
     if str(path) in ("-", STANDARD_INPUT):
-        return _words(sys.stdin.buffer, STANDARD_INPUT, options, large=False)
+        return _words(standard_input(), STANDARD_INPUT, options, large=False)
     with _opened(Path(path)) as file:
         return _words(file, str(path), options, is_large(Path(path)))
 

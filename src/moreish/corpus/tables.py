@@ -57,9 +57,9 @@ def table_of(layout: Layout, pieces: Iterable[str], name: str, skipped: int, opt
     lines = (line for piece in pieces for line in io.StringIO(piece, newline="\n"))
     if layout.format == "csv":
         separator = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "bars"}[layout.separator]
-        return Table.of(
-            f"a table separated by {separator}", _csv_rows(layout, lines, name, skipped, options), header=True
-        )
+        way_out = f"correct it, or take every line as it stands with: {options.as_it_stands(name)}"
+        rows = ((number, row) for number, row in csv_rows(layout, lines, name, skipped, way_out) if filled(row))
+        return Table.of(f"a table separated by {separator}", rows, header=True)
     numbered = ((number, line.strip()) for number, line in enumerate(lines, start=skipped + 1))
     numbered = ((number, line) for number, line in numbered if line)
     if layout.format == "jsonl":
@@ -75,15 +75,23 @@ def table_of(layout: Layout, pieces: Iterable[str], name: str, skipped: int, opt
     return Table.of("a list with one word per line", ((number, [line]) for number, line in numbered))
 
 
-def _csv_rows(layout: Layout, lines: Iterator[str], name: str, skipped: int, options: ListOptions) -> Iterator[Row]:
+def filled(row: Sequence[str]) -> bool:
+    """Return True if a row of a table is not blank."""
+    return any(map(str.strip, row))
+
+
+def csv_rows(
+    layout: Layout, lines: Iterable[str], name: str, skipped: int, way_out: str
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows of CSV, blank ones too, each with the number of its last line; no line is read ahead.
+
+    Raises InputError, which ends with a way out, for a row that is no CSV, or has not as many fields as the first.
+    """
     reader, width = csv.reader(lines, **dialect(layout.separator, layout.quoted)), 0
-    way_out = f"correct it, or take every line as it stands with: {options.as_it_stands(name)}"
     try:
         for row in reader:
-            if not any(map(str.strip, row)):
-                continue
-            width = width or len(row)
-            if len(row) != width:
+            width = width or (len(row) if filled(row) else 0)
+            if len(row) != width and filled(row):
                 fields = f"{len(row)} field{'s' * (len(row) != 1)} where the first row has {width}"
                 raise InputError(f"{name}:{skipped + reader.line_num}: {fields}; {way_out}")
             yield skipped + reader.line_num, row

@@ -233,7 +233,7 @@ def containing_none(pieces: Iterable[Sequence[int]], letters: np.ndarray) -> DFA
     """
     children: list[dict[int, int]] = [{}]
     whole = [False]  # True for a state in which what was read ends with a piece
-    for piece in pieces:
+    for number, piece in enumerate(pieces):
         q = 0
         for token in piece:
             if token not in children[q]:
@@ -243,7 +243,9 @@ def containing_none(pieces: Iterable[Sequence[int]], letters: np.ndarray) -> DFA
             q = children[q][token]
         whole[q] = True
         if len(children) > MAX_STATES:
-            raise InputError(f"--without takes more than {MAX_STATES:,} states: give fewer or shorter pieces")
+            raise InputError(
+                f"--without has too many or too long texts: about the first {number:,} of them fit; give fewer"
+            )
     delta = np.zeros((len(children), len(letters)), np.int32)
     shorter = [0] * len(children)  # the state of the longest proper end of what was read
     reached = [0]
