@@ -63,6 +63,29 @@ def test_a_gazetteer_with_many_columns_is_refused_with_a_column(file):
     assert read_as_suggested(message) == WORDS
 
 
+@pytest.mark.parametrize(
+    ("pattern", "column", "says"),
+    [
+        ("2,3-{0}", [f"3-{word}" for word in WORDS], "columns 1 ('2'), 2 ('3-Anna')"),
+        ("{0},", WORDS, "columns 1 ('Anna'), 2 ('')"),
+        ("{0};", WORDS, "columns 1 ('Anna'), 2 ('')"),
+        ('"{0}"', WORDS, "column 1 ('Anna')"),
+        ("{0}|{2}", WORDS, "columns 1 ('Anna'), 2 ('2001')"),
+    ],
+)
+def test_a_text_whose_lines_share_a_shape_loses_nothing_unless_it_is_asked_for(pattern, column, says, file):
+    text = lines(pattern)
+    name = file(text)
+    message = refused(name)
+    assert says in message
+    assert read_as_suggested(message) == column
+    assert "or take every line as it stands with --format text" in message
+    assert moreish.read_words(name, format="text") == text.splitlines()
+    assert moreish.read_words(name, format="csv") == column
+    assert moreish.read_words(file(PACKERS[0](text.encode()), "a.csv.gz")) == column
+    assert says in refused(file(text.encode("utf-16"), "wide.txt"), encoding="utf-16")
+
+
 def test_a_fasta_file_is_refused_with_the_format_that_joins_its_lines(file):
     text = "".join(f">s{i} of {w}\nACGT{'GA' * i}\nTT\n" for i, w in enumerate(WORDS))
     assert read_as_suggested(refused(file(text, "x.fasta"))) == [f"ACGT{'GA' * i}TT" for i in range(len(WORDS))]
@@ -132,9 +155,9 @@ def test_one_column_of_words_is_taken_and_the_log_says_which(file, caplog):
     ]
     caplog.clear()
     with caplog.at_level(logging.INFO, "moreish"):
-        assert moreish.read_words(file(lines("{0},{1}", WORDS, N))) == WORDS
+        assert moreish.read_words(file(lines("{0},{1}", WORDS, N), "a.csv")) == WORDS
     assert caplog.messages == [
-        "list.txt: read as a table separated by commas, the first row is no header, words from column 1 ('Anna'), "
+        "a.csv: read as a table separated by commas, the first row is no header, words from column 1 ('Anna'), "
         "not used: 2 ('2001'), --weights 2 would take column 2 as weights"
     ]
 
@@ -155,9 +178,10 @@ def test_one_column_of_words_is_taken_and_the_log_says_which(file, caplog):
         ("pairs.jsonl", lines('["{0}", {2}]')),
         ("list.dic", f"{len(WORDS)}\n" + lines("{0}/MS")),
         ("dictionary.txt", f"{len(WORDS)}\n" + lines("{0}/AB po:noun")),
-        ("quoted.txt", lines('"{0}"')),
+        ("quoted.csv", lines('"{0}"')),
         ("one.csv", "name\n" + lines("{0}")),
         ("semicolon.csv", "Name;Zahl\n" + lines("{0};{2}")),
+        ("header.txt", "Name;Zahl\n" + lines("{0};{2}")),
         ("comments.txt", "# names\n#\n# of people\n\n" + lines("{0}")),
     ],
 )

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from .formats import ListOptions
+from .formats import ListOptions, is_named_table
 from .tables import COUNTS, Row, Table
 from .wordlist import MAX_LABELS, WordList, shown
 
@@ -103,7 +103,7 @@ def chosen(table: Table, name: str, options: ListOptions) -> tuple[Columns, str]
     """Return the columns to read, and one line that says what the file is and what is read. It drops a header's row.
 
     Raises InputError for an unknown column, for a table without a column of words, and, with the command that reads it,
-    if there is a choice.
+    if there is a choice: of columns, or of words that just share a shape, in a file that does not say it is a table.
     """
     _take_header(table, options)
     n = max((len(row) for _, row in table.head), default=0)
@@ -112,19 +112,22 @@ def chosen(table: Table, name: str, options: ListOptions) -> tuple[Columns, str]
         raise InputError(f"{name}: no words in it; give a list of words")
     weight = None if options.weights is None else _place(columns, options.weights, "weights", name)
     label = None if options.labels is None else _place(columns, options.labels, "labels", name)
+    asked = options.column or options.weights or options.labels or options.format
+    is_unsure = table.header and table.names is None and not asked and not is_named_table(name)
     texts = [column for column in columns if column.is_text and column.i not in (weight, label)]
     if options.column is not None:
         word = _place(columns, options.column, "column", name)
-    elif n == 1:
+    elif n == 1 and not is_unsure:
         word = 0
-    elif not texts:
+    elif not texts and n > 1:
         raise InputError(
             f"{name}: no column of words ({_listed(columns)}): name it with --column, or take every line as it stands "
             f"with: {options.as_it_stands(name)}"
         )
-    elif len(texts) > 1 or (table.what == COUNTS and weight is None and options.format is None):
+    elif is_unsure or len(texts) > 1 or (table.what == COUNTS and weight is None and options.format is None):
+        command = _suggested(columns, texts or columns, name, options)
         raise InputError(
-            f"{name}: {table.what}: {_listed(columns)}; read it with: {_suggested(columns, texts, name, options)} "
+            f"{name}: {table.what}: {_listed(columns)}; read it with: {command} "
             "(or take every line as it stands with --format text)"
         )
     else:

@@ -85,7 +85,7 @@ def recognised(text: str, name: str, whole: bool, options: ListOptions) -> Layou
         sequences = ListOptions(format="fasta", encoding=options.encoding)
         raise InputError(f"{name}: a FASTA file; read its sequences with: {sequences.command(name)}")
     return (
-        _table(sample, SEPARATORS, 1 if suffix in (".csv", ".tsv") else 2, complete)
+        _table(sample, SEPARATORS, 1 if is_named_table(name) else 2, complete)
         or _counts(sample)
         or (Layout("csv") if suffix == ".csv" else Layout("text"))
     )
@@ -119,6 +119,11 @@ def _suffix(name: str) -> str:
     name = re.sub(r"\.(gz|xz|bz2|zip)$", "", name.lower())
     found = re.search(r"\.\w+$", name)
     return found.group() if found else ""
+
+
+def is_named_table(name: str) -> bool:
+    """Return True if the name of a file, packed or not, says that it is a table."""
+    return _suffix(name) in (".csv", ".tsv")
 
 
 def _lines(text: str) -> list[str]:
