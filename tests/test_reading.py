@@ -134,12 +134,40 @@ def test_encodings_are_those_of_python(file):
     assert "name its encoding" in refused(name)
     assert moreish.read_words(name, encoding="koi8-r") == words
     assert "did you mean koi8-r?" in refused(name, encoding="koi8r-")
-    assert "unknown encoding 'rot13'" in refused(name, encoding="rot13")
+    for encoding in ("rot13", "hex", "base64"):
+        assert refused(name, encoding=encoding).startswith(f"'{encoding}' is no encoding of text: ")
+    assert "hex" not in refused(name, encoding="hexx").removeprefix("unknown encoding 'hexx'")
     assert refused(name, encoding="ascii").startswith("list.txt:1: byte 0xe1 is not ascii")
-    undefined_in_cp1252 = file(b"Jos\xe9\nAna\nEva\x81\n")
-    assert suggested(refused(undefined_in_cp1252))[-1] == "latin-1"
     assert "binary file" in refused(file(b"\x7fELF\2\1\1\0\0\0\0\0\0\0\0\0\3\0>\0\n"))
     assert suggested(refused(file("Ana\nEva\n".encode("utf-16-le")), encoding="cp1252"))[-1] == "utf-16-le"
+
+
+@pytest.mark.parametrize(
+    ("word", "encoding", "perhaps"),
+    [
+        ("zażółć gęślą", "iso8859_2", "iso8859_2"),
+        ("zażółć gęślą", "cp1250", "cp1250"),
+        ("łódź", "iso8859_2", "iso8859_2 or cp1250"),
+        ("Bucureşti", "iso8859_2", "iso8859_2 or cp1250"),
+        ("Müller", "cp850", "cp850 or mac_roman"),
+        ("Bàrbara", "mac_roman", "cp850 or mac_roman"),
+    ],
+)
+def test_an_encoding_is_likely_only_if_it_gives_no_odd_letters(word, encoding, perhaps, file):
+    message = refused(file(f"{word}\nMagdalena\n".encode(encoding)))
+    assert f"it is damaged or in another encoding, perhaps {perhaps}: try, for example: moreish train" in message
+    assert "likely" not in message
+
+
+def test_what_no_encoding_makes_likely_is_called_damaged(file):
+    assert "it is damaged or in another encoding: try" in refused(file(b"Anna\nBen\xad\x81\x98\xb3\n"))
+
+
+@pytest.mark.parametrize(
+    "word", ["¿Qué tal?", "Mª José", "nº 5", "col·legi", "Zoë’s", "Šárka", "«Zoë»", "30 °C Ñu", "naïve – Zoë…"]
+)
+def test_western_words_are_likely_cp1252(word, file):
+    assert "it is likely cp1252; read it with" in refused(file(f"{word}\nMagdalena\n".encode("cp1252")))
 
 
 # What is taken, and what is said
@@ -272,4 +300,7 @@ def test_only_a_leading_block_of_comments_is_left_out(file):
     name = file("\n# a list\n#\n\n# b\n#tag\nAnna\n# Ben\n")
     assert moreish.read_words(name) == ["#tag", "Anna", "# Ben"]
     assert moreish.read_words(name, format="text") == ["# a list", "#", "# b", "#tag", "Anna", "# Ben"]
+    message = refused(file("# a\n\n#\n" + lines("# {0}") + " "))
+    assert message.startswith('list.txt: all lines are comments, as they begin with "# "')
+    assert read_as_suggested(message) == ["# a", "#", *(f"# {word}" for word in WORDS)]
     assert refused(file("# a\n# b\na,1\nb,-2\n"), weights=2).startswith("list.txt:4: the weight of 'b' is '-2'")

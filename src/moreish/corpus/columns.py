@@ -50,23 +50,24 @@ class Columns:
     weights: "array[float]" = field(default_factory=lambda: array("d"))
     labels: list[str] = field(default_factory=list)
     without_weight: int = 0
+    without_word: int = 0
 
     def pieces(self, table: Table, name: str) -> Iterator[str]:
         """Yield the words of a table, each followed by a line break; keep their weights and labels.
 
         Words that are empty, and those with weight 0, are left out. Raises InputError for a word that is no text, a
-        weight that is no number of at least 0, and a label that is missing.
+        weight that is no number of at least 0, a label that is missing, and a table of which no word is left.
         """
         words: list[str] = []
+        n_words = 0
         for number, row in table.rows:
             place = f"{name}{table.item}{number}"
             word = _cell(row, self.word)
-            if word is None or word == "":
-                continue
-            if not isinstance(word, str):
+            if not isinstance(word, str | None):
                 raise InputError(f"{place}: the word is {shown(word)}: a word must be text")
-            word = _tidy(word)
+            word = _tidy(word or "")
             if not word:
+                self.without_word += 1
                 continue
             if self.weight is not None:
                 weight = _number(_cell(row, self.weight))
@@ -84,11 +85,23 @@ class Columns:
                     raise InputError(f"{place}: {shown(word)} has no label: give it one, or leave it out")
                 self.labels.append(sys.intern(label))
             words.append(word)
+            n_words += 1
             if len(words) == WORDS_PER_PIECE:
                 yield _joined(words, name)
                 words = []
         if words:
             yield _joined(words, name)
+        if not n_words and self.without_weight:
+            raise InputError(f"{name}: all weights are 0, so that no word is left: choose another column of weights")
+        if not n_words and self.without_word:
+            raise InputError(f"{name}: the column of the words is empty: choose another with --column")
+
+    @property
+    def left_out(self) -> str:
+        """What was left out, as an end of the line that says what is read."""
+        rows, n = self.without_word, self.without_weight
+        text = f", {rows:,} row{'s' * (rows > 1)} without a word left out" if rows else ""
+        return text + (f", {n:,} line{'s' * (n > 1)} with weight 0 left out" if n else "")
 
     def attached(self, words: WordList, name: str) -> WordList:
         """Return the words with their weights and labels."""
@@ -114,6 +127,8 @@ def chosen(table: Table, name: str, options: ListOptions) -> tuple[Columns, str]
     label = None if options.labels is None else _place(columns, options.labels, "labels", name)
     asked = options.column or options.weights or options.labels or options.format
     is_unsure = table.header and table.names is None and not asked and not is_named_table(name)
+    if weight is not None and weight == label:
+        raise InputError(f"{name}: --weights and --labels name the same column, {columns[weight]}: choose another")
     texts = [column for column in columns if column.is_text and column.i not in (weight, label)]
     if options.column is not None:
         word = _place(columns, options.column, "column", name)

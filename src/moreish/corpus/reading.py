@@ -114,6 +114,11 @@ def _words(file: BinaryIO, name: str, options: ListOptions, large: bool) -> Word
     comments = COMMENTS.match(text) if options.format != "text" else None
     skipped = text[: comments.end()] if comments else ""
     text = text[len(skipped) :]
+    if skipped.strip() and not text.strip() and not large:
+        raise InputError(
+            f'{name}: all lines are comments, as they begin with "# "; take every line as it stands with: '
+            f"{options.as_it_stands(name)}"
+        )
     layout = forced(options.format, text, not large) if options.format else recognised(text, name, not large, options)
     columns, told = None, ""
     if layout.format == "text" and not (options.column or options.weights or options.labels):
@@ -134,8 +139,7 @@ def _words(file: BinaryIO, name: str, options: ListOptions, large: bool) -> Word
         raise no_words(name)
     if columns is None:
         return words
-    n = columns.without_weight
-    log.info("%s%s", told, f", {n:,} line{'s' * (n > 1)} with weight 0 left out" if n else "")
+    log.info("%s%s", told, columns.left_out)
     return columns.attached(words, name)
 
 
