@@ -35,6 +35,18 @@ def test_columns_have_names_numbers_and_keys(file):
     assert moreish.read_words(file(json.dumps({"a": WORDS, "b": N}), "d.json"), column="a") == WORDS
 
 
+@pytest.mark.parametrize("options", [{}, {"column": "value"}])
+def test_the_keys_of_lists_may_be_labels(options, file):
+    kinds = {kind: [word for word, k in zip(WORDS, KINDS, strict=True) if k == kind] for kind in ("dog", "cat")}
+    name = file(json.dumps({"about": "pets", **kinds}), "pets.json")
+    words = moreish.read_words(name, labels="key", **options)
+    assert words == [*kinds["dog"], *kinds["cat"]]
+    assert labels_of(words) == ["dog"] * KINDS.count("dog") + ["cat"] * KINDS.count("cat")
+    message = refused(name)
+    assert "a JSON object with 2 lists ('dog', 'cat'): read one with: moreish train pets.json --column cat" in message
+    assert message.endswith("(or take all, with their keys as labels, with --labels key)")
+
+
 def test_a_header_is_told_from_a_row(file):
     """By numbers below it, by a usual name, or because it is not one of the few values below it."""
     assert moreish.read_words(file("Wort,x\n" + lines("{0},{2}")), column=1) == WORDS

@@ -88,7 +88,9 @@ def test_a_text_whose_lines_share_a_shape_loses_nothing_unless_it_is_asked_for(p
 
 def test_a_fasta_file_is_refused_with_the_format_that_joins_its_lines(file):
     text = "".join(f">s{i} of {w}\nACGT{'GA' * i}\nTT\n" for i, w in enumerate(WORDS))
-    assert read_as_suggested(refused(file(text, "x.fasta"))) == [f"ACGT{'GA' * i}TT" for i in range(len(WORDS))]
+    message = refused(file(text, "x.fasta"))
+    assert message.endswith("(or take every line as it stands with --format text)")
+    assert read_as_suggested(message) == [f"ACGT{'GA' * i}TT" for i in range(len(WORDS))]
 
 
 def test_broken_json_is_refused_with_its_line(file):
@@ -97,6 +99,37 @@ def test_broken_json_is_refused_with_its_line(file):
     assert message.startswith("list.json:5: this looks like JSON but is not (Expecting ',' delimiter)")
     assert read_as_suggested(message)[0] == "["
     assert "looks like JSON" in refused(file("['Anna', 'Bela']\n"))
+
+
+@pytest.mark.parametrize("place", [0, 3, 6])
+def test_one_broken_line_of_json_is_refused_with_its_number(place, file):
+    listed = [f'{{"name": "{word}"}}' for word in WORDS[:6]]
+    listed.insert(place, "{bad")
+    message = refused(file("\n".join(listed)))
+    assert message.startswith(f"list.txt:{place + 1}: not JSON (Expecting property name")
+    assert read_as_suggested(message) == listed
+
+
+def test_half_of_a_surrogate_pair_is_refused_with_the_number_of_its_item(file):
+    assert refused(file('["Anna", "\\ud800x"]', "a.json")).startswith(
+        "a.json: item 2: the word '\\ud800x' contains half"
+    )
+    name = file('{"name": "Anna", "kind": "a"}\n{"name": "Ben", "kind": "\\udc00"}\n', "a.jsonl")
+    assert refused(name, column="name", labels="kind").startswith("a.jsonl:2: the label '\\udc00' contains half")
+
+
+def test_a_file_whose_name_begins_with_a_dash_has_a_command_that_reads_it(file):
+    message = refused(file(lines("{0},{1},{2}"), "-dash, 1.csv"))
+    assert suggested(message)[:2] == ["train", "./-dash, 1.csv"]
+    assert read_as_suggested(message) == WORDS
+    assert "zstd -dc ./-list.zst | moreish" in refused(file(b"\x28\xb5\x2f\xfd\x04\x00rest", "-list.zst"))
+
+
+@pytest.mark.parametrize("bad", ["nan", "inf", "-inf", "NA"])
+def test_a_column_of_numbers_in_which_some_are_none_is_not_suggested(bad, file):
+    numbers = [bad if i % 3 == 0 else n % 3 for i, n in enumerate(N)]
+    name = file("name,other,n\n" + lines("{0},{0}x,{1}", WORDS, numbers), "a.csv")
+    assert suggested(refused(name)) == ["train", name, "--column", "name"]
 
 
 def test_a_row_that_breaks_the_table_is_named(file):
@@ -229,6 +262,7 @@ def test_packed_files_are_told_by_their_first_bytes(packed, name, file):
 def test_archives_with_several_files_and_office_documents_are_refused(file, tmp_path):
     for members, says in (
         (["a.txt", "b.txt"], "holds 2 files ('a.txt', 'b.txt')"),
+        ([], "holds no file"),
         (["[Content_Types].xml"], "as CSV"),
     ):
         with zipfile.ZipFile("x.zip", "w") as archive:
@@ -289,10 +323,13 @@ def test_the_bundled_lists_are_read_without_a_word(name, caplog):
 
 def test_a_few_odd_lines_are_read_with_one_warning(file, capsys):
     words = made_up_words(300, seed=2)
-    words[7:9] = ["Washington, D.C.", "a\tb"]
+    words[7:8] = ["Washington, D.C."]
+    assert run(["words", file("\n".join(words))]) == 0
+    assert "list.txt: 1 line looks odd, with a comma, such as 'Wash" in capsys.readouterr().err
+    words[8:9] = ["a\tb"]
     name = file("\n".join(words))
     assert run(["train", name, "--model", "bigram-counts", "--samples", "1"]) == 0
-    assert "list.txt: 2 lines look odd" in capsys.readouterr().err
+    assert "list.txt: 2 lines look odd, with a tab or a comma" in capsys.readouterr().err
     assert moreish.read_words(name) == words
 
 

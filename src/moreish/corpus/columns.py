@@ -37,6 +37,7 @@ OTHER_NAMES = frozenset(
     ["id", "rank", "year", "gender", "sex", "language", "lang", "category", "kind", "type", "class"]
 )
 NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+NO_NUMBERS = frozenset(["nan", "inf", "infinity", "na", "n/a", "null", "none"])  # in a column of numbers
 MAX_SHOWN = 10  # columns in a message
 
 
@@ -69,6 +70,7 @@ class Columns:
             if not word:
                 self.without_word += 1
                 continue
+            _check(word, "word", place)
             if self.weight is not None:
                 weight = _number(_cell(row, self.weight))
                 if weight is None or not 0 <= weight < float("inf"):
@@ -83,14 +85,15 @@ class Columns:
                 label = "" if label is None else _tidy(str(label))
                 if not label:
                     raise InputError(f"{place}: {shown(word)} has no label: give it one, or leave it out")
+                _check(label, "label", place)
                 self.labels.append(sys.intern(label))
             words.append(word)
             n_words += 1
             if len(words) == WORDS_PER_PIECE:
-                yield _joined(words, name)
+                yield "\n".join([*words, ""])
                 words = []
         if words:
-            yield _joined(words, name)
+            yield "\n".join([*words, ""])
         if not n_words and self.without_weight:
             raise InputError(f"{name}: all weights are 0, so that no word is left: choose another column of weights")
         if not n_words and self.without_word:
@@ -173,10 +176,11 @@ class Column:
         filled = [cell for cell in self.cells if cell is not None and cell != ""]
         self.is_full = len(filled) == len(self.cells)
         numbers = [number for cell in filled if (number := _number(cell)) is not None]
-        self.is_number = bool(numbers) and 10 * len(numbers) >= 9 * len(filled)
+        n_numbers = len(numbers) + sum(str(cell).lower().lstrip("+-") in NO_NUMBERS for cell in filled)
+        self.is_number = bool(numbers) and 10 * n_numbers >= 9 * len(filled)
         self.is_text = bool(filled) and not self.is_number and all(isinstance(cell, str) for cell in filled)
-        self.is_weight = self.is_number and self.is_full and len(numbers) == len(filled) and min(numbers) >= 0
-        self.is_weight &= 0 < max(numbers, default=0) < float("inf")
+        self.is_weight = self.is_number and self.is_full and len(numbers) == len(filled) and any(numbers)
+        self.is_weight &= all(0 <= number < float("inf") for number in numbers)
         values = {str(cell) for cell in filled}
         self.different = len(values)
         self.is_kind = self.is_text and self.is_full and 3 * self.different <= len(filled)
@@ -284,11 +288,7 @@ def _tidy(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-def _joined(words: list[str], name: str) -> str:
-    text = "\n".join([*words, ""])
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        word = text[: error.start].rpartition("\n")[2] + text[error.start :].partition("\n")[0]
-        raise InputError(f"{name}: the word {shown(word)} contains half of a surrogate pair") from None
-    return text
+def _check(text: str, what: str, place: str) -> None:
+    """Raise InputError for a word or label that cannot be written."""
+    if not text.isprintable() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise InputError(f"{place}: the {what} {shown(text)} contains half of a surrogate pair: correct it")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 from ..errors import InputError
+from .formats import argument
 
 BLOCK_SIZE = 1 << 18  # bytes processed at a time
 DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError, ValueError, OverflowError)
@@ -35,7 +36,7 @@ def unpacked(file: IO[bytes], name: str) -> Iterator[bytes]:
             return
     if start.startswith(b"\x28\xb5\x2f\xfd"):
         raise InputError(
-            f"{name}: this is packed by zstd; read it with: zstd -dc {shlex.quote(name)} | moreish train -"
+            f"{name}: this is packed by zstd; read it with: zstd -dc {shlex.quote(argument(name))} | moreish train -"
         )
     yield from _blocks(source)
 
@@ -51,7 +52,9 @@ def _zip_member(file: IO[bytes]) -> IO[bytes]:
     names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX/")]
     if "[Content_Types].xml" in names:
         raise InputError("this is an Office document; save the list as CSV, and read that")
-    if len(names) != 1:
+    if not names:
+        raise InputError("this zip archive holds no file; make it again with the list in it")
+    if len(names) > 1:
         shown = ", ".join(map(repr, names[:3])) + (", ..." if len(names) > 3 else "")
         raise InputError(f"this zip archive holds {len(names)} files ({shown}): unpack it, and read one of them")
     return archive.open(names[0])

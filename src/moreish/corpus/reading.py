@@ -15,7 +15,7 @@ from ..files import STANDARD_INPUT
 from . import mapped
 from .columns import chosen
 from .encodings import checked_encoding, decoded
-from .formats import SAMPLE_SIZE, ListOptions, forced, odd_lines, recognised
+from .formats import SAMPLE_SIZE, SEPARATORS, ListOptions, forced, odd_lines, recognised
 from .mapped import MappedWords, is_large
 from .packed import unpacked
 from .tables import table_of
@@ -145,10 +145,11 @@ def _words(file: BinaryIO, name: str, options: ListOptions, large: bool) -> Word
 
 def _warn_of_odd_lines(text: str, name: str) -> None:
     """Say so if a few lines of a list of words look like rows of a table."""
-    n, first = odd_lines(text)
-    if n:
-        lines = f"{n:,} line{'s look' if n > 1 else ' looks'} odd"
-        log.warning("%s: %s, with a tab, comma, semicolon or bar, such as %s: read as words", name, lines, shown(first))
+    odd, separators = odd_lines(text)
+    if odd:
+        lines = f"{len(odd):,} line{'s look' if len(odd) > 1 else ' looks'} odd"
+        signs = " or ".join(f"a {SEPARATORS[separator]}" for separator in separators)
+        log.warning("%s: %s, with %s, such as %s: read as words", name, lines, signs, shown(odd[0]))
 
 
 def _blocks(file: BinaryIO) -> Iterator[bytes]:
