@@ -66,10 +66,14 @@ def test_a_gazetteer_with_many_columns_is_refused_with_a_column(file):
 @pytest.mark.parametrize(
     ("pattern", "column", "says"),
     [
-        ("2,3-{0}", [f"3-{word}" for word in WORDS], "columns 1 ('2'), 2 ('3-Anna')"),
+        (
+            "2,3-{0}",
+            [f"3-{word}" for word in WORDS],
+            "list.txt: this looks like a table separated by commas: columns 1 ('2'), 2 ('3-Anna')",
+        ),
         ("{0},", WORDS, "columns 1 ('Anna'), 2 ('')"),
         ("{0};", WORDS, "columns 1 ('Anna'), 2 ('')"),
-        ('"{0}"', WORDS, "column 1 ('Anna')"),
+        ('"{0}"', WORDS, "every line is in quotes; read it"),
         ("{0}|{2}", WORDS, "columns 1 ('Anna'), 2 ('2001')"),
     ],
 )
@@ -83,7 +87,7 @@ def test_a_text_whose_lines_share_a_shape_loses_nothing_unless_it_is_asked_for(p
     assert moreish.read_words(name, format="text") == text.splitlines()
     assert moreish.read_words(name, format="csv") == column
     assert moreish.read_words(file(PACKERS[0](text.encode()), "a.csv.gz")) == column
-    assert says in refused(file(text.encode("utf-16"), "wide.txt"), encoding="utf-16")
+    assert says in refused(file(text.encode("utf-16")), encoding="utf-16")
 
 
 def test_a_fasta_file_is_refused_with_the_format_that_joins_its_lines(file):
@@ -194,6 +198,8 @@ def test_an_encoding_is_likely_only_if_it_gives_no_odd_letters(word, encoding, p
 
 def test_what_no_encoding_makes_likely_is_called_damaged(file):
     assert "it is damaged or in another encoding: try" in refused(file(b"Anna\nBen\xad\x81\x98\xb3\n"))
+    message = refused(file("Zoë\nŁódź\n".encode() + b"Andr\xe9\n"))
+    assert message == "list.txt:3: byte 0xe9 at offset 17 is not UTF-8; most of the file is UTF-8: correct this line"
 
 
 @pytest.mark.parametrize(

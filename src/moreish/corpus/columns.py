@@ -144,8 +144,9 @@ def chosen(table: Table, name: str, options: ListOptions) -> tuple[Columns, str]
         )
     elif is_unsure or len(texts) > 1 or (table.what == COUNTS and weight is None and options.format is None):
         command = _suggested(columns, texts or columns, name, options)
+        what = f"{'this looks like ' * bool(is_unsure)}{table.what}: {_listed(columns)}"
         raise InputError(
-            f"{name}: {table.what}: {_listed(columns)}; read it with: {command} "
+            f"{name}: {what if n > 1 else 'every line is in quotes'}; read it with: {command} "
             "(or take every line as it stands with --format text)"
         )
     else:

@@ -21,6 +21,7 @@ BYTE_ORDER_MARKS = {  # the longer ones first
     codecs.BOM_UTF16_BE: "utf-16",
 }
 
+ASCII = bytes(range(128))
 LETTER = r"[^\W\d_]"
 MARKS = "¢£¤¥¦¨¬¯±³¶¸¹¼½¾"  # that stand beside no letter in western Europe
 UNLIKELY = re.compile(  # in a text: then it was in another encoding
@@ -133,7 +134,9 @@ def _with_zeros(data: bytes) -> str | None:
 
 def _way_out(data: bytes, command: Callable[[str], str]) -> str:
     """Return the command that reads a file that is not UTF-8, if its encoding can be told."""
-    high = len(data.translate(None, bytes(range(128))))
+    high, valid = (len(d.translate(None, ASCII)) for d in (data, data.decode(errors="ignore").encode()))
+    if 2 * valid > high:
+        return "most of the file is UTF-8: correct this line"
     letters = sum(map(data.count, map(str.encode, ascii_letters)))
     if high > letters:  # western Europe has more plain letters than accented ones
         return f"name its encoding, for example: {command('cp1251')} (Cyrillic), or shift_jis, gb18030, big5"
