@@ -327,6 +327,15 @@ def test_the_bundled_lists_are_read_without_a_word(name, caplog):
     assert caplog.messages == []
 
 
+@pytest.mark.parametrize("every", [1, 40])
+def test_tabs_around_words_are_spaces(every, file, caplog):
+    words = made_up_words(80, seed=4)
+    text = "".join(word + " \t" * (i % every == 0) + "\n" for i, word in enumerate(words))
+    with caplog.at_level(logging.INFO, "moreish"):
+        assert moreish.read_words(file(text)) == words
+    assert caplog.messages == []
+
+
 def test_a_few_odd_lines_are_read_with_one_warning(file, capsys):
     words = made_up_words(300, seed=2)
     words[7:8] = ["Washington, D.C."]

@@ -118,7 +118,9 @@ def odd_lines(text: str) -> tuple[list[str], list[str]]:
     """Return the lines that look odd in a list of words, and their separators, if few lines have one."""
     sample = text[:SAMPLE_SIZE]
     found = [separator for separator in SEPARATORS if separator in sample]
-    odd = [line for line in sample.split("\n") if any(separator in line for separator in found)] if found else []
+    odd = (
+        [line for line in sample.split("\n") if any(separator in line.strip() for separator in found)] if found else []
+    )
     return (odd, found) if len(odd) <= FEW * sample.count("\n") else ([], [])
 
 
@@ -197,6 +199,8 @@ def _table(sample: str, separators: Iterable[str], at_least: int, whole: bool) -
     found: list[tuple[float, Layout]] = []
     n_lines = sample.count("\n") + 1
     for separator in separators:
+        if separator == "\t" and not any(separator in line for line in _lines(sample)):
+            continue  # tabs around words are spaces
         times = sample.count(separator)
         if times * 10 < n_lines or ('"' not in sample and times < 0.9 * len(_lines(sample))):
             continue
