@@ -199,11 +199,11 @@ def _table(sample: str, separators: Iterable[str], at_least: int, whole: bool) -
     found: list[tuple[float, Layout]] = []
     n_lines = sample.count("\n") + 1
     for separator in separators:
-        if separator == "\t" and not any(separator in line for line in _lines(sample)):
-            continue  # tabs around words are spaces
         times = sample.count(separator)
         if times * 10 < n_lines or ('"' not in sample and times < 0.9 * len(_lines(sample))):
             continue
+        if separator == "\t" and not any(separator in line for line in _lines(sample)):
+            continue  # tabs around words are spaces
         for quoted in (True, False) if '"' in sample else (False,):
             widths = _widths(sample, separator, quoted, whole)
             width, lines = max(widths.items(), key=lambda item: (item[0] > 1, item[1]), default=(0, 0))
