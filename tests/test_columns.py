@@ -26,10 +26,25 @@ def test_columns_have_names_numbers_and_keys(file):
         name, column="nmae"
     )
     assert "no column '4' for --weights" in refused(name, column=1, weights=4)
-    assert "--labels names the column of the words" in refused(name, column=1, labels="name")
+    for twice in ("weights", "labels"):
+        assert f"--{twice} names the column of the words" in refused(name, column=1, **{twice: "name"})
+    message = refused(name, column=1, labels="n", weights=3)
+    assert message == "a.csv: --weights and --labels name the same column, 3 (n): choose another"
     counted = moreish.read_words(file(json.dumps(dict(zip(WORDS, N, strict=True))), "d.json"), weights="value")
     np.testing.assert_array_equal(counted.weights, N)
     assert moreish.read_words(file(json.dumps({"a": WORDS, "b": N}), "d.json"), column="a") == WORDS
+
+
+@pytest.mark.parametrize("options", [{}, {"column": "value"}])
+def test_the_keys_of_lists_may_be_labels(options, file):
+    kinds = {kind: [word for word, k in zip(WORDS, KINDS, strict=True) if k == kind] for kind in ("dog", "cat")}
+    name = file(json.dumps({"about": "pets", **kinds}), "pets.json")
+    words = moreish.read_words(name, labels="key", **options)
+    assert words == [*kinds["dog"], *kinds["cat"]]
+    assert labels_of(words) == ["dog"] * KINDS.count("dog") + ["cat"] * KINDS.count("cat")
+    message = refused(name)
+    assert "a JSON object with 2 lists ('dog', 'cat'): read one with: moreish train pets.json --column cat" in message
+    assert message.endswith("(or take all, with their keys as labels, with --labels key)")
 
 
 def test_a_header_is_told_from_a_row(file):
@@ -54,12 +69,20 @@ def test_weights_and_labels_that_are_wrong_have_their_place(file, capsys):
     name = file(good.replace("dog,7", "dog,0").replace("Clara", " "))
     assert run(["words", name, "--column", "1", "--weights", "3", "--labels", "2", "--json"]) == 0
     out, err = capsys.readouterr()
-    assert "1 line with weight 0 left out" in err
+    assert "1 row without a word left out, 1 line with weight 0 left out" in err
     found = json.loads(out)
     assert (found["words"], found["weights"]) == (10, sum(N) - 7 - 667)
     assert found["labels"] == {"cat": 6, "dog": 4}
     assert run(["words", name, "--column", "1", "--weights", "3", "--labels", "2"]) == 0
     assert re.search(rf"sum of weights +{sum(N) - 7 - 667:,} *\nlabels +cat 6, dog 4", capsys.readouterr().out)
+
+
+def test_a_table_of_which_no_word_is_left_is_refused_with_the_reason(file):
+    name = file(lines("{0},0", WORDS))
+    assert refused(name, weights=2).startswith("list.txt: all weights are 0")
+    name = file("name,kind,n\n" + lines(",{0},{1}", KINDS, N), "a.csv")
+    assert refused(name, column="name").startswith("a.csv: the column of the words is empty")
+    assert refused(file('["", null]', "a.json")).startswith("a.json: the column of the words is empty")
 
 
 def test_fields_may_hold_separators_and_line_breaks(file):

@@ -63,9 +63,38 @@ def test_a_gazetteer_with_many_columns_is_refused_with_a_column(file):
     assert read_as_suggested(message) == WORDS
 
 
+@pytest.mark.parametrize(
+    ("pattern", "column", "says"),
+    [
+        (
+            "2,3-{0}",
+            [f"3-{word}" for word in WORDS],
+            "list.txt: this looks like a table separated by commas: columns 1 ('2'), 2 ('3-Anna')",
+        ),
+        ("{0},", WORDS, "columns 1 ('Anna'), 2 ('')"),
+        ("{0};", WORDS, "columns 1 ('Anna'), 2 ('')"),
+        ('"{0}"', WORDS, "every line is in quotes; read it"),
+        ("{0}|{2}", WORDS, "columns 1 ('Anna'), 2 ('2001')"),
+    ],
+)
+def test_a_text_whose_lines_share_a_shape_loses_nothing_unless_it_is_asked_for(pattern, column, says, file):
+    text = lines(pattern)
+    name = file(text)
+    message = refused(name)
+    assert says in message
+    assert read_as_suggested(message) == column
+    assert "or take every line as it stands with --format text" in message
+    assert moreish.read_words(name, format="text") == text.splitlines()
+    assert moreish.read_words(name, format="csv") == column
+    assert moreish.read_words(file(PACKERS[0](text.encode()), "a.csv.gz")) == column
+    assert says in refused(file(text.encode("utf-16")), encoding="utf-16")
+
+
 def test_a_fasta_file_is_refused_with_the_format_that_joins_its_lines(file):
     text = "".join(f">s{i} of {w}\nACGT{'GA' * i}\nTT\n" for i, w in enumerate(WORDS))
-    assert read_as_suggested(refused(file(text, "x.fasta"))) == [f"ACGT{'GA' * i}TT" for i in range(len(WORDS))]
+    message = refused(file(text, "x.fasta"))
+    assert message.endswith("(or take every line as it stands with --format text)")
+    assert read_as_suggested(message) == [f"ACGT{'GA' * i}TT" for i in range(len(WORDS))]
 
 
 def test_broken_json_is_refused_with_its_line(file):
@@ -74,6 +103,37 @@ def test_broken_json_is_refused_with_its_line(file):
     assert message.startswith("list.json:5: this looks like JSON but is not (Expecting ',' delimiter)")
     assert read_as_suggested(message)[0] == "["
     assert "looks like JSON" in refused(file("['Anna', 'Bela']\n"))
+
+
+@pytest.mark.parametrize("place", [0, 3, 6])
+def test_one_broken_line_of_json_is_refused_with_its_number(place, file):
+    listed = [f'{{"name": "{word}"}}' for word in WORDS[:6]]
+    listed.insert(place, "{bad")
+    message = refused(file("\n".join(listed)))
+    assert message.startswith(f"list.txt:{place + 1}: not JSON (Expecting property name")
+    assert read_as_suggested(message) == listed
+
+
+def test_half_of_a_surrogate_pair_is_refused_with_the_number_of_its_item(file):
+    assert refused(file('["Anna", "\\ud800x"]', "a.json")).startswith(
+        "a.json: item 2: the word '\\ud800x' contains half"
+    )
+    name = file('{"name": "Anna", "kind": "a"}\n{"name": "Ben", "kind": "\\udc00"}\n', "a.jsonl")
+    assert refused(name, column="name", labels="kind").startswith("a.jsonl:2: the label '\\udc00' contains half")
+
+
+def test_a_file_whose_name_begins_with_a_dash_has_a_command_that_reads_it(file):
+    message = refused(file(lines("{0},{1},{2}"), "-dash, 1.csv"))
+    assert suggested(message)[:2] == ["train", "./-dash, 1.csv"]
+    assert read_as_suggested(message) == WORDS
+    assert "zstd -dc ./-list.zst | moreish" in refused(file(b"\x28\xb5\x2f\xfd\x04\x00rest", "-list.zst"))
+
+
+@pytest.mark.parametrize("bad", ["nan", "inf", "-inf", "NA"])
+def test_a_column_of_numbers_in_which_some_are_none_is_not_suggested(bad, file):
+    numbers = [bad if i % 3 == 0 else n % 3 for i, n in enumerate(N)]
+    name = file("name,other,n\n" + lines("{0},{0}x,{1}", WORDS, numbers), "a.csv")
+    assert suggested(refused(name)) == ["train", name, "--column", "name"]
 
 
 def test_a_row_that_breaks_the_table_is_named(file):
@@ -111,12 +171,42 @@ def test_encodings_are_those_of_python(file):
     assert "name its encoding" in refused(name)
     assert moreish.read_words(name, encoding="koi8-r") == words
     assert "did you mean koi8-r?" in refused(name, encoding="koi8r-")
-    assert "unknown encoding 'rot13'" in refused(name, encoding="rot13")
+    for encoding in ("rot13", "hex", "base64"):
+        assert refused(name, encoding=encoding).startswith(f"'{encoding}' is no encoding of text: ")
+    assert "hex" not in refused(name, encoding="hexx").removeprefix("unknown encoding 'hexx'")
     assert refused(name, encoding="ascii").startswith("list.txt:1: byte 0xe1 is not ascii")
-    undefined_in_cp1252 = file(b"Jos\xe9\nAna\nEva\x81\n")
-    assert suggested(refused(undefined_in_cp1252))[-1] == "latin-1"
     assert "binary file" in refused(file(b"\x7fELF\2\1\1\0\0\0\0\0\0\0\0\0\3\0>\0\n"))
     assert suggested(refused(file("Ana\nEva\n".encode("utf-16-le")), encoding="cp1252"))[-1] == "utf-16-le"
+
+
+@pytest.mark.parametrize(
+    ("word", "encoding", "perhaps"),
+    [
+        ("zażółć gęślą", "iso8859_2", "iso8859_2"),
+        ("zażółć gęślą", "cp1250", "cp1250"),
+        ("łódź", "iso8859_2", "iso8859_2 or cp1250"),
+        ("Bucureşti", "iso8859_2", "iso8859_2 or cp1250"),
+        ("Müller", "cp850", "cp850 or mac_roman"),
+        ("Bàrbara", "mac_roman", "cp850 or mac_roman"),
+    ],
+)
+def test_an_encoding_is_likely_only_if_it_gives_no_odd_letters(word, encoding, perhaps, file):
+    message = refused(file(f"{word}\nMagdalena\n".encode(encoding)))
+    assert f"it is damaged or in another encoding, perhaps {perhaps}: try, for example: moreish train" in message
+    assert "likely" not in message
+
+
+def test_what_no_encoding_makes_likely_is_called_damaged(file):
+    assert "it is damaged or in another encoding: try" in refused(file(b"Anna\nBen\xad\x81\x98\xb3\n"))
+    message = refused(file("Zoë\nŁódź\n".encode() + b"Andr\xe9\n"))
+    assert message == "list.txt:3: byte 0xe9 at offset 17 is not UTF-8; most of the file is UTF-8: correct this line"
+
+
+@pytest.mark.parametrize(
+    "word", ["¿Qué tal?", "Mª José", "nº 5", "col·legi", "Zoë’s", "Šárka", "«Zoë»", "30 °C Ñu", "naïve – Zoë…"]
+)
+def test_western_words_are_likely_cp1252(word, file):
+    assert "it is likely cp1252; read it with" in refused(file(f"{word}\nMagdalena\n".encode("cp1252")))
 
 
 # What is taken, and what is said
@@ -132,9 +222,9 @@ def test_one_column_of_words_is_taken_and_the_log_says_which(file, caplog):
     ]
     caplog.clear()
     with caplog.at_level(logging.INFO, "moreish"):
-        assert moreish.read_words(file(lines("{0},{1}", WORDS, N))) == WORDS
+        assert moreish.read_words(file(lines("{0},{1}", WORDS, N), "a.csv")) == WORDS
     assert caplog.messages == [
-        "list.txt: read as a table separated by commas, the first row is no header, words from column 1 ('Anna'), "
+        "a.csv: read as a table separated by commas, the first row is no header, words from column 1 ('Anna'), "
         "not used: 2 ('2001'), --weights 2 would take column 2 as weights"
     ]
 
@@ -155,9 +245,10 @@ def test_one_column_of_words_is_taken_and_the_log_says_which(file, caplog):
         ("pairs.jsonl", lines('["{0}", {2}]')),
         ("list.dic", f"{len(WORDS)}\n" + lines("{0}/MS")),
         ("dictionary.txt", f"{len(WORDS)}\n" + lines("{0}/AB po:noun")),
-        ("quoted.txt", lines('"{0}"')),
+        ("quoted.csv", lines('"{0}"')),
         ("one.csv", "name\n" + lines("{0}")),
         ("semicolon.csv", "Name;Zahl\n" + lines("{0};{2}")),
+        ("header.txt", "Name;Zahl\n" + lines("{0};{2}")),
         ("comments.txt", "# names\n#\n# of people\n\n" + lines("{0}")),
     ],
 )
@@ -177,6 +268,7 @@ def test_packed_files_are_told_by_their_first_bytes(packed, name, file):
 def test_archives_with_several_files_and_office_documents_are_refused(file, tmp_path):
     for members, says in (
         (["a.txt", "b.txt"], "holds 2 files ('a.txt', 'b.txt')"),
+        ([], "holds no file"),
         (["[Content_Types].xml"], "as CSV"),
     ):
         with zipfile.ZipFile("x.zip", "w") as archive:
@@ -235,12 +327,24 @@ def test_the_bundled_lists_are_read_without_a_word(name, caplog):
     assert caplog.messages == []
 
 
+@pytest.mark.parametrize("every", [1, 40])
+def test_tabs_around_words_are_spaces(every, file, caplog):
+    words = made_up_words(80, seed=4)
+    text = "".join(word + " \t" * (i % every == 0) + "\n" for i, word in enumerate(words))
+    with caplog.at_level(logging.INFO, "moreish"):
+        assert moreish.read_words(file(text)) == words
+    assert caplog.messages == []
+
+
 def test_a_few_odd_lines_are_read_with_one_warning(file, capsys):
     words = made_up_words(300, seed=2)
-    words[7:9] = ["Washington, D.C.", "a\tb"]
+    words[7:8] = ["Washington, D.C."]
+    assert run(["words", file("\n".join(words))]) == 0
+    assert "list.txt: 1 line looks odd, with a comma, such as 'Wash" in capsys.readouterr().err
+    words[8:9] = ["a\tb"]
     name = file("\n".join(words))
     assert run(["train", name, "--model", "bigram-counts", "--samples", "1"]) == 0
-    assert "list.txt: 2 lines look odd" in capsys.readouterr().err
+    assert "list.txt: 2 lines look odd, with a tab or a comma" in capsys.readouterr().err
     assert moreish.read_words(name) == words
 
 
@@ -248,4 +352,7 @@ def test_only_a_leading_block_of_comments_is_left_out(file):
     name = file("\n# a list\n#\n\n# b\n#tag\nAnna\n# Ben\n")
     assert moreish.read_words(name) == ["#tag", "Anna", "# Ben"]
     assert moreish.read_words(name, format="text") == ["# a list", "#", "# b", "#tag", "Anna", "# Ben"]
+    message = refused(file("# a\n\n#\n" + lines("# {0}") + " "))
+    assert message.startswith('list.txt: all lines are comments, as they begin with "# "')
+    assert read_as_suggested(message) == ["# a", "#", *(f"# {word}" for word in WORDS)]
     assert refused(file("# a\n# b\na,1\nb,-2\n"), weights=2).startswith("list.txt:4: the weight of 'b' is '-2'")

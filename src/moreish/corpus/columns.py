@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from .formats import ListOptions
+from .formats import ListOptions, is_named_table
 from .tables import COUNTS, Row, Table
 from .wordlist import MAX_LABELS, WordList, shown
 
@@ -37,6 +37,7 @@ OTHER_NAMES = frozenset(
     ["id", "rank", "year", "gender", "sex", "language", "lang", "category", "kind", "type", "class"]
 )
 NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+NO_NUMBERS = frozenset(["nan", "inf", "infinity", "na", "n/a", "null", "none"])  # in a column of numbers
 MAX_SHOWN = 10  # columns in a message
 
 
@@ -50,24 +51,26 @@ class Columns:
     weights: "array[float]" = field(default_factory=lambda: array("d"))
     labels: list[str] = field(default_factory=list)
     without_weight: int = 0
+    without_word: int = 0
 
     def pieces(self, table: Table, name: str) -> Iterator[str]:
         """Yield the words of a table, each followed by a line break; keep their weights and labels.
 
         Words that are empty, and those with weight 0, are left out. Raises InputError for a word that is no text, a
-        weight that is no number of at least 0, and a label that is missing.
+        weight that is no number of at least 0, a label that is missing, and a table of which no word is left.
         """
         words: list[str] = []
+        n_words = 0
         for number, row in table.rows:
             place = f"{name}{table.item}{number}"
             word = _cell(row, self.word)
-            if word is None or word == "":
-                continue
-            if not isinstance(word, str):
+            if not isinstance(word, str | None):
                 raise InputError(f"{place}: the word is {shown(word)}: a word must be text")
-            word = tidy(word)
+            word = tidy(word or "")
             if not word:
+                self.without_word += 1
                 continue
+            _check(word, "word", place)
             if self.weight is not None:
                 weight = _number(_cell(row, self.weight))
                 if weight is None or not 0 <= weight < float("inf"):
@@ -82,13 +85,26 @@ class Columns:
                 label = "" if label is None else tidy(str(label))
                 if not label:
                     raise InputError(f"{place}: {shown(word)} has no label: give it one, or leave it out")
+                _check(label, "label", place)
                 self.labels.append(sys.intern(label))
             words.append(word)
+            n_words += 1
             if len(words) == WORDS_PER_PIECE:
-                yield _joined(words, name)
+                yield "\n".join([*words, ""])
                 words = []
         if words:
-            yield _joined(words, name)
+            yield "\n".join([*words, ""])
+        if not n_words and self.without_weight:
+            raise InputError(f"{name}: all weights are 0, so that no word is left: choose another column of weights")
+        if not n_words and self.without_word:
+            raise InputError(f"{name}: the column of the words is empty: choose another with --column")
+
+    @property
+    def left_out(self) -> str:
+        """What was left out, as an end of the line that says what is read."""
+        rows, n = self.without_word, self.without_weight
+        text = f", {rows:,} row{'s' * (rows > 1)} without a word left out" if rows else ""
+        return text + (f", {n:,} line{'s' * (n > 1)} with weight 0 left out" if n else "")
 
     def attached(self, words: WordList, name: str) -> WordList:
         """Return the words with their weights and labels."""
@@ -103,7 +119,7 @@ def chosen(table: Table, name: str, options: ListOptions) -> tuple[Columns, str]
     """Return the columns to read, and one line that says what the file is and what is read. It drops a header's row.
 
     Raises InputError for an unknown column, for a table without a column of words, and, with the command that reads it,
-    if there is a choice.
+    if there is a choice: of columns, or of words that just share a shape, in a file that does not say it is a table.
     """
     _take_header(table, options)
     n = max((len(row) for _, row in table.head), default=0)
@@ -112,19 +128,25 @@ def chosen(table: Table, name: str, options: ListOptions) -> tuple[Columns, str]
         raise InputError(f"{name}: no words in it; give a list of words")
     weight = None if options.weights is None else _place(columns, options.weights, "weights", name)
     label = None if options.labels is None else _place(columns, options.labels, "labels", name)
+    asked = options.column or options.weights or options.labels or options.format
+    is_unsure = table.header and table.names is None and not asked and not is_named_table(name)
+    if weight is not None and weight == label:
+        raise InputError(f"{name}: --weights and --labels name the same column, {columns[weight]}: choose another")
     texts = [column for column in columns if column.is_text and column.i not in (weight, label)]
     if options.column is not None:
         word = _place(columns, options.column, "column", name)
-    elif n == 1:
+    elif n == 1 and not is_unsure:
         word = 0
-    elif not texts:
+    elif not texts and n > 1:
         raise InputError(
             f"{name}: no column of words ({_listed(columns)}): name it with --column, or take every line as it stands "
             f"with: {options.as_it_stands(name)}"
         )
-    elif len(texts) > 1 or (table.what == COUNTS and weight is None and options.format is None):
+    elif is_unsure or len(texts) > 1 or (table.what == COUNTS and weight is None and options.format is None):
+        command = _suggested(columns, texts or columns, name, options)
+        what = f"{'this looks like ' * bool(is_unsure)}{table.what}: {_listed(columns)}"
         raise InputError(
-            f"{name}: {table.what}: {_listed(columns)}; read it with: {_suggested(columns, texts, name, options)} "
+            f"{name}: {what if n > 1 else 'every line is in quotes'}; read it with: {command} "
             "(or take every line as it stands with --format text)"
         )
     else:
@@ -166,10 +188,11 @@ class Column:
         filled = [cell for cell in self.cells if cell is not None and cell != ""]
         self.is_full = len(filled) == len(self.cells)
         numbers = [number for cell in filled if (number := _number(cell)) is not None]
-        self.is_number = bool(numbers) and 10 * len(numbers) >= 9 * len(filled)
+        n_numbers = len(numbers) + sum(str(cell).lower().lstrip("+-") in NO_NUMBERS for cell in filled)
+        self.is_number = bool(numbers) and 10 * n_numbers >= 9 * len(filled)
         self.is_text = bool(filled) and not self.is_number and all(isinstance(cell, str) for cell in filled)
-        self.is_weight = self.is_number and self.is_full and len(numbers) == len(filled) and min(numbers) >= 0
-        self.is_weight &= 0 < max(numbers, default=0) < float("inf")
+        self.is_weight = self.is_number and self.is_full and len(numbers) == len(filled) and any(numbers)
+        self.is_weight &= all(0 <= number < float("inf") for number in numbers)
         values = {str(cell) for cell in filled}
         self.different = len(values)
         self.is_kind = self.is_text and self.is_full and 3 * self.different <= len(filled)
@@ -277,11 +300,7 @@ def tidy(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-def _joined(words: list[str], name: str) -> str:
-    text = "\n".join([*words, ""])
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        word = text[: error.start].rpartition("\n")[2] + text[error.start :].partition("\n")[0]
-        raise InputError(f"{name}: the word {shown(word)} contains half of a surrogate pair") from None
-    return text
+def _check(text: str, what: str, place: str) -> None:
+    """Raise InputError for a word or label that cannot be written."""
+    if not text.isprintable() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise InputError(f"{place}: the {what} {shown(text)} contains half of a surrogate pair: correct it")

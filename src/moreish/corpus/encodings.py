@@ -2,6 +2,7 @@
 
 import codecs
 import encodings.aliases
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
@@ -19,6 +20,14 @@ BYTE_ORDER_MARKS = {  # the longer ones first
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+
+ASCII = bytes(range(128))
+LETTER = r"[^\W\d_]"
+MARKS = "¢£¤¥¦¨¬¯±³¶¸¹¼½¾"  # that stand beside no letter in western Europe
+UNLIKELY = re.compile(  # in a text: then it was in another encoding
+    rf"[\x80-\x9f\u2200-\u25ff]|{LETTER}[{MARKS}¡¿]|[{MARKS}]{LETTER}"
+    rf"|{LETTER}(?:[ªºˆ×÷]|[^\w\s\x00-\x7f’‘´·\xad–—®°]){LETTER}"
+)
 
 
 def decoded(blocks: Iterable[bytes], name: str, encoding: str | None, command: Callable[[str], str]) -> Iterator[str]:
@@ -41,15 +50,22 @@ def with_line_feeds(text: str) -> str:
 def checked_encoding(name: str) -> str:
     """Return the name of an encoding. Raises InputError if it is unknown, or none of text."""
     try:
+        codecs.lookup(name)
+    except (LookupError, ValueError):
+        pairs = [pair for pair in encodings.aliases.aliases.items() if not pair[1].endswith(("_codec", "rot_13"))]
+        known = {alias.replace("_", "-") for pair in pairs for alias in pair}
+        close = get_close_matches(name.lower().replace("_", "-"), sorted(known), n=1, cutoff=0.5)
+        hint = f"did you mean {close[0]}?" if close else "for example cp1252, utf-16 or shift_jis"
+        raise InputError(f"unknown encoding {name!r}: {hint}") from None
+    try:
         codecs.getincrementaldecoder(name)
         b"a".decode(name)
     except UnicodeError:
         return name  # of more than one byte for each character
-    except (LookupError, ValueError):
-        known = {alias.replace("_", "-") for pair in encodings.aliases.aliases.items() for alias in pair}
-        close = get_close_matches(name.lower().replace("_", "-"), sorted(known), n=1, cutoff=0.5)
-        hint = f"did you mean {close[0]}?" if close else "for example cp1252, utf-16 or shift_jis"
-        raise InputError(f"unknown encoding {name!r}: {hint}") from None
+    except LookupError:
+        raise InputError(
+            f"{name!r} is no encoding of text: give one, for example cp1252, utf-16 or shift_jis"
+        ) from None
     return name
 
 
@@ -124,17 +140,22 @@ def _with_zeros(data: bytes) -> str | None:
 
 def _way_out(data: bytes, command: Callable[[str], str]) -> str:
     """Return the command that reads a file that is not UTF-8, if its encoding can be told."""
-    high = len(data.translate(None, bytes(range(128))))
+    high, valid = (len(d.translate(None, ASCII)) for d in (data, data.decode(errors="ignore").encode()))
+    if 2 * valid > high:
+        return "most of the file is UTF-8: correct this line"
     letters = sum(map(data.count, map(str.encode, ascii_letters)))
     if high > letters:  # western Europe has more plain letters than accented ones
         return f"name its encoding, for example: {command('cp1251')} (Cyrillic), or shift_jis, gb18030, big5"
-    likely = "cp1252" if _decodes(data, "cp1252") else "latin-1"
-    return f"it is likely {likely}; read it with: {command(likely)}"
+    if _is_likely(data, "cp1252"):
+        return f"it is likely cp1252; read it with: {command('cp1252')}"
+    others = [encoding for encoding in ("iso8859_2", "cp1250", "cp850", "mac_roman") if _is_likely(data, encoding)]
+    perhaps = f", perhaps {' or '.join(others)}" if others else ""
+    return f"it is damaged or in another encoding{perhaps}: try, for example: {command((others or ['cp1252'])[0])}"
 
 
-def _decodes(data: bytes, encoding: str) -> bool:
+def _is_likely(data: bytes, encoding: str) -> bool:
+    """Return True if bytes in an encoding are text that looks right."""
     try:
-        data.decode(encoding)
+        return not UNLIKELY.search(data.decode(encoding))
     except UnicodeDecodeError:
         return False
-    return True

@@ -29,7 +29,7 @@ from ..options import Options, option
 
 FORMATS = ("text", "csv", "tsv", "json", "jsonl", "counts", "hunspell", "fasta")
 SAMPLE_SIZE = 1 << 20  # characters
-SEPARATORS = "\t;|,"
+SEPARATORS = {"\t": "tab", ";": "semicolon", "|": "bar", ",": "comma"}
 MOST = 0.95  # of the lines: if so many share a shape, the others are mistakes
 FEW = 0.05  # of the lines: so few lines with a separator look odd
 NUMBER = r"[0-9]+(?:\.[0-9]*)?"
@@ -51,12 +51,18 @@ class ListOptions(Options):
     def command(self, name: str, **changes: str | None) -> str:
         """Return the command that reads the file of that name with these options and some others."""
         given = {**vars(self), **changes}
-        file = "-" if name == STANDARD_INPUT else name
-        return shlex.join(["moreish", "train", file, *(part for k, v in given.items() if v for part in (f"--{k}", v))])
+        return shlex.join(
+            ["moreish", "train", argument(name), *(part for k, v in given.items() if v for part in (f"--{k}", v))]
+        )
 
     def as_it_stands(self, name: str) -> str:
         """Return the command that takes every line of the file as a word."""
         return ListOptions(format="text", encoding=self.encoding).command(name)
+
+
+def argument(name: str) -> str:
+    """Return the argument of a command that stands for the file of that name."""
+    return "-" if name == STANDARD_INPUT else f"./{name}" if name.startswith("-") else name
 
 
 @dataclass(frozen=True)
@@ -83,9 +89,12 @@ def recognised(text: str, name: str, whole: bool, options: ListOptions) -> Layou
         return Layout("hunspell")
     if start == ">" and _is_fasta(sample):
         sequences = ListOptions(format="fasta", encoding=options.encoding)
-        raise InputError(f"{name}: a FASTA file; read its sequences with: {sequences.command(name)}")
+        raise InputError(
+            f"{name}: a FASTA file; read its sequences with: {sequences.command(name)} "
+            "(or take every line as it stands with --format text)"
+        )
     return (
-        _table(sample, SEPARATORS, 1 if suffix in (".csv", ".tsv") else 2, complete)
+        _table(sample, SEPARATORS, 1 if is_named_table(name) else 2, complete)
         or _counts(sample)
         or (Layout("csv") if suffix == ".csv" else Layout("text"))
     )
@@ -96,7 +105,7 @@ def forced(format: str, text: str, whole: bool) -> Layout:
     sample, complete = _sample(text, whole)
     if format in ("csv", "tsv"):
         separators = SEPARATORS if format == "csv" else "\t"
-        return _table(sample, separators, 1, complete) or Layout("csv", separators[-1])
+        return _table(sample, separators, 1, complete) or Layout("csv", "," if format == "csv" else "\t")
     return (_counts(sample) if format == "counts" else None) or Layout(format)
 
 
@@ -105,13 +114,14 @@ def _sample(text: str, whole: bool) -> tuple[str, bool]:
     return (text, whole) if len(text) <= SAMPLE_SIZE else (text[: text.rfind("\n", 0, SAMPLE_SIZE) + 1], False)
 
 
-def odd_lines(text: str) -> tuple[int, str]:
-    """Return the number of lines that look odd in a list of words, and the first: few lines have a separator."""
+def odd_lines(text: str) -> tuple[list[str], list[str]]:
+    """Return the lines that look odd in a list of words, and their separators, if few lines have one."""
     sample = text[:SAMPLE_SIZE]
-    if not any(separator in sample for separator in SEPARATORS):
-        return 0, ""
-    odd = [line for line in sample.split("\n") if any(separator in line for separator in SEPARATORS)]
-    return (len(odd), odd[0]) if len(odd) <= FEW * sample.count("\n") else (0, "")
+    found = [separator for separator in SEPARATORS if separator in sample]
+    odd = (
+        [line for line in sample.split("\n") if any(separator in line.strip() for separator in found)] if found else []
+    )
+    return (odd, found) if len(odd) <= FEW * sample.count("\n") else ([], [])
 
 
 def _suffix(name: str) -> str:
@@ -119,6 +129,11 @@ def _suffix(name: str) -> str:
     name = re.sub(r"\.(gz|xz|bz2|zip)$", "", name.lower())
     found = re.search(r"\.\w+$", name)
     return found.group() if found else ""
+
+
+def is_named_table(name: str) -> bool:
+    """Return True if the name of a file, packed or not, says that it is a table."""
+    return _suffix(name) in (".csv", ".tsv")
 
 
 def _lines(text: str) -> list[str]:
@@ -136,10 +151,11 @@ def _json(text: str, sample: str, name: str, whole: bool, options: ListOptions) 
         except (ValueError, RecursionError) as error:
             problem = error
     parsed = [_parses(line) for line in lines[:100]]
-    if parsed[0] and sum(parsed) >= MOST * len(parsed) and (sample.lstrip()[0] != '"' or "\\" in sample):
+    in_quotes = sample.lstrip()[0] == '"'  # as fields of CSV may be
+    if 2 * sum(parsed) > len(parsed) if not in_quotes else sum(parsed) >= MOST * len(parsed) and "\\" in sample:
         return Layout("jsonl")
     if sum(JSON_LINE.fullmatch(line) is not None for line in lines) >= MOST * len(lines) or suffix == ".json":
-        if sample.lstrip()[0] == '"' and _table(sample, SEPARATORS, 1, whole):
+        if in_quotes and _table(sample, SEPARATORS, 1, whole):
             return None
         if not whole:
             return Layout("json")
@@ -186,6 +202,8 @@ def _table(sample: str, separators: Iterable[str], at_least: int, whole: bool) -
         times = sample.count(separator)
         if times * 10 < n_lines or ('"' not in sample and times < 0.9 * len(_lines(sample))):
             continue
+        if separator == "\t" and not any(separator in line for line in _lines(sample)):
+            continue  # tabs around words are spaces
         for quoted in (True, False) if '"' in sample else (False,):
             widths = _widths(sample, separator, quoted, whole)
             width, lines = max(widths.items(), key=lambda item: (item[0] > 1, item[1]), default=(0, 0))

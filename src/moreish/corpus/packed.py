@@ -12,6 +12,7 @@ from typing import IO, Any
 
 from ..errors import InputError
 from ..files import STANDARD_INPUT
+from .formats import argument
 
 BLOCK_SIZE = 1 << 18  # bytes processed at a time
 DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError, ValueError, OverflowError)
@@ -36,8 +37,8 @@ def unpacked(file: IO[bytes], name: str) -> Iterator[bytes]:
             return
     if packing(start) == "zstd":
         raise InputError(
-            f"{name}: this is packed by zstd; read it with: "
-            f"zstd -dc {'FILE' if name == STANDARD_INPUT else shlex.quote(name)} | moreish train -"
+            f"{name}: this is packed by zstd; read it with: zstd -dc "
+            f"{'FILE' if name == STANDARD_INPUT else shlex.quote(argument(name))} | moreish train -"
         )
     yield from _blocks(source)
 
@@ -60,7 +61,9 @@ def _zip_member(file: IO[bytes]) -> IO[bytes]:
     names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX/")]
     if "[Content_Types].xml" in names:
         raise InputError("this is an Office document; save the list as CSV, and read that")
-    if len(names) != 1:
+    if not names:
+        raise InputError("this zip archive holds no file; make it again with the list in it")
+    if len(names) > 1:
         shown = ", ".join(map(repr, names[:3])) + (", ..." if len(names) > 3 else "")
         raise InputError(f"this zip archive holds {len(names)} files ({shown}): unpack it, and read one of them")
     return archive.open(names[0])

@@ -14,7 +14,7 @@ from ..files import STANDARD_INPUT, standard_input
 from . import mapped
 from .columns import chosen
 from .encodings import checked_encoding, decoded
-from .formats import SAMPLE_SIZE, ListOptions, forced, odd_lines, recognised
+from .formats import SAMPLE_SIZE, SEPARATORS, ListOptions, forced, odd_lines, recognised
 from .mapped import MappedWords, is_large
 from .packed import unpacked
 from .tables import table_of
@@ -113,6 +113,11 @@ def _words(file: BinaryIO, name: str, options: ListOptions, large: bool) -> Word
     comments = COMMENTS.match(text) if options.format != "text" else None
     skipped = text[: comments.end()] if comments else ""
     text = text[len(skipped) :]
+    if skipped.strip() and not text.strip() and not large:
+        raise InputError(
+            f'{name}: all lines are comments, as they begin with "# "; take every line as it stands with: '
+            f"{options.as_it_stands(name)}"
+        )
     layout = forced(options.format, text, not large) if options.format else recognised(text, name, not large, options)
     columns, told = None, ""
     if layout.format == "text" and not (options.column or options.weights or options.labels):
@@ -133,17 +138,17 @@ def _words(file: BinaryIO, name: str, options: ListOptions, large: bool) -> Word
         raise no_words(name)
     if columns is None:
         return words
-    n = columns.without_weight
-    log.info("%s%s", told, f", {n:,} line{'s' * (n > 1)} with weight 0 left out" if n else "")
+    log.info("%s%s", told, columns.left_out)
     return columns.attached(words, name)
 
 
 def _warn_of_odd_lines(text: str, name: str) -> None:
     """Say so if a few lines of a list of words look like rows of a table."""
-    n, first = odd_lines(text)
-    if n:
-        lines = f"{n:,} line{'s look' if n > 1 else ' looks'} odd"
-        log.warning("%s: %s, with a tab, comma, semicolon or bar, such as %s: read as words", name, lines, shown(first))
+    odd, separators = odd_lines(text)
+    if odd:
+        lines = f"{len(odd):,} line{'s look' if len(odd) > 1 else ' looks'} odd"
+        signs = " or ".join(f"a {SEPARATORS[separator]}" for separator in separators)
+        log.warning("%s: %s, with %s, such as %s: read as words", name, lines, signs, shown(odd[0]))
 
 
 def _blocks(file: BinaryIO) -> Iterator[bytes]:

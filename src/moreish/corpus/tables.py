@@ -10,7 +10,7 @@ from itertools import chain, islice
 from typing import Any
 
 from ..errors import InputError
-from .formats import Layout, ListOptions, dialect, json_problem
+from .formats import SEPARATORS, Layout, ListOptions, dialect, json_problem
 from .wordlist import shown
 
 SAMPLE_ROWS = 1 << 15  # that decide what the columns are
@@ -56,16 +56,14 @@ def table_of(layout: Layout, pieces: Iterable[str], name: str, skipped: int, opt
         return _json_table("".join(pieces), name, options)
     lines = (line for piece in pieces for line in io.StringIO(piece, newline="\n"))
     if layout.format == "csv":
-        separator = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "bars"}[layout.separator]
         way_out = f"correct it, or take every line as it stands with: {options.as_it_stands(name)}"
         rows = ((number, row) for number, row in csv_rows(layout, lines, name, skipped, way_out) if filled(row))
-        return Table.of(f"a table separated by {separator}", rows, header=True)
+        return Table.of(f"a table separated by {SEPARATORS[layout.separator]}s", rows, header=True)
     numbered = ((number, line.strip()) for number, line in enumerate(lines, start=skipped + 1))
     numbered = ((number, line) for number, line in numbered if line)
     if layout.format == "jsonl":
-        return _keyed(
-            "JSON lines", ((number, _value(line, f"{name}:{number}")) for number, line in numbered), name, ":"
-        )
+        values = ((number, _value(line, f"{name}:{number}", name, options)) for number, line in numbered)
+        return _keyed("JSON lines", values, name, ":")
     if layout.format == "counts":
         return Table.of(COUNTS, _count_rows(layout, numbered, name, options))
     if layout.format == "hunspell":
@@ -129,21 +127,27 @@ def _sequences(numbered: Iterable[tuple[int, str]]) -> Iterator[Row]:
             parts.append(line)
 
 
-def _value(text: str, place: str) -> Any:
-    """Return the value of a JSON text."""
+def _value(text: str, place: str, name: str, options: ListOptions) -> Any:
+    """Return the value of a JSON text at a place in the file of that name."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         where = f", line {error.lineno}" if isinstance(error, json.JSONDecodeError) and error.lineno > 1 else ""
-        raise InputError(f"{place}: not JSON{where} ({json_problem(error)})") from None
+        raise InputError(
+            f"{place}: not JSON{where} ({json_problem(error)}); correct it, or take every line as it stands with: "
+            f"{options.as_it_stands(name)}"
+        ) from None
 
 
 def _json_table(text: str, name: str, options: ListOptions) -> Table:
     """Return the table of a JSON array, of the one list in an object, or of the keys and values of an object."""
-    value, what = _value(text, name), "a JSON array"
+    value, what = _value(text, name, name, options), "a JSON array"
     names: list[str] | None = None
     if isinstance(value, dict):
         lists: list[str] = [key for key, held in value.items() if isinstance(held, list)]
+        if lists and options.labels == "key" and options.column in (None, "value"):
+            pairs = ([key, word] for key in lists for word in value[key])
+            return Table.of("JSON arrays by key", enumerate(pairs, start=1), ["key", "value"], ": item ")
         key = lists[0] if len(lists) == 1 and options.column not in ("key", "value") else options.column
         if key in lists:
             what, value, names = f"the JSON array {shown(key)}", value[key], [key]
@@ -151,7 +155,8 @@ def _json_table(text: str, name: str, options: ListOptions) -> Table:
             longest = max(filter(str.isprintable, lists), key=lambda key: len(value[key]), default="KEY")
             raise InputError(
                 f"{name}: a JSON object with {len(lists)} lists ({', '.join(map(shown, lists[:5]))}"
-                f"{', ...' * (len(lists) > 5)}): read one with: {options.command(name, column=longest)}"
+                f"{', ...' * (len(lists) > 5)}): read one with: {options.command(name, column=longest)} "
+                "(or take all, with their keys as labels, with --labels key)"
             )
         else:
             return Table.of("a JSON object", enumerate(value.items(), start=1), ["key", "value"], ": item ")
