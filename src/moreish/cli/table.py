@@ -77,7 +77,7 @@ def _layout(text: str, whole: bool) -> Layout:
     layout, first = forced("csv", text, whole), text.partition("\n")[0]
     if layout.separator in first:
         return layout
-    return replace(layout, separator=next((sign for sign in SEPARATORS if sign in first), ","))
+    return replace(layout, separator=next((sign for sign in SEPARATORS if sign in first), "\t"))
 
 
 def _records(layout: Layout, pieces: Iterable[str], skipped: int) -> Iterator[Record]:
