@@ -139,16 +139,6 @@ def test_the_command_classifies_arguments_and_standard_input(run, classifier, ca
     assert found == [{"word": "", "label": None, "probabilities": {}}, classifier.classify("ge").as_json()]
 
 
-def test_a_label_with_a_tab_stays_one_field(listed, capsys, monkeypatch, tmp_path):
-    words = WordList.of(listed).with_labels("odd\tone" if set(word) <= set("abcde") else "x" for word in listed)
-    moreish.train(words, "bigram-counts", out=tmp_path / "run")
-    assert run_command(["classify", str(tmp_path / "run"), "abab"]) == 0
-    assert capsys.readouterr().out.split("\t")[:2] == ["abab", "odd\\tone"]
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    assert run_command(["classify", str(tmp_path / "run"), "abab"]) == 0
-    assert "odd\\tone" in capsys.readouterr().out
-
-
 def test_wrong_requests_get_one_line(run, listed, tmp_path, capsys):
     plain = moreish.train(list(listed), "bigram-counts", out=tmp_path / "plain")
     for arguments, problem in (

@@ -220,6 +220,8 @@ class Batches:
         word is several examples. The room is chosen for the fewest positions in all: more room means more padding after
         short words, less room repeats contexts.
         """
+        if not whole_words and labels is None and weights is None:
+            return cls(Source(stream, NONE.astype(np.int64), NONE, NO_WEIGHTS, seed), size)
         begins = np.flatnonzero(stream[:-1] == END) + 1
         lengths = np.diff(begins, append=len(stream)).astype(np.int32)
         starts, per_word, room = NONE.astype(np.int64), lengths, 1
