@@ -56,7 +56,7 @@ def test_without_calibration_it_is_bayes_rule(run):
         ]
         found = classifier.classify(word)
         assert list(found.probabilities.values()) == pytest.approx([p / sum(joint) for p in joint], rel=1e-6)
-        assert found.label == max(found.probabilities, key=found.probabilities.get)
+        assert found.label == max(found.probabilities, key=found.probabilities.get)  # pyright: ignore[reportArgumentType, reportCallIssue]
 
 
 def test_calibration_lowers_the_val_loss(run, classifier):
@@ -97,7 +97,7 @@ def test_a_label_without_words_has_no_recall():
 @pytest.mark.parametrize("name", ["bigram", "mlp", "wavenet-conv"])
 def test_every_model_classifies_better_than_chance(listed, name):
     options = {"bigram": {"epochs": 300.0}, "mlp": {}, "wavenet-conv": {"block_size": 4, "n_hidden": 16}}[name]
-    accuracy = Classifier(moreish.train(listed, name, **options)).accuracy(["test"])["test"]
+    accuracy = Classifier(moreish.train(listed, name, **options)).accuracy(["test"])["test"]  # pyright: ignore[reportArgumentType]
     assert accuracy > 0.75
 
 
@@ -171,7 +171,7 @@ def test_eval_and_compare_tell_labels(run, capsys):
 def test_words_of_one_label_are_scored_among_those_of_that_label(run, capsys):
     scorer = moreish.Scorer(run, 0.1, label="second")
     assert scorer.score("gefa").nll == pytest.approx(run.model.score("gefa", label="second").nll)
-    assert scorer.score("gefa").percentile > scorer.score("dada").percentile
+    assert scorer.score("gefa").percentile > scorer.score("dada").percentile  # pyright: ignore[reportOperatorIssue]
     assert run_command(["score", str(run.path), "gefa", "--label", "second", "--false-positive-rate", "0.1"]) == 0
     assert capsys.readouterr().out.startswith(f"gefa\t{scorer.score('gefa').nll:.4f}")
 

@@ -289,7 +289,7 @@ def test_hundreds_of_pieces_are_left_out(models):
         assert not [word for word in drawn if any(piece in word for piece in pieces)]
         assert max(map(len, drawn)) > 4
         assert len(models["ngram"].sample(20, without=set(pieces), **options)) == 20
-    plain, free = Constraints().words(models["ngram"].vocab), Constraints(without=["é"]).words(models["ngram"].vocab)
+    plain, free = Constraints().words(models["ngram"].vocab), Constraints(without=["é"]).words(models["ngram"].vocab)  # pyright: ignore[reportArgumentType]
     assert np.array_equal(plain.delta, free.delta)
     assert models["ngram"].most_likely(3, without=["d"]) == models["ngram"].most_likely(3, forbid="d")
     assert all("ad" not in each.word for each in models["ngram"].fill("b_d_", without=["ad"]))

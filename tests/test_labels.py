@@ -3,6 +3,8 @@
 import itertools
 import math
 from collections import Counter, defaultdict
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ from moreish.models import MODELS, NETS, make_config
 from moreish.models.labels import sum_over_labels
 from moreish.sampling import draw, sources
 
-OPTIONS = {
+OPTIONS: dict[str, dict[str, Any]] = {
     "bigram-counts": {},
     "ngram": {"order": 4},
     "bigram": {"epochs": 30.0},
@@ -83,7 +85,7 @@ def test_the_gradients_of_a_net_with_labels_are_right(name):
     """Against autograd and central differences. The label is one of as many as there are tokens."""
     small = {k: v for k, v in OPTIONS[name].items() if k not in ("steps", "epochs")}
     config, V = make_config(name, small), 7
-    checks = check_layers(config.layers(V, V), config.context + 1, V, n_places=3 if config.whole_words else 1)
+    checks = check_layers(config.layers(V, V), config.context + 1, V, n_places=3 if config.whole_words else 1)  # pyright: ignore[reportAttributeAccessIssue]
     assert any("labelledembedding.D" in check.name for check in checks)
     assert all(check.ok for check in checks), [check for check in checks if not check.ok]
 
@@ -184,7 +186,7 @@ def test_the_sum_over_labels_begins_anew_with_each_word():
         np.testing.assert_allclose(found[first:last], one)
 
 
-CASES = {
+CASES: dict[str, tuple[dict[str, Any], Callable[[str], bool]]] = {
     "free": ({}, lambda word: True),
     "prefix": ({"prefix": "b"}, lambda word: word[0] == "b"),
     "contains": ({"contains": "ba"}, lambda word: "ba" in word),
@@ -213,7 +215,7 @@ def test_words_are_drawn_as_often_as_their_probability_says(runs, name, method, 
     ]
     p = {w: sum(s * probability(model, w, k) for k, s in enumerate(model.labels.shares)) for w in short[:900]}
     counts = Counter(word for word in drawn if word in p)
-    frequent = sorted(p, key=p.get)[-20:]
+    frequent = sorted(p, key=p.get)[-20:]  # pyright: ignore[reportArgumentType, reportCallIssue]
     total, found = sum(p[word] for word in frequent), sum(counts[word] for word in frequent)
     assert found > 1000
     expected = np.array([found * p[word] / total for word in frequent])
@@ -232,7 +234,7 @@ def test_the_most_likely_words_are_those_with_the_highest_sums(runs, name, monke
     model = runs[name].model
     words = ["".join(letters) for k in range(1, 5) for letters in itertools.product(model.vocab.characters, repeat=k)]
     p = {w: sum(s * probability(model, w, k) for k, s in enumerate(model.labels.shares)) for w in words}
-    best = sorted(p, key=p.get, reverse=True)[:5]
+    best = sorted(p, key=p.get, reverse=True)[:5]  # pyright: ignore[reportArgumentType, reportCallIssue]
     for most in (0, 1e9):
         monkeypatch.setattr("moreish.sampling.ranking.MAX_ENUMERATED", most)
         found = model.most_likely(5, max_length=4)
@@ -251,14 +253,14 @@ def test_a_label_changes_what_is_drawn(words, name):
 @pytest.mark.parametrize("name", ["mlp", "wavenet-conv"])
 def test_a_stopped_training_with_labels_goes_on_as_if_it_had_not_stopped(words, tmp_path, name):
     options = {"steps": 40, "n_hidden": 8, **({"block_size": 4} if name == "wavenet-conv" else {})}
-    whole = moreish.train(words, name, **options)
+    whole = moreish.train(words, name, **options)  # pyright: ignore[reportArgumentType]
 
     def stop(progress):
         if progress.step >= 20:
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        moreish.train(words, name, out=tmp_path / "run", on_progress=stop, **options)
+        moreish.train(words, name, out=tmp_path / "run", on_progress=stop, **options)  # pyright: ignore[reportArgumentType]
     resumed = moreish.resume(tmp_path / "run")
     assert resumed.loss == whole.loss
     np.testing.assert_array_equal(resumed.model.params, whole.model.params)
@@ -276,7 +278,7 @@ def test_a_label_without_train_words_has_a_small_share_and_can_be_drawn():
     rare = next(word for word in corpus.parts["val"] if word not in set(corpus.parts["train"]))
     labels = ["rare" if word == rare else "x" for word in words]
     model = moreish.train(words, "ngram", labels=labels).model
-    assert 0 < model.labels.shares[0] < 0.05
+    assert 0 < model.labels.shares[0] < 0.05  # pyright: ignore[reportOptionalMemberAccess]
     assert len(model.sample(5, label="rare")) == 5
 
 

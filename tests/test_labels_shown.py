@@ -141,7 +141,7 @@ def test_the_architecture_has_the_tables_of_characters_and_labels(runs, name):
     assert any("The label's row of D is added to each." in text.get_text() for text in ax.texts)
     made.draw_without_rendering()
     assert max(text.get_window_extent().x1 for text in ax.texts) < made.bbox.x1
-    C = model.weights["0.labelledembedding.C"]
+    C = model.weights["0.labelledembedding.C"]  # pyright: ignore[reportConstantRedefinition]
     points = np.concatenate([np.asarray(c.get_offsets()) for c in plots.plot_embedding(model).axes[0].collections])
     assert points.var(0).sum() == pytest.approx(np.linalg.eigvalsh(np.cov(C.T, bias=True))[-2:].sum(), rel=1e-4)
 

@@ -156,7 +156,7 @@ def test_a_column_of_a_table_is_scored(saved_run, monkeypatch, capsys, case):
     given, separator, column = TABLES[case]
     lines = [line for line in given.decode("utf-8-sig").split("\n") if line.strip()]
     lines = [line.removesuffix("\r") for line in lines if not line.startswith("#")]
-    rows = list(csv.reader(lines, delimiter=separator, quoting=quoting(lines, separator), skipinitialspace=True))
+    rows = list(csv.reader(lines, delimiter=separator, quoting=quoting(lines, separator), skipinitialspace=True))  # pyright: ignore[reportArgumentType]
     names = rows.pop(0) if "name" in rows[0] or "word" in rows[0] else None
     place = names.index(column) if names and not column.isdecimal() else int(column) - 1
     scores = list(Scorer(saved_run, 0.1).scores([row[place].strip() for row in rows]))

@@ -26,7 +26,7 @@ def ask(run: moreish.Run, *requests: tuple[str, str, dict]) -> list[httpx.Respon
     async def answers():
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
             return [
-                await client.request(method, path, **{"json" if method == "POST" else "params": given})
+                await client.request(method, path, **{"json" if method == "POST" else "params": given})  # pyright: ignore[reportArgumentType]
                 for method, path, given in requests
             ]
 

@@ -26,7 +26,7 @@ SMALL["wavenet-conv"] = SMALL["wavenet"]
 
 @pytest.fixture(scope="module")
 def sources(words) -> dict[str, moreish.Run]:
-    return {name: moreish.train(words, name, steps=60, batch_size=32, **SMALL.get(name, {})) for name in NETS}
+    return {name: moreish.train(words, name, steps=60, batch_size=32, **SMALL.get(name, {})) for name in NETS}  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -53,7 +53,7 @@ def test_known_characters_keep_their_weights_and_new_ones_start_afresh(name, sou
 
 def test_characters_are_matched_by_what_they_are(words):
     """The new list's characters come before and between those of the run."""
-    source = moreish.train([word.replace("a", "m") for word in words], "mlp", steps=40, **SMALL["mlp"])
+    source = moreish.train([word.replace("a", "m") for word in words], "mlp", steps=40, **SMALL["mlp"])  # pyright: ignore[reportArgumentType]
     run = prepare(made_up_words(60, alphabet="aefhz"), None, {}, source).start()
     assert run.model.vocab.characters == "abcdefghmz"
     for c in source.model.vocab.characters:
@@ -81,7 +81,7 @@ def test_a_run_that_began_from_another_comes_back_and_resumes(engine, sources, t
     options = {"steps": 40, "batch_size": 16, "engine": engine}
     source = replace(sources["mlp"]).save(tmp_path / "source")
     assert source.path is not None
-    whole = moreish.train(OTHERS, from_run=source.path, out=tmp_path / "whole", **options)
+    whole = moreish.train(OTHERS, from_run=source.path, out=tmp_path / "whole", **options)  # pyright: ignore[reportArgumentType]
     loaded = moreish.load(tmp_path / "whole")
     assert loaded.loss == whole.loss
     assert loaded.model.sample(20) == whole.model.sample(20)

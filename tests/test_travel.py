@@ -34,7 +34,7 @@ def through_read_only_memory(thing: Any) -> Any:
 def runs() -> dict[str, moreish.Run]:
     """A run of every model, and two mixtures. Each test gets copies of them."""
     words = made_up_words(150, seed=5)
-    found = {name: moreish.train(words, name, **({"steps": 20} if name in NETS else {})) for name in MODELS}
+    found = {name: moreish.train(words, name, **({"steps": 20} if name in NETS else {})) for name in MODELS}  # pyright: ignore[reportArgumentType]
     for kind in ("linear", "log-linear"):
         found[kind] = moreish.mix([found["ngram"], found["mlp"], found["wavenet"]], kind)
     return found

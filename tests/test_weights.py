@@ -1,6 +1,7 @@
 """Lists with weights: the split, the counts, the batches, the losses and the run folder."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from moreish.models import MODELS
 from moreish.ngram import SMOOTHINGS, count_tables, smoothed
 from moreish.ngram.labels import recounted
 
-OPTIONS = {
+OPTIONS: dict[str, dict[str, Any]] = {
     "bigram-counts": {},
     "ngram": {"order": 4},
     "bigram": {"epochs": 20.0},
@@ -73,8 +74,8 @@ def test_lines_of_one_word_and_label_are_merged():
     words = WordList.of(["ab", "b", "ab", "ab", "c"]).with_weights([1, 2, 3, 0.5, 4]).with_labels(list("xyxyx"))
     merged = words.merged()
     assert list(merged) == ["ab", "b", "ab", "c"]
-    assert merged.weights.tolist() == [4, 2, 0.5, 4]
-    assert merged.labels.tolist() == [0, 1, 1, 0]
+    assert merged.weights.tolist() == [4, 2, 0.5, 4]  # pyright: ignore[reportOptionalMemberAccess]
+    assert merged.labels.tolist() == [0, 1, 1, 0]  # pyright: ignore[reportOptionalMemberAccess]
     assert list(words[2:].merged()) == ["ab", "ab", "c"]
 
 
@@ -183,7 +184,7 @@ def test_losses_are_weighted_and_those_of_each_word_once_stand_beside(weighted, 
         tokens, weights = [len(word) + 1 for word in weighted.parts[part]], weighted.weights(part)
         assert found.loss[part] == pytest.approx(np.dot(nats, weights) / np.dot(tokens, weights), rel=1e-6)
         assert found.each_once[part] == pytest.approx(sum(nats) / sum(tokens), rel=1e-6)
-        low, high = found.interval[part]
+        low, high = found.interval[part]  # pyright: ignore[reportGeneralTypeIssues]
         assert low < found.loss[part] < high
     assert run.loss == pytest.approx(found.loss)
 
@@ -200,7 +201,7 @@ def test_a_run_with_weights_and_labels_is_saved_and_loaded(different, weights, t
     again = moreish.load(tmp_path / "run")
     assert again.loss == run.loss
     assert again.corpus.data_hash == run.corpus.data_hash
-    assert again.corpus.weights("val").tolist() == run.corpus.weights("val").tolist()
+    assert again.corpus.weights("val").tolist() == run.corpus.weights("val").tolist()  # pyright: ignore[reportOptionalMemberAccess]
     assert again.model.sample(5, label="x") == run.model.sample(5, label="x")
     for damage in (b"", (tmp_path / "run" / "columns.safetensors").read_bytes()[:-3]):
         (tmp_path / "run" / "columns.safetensors").write_bytes(damage)
@@ -213,7 +214,7 @@ def test_a_run_with_weights_and_labels_is_saved_and_loaded(different, weights, t
 
 def test_small_weights_are_scaled_to_one(different, weights):
     small, large = (Corpus(WordList.of(different).with_weights(weights * factor)) for factor in (1e-3, 1.0))
-    np.testing.assert_allclose(small.weights("train"), large.weights("train"))
+    np.testing.assert_allclose(small.weights("train"), large.weights("train"))  # pyright: ignore[reportArgumentType, reportCallIssue]
 
 
 @pytest.mark.parametrize(
