@@ -1,4 +1,4 @@
-"""How well models tell labels apart, and how well their samples keep to a label.
+"""Accuracy of models in telling labels apart, and of their samples in keeping to a label.
 
     python benchmarks/labels.py [--json benchmarks/results/labels.json]
     python benchmarks/pages.py       puts the figures of that file into the documentation
@@ -96,7 +96,7 @@ def measure_apart(corpus: Corpus, judge: Classifier) -> dict[str, Any]:
 
 
 def measure(models: Sequence[Model], corpus: Corpus, judge: Classifier) -> dict[str, Any]:
-    """How well the models of all labels tell words by Bayes' rule alone, and how well their samples keep to a label."""
+    """Accuracy of one model a label by Bayes' rule alone, and of their samples in keeping to a label."""
     by_rule = {p: told(bayes(models, corpus, corpus.parts[p]), corpus.labels(p)) for p in PARTS}
     return {"bayes": by_rule, "kept": kept(models, judge)}
 

@@ -1,4 +1,4 @@
-"""What commands write for other programs: encodings, and pipes that close."""
+"""Output of commands for other programs: encodings, and pipes that close."""
 
 import bz2
 import gzip

@@ -43,7 +43,7 @@ class Classification:
 
 @dataclass(frozen=True, eq=False)
 class Confusion:
-    """How the words of a part are classified.
+    """Confusion matrix of the words of a part.
 
     labels      names of the labels
     counts      int64 (labels, labels): number of words with the label of the row that are taken for the one of the

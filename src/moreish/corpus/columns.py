@@ -101,7 +101,7 @@ class Columns:
 
     @property
     def left_out(self) -> str:
-        """What was left out, as an end of the line that says what is read."""
+        """Rows left out, as the end of the line that says what is read."""
         rows, n = self.without_word, self.without_weight
         text = f", {rows:,} row{'s' * (rows > 1)} without a word left out" if rows else ""
         return text + (f", {n:,} line{'s' * (n > 1)} with weight 0 left out" if n else "")

@@ -1,5 +1,6 @@
 """The methods of a model that draw words and find the most likely ones, free or under constraints."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -8,14 +9,14 @@ from ..errors import InputError
 from ..sampling import Candidates, Constraints, Drawing, Samples, SamplingModel, SamplingOptions, most_likely
 
 
-class DrawsWords:
+class DrawsWords(ABC):
     """The part of a `Model` that draws words."""
 
     vocab: Vocab
 
+    @abstractmethod
     def sampling_models(self, label: str | None = None) -> list[SamplingModel]:
         """Return the model as sampling uses it; for a model with labels, that of one label, or of each."""
-        raise NotImplementedError
 
     def sample(
         self,

@@ -157,7 +157,7 @@ class Model(DrawsWords):
         found = Model(self.config, self.vocab, np.zeros(self._plain_size, np.float32))
         for name, place in found.weights.items():
             place[...] = weights[name]
-        found.__dict__["_tape"] = self._tape  # all labels share one
+        vars(found)["_tape"] = self._tape  # all labels share one
         return found
 
     @cached_property

@@ -16,7 +16,7 @@ MAX_LOG_STRENGTH = 12.0  # bound of a fitted logarithm or logit, either way
 
 
 class Evidence(NamedTuple):
-    """What the counts say about M tokens, for each order: arrays (order, M), except for weights.
+    """Counts that bear on M tokens, for each order: arrays (order, M), except for weights.
 
     seen        True for a context that has been seen
     total       N(h), 0 for a context never seen
