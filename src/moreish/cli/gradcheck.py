@@ -11,7 +11,7 @@ Examples:
 from importlib.util import find_spec
 
 from ..analysis.gradcheck import as_json, check_models, first_wrong
-from ..errors import WorkError, unknown
+from ..errors import WorkError, install_command, unknown
 from ..models import NETS
 from .terminal import announce_work, print_json, print_table, say
 from .values import Flag
@@ -35,7 +35,7 @@ def gradcheck(*models: str, json: Flag = False) -> None:
     if find_spec("torch") is None:
         say(
             "moreish: without PyTorch, gradients are compared only with central differences "
-            "(for autograd too: pip install 'moreish[torch]')"
+            f"(for autograd too: {install_command('torch')})"
         )
     results = {}
     for name, checks in check_models(list(models) or list(NETS)):

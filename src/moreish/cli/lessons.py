@@ -13,7 +13,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import missing
 from ..lessons.copying import copy_lessons
 from .values import Flag
 
@@ -29,7 +29,7 @@ def lessons(folder: Path = Path("lessons"), /, *, copy: Flag = False) -> None:
         Only copy the notebooks; do not open Jupyter.
     """
     if not copy and find_spec("jupyterlab") is None:
-        raise InputError("opening the lessons needs JupyterLab: pip install 'moreish[lessons]', or use --copy")
+        raise missing("opening the lessons needs JupyterLab (--copy only copies them)", "lessons")
     for path in copy_lessons(folder):
         print(path)
     if not copy:
