@@ -16,8 +16,8 @@ EXTRAS = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(
 
 def bounds(requirement: str) -> tuple[str, set[str]]:
     """Return the name and the bounds of a requirement, which may stand in any order."""
-    name, rest = re.fullmatch(r"([\w-]+)(.*)", requirement).groups()
-    return name, set(rest.split(","))
+    name, *rest = re.split(r"(?=[<>=])", requirement, maxsplit=1)
+    return name, set("".join(rest).split(","))
 
 
 @pytest.mark.parametrize("extra", ["torch", "tune", "serve", "large"])

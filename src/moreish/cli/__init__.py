@@ -78,6 +78,7 @@ VERBS = (
     "models",
     "words",
     "download",
+    "completion",
 )
 
 THREADS_HELP = (

@@ -4,7 +4,7 @@ import dataclasses
 import unicodedata
 from dataclasses import field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Group, Parameter
 
@@ -15,7 +15,12 @@ from ..sampling import Constraints
 from ..training.options import BY_OPTIMIZER, TrainOptions
 from .fields import argument, arguments_class, given_options
 from .terminal import say
+from .values import one_of
 
+if TYPE_CHECKING:
+    ModelName = str
+else:
+    ModelName = one_of(MODELS)
 MAX_SHOWN = 3  # texts of --without that have no effect
 LABEL_HELP = "label of the words, for a run trained with --labels [default: all, by their shares in the list]"
 

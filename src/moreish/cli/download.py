@@ -7,13 +7,20 @@ Examples:
   moreish download names
 """
 
+from typing import TYPE_CHECKING
+
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from ..corpus import DOWNLOADS, read_words
 from ..corpus import download as download_list
 from .terminal import print_json, print_table
-from .values import Flag
+from .values import Flag, one_of
+
+if TYPE_CHECKING:
+    ListName = str
+else:
+    ListName = one_of(DOWNLOADS)
 
 
 class DownloadBar:
@@ -37,7 +44,7 @@ class DownloadBar:
         self.progress.stop()
 
 
-def download(name: str | None = None, /, *, json: Flag = False) -> None:
+def download(name: ListName | None = None, /, *, json: Flag = False) -> None:
     """Run `moreish download`.
 
     Parameters

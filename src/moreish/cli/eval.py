@@ -13,7 +13,7 @@ Examples:
 """
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..analysis.classification import Classifier, Confusion
 from ..analysis.comparison import baseline
@@ -22,12 +22,16 @@ from ..errors import unknown
 from ..evaluation import evaluate
 from ..training.run import load
 from .terminal import announce_work, print_json, print_losses, print_table
-from .values import Flag
+from .values import Flag, one_of
 
+if TYPE_CHECKING:
+    PartName = str
+else:
+    PartName = one_of(PARTS)
 MOST_COLUMNS = 8  # labels with a column of their own
 
 
-def eval(run: Path, /, *, split: str | None = None, no_baseline: Flag = False, json: Flag = False) -> None:
+def eval(run: Path, /, *, split: PartName | None = None, no_baseline: Flag = False, json: Flag = False) -> None:
     """Run `moreish eval`.
 
     Parameters

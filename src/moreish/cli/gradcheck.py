@@ -9,15 +9,21 @@ Examples:
 """
 
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from ..analysis.gradcheck import as_json, check_models, first_wrong
 from ..errors import WorkError, install_command, unknown
 from ..models import NETS
 from .terminal import announce_work, print_json, print_table, say
-from .values import Flag
+from .values import Flag, one_of
+
+if TYPE_CHECKING:
+    NetName = str
+else:
+    NetName = one_of(NETS)
 
 
-def gradcheck(*models: str, json: Flag = False) -> None:
+def gradcheck(*models: NetName, json: Flag = False) -> None:
     """Run `moreish gradcheck`.
 
     Parameters

@@ -15,17 +15,17 @@ from typing import Annotated, Any
 from ..corpus import words_of
 from ..files import STANDARD_INPUT
 from ..training.lr_finder import RULE, find_lr
-from .arguments import ModelArguments, TrainArguments
-from .fields import Flat, ListArguments, given_options
+from .arguments import ModelArguments, ModelName, TrainArguments
+from .fields import Flat, ListArguments, ListName, given_options
 from .terminal import announce_work, print_json, say
 from .values import Flag
 
 
 def lr_find(
-    file: str | None = None,
+    file: ListName | None = None,
     /,
     *,
-    model: str = "mlp",
+    model: ModelName = "mlp",
     low: float | None = None,
     high: float | None = None,
     plot: Path | None = None,

@@ -39,8 +39,8 @@ from ..files import STANDARD_INPUT
 from ..training.run import Run, load
 from ..training.train import resume as resume_training
 from ..training.train import train as train_model
-from .arguments import ModelArguments, TrainArguments
-from .fields import Flat, ListArguments, given_options
+from .arguments import ModelArguments, ModelName, TrainArguments
+from .fields import Flat, ListArguments, ListName, given_options
 from .progress import TrainingView
 from .terminal import announce_work, print_losses, print_samples, print_table, say
 from .values import WholeNumber
@@ -51,10 +51,10 @@ SHORT_LIST = 2000  # words; a net trained on fewer is compared with the n-gram m
 
 
 def train(
-    file: str | None = None,
+    file: ListName | None = None,
     /,
     *,
-    model: str | None = None,
+    model: ModelName | None = None,
     out: Path | None = None,
     resume: Path | None = None,
     from_run: Annotated[Path | None, Parameter(name="--from")] = None,

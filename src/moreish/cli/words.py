@@ -22,7 +22,7 @@ from ..corpus import clean as clean_words
 from ..corpus.describe import describe
 from ..errors import InputError, unknown
 from ..files import write_atomically
-from .fields import Flat, ListArguments, given_options
+from .fields import Flat, ListArguments, ListName, given_options
 from .terminal import announce_work, print_json, print_table
 from .values import Flag
 
@@ -31,7 +31,7 @@ MAX_LABELS_SHOWN = 10
 
 
 def words(
-    file: str | None = None,
+    file: ListName | None = None,
     /,
     *,
     clean: Path | None = None,

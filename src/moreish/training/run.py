@@ -217,7 +217,8 @@ def load(path: str | Path) -> Run:
         raise damaged(folder, CONFIG, error) from None
     if newer:
         raise InputError(
-            f"{folder}: written by a newer moreish ({newer}, this is {__version__}): load it with that version or a later one"
+            f"{folder}: written by a newer moreish ({newer}, this is {__version__}): "
+            "load it with that version or a later one"
         )
     try:
         config = ALL_MODELS[stored["model"]](**stored["model_options"])
