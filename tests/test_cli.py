@@ -1,5 +1,6 @@
 """The command line, through its entry point."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -7,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 import moreish
 from moreish.cli import VERBS, help_of, run
@@ -126,10 +128,28 @@ def test_help_says_what_a_verb_does_with_examples(verb, capsys):
     assert out.count(f"moreish {verb}") >= 3  # the usage and two examples
 
 
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_help_is_wrapped_once_with_the_threads_last_and_whole_examples(width, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(width))
+    for verb in VERBS:
+        assert run([verb, "--help"]) == 0
+        text, _, examples = capsys.readouterr().out.partition("\nExamples:\n")
+        assert f"Examples:\n{examples.rstrip()}" == help_of(verb)[1]
+        assert max(map(cell_len, text.splitlines())) <= width
+        assert [line.split()[1] for line in text.splitlines() if line.startswith("│ -")][-1] == "--threads"
+        # The next word did not fit into any line of a paragraph.
+        for paragraph in text.split("╭")[0].split("\n\n"):
+            lines = paragraph.splitlines()
+            assert all(len(f"{a.rstrip()} {b.split()[0]}") > width for a, b in itertools.pairwise(lines)), paragraph
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["tarin"], "train"),
+        (["train", "--temperature", "0.7"], "--temperature is an option of sample and novelty, not of train"),
+        (["eval", "x", "--only-new"], "--only-new is an option of sample, not of eval (see moreish sample --help)"),
+        (["mix", "x", "--json=1"], "--json is an option of sample, fill, vary and others, not of mix"),
         (["train", "--n-hiden", "3"], "--n-hidden"),
         (["train", "--model", "mpl"], "did you mean mlp"),
         (["train", "--lr", "abc"], "--lr"),

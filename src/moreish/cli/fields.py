@@ -21,7 +21,8 @@ else:
 def argument(f: dataclasses.Field[Any], group: Group, default: str) -> tuple[str, Any, Any]:
     """Return the name, type and field of an argument for an option."""
     choices = f.metadata["choices"]
-    help = f.metadata["help"] + (f" [choices: {', '.join(choices)}]" if choices else "")
+    text = f.metadata["help"].removesuffix(".")
+    help = f"{text[0].upper()}{text[1:]}." + (f" [choices: {', '.join(choices)}]" if choices else "")
     parameter = Parameter(
         help=help + (f" [default: {default}]" if default else ""),
         group=group,
