@@ -9,7 +9,7 @@ CODE = "import sys, json; from moreish.cli import run; sys.exit(max(run(c) for c
 
 
 def lines_on_terminal(commands: str, width: int) -> list[str]:
-    """Return the lines, without their control sequences, that commands (a list of lists, in JSON) print on a terminal."""
+    """Return the lines, without control sequences, that commands (a JSON list of lists) print on a terminal."""
     import fcntl
     import pty
     import termios

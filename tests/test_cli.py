@@ -149,7 +149,7 @@ def test_help_is_wrapped_once_with_the_threads_last_and_whole_examples(width, ca
         (["tarin"], "train"),
         (["train", "--temperature", "0.7"], "--temperature is an option of sample and novelty, not of train"),
         (["eval", "x", "--only-new"], "--only-new is an option of sample, not of eval (see moreish sample --help)"),
-        (["mix", "x", "--json=1"], "--json is an option of sample, fill, vary and others, not of mix"),
+        (["mix", "x", "--json=1"], "--json is an option of runs, sample, fill and others, not of mix"),
         (["train", "--n-hiden", "3"], "--n-hidden"),
         (["train", "--model", "mpl"], "did you mean mlp"),
         (["train", "--lr", "abc"], "--lr"),

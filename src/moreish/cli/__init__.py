@@ -66,6 +66,7 @@ app = App(
 # Each verb is a file here. The docstring of the file is the help text of the verb.
 VERBS = (
     "train",
+    "runs",
     "sample",
     "fill",
     "vary",

@@ -116,6 +116,7 @@ def report(run: Run, seconds: float, n_samples: int, file: str | None) -> None:
     print(f"{run.model.name}: {run.model.n_parameters:,} parameters, {how}, {seconds:.1f} s")
     weighted = run.corpus.words.weights is not None
     print_losses(evaluate(run.model, run.corpus) if weighted else Evaluation(run.loss, {}))
+    run.keep_loss()
     if (share := run.corpus.stand_in_train("val").mean()) > MOSTLY:
         say(
             f"({share:.0%} of the val words are in train too, so these losses say little about new words: split by "
