@@ -3,6 +3,8 @@
 import itertools
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +14,9 @@ from rich.cells import cell_len
 
 import moreish
 from moreish.cli import VERBS, help_of, run
+from moreish.cli.candidates import method_line
 from moreish.models import MODELS, NETS
+from moreish.sampling import Samples
 
 
 def entry_point(*arguments, **options):
@@ -250,3 +254,18 @@ def test_a_cache_that_cannot_be_used_is_passed_over(words_file, tmp_path):
     assert second.returncode == 0, second.stderr
     assert "cannot be used" in second.stderr
     assert (tmp_path / "a" / "model.safetensors").read_bytes() == (tmp_path / "b" / "model.safetensors").read_bytes()
+
+
+def test_a_run_that_diverged_is_pointed_to_its_diagnosis(words, tmp_path, capsys):
+    folder, options = tmp_path / "it's", {"optimizer": "sgd", "lr": 1e5, "schedule": "constant"}
+    with pytest.raises(moreish.WorkError):
+        moreish.train(words, "mlp", n_hidden=8, activation="relu", steps=500, out=folder, **options)
+    hint = f"to find out why: {shlex.join(['moreish', 'diagnose', str(folder)])}"
+    for command in (["eval", folder], ["compare", folder], ["sample", folder, "-n", 2], ["fill", folder, "b_"]):
+        run([*map(str, command)])
+        assert capsys.readouterr().err.count(hint) == 1
+
+
+def test_the_share_of_the_words_that_fit_is_a_percentage():
+    drawn = Samples(["mia"], method="rejection", share=0.1704, head="m", tried=176)
+    assert method_line(drawn) == "(17% of 176 words drawn that start with m fit)"

@@ -21,7 +21,7 @@ from ..corpus import PARTS
 from ..errors import unknown
 from ..evaluation import evaluate
 from ..training.run import load
-from .terminal import announce_work, print_json, print_losses, print_table
+from .terminal import announce_work, print_json, print_losses, print_table, say_if_diverged
 from .values import Flag, one_of
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def eval(run: Path, /, *, split: PartName | None = None, no_baseline: Flag = Fal
         raise unknown("--split", split, PARTS)
     announce_work()
     loaded = load(run)
+    say_if_diverged(loaded)
     parts = PARTS if split is None else (split,)
     evaluation = evaluate(loaded.model, loaded.corpus, parts, intervals=True)
     confusions = {}

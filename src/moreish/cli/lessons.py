@@ -1,7 +1,7 @@
 """Copy the lessons into a folder, and open them in Jupyter.
 
-The lessons are notebooks that start from counting letters, with their results. Notebooks that are already in the folder
-are not overwritten.
+The lessons are notebooks with their results; the first one counts letters. Notebooks that are already in the folder are
+not overwritten.
 
 Examples:
   moreish lessons

@@ -4,6 +4,7 @@ import json
 import logging
 import math
 import re
+import shlex
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
@@ -25,6 +26,13 @@ def say(message: str) -> None:
     """Print a message on stderr. The work continues if nobody reads it any more."""
     with suppress(BrokenPipeError):
         print(message, file=sys.stderr, flush=True)
+
+
+def say_if_diverged(run: Any) -> None:
+    """Print a message if the training of a run diverged, so that its model is worth little."""
+    if run.diverged:
+        command = shlex.join(["moreish", "diagnose", str(run.path)])
+        say(f"(the training of {run.path} diverged; to find out why: {command})")
 
 
 def on_terminal() -> bool:
