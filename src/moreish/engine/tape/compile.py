@@ -54,6 +54,12 @@ class Signatures:
         self.walk = types.void(program, reals, reals, ints)
 
 
+@cache
+def signatures_for(dtype: type) -> Signatures:
+    """The types of the machine's functions for a float type."""
+    return Signatures(dtype)
+
+
 class Job(NamedTuple):
     """A function to compile.
 
@@ -74,7 +80,7 @@ class Job(NamedTuple):
     def signature(self) -> Any:
         """The types of the arguments and of the result."""
         if self.role:
-            return getattr(Signatures(self.dtype), self.role)
+            return getattr(signatures_for(self.dtype), self.role)
         return importlib.import_module(self.plain.__module__).SIGNATURES[self.function]
 
     @property
@@ -196,6 +202,7 @@ def _compile_together(jobs: Sequence[Job], what: str) -> None:
     show()
 
 
+@cache
 def _folder(job: Job) -> Path | None:
     """The folder of a job's code.
 
