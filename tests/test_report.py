@@ -1,23 +1,18 @@
 """The report: one file without external resources, with everything that is measured, which a browser can show."""
 
 import json
-import os
 import re
-import shutil
-import subprocess
 import time
 from html import escape, unescape
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
+from browser import browsed, needs_browser
 
 import moreish
 from moreish import report
 from moreish.cli import run
 from moreish.engine.trace import Tracer
-
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 class Page(HTMLParser):
@@ -159,20 +154,6 @@ def test_it_says_how_the_model_was_made(words):
     assert "mixed from ngram and bigram" in report(moreish.mix([counted, net]))
     net.history[-1]["step"] = 10  # of a training that diverged
     assert "trained for 10 of 20 steps" in report(net)
-
-
-needs_browser = pytest.mark.skipif(
-    BROWSER is None and not os.environ.get("MOREISH_NEEDS_BROWSER"), reason="there is no Chromium on this machine"
-)
-SWITCHES = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
-SWITCHES += ["--disable-background-networking", "--disable-component-update", "--enable-logging=stderr"]
-
-
-def browsed(address: str, profile: Path, *switches: str) -> subprocess.CompletedProcess:
-    """Open an address in Chromium."""
-    assert BROWSER is not None, "MOREISH_NEEDS_BROWSER is set, and there is no Chromium"
-    command = [BROWSER, *SWITCHES, f"--user-data-dir={profile}", *switches, address]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 
 @needs_browser
