@@ -25,6 +25,7 @@ from ..training.run import MODEL, Run
 from ..training.train import train
 
 SAMPLES = 48
+COUNTING_OPTIONS = ("split", "split_seed", "weight_power", "seed")
 SAMPLED_LABELS, SAMPLES_PER_LABEL = 12, 5
 
 
@@ -181,10 +182,14 @@ def inline(picture: str, name: str) -> Markup:
 
 
 def options(run: Run) -> list[tuple[str, Any]]:
-    """Options of the model and of its training, as resolved."""
+    """Options of the model and of its training, as resolved, without those that this run does not use."""
     of_model = dataclasses.asdict(run.model.config)
     of_model.pop("parts", None)
     of_training = dataclasses.asdict(run.options)
+    if run.corpus.words.weights is None:
+        del of_training["weight_power"]
+    if not run.options.steps:
+        of_training = {name: of_training[name] for name in of_training if name in COUNTING_OPTIONS}
     shown = {True: "yes", False: "no"}
     return [
         (name.replace("_", "-"), shown[value] if isinstance(value, bool) else value)
