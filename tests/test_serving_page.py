@@ -151,7 +151,7 @@ def test_a_browser_shows_words_a_score_and_next_characters(address, saved_run, t
     [
         ({"prefix": "x"}, "'x' is not in the word list"),
         ({"prefix": "bad", "max_length": 2}, "no word fits --max-length 2 and --prefix bad"),
-        ({"n": 10_001}, "Number: Value must be less than or equal to 10000."),
+        ({"n": 10_001}, "Words: Value must be less than or equal to 10000."),
     ],
     ids=str,
 )
