@@ -129,10 +129,10 @@ def test_a_browser_shows_words_a_score_and_next_characters(address, saved_run, t
     known = sum(mark != "new" for _, mark in marked)
     assert page.text["drawn"].startswith(f"{known} of 7 are in the list, as marked.")
     score = model.score("badé")
-    assert page.text["verdict"].startswith(f"{score.bits:.2f} bits per character")
+    assert page.text["verdict"].startswith(f"{score.nll:.2f} nats per character")
     assert "It is unlikely to belong to the list. The model does not know é." in page.text["verdict"]
-    bits = [nll / 0.6931471805599453 for nll in score.per_char]
-    assert page.items["surprise"] == [f"{b:.1f}{c}" for b, c in zip(bits, ["b", "a", "d", "é", "end"], strict=True)]
+    surprise = zip(score.per_char, ["b", "a", "d", "é", "end"], strict=True)
+    assert page.items["surprise"] == [f"{nats:.1f}{char}" for nats, char in surprise]
     likely = sorted(model.next("g").items(), key=lambda pair: -pair[1])
     assert page.items["following"] == [f"{char or 'end'}{100 * p:.1f}%" for char, p in likely]
     assert page.items["labels"] == ["any"]
