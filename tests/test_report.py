@@ -73,6 +73,7 @@ def test_it_holds_what_is_measured(page, saved_run):
     words = saved_run.model.sample(48, seed=saved_run.options.seed)
     assert all(word in found.text for word in words)
     copied = sum(saved_run.corpus.mark(word) != "new" for word in words)
+    assert copied > 1
     assert f"{copied} of 48 are already in your list, as marked." in found.text
     newness = moreish.novelty(saved_run)
     assert all(verdict in found.text for verdict in newness.verdicts)
