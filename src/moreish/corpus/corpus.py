@@ -74,6 +74,11 @@ class Corpus:
         return {part: self.words[places] for part, places in self._places.items()}
 
     @property
+    def name(self) -> str:
+        """Name of the list: that of its file, without the ending; empty for words from Python."""
+        return self.words.name
+
+    @property
     def label_names(self) -> tuple[str, ...]:
         """The different labels, sorted; empty for a list without labels."""
         return self.words.label_names
