@@ -59,8 +59,8 @@ print(grid.stride(), grid.T.stride(), grid.T.data_ptr() == grid.data_ptr())
 
 # %% [markdown]
 # **Broadcasting** combines tensors of different shapes. The shapes are aligned from the right; an axis that is missing
-# or has length 1 is repeated. Broadcasting saves loops, but it has traps. Here is one that costs people hours. To turn
-# rows of counts into probabilities, we divide each row by its sum.
+# or has length 1 is repeated. Broadcasting saves loops, but it has traps. Here is one that has cost many people hours. To
+# turn rows of counts into probabilities, we divide each row by its sum.
 
 # %%
 counts = torch.tensor([[1.0, 3.0], [2.0, 6.0]])  # (2, 2)
@@ -297,8 +297,8 @@ print(counted.model.sample(8, seed=1))
 # %% [markdown]
 # ## Exercises
 #
-# **1. Indexing.** Write `lookup(W, tokens)`, which returns the same rows as one-hot rows times $W$, but without one-hot
-# rows.
+# **1. Indexing.** Write `lookup(W, tokens)`, which returns the product of one-hot rows and $W$, but without making
+# one-hot rows.
 
 # %%
 lookup = ...  # yours: a function of W and tokens

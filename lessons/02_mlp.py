@@ -362,7 +362,7 @@ made
 # %% [markdown]
 # At the smallest rates the loss falls slowly. From about 0.03 to 0.3 it is low. Above that it becomes ragged and rises,
 # and near 2 it explodes: a step then overshoots so far that the next ones cannot recover. We choose 0.1, in the middle
-# of the low stretch and well to the left of the rise.
+# of the low part and well to the left of the rise.
 
 # %%
 assert 0.05 < lowest < 5

@@ -428,7 +428,7 @@ assert ended[1.0] > math.log(V) + 1
 # - **1**: each step changes the weights by about 3%, in a direction that only 32 examples have determined. The loss
 #   ends far above where it started.
 #
-# After some hundred steps, then, this ratio tells more about a learning rate than the loss does.
+# After a few hundred steps, then, this ratio tells more about a learning rate than the loss does.
 
 # %% [markdown]
 # ## BatchNorm
@@ -518,7 +518,7 @@ assert normed_cost < 0.6 * plain_cost
 
 # %% [markdown]
 # With BatchNorm a bad start costs much less. At the right gain, 5/3, BatchNorm does not help here: six layers can be
-# initialised well by hand. It helps when the initialisation is wrong, or when the net is so deep that no one gets it
+# initialised well by hand. It helps when the initialisation is wrong, or when the net is so deep that it is hard to get
 # right.
 #
 # The start still has an effect, and the ratios show where it went. If the weights are ten times larger, a normalised

@@ -48,8 +48,8 @@ torch.set_num_threads(1)  # tensors this small are no faster with more
 len(words), V
 
 # %% [markdown]
-# As in lesson 2, we build windows of eight characters and the character that follows each. Token 0, shown as a dot,
-# pads the context before a word and marks its end.
+# As in lesson 2, we build windows, now of eight characters, and the character that follows each. Token 0, shown as a
+# dot, pads the context before a word and marks its end.
 
 # %%
 Xtr, Ytr = (torch.from_numpy(a) for a in corpus.windows("train", block_size))  # (N, 8), (N,)
@@ -789,7 +789,7 @@ assert check_dilated(dilated_solved)
 # %%
 run = ...  # yours: moreish.train(corpus, "wavenet", ...)
 target = 1.993 if len(words) == 32_033 else runs["tree"].loss["val"] - 0.03
-check_beat(run, target)
+check_beat(run, target, corpus)
 
 # %% [markdown]
 # A solution:
@@ -800,5 +800,5 @@ check_beat(run, target)
 # with the same settings, 1.969.
 settings = {"batch_size": 128, "lr": 0.003, "weight_decay": 0.06}
 run = moreish.train(corpus, "wavenet", epochs=12.0, **settings)
-assert check_beat(run, target)
+assert check_beat(run, target, corpus)
 print(f"val {moreish.evaluate(run.model, corpus, ['val']).loss['val']:.3f} in {run.seconds:.0f} s")

@@ -2,8 +2,8 @@
 
     python lessons/build.py [01_bigram ...]
 
-The source of a lesson is NN_name.py (jupytext's percent format); its notebook is NN_name.ipynb. The word list is that of
-`moreish.lessons.words`: the notebooks are built with names.txt, and the tests run every lesson with the bundled names.
+The source of a lesson is NN_name.py (jupytext's percent format); its notebook is NN_name.ipynb. The notebooks are
+built with names.txt, which is downloaded or which MOREISH_NAMES names; the tests run them with the bundled names.
 """
 
 import argparse

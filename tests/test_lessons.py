@@ -1,7 +1,7 @@
 """Tests of the lessons: they run on either list, notebooks match their sources, and `moreish lessons` copies them.
 
-A notebook is the proof that its lesson runs with names.txt: its outputs come from a whole run, and every assertion of its
-cells has held. With the bundled names the lessons run here.
+The notebooks show that the lessons run with names.txt: their outputs come from a whole run, in which every assertion
+held. Here the lessons run with the bundled names.
 """
 
 import runpy
