@@ -650,8 +650,7 @@ troubles = {}
 for name, run in runs.items():
     diagnosis = moreish.diagnose(run)
     troubles[name] = [verdict.trouble for verdict in diagnosis.verdicts]
-    worse = run.loss["val"] - runs["kaiming"].loss["val"]
-    print(f"{name}: first batch {run.history[0]['train']:.2f}, val {run.loss['val']:.3f} ({worse:+.2f})")
+    print(f"{name}: first batch {run.history[0]['train']:.2f}, val {run.loss['val']:.3f}")
     for verdict in diagnosis.verdicts or ["no problems found"]:
         print("   ", verdict)
 
