@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from moreish.cli import VERBS, run
-from moreish.corpus import BUNDLED
+from moreish.corpus import BUNDLED, DOWNLOADS
 from moreish.models import MODELS
 
 # Lines to complete, with all that the last word may become in a folder with the files of `folder`.
@@ -111,7 +111,7 @@ def shown_until(expected, terminal):
 
 def test_bash_offers_every_verb_and_the_bundled_lists(script, folder):
     code = f"source {script('bash')}; _moreish; printf '%s\\n' \"${{COMPREPLY[@]}}\""
-    for words, expected in (("moreish ''", VERBS), ("moreish train ''", BUNDLED), ("moreish tune --model ''", MODELS)):
+    for words, expected in (("moreish ''", VERBS), ("moreish train ''", {*BUNDLED, *DOWNLOADS}), ("moreish tune --model ''", MODELS)):
         n = len(words.split()) - 1
         found = answers(["bash", "-c", f"COMP_WORDS=({words}); COMP_CWORD={n}; {code}"], folder)
         assert found == set(expected)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Group, Parameter
 
-from ..corpus import BUNDLED, ListOptions
+from ..corpus import BUNDLED, DOWNLOADS, ListOptions
 from ..options import plain_type
 from .values import one_of, whole_number
 
@@ -15,7 +15,7 @@ Flat = Parameter(name="*")  # the fields become options of the command itself
 if TYPE_CHECKING:
     ListName = str
 else:
-    ListName = one_of(BUNDLED)  # or a file
+    ListName = one_of({**BUNDLED, **DOWNLOADS})  # or a file
 
 
 def argument(f: dataclasses.Field[Any], group: Group, default: str) -> tuple[str, Any, Any]:

@@ -1,7 +1,8 @@
 """Copy the lessons into a folder, and open them in Jupyter.
 
 The lessons are notebooks with their results; the first one counts letters. Notebooks that are already in the folder are
-not overwritten.
+not overwritten. When the notebooks run, they download the names of the lecture; without a connection they use the
+bundled names. The environment variable MOREISH_NAMES names another list.
 
 Examples:
   moreish lessons

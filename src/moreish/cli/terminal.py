@@ -7,7 +7,7 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from itertools import chain
 from typing import Any
@@ -55,14 +55,23 @@ def _finite(value: Any) -> Any:
 
 
 def announce_work() -> None:
-    """Print the package's log messages on stderr, such as that kernels are being compiled."""
+    """Print the package's log messages on stderr. Compilation is shown by a moving line, if that is a terminal."""
 
     class Handler(logging.Handler):
+        view: Callable[[Any], None] | None = None
+
         def emit(self, record: logging.LogRecord) -> None:
-            say(f"moreish: {record.getMessage()}")
+            compiling = getattr(record, "compiling", None)
+            if compiling and sys.stderr.isatty():
+                from .progress import CompilingView
+
+                self.view = self.view or CompilingView()
+                self.view(compiling)
+            elif record.levelno >= logging.INFO:
+                say(f"moreish: {record.getMessage()}")
 
     log = logging.getLogger("moreish")
-    log.setLevel(logging.INFO)
+    log.setLevel(logging.DEBUG)
     log.handlers = [Handler()]
 
 
