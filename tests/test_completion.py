@@ -11,6 +11,7 @@ import pytest
 from moreish.cli import VERBS, run
 from moreish.corpus import BUNDLED, DOWNLOADS
 from moreish.models import MODELS
+from moreish.plots.pictures import PICTURES
 
 # Lines to complete, with all that the last word may become in a folder with the files of `folder`.
 ASKED = {
@@ -109,9 +110,14 @@ def shown_until(expected, terminal):
     return seen
 
 
-def test_bash_offers_every_verb_and_the_bundled_lists(script, folder):
+def test_bash_offers_every_verb_list_model_and_picture(script, folder):
     code = f"source {script('bash')}; _moreish; printf '%s\\n' \"${{COMPREPLY[@]}}\""
-    for words, expected in (("moreish ''", VERBS), ("moreish train ''", {*BUNDLED, *DOWNLOADS}), ("moreish tune --model ''", MODELS)):
+    for words, expected in (
+        ("moreish ''", VERBS),
+        ("moreish train ''", {*BUNDLED, *DOWNLOADS}),
+        ("moreish tune --model ''", MODELS),
+        ("moreish plot runs/one loss ''", PICTURES),
+    ):
         n = len(words.split()) - 1
         found = answers(["bash", "-c", f"COMP_WORDS=({words}); COMP_CWORD={n}; {code}"], folder)
         assert found == set(expected)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 else:
     ModelName = one_of(MODELS)
 MAX_SHOWN = 3  # texts of --without that have no effect
-LABEL_HELP = "label of the words, for a run trained with --labels [default: all, by their shares in the list]"
+LABEL_HELP = "Label of the words, for a run trained with --labels [default: all, by their shares in the list]."
 
 
 def _by_owner(values: Iterable[tuple[str, object]]) -> str:
@@ -68,7 +68,7 @@ def constraint_arguments(*excluded: str) -> Any:
     group = Group("Constraints", sort_key=1)
     included = [f for f in dataclasses.fields(Constraints) if f.name not in excluded]
     arguments = [argument(f, group, "" if f.default in (None, ()) else str(f.default)) for f in included]
-    of_file = Parameter(help="file of such texts, one per line", group=group, show_default=False)
+    of_file = Parameter(help="File of such texts, one per line.", group=group, show_default=False)
     arguments.append(("without_file", Annotated[Path | None, of_file], field(default=None)))
     of_run = Parameter(help=LABEL_HELP, group=group, show_default=False)
     arguments.append(("label", Annotated[str | None, of_run], field(default=None)))

@@ -4,8 +4,8 @@ The loss is the mean negative log-likelihood in nats per predicted token: every 
 table adds a 95% interval (bootstrap over words), and separate losses for words that are in train and for words that are
 not. The last line compares with the n-gram model on the same words.
 
-If the list has weights, words count by them in every loss but the one of each word once. If it has labels, a word is
-predicted given its label, and further tables show how often `moreish classify` finds the right label.
+If the list has weights, losses are weighted by them, and a further column counts each word once. If it has labels, a
+word is predicted given its label, and further tables show how often `moreish classify` finds the right label.
 
 Examples:
   moreish eval runs/names-mlp

@@ -1,8 +1,8 @@
 """List the runs in a folder, with their models and losses.
 
-Losses are in nats per token. A run that was trained in Python has no test loss here, nor has one that was stopped. If
-a run was stopped or diverged, a last column says so: `moreish train --resume` continues the one, and `moreish diagnose`
-says what went wrong with the other.
+Losses are in nats per token. A run that was trained in Python, or was stopped, has its val loss alone. If a run was
+stopped or diverged, the last column says so: `moreish train --resume` continues a stopped one, and `moreish diagnose`
+tells why one diverged.
 
 Examples:
   moreish runs
@@ -24,7 +24,7 @@ def runs(folder: Path = Path("runs"), /, *, sort: Literal["when", "val"] = "when
     Parameters
     ----------
     folder
-        Folder whose runs are listed, and those of its folders.
+        Folder to search for runs, subfolders included.
     sort
         Order of the runs: the newest first, or the lowest val loss first.
     json

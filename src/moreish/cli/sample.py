@@ -71,8 +71,8 @@ def sample(
     seed
         Seed of the random draw; the same seed gives the same words [default: the seed of the run].
     temperature
-        Values below 1 make likely characters more likely, values above 1 make all more equal; 0 always takes the most
-        likely character.
+        Below 1, likely characters become more likely; above 1, all become more equal; at 0, the most likely is always
+        taken.
     top_k
         Draw from the K most likely characters only; 0 means all.
     top_p
@@ -84,7 +84,7 @@ def sample(
     avoid
         File of words to leave out, one per line.
     tries
-        Most words to draw if not all of them fit [default: 2 million, or 1,000 for each word if that is more].
+        Limit on the words drawn if not all of them fit [default: 2 million, or 1,000 for each word if that is more].
     most_likely
         Find the most likely words by beam search instead of drawing at random.
     marks
