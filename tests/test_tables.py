@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from terminals import lines_on_terminal
 
 import moreish
-from moreish.cli.terminal import print_losses, print_table
+from moreish.cli.terminal import print_losses, print_samples, print_table
 from moreish.evaluation import Evaluation
 
 WORDS = ["さくら", "ひまわり", "すみれ", "ゆり", "もも", "きく", "うめ", "つばき", "ふじ", "あさがお"] * 3
@@ -102,3 +102,9 @@ def test_a_perplexity_of_many_digits_is_rounded(loss, shown, capsys):
     assert Evaluation({"val": loss}, {"val": 10}).as_json()["perplexity"]["val"] == (
         math.exp(loss) if loss < 700 else math.inf
     )
+
+
+def test_control_characters_do_not_break_a_line(capsys):
+    print_table(["word", ">n"], [["a\nb\tc\x1b[1m", 1]])
+    print_samples(["\r", "d\x85"], ["new", "train"])
+    assert capsys.readouterr().out.splitlines()[1:] == [r"a\nb\tc\x1b[1m  1", r"\r     new", r"d\x85  in train"]

@@ -16,6 +16,8 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
+from .lines import CONTROL, escape
+
 GAP = 2  # between the columns of a table
 MIN_TEXT = 12  # width of a column of text whose words are broken
 NUMBERS = re.compile(r" (?=\()")  # between a number and its interval in brackets
@@ -81,7 +83,8 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     On a terminal that is too narrow, cells are wrapped; if that is not enough, each row becomes a list. Elsewhere every
     row is one line.
     """
-    cells = [[name.removeprefix(">") for name in columns], *([str(cell) for cell in row] for row in rows)]
+    shown = ([CONTROL.sub(escape, str(cell)) for cell in row] for row in rows)
+    cells = [[name.removeprefix(">") for name in columns], *shown]
     numeric = [name.startswith(">") for name in columns]
     widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
     total = sum(widths) + GAP * (len(widths) - 1)
@@ -153,6 +156,7 @@ def print_losses(found: Any) -> None:
 
 def print_samples(words: Sequence[str], marks: Sequence[str]) -> None:
     """Print words, each with the part of the list that contains it, or "new"."""
+    words = [CONTROL.sub(escape, word) for word in words]
     width = max(map(cell_len, words), default=0)
     for word, mark in zip(words, marks, strict=True):
         print(f"{word}{' ' * (width - cell_len(word))}  {mark if mark == 'new' else f'in {mark}'}")
