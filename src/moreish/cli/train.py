@@ -68,8 +68,8 @@ def train(
     Parameters
     ----------
     file
-        A word list: text with one word per line, CSV, JSON and others, packed or not; - for standard input; or a
-        bundled list: names, dinosaurs, minerals or places [default: names].
+        A word list: text with one word per line, CSV, JSON and others, packed or not; - for standard input; a
+        bundled list: names, dinosaurs, minerals or places; or a list of `moreish download` [default: names].
     model
         The model to train; `moreish models` lists them [default: mlp].
     out
