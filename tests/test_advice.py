@@ -78,7 +78,7 @@ def test_commands_repeat_what_was_asked_for(here, capsys):
     asked = "moreish train 'two words.csv'"
     assert found[one(found, "n-gram counts")] == f"{asked} --model ngram --column word --split distinct --seed 3"
     longer = found[one(found, "longer training: val is")]
-    assert longer == f"{asked} --column word --n-hidden 16 --split distinct --seed 3 --steps 80"
+    assert longer == f"{asked} --column word --n-hidden 16 --split distinct --steps 80 --seed 3"
 
 
 def test_a_training_that_overfits_should_be_shorter_and_one_that_learns_longer(here, capsys):

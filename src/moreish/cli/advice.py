@@ -21,7 +21,7 @@ GAIN = 0.005  # nats; a mixture that gains less is not worth it
 FEWEST_VAL_WORDS = 20  # fewer say too little about the length of a training
 RISEN = 0.01  # nats; with val so much above its lowest value, the training was too long
 FALLEN = 0.001  # nats; with val falling less over the last fifth, the training is at its end
-OVERFITTED = 0.15  # nats; with val so much above train, a longer training overfits (docs/quality.md, "Longer training")
+OVERFITTED = 0.15  # nats; with val so much above train, a longer training overfits (benchmarks/longer.py)
 MORE_DECAY = 0.1  # weight decay with which it does not
 
 Advice = Iterator[tuple[str, str]]
