@@ -152,8 +152,8 @@ def report(run: Run, seconds: float, n_samples: int, request: Request | None) ->
     else:
         for line in shown_by_label(run, n_samples):
             print(line)
-    print(f"\nsaved in {run.path}; more words with: {shlex.join(['moreish', 'sample', str(run.path)])}")
-    print("\nnext:")
+    more = shlex.join(["moreish", "sample", str(run.path)])
+    print(f"\nsaved in {run.path}; more words with: {more}\n\nnext:", flush=True)  # the advice may take a moment
     for reason, command in advice(run, request):
         print(f"  {reason}:\n    {command}" if command else f"  {reason}")
 
