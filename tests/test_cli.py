@@ -36,10 +36,8 @@ def test_the_main_job_from_file_to_new_words(words_file, tmp_path):
     assert len(samples) == 5
     assert all(s["seen"] in ("new", "train", "val", "test") for s in samples)
     # train ends with the words that its seed gives
-    before, _, _ = done.stdout.partition("saved in")
-    printed = [
-        line.split()[0] for line in before.splitlines() if line.endswith(("new", "in train", "in val", "in test"))
-    ]
+    lines = done.stdout.partition("saved in")[0].splitlines()
+    printed = [line.split()[0] for line in lines if line.endswith(("new", "in train", "in val", "in test"))]
     assert printed == [s["word"] for s in samples]
     assert sampled.stderr == ""
     again = entry_point("train", words_file, "--steps", 10, cwd=tmp_path)

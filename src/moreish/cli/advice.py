@@ -29,8 +29,7 @@ Advice = Iterator[tuple[str, str]]
 
 def advice(run: Run, request: Request | None) -> Advice:
     """Yield reasons with commands, some of them empty. Without a request, only those that do not need the list."""
-    lost = bool(run.model.layers) and run.history[-1]["val"] is None  # it is not a number at the end
-    if lost or (run.corpus.words.weights is None and run.loss["val"] > math.log(len(run.model.vocab))):
+    if run.model.layers and (run.history[-1]["val"] is None or no_better_than_random(run)):
         command = ["moreish", "diagnose", str(run.path)]
         yield "val is no better than for characters drawn at random; find out why", shlex.join(command)
         return
@@ -45,6 +44,11 @@ def advice(run: Run, request: Request | None) -> Advice:
     yield from counting(run, request)
     if run.model.layers and len(run.corpus.parts["val"]) >= FEWEST_VAL_WORDS:
         yield longer(run, request)
+
+
+def no_better_than_random(run: Run) -> bool:
+    """Return True if val is at least the loss of equally likely characters, for another reason than weights."""
+    return run.corpus.words.weights is None and not run.loss["val"] < math.log(len(run.model.vocab))
 
 
 def counting(run: Run, request: Request) -> Advice:
