@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from pathlib import Path
 
 import pytest
 from conftest import made_up_words
@@ -79,6 +80,9 @@ def test_commands_repeat_what_was_asked_for(here, capsys):
     assert found[one(found, "n-gram counts")] == f"{asked} --model ngram --column word --split distinct --seed 3"
     longer = found[one(found, "longer training: val is")]
     assert longer == f"{asked} --column word --n-hidden 16 --split distinct --steps 80 --seed 3"
+    begun = Request("few.txt", None, {}, {"from": Path("runs/a b")})
+    assert begun.command() == "moreish train few.txt --from 'runs/a b'"
+    assert begun.of("ngram").command() == "moreish train few.txt --model ngram"
 
 
 def test_a_training_that_overfits_should_be_shorter_and_one_that_learns_longer(here, capsys):
