@@ -20,6 +20,7 @@ from .options import TrainOptions
 from .prepare import engine_of, prepare
 from .run import Run, load
 from .train import count, finish, first_state
+from .watching import SearchView
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
@@ -78,12 +79,14 @@ def tune(
     out: str | Path,
     trials: int = 30,
     on_trial: Callable[["Study", "FrozenTrial"], None] | None = None,
+    progress: bool | None = None,
     **fixed: Any,
 ) -> Tuned:
     """Search for the options with the lowest val loss, until the study in the folder `out` has `trials` trials.
 
     fixed       options of `train` that are not searched; the seed is used for the search too
     on_trial    called after each trial
+    progress    show the trials while they run; by default in a notebook only
 
     The first trial uses the model's defaults. A trial is pruned if it is worse than the median of the others at the
     same point of the training. Raises InputError if Optuna is missing, if the folder holds something else or another
@@ -100,7 +103,8 @@ def tune(
         raise InputError(f"no option of model {model} is left to search: give fewer options")
     defaults = {name: getattr(config if hasattr(config, name) else options, name) for name in space}
     search = _Search(task.corpus, model, fixed, space, defaults, Path(out))
-    search.go(options.seed, trials, on_trial)
+    with SearchView(model, trials, progress) as view:
+        search.go(options.seed, trials, [view, *([on_trial] if on_trial else [])])
     return Tuned(search.study, search.best())
 
 
@@ -121,7 +125,7 @@ class _Search:
         }
         self.study: Study
 
-    def go(self, seed: int, trials: int, on_trial: Callable[["Study", "FrozenTrial"], None] | None) -> None:
+    def go(self, seed: int, trials: int, on_trial: Iterable[Callable[["Study", "FrozenTrial"], None]]) -> None:
         import optuna
         from optuna.trial import TrialState
 
@@ -131,7 +135,7 @@ class _Search:
         if len(self.study.get_trials(deepcopy=False, states=ended)) >= trials:
             return
         last = optuna.study.MaxTrialsCallback(trials, states=ended)
-        callbacks = [self._clear, *([on_trial] if on_trial else []), last]
+        callbacks = [self._clear, *on_trial, last]
         try:
             self.study.optimize(self._trial, callbacks=callbacks)
         except KeyboardInterrupt:
