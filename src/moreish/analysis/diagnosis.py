@@ -7,13 +7,15 @@ otherwise the first steps are trained again.
 
 import dataclasses
 import math
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from ..display.shown import SHOWN, Shown, Table, more
 from ..engine.statistics import record
 from ..engine.trace import Trace, Tracer
 from ..errors import InputError
@@ -54,12 +56,12 @@ class Beginning:
     """The first steps of training: a trace before step 1, and batch losses (N,) in nats at `steps` (N,)."""
 
     trace: Trace
-    steps: np.ndarray
-    losses: np.ndarray
+    steps: np.ndarray = field(repr=False)
+    losses: np.ndarray = field(repr=False)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Diagnosis:
+class Diagnosis(Shown):
     """The layers of a run before its first step and now, and the problems of its training.
 
     run                     the run, with its history at the time of the diagnosis
@@ -126,6 +128,23 @@ class Diagnosis:
             other: begins(trace_run(begun, at_start=True), begun.history),
         }
 
+    def _table(self) -> Table:
+        rows = [
+            [then["name"], *(f(row) for f in _LAYER_COLUMNS.values() for row in (then, now))]
+            for then, now in zip(self.start["layers"], self.end["layers"], strict=True)
+        ]
+        shown = rows if len(rows) <= SHOWN else rows[:SHOWN]
+        heading = ["layer", *(f">{name}{when}" for name in _LAYER_COLUMNS for when in (" at step 0", " now"))]
+        notes = more(len(rows), len(shown))
+        if "verdicts" in vars(self):  # they may take a replay
+            notes += [f"{verdict.trouble}: {verdict}" for verdict in self.verdicts] or ["No problems found."]
+        return Table(f"Diagnosis of {self.run.model!r}", shown, heading, notes)
+
+    def _repr_html_(self) -> str:
+        """Return the layers and the problems as HTML."""
+        _ = self.verdicts
+        return super()._repr_html_()
+
     def tensors(self) -> list[dict[str, Any]]:
         """Medians over the recorded steps for each trained tensor: std of its values, gradient and update."""
         rows = zip(*(line["tensors"] for line in self.steps), strict=True)
@@ -144,6 +163,15 @@ class Diagnosis:
             "replayed": self.replayed,
             "verdicts": [dataclasses.asdict(verdict) for verdict in self.verdicts],
         }
+
+
+# Statistics of a layer, as text.
+_LAYER_COLUMNS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "std": lambda row: f"{row['std']:.3f}",
+    "saturated": lambda row: f"{row['saturated']:.0%}" if "saturated" in row else "",
+    "dead": lambda row: f"{row['dead']} of {row['units']}" if "dead" in row else "",
+    "gradient std": lambda row: f"{row['gradient']:.1e}",
+}
 
 
 def diagnose(run: Run) -> Diagnosis:

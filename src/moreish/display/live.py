@@ -79,7 +79,7 @@ class Live:
         """Return the state as HTML."""
         bar = '<div><progress style="width: 26em" max="1" value="{:.4f}"></progress></div>'
         shown_bar = Markup(bar).format(self._share) if self._share else ""
-        return Markup("<div>{}{}{}</div>").format(self.text, shown_bar, curves_svg(self._curves, self._log_x))
+        return str(Markup("<div>{}{}{}</div>").format(self.text, shown_bar, curves_svg(self._curves, self._log_x)))
 
     def _open_notebook(self) -> None:
         from IPython.display import display

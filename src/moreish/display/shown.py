@@ -34,7 +34,7 @@ class Table(NamedTuple):
         from rich.cells import cell_len
 
         lines = [[cell.removeprefix(">") for cell in self.heading]] if self.heading else []
-        lines += [[_clean(str(cell)) for cell in row] for row in self.rows]
+        lines += [[_cell(cell) for cell in row] for row in self.rows]
         widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
         padded = (
             (" " * (width - cell_len(cell)) + cell if right else cell + " " * (width - cell_len(cell)))
@@ -49,14 +49,14 @@ class Table(NamedTuple):
         head = [self._row("th", [name.removeprefix(">") for name in self.heading])] if self.heading else []
         rows = Markup("").join([*head, *(self._row("td", row) for row in self.rows)])
         table = Markup("<table>{}</table>").format(rows) if rows else ""
-        notes = Markup("").join(Markup("<div>{}</div>").format(_shown(note)) for note in self.notes)
-        title = Markup("<b>{}</b>").format(_shown(self.title))
-        return Markup('<div style="overflow-x: auto">{}{}{}</div>').format(title, table, notes)
+        notes = Markup("").join(Markup("<div>{}</div>").format(_html(note)) for note in self.notes)
+        title = Markup("<b>{}</b>").format(_html(self.title))
+        return str(Markup('<div style="overflow-x: auto">{}{}{}</div>').format(title, table, notes))
 
     def _row(self, tag: str, cells: Sequence[object]) -> Markup:
         cell = Markup('<{0} style="text-align: {1}; white-space: pre-wrap">{2}</{0}>')
         sides = ("right" if right else "left" for right in self._right)
-        made = (cell.format(tag, side, _shown(text)) for text, side in zip(cells, sides, strict=True))
+        made = (cell.format(tag, side, _html(text, LONGEST)) for text, side in zip(cells, sides, strict=True))
         return Markup("<tr>{}</tr>").format(Markup("").join(made))
 
     @property
@@ -94,19 +94,23 @@ def marked(words: Iterable[str], marks: Iterable[str]) -> Markup:
     """Return words in one line, each with the part of the list that contains it."""
     word = Markup("<bdi>{}</bdi>{}")
     return Markup(", ").join(
-        word.format(_shown(text), "" if mark == "new" else Markup(" <i>(in {})</i>").format(mark))
+        word.format(_html(text, LONGEST), "" if mark == "new" else Markup(" <i>(in {})</i>").format(mark))
         for text, mark in zip(words, marks, strict=True)
     )
 
 
-def _shown(value: object) -> Markup | str:
-    return value if isinstance(value, Markup) else _clean(str(value))
+def _html(value: object, longest: int | None = None) -> Markup | str:
+    return value if isinstance(value, Markup) else _clean(_shortened(str(value), longest))
+
+
+def _cell(value: object) -> str:
+    return _clean(_shortened(str(value), LONGEST))
 
 
 def _clean(text: str) -> str:
-    """Return a text in one line, shortened, with escapes for characters that would break it or cannot be encoded."""
-    return UNPRINTABLE.sub(lambda found: repr(found[0])[1:-1], _shortened(text, LONGEST))
+    """Return a text with escapes for characters that would break a line or cannot be encoded."""
+    return UNPRINTABLE.sub(lambda found: repr(found[0])[1:-1], text)
 
 
-def _shortened(text: str, n: int) -> str:
-    return text if len(text) <= n else f"{text[: n - 3]}..."
+def _shortened(text: str, longest: int | None) -> str:
+    return text if longest is None or len(text) <= longest else f"{text[: longest - 3]}..."

@@ -23,7 +23,9 @@ from typing import Any
 import numpy as np
 
 from ..corpus import Corpus
+from ..display.curves import curves_svg
 from ..display.live import Live
+from ..display.shown import Shown, Table
 from ..errors import InputError, WorkError
 from .options import resolved
 from .prepare import engine_of, prepare
@@ -41,8 +43,8 @@ LEAST_FALL = 0.05  # nats; a smaller fall is noise
 RULE = f"{ABOVE_MIDDLE:g} times the middle, on the log scale, of the rates at which the smoothed loss is low"
 
 
-@dataclass(frozen=True)
-class LRFinding:
+@dataclass(frozen=True, repr=False)
+class LRFinding(Shown):
     """Result of a sweep of learning rates.
 
     lr          (N,) the rate of each step: a geometric progression, up to where the loss explodes
@@ -58,6 +60,14 @@ class LRFinding:
     smoothed: np.ndarray
     valley: tuple[float, float]
     suggested: float
+
+    def __repr__(self) -> str:
+        low, high = self.valley
+        return f"LRFinding({self.model}: {self.suggested:g} suggested; the loss is low from {low:.2g} to {high:.2g})"
+
+    def _table(self) -> Table:
+        points = list(zip(self.lr.tolist(), self.smoothed.tolist(), strict=True))
+        return Table(repr(self), notes=[curves_svg({"smoothed loss": points}, log_x=True)])
 
     def as_json(self) -> dict[str, Any]:
         """Return the suggestion and the sweep as plain numbers."""

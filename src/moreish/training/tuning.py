@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..corpus import Corpus
+from ..display.shown import Shown, Table, more
 from ..errors import InputError
 from ..evaluation import evaluate
 from ..models import CountConfig, ModelConfig
@@ -29,17 +30,32 @@ if TYPE_CHECKING:
 JOURNAL, NAME = "study.journal", "moreish"
 RATES = {"lr": (1 / 8, 8.0), "weight_decay": (1 / 10, 30.0)}  # search ranges, in multiples of the defaults
 WARM_UP = 8  # evaluations (of EVALUATIONS) before a trial may be pruned: a high learning rate takes longer to pay off
+BEST_SHOWN = 5  # trials
 LOCK_SECONDS = 5  # a process holds the lock of the journal for milliseconds; after this, it was killed meanwhile
 
 Space = dict[str, tuple[float, float] | list[Any]]
 
 
-@dataclasses.dataclass(frozen=True)
-class Tuned:
+@dataclasses.dataclass(frozen=True, repr=False)
+class Tuned(Shown):
     """A study and the run of its best trial. `study` is Optuna's own object."""
 
     study: "Study"
     run: Run
+
+    def _table(self) -> Table:
+        ended = ended_well(self.study)
+        rows = [
+            [trial.number, f"{val:.4f}", ", ".join(f"{name} {_short(x)}" for name, x in trial.params.items())]
+            for val, trial in ended[:BEST_SHOWN]
+        ]
+        title = f"Study of {len(self.study.get_trials(deepcopy=False)):,} trials, the best first"
+        notes = [*more(len(ended), BEST_SHOWN), f"the best run is in {self.run.path}"]
+        return Table(title, rows, [">trial", ">val (nats)", "options"], notes)
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def ended_well(study: "Study") -> list[tuple[float, "FrozenTrial"]]:
