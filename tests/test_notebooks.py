@@ -3,7 +3,10 @@
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any, cast
 
 import nbformat
 import numpy as np
@@ -14,12 +17,13 @@ from nbclient import NotebookClient
 import moreish
 from moreish.display import live
 from moreish.display.curves import curves_svg
+from moreish.display.shown import Page
 
 HOSTILE = ["<script>alert(1)</script>", "<b>&amp;", "'\"><img src=x>", "a\x1b[31m", "y" * 3000, "ɐ<i>\u202e"]
 TAGS = {"div", "b", "i", "bdi", "table", "tr", "th", "td", "svg", "path", "text", "polyline", "progress"}
 
 CELLS = {
-    "train": 'run = moreish.train(words, n_hidden=16, steps=300, out=folder)\nrun',
+    "train": "run = moreish.train(words, n_hidden=16, steps=300, out=folder)\nrun",
     "quiet": "quiet = moreish.train(words, n_hidden=16, steps=20, progress=False)",
     "resume": "begun = moreish.train(words, n_hidden=16, steps=20, on_progress=stop)",
     "find_lr": "found = moreish.find_lr(words, n_hidden=16)",
@@ -125,17 +129,18 @@ def test_a_figure_shows_itself_once(outputs, name):
 
 
 class _Tags(HTMLParser):
-    """The tags of a piece of HTML, which must be closed in order, and its text."""
+    """The tags of a piece of HTML, which must be closed in order, its text, and the pages in its frames."""
 
     def __init__(self, html: str):
         super().__init__()
-        self.found, self.open, self.text = set(), [], ""
+        self.found, self.open, self.text, self.pages = set(), [], "", []
         self.feed(str(html))
         assert self.open == []
 
     def handle_starttag(self, tag, attrs):
         self.found.add(tag)
         self.open.append(tag)
+        self.pages += [value for name, value in attrs if name == "srcdoc"]
 
     def handle_startendtag(self, tag, attrs):
         self.found.add(tag)
@@ -147,80 +152,84 @@ class _Tags(HTMLParser):
         self.text += data
 
 
+class Made:
+    """Runs, and what is made of them, on a list with words, labels and a folder that look like HTML."""
+
+    def __init__(self, folder: Path):
+        rng = np.random.default_rng(7)
+        self.words = HOSTILE * 5 + made_up_words(100, seed=4)
+        labels = [("<i>", "b&c", "<script>")[int(x)] for x in rng.integers(0, 3, len(self.words))]
+        listed = moreish.WordList.of(self.words).with_weights(rng.uniform(1, 9, len(self.words)))
+        self.listed, self.progress = listed.with_labels(labels), []
+        self.counted = moreish.train(self.listed, "ngram", order=3, out=folder / "<b>&")
+        options: dict[str, Any] = {"n_hidden": 8, "n_embd": 3, "steps": 40, "batch_size": 16, "diagnostics": True}
+        self.net = moreish.train(self.words, "mlp", on_progress=self.progress.append, **options)
+        self.pairs = moreish.train(self.words, "bigram-counts")
+        _ = self.counted.loss, self.net.loss
+        self.mixture = moreish.mix([self.pairs, self.net])
+        self.diagnosis = moreish.diagnose(self.net)
+        self.comparison = moreish.compare([self.net, self.pairs], names=["<u>a", "<u>b"], samples=100)
+        self.novelty = moreish.novelty(self.net, 300)
+        self.scorer, self.classifier = moreish.Scorer(self.net, 0.2), moreish.Classifier(self.counted)
+        self.tuned = moreish.tune(self.words, "bigram-counts", out=folder / "<s>study", trials=3)
+
+
+RESULTS: dict[str, Callable[[Made], object]] = {
+    "list": lambda made: moreish.WordList.of(made.words),
+    "list with labels": lambda made: made.listed,
+    "vocabulary": lambda made: moreish.Vocab(map(chr, range(300, 5000))),
+    "corpus": lambda made: made.counted.corpus,
+    "counted run": lambda made: made.counted,
+    "run of a net": lambda made: made.net,
+    "run of a mixture": lambda made: made.mixture,
+    "counted model": lambda made: made.counted.model,
+    "net": lambda made: made.net.model,
+    "mixture": lambda made: made.mixture.model,
+    "labels": lambda made: made.counted.model.labels,
+    "samples": lambda made: made.net.model.sample(60),
+    "drawing": lambda made: made.net.model.stream(5),
+    "candidates": lambda made: made.net.model.most_likely(30),
+    "candidate": lambda made: made.net.model.most_likely(1)[0],
+    "score": lambda made: made.scorer.score(HOSTILE[0]),
+    "score of a long word": lambda made: made.net.model.score("y" * 3000),
+    "scorer": lambda made: made.scorer,
+    "scores": lambda made: made.scorer.scores(HOSTILE * 50),
+    "evaluation": lambda made: moreish.evaluate(made.counted.model, made.counted.corpus, intervals=True),
+    "comparison": lambda made: made.comparison,
+    "row of a comparison": lambda made: made.comparison.rows[0],
+    "diagnosis": lambda made: made.diagnosis,
+    "verdicts": lambda made: made.diagnosis.verdicts,
+    "trace": lambda made: made.diagnosis.start_trace,
+    "layer of a trace": lambda made: made.diagnosis.start_trace.layers[0],
+    "beginnings": lambda made: made.diagnosis.beginnings,
+    "novelty": lambda made: made.novelty,
+    "similarity": lambda made: made.novelty.samples,
+    "classifier": lambda made: made.classifier,
+    "classification": lambda made: made.classifier.classify(HOSTILE[0]),
+    "confusion": lambda made: made.classifier.confusion("train"),
+    "sweep": lambda made: moreish.find_lr(made.words, n_hidden=8),
+    "study": lambda made: made.tuned,
+    "progress": lambda made: made.progress[-1],
+    "gradients": lambda made: moreish.check_gradients(lambda t: t("<b>", np.ones(3)).sum(), {"<b>": np.ones(3)}),
+    "start": lambda made: moreish.train(made.words, from_run=made.net, steps=5).start,
+}
+
+
 @pytest.fixture(scope="module")
 def results(tmp_path_factory) -> dict[str, object]:
-    """A result of each kind, of a list with words, labels and a folder that look like HTML."""
-    rng = np.random.default_rng(7)
-    words = HOSTILE * 5 + made_up_words(100, seed=4)
-    labels = [("<i>", "b&c", "<script>")[int(x)] for x in rng.integers(0, 3, len(words))]
-    listed = moreish.WordList.of(words).with_weights(rng.uniform(1, 9, len(words))).with_labels(labels)
-    folder = tmp_path_factory.mktemp("runs") / "<b>&"
-    counted = moreish.train(listed, "ngram", order=3, out=folder)
-    net = moreish.train(words, "mlp", n_hidden=8, n_embd=3, steps=40, batch_size=16)
-    _ = counted.loss, net.loss
-    long = moreish.train(words, "bigram-counts")
-    classifier, scorer = moreish.Classifier(counted), moreish.Scorer(net, 0.2)
-    diagnosis = moreish.diagnose(net)
-    progress = []
-    moreish.train(words, "mlp", n_hidden=8, steps=40, diagnostics=True, on_progress=progress.append)
-    return {
-        "list": moreish.WordList.of(words),
-        "labelled list": listed,
-        "long alphabet": moreish.Vocab(map(chr, range(300, 5000))),
-        "corpus": counted.corpus,
-        "run": counted,
-        "net": net,
-        "mixture": moreish.mix([long, net]),
-        "model": net.model,
-        "counted model": counted.model,
-        "model of a mixture": moreish.mix([long, net]).model,
-        "labels": counted.model.labels,
-        "samples": net.model.sample(60),
-        "drawing": net.model.stream(5),
-        "candidates": net.model.most_likely(30),
-        "candidate": net.model.most_likely(1)[0],
-        "score": net.model.score(HOSTILE[0]),
-        "long score": net.model.score("y" * 3000),
-        "scorer": scorer,
-        "scores": scorer.scores(HOSTILE * 50),
-        "evaluation": moreish.evaluate(counted.model, counted.corpus, intervals=True),
-        "comparison": moreish.compare([net, long], names=["<u>a", "<u>b"]),
-        "comparison's row": moreish.compare([net, long], samples=100).rows[0],
-        "diagnosis": diagnosis,
-        "verdicts": diagnosis.verdicts,
-        "trace": diagnosis.start_trace,
-        "traced layer": diagnosis.start_trace.layers[0],
-        "beginnings": diagnosis.beginnings,
-        "novelty": moreish.novelty(net, 300),
-        "similarity": moreish.novelty(net, 300).samples,
-        "classifier": classifier,
-        "classification": classifier.classify(HOSTILE[0]),
-        "confusion": classifier.confusion("train"),
-        "sweep": moreish.find_lr(words, n_hidden=8),
-        "study": moreish.tune(words, "bigram-counts", out=folder.with_name("<s>study"), trials=3),
-        "progress": progress[-1],
-        "gradients": moreish.check_gradients(lambda t: t("<b>", np.ones(3)).sum(), {"<b>": np.ones(3)}),
-        "start": moreish.train(words, from_run=net, steps=5).start,
-    }
-
-
-KINDS = (
-    "list, labelled list, long alphabet, corpus, run, net, mixture, model, counted model, model of a mixture, labels, "
-    "samples, drawing, candidates, candidate, score, long score, scorer, scores, evaluation, comparison, "
-    "comparison's row, diagnosis, verdicts, trace, traced layer, beginnings, novelty, similarity, classifier, "
-    "classification, confusion, sweep, study, progress, gradients, start"
-).split(", ")
+    """A result of each kind."""
+    made = Made(tmp_path_factory.mktemp("runs"))
+    return {kind: of(made) for kind, of in RESULTS.items()}
 
 
 def test_every_kind_of_result_is_tested(results):
-    assert list(results) == KINDS
     kinds = {type(result).__name__ for result in results.values()}
     functions_and_errors = {name for name in moreish.__all__ if not isinstance(getattr(moreish, name), type)}
     errors = {"MoreishError", "InputError", "WorkError"}
     assert set(moreish.__all__) - functions_and_errors - errors <= kinds
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", RESULTS)
 def test_the_repr_of_a_result_is_short(results, kind):
     text = repr(results[kind])
     assert len(text) < 2000
@@ -229,7 +238,7 @@ def test_the_repr_of_a_result_is_short(results, kind):
     assert "\x1b" not in text
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", RESULTS)
 def test_the_html_of_a_result_is_small_and_escapes_its_texts(results, kind):
     if not hasattr(results[kind], "_repr_html_"):
         assert "\n" not in repr(results[kind])
@@ -242,7 +251,17 @@ def test_the_html_of_a_result_is_small_and_escapes_its_texts(results, kind):
 
 def test_words_that_look_like_html_are_shown_as_they_are(results):
     assert HOSTILE[0] in _Tags(results["list"]._repr_html_()).text
-    assert "<b>&" in _Tags(results["run"]._repr_html_()).text
+    assert "<b>&" in _Tags(results["counted run"]._repr_html_()).text
+
+
+def test_a_report_shows_itself_in_a_frame(results):
+    page = moreish.report(cast(moreish.Run, results["counted run"]))
+    assert isinstance(page, Page)
+    assert repr(page) == f"Page({len(page):,} characters of HTML)"
+    frame = _Tags(page._repr_html_())
+    assert frame.found == {"iframe"}
+    assert frame.pages == [page]
+    assert page[:15].lower() == "<!doctype html>"
 
 
 class Clock:
@@ -255,10 +274,17 @@ class Clock:
 
 
 @pytest.fixture
-def drawn(monkeypatch) -> list[str]:
+def clock(monkeypatch) -> Clock:
+    """The clock of views."""
+    clock = Clock()
+    monkeypatch.setattr(live, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def drawn(monkeypatch, clock) -> list[str]:
     """States of views in a notebook, in the order in which they are shown; the clock stands still."""
     states: list[str] = []
-    monkeypatch.setattr(live, "time", Clock())
     monkeypatch.setattr(live, "in_notebook", lambda: True)
 
     class Handle:
@@ -275,8 +301,7 @@ def drawn(monkeypatch) -> list[str]:
     return states
 
 
-def test_a_view_is_updated_only_now_and_then(drawn):
-    clock = live.time
+def test_a_view_is_updated_only_now_and_then(drawn, clock):
     with live.Live("Working") as view:
         for step in range(100):
             view.tell(f"{step} done", (step + 1) / 100)
@@ -299,7 +324,7 @@ def test_a_view_stays_hidden_if_asked(drawn):
 
 
 def test_a_script_prints_nothing_but_with_progress_a_line(words, capfd):
-    options = {"n_hidden": 8, "n_embd": 3, "steps": 40, "batch_size": 16}
+    options: dict[str, Any] = {"n_hidden": 8, "n_embd": 3, "steps": 40, "batch_size": 16}
     moreish.train(words, **options)
     assert capfd.readouterr() == ("", "")
     moreish.train(words, progress=True, **options)
@@ -326,6 +351,6 @@ def test_curves_stay_inside_their_picture():
     points = np.array([point.split(",") for point in line.split()], float)
     assert 100 < len(points) <= 300
     assert (np.diff(points[:, 0]) > 0).all()
-    width, height = (int(re.search(rf'{side}="(\d+)"', svg)[1]) for side in ("width", "height"))
+    width, height = (int(re.findall(rf'{side}="(\d+)"', svg)[0]) for side in ("width", "height"))
     assert ((points > 0) & (points < (width, height))).all()
     assert curves_svg({"one": [(1, 2.0)], "none": []}) == ""

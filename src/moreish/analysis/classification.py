@@ -28,6 +28,9 @@ from ..evaluation import word_nll
 from ..models.model import UNKNOWN_NLL
 from ..training.run import Run
 
+MOST_COLUMNS = 8  # labels with a column of their own in a table
+MOST_ROWS = 12  # labels that are shown
+
 
 @dataclass(frozen=True, repr=False)
 class Classification(Shown):
@@ -70,14 +73,24 @@ class Confusion(Shown):
         return f"Confusion({self.counts.sum():,} words, {len(self.labels):,} labels, {self.accuracy:.1%} right)"
 
     def _table(self) -> Table:
+        heading, rows = self.table()
+        return Table(repr(self), rows[:MOST_ROWS], heading, more(len(rows), MOST_ROWS))
+
+    def table(self) -> tuple[list[str], list[list[str]]]:
+        """A heading and rows: the matrix for a few labels, else what is right of each; > is for right-aligned."""
+        right = [f"{share:.1%}" if share == share else "" for share in self.recall.tolist()]
+        if len(self.labels) <= MOST_COLUMNS:
+            rows = [
+                [label, *(f"{count:,}" for count in counts), share]
+                for label, counts, share in zip(self.labels, self.counts.tolist(), right, strict=True)
+            ]
+            return ["label", *(f">taken for {label}" for label in self.labels), ">right"], rows
         rows = []
-        for number, (label, right) in enumerate(zip(self.labels[:SHOWN], self.recall.tolist(), strict=False)):
+        for number, (label, share) in enumerate(zip(self.labels, right, strict=True)):
             others = self.counts[number].copy()
             total, others[number] = others.sum(), 0
-            worst = self.labels[int(others.argmax())] if others.any() else ""
-            rows.append([label, f"{total:,}", f"{right:.1%}" if total else "", worst])
-        heading = ["label", ">words", ">right", "most often taken for"]
-        return Table(repr(self), rows, heading, more(len(self.labels)))
+            rows.append([label, f"{total:,}", share, self.labels[int(others.argmax())] if others.any() else ""])
+        return ["label", ">words", ">right", "most often taken for"], rows
 
     @property
     def accuracy(self) -> float:

@@ -7,7 +7,6 @@ otherwise the first steps are trained again.
 
 import dataclasses
 import math
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..display.shown import SHOWN, Shown, Table, more
+from ..display.shown import Shown, Table, more
 from ..engine.statistics import record
 from ..engine.trace import Trace, Tracer
 from ..errors import InputError
@@ -30,6 +29,7 @@ from ..training.train import first_state
 TRACED_EXAMPLES = 1024  # train examples in a trace
 REPLAYED_STEPS = 500  # steps that are trained again if the history has no diagnostics
 COMPARED_STEPS = 300  # steps over which two starts are compared
+MOST_LAYERS = 6  # shown
 # Each limit separates a healthy value from a problem.
 MAX_FIRST_LOSS = 1.25  # loss before the first step, as a multiple of log V
 MAX_RISE = 1.1  # batch loss, as a multiple of the first loss or of log V
@@ -129,16 +129,16 @@ class Diagnosis(Shown):
         }
 
     def _table(self) -> Table:
-        rows = [
-            [then["name"], *(f(row) for f in _LAYER_COLUMNS.values() for row in (then, now))]
-            for then, now in zip(self.start["layers"], self.end["layers"], strict=True)
-        ]
-        shown = rows if len(rows) <= SHOWN else rows[:SHOWN]
-        heading = ["layer", *(f">{name}{when}" for name in _LAYER_COLUMNS for when in (" at step 0", " now"))]
-        notes = more(len(rows), len(shown))
+        layers = list(zip(self.start["layers"], self.end["layers"], strict=True))
+        rows = []
+        for then, now in layers[:MOST_LAYERS]:
+            (name, *before), (_, *after) = layer_row(then), layer_row(now)
+            rows += [[name, "at step 0", *before], ["", "now", *after]]
+        heading = ["layer", "", ">mean", ">std", ">saturated", ">dead", ">gradient std"]
+        notes = more(len(layers), MOST_LAYERS)
         if "verdicts" in vars(self):  # they may take a replay
             notes += [f"{verdict.trouble}: {verdict}" for verdict in self.verdicts] or ["No problems found."]
-        return Table(f"Diagnosis of {self.run.model!r}", shown, heading, notes)
+        return Table(f"Diagnosis of {self.run.model.summary}", rows, heading, notes)
 
     def _repr_html_(self) -> str:
         """Return the layers and the problems as HTML."""
@@ -165,15 +165,6 @@ class Diagnosis(Shown):
         }
 
 
-# Statistics of a layer, as text.
-_LAYER_COLUMNS: dict[str, Callable[[dict[str, Any]], str]] = {
-    "std": lambda row: f"{row['std']:.3f}",
-    "saturated": lambda row: f"{row['saturated']:.0%}" if "saturated" in row else "",
-    "dead": lambda row: f"{row['dead']} of {row['units']}" if "dead" in row else "",
-    "gradient std": lambda row: f"{row['gradient']:.1e}",
-}
-
-
 def diagnose(run: Run) -> Diagnosis:
     """Trace train examples through a run's layers, at its start and now, and find the problems of its training.
 
@@ -187,6 +178,19 @@ def diagnose(run: Run) -> Diagnosis:
 def as_diagnosis(run: Run | Diagnosis) -> Diagnosis:
     """Return a diagnosis as it is; diagnose a run."""
     return run if isinstance(run, Diagnosis) else diagnose(run)
+
+
+def layer_row(row: dict[str, Any]) -> list[str]:
+    """Cells of a layer's statistics."""
+    has = "saturated" in row
+    return [
+        row["name"],
+        f"{row['mean']:+.3f}",
+        f"{row['std']:.3f}",
+        f"{row['saturated']:.0%}" if has else "",
+        f"{row['dead']} of {row['units']}" if has else "",
+        f"{row['gradient']:.1e}",
+    ]
 
 
 def trace_run(run: Run, *, at_start: bool = False) -> Trace:

@@ -12,7 +12,7 @@ from typing import Any, Self, overload
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..display.shown import SHOWN, Shown, Table, first, more
+from ..display.shown import SHOWN, Shown, Table, first, marked, more
 from ..errors import InputError
 
 WORDS_AT_A_TIME = 1 << 16
@@ -208,6 +208,9 @@ class WordList(Shown, Sequence[str]):
         return f"WordList([{', '.join(first(self, 5))}], {len(self):,} words)"
 
     def _table(self) -> Table:
+        if not self.has_columns:
+            some = self[:SHOWN]
+            return Table(f"{len(self):,} words", notes=[marked(some, ["new"] * len(some)), *more(len(self))])
         columns: dict[str, Sequence[object]] = {"word": self[:SHOWN]}
         if self.weights is not None:
             columns[">weight"] = [f"{weight:g}" for weight in self.weights[:SHOWN].tolist()]

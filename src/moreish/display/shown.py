@@ -79,6 +79,17 @@ class Shown:
         return self._table().html()
 
 
+class Page(str):
+    """A page of HTML, which a notebook shows in a frame."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self):,} characters of HTML)"
+
+    def _repr_html_(self) -> str:
+        frame = '<iframe srcdoc="{}" style="width: 100%; height: 40em; border: 0"></iframe>'
+        return str(Markup(frame).format(str(self)))
+
+
 def first(items: Iterable[Any], n: int = SHOWN) -> Iterator[str]:
     """Yield the first n of some items as Python writes them, shortened, and ... if there are more."""
     some = list(islice(items, n + 1))

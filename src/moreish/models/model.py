@@ -97,19 +97,24 @@ class Model(Shown, DrawsWords):
         self.params = self.layout.initial(seed) if params is None else np.ascontiguousarray(params, np.float32)
 
     def __repr__(self) -> str:
+        return f"Model({self.summary})"
+
+    @property
+    def summary(self) -> str:
+        """Name and numbers of parameters, characters and labels, as text."""
         labels = "" if self.labels is None else f", {len(self.labels)} labels"
-        return f"Model({self.name}, {self.n_parameters:,} parameters, {len(self.vocab) - 1:,} characters{labels})"
+        return f"{self.name}, {self.n_parameters:,} parameters, {len(self.vocab) - 1:,} characters{labels}"
 
     def _table(self) -> Table:
         if isinstance(self.config, ReaderConfig):
-            return Table(repr(self), self.config.rows(self.arrays))
+            return Table(self.summary, self.config.rows(self.arrays))
         shape, rows = (self.columns,), []
         for number, layer in enumerate(self.layers):
             shape = layer.out_shape(shape)
             size = sum(parameter.size for parameter in layer.parameters() if parameter.trained)
             rows.append((f"{number}.{type(layer).__name__}", " x ".join(map(str, shape)), f"{size:,}" if size else ""))
         shown = rows if len(rows) <= MOST_LAYERS else rows[:MOST_LAYERS]
-        return Table(repr(self), shown, ["layer", ">output", ">parameters"], more(len(rows), len(shown)))
+        return Table(self.summary, shown, ["layer", ">output", ">parameters"], more(len(rows), len(shown)))
 
     def __getstate__(self) -> dict[str, Any]:
         """State without the corpus, and without the engines, which hold compiled code and are made again."""

@@ -67,7 +67,7 @@ class LRFinding(Shown):
 
     def _table(self) -> Table:
         points = list(zip(self.lr.tolist(), self.smoothed.tolist(), strict=True))
-        return Table(repr(self), notes=[curves_svg({"smoothed loss": points}, log_x=True)])
+        return Table(repr(self), notes=[curves_svg({"loss": points}, log_x=True)])
 
     def as_json(self) -> dict[str, Any]:
         """Return the suggestion and the sweep as plain numbers."""

@@ -88,9 +88,13 @@ class Run(Shown):
     def _repr_html_(self) -> str:
         """Return the run as HTML, with its losses, and some words that it draws."""
         _ = self.loss
-        title, rows, *_ = self._table()
         words = self.model.sample(SHOWN, seed=self.options.seed)
-        return Table(title, [*rows, ("words", marked(words, map(self.corpus.mark, words)))]).html()
+        rows = [
+            ("corpus", f"{self.corpus.summary}, {self.corpus.split} split"),
+            *self._table().rows[1:],
+            ("words", marked(words, map(self.corpus.mark, words))),
+        ]
+        return Table(f"Run of {self.model.summary}", rows).html()
 
     @cached_property
     def loss(self) -> dict[str, float]:

@@ -7,6 +7,7 @@ used.
 
 import dataclasses
 import shutil
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,7 +69,9 @@ def ended_well(study: "Study") -> list[tuple[float, "FrozenTrial"]]:
 def _need_optuna() -> None:
     """Raise InputError if Optuna is missing."""
     try:
-        import optuna  # noqa: F401 # pyright: ignore[reportUnusedImport]
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "IProgress not found")  # of tqdm, in a notebook without widgets
+            import optuna  # noqa: F401 # pyright: ignore[reportUnusedImport]
     except ImportError:
         raise InputError("tuning needs Optuna: pip install 'moreish[tune]'") from None
 
