@@ -84,7 +84,7 @@ def test_a_view_says_that_the_work_stopped(outputs):
 
 def test_the_sweep_of_learning_rates_ends_with_the_suggestion(outputs):
     (view,) = outputs["find_lr"]
-    assert re.search(r"Learning rates of mlp: [\d.]+ suggested", view.data["text/plain"])
+    assert re.search(r"Learning rate for mlp: [\d.]+ suggested", view.data["text/plain"])
     assert view.data["text/html"].count("<polyline") == 1
 
 

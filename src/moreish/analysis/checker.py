@@ -74,7 +74,7 @@ class GradientReport(Shown):
             for v in self.verdicts
         ]
         wrong = self.first_wrong
-        title = "All gradients are right." if wrong is None else f"Look at {wrong.name} first: {wrong.explanation}."
+        title = "All gradients are right" if wrong is None else f"Look at {wrong.name} first: {wrong.explanation}"
         return Table(title, rows, ["gradient", "", ">off by", ">relative", ""])
 
     def __str__(self) -> str:

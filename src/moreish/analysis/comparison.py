@@ -104,7 +104,7 @@ class Comparison(Shown):
         aligned = [*heading[:2], *(f">{name}" for name in heading[2:])]
         best = [pair for pair in self.pairs if pair.one == self.rows[0].name and pair.part == "test"]
         notes = [
-            f"{pair.one} and {pair.other} on test: {pair.difference:+.4f} ({shown(pair.interval, '+')}): {pair.verdict}"
+            f"{pair.one} minus {pair.other} on test: {pair.difference:+.4f} ({shown(pair.interval, '+')}): {pair.verdict}"
             for pair in best
         ]
         return Table(f"Comparison of {len(cells)} runs, loss in nats per token", cells, aligned, notes)

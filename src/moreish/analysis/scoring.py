@@ -135,7 +135,9 @@ class Scorer:
             self._enough = max(WORDS_PER_BAND, needed)
 
     def __repr__(self) -> str:
-        rate = "no verdicts" if self.false_positive_rate is None else f"rate {self.false_positive_rate:g}"
+        rate = (
+            "no verdicts" if self.false_positive_rate is None else f"false-positive rate {self.false_positive_rate:g}"
+        )
         return f"Scorer({self.model.name}, {rate}, {len(self._held_out):,} val words)"
 
     @property

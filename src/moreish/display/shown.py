@@ -36,12 +36,12 @@ class Table(NamedTuple):
         lines = [[cell.removeprefix(">") for cell in self.heading]] if self.heading else []
         lines += [[_cell(cell) for cell in row] for row in self.rows]
         widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
-        padded = (
-            (" " * (width - cell_len(cell)) + cell if right else cell + " " * (width - cell_len(cell)))
-            for line in lines
-            for cell, width, right in zip(line, widths, self._right, strict=True)
-        )
-        joined = ("  ".join(islice(padded, len(widths))).rstrip() for _ in lines)
+
+        def padded(cell: str, width: int, right: bool) -> str:
+            space = " " * (width - cell_len(cell))
+            return space + cell if right else cell + space
+
+        joined = ("  ".join(map(padded, line, widths, self._right)).rstrip() for line in lines)
         return "\n  ".join([_clean(self.title), *joined, *(_clean(str(note)) for note in self.notes)])
 
     def html(self) -> str:

@@ -108,7 +108,7 @@ def find_lr(
     state = first_state(run)
     rates = np.geomspace(low, high, max(2, round(STEPS_PER_DECADE * math.log10(high / low))))
     loss = np.zeros(0)
-    with Live(f"Learning rates of {model}", progress) as view:
+    with Live(f"Learning rate for {model}", progress) as view:
         engine = engine_of(run)
         while len(loss) < len(rates):
             steps = run.options.steps_from(len(loss), rates[len(loss) :][:STRETCH])
@@ -118,7 +118,7 @@ def find_lr(
                 loss = loss[: np.argmax(exploded)]
                 break
             points = list(zip(rates.tolist(), loss.tolist(), strict=False))[::STRETCH]
-            view.tell(f"rate {points[-1][0]:.2g}", len(loss) / len(rates), {"loss": points}, log_x=True)
+            view.tell(f"tried up to {points[-1][0]:.2g}", len(loss) / len(rates), {"loss": points}, log_x=True)
         planned, rates = len(rates), rates[: len(loss)]
         smoothed = smooth(loss, SMOOTHING * STEPS_PER_DECADE)
         valley = find_valley(rates, smoothed, exploded=len(loss) < planned)

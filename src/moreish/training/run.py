@@ -79,7 +79,7 @@ class Run(Shown):
         rows: list[tuple[str, object]] = [("corpus", repr(self.corpus))]
         if self.options.steps:
             begun = f", from {self.start.name}" if self.start else ""
-            rows.append(("steps", f"{self.options.steps:,} of {self.options.batch_size or 'all words'}{begun}"))
+            rows.append(("steps", f"{self.options.steps:,} of {self.options.batch_size or 'all'} examples{begun}"))
         if "loss" in vars(self):
             losses = ", ".join(f"{part} {loss:.4f}" for part, loss in self.loss.items())
             rows.append(("loss", f"{losses} nats per token"))
