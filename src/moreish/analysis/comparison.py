@@ -102,10 +102,10 @@ class Comparison(Shown):
     def _table(self) -> Table:
         heading, cells = self.table()
         aligned = [*heading[:2], *(f">{name}" for name in heading[2:])]
-        best = [pair for pair in self.pairs if pair.one == self.rows[0].name and pair.part == "test"]
         notes = [
-            f"{pair.one} minus {pair.other} on test: {pair.difference:+.4f} ({shown(pair.interval, '+')}): {pair.verdict}"
-            for pair in best
+            f"{p.one} minus {p.other} on test: {p.difference:+.4f} ({shown(p.interval, '+')}): {p.verdict}"
+            for p in self.pairs
+            if p.one == self.rows[0].name and p.part == "test"
         ]
         return Table(f"Comparison of {len(cells)} runs, loss in nats per token", cells, aligned, notes)
 
