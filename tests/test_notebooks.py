@@ -1,5 +1,6 @@
 """Results in a notebook and at the prompt: what they show of themselves, and views of work while it runs."""
 
+import logging
 import re
 import subprocess
 import sys
@@ -315,6 +316,17 @@ def test_a_view_is_updated_only_now_and_then(drawn, clock):
     assert "at the end" in drawn[-1]
     assert "<progress" not in drawn[-1]
     assert "left" not in drawn[-1]
+
+
+def test_a_view_shows_log_messages_while_it_is_open(drawn):
+    log = logging.getLogger("moreish")
+    level, handlers = log.level, list(log.handlers)
+    with live.Live("Working") as view:
+        log.info("compiling <it>")
+        assert "compiling &lt;it&gt;" in drawn[-1]
+        view.tell("done")
+    assert (log.level, log.handlers) == (level, handlers)
+    assert "Working: done" in drawn[-1]
 
 
 def test_a_view_stays_hidden_if_asked(drawn):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..display.shown import Shown, Table
+from ..display.shown import Shown, Table, clean
 from ..errors import InputError, unknown
 from .mapped import TOKENS_PER_COPY, MappedWords, Marks
 from .split import PARTS, SPLITS, split_words
@@ -53,13 +53,14 @@ class Corpus(Shown):
     def __repr__(self) -> str:
         sizes = {} if isinstance(self.words, MappedWords) else self.parts
         parts = "".join(f", {part} {len(words):,}" for part, words in sizes.items())
-        return f"Corpus({self.summary}, {self.split} split{parts})"
+        return clean(f"Corpus({self.summary}, {self.split} split{parts})")
 
     @property
     def summary(self) -> str:
-        """Numbers of words, characters and labels, as text."""
+        """Name and numbers of words, characters and labels, as text."""
+        name = f"{self.name}, " if self.name else ""
         labels = f", {len(self.label_names):,} labels" if self.label_names else ""
-        return f"{len(self.words):,} words, {len(self.vocab) - 1:,} characters{labels}"
+        return f"{name}{len(self.words):,} words, {len(self.vocab) - 1:,} characters{labels}"
 
     def _table(self) -> Table:
         sizes = {} if isinstance(self.words, MappedWords) else self.parts
@@ -87,6 +88,11 @@ class Corpus(Shown):
     def parts(self) -> dict[str, WordList]:
         """Words of train, val and test, each in shuffled order."""
         return {part: self.words[places] for part, places in self._places.items()}
+
+    @property
+    def name(self) -> str:
+        """Name of the list: that of its file, without the ending; empty for words from Python."""
+        return self.words.name
 
     @property
     def label_names(self) -> tuple[str, ...]:

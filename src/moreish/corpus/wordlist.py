@@ -30,11 +30,13 @@ class WordList(Shown, Sequence[str]):
     lengths     characters of each word (n,)
     weights     how often each word counts, float64 (n,); None if all count once
     labels      the number of each word's label in label_names, int32 (n,); None if the list has no labels
+    name        the name of the list, such as that of its file; empty if it has none
     """
 
     weights: np.ndarray | None = None
     labels: np.ndarray | None = None
     label_names: tuple[str, ...] = ()
+    name: str = ""
 
     def __init__(self, text: str, starts: np.ndarray, lengths: np.ndarray):
         self.text, self.starts, self.lengths = text, starts, lengths
@@ -110,6 +112,7 @@ class WordList(Shown, Sequence[str]):
                 return words
             copied = cls.of_text("".join(f"{word}\n" for word in words))
             copied.weights, copied.labels, copied.label_names = words.weights, words.labels, words.label_names
+            copied.name = words.name
             return copied
         _refuse_what_is_no_list(words)
         if isinstance(words, Mapping):
@@ -185,7 +188,7 @@ class WordList(Shown, Sequence[str]):
             some = WordList(self.text, self.starts[index], self.lengths[index])
             some.weights = None if self.weights is None else self.weights[index]
             some.labels = None if self.labels is None else self.labels[index]
-            some.label_names = self.label_names
+            some.label_names, some.name = self.label_names, self.name
             return some
         start = int(self.starts[index])
         return self.text[start : start + int(self.lengths[index])]

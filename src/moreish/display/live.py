@@ -1,8 +1,11 @@
 """A view of long work while it runs, updated in place: a line, a bar and curves in a notebook, a line elsewhere."""
 
+import logging
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from typing import Self
 
 from markupsafe import Markup
@@ -18,6 +21,18 @@ def in_notebook() -> bool:
     return any(kind.__name__ == "ZMQInteractiveShell" for kind in type(shell).__mro__)
 
 
+class _Messages(logging.Handler):
+    """Shows the log messages of the package in a view, such as those about compiling."""
+
+    def __init__(self, view: "Live"):
+        super().__init__()
+        self.view = view
+
+    def emit(self, record: logging.LogRecord) -> None:
+        compiling = getattr(record, "compiling", None)
+        self.view.tell(record.getMessage() + (f", {compiling.seconds:.0f} s" if compiling else ""))
+
+
 class Live:
     """A view of long work, as a context. Its last state remains, without the bar.
 
@@ -30,23 +45,30 @@ class Live:
         self._line, self._share, self._curves = "", 0.0, dict[str, Points]()
         self._log_x, self._next, self._began = False, 0.0, (0.0, 0.0)
         self._draw: Callable[[], None] = lambda: None
-        self._close: Callable[[], None] = lambda: None
+        self._stack, self._thread = ExitStack(), threading.get_ident()
 
     def __enter__(self) -> Self:
         if self.wanted:
             (self._open_notebook if in_notebook() else self._open_terminal)()
+            log, handler = logging.getLogger("moreish"), _Messages(self)
+            self._stack.callback(log.setLevel, log.level)
+            self._stack.callback(log.removeHandler, handler)
+            log.setLevel(logging.DEBUG)
+            log.addHandler(handler)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._share = 0.0
         self._line += "" if kind is None else "; stopped" if self._line else "stopped"
         self._draw()
-        self._close()
+        self._stack.close()
 
     @property
     def due(self) -> bool:
-        """True if the view is shown, and its last update is long enough ago for another."""
-        return self.wanted and time.monotonic() >= self._next
+        """True if the view is shown, and its last update is long enough ago for another. A notebook takes updates from
+        the thread that has opened the view.
+        """
+        return self.wanted and time.monotonic() >= self._next and threading.get_ident() == self._thread
 
     def tell(
         self, line: str, share: float = 0.0, curves: Mapping[str, Points] | None = None, *, log_x: bool = False
@@ -98,11 +120,8 @@ class Live:
 
         console = Console(stderr=True)
         lines = Lines(Text(self.text), console=console, auto_refresh=False, redirect_stdout=False)
-
-        def close() -> None:
-            lines.stop()
-            if not console.is_terminal:
-                console.line()
-
+        if not console.is_terminal:
+            self._stack.callback(console.line)
+        self._stack.callback(lines.stop)
         lines.start()
-        self._draw, self._close = lambda: lines.update(Text(self.text), refresh=True), close
+        self._draw = lambda: lines.update(Text(self.text), refresh=True)

@@ -42,7 +42,7 @@ class Table(NamedTuple):
             return space + cell if right else cell + space
 
         joined = ("  ".join(map(padded, line, widths, self._right)).rstrip() for line in lines)
-        return "\n  ".join([_clean(self.title), *joined, *(_clean(str(note)) for note in self.notes)])
+        return "\n  ".join([clean(self.title), *joined, *(clean(str(note)) for note in self.notes)])
 
     def html(self) -> str:
         """Return the table as HTML."""
@@ -111,14 +111,14 @@ def marked(words: Iterable[str], marks: Iterable[str]) -> Markup:
 
 
 def _html(value: object, longest: int | None = None) -> Markup | str:
-    return value if isinstance(value, Markup) else _clean(_shortened(str(value), longest))
+    return value if isinstance(value, Markup) else clean(_shortened(str(value), longest))
 
 
 def _cell(value: object) -> str:
-    return _clean(_shortened(str(value), LONGEST))
+    return clean(_shortened(str(value), LONGEST))
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     """Return a text with escapes for characters that would break a line or cannot be encoded."""
     return UNPRINTABLE.sub(lambda found: repr(found[0])[1:-1], text)
 

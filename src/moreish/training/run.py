@@ -181,6 +181,7 @@ def _config_bytes(run: Run) -> bytes:
         "model": run.model.name,
         "model_options": dataclasses.asdict(run.model.config),
         "train_options": options,
+        **({"list": words.name} if words.name else {}),
         "vocab": run.model.vocab.characters,
         **labels,
         **extra,
@@ -247,6 +248,7 @@ def load(path: str | Path) -> Run:
     try:
         # Read exactly as written: the reader of word lists would clean up words that came from Python.
         words = written_words(folder / WORDS)
+        words.name = str(stored.get("list", ""))
     except (InputError, TypeError, ValueError, OSError) as error:
         raise damaged(folder, WORDS, error) from None
     try:
