@@ -1,6 +1,7 @@
 """Results in a notebook and at the prompt: what they show of themselves, and views of work while it runs."""
 
 import logging
+import pickle
 import re
 import subprocess
 import sys
@@ -115,6 +116,16 @@ def test_samples_show_which_words_are_in_the_list(words):
     for part in ("train", "val", "test"):
         assert html.count(f"(in {part})") == marks.count(part)
     assert "(in" not in type(samples)(samples, "plain", 1.0, "", 40)._repr_html_()  # of a model without a run
+
+
+def test_samples_and_models_are_pickled_without_the_list(saved_run):
+    samples = saved_run.model.sample(5)
+    assert samples.corpus is saved_run.corpus
+    again = pickle.loads(pickle.dumps(samples))
+    assert (again, again.method, again.corpus) == (samples, "plain", None)
+    assert pickle.loads(pickle.dumps(saved_run.model)).corpus is None
+    run = pickle.loads(pickle.dumps(saved_run))
+    assert run.model.corpus is run.corpus
 
 
 def test_a_diagnosis_shows_its_problems(outputs):

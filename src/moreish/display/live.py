@@ -29,8 +29,8 @@ class _Messages(logging.Handler):
         self.view = view
 
     def emit(self, record: logging.LogRecord) -> None:
-        compiling = getattr(record, "compiling", None)
-        self.view.tell(record.getMessage() + (f", {compiling.seconds:.0f} s" if compiling else ""))
+        at = getattr(record, "compiling", None)  # see engine/tape/compile.py
+        self.view.tell(record.getMessage() + (f", {at.seconds:.0f} s" if at and at.done < at.total else ""))
 
 
 class Live:
