@@ -94,8 +94,8 @@ class Live:
         """The state as a line of text."""
         (began, first), share = self._began, self._share
         seconds = (time.monotonic() - began) * (1 - share) / (share - first) if first < share < 1 else None
-        left = "" if seconds is None else f"{', ' * bool(self._line)}{seconds:,.0f} s left"
-        return f"{self.title}: {self._line}{left}"
+        left = "" if seconds is None else f", {seconds:,.0f} s left"
+        return f"{self.title}: {self._line}{left}" if self._line else self.title
 
     def html(self) -> str:
         """Return the state as HTML."""
