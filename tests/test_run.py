@@ -1,6 +1,7 @@
 """Run folders: a saved run loads unchanged, and damage is reported."""
 
 import dataclasses
+import gzip
 import json
 import shutil
 import signal
@@ -181,3 +182,18 @@ def test_weights_are_views_of_the_model(saved_run):
     model.weights["4.linear.b"][0] += 3
     assert model.score("ba").nll != before
     assert np.shares_memory(model.weights["2.linear.W"], model.params)
+
+
+def test_a_run_knows_the_name_of_its_list(words, file, tmp_path):
+    name = file(gzip.compress("".join(f"{word},{i % 7 + 1}\n" for i, word in enumerate(words)).encode()), "my.CSV.gz")
+    listed = moreish.read_words(name, column="1", weights="2")
+    assert listed.name == "my"
+    saved = moreish.train(listed, "bigram-counts", out=tmp_path / "run")
+    assert saved.corpus.name == moreish.load(saved.path).corpus.name == "my"
+    assert moreish.bundled("dinosaurs").name == "dinosaurs"
+    assert moreish.Corpus(words).name == ""
+
+
+def test_a_run_of_an_older_version_has_a_list_without_a_name(saved_run):
+    assert "list" not in json.loads((saved_run.path / CONFIG).read_text())
+    assert moreish.load(saved_run.path).corpus.name == ""

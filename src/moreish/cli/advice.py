@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..analysis.comparison import SCORED_PARTS, baseline
-from ..engine.tape.compile import cache_folder
+from ..engine.tape.cache import cache_folder
 from ..evaluation import evaluate
 from ..models import Mixture, NGram
 from ..training.mixing import mix

@@ -31,6 +31,7 @@ from cyclopts import Parameter
 
 from ..analysis.classification import Classifier
 from ..corpus import BUNDLED, words_of
+from ..engine.tape.compile import seconds_compiling
 from ..engine.torch.distributed import rank
 from ..errors import InputError
 from ..evaluation import Evaluation, evaluate
@@ -89,7 +90,7 @@ def train(
     first = rank() == 0  # of several processes, only one prints
     if first:
         announce_work()
-    began = time.perf_counter()
+    began = time.perf_counter() - seconds_compiling()
     request = None
     with TrainingView() if first else nullcontext() as view:
         if resume is not None:
@@ -109,7 +110,7 @@ def train(
             run = train_model(words, model, from_run=source, out=out, on_progress=view, **options)
     if not first:
         return
-    report(run, time.perf_counter() - began, samples, request)
+    report(run, time.perf_counter() - seconds_compiling() - began, samples, request)
     if file is None and resume is None:
         say(f"(trained on the bundled names, {BUNDLED['names']}; for your own list: moreish train FILE)")
 

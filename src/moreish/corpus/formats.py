@@ -21,6 +21,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
@@ -32,6 +33,7 @@ SAMPLE_SIZE = 1 << 20  # characters
 SEPARATORS = {"\t": "tab", ";": "semicolon", "|": "bar", ",": "comma"}
 MOST = 0.95  # of the lines: if so many share a shape, the others are mistakes
 FEW = 0.05  # of the lines: so few lines with a separator look odd
+PACKING = re.compile(r"\.(gz|xz|bz2|zip)$", re.IGNORECASE)  # of the name of a packed file
 NUMBER = r"[0-9]+(?:\.[0-9]*)?"
 NUMBER_FIRST = re.compile(rf"(?P<number>{NUMBER})(?:\s+(?P<word>.*))?")  # of a line without spaces around it
 NUMBER_LAST = re.compile(rf"(?P<word>.*\S)\s+(?P<number>{NUMBER})")
@@ -126,9 +128,13 @@ def odd_lines(text: str) -> tuple[list[str], list[str]]:
 
 def _suffix(name: str) -> str:
     """Return the suffix of a file, without the one of its packing."""
-    name = re.sub(r"\.(gz|xz|bz2|zip)$", "", name.lower())
-    found = re.search(r"\.\w+$", name)
+    found = re.search(r"\.\w+$", PACKING.sub("", name.lower()))
     return found.group() if found else ""
+
+
+def list_name(path: str | Path) -> str:
+    """Return the name of the list in a file: the name of the file, without its suffixes."""
+    return Path(PACKING.sub("", Path(path).name)).stem
 
 
 def is_named_table(name: str) -> bool:

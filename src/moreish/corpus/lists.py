@@ -52,11 +52,12 @@ def downloads_folder() -> Path:
     return Path(platformdirs.user_cache_dir("moreish")) / "lists"
 
 
-def download(name: str, *, progress: Any = None) -> Path:
+def download(name: str, *, progress: Any = None, timeout: float = 30.0) -> Path:
     """Download a list of DOWNLOADS, unless it is in the user's cache already, and return its path there.
 
-    `read_words` reads it. progress is a bar like tqdm's. Raises InputError for an unknown name, and WorkError if the
-    list cannot be reached or is not the expected file; no file is kept then.
+    `read_words` reads it. progress is a bar like tqdm's; timeout is how long the server may be silent, in seconds.
+    Raises InputError for an unknown name, and WorkError if the list cannot be reached or is not the expected file; no
+    file is kept then.
     """
     if name in BUNDLED:
         raise InputError(f"{name} is bundled, and needs no download{_published_as(f'{name}.txt')}")
@@ -69,7 +70,7 @@ def download(name: str, *, progress: Any = None) -> Path:
 
     pooch.get_logger().setLevel(logging.ERROR)
     wanted, folder = DOWNLOADS[name], downloads_folder()
-    fetch: Any = pooch.HTTPDownloader(progressbar=progress or False)
+    fetch: Any = pooch.HTTPDownloader(progressbar=progress or False, timeout=timeout)
     try:
         return Path(pooch.retrieve(wanted.url, wanted.sha256, _kept(name).name, folder, downloader=fetch))
     except requests.HTTPError as error:

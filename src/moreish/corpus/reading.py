@@ -14,7 +14,7 @@ from ..files import STANDARD_INPUT, standard_input
 from . import mapped
 from .columns import chosen
 from .encodings import checked_encoding, decoded
-from .formats import SAMPLE_SIZE, SEPARATORS, ListOptions, forced, odd_lines, recognised
+from .formats import SAMPLE_SIZE, SEPARATORS, ListOptions, forced, list_name, odd_lines, recognised
 from .mapped import MappedWords, is_large
 from .packed import unpacked
 from .tables import table_of
@@ -63,7 +63,9 @@ def read_words(
     if str(path) in ("-", STANDARD_INPUT):
         return _words(standard_input(), STANDARD_INPUT, options, large=False)
     with _opened(Path(path)) as file:
-        return _words(file, str(path), options, is_large(Path(path)))
+        words = _words(file, str(path), options, is_large(Path(path)))
+    words.name = list_name(path)
+    return words
 
 
 def written_words(path: Path) -> WordList:
@@ -78,7 +80,9 @@ def written_words(path: Path) -> WordList:
 
 def parse_words(data: bytes, name: str, options: ListOptions | None = None) -> WordList:
     """Read the words in the bytes of a file; errors call it `name`. Raises InputError as `read_words` does."""
-    return _words(io.BytesIO(data), name, options or ListOptions(), large=False)
+    words = _words(io.BytesIO(data), name, options or ListOptions(), large=False)
+    words.name = list_name(name)
+    return words
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import Any, Self, overload
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..display.shown import SHOWN, Shown, Table, first, marked, more
 from ..errors import InputError
 
 WORDS_AT_A_TIME = 1 << 16
@@ -21,7 +22,7 @@ MAX_LABELS = 1000  # of a list: more are hardly kinds of words
 UNFIT_FOR_LABELS = {"Cc", "Cs", "Zl", "Zp"}  # categories of characters that are control characters, or half of one
 
 
-class WordList(Sequence[str]):
+class WordList(Shown, Sequence[str]):
     """A sequence of words, in order, with repeats.
 
     text        every word followed by a line break; it may have other words between them
@@ -29,11 +30,13 @@ class WordList(Sequence[str]):
     lengths     characters of each word (n,)
     weights     how often each word counts, float64 (n,); None if all count once
     labels      the number of each word's label in label_names, int32 (n,); None if the list has no labels
+    name        the name of the list, such as that of its file; empty if it has none
     """
 
     weights: np.ndarray | None = None
     labels: np.ndarray | None = None
     label_names: tuple[str, ...] = ()
+    name: str = ""
 
     def __init__(self, text: str, starts: np.ndarray, lengths: np.ndarray):
         self.text, self.starts, self.lengths = text, starts, lengths
@@ -109,6 +112,7 @@ class WordList(Sequence[str]):
                 return words
             copied = cls.of_text("".join(f"{word}\n" for word in words))
             copied.weights, copied.labels, copied.label_names = words.weights, words.labels, words.label_names
+            copied.name = words.name
             return copied
         _refuse_what_is_no_list(words)
         if isinstance(words, Mapping):
@@ -184,7 +188,7 @@ class WordList(Sequence[str]):
             some = WordList(self.text, self.starts[index], self.lengths[index])
             some.weights = None if self.weights is None else self.weights[index]
             some.labels = None if self.labels is None else self.labels[index]
-            some.label_names = self.label_names
+            some.label_names, some.name = self.label_names, self.name
             return some
         start = int(self.starts[index])
         return self.text[start : start + int(self.lengths[index])]
@@ -204,8 +208,19 @@ class WordList(Sequence[str]):
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        shown = ", ".join(map(repr, islice(self, 5)))
-        return f"WordList([{shown}{', ...' if len(self) > 5 else ''}], {len(self):,} words)"
+        return f"WordList([{', '.join(first(self, 5))}], {len(self):,} words)"
+
+    def _table(self) -> Table:
+        if not self.has_columns:
+            some = self[:SHOWN]
+            return Table(f"{len(self):,} words", notes=[marked(some, ["new"] * len(some)), *more(len(self))])
+        columns: dict[str, Sequence[object]] = {"word": self[:SHOWN]}
+        if self.weights is not None:
+            columns[">weight"] = [f"{weight:g}" for weight in self.weights[:SHOWN].tolist()]
+        if self.labels is not None:
+            columns["label"] = [self.label_names[number] for number in self.labels[:SHOWN].tolist()]
+        rows = list(zip(*columns.values(), strict=True))
+        return Table(f"{len(self):,} words", rows, list(columns), more(len(self)))
 
     def character_counts(self) -> dict[str, int]:
         """Count each character; the dictionary is in code point order."""
