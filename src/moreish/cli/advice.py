@@ -55,7 +55,7 @@ def counting(run: Run, request: Request) -> Advice:
     """Yield the n-gram model, and the mixture of it and the run, with their losses if these are soon computed."""
     n_words = len(run.corpus.words)
     quick = n_words <= QUICK_LIST or (run.seconds or 0.0) > QUICK_SHARE * n_words
-    if not quick or run.corpus.extra or not counting_is_compiled():
+    if not quick or run.corpus.extra:
         yield "n-gram counts, which often are as good as a net", request.of("ngram").command()
         return
     counts = baseline(run.corpus)
@@ -71,12 +71,6 @@ def counting(run: Run, request: Request) -> Advice:
     of_both = evaluate(mix([run, counts]).model, run.corpus, SCORED_PARTS).loss
     if all(of_both[part] < min(of_counts[part], run.loss[part]) - GAIN for part in SCORED_PARTS):
         yield f"both mixed: {shown(of_both)}", mix_command(run, request, "ngram")
-
-
-def counting_is_compiled() -> bool:
-    """Return True if counting would not have to be compiled first."""
-    folder = cache_folder()
-    return folder is not None and any(folder.glob("*/*/automaton.read-*.nbc"))
 
 
 def longer(run: Run, request: Request) -> tuple[str, str]:
