@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.cells import cell_len
@@ -41,9 +42,8 @@ def test_the_main_job_from_file_to_new_words(words_file, tmp_path):
     assert len(samples) == 5
     assert all(s["seen"] in ("new", "train", "val", "test") for s in samples)
     # train ends with the words that its seed gives
-    printed = [
-        line.split()[0] for line in done.stdout.splitlines() if line.endswith(("new", "in train", "in val", "in test"))
-    ]
+    lines = done.stdout.partition("saved in")[0].splitlines()
+    printed = [line.split()[0] for line in lines if line.endswith(("new", "in train", "in val", "in test"))]
     assert printed == [s["word"] for s in samples]
     assert sampled.stderr == ""
     again = entry_point("train", words_file, "--steps", 10, cwd=tmp_path)
@@ -256,7 +256,8 @@ def test_a_cache_that_cannot_be_used_is_passed_over(words_file, tmp_path):
 
 
 def test_a_run_that_diverged_is_pointed_to_its_diagnosis(words, tmp_path, capsys):
-    folder, options = tmp_path / "it's", {"optimizer": "sgd", "lr": 1e5, "schedule": "constant"}
+    folder = tmp_path / "it's"
+    options: dict[str, Any] = {"optimizer": "sgd", "lr": 1e5, "schedule": "constant"}
     with pytest.raises(moreish.WorkError):
         moreish.train(words, "mlp", n_hidden=8, activation="relu", steps=500, out=folder, **options)
     hint = f"to find out why: {shlex.join(['moreish', 'diagnose', str(folder)])}"

@@ -6,6 +6,7 @@ import signal
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ def folder(words, tmp_path_factory) -> Path:
         out = folder / "runs" / "stopped"
         moreish.train(words, "mlp", steps=400_000, log_every=10, n_hidden=8, out=out, on_progress=stop)
     with suppress(WorkError):
-        bad = {"optimizer": "sgd", "lr": 1e5, "activation": "relu", "schedule": "constant"}
+        bad: dict[str, Any] = {"optimizer": "sgd", "lr": 1e5, "activation": "relu", "schedule": "constant"}
         moreish.train(words, "mlp", steps=500, n_hidden=8, out=folder / "runs" / "diverged", **bad)
     for i, name in enumerate(("net", "deeper/counts", "stopped", "diverged")):
         for path in (folder / "runs" / name).iterdir():
@@ -122,6 +123,6 @@ def test_the_loss_is_kept_where_the_folder_can_be_written(words, tmp_path):
     stored = json.loads((tmp_path / "run" / "config.json").read_text())
     assert stored["loss"] == kept.loss
     assert moreish.load(tmp_path / "run").loss == pytest.approx(kept.loss)
-    kept.path = tmp_path / "gone"
+    gone = kept.path = tmp_path / "gone"
     kept.keep_loss()
-    assert not kept.path.exists()
+    assert not gone.exists()

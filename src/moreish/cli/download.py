@@ -1,10 +1,11 @@
 """Download a published word list, check it, and keep it in the user's cache folder.
 
-After `moreish download names`, which downloads the list of the lecture, `moreish train names.txt` finds it.
+Other commands then take it by its name. The list makemore-names is names.txt of the lecture, on which published results
+are compared. It is not the bundled list names.
 
 Examples:
   moreish download
-  moreish download names
+  moreish download makemore-names
 """
 
 from typing import TYPE_CHECKING
@@ -70,4 +71,4 @@ def download(name: ListName | None = None, /, *, json: Flag = False) -> None:
     if json:
         print_json({"name": name, "path": str(path), "words": words})
     else:
-        print(f"{words:,} words in {path}; train on them with: moreish train {DOWNLOADS[name].file}")
+        print(f"{words:,} words in {path}; train on them with: moreish train {name}")

@@ -70,9 +70,10 @@ def lr_find(
     print(f"\ntrain with it: {train_command(file, model, options)}")
 
 
-def train_command(file: str | None, model: str, options: dict[str, Any]) -> str:
-    """Return the command line that trains a model on a list with these options."""
-    words = ["moreish", "train", *([] if file is None else ["-" if file == STANDARD_INPUT else file]), "--model", model]
+def train_command(file: str | None, model: str | None, options: dict[str, Any]) -> str:
+    """Return the command line that trains a model, None for the default one, on a list with these options."""
+    words = ["moreish", "train", *([] if file is None else ["-" if file == STANDARD_INPUT else file])]
+    words += [] if model is None else ["--model", model]
     for name, value in options.items():
         dashed = name.replace("_", "-")
         if isinstance(value, bool):

@@ -18,8 +18,8 @@ from ..training.tuning import ended_well
 from ..training.tuning import tune as tune_options
 from .arguments import ModelArguments, ModelName, TrainArguments
 from .fields import Flat, ListArguments, ListName, given_options
+from .request import list_name
 from .terminal import announce_work, print_json, print_table, say
-from .train import list_name
 from .values import Flag, WholeNumber
 
 if TYPE_CHECKING:

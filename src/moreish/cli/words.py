@@ -47,8 +47,8 @@ def words(
     Parameters
     ----------
     file
-        A word list: text with one word per line, CSV, JSON and others, packed or not; - for standard input; or a
-        bundled list: names, dinosaurs, minerals or places [default: names].
+        A word list: text with one word per line, CSV, JSON and others, packed or not; - for standard input; a
+        bundled list: names, dinosaurs, minerals or places; or a list of `moreish download` [default: names].
     clean
         Write a cleaned list to this new file, and report the changes.
     json

@@ -11,7 +11,7 @@ from ..errors import InputError
 from ..training.loop import stride
 from ..training.run import Run
 from .layers import LINES, draw_saturation
-from .style import COLOURS, GREY, GUIDE, figure, legend
+from .style import COLOURS, GREY, GUIDE, Picture, figure, legend
 
 SMOOTHING_WINDOWS = 50  # of a whole run: batch losses are averaged over one of them
 
@@ -85,7 +85,7 @@ def plot_start(run: Run | Diagnosis) -> Figure:
     Raises InputError for a model without hidden layers.
     """
     found = as_diagnosis(run)
-    made = Figure(figsize=(10, 4), layout="constrained")
+    made = Picture(figsize=(10, 4), layout="constrained")
     axes = made.subplot_mosaic([["loss", *found.beginnings]], width_ratios=[1.3, 1, 1])
     for i, (init, begun) in enumerate(found.beginnings.items()):
         style: dict[str, Any] = {"color": COLOURS[i], "linewidth": 1, "label": f"--init {init}"}

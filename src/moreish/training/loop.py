@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -49,8 +49,8 @@ class Progress:
     val: float | None
     is_line: bool
     notes: dict[str, float]
-    record: dict[str, Any] | None = None
-    run: Run | None = None
+    record: dict[str, Any] | None = field(default=None, repr=False)
+    run: Run | None = field(default=None, repr=False)
 
 
 class Loop:
@@ -127,9 +127,10 @@ class Loop:
         state.loss_count += len(losses)
 
     def _diverged(self, step: int) -> Diverged:
-        lr = self.schedule.lr
-        where = f"; {self.run.path} keeps the best weights until then" if self.run.path else ""
-        return Diverged(f"the loss is not finite at step {step}: try --lr {lr / 10:g} (it was {lr:g}){where}")
+        lr, path = self.schedule.lr, self.run.path
+        problem = f"the loss is not finite at step {step}: try --lr {lr / 10:g} (it was {lr:g})"
+        kept = f"; {path} keeps the best weights until then, and moreish diagnose {path} looks for the cause"
+        return Diverged(problem + kept if path else problem)
 
     def _report(self) -> Progress:
         """Evaluate and log what is due at this step."""

@@ -4,7 +4,7 @@ import shlex
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sized
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,15 @@ from ..models.model import Model
 from .batchnorm import calibrate
 from .checkpoint import CHECKPOINT, Checkpoint, load_checkpoint
 from .loop import Diverged, Loop, Progress
+from .mixing import mix
 from .options import resolved
 from .prepare import Task, engine_of, of_run, prepare
 from .run import Run, begin_folder, discard_folder, end_folder, load, write_history
+from .watching import TrainingView
 
 CHECKPOINT_SECONDS = 5.0  # between two checkpoints
+SHORT_LIST = 1000  # words; on fewer, by default, a mixture: it has the lowest loss (benchmarks/short_lists.py)
+OF_ALL_MODELS = {"split", "split_seed", "weight_power", "seed", "weights", "labels"}  # names of options
 
 
 def train(
@@ -34,11 +38,13 @@ def train(
     from_run: Run | str | Path | None = None,
     out: str | Path | None = None,
     on_progress: Callable[[Progress], None] | None = None,
+    progress: bool | None = None,
     **options: Any,
 ) -> Run:
     """Train a model on words and return the run.
 
-    model       mlp by default; with from_run, its model
+    model       mlp by default, or for fewer than 1,000 words a mixture of an mlp and an n-gram model, unless there are
+                options of a net; with from_run, its model
     from_run    start with the weights of this run of a net, or of the run in this folder; it may have been trained on a
                 list of another kind. The vocabulary is that of both lists; the model and its options are the run's. The
                 val loss is too low if val words are in the run's list
@@ -46,6 +52,7 @@ def train(
                 each word: how often it counts, and its kind
     out         save the run in this folder while it is trained; without, call `Run.save` later
     on_progress called about ten times a second
+    progress    show a bar and the curves of the losses while it trains; by default in a notebook only
 
     Raises InputError for unknown options, values out of range, or fewer words than a split needs; WorkError if the loss
     is no longer a finite number, or if the folder can no longer be written. Ctrl-C raises KeyboardInterrupt after the
@@ -54,17 +61,49 @@ def train(
     Processes that torchrun has started train together (engine="torch"). All of them return the run; the first one alone
     saves it and calls on_progress.
     """
+    if model is None and from_run is None:
+        words = words if isinstance(words, Corpus | Sized) else list(words)
+        model = default_model(words, options)
+        if model == "mixture":
+            run = _mixed(words, options, on_progress, progress)
+            return run if out is None or rank() else run.save(out)
     task = prepare(words, model, options, from_run)
     if task.batches is None:
         run = count(task)
         return run if out is None or rank() else run.save(out)
     run = task.start()
-    return _to_the_end(task, run, first_state(run), on_progress, out)
+    return _to_the_end(task, run, first_state(run), on_progress, progress, out)
 
 
-def resume(path: str | Path, *, on_progress: Callable[[Progress], None] | None = None) -> Run:
+def default_model(words: Sized | Corpus, options: Iterable[str]) -> str:
+    """Return the name of the model that `train` trains on words by default, with options of these names.
+
+    It is mlp. For fewer than SHORT_LIST words it is "mixture", of an mlp and an n-gram model, unless there are options
+    of a net or of its training.
+    """
+    n_words = len(words.words if isinstance(words, Corpus) else words)
+    return "mixture" if n_words < SHORT_LIST and OF_ALL_MODELS.issuperset(options) else "mlp"
+
+
+def _mixed(
+    words: Iterable[str] | Corpus,
+    options: dict[str, Any],
+    on_progress: Callable[[Progress], None] | None,
+    progress: bool | None,
+) -> Run:
+    """Train an mlp and an n-gram model with options that all models have, and mix them."""
+    counts = count(prepare(words, "ngram", options))
+    of_net = {name: value for name, value in options.items() if name not in ("weights", "labels")}  # in the corpus now
+    run = mix([train(counts.corpus, "mlp", on_progress=on_progress, progress=progress, **of_net), counts])
+    run.options = counts.options
+    return run
+
+
+def resume(
+    path: str | Path, *, on_progress: Callable[[Progress], None] | None = None, progress: bool | None = None
+) -> Run:
     """Continue a stopped training from its last checkpoint. With the tape the result is the same, bit for bit, as if it
-    had not been stopped.
+    had not been stopped. on_progress and progress are as in `train`.
 
     Raises InputError if the folder is not a run, or its training has ended; otherwise as `train`.
     """
@@ -73,7 +112,7 @@ def resume(path: str | Path, *, on_progress: Callable[[Progress], None] | None =
     state = load_checkpoint(folder, run.model, run.options)
     run.history = [line for line in run.history if line["step"] <= state.step]
     run.model.params = state.params
-    return _to_the_end(of_run(run), run, state, on_progress)
+    return _to_the_end(of_run(run), run, state, on_progress, progress)
 
 
 def count(task: Task) -> Run:
@@ -105,19 +144,20 @@ def _to_the_end(
     run: Run,
     state: Checkpoint,
     on_progress: Callable[[Progress], None] | None,
+    progress: bool | None,
     out: str | Path | None = None,
 ) -> Run:
     """Make the steps that are left, in a new folder if `out` names one. Only the first process saves and shows."""
     if rank():
-        run.path = out = on_progress = None
+        run.path, out, on_progress, progress = None, None, None, False
     o = run.options
     same_for_all = f"{run.model.name} {run.model.config} {o} {run.corpus.data_hash} {state.step}"
-    with process_group(o.engine, o.device, same_for_all):
+    with process_group(o.engine, o.device, same_for_all), TrainingView(run, progress) as view:
         loop = Loop(run, state, task.need_steps(), engine_of(run))
         if out is not None:
             begin_folder(run, out, CHECKPOINT, state.to_bytes())
         try:
-            _follow(loop, on_progress)
+            _follow(loop, view, on_progress)
         except Diverged:
             run.model.params = state.best
             if run.path is not None:
@@ -133,11 +173,12 @@ def _to_the_end(
     return run
 
 
-def _follow(loop: Loop, on_progress: Callable[[Progress], None] | None) -> None:
+def _follow(loop: Loop, view: TrainingView, on_progress: Callable[[Progress], None] | None) -> None:
     """Iterate to the end, saving a checkpoint now and then. Ctrl-C saves one and raises KeyboardInterrupt."""
     saved_at = time.monotonic()
     with interruptible() as interrupted:
         for at in loop:
+            view(at)
             if on_progress is not None:
                 on_progress(at)
             stopped = not all_reduce_min(not interrupted.is_set())  # processes that train together stop together
