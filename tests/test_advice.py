@@ -141,9 +141,3 @@ def test_a_piped_list_has_to_be_piped_again(saved_run, here):
     piped = Request("standard input", None, {}, {"n_hidden": 16})
     commands = [command for _, command in advice(saved_run, piped)]
     assert "... | moreish train - --model ngram" in commands
-
-
-def test_counting_is_not_compiled_for_the_advice_alone(saved_run, here, monkeypatch):
-    monkeypatch.setattr("moreish.cli.advice.cache_folder", lambda: here)
-    reasons = dict(advice(saved_run, Request("list.txt", None, {}, {})))
-    assert reasons["n-gram counts, which often are as good as a net"] == "moreish train list.txt --model ngram"

@@ -13,7 +13,7 @@ import pytest
 from rich.cells import cell_len
 
 import moreish
-from moreish.cli import VERBS, help_of, run
+from moreish.cli import VERBS, app, help_of, run
 from moreish.cli.candidates import method_line
 from moreish.models import MODELS, NETS
 from moreish.sampling import Samples
@@ -135,6 +135,8 @@ def test_help_says_what_a_verb_does_with_examples(verb, capsys):
 def test_help_is_wrapped_once_with_the_threads_last_and_whole_examples(width, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", str(width))
     for verb in VERBS:
+        for part in (app, app.meta, app[verb]):
+            monkeypatch.setattr(part, "_fallback_console", None)  # it keeps the width of its first use
         assert run([verb, "--help"]) == 0
         text, _, examples = capsys.readouterr().out.partition("\nExamples:\n")
         assert f"Examples:\n{examples.rstrip()}" == help_of(verb)[1]
