@@ -9,6 +9,7 @@ from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
@@ -19,6 +20,7 @@ COLOURS = ("#0072B2", "#D55E00", "#000000", "#E69F00", "#009E73", "#CC79A7", "#5
 MARKERS = "osD^vP*X"
 GREY, LIGHT_GREY = "#666666", "#BBBBBB"
 GUIDE: dict[str, Any] = {"color": GREY, "linewidth": 1, "linestyle": "--"}  # a reference line
+DPI = 150
 FORMATS = (".png", ".svg", ".pdf")
 
 
@@ -91,4 +93,24 @@ def _write(made: Figure, to: Path | io.BytesIO, form: str) -> None:
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "moreish"}), warnings.catch_warnings():
         # Characters that no installed font has are drawn as boxes.
         warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from", UserWarning)
-        made.savefig(to, format=form, dpi=150, metadata={"Date": None} if form == "svg" else None)
+        _draw(made, to, form)
+
+
+def _draw(made: Figure, to: Path | io.BytesIO, form: str) -> None:
+    """Write a figure, drawing it only once: `savefig` draws it twice, first to lay it out, which drawing does anyway."""
+    canvas, dpi = made.canvas, made.dpi
+    try:
+        made.dpi = DPI
+        if form == "png":
+            FigureCanvasAgg(made).print_png(to)
+        elif form == "svg":
+            from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+            FigureCanvasSVG(made).print_svg(to, metadata={"Date": None})
+        else:
+            from matplotlib.backends.backend_pdf import FigureCanvasPdf  # its fontTools take a while to import
+
+            FigureCanvasPdf(made).print_pdf(to)
+    finally:
+        made.set_canvas(canvas)
+        made.dpi = dpi

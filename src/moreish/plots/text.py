@@ -64,6 +64,7 @@ def plot_bigrams(corpus: Corpus, order: Literal["frequency", "alphabet"] = "freq
                 color=ink(colours(scale(count))) if count else "#888888",
                 ha="center",
                 va="center",
+                in_layout=False,  # it is inside the axes, and measuring it takes a while
             )
     ax.set_xlabel(f"second character ({END_SHOWN} the end of a word)")
     ax.set_ylabel(f"first character ({END_SHOWN} the beginning of a word)")
