@@ -52,7 +52,8 @@ def compare(
 
         check_format(plot)
     announce_work()
-    found = compare_runs([load(run) for run in runs], rescore=rescore, samples=samples)
+    loaded = [load(run) for run in runs]
+    found = compare_runs(loaded, rescore=rescore, samples=samples)
     if rescore:
         for row in found.rows:
             shares = ", ".join(f"{row.seen[part]:.1%} of the {part} words" for part in SCORED_PARTS)
@@ -61,7 +62,7 @@ def compare(
         from ..plots import plot_comparison
         from ..plots.style import save
 
-        save(plot_comparison(found), plot)
+        save(plot_comparison(found, title=loaded[0].corpus.name), plot)
         say(f"the plot is in {plot}")
     if json:
         print_json(found.as_json())

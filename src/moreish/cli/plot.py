@@ -27,6 +27,7 @@ def plot(
     prefix: str = "",
     word: str | None = None,
     seed: WholeNumber = 42,
+    unit: Literal["nats", "bits"] = "nats",
 ) -> None:
     """Run `moreish plot`.
 
@@ -35,19 +36,21 @@ def plot(
     run
         Folder of a run.
     what
-        Names of pictures [default: all that the model has].
+        Names of pictures [default: all that the model can have].
     out
         Folder for the pictures [default: plots, in the folder of the run].
     format
         Format of the files.
     order
-        Order of the rows of bigrams.
+        Order of the characters in the picture bigrams.
     prefix
-        Start of the word for next.
+        Start of the word in the picture next.
     word
-        Word to draw for word [default: a sample of the model].
+        Word in the picture word [default: a sample of the model].
     seed
         Seed of the samples.
+    unit
+        Unit of losses and surprises.
     """
     from ..analysis.findings import Findings
     from ..plots.pictures import PICTURES, PictureOptions
@@ -57,12 +60,13 @@ def plot(
         if name not in PICTURES:
             raise unknown("picture", name, PICTURES)
     announce_work()
-    found, options = Findings(load(run), seed), PictureOptions(order, prefix, word, seed)
+    found, options = Findings(load(run), seed), PictureOptions(order, prefix, word, seed, unit)
     folder = out or run / "plots"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot be created ({error.strerror}): choose another (--out)") from None
+    skipped: dict[str, list[str]] = {}  # pictures by the reason
     for name in what or PICTURES:
         caption, draw = PICTURES[name]
         try:
@@ -70,8 +74,11 @@ def plot(
         except InputError as error:
             if what:
                 raise
-            say(f"no picture {name}: {error}")
+            reason, _, _ = str(error).partition(":")
+            skipped.setdefault(reason, []).append(name)
             continue
         path = folder / f"{name}.{format}"
         save(picture, path)
         print(f"{path}  {caption}", flush=True)
+    if skipped:
+        say("skipped: " + "; ".join(f"{', '.join(names)} ({reason})" for reason, names in skipped.items()))

@@ -24,6 +24,7 @@ from .labels import Labels, sum_over_labels
 if TYPE_CHECKING:
     from torch import nn
 
+IN_A_SENTENCE = {"bigram-counts": "a table of bigram counts", "ngram": "an n-gram", "mlp": "an mlp"}
 UNKNOWN_NLL = math.log(0x110000)  # nats of an unknown character: uniform over the code points of Unicode
 
 
@@ -63,9 +64,11 @@ class Model(DrawsWords):
     arrays  the arrays of a model without layers (counts, or the models of a mixture), by name
     labels  the labels that it tells apart; None for a model without labels
     longest characters of the longest word of the list that it was trained on; None until a `Run` sets it
+    list_name   name of that list; empty if it has none, or until a `Run` sets it
     """
 
     longest: int | None = None
+    list_name: str = ""
 
     def __init__(
         self,
@@ -100,6 +103,16 @@ class Model(DrawsWords):
     def name(self) -> str:
         """Name of the model, such as "mlp"."""
         return next(name for name, kind in ALL_MODELS.items() if kind is type(self.config))
+
+    @property
+    def title(self) -> str:
+        """Name of the model after that of its list, such as "names, mlp"."""
+        return ", ".join(filter(None, (self.list_name, self.name)))
+
+    @property
+    def kind(self) -> str:
+        """Name of the model in a sentence, such as "an mlp"."""
+        return IN_A_SENTENCE.get(self.name, f"a {self.name}")
 
     @property
     def weights(self) -> dict[str, np.ndarray]:
@@ -178,7 +191,7 @@ class Model(DrawsWords):
         Raises InputError if PyTorch is missing, and for a model without layers.
         """
         require_torch("Model.to_torch")
-        self.need_layers("converted to a module")
+        self.need_layers()
         import torch
 
         from ..engine.torch.engine import to_module
@@ -202,10 +215,10 @@ class Model(DrawsWords):
             weight[...] = theirs[name]
         return self
 
-    def need_layers(self, action: str) -> None:
-        """Raise InputError if the model has no layers, so that it cannot be `action` ("traced", for example)."""
+    def need_layers(self) -> None:
+        """Raise InputError if the model has no layers."""
         if not self.layers:
-            raise InputError(f"the {self.name} model is not a net: it has no layers, so it cannot be {action}")
+            raise InputError(f"{self.kind} has no layers: choose a net, such as an mlp")
 
     def check_vocab(self, corpus: Corpus) -> None:
         """Raise InputError if the vocabulary of a corpus is not that of the model."""

@@ -68,7 +68,7 @@ class Run:
     start: Start | None = None
 
     def __post_init__(self):
-        self.model.longest = int(self.corpus.words.lengths.max())
+        self.model.longest, self.model.list_name = int(self.corpus.words.lengths.max()), self.corpus.name
 
     def __repr__(self) -> str:
         lines = [f"Run of {self.model!r}", f"corpus  {self.corpus!r}"]
