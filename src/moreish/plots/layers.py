@@ -33,7 +33,9 @@ def plot_activations(run: Run | Diagnosis) -> Figure:
         share = "" if saturated is None else f", {saturated.mean():.0%} saturated"
         return {f"{layer.name}: mean {y.mean():+.2f}, std {y.std():.2f}{share}": y}
 
-    return _histograms(run, lambda trace: trace.activations, outputs, "output", "outputs of the activations")
+    return _histograms(
+        run, lambda trace: trace.activations, outputs, "output", "outputs of the activations", bounded=True
+    )
 
 
 def plot_gradients(run: Run | Diagnosis, unit: Unit = "nats") -> Figure:
@@ -120,8 +122,9 @@ def _histograms(
     arrays: Callable[[LayerTrace], dict[str, np.ndarray]],
     label: str,
     title: str,
+    bounded: bool = False,
 ) -> Figure:
-    """A panel for the start and one for now, with a curve for each array of each layer, labelled by its key."""
+    """Draw a panel for the start and one for now, with a curve for each array of each layer, labelled by its key."""
     found = as_diagnosis(run)
     made, axes = figure(1, 2, size=(10, 4.2))
     for ax, trace, when in zip(axes, (found.start_trace, found.end_trace), ("step 0", "now"), strict=True):
@@ -134,23 +137,29 @@ def _histograms(
                 if not finite.size:
                     continue
                 density, edges = np.histogram(finite, BINS, density=True)
-                density = smoothed(density)
                 colour, style = COLOURS[i % len(COLOURS)], LINES[i % len(LINES)]
-                middle = (edges[1:] + edges[:-1]) / 2
-                ax.plot(middle, density, style, color=colour, linewidth=1.2, label=name)
+                ax.plot(*smoothed(density, edges, bounded), style, color=colour, linewidth=1.2, label=name)
                 i += 1
         ax.set_xlabel(label)
         ax.set_ylabel("density")
         ax.xaxis.set_major_locator(MaxNLocator(5))
         ax.ticklabel_format(scilimits=(-3, 4))
         ax.set_title(when, fontsize=10)
+        ax.set_ylim(0, 1.3 * max([np.asarray(line.get_ydata()).max() for line in ax.lines], default=1.0))
         legend(ax)
     headline(made, found.run.model.title, title)
     return made
 
 
-def smoothed(density: np.ndarray) -> np.ndarray:
-    """Smooth a histogram (BINS,) with a Gaussian kernel, reflected at both ends, so that its area stays."""
+def smoothed(density: np.ndarray, edges: np.ndarray, bounded: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Smooth a histogram (BINS,) with a Gaussian kernel; return points of the curve, x (N,) and density (N,).
+
+    The area stays: what would be beyond an end of bounded values is reflected there; otherwise the curve is longer.
+    """
     reach = np.arange(-3 * SMOOTHING, 3 * SMOOTHING + 1)
     kernel = np.exp(-((reach / SMOOTHING) ** 2) / 2)
-    return np.convolve(np.pad(density, len(reach) // 2, "symmetric"), kernel / kernel.sum(), "valid")
+    width, beyond = edges[1] - edges[0], len(reach) // 2
+    padded = np.pad(density, beyond, "symmetric") if bounded else np.pad(density, 2 * beyond)
+    curve = np.convolve(padded, kernel / kernel.sum(), "valid")
+    first = edges[0] + width / 2 - (0 if bounded else beyond * width)
+    return first + width * np.arange(len(curve)), curve

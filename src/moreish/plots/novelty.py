@@ -34,7 +34,7 @@ def plot_novelty(found: Novelty, *, title: str = "") -> Figure:
         ax.set_ylabel("percentage of words")
         ax.yaxis.set_major_formatter(lambda share, _: f"{100 * share:g}")
     axes[0].set_xlabel("edits to the nearest train word (0: a copy)")
-    axes[1].set_xlabel("part of the word that is in a train word, in one piece")
+    axes[1].set_xlabel("longest piece of the word that is in a train word")
     below.remove()
     beside.remove()
     table = made.add_subplot(axes[0].get_gridspec()[1, :])
