@@ -9,7 +9,7 @@ from ..analysis.classification import Classifier, Confusion
 from ..corpus import PARTS
 from ..errors import unknown
 from ..training.run import Run
-from .style import figure, headline, plain
+from .style import figure, headline, plain, shortened
 from .text import ink, of_all, short
 
 MAX_LABELS = 30
@@ -33,7 +33,7 @@ def plot_confusion(found: Run | Confusion, part: str = "test", *, title: str = "
     some = np.sort(np.argsort(-of_labels, kind="stable")[:MAX_LABELS])
     n, counts = len(some), found.counts[np.ix_(some, some)]
     shares = counts / np.where(of_labels > 0, of_labels, 1)[some, None]
-    names = [plain(_shortened(found.labels[label])) for label in some]
+    names = [plain(shortened(found.labels[label], MAX_NAME)) for label in some]
     cell = float(np.clip(SIDE / n, LEAST_CELL, MOST_CELL))  # points
     font, longest = min(10.0, 0.36 * cell), max(map(len, names))
     upright = 0.65 * font * longest > cell  # names of columns that would overlap
@@ -56,7 +56,3 @@ def plot_confusion(found: Run | Confusion, part: str = "test", *, title: str = "
     accuracy = f"accuracy {100 * found.accuracy:.1f}% on the {part} words"
     headline(made, title, accuracy + of_all(n, len(found.labels), what="labels"))
     return made
-
-
-def _shortened(name: str) -> str:
-    return name if len(name) <= MAX_NAME else name[: MAX_NAME - 1] + "…"

@@ -57,8 +57,8 @@ def plot_embedding(model: Model) -> Figure:
     ax.set_ylim(middle[1] - half, middle[1] + half)
     ax.set_aspect("equal")
     names = [named(model.vocab, token) for token in range(len(at))]
-    offsets = label_offsets((at - middle) * 72 * side / (2 * half), label_sizes(names, font), 36 * side)
-    line = {"arrowstyle": "-", "linewidth": 0.4, "color": GREY, "shrinkA": 0, "shrinkB": 0, "relpos": (0.5, 0.5)}
+    scale, sizes = 36 * side / half, label_sizes(names, font)  # points per unit
+    offsets = label_offsets((at - middle) * scale, sizes, 36 * side)
     for token, (offset, beside) in offsets.items():
         ax.annotate(
             names[token],
@@ -68,8 +68,10 @@ def plot_embedding(model: Model) -> Figure:
             ha="center",
             va="center",
             fontsize=font,
-            arrowprops=None if beside else line,
         )
+        if not beside:
+            outside = 1 - (sizes[token] / 2 / np.maximum(np.abs(offset), 1e-9)).min()  # part of the way to its centre
+            ax.plot(*zip(at[token], at[token] + outside * offset / scale, strict=True), color=GREY, linewidth=0.4)
     ax.set_xlabel(labels[0])
     ax.set_ylabel(labels[1])
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(CHARACTER_KINDS), fontsize=9, frameon=False)
@@ -123,7 +125,8 @@ def label_offsets(at: np.ndarray, sizes: np.ndarray, half: float) -> dict[int, t
     for i, size in enumerate(sizes):
         for ring in range(RINGS):
             places = DIRECTIONS * ((size + MARK) / 2 + RING * ring)
-            apart = np.abs(taken[:, None] - at[i] - places) >= (taken_sizes[:, None] + size) / 2 - 0.01
+            near = (np.abs(taken - at[i]) < (taken_sizes + size) / 2 + np.abs(places).max(0)).all(1)
+            apart = np.abs(taken[near, None] - at[i] - places) >= (taken_sizes[near, None] + size) / 2 - 0.01
             free = apart.any(2).all(0) & ((ring == 0) | (np.abs(at[i] + places) <= half - size / 2).all(1))
             if free.any():
                 offset = places[free.argmax()]

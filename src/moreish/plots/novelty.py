@@ -4,10 +4,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ..analysis.novelty import Novelty
-from .style import COLOURS, LIGHT_GREY, figure, headline, plain
+from .style import COLOURS, LIGHT_GREY, figure, headline, plain, shortened
 
 BAR_WIDTH = 0.4
-PIECES = 6  # samples in the table
+PIECES, LONGEST = 6, 40  # samples in the table, and characters of a cell
 
 
 def plot_novelty(found: Novelty, *, title: str = "") -> Figure:
@@ -37,9 +37,12 @@ def plot_novelty(found: Novelty, *, title: str = "") -> Figure:
     axes[1].set_xlabel("longest piece of the word that is in a train word")
     below.remove()
     beside.remove()
-    table = made.add_subplot(axes[0].get_gridspec()[1, :])
+    grid = axes[0].get_gridspec()
+    assert grid is not None
+    table = made.add_subplot(grid[1, :])
     table.set_axis_off()
-    rows = [[plain(text) for text in (row.word, row.piece, row.source)] for row in found.longest_pieces(PIECES)]
+    pieces = [(row.word, row.piece, row.source) for row in found.longest_pieces(PIECES)]
+    rows = [[plain(shortened(text, LONGEST)) for text in texts] for texts in pieces]
     if rows:
         heading = ["new sample", "longest piece that is in a train word", "the train word"]
         drawn = table.table(rows, colLabels=heading, cellLoc="left", colLoc="left", loc="center", edges="horizontal")
