@@ -22,7 +22,8 @@ SIGNS = frozenset("ъьʹʺ")  # letters that are neither
 # Of few and of many tokens: side of the map in inches, and size of the labels in points.
 FEW, MANY, SIDES, FONTS = 40, 400, (6.0, 9.0), (9.0, 6.0)
 MARK, LINE = 6.0, 1.25  # side of a mark in points, and height of a label as a multiple of its size
-DIRECTIONS = np.array([(0, 1), (1, 0), (-1, 0), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1)])
+BESIDE = np.array([(0, 1), (1, 0), (-1, 0), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1)])
+AROUND = np.array([(np.sin(angle), np.cos(angle)) for angle in np.linspace(0, 2 * np.pi, 24, endpoint=False)])
 RINGS, RING = 80, 4.0  # places for a label further from its mark: their number in each direction, and points between
 
 
@@ -57,8 +58,15 @@ def plot_embedding(model: Model) -> Figure:
     ax.set_ylim(middle[1] - half, middle[1] + half)
     ax.set_aspect("equal")
     names = [named(model.vocab, token) for token in range(len(at))]
-    scale, sizes = 36 * side / half, label_sizes(names, font)  # points per unit
-    offsets = label_offsets((at - middle) * scale, sizes, 36 * side)
+    ax.set_xlabel(labels[0])
+    ax.set_ylabel(labels[1])
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(CHARACTER_KINDS), fontsize=9, frameon=False)
+    what = f"embeddings of the characters, {C.shape[1]} numbers each"
+    headline(made, model.title, what)
+    made.draw_without_rendering()  # to know how large the map is
+    side = ax.get_window_extent().width * 72 / made.dpi  # points
+    sizes, scale = label_sizes(names, font), side / (2 * half)
+    offsets = label_offsets((at - middle) * scale, sizes, side / 2)
     for token, (offset, beside) in offsets.items():
         ax.annotate(
             names[token],
@@ -68,15 +76,13 @@ def plot_embedding(model: Model) -> Figure:
             ha="center",
             va="center",
             fontsize=font,
+            in_layout=False,
         )
         if not beside:
             outside = 1 - (sizes[token] / 2 / np.maximum(np.abs(offset), 1e-9)).min()  # part of the way to its centre
             ax.plot(*zip(at[token], at[token] + outside * offset / scale, strict=True), color=GREY, linewidth=0.4)
-    ax.set_xlabel(labels[0])
-    ax.set_ylabel(labels[1])
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(CHARACTER_KINDS), fontsize=9, frameon=False)
-    some = f"; {len(offsets):,} of {len(at):,} are labelled" if len(offsets) < len(at) else ""
-    headline(made, model.title, f"embeddings of the characters, {C.shape[1]} numbers each{some}")
+    if len(offsets) < len(at):
+        headline(made, model.title, f"{what}; {len(offsets):,} of {len(at):,} are labelled")
     return made
 
 
@@ -124,7 +130,7 @@ def label_offsets(at: np.ndarray, sizes: np.ndarray, half: float) -> dict[int, t
     taken, taken_sizes, offsets = at, np.full(at.shape, MARK), {}
     for i, size in enumerate(sizes):
         for ring in range(RINGS):
-            places = DIRECTIONS * ((size + MARK) / 2 + RING * ring)
+            places = (AROUND if ring else BESIDE) * ((size + MARK) / 2 + RING * ring)
             near = (np.abs(taken - at[i]) < (taken_sizes + size) / 2 + np.abs(places).max(0)).all(1)
             apart = np.abs(taken[near, None] - at[i] - places) >= (taken_sizes[near, None] + size) / 2 - 0.01
             free = apart.any(2).all(0) & ((ring == 0) | (np.abs(at[i] + places) <= half - size / 2).all(1))
