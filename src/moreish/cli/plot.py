@@ -53,7 +53,7 @@ def plot(
         Unit of losses and surprises.
     """
     from ..analysis.findings import Findings
-    from ..plots.pictures import PICTURES, PictureOptions
+    from ..plots.pictures import PICTURES, PictureOptions, draw
     from ..plots.style import save
 
     for name in what:
@@ -67,18 +67,15 @@ def plot(
     except OSError as error:
         raise InputError(f"{folder}: cannot be created ({error.strerror}): choose another (--out)") from None
     skipped: dict[str, list[str]] = {}  # pictures by the reason
-    for name in what or PICTURES:
-        caption, draw = PICTURES[name]
-        try:
-            picture = draw(found, options)
-        except InputError as error:
+    for name, made in draw(found, options, what or PICTURES):
+        if isinstance(made, InputError):
             if what:
-                raise
-            reason, _, _ = str(error).partition(":")
+                raise made
+            reason, _, _ = str(made).partition(":")
             skipped.setdefault(reason, []).append(name)
             continue
         path = folder / f"{name}.{format}"
-        save(picture, path)
-        print(f"{path}  {caption}", flush=True)
+        save(made, path)
+        print(f"{path}  {PICTURES[name].caption}", flush=True)
     if skipped:
         say("skipped: " + "; ".join(f"{', '.join(names)} ({reason})" for reason, names in skipped.items()))

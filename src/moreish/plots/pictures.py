@@ -1,12 +1,15 @@
 """The pictures of a run by name, as `moreish plot` and the report draw them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from matplotlib.figure import Figure
 
 from ..analysis.findings import Findings
+from ..engine.threads import reserved_threads
+from ..errors import InputError
 from .architecture import plot_architecture
 from .confusion import plot_confusion
 from .course import plot_loss, plot_ratios, plot_start
@@ -92,3 +95,34 @@ PICTURES = {
     ),
     "architecture": Picture("the layers, their shapes and connections", lambda f, o: plot_architecture(f.run.model)),
 }
+
+# What takes long to compute, for the pictures that need it.
+LENGTHY: dict[str, Callable[[Findings], object]] = {
+    **dict.fromkeys(("activations", "saturation", "gradients", "weights"), lambda f: f.diagnosis),
+    "ratios": lambda f: f.diagnosis.steps,
+    "start": lambda f: f.diagnosis.beginnings,
+    "novelty": lambda f: f.novelty,
+}
+
+
+def draw(
+    found: Findings, options: PictureOptions, names: Iterable[str] = tuple(PICTURES)
+) -> Iterator[tuple[str, Figure | InputError]]:
+    """Draw pictures, while a second thread computes what those to come need.
+
+    Yields each name with its picture, or with the error that says why the run has nothing to show.
+    """
+    names, pool = list(names), ThreadPoolExecutor(1)
+    with reserved_threads(1):  # this thread draws
+        try:
+            computed = {name: pool.submit(LENGTHY[name], found) for name in names if name in LENGTHY}
+            for name in names:
+                try:
+                    if name in computed:
+                        computed[name].result()
+                    made = PICTURES[name].draw(found, options)
+                except InputError as error:
+                    made = error
+                yield name, made
+        finally:
+            pool.shutdown(cancel_futures=True)
