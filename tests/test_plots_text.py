@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.font_manager import findfont
 
 import moreish
 from moreish import Corpus, InputError
+from moreish.cli import run
 from moreish.models import ALL_MODELS, MODELS, NetConfig, make_config
+from moreish.plots import fonts
 from moreish.plots.style import save
 from moreish.plots.text import (
     END_NAMED,
@@ -206,3 +209,25 @@ def test_every_script_is_drawn(words, tmp_path):
 
 def test_what_cannot_be_seen_has_a_sign():
     assert [visible(c) for c in "aé \u0301\u200d$ש"] == ["a", "é", "␣", "◌\u0301", "□", r"\$", "\u200eש\u200e"]
+
+
+def test_characters_without_a_font_are_drawn_in_one_that_is_installed(monkeypatch, tmp_path):
+    ours, other = (findfont(name) for name in ("DejaVu Sans", "STIXGeneral"))
+    candidates = [chr(code) for code in range(0x100, 0x1F000) if chr(code).isprintable()]
+    of_other = sorted(set(fonts.without(candidates, ours)) - set(fonts.without(candidates, other)))[:1]
+    assert of_other, "STIX has characters of its own"
+    monkeypatch.setattr(fonts, "FALLBACKS", ("No Such Font", "STIXGeneral"))
+    assert fonts.fallbacks(["a", "\n", *of_other, "\ue000", "中"]) == (["STIXGeneral"], ["中"])
+    assert fonts.fallbacks("añ") == ([], [])
+    made = plot_bigrams(Corpus([f"a{of_other[0]}b", "ab", "ba"] * 4))
+    save(made, tmp_path / "a.png")
+    families = {tuple(text.get_fontfamily()) for text in made.axes[0].texts}
+    assert families == {("sans-serif", "STIXGeneral")}
+
+
+def test_the_command_tells_which_characters_have_no_font(tmp_path, capsys):
+    moreish.train(["中国", "日本"] * 9, "bigram-counts", out=tmp_path / "run")
+    assert run(["plot", str(tmp_path / "run"), "next"]) == 0
+    _, missing = fonts.fallbacks("中国日本")
+    said = [line for line in capsys.readouterr().err.splitlines() if "drawn as boxes" in line]
+    assert len(said) == bool(missing)

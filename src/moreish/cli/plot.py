@@ -53,6 +53,7 @@ def plot(
         Unit of losses and surprises.
     """
     from ..analysis.findings import Findings
+    from ..plots.fonts import fallbacks
     from ..plots.pictures import PICTURES, PictureOptions, draw
     from ..plots.style import save
 
@@ -66,6 +67,7 @@ def plot(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot be created ({error.strerror}): choose another (--out)") from None
+    _, missing = fallbacks(found.run.model.vocab.characters)
     skipped: dict[str, list[str]] = {}  # pictures by the reason
     for name, made in draw(found, options, what or PICTURES):
         if isinstance(made, InputError):
@@ -77,5 +79,10 @@ def plot(
         path = folder / f"{name}.{format}"
         save(made, path)
         print(f"{path}  {PICTURES[name].caption}", flush=True)
+    if missing:
+        say(
+            f"{len(missing):,} characters are drawn as boxes, as no installed font has them: {''.join(missing[:10])} "
+            "(install one that does, such as a Noto font)"
+        )
     if skipped:
         say("skipped: " + "; ".join(f"{', '.join(names)} ({reason})" for reason, names in skipped.items()))

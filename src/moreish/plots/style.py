@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter
 
 from ..errors import InputError, WorkError, unknown
+from .fonts import use_fallbacks
 
 Unit = Literal["nats", "bits"]  # of losses
 # Okabe and Ito 2008, ordered so that neighbours differ in greyscale, too.
@@ -140,6 +141,7 @@ def svg(made: Figure) -> str:
 
 
 def _write(made: Figure, to: Path | io.BytesIO, form: str) -> None:
+    use_fallbacks(made)
     # SVG: text as text, no date, and no random salt in ids.
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "moreish"}), warnings.catch_warnings():
         # Characters that no installed font has are drawn as boxes.

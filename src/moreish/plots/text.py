@@ -40,7 +40,7 @@ def plot_bigrams(corpus: Corpus, order: Literal["frequency", "alphabet"] = "freq
     counts = _pairs(corpus.stream(part), tokens, len(corpus.vocab))
     labels = [END_SHOWN, *(visible(corpus.vocab.characters[token - 1]) for token in tokens[1:])]
     wide = float(np.clip(0.32 * n, 4.2, 8.8))
-    made, (ax,) = figure(size=(wide + 1.4, wide + 0.9))
+    made, (ax,) = figure(size=(wide + 1.4, wide + 0.65))
     # The lightest blue differs from the white of pairs that never occur.
     colours = ListedColormap(colormaps["Blues"](np.linspace(0.12, 1, 256)))
     scale = LogNorm(1, max(2, counts.max()))
