@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from moreish import Corpus, bundled, read_words, set_threads, train
-from moreish.engine.tape.compile import cache_folder
+from moreish.engine.tape.cache import cache_folder
 from moreish.models import MLP, WaveNet
 
 MLP4, MLP3 = (MLP(block_size=n, n_embd=10, n_hidden=200) for n in (4, 3))

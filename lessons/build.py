@@ -1,14 +1,12 @@
 """Make the notebooks from their sources: run every cell and store its output.
 
-    python lessons/build.py [01_bigram ...] [--quick]
+    python lessons/build.py [01_bigram ...]
 
-The source of a lesson is NN_name.py (jupytext's percent format); its notebook is NN_name.ipynb. --quick sets
-MOREISH_QUICK, with which the cells take less time, and writes nothing; the tests use it. The word list is names.txt
-if MOREISH_NAMES or the download cache has it, else the bundled names.
+The source of a lesson is NN_name.py (jupytext's percent format); its notebook is NN_name.ipynb. The notebooks are
+built with names.txt, which is downloaded or which MOREISH_NAMES names; the tests run them with the bundled names.
 """
 
 import argparse
-import os
 import time
 from pathlib import Path
 
@@ -33,27 +31,23 @@ def source(name: str) -> nbformat.NotebookNode:
     return notebook
 
 
-def executed(name: str, quick: bool = False) -> nbformat.NotebookNode:
+def executed(name: str) -> nbformat.NotebookNode:
     """Run a lesson and return it with its outputs. Raises nbclient.exceptions.CellExecutionError if a cell fails."""
     notebook = source(name)
-    environment = {**os.environ, "MOREISH_QUICK": "1" if quick else ""}
     resources = {"metadata": {"path": str(HERE)}}
     # without times and with joined streams, the same results give the same notebook
     client = NotebookClient(notebook, timeout=TIMEOUT, resources=resources, record_timing=False, coalesce_streams=True)
-    return client.execute(env=environment)
+    return client.execute()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("lessons", nargs="*", help="names of the lessons (default: all)")
-    parser.add_argument("--quick", action="store_true", help="run in less time and write nothing")
     arguments = parser.parse_args()
     for name in arguments.lessons or names():
         began = time.perf_counter()
-        notebook = executed(name, arguments.quick)
+        nbformat.write(executed(name), HERE / f"{name}.ipynb")
         print(f"{name}: {time.perf_counter() - began:.0f} s", flush=True)
-        if not arguments.quick:
-            nbformat.write(notebook, HERE / f"{name}.ipynb")
 
 
 if __name__ == "__main__":

@@ -250,7 +250,7 @@ def test_code_from_the_cache_computes_what_new_code_computes(tmp_path):
 
 
 def test_compiled_code_of_other_sources_is_removed():
-    code = "from moreish.engine.tape.compile import cache_folder; print(cache_folder())"
+    code = "from moreish.engine.tape.cache import cache_folder; print(cache_folder())"
 
     def cache_folder() -> Path:
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=100)

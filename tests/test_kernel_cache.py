@@ -1,6 +1,8 @@
 """The folder of compiled kernels: where it is, and whose files are trusted."""
 
+import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -8,9 +10,12 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 import moreish
-from moreish.engine.tape import compile as compiling
+from moreish.cli.progress import CompilingView
+from moreish.engine.tape import cache
+from moreish.engine.tape.compile import Compiling
 
 posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no such permissions, and a private temporary folder")
 
@@ -21,8 +26,8 @@ def places(monkeypatch, tmp_path) -> Path:
     file = tmp_path / "file"
     file.touch()
     monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
-    monkeypatch.setattr(compiling, "BESIDE", file / "beside")
-    monkeypatch.setattr(compiling.platformdirs, "user_cache_dir", lambda name: str(file / name))
+    monkeypatch.setattr(cache, "BESIDE", file / "beside")
+    monkeypatch.setattr(cache.platformdirs, "user_cache_dir", lambda name: str(file / name))
     (tmp_path / "tmp").mkdir(mode=0o700)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
     return tmp_path
@@ -30,12 +35,12 @@ def places(monkeypatch, tmp_path) -> Path:
 
 def found() -> Path | None:
     """The folder that a new process would find."""
-    return compiling.cache_folder.__wrapped__()
+    return cache.cache_folder.__wrapped__()
 
 
 def test_the_folder_that_the_variable_names_comes_first(places, monkeypatch):
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(places / "named"))
-    monkeypatch.setattr(compiling, "BESIDE", places / "beside")
+    monkeypatch.setattr(cache, "BESIDE", places / "beside")
     (places / "named" / "moreish" / "kernels-of-old-sources").mkdir(parents=True)
     (places / "named" / "kernels-of-others").mkdir()
     folder = found()
@@ -110,14 +115,20 @@ def test_a_package_and_a_home_that_cannot_be_written_compile_only_once(tmp_path)
     (tmp_path / "list.txt").write_text("ada\nbab\ncad\ndab\nbaba\ncada\nabba\n", encoding="utf-8")
 
     def train(out: str, **more: str) -> str:
-        options = ["--model", "bigram-counts", "--samples", "2", "--out", str(tmp_path / out)]
-        command = [sys.executable, "-m", "moreish", "train", str(tmp_path / "list.txt"), *options]
+        options = ["--model", "bigram", "--steps", "5", "--samples", "2", "--out", str(tmp_path / out)]
+        command = [sys.executable, "-m", "moreish", "--threads", "2", "train", str(tmp_path / "list.txt"), *options]
         done = subprocess.run(command, capture_output=True, text=True, env={**environment, **more}, timeout=240)
         assert done.returncode == 0, done.stderr
-        return done.stderr
+        return done.stderr + done.stdout
 
     first = train("first")
-    assert "compiling the kernels" in first
+    notices = re.findall("moreish: compiling (.*), only once on this machine\n", first)
+    assert notices[0] == "the training loop"
+    assert len(notices) == len(set(notices)), "there is one notice of each thing, however many functions it has"
+    compiling, training = (re.search(rf"{words} ([0-9.]+) s", first) for words in ("compiled .* in", "5 steps of .*,"))
+    assert compiling is not None
+    assert training is not None
+    assert float(training[1]) < float(compiling[1]) / 2, "the training's time is without the compilation's"
     assert f"kept in {(tmp_path / 'tmp').resolve() / f'moreish-{os.getuid()}'}" in first
     assert "compiling" not in train("second")
     assert list((tmp_path / "tmp").rglob("*.nbc"))
@@ -125,3 +136,53 @@ def test_a_package_and_a_home_that_cannot_be_written_compile_only_once(tmp_path)
     assert "kept in" not in train("third", NUMBA_CACHE_DIR=str(tmp_path / "named"))
     assert list((tmp_path / "named").rglob("*.nbc"))
     assert not any((tmp_path / "tmp").rglob("*.nbc"))
+
+
+def test_another_process_leaves_compiled_code_on_disk(tmp_path):
+    code = """
+import numpy as np
+from moreish.engine.optim import sgd
+from moreish.engine.tape.compile import Job, _on_disk, compiled
+from moreish.engine.tape.processes import Helper
+
+job, helper = Job(sgd, "optimizer", np.float32), Helper()
+assert not _on_disk(job)
+assert helper.compile(job.words)
+assert _on_disk(job)
+assert not helper.compile(["moreish.engine.optim", "nothing", "optimizer", "float32"]), "and then it has ended"
+assert not helper.compile(job.words)
+helper.close()
+"""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_another_process_fails_to_compile_is_compiled_here(tmp_path):
+    code = """
+import numpy as np
+from moreish.engine.optim import adamw, sgd
+from moreish.engine.tape import compile, processes
+from moreish.engine.threads import set_threads
+
+set_threads(2)
+processes.Helper.compile = lambda helper, words: False
+jobs = [compile.Job(step, "optimizer", dtype) for step in (adamw, sgd) for dtype in (np.float32, np.float64)]
+params, moments, hyper = np.array([1.0, 2.0]), np.zeros((0, 2)), np.zeros(4)
+compile.compiled(jobs, "the optimizers")[3](params, np.array([0.5, 4.0]), moments, 0.1, 1, hyper, 0, 2)
+assert np.allclose(params, [0.95, 1.6], rtol=1e-12)
+assert all(map(compile._on_disk, jobs))
+"""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_terminal_shows_what_is_compiled_and_keeps_one_line():
+    view, written = CompilingView(), io.StringIO()
+    view.console = Console(file=written, force_terminal=True, width=120, legacy_windows=False)
+    for functions, done in (((), 0), (("linear.forward",), 0), (("machine.train", "loss.forward"), 1), ((), 2)):
+        view(Compiling("the training loop", functions, done, 2, 4.25))
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written.getvalue())
+    assert "compiling the training loop, only once on this machine (2 of 2): machine.train, loss.forward" in shown
+    assert shown.rstrip().endswith("compiled the training loop in 4.2 s, only once on this machine")

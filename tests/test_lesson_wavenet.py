@@ -177,6 +177,12 @@ def test_a_loss_on_another_split_is_not_comparable(run, capsys):
     assert "lecture split" in capsys.readouterr().out
 
 
+def test_a_loss_on_another_list_is_not_comparable(run, capsys):
+    assert check_beat(run, target=4.0, corpus=moreish.Corpus(WORDS))
+    assert not check_beat(run, target=4.0, corpus=moreish.Corpus(WORDS[::-1]))
+    assert "another list" in capsys.readouterr().out
+
+
 def test_a_loss_is_no_run(capsys):
     assert not check_beat(1.5, target=4.0)
     assert "moreish.train" in capsys.readouterr().out

@@ -1,19 +1,19 @@
 """The report: one file without external resources, with everything that is measured, which a browser can show."""
 
-import os
+import dataclasses
+import json
 import re
-import shutil
-import subprocess
+import time
+from html import escape, unescape
 from html.parser import HTMLParser
 
 import pytest
+from browser import browsed, needs_browser
 
 import moreish
 from moreish import report
 from moreish.cli import run
 from moreish.engine.trace import Tracer
-
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 class Page(HTMLParser):
@@ -73,7 +73,8 @@ def test_it_holds_what_is_measured(page, saved_run):
     words = saved_run.model.sample(48, seed=saved_run.options.seed)
     assert all(word in found.text for word in words)
     copied = sum(saved_run.corpus.mark(word) != "new" for word in words)
-    assert f"{copied} of 48 samples are in the word list" in found.text
+    assert copied > 1
+    assert f"{copied} of 48 are already in your list, as marked." in found.text
     newness = moreish.novelty(saved_run)
     assert all(verdict in found.text for verdict in newness.verdicts)
     assert all(row[:2] in [told[:2] for told in found.rows] for row in newness.table()[1])
@@ -131,34 +132,106 @@ def test_the_command_writes_the_same_page_and_traces_the_run_once(page, saved_ru
     assert len(tracers) == 4
 
 
-@pytest.mark.skipif(
-    BROWSER is None and not os.environ.get("MOREISH_NEEDS_BROWSER"), reason="there is no Chromium on this machine"
-)
-@pytest.mark.parametrize("width", [390, 1100])
-def test_a_browser_shows_it_without_a_complaint(page, tmp_path, width):
-    assert BROWSER is not None, "MOREISH_NEEDS_BROWSER is set, and there is no Chromium"
+def test_it_begins_with_the_list_the_date_and_a_table_of_contents(page, saved_run, tmp_path):
+    weights = saved_run.path / "model.safetensors"
+    written = time.localtime(weights.stat().st_mtime)
+    date = f"{written.tm_mday} {time.strftime('%B %Y', written)}"
+    assert f"200 steps in {saved_run.seconds:.1f} s on {date}." in Page(page).text
+    assert "<h1>mlp</h1>" in page, "words from Python have no name"
+    titles = dict(re.findall(r'<h2 id="(\w+)">([^<]+)</h2>', page))
+    linked = dict(re.findall(r'<li><a href="#([\w-]+)">([^<]+)</a></li>', page))
+    assert list(linked)[: len(titles)] == list(titles)
+    pictures = [name for name in Page(page).ids if name.startswith("picture-") and name != "picture-novelty"]
+    assert linked == titles | {name: name.removeprefix("picture-") for name in pictures}
+    (tmp_path / "planets.txt").write_text("\n".join(saved_run.corpus.words), encoding="utf-8")
+    named = report(moreish.train(moreish.read_words(tmp_path / "planets.txt"), "bigram-counts"))
+    assert "<h1>bigram-counts trained on planets</h1>" in named
+    today = time.localtime()
+    assert f" Report of {today.tm_mday} {time.strftime('%B %Y', today)}." in named, "it is in no folder"
+
+
+def test_it_says_how_the_model_was_made(words):
+    counted, net = moreish.train(words, "ngram", order=2), moreish.train(words, "bigram", steps=20)
+    assert f"parameters, counted in {counted.seconds:.1f} s." in Page(report(counted)).text
+    assert "mixed from ngram and bigram" in report(moreish.mix([counted, net]))
+    net.history[-1]["step"] = 10  # of a training that diverged
+    assert "trained for 10 of 20 steps" in report(net)
+
+
+@needs_browser
+def test_a_browser_shows_it_without_a_complaint(page, tmp_path):
     (tmp_path / "report.html").write_text(page, encoding="utf-8")
-    # A copy with a script, which the page itself forbids, puts its width into the title.
-    probe = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page)
-    asked = "performance.getEntriesByType('resource').length"
-    told = f"document.title = [document.documentElement.scrollWidth, window.innerWidth, {asked}].join()"
-    (tmp_path / "probe.html").write_text(probe.replace("</body>", f"<script>{told}</script></body>"), encoding="utf-8")
-    switches = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
-    switches += ["--disable-background-networking", "--disable-component-update", "--enable-logging=stderr"]
-    switches += [f"--window-size={width},900", f"--user-data-dir={tmp_path / 'profile'}"]
-
-    def shown(name: str, *more: str) -> subprocess.CompletedProcess:
-        address = (tmp_path / name).as_uri()
-        return subprocess.run([str(BROWSER), *switches, *more, address], capture_output=True, text=True, timeout=120)
-
-    done = shown("report.html", "--dump-dom")
+    address = (tmp_path / "report.html").as_uri()
+    done = browsed(address, tmp_path / "profile", "--dump-dom")
     assert done.returncode == 0, done.stderr
     assert "CONSOLE" not in done.stderr, done.stderr
     assert "<svg" in done.stdout
-    title = re.search(r"<title>(\d+),(\d+),(\d+)</title>", shown("probe.html", "--dump-dom").stdout)
-    assert title is not None
-    assert int(title[1]) <= int(title[2]), "nothing reaches beyond the page's width"
-    assert int(title[3]) == 0, "it asks for nothing"
-    picture = tmp_path / f"{width}.png"
-    shown("report.html", f"--screenshot={picture}")
-    assert picture.stat().st_size > 10_000
+    browsed(address, tmp_path / "profile", f"--screenshot={tmp_path / 'picture.png'}")
+    assert (tmp_path / "picture.png").stat().st_size > 10_000
+
+
+MEASURE = """
+onload = () => {
+  const measured = {};
+  for (const frame of document.querySelectorAll("iframe")) {
+    const page = frame.contentDocument, width = page.documentElement.clientWidth;
+    const names = (found, test) => [...found].filter(test).map(element => element.outerHTML.slice(0, 60));
+    measured[frame.title] = {
+      width,
+      beyond: names(page.body.querySelectorAll(":not(svg *)"), element =>
+        element.getBoundingClientRect().right > width + 1 && !(element.closest(".wide")?.scrollWidth > 0
+        && frame.contentWindow.getComputedStyle(element.closest(".wide")).overflowX == "auto")),
+      sideways: page.documentElement.scrollWidth > width,
+      scrolling: page.querySelectorAll(".wide").length
+        && [...page.querySelectorAll(".wide")].filter(wide => wide.scrollWidth > wide.clientWidth).length,
+      asked: frame.contentWindow.performance.getEntriesByType("resource").length,
+    };
+  }
+  const told = document.createElement("pre");
+  told.textContent = JSON.stringify(measured);
+  document.body.replaceChildren(told);
+};
+"""
+
+
+@needs_browser
+def test_nothing_reaches_beyond_a_page(words, page, tmp_path):
+    """On a phone the page does not scroll sideways, but its wide tables do; on paper nothing scrolls or is cut."""
+    labels = [f"a label of many words {'x' * 40} {len(word) > 4}" for word in words]
+    labelled = report(moreish.train(words, "ngram", order=3, labels=labels, weights=[1 + len(word) for word in words]))
+    frames = []
+    for name, html in (("plain", page), ("labelled", labelled)):
+        # Without the rule that forbids scripts, which holds for a frame's parent, too.
+        html = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", html)
+        on_paper = html.replace("@media print", "@media all").replace("@media screen", "@media speech")
+        # The width of a sheet less two margins of 15 mm, at 96 pixels an inch.
+        papers = {"A4": (210 - 30) / 25.4 * 96, "Letter": (8.5 - 30 / 25.4) * 96}
+        shapes = [("phone", 390, html), ("desktop", 1100, html)]
+        shapes += [(paper, int(width), on_paper) for paper, width in papers.items()]
+        frames += [
+            f'<iframe title="{name} {shape}" width="{width}" height="600" style="border: 0" '
+            f'srcdoc="{escape(shown)}"></iframe>'
+            for shape, width, shown in shapes
+        ]
+    probe = tmp_path / "probe.html"
+    probe.write_text(f"<!doctype html><script>{MEASURE}</script>{''.join(frames)}", encoding="utf-8")
+    done = browsed(probe.as_uri(), tmp_path / "profile", "--dump-dom")
+    measured = json.loads(unescape(re.search(r"<pre>(.*)</pre>", done.stdout)[1]))  # pyright: ignore[reportOptionalSubscript]
+    assert len(measured) == 8
+    for name, found in measured.items():
+        assert found["beyond"] == [], name
+        assert not found["sideways"], name
+        assert found["asked"] == 0, name
+        assert (found["scrolling"] > 0) == ("phone" in name), name
+
+
+def test_it_lists_the_options_that_the_run_uses(words):
+    counted = moreish.train(words, "ngram", order=2)
+    names = re.findall(r"<dt>([\w-]+)</dt><dd>(.*?)</dd>", report(counted))
+    of_model = dataclasses.asdict(counted.model.config)
+    expected = {name.replace("_", "-"): str(value) for name, value in of_model.items() if value is not None}
+    assert expected["order"] == "2"
+    assert dict(names) == expected | {"split": counted.corpus.split, "split-seed": "42", "seed": "42"}
+    weighted = report(moreish.train(words, "bigram", steps=20, diagnostics=True, weights=[1 + len(w) for w in words]))
+    assert "<dt>weight-power</dt><dd>1.0</dd>" in weighted
+    assert "<dt>diagnostics</dt><dd>yes</dd>" in weighted

@@ -21,7 +21,7 @@ from served import FALSE_POSITIVE_RATE, connected, started, until_closed
 import moreish
 from moreish.cli import run as command
 from moreish.sampling import Constraints
-from moreish.serving import make_app
+from moreish.serving import make_app, serve
 
 
 def test_it_describes_itself(client, saved_run):
@@ -207,6 +207,21 @@ def test_what_cannot_be_served(saved_run, options, says, capsys):
     assert captured.out == ""
     assert says in captured.err
     assert len(captured.err.strip().splitlines()) == 1
+
+
+def test_the_address_is_one_that_a_browser_opens(saved_run, monkeypatch, capsys):
+    class Listening(Exception):
+        """Ends the server before it begins."""
+
+    def listening(address: str) -> None:
+        raise Listening(address)
+
+    for host, name in (("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "localhost")):
+        with pytest.raises(Listening, match=rf"^http://{name}:\d+$"):
+            serve(saved_run, host=host, port=0, on_listening=listening)
+    monkeypatch.setattr("moreish.serving.serve", lambda run, on_listening, **_: on_listening("http://localhost:1"))
+    assert command(["serve", str(saved_run.path)]) == 0
+    assert capsys.readouterr().out == "small (mlp): open http://localhost:1 in a browser; Ctrl-C stops the server\n"
 
 
 def test_a_port_in_use(saved_run, address, capsys):

@@ -1,7 +1,8 @@
 """Copy the lessons into a folder, and open them in Jupyter.
 
 The lessons are notebooks that start from counting letters, with their results. Notebooks that are already in the folder
-are not overwritten.
+are not overwritten. When they run, they download the names of the lecture; without a connection they use the bundled
+names. The environment variable MOREISH_NAMES names another list.
 
 Examples:
   moreish lessons

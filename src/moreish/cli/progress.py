@@ -5,9 +5,10 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.live import Live
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.spinner import Spinner
 
+from ..engine.tape.compile import LONG, Compiling
 from ..training.loop import Progress as Step
 
 
@@ -53,6 +54,30 @@ class TrainingView:
                 f"step {at.step:>{width},}/{at.steps:,}   train {at.loss:.4f}{val}   lr {at.lr:.2g}{notes}",
                 soft_wrap=True,
             )
+
+
+class CompilingView:
+    """A moving line on the terminal that says what is compiled, and a line about it that stays."""
+
+    def __init__(self) -> None:
+        self.console: Console = _PipeConsole(stderr=True, highlight=False, soft_wrap=True)
+        self.progress: Progress | None = None
+
+    def __call__(self, at: Compiling) -> None:
+        if self.progress is None:
+            columns = (SpinnerColumn(), TimeElapsedColumn(), TextColumn("compiling {task.description}"))
+            self.progress = Progress(*columns, console=self.console, transient=True)
+            self.progress.add_task("")
+            self.progress.start()
+        now = f" ({at.done + 1} of {at.total}): {', '.join(at.functions)}" if at.functions else ""
+        self.progress.update(
+            self.progress.task_ids[0], description=f"{at.what}, only once on this machine{now}", refresh=True
+        )
+        if at.done == at.total:
+            self.progress.stop()
+            self.progress = None
+            if at.seconds >= LONG:
+                self.console.print(f"compiled {at.what} in {at.seconds:.1f} s, only once on this machine")
 
 
 class DrawingView:

@@ -1,7 +1,7 @@
 """Serve a trained model over HTTP.
 
 Clients can draw new words, find the most likely ones, score words, get the probabilities of the next character, and, if
-the run has labels, find the labels of words.
+the run has labels, find the labels of words. A browser that opens the address gets a page for this. To other programs,
 GET / lists the paths, and GET /openapi.json describes them in full. By default only programs on this machine can
 connect, and pages of other web origins are refused. Ctrl-C or SIGTERM stops the server, with exit status 0, once the
 requests in progress have their responses.
@@ -68,7 +68,7 @@ def serve(
     loaded = load(run)
 
     def print_address(address: str) -> None:
-        print(f"{run.name} ({loaded.model.name}) is served at {address}; Ctrl-C stops it", flush=True)
+        print(f"{run.name} ({loaded.model.name}): open {address} in a browser; Ctrl-C stops the server", flush=True)
 
     serve_run(
         loaded,

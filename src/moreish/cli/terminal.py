@@ -4,7 +4,7 @@ import json
 import logging
 import math
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -39,14 +39,23 @@ def _finite(value: Any) -> Any:
 
 
 def announce_work() -> None:
-    """Print the package's log messages on stderr, such as that kernels are being compiled."""
+    """Print the package's log messages on stderr. Compilation is shown by a moving line, if that is a terminal."""
 
     class Handler(logging.Handler):
+        view: Callable[[Any], None] | None = None
+
         def emit(self, record: logging.LogRecord) -> None:
-            say(f"moreish: {record.getMessage()}")
+            compiling = getattr(record, "compiling", None)
+            if compiling and sys.stderr.isatty():
+                from .progress import CompilingView
+
+                self.view = self.view or CompilingView()
+                self.view(compiling)
+            elif record.levelno >= logging.INFO:
+                say(f"moreish: {record.getMessage()}")
 
     log = logging.getLogger("moreish")
-    log.setLevel(logging.INFO)
+    log.setLevel(logging.DEBUG)
     log.handlers = [Handler()]
 
 

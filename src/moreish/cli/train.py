@@ -32,6 +32,7 @@ from cyclopts import Parameter
 from ..analysis.classification import Classifier
 from ..analysis.comparison import SCORED_PARTS, baseline
 from ..corpus import BUNDLED, words_of
+from ..engine.tape.compile import seconds_compiling
 from ..engine.torch.distributed import rank
 from ..errors import InputError
 from ..evaluation import Evaluation, evaluate
@@ -87,7 +88,7 @@ def train(
     first = rank() == 0  # of several processes, only one prints
     if first:
         announce_work()
-    began = time.perf_counter()
+    began = time.perf_counter() - seconds_compiling()
     with TrainingView() if first else nullcontext() as view:
         if resume is not None:
             options = (list_options, model_options, train_options)
@@ -104,7 +105,7 @@ def train(
             run = train_model(words, model, from_run=source, out=out, on_progress=view, **options)
     if not first:
         return
-    report(run, time.perf_counter() - began, samples, file)
+    report(run, time.perf_counter() - seconds_compiling() - began, samples, file)
     if file is None and resume is None:
         say(f"(trained on the bundled names, {BUNDLED['names']}; for your own list: moreish train FILE)")
 

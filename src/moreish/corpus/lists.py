@@ -54,11 +54,11 @@ def downloads_folder() -> Path:
     return Path(platformdirs.user_cache_dir("moreish")) / "lists"
 
 
-def download(name: str, *, progress: Any = None) -> Path:
+def download(name: str, *, progress: Any = None, timeout: float = 30.0) -> Path:
     """Download a list of DOWNLOADS, unless it is in the user's cache already, and return its path there.
 
-    progress is a bar like tqdm's. Raises InputError for an unknown name, and WorkError if the list cannot be reached or
-    is not the expected file; no file is kept then.
+    progress is a bar like tqdm's; timeout is how long the server may be silent, in seconds. Raises InputError for an
+    unknown name, and WorkError if the list cannot be reached or is not the expected file; no file is kept then.
     """
     if name not in DOWNLOADS:
         raise unknown("list to download", name, DOWNLOADS)
@@ -69,7 +69,7 @@ def download(name: str, *, progress: Any = None) -> Path:
 
     pooch.get_logger().setLevel(logging.ERROR)
     wanted, folder = DOWNLOADS[name], downloads_folder()
-    fetch: Any = pooch.HTTPDownloader(progressbar=progress or False)
+    fetch: Any = pooch.HTTPDownloader(progressbar=progress or False, timeout=timeout)
     try:
         return Path(pooch.retrieve(wanted.url, wanted.sha256, wanted.file, folder, downloader=fetch))
     except requests.HTTPError as error:

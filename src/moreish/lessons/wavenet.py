@@ -11,9 +11,9 @@ from ..evaluation import evaluate
 from ..models import NETS, WaveNet
 from ..training.run import Run
 from .feedback import NoAnswer, feedback, missing
+from .words import N_NAMES
 
 TARGET = 1.993  # val loss of the published tree of 76,579 parameters on names.txt
-N_NAMES = 32_033  # words of names.txt
 
 
 def check_flatten_consecutive(flatten: Any = None) -> bool | None:
@@ -137,25 +137,27 @@ def check_tree_parameters(count: Any = None) -> bool | None:
     return _judge("parameters of a tree", count, problem)
 
 
-def check_beat(run: Any = None, target: float = TARGET) -> bool | None:
-    """Check that a run of a net has a val loss below the target; test is not evaluated."""
+def check_beat(run: Any = None, target: float = TARGET, corpus: Corpus | None = None) -> bool | None:
+    """Check that a run of a net on the corpus has a val loss below the target; test is not evaluated."""
 
     def problem() -> str | None:
         if not isinstance(run, Run):
             return f"This is a {type(run).__name__}: give a run of moreish.train."
         if run.model.name not in NETS:
             return f"The exercise is about a net, and {run.model.name} is not one."
+        if corpus is not None and run.corpus.data_hash != corpus.data_hash:
+            return "The run has another list: losses on other words are not comparable."
         if other := _other_protocol(run.corpus, target):
             return other
         loss = evaluate(run.model, run.corpus, ["val"]).loss["val"]
         if not loss < target:
             return (
-                f"val is {loss:.4f}, and should be below {target}. Compare it with train: does the net underfit or "
+                f"val is {loss:.4f}, and should be below {target:.3f}. Compare it with train: does the net underfit or "
                 "overfit?"
             )
         return None
 
-    return _judge(f"val below {target}", run, problem)
+    return _judge(f"val below {target:.3f}", run, problem)
 
 
 def _other_protocol(corpus: Corpus, target: float) -> str | None:

@@ -2,16 +2,36 @@
 
 import os
 
-from ..corpus import WordList, bundled, words_of
-from ..errors import InputError
+from ..corpus import DOWNLOADS, WordList, bundled, download, read_words, words_of
+from ..errors import WorkError
+
+PUBLISHED = next(iter(DOWNLOADS))  # names.txt, on which published results are compared
+N_NAMES = 32_033  # words of names.txt
+TIMEOUT = 4.0  # seconds to wait for a server
 
 
 def lesson_words() -> WordList:
-    """Return the words of names.txt, on which the published figures were measured, or else the bundled names.
+    """Return the words of names.txt, which the text of the lessons quotes, or else the bundled names; print which.
 
-    The file is the one that MOREISH_NAMES names, or the one that `moreish download names` fetched.
+    names.txt is downloaded unless it is in the user's cache. The environment variable MOREISH_NAMES names another list:
+    a file, or a bundled list. Raises InputError if it cannot be read.
     """
-    try:
-        return words_of(os.environ.get("MOREISH_NAMES") or "names.txt")
-    except InputError:
-        return bundled()
+    given = os.environ.get("MOREISH_NAMES")
+    if given:
+        words = words_of(given)
+    else:
+        try:
+            words = read_words(download(PUBLISHED, timeout=TIMEOUT))
+        except WorkError:
+            words = bundled()
+    print(_which(words))
+    return words
+
+
+def _which(words: WordList) -> str:
+    if len(words) == N_NAMES:
+        return f"{len(words):,} names: names.txt of the lecture, on which published results are compared."
+    which = f"{len(words):,} words"
+    if words == bundled():
+        which = f"{len(words):,} names: the bundled list"
+    return f"{which}. Figures in the text are for names.txt; to get it, run: moreish download {PUBLISHED}"

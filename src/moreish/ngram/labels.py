@@ -49,7 +49,8 @@ def recount(graph, stream, weights, counts):
         word += token == 0
 
 
-compiled = compiler({recount: types.void(GRAPH, INTS32, FLOATS, FLOATS)})
+SIGNATURES = {recount: types.void(GRAPH, INTS32, FLOATS, FLOATS)}
+compiled = compiler(SIGNATURES, "the counting of labels")
 
 
 def recounted(tables: Tables, words: Words) -> Tables:

@@ -107,11 +107,13 @@ def write(graph, probabilities, options, rows, words, tokens):
     begin, row_node, sums, follower = rows.begin, rows.node, rows.sums, rows.follower
     R, path, out = row_node.size, np.zeros(probabilities.order, np.int64), np.zeros(probabilities.n_vocab)
     head, at, number = graph.start, 0, words.first
+    fill_row(graph, probabilities, graph.start, options, False, path, out, begin)
     for token in prefix:
         head = next_node(graph, head, token)
     while number < words.last and at + max_length + 1 <= tokens.size:
         node, length = head, prefix.size
-        tokens[at : at + length] = prefix
+        for k in range(length):  # a slice takes a second to compile
+            tokens[at + k] = prefix[k]
         while length < max_length:
             place = node & (R - 1)
             if row_node[place] != node + 1:
@@ -136,10 +138,9 @@ DRAW_OPTIONS = types.NamedTuple((types.float64, INT, types.float64), DrawOptions
 ROWS = types.NamedTuple((FLOATS, INTS, FLOATS2, types.int32[:, ::1]), Rows)
 WORDS = types.NamedTuple((INTS32, INT, INT, INT, INT), Words)
 SIGNATURES = {
-    fill_row: types.void(GRAPH, PROBABILITIES, INT, DRAW_OPTIONS, types.boolean, INTS, FLOATS, FLOATS),
     write: types.UniTuple(INT, 2)(GRAPH, PROBABILITIES, DRAW_OPTIONS, ROWS, WORDS, INTS32),
 }
-compiled = compiler(SIGNATURES)
+compiled = compiler(SIGNATURES, "the drawing of words by n-grams")
 
 
 class Sampler:
@@ -154,9 +155,7 @@ class Sampler:
         self._automaton = graph, probabilities, options
         V, n_nodes = probabilities.n_vocab, len(probabilities.share)
         R = 1 << min(n_nodes.bit_length(), max(max_cells // V, 1).bit_length() - 1)
-        begin, path, out = np.zeros(V), np.zeros(probabilities.order, np.int64), np.zeros(V)
-        compiled(fill_row)(graph, probabilities, graph.start, options, False, path, out, begin)
-        self.rows = Rows(begin, np.zeros(R, np.int64), np.empty((R, V)), np.empty((R, V), np.int32))
+        self.rows = Rows(np.empty(V), np.zeros(R, np.int64), np.empty((R, V)), np.empty((R, V), np.int32))
         self._lock = threading.Lock()
 
     def draw(self, n: int, draw: Draw, buffer_tokens: int = BUFFER_TOKENS) -> np.ndarray:

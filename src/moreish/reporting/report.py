@@ -1,6 +1,7 @@
 """A run as one HTML file without external resources: losses, comparison, samples, novelty, diagnosis, pictures."""
 
 import dataclasses
+import datetime
 import math
 import platform
 import re
@@ -17,12 +18,14 @@ from ..analysis.findings import Findings
 from ..corpus import PARTS
 from ..errors import InputError
 from ..evaluation import evaluate, share_interval
+from ..models import CountConfig
 from ..plots.pictures import PICTURES, PictureOptions
 from ..plots.style import svg
-from ..training.run import Run
+from ..training.run import MODEL, Run
 from ..training.train import train
 
 SAMPLES = 48
+COUNTING_OPTIONS = ("split", "split_seed", "weight_power", "seed")
 SAMPLED_LABELS, SAMPLES_PER_LABEL = 12, 5
 
 
@@ -33,18 +36,21 @@ def report(run: Run) -> str:
     samples = run.model.sample(SAMPLES, seed=run.options.seed)
     marked = [(word, run.corpus.mark(word)) for word in samples]
     found, compared = Findings(run), comparison(run)
-    drawn = pictures(found)
+    drawn, date = pictures(found), training_date(run)
     return template.render(
-        name=run.model.name,
+        title=f"{run.model.name} trained on {run.corpus.name}" if run.corpus.name else run.model.name,
+        date=shown_date(date or datetime.date.today()),
+        dated=date is not None,
+        made=f"{made(run)} on {shown_date(date)}" if date else made(run),
         words=len(run.corpus.words),
         characters=len(run.model.vocab) - 1,
         parameters=run.model.n_parameters,
-        seconds=run.seconds,
-        steps=run.options.steps,
         split=f"{run.corpus.split}, seed {run.corpus.split_seed}",
         data=run.corpus.data_hash,
         weighted=run.corpus.words.weights is not None,
         losses=losses(run),
+        counted=isinstance(run.model.config, CountConfig),
+        baseline=compared.baseline,
         comparison=[(row, row.name == "this run", difference(compared, row.name)) for row in compared.rows],
         shown=shown,
         samples=marked,
@@ -58,6 +64,29 @@ def report(run: Run) -> str:
         options=options(run),
         versions=f"moreish {__version__}, Python {platform.python_version()}",
     )
+
+
+def made(run: Run) -> str:
+    """How the model was made, and in how many seconds if that was measured: "trained for 500 steps in 2.1 s"."""
+    parts = getattr(run.model.config, "parts", None)
+    took = "" if run.seconds is None else f" in {run.seconds:.1f} s"
+    if parts:
+        return f"mixed from {' and '.join(part['model'] for part in parts)}{took}"
+    if not run.options.steps:
+        return f"counted{took}"
+    done = run.history[-1]["step"] if run.history else run.options.steps
+    return f"trained for {done:,}{f' of {run.options.steps:,}' if done < run.options.steps else ''} steps{took}"
+
+
+def training_date(run: Run) -> datetime.date | None:
+    """Day on which the trained weights were written; None if there is no such file."""
+    weights = run.path and run.path / MODEL
+    return datetime.date.fromtimestamp(weights.stat().st_mtime) if weights and weights.exists() else None
+
+
+def shown_date(date: datetime.date) -> str:
+    """A date such as 5 March 2026."""
+    return f"{date.day} {date:%B %Y}"
 
 
 def losses(run: Run) -> list[tuple[str, ...]]:
@@ -153,8 +182,17 @@ def inline(picture: str, name: str) -> Markup:
 
 
 def options(run: Run) -> list[tuple[str, Any]]:
-    """Options of the model and of its training, as resolved."""
+    """Options of the model and of its training, as resolved, without those that this run does not use."""
     of_model = dataclasses.asdict(run.model.config)
     of_model.pop("parts", None)
     of_training = dataclasses.asdict(run.options)
-    return [(k.replace("_", "-"), v) for k, v in [*of_model.items(), *of_training.items()] if v is not None]
+    if run.corpus.words.weights is None:
+        del of_training["weight_power"]
+    if not run.options.steps:
+        of_training = {name: of_training[name] for name in of_training if name in COUNTING_OPTIONS}
+    shown = {True: "yes", False: "no"}
+    return [
+        (name.replace("_", "-"), shown[value] if isinstance(value, bool) else value)
+        for name, value in [*of_model.items(), *of_training.items()]
+        if value is not None
+    ]

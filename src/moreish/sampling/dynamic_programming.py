@@ -104,7 +104,8 @@ def draw(product, context, words, tokens):
     weight, at, number = np.zeros(V), 0, words.first
     while number < words.last and at + prefix.size + longest + 1 <= tokens.size:
         q, c, length, token = 0, context, 0, 0
-        tokens[at : at + prefix.size] = prefix
+        for k in range(prefix.size):  # a slice takes a second to compile
+            tokens[at + k] = prefix[k]
         while length <= longest:
             total = 0.0
             for v in range(V):
@@ -140,7 +141,7 @@ SIGNATURES = {
     update: FLOAT(PRODUCT, types.int64[::1], types.int64[::1]),
     draw: types.UniTuple(INT, 2)(PRODUCT, INT, WORDS, types.int32[::1]),
 }
-compiled = compiler(SIGNATURES)
+compiled = compiler(SIGNATURES, "the drawing of words that fit")
 
 
 @dataclass(frozen=True)

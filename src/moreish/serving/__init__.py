@@ -3,6 +3,7 @@
 app.py          the paths and their requests, as a FastAPI application
 schemas.py      the responses
 errors.py       the error responses
+page.py         the page that browsers get, page.html
 middleware.py   who may send requests, and how much
 workers.py      threads that compute, bounded in number and time
 server.py       the connections, each with a deadline

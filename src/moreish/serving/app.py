@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from functools import cache
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Query
+from fastapi import FastAPI, Query, Request
 from pydantic import BaseModel, ConfigDict, FailFast, Field, create_model
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -23,6 +23,7 @@ from ..training.run import Run
 from .errors import HANDLERS
 from .limits import Limits
 from .middleware import BodyLimit, OriginCheck
+from .page import VARY, make_page, prefers_html
 from .schemas import (
     ClassifyResponse,
     ErrorResponse,
@@ -192,8 +193,18 @@ def make_app(
             1.0, gt=0, le=1000, description="values below 1 make likely characters more likely, above 1 all more equal"
         )
 
-    @app.get("/", summary="Describe the run and the paths")
-    async def index() -> ServerInfo:
+    page = make_page()
+
+    @app.get(
+        "/",
+        summary="Describe the run and the paths",
+        response_model=ServerInfo,
+        responses={200: {"content": {"text/html": {}}, "description": "JSON, or a page for a browser"}},
+    )
+    async def index(request: Request, response: Response) -> ServerInfo | Response:
+        if prefers_html(",".join(request.headers.getlist("accept"))):
+            return page
+        response.headers.update(VARY)
         return ServerInfo(
             name=run.path.name if run.path else "",
             model=run.model.name,

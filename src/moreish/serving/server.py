@@ -157,6 +157,7 @@ def serve(
             )
         )
         with stopped_by_signals(server):
-            name = f"[{host}]" if ":" in host else host
+            name = {"": "localhost", "0.0.0.0": "localhost", "::": "localhost"}.get(host, host)  # that a browser opens
+            name = f"[{name}]" if ":" in name else name
             on_listening(f"http://{name}:{listener.getsockname()[1]}")
             server.run([listener])

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..corpus import Corpus
 from ..engine.optim import zero_moments
+from ..engine.tape.compile import seconds_compiling
 from ..engine.torch.distributed import all_reduce_min, process_group, rank
 from ..files import write_atomically
 from ..models import CountConfig
@@ -78,9 +79,9 @@ def resume(path: str | Path, *, on_progress: Callable[[Progress], None] | None =
 def count(task: Task) -> Run:
     """Count a model and return its run."""
     assert isinstance(task.config, CountConfig)
-    began = time.perf_counter()
+    began = time.perf_counter() - seconds_compiling()
     arrays = task.config.fit(task.corpus)
-    history = [{"step": 0, "seconds": round(time.perf_counter() - began, 4)}]
+    history = [{"step": 0, "seconds": round(time.perf_counter() - seconds_compiling() - began, 4)}]
     model = Model(task.config, task.corpus.vocab, arrays=arrays, labels=Labels.of(task.corpus))
     return Run(model, task.corpus, task.options, history)
 

@@ -7,13 +7,13 @@ from functools import lru_cache, partial
 import numpy as np
 
 from ...layers import Layer, SoftmaxCrossEntropy
-from ...layers.spec import BACKWARD, FORWARD, Y
+from ...layers.spec import Y
 from ..batches import Batches
 from ..optim import BETA1, BETA2, EPSILON
 from ..protocol import Draw, Steps
 from ..threads import reserved_threads, run_parallel
 from .barrier import thread_group
-from .compile import compiled, kernel_table, optimizer, walks
+from .compile import EVALUATE, GENERATE, TRAIN, compile_machine, kernel_table, machine_function, optimizer, walks
 from .generate import Settings
 from .machine import Program, Update, batch_of
 from .plan import Operation, Plan, make_plan
@@ -39,8 +39,7 @@ class Prepared:
 
     def __init__(self, plan: Plan, dtype: type):
         self.plan = plan
-        columns = (FORWARD, BACKWARD) if plan.gradients else (FORWARD,)
-        self._kernels = kernel_table(np.unique(plan.ops()[:, 0, columns]).tolist(), dtype)
+        self._kernels = kernel_table(plan.codes(), dtype)
         self.arena = aligned_zeros(plan.arena_size, dtype)
         self.grads = aligned_zeros(plan.shards * plan.grads_size * plan.gradients, dtype)
         self.ints = np.zeros(plan.ints_size, np.int64)
@@ -91,6 +90,7 @@ class Tape:
         self._prepare = lru_cache(4)(self._prepared)
         self._replicas: dict[tuple[int, int, bool], list[Prepared]] = {}
         self._turn = threading.Lock()
+        self._may_train = False  # True once everything that follows a training is compiled, too
 
     def plan(
         self,
@@ -120,6 +120,9 @@ class Tape:
     def _replicated(self, threads: int, batch_size: int, n_targets: int, loss: bool) -> list[Prepared]:
         """A plan for forward passes, with memory of its own for each thread."""
         replicas = self._replicas.setdefault((batch_size, n_targets, loss), [])
+        if not replicas:
+            plan = self.plan(batch_size, 1, n_targets, loss=loss, gradients=False)
+            compile_machine([EVALUATE if loss else GENERATE], [plan], [], self.dtype)
         replicas += [self._prepared(batch_size, 1, n_targets, loss, False) for _ in range(threads - len(replicas))]
         return replicas[:threads]
 
@@ -156,6 +159,14 @@ class Tape:
     def train(self, params: np.ndarray, moments: np.ndarray, batches: Batches, steps: Steps) -> np.ndarray:
         """Make steps: see `protocol.Engine`. The result is the same, bit for bit, for any number of threads."""
         with self._turn:
+            if not self._may_train:
+                plans = [
+                    self.plan(batches.size, batches.n_places, batches.n_targets),
+                    self.plan(EVALUATION_BATCH, 1, self.n_vocab, gradients=False),
+                    self.plan(GENERATION_BATCH, loss=False, gradients=False),
+                ]
+                compile_machine([TRAIN, GENERATE, EVALUATE], plans, [steps.optimizer], self.dtype)
+                self._may_train = True
             ready = self._prepare(batches.size, batches.n_places, batches.n_targets, True, True, True)
             if batches.fixed is not None:
                 ready.take(*batches.fixed)
@@ -163,7 +174,7 @@ class Tape:
             hyper = np.array([steps.weight_decay, BETA1, BETA2, EPSILON])
             with reserved_threads(plan.shards) as threads:
                 train = partial(
-                    compiled(self.dtype).train,
+                    machine_function(TRAIN, self.dtype),
                     ready.program_for(threads),
                     params,
                     ready.grads,
@@ -185,7 +196,7 @@ class Tape:
         if stream.min() < 0 or stream.max() >= self.n_vocab:
             raise ValueError(f"tokens must be from 0 to {self.n_vocab - 1}")
         with self._turn:
-            nll, evaluate = np.zeros(len(stream) - 1), compiled(self.dtype).evaluate
+            nll, evaluate = np.zeros(len(stream) - 1), machine_function(EVALUATE, self.dtype)
             with reserved_threads(len(nll) // TOKENS_PER_THREAD) as threads:
                 replicas = self._replicated(threads, EVALUATION_BATCH, self.n_vocab, True)
                 run_parallel(
@@ -214,7 +225,8 @@ class Tape:
         with self._turn:
             # One column more than the longest word, for the 0 that ends it.
             words, lengths = np.zeros((n, draw.max_length + 1), np.int32), np.zeros(n, np.int64)
-            machine, prefix = compiled(self.dtype), np.array(draw.prefix, np.int32)
+            compiled_generate = machine_function(GENERATE, self.dtype)
+            prefix = np.array(draw.prefix, np.int32)
 
             def generate(ready: Prepared, first: int, last: int) -> None:
                 logits = ready.buffer(ready.plan.operations[-1], Y).reshape(GENERATION_BATCH, self.n_vocab)
@@ -227,7 +239,7 @@ class Tape:
                     draw.first + first,
                     draw.max_length,
                 )
-                machine.generate(ready.program, params, logits, settings, words[first:last], lengths[first:last])
+                compiled_generate(ready.program, params, logits, settings, words[first:last], lengths[first:last])
 
             with reserved_threads(n // WORDS_PER_THREAD) as threads:
                 replicas = self._replicated(threads, GENERATION_BATCH, 1, False)

@@ -143,8 +143,9 @@ def generate(program, params, logits, settings, words, lengths):
         lengths[j] = P
     active = min(B, n)
     started = active
-    word = np.arange(B)
-    weight = np.empty(V, logits.dtype)
+    word, weight = np.empty(B, np.int64), np.empty(V, logits.dtype)
+    for i in range(B):
+        word[i] = i
     while active > 0:
         for i in range(active):
             j = word[i]

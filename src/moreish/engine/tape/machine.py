@@ -98,8 +98,7 @@ def batch_of(ints, shape):
     """The batch in ints as contexts (B, T), targets (B, L) and counts (B, L), for a shape (B, T, L)."""
     B, T, L = shape
     start = B * T
-    targets, counts = ints[start : start + B * L], ints[start + B * L : start + 2 * B * L]
-    return ints[:start].reshape(B, T), targets.reshape(B, L), counts.reshape(B, L)
+    return matrix(ints, 0, B, T), matrix(ints, start, B, L), matrix(ints, start + B * L, B, L)
 
 
 @njit

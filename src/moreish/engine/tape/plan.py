@@ -85,6 +85,11 @@ class Plan:
         """The length of one shard's gradients: n_trained, rounded up to whole cache lines."""
         return -(-self.layout.n_trained // ALIGN) * ALIGN
 
+    def codes(self) -> list[int]:
+        """The numbers of the kernels that the plan runs."""
+        columns = (FORWARD, BACKWARD) if self.gradients else (FORWARD,)
+        return np.unique(self.ops()[:, 0, columns]).tolist()
+
     def ops(self, threads: int = 1) -> np.ndarray:
         """The rows of all operations that compute, for a number of threads: (n, shards, WIDTH) int64."""
         ops = np.concatenate([op.rows for op in self.operations])
