@@ -18,7 +18,7 @@ from moreish.corpus import WordList
 from moreish.engine.statistics import record
 from moreish.engine.trace import Tracer
 from moreish.plots.layers import smoothed
-from moreish.plots.pictures import PICTURES, PictureOptions
+from moreish.plots.pictures import PICTURES, PictureOptions, draw
 from moreish.plots.style import log_ticks, save, short_number
 
 
@@ -294,3 +294,18 @@ def test_a_logarithmic_axis_has_a_few_round_ticks(low, high, ticks):
 )
 def test_numbers_at_ticks_are_short(x, short):
     assert short_number(x) == short
+
+
+def test_pictures_are_drawn_in_order_with_the_reasons_for_those_that_are_not(looked_at):
+    bigram = moreish.train(looked_at.corpus, "bigram", steps=20)
+    names = ["novelty", "start", "weights", "loss", "saturation", "ratios"]
+    drawn = list(draw(Findings(bigram), PictureOptions(), names))
+    assert [name for name, _ in drawn] == names
+    reasons = {name: str(made).partition(":")[0] for name, made in drawn if isinstance(made, InputError)}
+    assert reasons == {
+        "start": "a bigram has no hidden layers",
+        "saturation": "this bigram has no activations that can saturate",
+    }
+    pictures = draw(Findings(looked_at), PictureOptions(), names)
+    assert next(pictures)[0] == "novelty"
+    pictures.close()  # whoever wants no more of them need not wait for the rest

@@ -83,18 +83,16 @@ def plot_start(run: Run | Diagnosis, unit: Unit = "nats") -> Figure:
     Raises InputError for a model without hidden layers and for an unknown unit.
     """
     found, nats = as_diagnosis(run), nats_in(unit)
-    made = Figure(figsize=(10, 4), layout="constrained")
-    axes = made.subplot_mosaic([["loss", *found.beginnings]], width_ratios=[1.3, 1, 1])
-    for i, (init, begun) in enumerate(found.beginnings.items()):
+    made, (loss, *beside) = figure(1, 3, size=(10, 4), width_ratios=[1.3, 1, 1])
+    for i, (ax, (init, begun)) in enumerate(zip(beside, found.beginnings.items(), strict=True)):
         style: dict[str, Any] = {"color": COLOURS[i], "linewidth": 1, "label": f"--init {init}"}
-        axes["loss"].plot(begun.steps, begun.losses / nats, ("-", "--")[i], **style)
-        draw_saturation(axes[init], begun.trace.activations[0], f"--init {init}, step 0\n")
+        loss.plot(begun.steps, begun.losses / nats, ("-", "--")[i], **style)
+        draw_saturation(ax, begun.trace.activations[0], f"--init {init}, step 0\n")
     n_vocab = len(found.run.model.vocab)
-    axes["loss"].axhline(float(np.log(n_vocab)) / nats, **GUIDE, label=f"all {n_vocab:,} tokens equally likely")
-    axes["loss"].set_xlabel("step")
-    axes["loss"].set_ylabel(f"batch loss ({unit} per token)")
-    axes["loss"].spines[["top", "right"]].set_visible(False)
-    axes["loss"].legend(frameon=False, fontsize=8)
+    loss.axhline(float(np.log(n_vocab)) / nats, **GUIDE, label=f"all {n_vocab:,} tokens equally likely")
+    loss.set_xlabel("step")
+    loss.set_ylabel(f"batch loss ({unit} per token)")
+    loss.legend(frameon=False, fontsize=8)
     saturation_legend(made)
     headline(made, found.run.model.title, "good and bad initialisation")
     return made

@@ -1,6 +1,6 @@
 """The pictures of a run by name, as `moreish plot` and the report draw them."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -107,7 +107,7 @@ LENGTHY: dict[str, Callable[[Findings], object]] = {
 
 def draw(
     found: Findings, options: PictureOptions, names: Iterable[str] = tuple(PICTURES)
-) -> Iterator[tuple[str, Figure | InputError]]:
+) -> Generator[tuple[str, Figure | InputError]]:
     """Draw pictures, while a second thread computes what those to come need.
 
     Yields each name with its picture, or with the error that says why the run has nothing to show.
