@@ -284,7 +284,7 @@ def test_the_command_prints_what_the_function_finds(saved_run, capsys):
         assert row.piece in row.word
         assert row.piece in row.source
         assert row.source in train
-    assert all(f"{row.piece} of {row.source}" in out for rows in found.examples().values() for row in rows)
+    assert all(f"{row.piece} in {row.source}" in out for rows in found.examples().values() for row in rows)
     for row in found.table()[1]:
         assert any(all(cell in line for cell in row) for line in out.splitlines()), row
     assert run(["novelty", str(saved_run.path), "-n", "400", "--seed", "7", "--json"]) == 0

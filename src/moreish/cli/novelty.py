@@ -72,7 +72,13 @@ def novelty(
     print_table([heading[0], *(f">{name}" for name in heading[1:])], cells)
     print()
     rows = [
-        [kind if i == 0 else "", row.word, row.nearest, row.distance, f"{row.piece} of {row.source}"]
+        [
+            kind if i == 0 else "",
+            row.word,
+            row.nearest,
+            row.distance,
+            f"{row.piece} in {row.source}" if row.piece else "",
+        ]
         for kind, neighbours in found.examples().items()
         for i, row in enumerate(neighbours)
     ]

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from ..analysis.diagnosis import Diagnosis, as_diagnosis
 from ..engine.trace import LayerTrace, Trace
@@ -65,6 +65,8 @@ def plot_weights(run: Run | Diagnosis) -> Figure:
     made = _histograms(run, lambda trace: trace.layers, matrices, "weight", "weights")
     for ax in made.axes:
         ax.set_yscale("log")
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_minor_formatter(NullFormatter())
         ax.set_ylabel("density (log scale)")
         tops = [np.asarray(line.get_ydata()).max() for line in ax.lines]
         if tops:
