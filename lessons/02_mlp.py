@@ -594,7 +594,7 @@ grid = {}
 print("val loss    n_embd 2       10       24")
 for T in (3, 5, 8):
     for n_embd in (2, 10, 24):
-        grid[T, n_embd] = moreish.train(corpus, model="mlp", block_size=T, n_embd=n_embd, **options)
+        grid[T, n_embd] = moreish.train(corpus, model="mlp", block_size=T, n_embd=n_embd, progress=False, **options)
     print(f"context {T} " + " ".join(f"{grid[T, n_embd].loss['val']:8.4f}" for n_embd in (2, 10, 24)))
 best = min(grid, key=lambda sizes: grid[sizes].loss["val"])
 print(f"best by val: context {best[0]}, n_embd {best[1]}, {grid[best].model.n_parameters:,} parameters")
@@ -783,7 +783,7 @@ check_weight_decay(without, with_decay, by=0.05)
 # %% jupyter={"source_hidden": true} tags=["hide-input"]
 # Solution. Values a factor of about three apart are close enough to find the right order of magnitude.
 runs = {
-    decay: moreish.train(dinosaurs, model="mlp", **settings, weight_decay=decay)
+    decay: moreish.train(dinosaurs, model="mlp", **settings, weight_decay=decay, progress=False)
     for decay in (0.0, 0.0003, 0.001, 0.003)
 }
 for decay, run in runs.items():

@@ -194,7 +194,7 @@ def test_runs_models_and_lists_show_themselves_in_a_few_lines(runs, tmp_path):
     assert repr(run).splitlines() == [
         f"Run of {run.model!r}",
         f"  corpus  {run.corpus!r}",
-        "  steps   20 of 16",
+        "  steps   20 of 16 examples",
         "  folder  none",
     ]
     run.save(tmp_path / "kept")

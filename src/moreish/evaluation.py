@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .corpus import END, PARTS, Corpus, whole_words
+from .display.shown import Shown, Table
 from .models.model import Model
 
 TOKENS = 1 << 20  # tokens whose losses are in memory at a time
@@ -23,8 +24,8 @@ Interval = tuple[float, float]
 NLL = Callable[..., np.ndarray]  # a stream, and with labels the number of one -> the nll of each token: `Model.nll`
 
 
-@dataclass(frozen=True)
-class Evaluation:
+@dataclass(frozen=True, repr=False)
+class Evaluation(Shown):
     """Losses of a model by part of the split.
 
     loss        mean nll in nats per predicted token: every character of a word, and its end token
@@ -44,6 +45,24 @@ class Evaluation:
     in_train: dict[str, float] = field(default_factory=dict)
     new: dict[str, float] = field(default_factory=dict)
     each_once: dict[str, float] = field(default_factory=dict)
+
+    def _table(self) -> Table:
+        rows = [
+            [part, f"{loss:.4f}", f"{self.bits[part]:.4f}", f"{self.perplexity[part]:.4g}", f"{self.tokens[part]:,}"]
+            for part, loss in self.loss.items()
+        ]
+        heading = ["", ">loss (nats)", ">bits", ">perplexity", ">tokens"]
+        columns = {">words in train": self.in_train, ">other words": self.new, ">each word once": self.each_once}
+        for name, losses in columns.items():
+            if losses:
+                heading.append(name)
+                for row in rows:
+                    row.append(f"{losses[row[0]]:.4f}" if row[0] in losses else "")
+        if self.interval:
+            heading.insert(2, ">95% interval")
+            for row in rows:
+                row.insert(2, shown_interval(self.interval[row[0]]))
+        return Table("Loss per token", rows, heading)
 
     @property
     def bits(self) -> dict[str, float]:
@@ -150,6 +169,11 @@ def interval(nll: np.ndarray, tokens: np.ndarray, seed: int = 0) -> Interval | N
         losses[i] = nll[drawn].sum() / tokens[drawn].sum()
     low, high = np.quantile(losses, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2])
     return float(low), float(high)
+
+
+def shown_interval(found: Interval | None, sign: str = "") -> str:
+    """Return an interval as text; `sign` is a format flag such as "+"."""
+    return "too few words" if found is None else f"{found[0]:{sign}.4f} to {found[1]:{sign}.4f}"
 
 
 def share_interval(k: int, n: int) -> Interval | None:

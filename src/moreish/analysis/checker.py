@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from ..display.shown import Shown, Table
 from ..errors import InputError, unknown
 
 Forward = Callable[[Callable[[str, Any], Any]], Any]
@@ -48,8 +49,8 @@ class CheckedGradient:
         return self.explanation
 
 
-@dataclass(frozen=True)
-class GradientReport:
+@dataclass(frozen=True, repr=False)
+class GradientReport(Shown):
     """Results for all gradients, in the order of the backward pass."""
 
     verdicts: list[CheckedGradient]
@@ -63,6 +64,18 @@ class GradientReport:
     def first_wrong(self) -> CheckedGradient | None:
         """The wrong gradient to look at first: later ones are computed from it."""
         return next((verdict for verdict in self.verdicts if not verdict.ok), None)
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _table(self) -> Table:
+        rows = [
+            [v.name, "ok" if v.ok else "WRONG", f"{v.max_abs:.1e}", f"{v.max_rel:.1e}", v.explanation]
+            for v in self.verdicts
+        ]
+        wrong = self.first_wrong
+        title = "All gradients are right" if wrong is None else f"Look at {wrong.name} first: {wrong.explanation}"
+        return Table(title, rows, ["gradient", "", ">off by", ">relative", ""])
 
     def __str__(self) -> str:
         width = max((len(verdict.name) for verdict in self.verdicts), default=0)

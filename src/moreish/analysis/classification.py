@@ -21,28 +21,44 @@ import numpy as np
 
 from ..corpus import PARTS
 from ..corpus.stream import in_batches
+from ..display.shown import SHOWN, Shown, Table, first, more
 from ..engine.bfgs import Loss, minimised
 from ..errors import InputError
 from ..evaluation import word_nll
 from ..models.model import UNKNOWN_NLL
 from ..training.run import Run
 
+MOST_COLUMNS = 8  # labels with a column of their own in a table
+MOST_ROWS = 12  # labels that are shown
 
-@dataclass(frozen=True)
-class Classification:
+
+@dataclass(frozen=True, repr=False)
+class Classification(Shown):
     """The likeliest label of a word, and the probability of each label."""
 
     word: str
     label: str
     probabilities: dict[str, float]
 
+    def __repr__(self) -> str:
+        ranked = ", ".join(f"{label} {p:.1%}" for label, p in self._ranked[:3])
+        return f"Classification({', '.join(first([self.word]))}: {ranked})"
+
+    def _table(self) -> Table:
+        rows = [(label, f"{p:.1%}") for label, p in self._ranked[:SHOWN]]
+        return Table(repr(self.word), rows, ["label", ">probability"], more(len(self.probabilities)))
+
+    @property
+    def _ranked(self) -> list[tuple[str, float]]:
+        return sorted(self.probabilities.items(), key=lambda pair: -pair[1])
+
     def as_json(self) -> dict[str, Any]:
         """Return everything as a plain dictionary."""
         return {"word": self.word, "label": self.label, "probabilities": self.probabilities}
 
 
-@dataclass(frozen=True, eq=False)
-class Confusion:
+@dataclass(frozen=True, eq=False, repr=False)
+class Confusion(Shown):
     """Confusion matrix of the words of a part.
 
     labels      names of the labels
@@ -52,6 +68,29 @@ class Confusion:
 
     labels: tuple[str, ...]
     counts: np.ndarray
+
+    def __repr__(self) -> str:
+        return f"Confusion({self.counts.sum():,} words, {len(self.labels):,} labels, {self.accuracy:.1%} right)"
+
+    def _table(self) -> Table:
+        heading, rows = self.table()
+        return Table(repr(self), rows[:MOST_ROWS], heading, more(len(rows), MOST_ROWS))
+
+    def table(self) -> tuple[list[str], list[list[str]]]:
+        """A heading and rows: the matrix for a few labels, else what is right of each; > is for right-aligned."""
+        right = [f"{share:.1%}" if share == share else "" for share in self.recall.tolist()]
+        if len(self.labels) <= MOST_COLUMNS:
+            rows = [
+                [label, *(f"{count:,}" for count in counts), share]
+                for label, counts, share in zip(self.labels, self.counts.tolist(), right, strict=True)
+            ]
+            return ["label", *(f">taken for {label}" for label in self.labels), ">right"], rows
+        rows = []
+        for number, (label, share) in enumerate(zip(self.labels, right, strict=True)):
+            others = self.counts[number].copy()
+            total, others[number] = others.sum(), 0
+            rows.append([label, f"{total:,}", share, self.labels[int(others.argmax())] if others.any() else ""])
+        return ["label", ">words", ">right", "most often taken for"], rows
 
     @property
     def accuracy(self) -> float:
@@ -78,6 +117,9 @@ class Classifier:
         if run.model.labels is None:
             raise InputError("this run has no labels: train one with --labels")
         self.model, self.corpus, self.labels = run.model, run.corpus, run.model.labels
+
+    def __repr__(self) -> str:
+        return f"Classifier({self.model.name}, {self.labels!r})"
 
     def classify(self, word: str) -> Classification:
         """Classify one word; it may have any characters (see `Model.nll_of_words`). Raises InputError if empty."""

@@ -4,14 +4,16 @@ import csv
 import io
 import itertools
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ..corpus import Corpus
+from ..display.shown import Shown, Table
 from ..errors import InputError
 from ..evaluation import Interval, interval, part_nll, word_nll
+from ..evaluation import shown_interval as shown
 from ..models import NGram
 from ..training.run import Run
 from ..training.train import train
@@ -37,7 +39,7 @@ class Row:
     loss: dict[str, float]
     interval: dict[str, Interval | None]
     seen: dict[str, float]
-    samples: list[dict[str, str]]
+    samples: list[dict[str, str]] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,8 @@ class Pair:
         return f"{self.one if high < 0 else self.other} is better"
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, repr=False)
+class Comparison(Shown):
     """Rows sorted by val loss, the best first, and for each part one pair for every two rows.
 
     baseline    name of the row to compare all others with: the n-gram model
@@ -96,6 +98,16 @@ class Comparison:
             for row, line in zip(self.rows, cells, strict=True):
                 line.append(", ".join(f"{row.seen[part]:.1%}" for part in SCORED_PARTS))
         return heading, cells
+
+    def _table(self) -> Table:
+        heading, cells = self.table()
+        aligned = [*heading[:2], *(f">{name}" for name in heading[2:])]
+        notes = [
+            f"{p.one} minus {p.other} on test: {p.difference:+.4f} ({shown(p.interval, '+')}): {p.verdict}"
+            for p in self.pairs
+            if p.one == self.rows[0].name and p.part == "test"
+        ]
+        return Table(f"Comparison of {len(cells)} runs, loss in nats per token", cells, aligned, notes)
 
     def markdown(self) -> str:
         """Rows as a table in Markdown."""
@@ -197,11 +209,6 @@ def _weighted(run: Run, corpus: Corpus, part: str) -> tuple[np.ndarray, np.ndarr
     sums, tokens = part_nll(run.model.nll, corpus, part) if known else word_nll(run.model.nll, corpus.stream(part))
     weights = corpus.weights(part)
     return (sums, tokens) if weights is None else (sums * weights, tokens * weights)
-
-
-def shown(found: Interval | None, sign: str = "") -> str:
-    """An interval as text; `sign` is a format flag such as "+"."""
-    return "too few words" if found is None else f"{found[0]:{sign}.4f} to {found[1]:{sign}.4f}"
 
 
 def _names(runs: Sequence[Run]) -> list[str]:

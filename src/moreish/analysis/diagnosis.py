@@ -8,12 +8,13 @@ otherwise the first steps are trained again.
 import dataclasses
 import math
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from ..display.shown import Shown, Table, more
 from ..engine.statistics import record
 from ..engine.trace import Trace, Tracer
 from ..errors import InputError
@@ -28,6 +29,7 @@ from ..training.train import first_state
 TRACED_EXAMPLES = 1024  # train examples in a trace
 REPLAYED_STEPS = 500  # steps that are trained again if the history has no diagnostics
 COMPARED_STEPS = 300  # steps over which two starts are compared
+MOST_LAYERS = 6  # shown
 # Each limit separates a healthy value from a problem.
 MAX_FIRST_LOSS = 1.25  # loss before the first step, as a multiple of log V
 MAX_RISE = 1.1  # batch loss, as a multiple of the first loss or of log V
@@ -54,12 +56,12 @@ class Beginning:
     """The first steps of training: a trace before step 1, and batch losses (N,) in nats at `steps` (N,)."""
 
     trace: Trace
-    steps: np.ndarray
-    losses: np.ndarray
+    steps: np.ndarray = field(repr=False)
+    losses: np.ndarray = field(repr=False)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Diagnosis:
+class Diagnosis(Shown):
     """The layers of a run before its first step and now, and the problems of its training.
 
     run                     the run, with its history at the time of the diagnosis
@@ -126,6 +128,23 @@ class Diagnosis:
             other: begins(trace_run(begun, at_start=True), begun.history),
         }
 
+    def _table(self) -> Table:
+        layers = list(zip(self.start["layers"], self.end["layers"], strict=True))
+        rows = []
+        for then, now in layers[:MOST_LAYERS]:
+            (name, *before), (_, *after) = layer_row(then), layer_row(now)
+            rows += [[name, "at step 0", *before], ["", "now", *after]]
+        heading = ["layer", "", ">mean", ">std", ">saturated", ">dead", ">gradient std"]
+        notes = more(len(layers), MOST_LAYERS)
+        if "verdicts" in vars(self):  # they may take a replay
+            notes += [f"{verdict.trouble}: {verdict}" for verdict in self.verdicts] or ["No problems found."]
+        return Table(f"Diagnosis of {self.run.model.summary}", rows, heading, notes)
+
+    def _repr_html_(self) -> str:
+        """Return the layers and the problems as HTML."""
+        _ = self.verdicts
+        return super()._repr_html_()
+
     def tensors(self) -> list[dict[str, Any]]:
         """Medians over the recorded steps for each trained tensor: std of its values, gradient and update."""
         rows = zip(*(line["tensors"] for line in self.steps), strict=True)
@@ -159,6 +178,19 @@ def diagnose(run: Run) -> Diagnosis:
 def as_diagnosis(run: Run | Diagnosis) -> Diagnosis:
     """Return a diagnosis as it is; diagnose a run."""
     return run if isinstance(run, Diagnosis) else diagnose(run)
+
+
+def layer_row(row: dict[str, Any]) -> list[str]:
+    """Cells of a layer's statistics."""
+    has = "saturated" in row
+    return [
+        row["name"],
+        f"{row['mean']:+.3f}",
+        f"{row['std']:.3f}",
+        f"{row['saturated']:.0%}" if has else "",
+        f"{row['dead']} of {row['units']}" if has else "",
+        f"{row['gradient']:.1e}",
+    ]
 
 
 def trace_run(run: Run, *, at_start: bool = False) -> Trace:

@@ -1,7 +1,7 @@
 """Similarity of words to a list: the nearest listed word by edit distance, and the longest shared substring."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -61,7 +61,7 @@ class Similarity:
     distinct: int
     among_first: int
     first: int
-    neighbours: list[Neighbour]
+    neighbours: list[Neighbour] = field(repr=False)
 
     @property
     def kin(self) -> list[Neighbour]:

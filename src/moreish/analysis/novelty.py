@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..corpus import Corpus
+from ..display.shown import Shown, Table
 from ..errors import InputError
 from ..evaluation import FEWEST, Interval, Z
 from ..training.run import Run
@@ -29,8 +30,8 @@ FEWEST_SEARCHED = 100  # but at least this many words are searched for
 EXAMPLES_PER_KIND = 5
 
 
-@dataclass(frozen=True)
-class Novelty:
+@dataclass(frozen=True, repr=False)
+class Novelty(Shown):
     """Novelty of samples, beside held-out words.
 
     samples, held_out       similarity of each to the train words
@@ -120,6 +121,14 @@ class Novelty:
             f"{self.hits:,} samples ({self.hits / self.samples.words:.1%}) are in val or test and not in train: real "
             "words that the model has never seen."
         )
+
+    def __repr__(self) -> str:
+        return Table(f"Novelty of {self.samples.words:,} samples", notes=self.verdicts).text()
+
+    def _table(self) -> Table:
+        heading, cells = self.table()
+        aligned = [heading[0], *(f">{name}" for name in heading[1:])]
+        return Table(f"Novelty of {self.samples.words:,} samples", cells, aligned, self.verdicts)
 
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Samples and held-out words side by side, as a heading and rows of cells."""

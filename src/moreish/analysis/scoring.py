@@ -19,22 +19,25 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from types import EllipsisType
 
 import numpy as np
 
 from ..corpus.stream import in_batches
+from ..display.shown import SHOWN, Shown, Table, more
 from ..errors import InputError
 from ..evaluation import word_nll
 from ..models.model import Score
 from ..training.run import Run
 
 WORDS_PER_BAND = 100  # at least
+VERDICTS = ("unlikely", "likely")
 MOST_REFERENCE_WORDS = 100_000  # a sample of this size is precise enough
 
 
-@dataclass(frozen=True, eq=False)
-class Scores:
+@dataclass(frozen=True, eq=False, repr=False)
+class Scores(Shown):
     """Scores of W words with N characters and end tokens in all, column by column; iterating yields `Score` objects.
 
     per_char    (N,) nats of every character and end token of the words, one word after the other
@@ -54,6 +57,18 @@ class Scores:
     excess: np.ndarray
     percentile: np.ndarray
     likely: np.ndarray
+
+    def _table(self) -> Table:
+        rows = [
+            [
+                score.word,
+                f"{score.nll:.4f}",
+                f"{score.percentile:.1f}",
+                "" if score.likely is None else VERDICTS[score.likely],
+            ]
+            for score in islice(self, SHOWN)
+        ]
+        return Table(f"Scores of {len(self):,} words", rows, ["word", ">nats", ">percentile", ""], more(len(self)))
 
     @property
     def bits(self) -> np.ndarray:
@@ -118,6 +133,12 @@ class Scorer:
             )
         else:
             self._enough = max(WORDS_PER_BAND, needed)
+
+    def __repr__(self) -> str:
+        rate = (
+            "no verdicts" if self.false_positive_rate is None else f"false-positive rate {self.false_positive_rate:g}"
+        )
+        return f"Scorer({self.model.name}, {rate}, {len(self._held_out):,} val words)"
 
     @property
     def alarm(self) -> float | None:

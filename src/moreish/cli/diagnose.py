@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..analysis.diagnosis import diagnose as diagnose_run
+from ..analysis.diagnosis import layer_row
 from ..training.run import load
 from .terminal import announce_work, print_json, print_table
 from .values import Flag
@@ -44,19 +45,6 @@ def diagnose(run: Path, /, *, json: Flag = False) -> None:
         print(f"{verdict.trouble}: {verdict}")
     if not found.verdicts:
         print("no problems found")
-
-
-def layer_row(row: dict[str, Any]) -> list[str]:
-    """Cells of a layer's statistics."""
-    has = "saturated" in row
-    return [
-        row["name"],
-        f"{row['mean']:+.3f}",
-        f"{row['std']:.3f}",
-        f"{row['saturated']:.0%}" if has else "",
-        f"{row['dead']} of {row['units']}" if has else "",
-        f"{row['gradient']:.1e}",
-    ]
 
 
 def tensor_row(row: dict[str, Any]) -> list[str]:

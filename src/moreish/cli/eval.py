@@ -24,8 +24,6 @@ from ..training.run import load
 from .terminal import announce_work, print_json, print_losses, print_table
 from .values import Flag
 
-MOST_COLUMNS = 8  # labels with a column of their own
-
 
 def eval(run: Path, /, *, split: str | None = None, no_baseline: Flag = False, json: Flag = False) -> None:
     """Run `moreish eval`.
@@ -77,20 +75,6 @@ def _confusion_json(confusions: dict[str, Confusion]) -> dict[str, Any]:
 
 
 def print_confusion(part: str, found: Confusion) -> None:
-    """Print how the words of a part are classified: the matrix for a few labels, else what is right of each."""
+    """Print how the words of a part are classified."""
     print(f"\n{part}: the label of {found.accuracy:.1%} of the words is found")
-    kept = [f"{share:.1%}" if share == share else "" for share in found.recall.tolist()]
-    if len(found.labels) <= MOST_COLUMNS:
-        rows = [
-            [label, *(f"{count:,}" for count in counts), right]
-            for label, counts, right in zip(found.labels, found.counts.tolist(), kept, strict=True)
-        ]
-        print_table(["label", *(f">taken for {label}" for label in found.labels), ">right"], rows)
-        return
-    rows = []
-    for number, (label, right) in enumerate(zip(found.labels, kept, strict=True)):
-        counts = found.counts[number].copy()
-        total, counts[number] = counts.sum(), 0
-        worst = found.labels[int(counts.argmax())] if counts.any() else ""
-        rows.append([label, f"{total:,}", right, worst])
-    print_table(["label", ">words", ">right", "most often taken for"], rows)
+    print_table(*found.table())

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..display.shown import Shown, Table, clean
 from ..errors import InputError, unknown
 from .mapped import TOKENS_PER_COPY, MappedWords, Marks
 from .split import PARTS, SPLITS, split_words
@@ -15,8 +16,10 @@ from .stream import Words, whole_words
 from .vocab import Vocab
 from .wordlist import WordList, without_cached
 
+EXAMPLES = 5  # words of each part
 
-class Corpus:
+
+class Corpus(Shown):
     """Words split into train, val and test.
 
     words       in file order, with repeats, in NFC
@@ -50,7 +53,20 @@ class Corpus:
     def __repr__(self) -> str:
         sizes = {} if isinstance(self.words, MappedWords) else self.parts
         parts = "".join(f", {part} {len(words):,}" for part, words in sizes.items())
-        return f"Corpus({len(self.words):,} words, {len(self.vocab) - 1:,} characters, {self.split} split{parts})"
+        return clean(f"Corpus({self.summary}, {self.split} split{parts})")
+
+    @property
+    def summary(self) -> str:
+        """Name and numbers of words, characters and labels, as text."""
+        name = f"{self.name}, " if self.name else ""
+        labels = f", {len(self.label_names):,} labels" if self.label_names else ""
+        return f"{name}{len(self.words):,} words, {len(self.vocab) - 1:,} characters{labels}"
+
+    def _table(self) -> Table:
+        sizes = {} if isinstance(self.words, MappedWords) else self.parts
+        rows = [(part, f"{len(words):,}", ", ".join(words[:EXAMPLES])) for part, words in sizes.items()]
+        heading = ["part", ">words", "examples"] if rows else []
+        return Table(f"Corpus of {self.summary}, {self.split} split", rows, heading)
 
     def __getstate__(self) -> dict[str, Any]:
         """State without the split and the tokens, which are made again from the words."""

@@ -10,6 +10,8 @@ from ..errors import InputError
 from .stream import END
 from .wordlist import WordList
 
+LISTED = 60  # characters of a long vocabulary
+
 
 class Vocab:
     """The characters of a list in code point order, as tokens 1, 2, ...; token 0 is the end of a word.
@@ -32,7 +34,9 @@ class Vocab:
         return hash(self.characters)
 
     def __repr__(self) -> str:
-        return f"Vocab({self.characters!r})"
+        if len(self.characters) <= LISTED:
+            return f"Vocab({self.characters!r})"
+        return f"Vocab({self.characters[:LISTED]!r}..., {len(self.characters):,} characters)"
 
     def __reduce__(self) -> tuple[type["Vocab"], tuple[str]]:
         return Vocab, (self.characters,)

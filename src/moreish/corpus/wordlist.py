@@ -12,6 +12,7 @@ from typing import Any, Self, overload
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..display.shown import SHOWN, Shown, Table, first, marked, more
 from ..errors import InputError
 
 WORDS_AT_A_TIME = 1 << 16
@@ -21,7 +22,7 @@ MAX_LABELS = 1000  # of a list: more are hardly kinds of words
 UNFIT_FOR_LABELS = {"Cc", "Cs", "Zl", "Zp"}  # categories of characters that are control characters, or half of one
 
 
-class WordList(Sequence[str]):
+class WordList(Shown, Sequence[str]):
     """A sequence of words, in order, with repeats.
 
     text        every word followed by a line break; it may have other words between them
@@ -207,8 +208,19 @@ class WordList(Sequence[str]):
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        shown = ", ".join(map(repr, islice(self, 5)))
-        return f"WordList([{shown}{', ...' if len(self) > 5 else ''}], {len(self):,} words)"
+        return f"WordList([{', '.join(first(self, 5))}], {len(self):,} words)"
+
+    def _table(self) -> Table:
+        if not self.has_columns:
+            some = self[:SHOWN]
+            return Table(f"{len(self):,} words", notes=[marked(some, ["new"] * len(some)), *more(len(self))])
+        columns: dict[str, Sequence[object]] = {"word": self[:SHOWN]}
+        if self.weights is not None:
+            columns[">weight"] = [f"{weight:g}" for weight in self.weights[:SHOWN].tolist()]
+        if self.labels is not None:
+            columns["label"] = [self.label_names[number] for number in self.labels[:SHOWN].tolist()]
+        rows = list(zip(*columns.values(), strict=True))
+        return Table(f"{len(self):,} words", rows, list(columns), more(len(self)))
 
     def character_counts(self) -> dict[str, int]:
         """Count each character; the dictionary is in code point order."""

@@ -1,7 +1,7 @@
 """Traces of a batch through a model: the output of each layer, its weights, and the gradients of both."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -23,10 +23,10 @@ class LayerTrace:
 
     name: str
     layer: Layer
-    output: np.ndarray
-    gradient: np.ndarray
-    weights: dict[str, np.ndarray]
-    grads: dict[str, np.ndarray]
+    output: np.ndarray = field(repr=False)
+    gradient: np.ndarray = field(repr=False)
+    weights: dict[str, np.ndarray] = field(repr=False)
+    grads: dict[str, np.ndarray] = field(repr=False)
 
     @property
     def saturated(self) -> np.ndarray | None:
@@ -48,7 +48,7 @@ class Trace:
     """One batch through a model: its loss in nats, and the layers in order."""
 
     loss: float
-    layers: list[LayerTrace]
+    layers: list[LayerTrace] = field(repr=False)
 
     @property
     def activations(self) -> list[LayerTrace]:

@@ -160,7 +160,7 @@ def patients(corpus: Corpus, steps: int = 400) -> dict[str, dict[str, Any]]:
     """
     found = {}
     for name, (options, _) in PATIENTS.items():
-        run = train(corpus, "mlp", steps=steps, **{**PATIENT_OPTIONS, **options})
+        run = train(corpus, "mlp", steps=steps, progress=False, **{**PATIENT_OPTIONS, **options})
         diagnosis = diagnose(run)
         matrices = [row for row in diagnosis.tensors() if row["name"].endswith((".W", ".C"))]
         found[name] = {

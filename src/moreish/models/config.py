@@ -1,7 +1,7 @@
 """Base classes of the models' configs, and the options that nets share."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import numpy as np
@@ -52,6 +52,10 @@ class ReaderConfig(ModelConfig):
     @abstractmethod
     def n_parameters(self, arrays: dict[str, np.ndarray]) -> int:
         """Return the number of parameters learnt."""
+
+    def rows(self, arrays: dict[str, np.ndarray]) -> list[tuple[str, object]]:
+        """Return names and values that describe the model in a table: its options."""
+        return [(f.name, getattr(self, f.name)) for f in fields(self)]
 
 
 class CountConfig(ReaderConfig):

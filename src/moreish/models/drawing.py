@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
 from typing import Any
 
-from ..corpus import Vocab
+from ..corpus import Corpus, Vocab
 from ..errors import InputError
 from ..sampling import Candidates, Constraints, Drawing, Samples, SamplingModel, SamplingOptions, most_likely
 
@@ -13,6 +13,7 @@ class DrawsWords(ABC):
     """The part of a `Model` that draws words."""
 
     vocab: Vocab
+    corpus: Corpus | None = None
 
     @abstractmethod
     def sampling_models(self, label: str | None = None) -> list[SamplingModel]:
@@ -72,7 +73,7 @@ class DrawsWords(ABC):
         share of the model's words that fit (see `Samples`). Raises InputError for values out of range, for characters
         that the model does not know, and for constraints that no word satisfies.
         """
-        return self.stream(
+        samples = self.stream(
             n,
             label=label,
             seed=seed,
@@ -96,6 +97,8 @@ class DrawsWords(ABC):
             gap=gap,
             without=without,
         ).samples()
+        samples.corpus = self.corpus
+        return samples
 
     def stream(
         self,

@@ -14,10 +14,11 @@ import numpy as np
 
 from ..corpus import Corpus
 from ..corpus.stream import END
+from ..display.shown import first
 from ..errors import unknown
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Labels:
     """The labels of a list.
 
@@ -27,6 +28,9 @@ class Labels:
 
     names: tuple[str, ...]
     shares: np.ndarray
+
+    def __repr__(self) -> str:
+        return f"Labels({', '.join(first(self.names))})"
 
     @classmethod
     def of(cls, corpus: Corpus) -> "Labels | None":

@@ -81,6 +81,10 @@ class Mixture(ReaderConfig):
             found |= {f"part{i}.{name}": array for name, array in config.given(own, label).items()}
         return found
 
+    def rows(self, arrays: dict[str, np.ndarray]) -> list[tuple[str, object]]:
+        names = [part["model"] for part in self.parts or []]
+        return [("kind", self.kind), *((name, f"{w:.3f}") for name, w in zip(names, arrays["weights"], strict=True))]
+
     def reader(self, arrays: dict[str, np.ndarray], n_vocab: int) -> Reader:
         return MixtureReader(self.kind, self.made_of(arrays, n_vocab), arrays["weights"], n_vocab)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..corpus import END, Corpus, Vocab
+from ..display.shown import Shown, Table, first, more
 from ..engine.protocol import Reader
 from ..engine.registry import make_engine, require_torch
 from ..errors import InputError
@@ -27,9 +28,11 @@ if TYPE_CHECKING:
 IN_A_SENTENCE = {"bigram-counts": "a table of bigram counts", "ngram": "an n-gram", "mlp": "an mlp"}
 UNKNOWN_NLL = math.log(0x110000)  # nats of an unknown character: uniform over the code points of Unicode
 
+MOST_CHARACTERS, MOST_LAYERS = 30, 20  # in a notebook
 
-@dataclass(frozen=True)
-class Score:
+
+@dataclass(frozen=True, repr=False)
+class Score(Shown):
     """Score of a word under a model.
 
     per_char    nll in nats of each character in order, then of the end of the word
@@ -46,6 +49,16 @@ class Score:
     percentile: float | None = None
     likely: bool | None = None
 
+    def __repr__(self) -> str:
+        place = "" if self.percentile is None else f", percentile {self.percentile:.1f}"
+        verdict = "" if self.likely is None else ", likely" if self.likely else ", unlikely"
+        return f"Score({', '.join(first([self.word]))}, {self.nll:.4f} nats per token{place}{verdict})"
+
+    def _table(self) -> Table:
+        nats = list(zip([*self.word, "end"], self.per_char, strict=True))[:MOST_CHARACTERS]
+        rows, heading = [[f"{x:.2f}" for _, x in nats]], [f">{c}" for c, _ in nats]
+        return Table(repr(self), rows, heading, more(len(self.per_char), MOST_CHARACTERS))
+
     @property
     def nll(self) -> float:
         return sum(self.per_char) / len(self.per_char)
@@ -55,7 +68,7 @@ class Score:
         return self.nll / math.log(2)
 
 
-class Model(DrawsWords):
+class Model(Shown, DrawsWords):
     """A model that scores and draws words.
 
     config  the model's options
@@ -64,11 +77,10 @@ class Model(DrawsWords):
     arrays  the arrays of a model without layers (counts, or the models of a mixture), by name
     labels  the labels that it tells apart; None for a model without labels
     longest characters of the longest word of the list that it was trained on; None until a `Run` sets it
-    list_name   name of that list; empty if it has none, or until a `Run` sets it
+    corpus  the corpus that it was trained on; None until a `Run` sets it
     """
 
     longest: int | None = None
-    list_name: str = ""
 
     def __init__(
         self,
@@ -86,12 +98,28 @@ class Model(DrawsWords):
         self.params = self.layout.initial(seed) if params is None else np.ascontiguousarray(params, np.float32)
 
     def __repr__(self) -> str:
+        return f"Model({self.summary})"
+
+    @property
+    def summary(self) -> str:
+        """Name and numbers of parameters, characters and labels, as text."""
         labels = "" if self.labels is None else f", {len(self.labels)} labels"
-        return f"Model({self.name}, {self.n_parameters:,} parameters, {len(self.vocab) - 1:,} characters{labels})"
+        return f"{self.name}, {self.n_parameters:,} parameters, {len(self.vocab) - 1:,} characters{labels}"
+
+    def _table(self) -> Table:
+        if isinstance(self.config, ReaderConfig):
+            return Table(self.summary, self.config.rows(self.arrays))
+        shape, rows = (self.columns,), []
+        for number, layer in enumerate(self.layers):
+            shape = layer.out_shape(shape)
+            size = sum(parameter.size for parameter in layer.parameters() if parameter.trained)
+            rows.append((f"{number}.{type(layer).__name__}", " x ".join(map(str, shape)), f"{size:,}" if size else ""))
+        shown = rows if len(rows) <= MOST_LAYERS else rows[:MOST_LAYERS]
+        return Table(self.summary, shown, ["layer", ">output", ">parameters"], more(len(rows), len(shown)))
 
     def __getstate__(self) -> dict[str, Any]:
-        """State without the engines, which hold compiled code and are made again."""
-        return {k: v for k, v in vars(self).items() if k not in ("engine", "_tape")} | {"_given": {}}
+        """State without the corpus, and without the engines, which hold compiled code and are made again."""
+        return {k: v for k, v in vars(self).items() if k not in ("engine", "_tape", "corpus")} | {"_given": {}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take the state; an array that arrives in read-only memory is copied, because compiled code takes none."""
@@ -107,7 +135,7 @@ class Model(DrawsWords):
     @property
     def title(self) -> str:
         """Name of the model after that of its list, such as "names, mlp"."""
-        return ", ".join(filter(None, (self.list_name, self.name)))
+        return ", ".join(filter(None, (self.corpus and self.corpus.name, self.name)))
 
     @property
     def kind(self) -> str:
@@ -158,7 +186,7 @@ class Model(DrawsWords):
     def of_label(self, number: int) -> "Model":
         """Return the model without labels that this one is, given the number of a label."""
         found = self._given.get(number) or self._made_for(number)
-        found.longest = self.longest
+        found.longest, found.corpus = self.longest, self.corpus
         return found
 
     def _made_for(self, label: int) -> "Model":

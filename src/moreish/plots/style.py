@@ -27,11 +27,23 @@ GUIDE: dict[str, Any] = {"color": GREY, "linewidth": 1, "linestyle": "--"}  # a 
 DPI = 150
 MAX_TICKS = 5  # of an axis of values
 FORMATS = (".png", ".svg", ".pdf")
+PIXELS_PER_INCH = 80  # of a picture in a notebook
+
+
+class Picture(Figure):
+    """A figure that shows itself in a notebook, with or without the inline backend of matplotlib."""
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        """Return the picture as PNG, and its size in CSS pixels: sharp on a fine screen too."""
+        data = io.BytesIO()
+        _write(self, data, "png")
+        width, height = (round(PIXELS_PER_INCH * inches) for inches in self.get_size_inches())
+        return data.getvalue(), {"width": width, "height": height}
 
 
 def figure(rows: int = 1, columns: int = 1, *, size: tuple[float, float], **options: Any) -> tuple[Figure, list[Axes]]:
     """Make a figure of `size` inches; return it and its axes, row by row."""
-    made = Figure(figsize=size, layout="constrained")
+    made = Picture(figsize=size, layout="constrained")
     axes = made.subplots(rows, columns, squeeze=False, **options).ravel().tolist()
     for ax in axes:
         ax.spines[["top", "right"]].set_visible(False)

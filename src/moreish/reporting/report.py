@@ -16,6 +16,7 @@ from .._version import __version__
 from ..analysis.comparison import Comparison, compare, shown
 from ..analysis.findings import Findings
 from ..corpus import PARTS
+from ..display.shown import Page
 from ..errors import InputError
 from ..evaluation import evaluate, share_interval
 from ..models import CountConfig
@@ -30,14 +31,14 @@ SAMPLED_LABELS, SAMPLES_PER_LABEL = 12, 5
 
 
 def report(run: Run) -> str:
-    """Return the report of a run as HTML. It takes a few seconds to make."""
+    """Return the report of a run as HTML, which a notebook shows in a frame. It takes a few seconds to make."""
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string((files("moreish.reporting") / "report.html").read_text(encoding="utf-8"))
     samples = run.model.sample(SAMPLES, seed=run.options.seed)
     marked = [(word, run.corpus.mark(word)) for word in samples]
     found, compared = Findings(run), comparison(run)
     drawn, date = pictures(found), training_date(run)
-    return template.render(
+    page = template.render(
         title=f"{run.model.name} trained on {run.corpus.name}" if run.corpus.name else run.model.name,
         date=shown_date(date or datetime.date.today()),
         dated=date is not None,
@@ -64,6 +65,7 @@ def report(run: Run) -> str:
         options=options(run),
         versions=f"moreish {__version__}, Python {platform.python_version()}",
     )
+    return Page(page)
 
 
 def made(run: Run) -> str:

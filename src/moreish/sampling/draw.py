@@ -15,9 +15,12 @@ after it. Without a maximum length, a word may have `SamplingModel.most_extra` c
 
 import unicodedata
 from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
+from ..corpus import Corpus
+from ..display.shown import Shown, Table, first, marked, more
 from ..errors import InputError
 from .constraints import Constraints
 from .deadline import check_time
@@ -27,10 +30,11 @@ from .model import SamplingModel
 from .sources import MAX_ENUMERATED, Source, enumerated, never_generated, plain, sources_of
 
 WORDS_PER_DRAW = 1 << 16
+MOST_WORDS = 50  # shown
 DEFAULT_TRIES = 2_000_000  # or 1,000 for each word asked for, if that is more
 
 
-class Samples(list[str]):
+class Samples(Shown, list[str]):
     """Words that were drawn.
 
     method  "plain" without constraints, "enumeration", "dynamic programming" or "rejection"
@@ -38,11 +42,28 @@ class Samples(list[str]):
             rejection the share of the words drawn; 1 without constraints
     head    the prefix that all words share
     tried   the number of words drawn, with those that were not wanted or did not satisfy the constraints
+    corpus  the corpus of the run that drew them; None for a model without a run
     """
+
+    corpus: Corpus | None = None
 
     def __init__(self, words: Collection[str], method: str, share: float, head: str, tried: int):
         super().__init__(words)
         self.method, self.share, self.head, self.tried = method, share, head, tried
+
+    def __getstate__(self) -> dict[str, Any]:
+        """State without the corpus."""
+        return {k: v for k, v in vars(self).items() if k != "corpus"}
+
+    def __repr__(self) -> str:
+        number = f" {len(self):,} words" if len(self) > MOST_WORDS else ""
+        return f"[{', '.join(first(self, MOST_WORDS))}]{number}"
+
+    def _repr_html_(self) -> str:
+        """Return the words as HTML, each with the part of the run's list that contains it."""
+        some = self[:MOST_WORDS]
+        marks = ["new"] * len(some) if self.corpus is None else map(self.corpus.mark, some)
+        return Table(f"{len(self):,} words", notes=[marked(some, marks), *more(len(self), MOST_WORDS)]).html()
 
 
 class Drawing:
@@ -78,6 +99,9 @@ class Drawing:
         self.avoided = {unicodedata.normalize("NFC", word) for word in avoid}
         self.distinct, self.tries, self.on_progress = distinct, tries, on_progress
         self.method, self.share, self.head, self.tried = "plain", 1.0, "", 0
+
+    def __repr__(self) -> str:
+        return f"Drawing({self.n:,} words, seed {self.seed}, {self.tried:,} drawn)"
 
     def samples(self) -> Samples:
         """Draw all the words."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..display.shown import SHOWN, Shown, Table, more
 from ..errors import InputError
 from .beam import beam_search
 from .dfa import DFA
@@ -31,7 +32,7 @@ class Candidate:
     share: float | None
 
 
-class Candidates(list[Candidate]):
+class Candidates(Shown, list[Candidate]):
     """Words that satisfy the constraints, the most likely first.
 
     proven  True if the search cannot have missed a more likely word
@@ -40,6 +41,19 @@ class Candidates(list[Candidate]):
     def __init__(self, candidates: Iterable[Candidate], proven: bool):
         super().__init__(candidates)
         self.proven = proven
+
+    def _table(self) -> Table:
+        shares = [""] if all(found.share is None for found in self) else [">of those that fit"]
+        rows = [
+            [found.word, f"{found.probability:.3g}", *([] if found.share is None else [f"{found.share:.2%}"])]
+            for found in self[:SHOWN]
+        ]
+        return Table(
+            f"{len(self):,} words, the most likely first",
+            rows,
+            ["word", ">probability", *filter(None, shares)],
+            [*more(len(self)), *([] if self.proven else ["A more likely word may have been missed."])],
+        )
 
 
 def most_likely(models: Sequence[SamplingModel], n: int, words: DFA, avoid: Collection[str] = ()) -> Candidates:

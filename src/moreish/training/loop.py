@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -49,8 +49,8 @@ class Progress:
     val: float | None
     is_line: bool
     notes: dict[str, float]
-    record: dict[str, Any] | None = None
-    run: Run | None = None
+    record: dict[str, Any] | None = field(default=None, repr=False)
+    run: Run | None = field(default=None, repr=False)
 
 
 class Loop:

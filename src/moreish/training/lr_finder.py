@@ -23,6 +23,9 @@ from typing import Any
 import numpy as np
 
 from ..corpus import Corpus
+from ..display.curves import curves_svg
+from ..display.live import Live
+from ..display.shown import Shown, Table
 from ..errors import InputError, WorkError
 from .options import resolved
 from .prepare import engine_of, prepare
@@ -40,8 +43,8 @@ LEAST_FALL = 0.05  # nats; a smaller fall is noise
 RULE = f"{ABOVE_MIDDLE:g} times the middle, on the log scale, of the rates at which the smoothed loss is low"
 
 
-@dataclass(frozen=True)
-class LRFinding:
+@dataclass(frozen=True, repr=False)
+class LRFinding(Shown):
     """Result of a sweep of learning rates.
 
     lr          (N,) the rate of each step: a geometric progression, up to where the loss explodes
@@ -58,6 +61,14 @@ class LRFinding:
     valley: tuple[float, float]
     suggested: float
 
+    def __repr__(self) -> str:
+        low, high = self.valley
+        return f"LRFinding({self.model}: {self.suggested:g} suggested; the loss is low from {low:.2g} to {high:.2g})"
+
+    def _table(self) -> Table:
+        points = list(zip(self.lr.tolist(), self.smoothed.tolist(), strict=True))
+        return Table(repr(self), notes=[curves_svg({"loss": points}, log_x=True)])
+
     def as_json(self) -> dict[str, Any]:
         """Return the suggestion and the sweep as plain numbers."""
         return {"suggested": self.suggested, "lr": self.lr.tolist(), "loss": self.loss.tolist()}
@@ -69,11 +80,13 @@ def find_lr(
     *,
     low: float | None = None,
     high: float | None = None,
+    progress: bool | None = None,
     **options: Any,
 ) -> LRFinding:
     """Suggest a learning rate, by one sweep from fresh weights. Nothing is saved.
 
     low, high   the rates to sweep; by default those of RANGES for the optimizer
+    progress    show the sweep while it runs; by default in a notebook only
     options     those of `train`, without lr
 
     Raises InputError for a counted model, if low is not below high, and as `train`; WorkError if no rate makes
@@ -92,22 +105,26 @@ def find_lr(
             f"--low is {low:g} and --high is {high:g}: they must be between 1e-12 and 1e6, and --low below --high"
         )
 
-    state, engine = first_state(run), engine_of(run)
+    state = first_state(run)
     rates = np.geomspace(low, high, max(2, round(STEPS_PER_DECADE * math.log10(high / low))))
     loss = np.zeros(0)
-    while len(loss) < len(rates):
-        steps = run.options.steps_from(len(loss), rates[len(loss) :][:STRETCH])
-        loss = np.append(loss, engine.train(state.params, state.moments, batches, steps))
-        exploded = ~(loss <= EXPLODED * loss[0])
-        if exploded.any():
-            loss = loss[: np.argmax(exploded)]
-            break
-    planned, rates = len(rates), rates[: len(loss)]
-    smoothed = smooth(loss, SMOOTHING * STEPS_PER_DECADE)
-    valley = find_valley(rates, smoothed, exploded=len(loss) < planned)
-    return LRFinding(
-        model, rates, loss, smoothed, valley, float(f"{ABOVE_MIDDLE * math.sqrt(valley[0] * valley[1]):.2g}")
-    )
+    with Live(f"Learning rate for {model}", progress) as view:
+        engine = engine_of(run)
+        while len(loss) < len(rates):
+            steps = run.options.steps_from(len(loss), rates[len(loss) :][:STRETCH])
+            loss = np.append(loss, engine.train(state.params, state.moments, batches, steps))
+            exploded = ~(loss <= EXPLODED * loss[0])
+            if exploded.any():
+                loss = loss[: np.argmax(exploded)]
+                break
+            points = list(zip(rates.tolist(), loss.tolist(), strict=False))[::STRETCH]
+            view.tell(f"tried up to {points[-1][0]:.2g}", len(loss) / len(rates), {"loss": points}, log_x=True)
+        planned, rates = len(rates), rates[: len(loss)]
+        smoothed = smooth(loss, SMOOTHING * STEPS_PER_DECADE)
+        valley = find_valley(rates, smoothed, exploded=len(loss) < planned)
+        suggested = float(f"{ABOVE_MIDDLE * math.sqrt(valley[0] * valley[1]):.2g}")
+        view.tell(f"{suggested:g} suggested")
+    return LRFinding(model, rates, loss, smoothed, valley, suggested)
 
 
 def smooth(values: np.ndarray, deviation: float) -> np.ndarray:

@@ -30,6 +30,7 @@ from safetensors.numpy import save as save_tensors
 
 from .._version import __version__
 from ..corpus import Corpus, Vocab, WordList, written_words
+from ..display.shown import SHOWN, Shown, Table, marked
 from ..errors import InputError, WorkError
 from ..evaluation import evaluate
 from ..files import write_atomically
@@ -51,8 +52,8 @@ CONFIG, WORDS, COLUMNS, MODEL, HISTORY, START = (
 )
 
 
-@dataclass
-class Run:
+@dataclass(repr=False)
+class Run(Shown):
     """A trained or partly trained model, the corpus that it was trained on, and the options of its training.
 
     history     a dictionary for each point of the log; a model that is not trained by steps has one, with the seconds
@@ -68,17 +69,32 @@ class Run:
     start: Start | None = None
 
     def __post_init__(self):
-        self.model.longest, self.model.list_name = int(self.corpus.words.lengths.max()), self.corpus.name
+        self.model.longest, self.model.corpus = int(self.corpus.words.lengths.max()), self.corpus
 
-    def __repr__(self) -> str:
-        lines = [f"Run of {self.model!r}", f"corpus  {self.corpus!r}"]
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.__post_init__()
+
+    def _table(self) -> Table:
+        rows: list[tuple[str, object]] = [("corpus", repr(self.corpus))]
         if self.options.steps:
             begun = f", from {self.start.name}" if self.start else ""
-            lines.append(f"steps   {self.options.steps:,} of {self.options.batch_size or 'all words'}{begun}")
+            rows.append(("steps", f"{self.options.steps:,} of {self.options.batch_size or 'all'} examples{begun}"))
         if "loss" in vars(self):
             losses = ", ".join(f"{part} {loss:.4f}" for part, loss in self.loss.items())
-            lines.append(f"loss    {losses} nats per token")
-        return "\n  ".join([*lines, f"folder  {self.path or 'none'}"])
+            rows.append(("loss", f"{losses} nats per token"))
+        return Table(f"Run of {self.model!r}", [*rows, ("folder", self.path or "none")])
+
+    def _repr_html_(self) -> str:
+        """Return the run as HTML, with its losses, and some words that it draws."""
+        _ = self.loss
+        words = self.model.sample(SHOWN, seed=self.options.seed)
+        rows = [
+            ("corpus", f"{self.corpus.summary}, {self.corpus.split} split"),
+            *self._table().rows[1:],
+            ("words", marked(words, map(self.corpus.mark, words))),
+        ]
+        return Table(f"Run of {self.model.summary}", rows).html()
 
     @cached_property
     def loss(self) -> dict[str, float]:

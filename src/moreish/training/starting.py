@@ -4,7 +4,7 @@ The vocabulary of the new net is that of both lists. Each known character keeps 
 random weights, as in a new net.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ class Start:
     """
 
     name: str
-    params: np.ndarray
+    params: np.ndarray = field(repr=False)
 
     def to_bytes(self, layout: Layout) -> bytes:
         """Return the weights by name, as a safetensors file."""

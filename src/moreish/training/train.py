@@ -23,6 +23,7 @@ from .loop import Diverged, Loop, Progress
 from .options import resolved
 from .prepare import Task, engine_of, of_run, prepare
 from .run import Run, begin_folder, discard_folder, end_folder, load, write_history
+from .watching import TrainingView
 
 CHECKPOINT_SECONDS = 5.0  # between two checkpoints
 
@@ -34,6 +35,7 @@ def train(
     from_run: Run | str | Path | None = None,
     out: str | Path | None = None,
     on_progress: Callable[[Progress], None] | None = None,
+    progress: bool | None = None,
     **options: Any,
 ) -> Run:
     """Train a model on words and return the run.
@@ -46,6 +48,7 @@ def train(
                 each word: how often it counts, and its kind
     out         save the run in this folder while it is trained; without, call `Run.save` later
     on_progress called about ten times a second
+    progress    show a bar and the curves of the losses while it trains; by default in a notebook only
 
     Raises InputError for unknown options, values out of range, or fewer words than a split needs; WorkError if the loss
     is no longer a finite number, or if the folder can no longer be written. Ctrl-C raises KeyboardInterrupt after the
@@ -59,12 +62,14 @@ def train(
         run = count(task)
         return run if out is None or rank() else run.save(out)
     run = task.start()
-    return _to_the_end(task, run, first_state(run), on_progress, out)
+    return _to_the_end(task, run, first_state(run), on_progress, progress, out)
 
 
-def resume(path: str | Path, *, on_progress: Callable[[Progress], None] | None = None) -> Run:
+def resume(
+    path: str | Path, *, on_progress: Callable[[Progress], None] | None = None, progress: bool | None = None
+) -> Run:
     """Continue a stopped training from its last checkpoint. With the tape the result is the same, bit for bit, as if it
-    had not been stopped.
+    had not been stopped. on_progress and progress are as in `train`.
 
     Raises InputError if the folder is not a run, or its training has ended; otherwise as `train`.
     """
@@ -73,7 +78,7 @@ def resume(path: str | Path, *, on_progress: Callable[[Progress], None] | None =
     state = load_checkpoint(folder, run.model, run.options)
     run.history = [line for line in run.history if line["step"] <= state.step]
     run.model.params = state.params
-    return _to_the_end(of_run(run), run, state, on_progress)
+    return _to_the_end(of_run(run), run, state, on_progress, progress)
 
 
 def count(task: Task) -> Run:
@@ -105,19 +110,20 @@ def _to_the_end(
     run: Run,
     state: Checkpoint,
     on_progress: Callable[[Progress], None] | None,
+    progress: bool | None,
     out: str | Path | None = None,
 ) -> Run:
     """Make the steps that are left, in a new folder if `out` names one. Only the first process saves and shows."""
     if rank():
-        run.path = out = on_progress = None
+        run.path, out, on_progress, progress = None, None, None, False
     o = run.options
     same_for_all = f"{run.model.name} {run.model.config} {o} {run.corpus.data_hash} {state.step}"
-    with process_group(o.engine, o.device, same_for_all):
+    with process_group(o.engine, o.device, same_for_all), TrainingView(run, progress) as view:
         loop = Loop(run, state, task.need_steps(), engine_of(run))
         if out is not None:
             begin_folder(run, out, CHECKPOINT, state.to_bytes())
         try:
-            _follow(loop, on_progress)
+            _follow(loop, view, on_progress)
         except Diverged:
             run.model.params = state.best
             if run.path is not None:
@@ -133,11 +139,12 @@ def _to_the_end(
     return run
 
 
-def _follow(loop: Loop, on_progress: Callable[[Progress], None] | None) -> None:
+def _follow(loop: Loop, view: TrainingView, on_progress: Callable[[Progress], None] | None) -> None:
     """Iterate to the end, saving a checkpoint now and then. Ctrl-C saves one and raises KeyboardInterrupt."""
     saved_at = time.monotonic()
     with interruptible() as interrupted:
         for at in loop:
+            view(at)
             if on_progress is not None:
                 on_progress(at)
             stopped = not all_reduce_min(not interrupted.is_set())  # processes that train together stop together

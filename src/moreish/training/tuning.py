@@ -7,11 +7,13 @@ used.
 
 import dataclasses
 import shutil
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..corpus import Corpus
+from ..display.shown import Shown, Table, more
 from ..errors import InputError
 from ..evaluation import evaluate
 from ..models import CountConfig, ModelConfig
@@ -20,6 +22,7 @@ from .options import TrainOptions
 from .prepare import engine_of, prepare
 from .run import Run, load
 from .train import count, finish, first_state
+from .watching import SearchView
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
@@ -28,17 +31,32 @@ if TYPE_CHECKING:
 JOURNAL, NAME = "study.journal", "moreish"
 RATES = {"lr": (1 / 8, 8.0), "weight_decay": (1 / 10, 30.0)}  # search ranges, in multiples of the defaults
 WARM_UP = 8  # evaluations (of EVALUATIONS) before a trial may be pruned: a high learning rate takes longer to pay off
+BEST_SHOWN = 5  # trials
 LOCK_SECONDS = 5  # a process holds the lock of the journal for milliseconds; after this, it was killed meanwhile
 
 Space = dict[str, tuple[float, float] | list[Any]]
 
 
-@dataclasses.dataclass(frozen=True)
-class Tuned:
+@dataclasses.dataclass(frozen=True, repr=False)
+class Tuned(Shown):
     """A study and the run of its best trial. `study` is Optuna's own object."""
 
     study: "Study"
     run: Run
+
+    def _table(self) -> Table:
+        ended = ended_well(self.study)
+        rows = [
+            [trial.number, f"{val:.4f}", ", ".join(f"{name} {_short(x)}" for name, x in trial.params.items())]
+            for val, trial in ended[:BEST_SHOWN]
+        ]
+        title = f"Study of {len(self.study.get_trials(deepcopy=False)):,} trials, the best first"
+        notes = [*more(len(ended), BEST_SHOWN), f"the best run is in {self.run.path}"]
+        return Table(title, rows, [">trial", ">val (nats)", "options"], notes)
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def ended_well(study: "Study") -> list[tuple[float, "FrozenTrial"]]:
@@ -51,7 +69,9 @@ def ended_well(study: "Study") -> list[tuple[float, "FrozenTrial"]]:
 def _need_optuna() -> None:
     """Raise InputError if Optuna is missing."""
     try:
-        import optuna  # noqa: F401 # pyright: ignore[reportUnusedImport]
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "IProgress not found")  # of tqdm, in a notebook without widgets
+            import optuna  # noqa: F401 # pyright: ignore[reportUnusedImport]
     except ImportError:
         raise InputError("tuning needs Optuna: pip install 'moreish[tune]'") from None
 
@@ -78,12 +98,14 @@ def tune(
     out: str | Path,
     trials: int = 30,
     on_trial: Callable[["Study", "FrozenTrial"], None] | None = None,
+    progress: bool | None = None,
     **fixed: Any,
 ) -> Tuned:
     """Search for the options with the lowest val loss, until the study in the folder `out` has `trials` trials.
 
     fixed       options of `train` that are not searched; the seed is used for the search too
     on_trial    called after each trial
+    progress    show the trials while they run; by default in a notebook only
 
     The first trial uses the model's defaults. A trial is pruned if it is worse than the median of the others at the
     same point of the training. Raises InputError if Optuna is missing, if the folder holds something else or another
@@ -100,7 +122,8 @@ def tune(
         raise InputError(f"no option of model {model} is left to search: give fewer options")
     defaults = {name: getattr(config if hasattr(config, name) else options, name) for name in space}
     search = _Search(task.corpus, model, fixed, space, defaults, Path(out))
-    search.go(options.seed, trials, on_trial)
+    with SearchView(model, trials, progress) as view:
+        search.go(options.seed, trials, [view, *([on_trial] if on_trial else [])])
     return Tuned(search.study, search.best())
 
 
@@ -121,7 +144,7 @@ class _Search:
         }
         self.study: Study
 
-    def go(self, seed: int, trials: int, on_trial: Callable[["Study", "FrozenTrial"], None] | None) -> None:
+    def go(self, seed: int, trials: int, on_trial: Iterable[Callable[["Study", "FrozenTrial"], None]]) -> None:
         import optuna
         from optuna.trial import TrialState
 
@@ -131,7 +154,7 @@ class _Search:
         if len(self.study.get_trials(deepcopy=False, states=ended)) >= trials:
             return
         last = optuna.study.MaxTrialsCallback(trials, states=ended)
-        callbacks = [self._clear, *([on_trial] if on_trial else []), last]
+        callbacks = [self._clear, *on_trial, last]
         try:
             self.study.optimize(self._trial, callbacks=callbacks)
         except KeyboardInterrupt:
