@@ -223,6 +223,9 @@ def test_characters_without_a_font_are_drawn_in_one_that_is_installed(monkeypatc
     save(made, tmp_path / "a.png")
     families = {tuple(text.get_fontfamily()) for text in made.axes[0].texts}
     assert families == {("sans-serif", "STIXGeneral")}
+    made = plot_next(moreish.train([f"a{of_other[0]}b", "ab", "ba"] * 4, "bigram-counts").model)
+    save(made, tmp_path / "a.png")
+    assert {tuple(label.get_fontfamily()) for label in made.axes[0].get_xticklabels()} == families
 
 
 def test_the_command_tells_which_characters_have_no_font(tmp_path, capsys):

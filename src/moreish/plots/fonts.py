@@ -1,10 +1,11 @@
 """Fonts for characters that matplotlib's own font does not have, such as those of Japanese."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 from matplotlib.text import Text
+from matplotlib.ticker import FixedLocator
 
 # The first that are installed and have the characters are used.
 FALLBACKS = (
@@ -36,7 +37,18 @@ def without(characters: list[str], path: str) -> list[str]:
 
 def use_fallbacks(made: Figure) -> None:
     """Let the texts of a figure use the fonts that their characters need."""
-    texts: list[Text] = made.findobj(Text)  # pyright: ignore[reportAssignmentType]
-    needed, _ = fallbacks("".join(text.get_text() for text in texts))
-    for text in texts if needed else ():
+    needed, _ = fallbacks("".join(texts(made)))
+    found: list[Text] = made.findobj(Text) if needed else []  # pyright: ignore[reportAssignmentType]
+    for text in found:
         text.set_fontfamily([*text.get_fontfamily(), *needed])
+
+
+def texts(made: Figure) -> Iterator[str]:
+    """Yield the texts of a figure that may show words or characters of a list, without making its ticks."""
+    yield made.get_suptitle()
+    for ax in made.axes:
+        yield from (text.get_text() for text in ax.texts)
+        yield from (cell.get_text().get_text() for table in ax.tables for cell in table.get_celld().values())
+        for axis in (ax.xaxis, ax.yaxis):
+            places, name = axis.get_major_locator(), axis.get_major_formatter()
+            yield from (name(place) for place in places()) if isinstance(places, FixedLocator) else ()
