@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from ..analysis.diagnosis import Diagnosis, as_diagnosis
 from ..engine.trace import LayerTrace, Trace
@@ -66,7 +66,7 @@ def plot_weights(run: Run | Diagnosis) -> Figure:
     for ax in made.axes:
         ax.set_yscale("log")
         ax.yaxis.set_major_formatter("{x:g}")
-        ax.yaxis.set_minor_formatter(NullFormatter())
+        ax.yaxis.set_minor_locator(NullLocator())  # many ticks, which take a while
         ax.set_ylabel("density (log scale)")
         tops = [np.asarray(line.get_ydata()).max() for line in ax.lines]
         if tops:

@@ -54,6 +54,7 @@ def plot_bigrams(corpus: Corpus, order: Literal["frequency", "alphabet"] = "freq
         axis.set_tick_params(length=0)
     ax.spines[:].set_visible(False)
     if n <= MAX_WRITTEN_ROWS:
+        painted = colours(scale(np.maximum(counts, 1)))
         for i, j in np.ndindex(n, n):
             count = int(counts[i, j])
             ax.text(
@@ -61,7 +62,7 @@ def plot_bigrams(corpus: Corpus, order: Literal["frequency", "alphabet"] = "freq
                 i,
                 f"{labels[i]}{labels[j]}\n{short(count)}",
                 fontsize=min(9, 0.35 * cell),
-                color=ink(colours(scale(count))) if count else "#888888",
+                color=ink(painted[i, j]) if count else "#888888",
                 ha="center",
                 va="center",
                 in_layout=False,  # it is inside the axes, and measuring it takes a while
