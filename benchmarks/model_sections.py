@@ -65,36 +65,6 @@ def ladder_picture(found: dict[str, Any]) -> Figure:
     return plot_comparison(Comparison(rows, [], compared["baseline"]), title=found["data"])
 
 
-def short_lists_section(found: dict[str, Any]) -> str:
-    """Table of short lists, from the results of benchmarks/short_lists.py."""
-    lines = [
-        "| words | mlp: held-out | n-gram counts: held-out | mlp minus n-gram | mlp: val | n-gram counts: val "
-        "| mlp: length of words | n-gram counts: length |",
-        "|---:|" + "---:|" * 7,
-    ]
-    for row in found["sizes"]:
-        net, counts = row["mlp"], row["ngram"]
-        losses = [net["held_out"], counts["held_out"]]
-        cells = [f"{row['words']:,}", *(f"**{loss:.3f}**" if loss == min(losses) else f"{loss:.3f}" for loss in losses)]
-        cells += [f"{losses[0] - losses[1]:+.3f} ± {row['error']:.3f}", f"{net['val']:.3f}", f"{counts['val']:.3f}"]
-        cells += [f"{model['length']:.2f}, {model['longer']:.1%} longer" for model in (net, counts)]
-        lines.append(f"| {' | '.join(cells)} |")
-    machine, versions = found["machine"], found["versions"]
-    lines += [
-        "",
-        f"Nats per token, means over {found['draws']} random lists of each size from {found['data']}, without repeats."
-        f" Held-out words are the same {found['held_out']:,} names for all lists, and in none of them; those with"
-        " characters that a list lacks are left out. ± is the standard error of the difference over the lists. Lengths"
-        f" are those of {found['samples']} samples, divided by the list's; longer ones have more characters than every"
-        " word of the list.",
-        "",
-        f"Measured by `benchmarks/short_lists.py`, {found['threads']} thread, {machine['processor']},"
-        f" {machine['cores']} cores, {machine['system']}; moreish {versions['moreish']},"
-        f" numpy {versions['numpy']}, numba {versions['numba']}.",
-    ]
-    return "\n".join(lines)
-
-
 def labels_section(found: dict[str, Any]) -> str:
     """Tables of labels, from the results of benchmarks/labels.py."""
     labels = found["lists"][0]["labels"]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import large_section
+import list_sections
 import model_sections
 import readme_sections
 import speed_sections
@@ -28,7 +29,8 @@ SECTIONS: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "how fast": (readme_sections.speed_table, ("speed", "scoring", "serving", "steering")),
     "peers": (readme_sections.peers_table, ("speed",)),
     "quality": (model_sections.ladder_section, ("quality",)),
-    "short lists": (model_sections.short_lists_section, ("short-lists",)),
+    "short lists": (list_sections.short_lists_section, ("short-lists",)),
+    "longer": (list_sections.longer_section, ("longer",)),
     "labels": (model_sections.labels_section, ("labels",)),
     "novelty": (model_sections.novelty_section, ("novelty",)),
     "scoring": (model_sections.scoring_section, ("scoring",)),

@@ -1,16 +1,22 @@
 """The command line, through its entry point."""
 
+import itertools
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from rich.cells import cell_len
 
 import moreish
 from moreish.cli import VERBS, help_of, run
+from moreish.cli.candidates import method_line
 from moreish.models import MODELS, NETS
+from moreish.sampling import Samples
 
 
 def entry_point(*arguments, **options):
@@ -36,9 +42,8 @@ def test_the_main_job_from_file_to_new_words(words_file, tmp_path):
     assert len(samples) == 5
     assert all(s["seen"] in ("new", "train", "val", "test") for s in samples)
     # train ends with the words that its seed gives
-    printed = [
-        line.split()[0] for line in done.stdout.splitlines() if line.endswith(("new", "in train", "in val", "in test"))
-    ]
+    lines = done.stdout.partition("saved in")[0].splitlines()
+    printed = [line.split()[0] for line in lines if line.endswith(("new", "in train", "in val", "in test"))]
     assert printed == [s["word"] for s in samples]
     assert sampled.stderr == ""
     again = entry_point("train", words_file, "--steps", 10, cwd=tmp_path)
@@ -126,10 +131,28 @@ def test_help_says_what_a_verb_does_with_examples(verb, capsys):
     assert out.count(f"moreish {verb}") >= 3  # the usage and two examples
 
 
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_help_is_wrapped_once_with_the_threads_last_and_whole_examples(width, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(width))
+    for verb in VERBS:
+        assert run([verb, "--help"]) == 0
+        text, _, examples = capsys.readouterr().out.partition("\nExamples:\n")
+        assert f"Examples:\n{examples.rstrip()}" == help_of(verb)[1]
+        assert max(map(cell_len, text.splitlines())) <= width
+        assert [line.split()[1] for line in text.splitlines() if line.startswith("│ -")][-1] == "--threads"
+        # The next word did not fit into any line of a paragraph.
+        for paragraph in text.split("╭")[0].split("\n\n"):
+            lines = paragraph.splitlines()
+            assert all(len(f"{a.rstrip()} {b.split()[0]}") > width for a, b in itertools.pairwise(lines)), paragraph
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["tarin"], "train"),
+        (["train", "--temperature", "0.7"], "--temperature is an option of sample and novelty, not of train"),
+        (["eval", "x", "--only-new"], "--only-new is an option of sample, not of eval (see moreish sample --help)"),
+        (["mix", "x", "--json=1"], "--json is an option of runs, sample, fill and others, not of mix"),
         (["train", "--n-hiden", "3"], "--n-hidden"),
         (["train", "--model", "mpl"], "did you mean mlp"),
         (["train", "--lr", "abc"], "--lr"),
@@ -230,3 +253,19 @@ def test_a_cache_that_cannot_be_used_is_passed_over(words_file, tmp_path):
     assert second.returncode == 0, second.stderr
     assert "cannot be used" in second.stderr
     assert (tmp_path / "a" / "model.safetensors").read_bytes() == (tmp_path / "b" / "model.safetensors").read_bytes()
+
+
+def test_a_run_that_diverged_is_pointed_to_its_diagnosis(words, tmp_path, capsys):
+    folder = tmp_path / "it's"
+    options: dict[str, Any] = {"optimizer": "sgd", "lr": 1e5, "schedule": "constant"}
+    with pytest.raises(moreish.WorkError):
+        moreish.train(words, "mlp", n_hidden=8, activation="relu", steps=500, out=folder, **options)
+    hint = f"to find out why: {shlex.join(['moreish', 'diagnose', str(folder)])}"
+    for command in (["eval", folder], ["compare", folder], ["sample", folder, "-n", 2], ["fill", folder, "b_"]):
+        run([*map(str, command)])
+        assert capsys.readouterr().err.count(hint) == 1
+
+
+def test_the_share_of_the_words_that_fit_is_a_percentage():
+    drawn = Samples(["mia"], method="rejection", share=0.1704, head="m", tried=176)
+    assert method_line(drawn) == "(17% of 176 words drawn that start with m fit)"

@@ -44,7 +44,7 @@ def test_commands(saved_run, tmp_path, capsys, command: list[str], says):
         assert not [word for word in words if "ba" in word or "da" in word]
     if "--avoid" in command:
         assert not {"da", "bada"} & set(words)
-        assert "exactly, by dynamic programming" in err
+        assert "fit: exact, by dynamic programming" in err
     assert run([*command, "-n", "0"]) == 0
 
 

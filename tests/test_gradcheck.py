@@ -119,6 +119,8 @@ def test_the_command(capsys):
     assert run(["gradcheck", "mlp"]) == 0
     out = capsys.readouterr().out
     assert "2.linear.W" in out
+    assert out.index("mlp in float64") < out.index("mlp in float32")
+    assert {line.split()[-4] for line in out.splitlines() if line.endswith("ok")} <= {"exactly", "nearly", "no"}
     assert "WRONG" not in out
     assert run(["gradcheck", "mpl"]) == 2
     assert run(["gradcheck", "ngram"]) == 2, "it has no gradients"

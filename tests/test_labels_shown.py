@@ -211,7 +211,7 @@ def test_the_report_of_a_run_without_labels_has_none(saved_run):
 def test_a_held_out_word_with_labels_is_no_copy(unweighted):
     found = moreish.novelty(unweighted, 200)
     assert not found.repeats
-    assert "No held-out word can be, because no word of the list is in two parts" in found.verdicts[0]
+    assert "This list has no repeats, so there is no baseline for copying" in found.verdicts[0]
 
 
 def test_a_folded_run_has_no_diagnostics_of_other_layers(tmp_path, capsys):

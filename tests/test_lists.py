@@ -33,7 +33,7 @@ class Server(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def served(monkeypatch, tmp_path):
-    """A function that lets `download names` fetch from a path of a local server, into a folder of this test."""
+    """A function that lets `download` fetch from a path of a local server, into a folder of this test."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -42,9 +42,9 @@ def served(monkeypatch, tmp_path):
 
     def serve(path: str, port: int | None = None):
         url = f"http://127.0.0.1:{port or server.server_port}{path}"
-        wanted = replace(DOWNLOADS["names"], url=url, sha256=hashlib.sha256(CONTENT).hexdigest())
-        monkeypatch.setitem(DOWNLOADS, "names", wanted)
-        return tmp_path / "cache" / "names.txt"
+        wanted = replace(DOWNLOADS["makemore-names"], url=url, sha256=hashlib.sha256(CONTENT).hexdigest())
+        monkeypatch.setitem(DOWNLOADS, "makemore-names", wanted)
+        return tmp_path / "cache" / "makemore-names.txt"
 
     yield serve
     server.shutdown()
@@ -55,21 +55,42 @@ def served(monkeypatch, tmp_path):
 def test_a_list_is_fetched_once_and_found_by_its_name(served, capsys, tmp_path, monkeypatch):
     kept = served("/names.txt")
     monkeypatch.chdir(tmp_path)
-    assert run(["words", "names.txt"]) == 2
-    assert "download it with: moreish download names" in capsys.readouterr().err
-    assert run(["download", "names"]) == 0
-    assert str(kept) in capsys.readouterr().out
+    assert run(["words", "makemore-names"]) == 2
+    assert "first run moreish download makemore-names" in capsys.readouterr().err
+    assert run(["download", "makemore-names"]) == 0
+    told = capsys.readouterr().out
+    assert str(kept) in told
+    assert "moreish train makemore-names" in told
     assert kept.read_bytes() == CONTENT
     served("/nowhere.txt")
-    assert run(["download", "names"]) == 0, "it is there: nothing is fetched"
-    assert lists.words_of("names.txt") == WORDS
-    assert run(["train", "names.txt", "--steps", "5", "--out", str(tmp_path / "run")]) == 0
+    assert run(["download", "makemore-names"]) == 0, "it is there: nothing is fetched"
+    assert lists.words_of("makemore-names") == WORDS
+    assert run(["train", "makemore-names", "--steps", "5"]) == 0
+    assert moreish.load("runs/makemore-names-mlp").corpus.words == WORDS
     (tmp_path / "dinosaurs").mkdir()
     assert lists.words_of("dinosaurs") == moreish.bundled("dinosaurs")
     with pytest.raises(InputError, match="did you mean dinosaurs"):
         lists.words_of("dinosaur")
-    (tmp_path / "names.txt").write_text("mine\n")
-    assert lists.words_of("names.txt") == ["mine"], "a file of the user's own comes first"
+    (tmp_path / "makemore-names").write_text("mine\n")
+    assert lists.words_of("makemore-names") == ["mine"], "a file of the user's own comes first"
+
+
+def test_the_names_of_the_lecture_are_told_from_the_bundled_ones(served, capsys, tmp_path, monkeypatch):
+    served("/names.txt")
+    monkeypatch.chdir(tmp_path)
+    advice = "names.txt of the lecture is the list makemore-names: moreish download makemore-names, then moreish train"
+    for command, says in (
+        (["train", "names.txt"], "names.txt: no such file"),
+        (["download", "names"], "names is bundled, and needs no download"),
+    ):
+        assert run(command) == 2
+        told = capsys.readouterr().err
+        assert told.count("\n") == 1
+        assert says in told
+        assert advice in told
+    assert run(["download", "minerals"]) == 2
+    assert "makemore" not in capsys.readouterr().err
+    assert lists.words_of("names") == moreish.bundled("names"), "also after a download"
 
 
 @pytest.mark.parametrize(
@@ -83,16 +104,16 @@ def test_a_list_is_fetched_once_and_found_by_its_name(served, capsys, tmp_path, 
 def test_what_is_not_the_list_is_refused_and_not_kept(served, path, says, capsys):
     kept = served(path)
     with pytest.raises(WorkError, match=says):
-        moreish.corpus.download("names")
+        moreish.corpus.download("makemore-names")
     assert not kept.exists()
     assert list(kept.parent.glob("*")) == []
-    assert run(["download", "names"]) == 1
+    assert run(["download", "makemore-names"]) == 1
     assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_offline_is_said_in_one_line(served, capsys):
     served("/names.txt", port=9)  # where nothing listens
-    assert run(["download", "names"]) == 1
+    assert run(["download", "makemore-names"]) == 1
     err = capsys.readouterr().err
     assert "cannot be reached (ConnectionError): try again when you are online" in err
     assert err.count("\n") == 1
@@ -100,18 +121,18 @@ def test_offline_is_said_in_one_line(served, capsys):
 
 def test_a_kept_list_that_was_altered_is_not_used(served):
     kept = served("/names.txt")
-    moreish.corpus.download("names")
+    moreish.corpus.download("makemore-names")
     kept.write_bytes(CONTENT + b"eve\n")
-    with pytest.raises(InputError, match="moreish download names"):
-        lists.words_of("names.txt")
-    assert moreish.corpus.download("names").read_bytes() == CONTENT, "it is fetched anew"
+    with pytest.raises(InputError, match="moreish download makemore-names"):
+        lists.words_of("makemore-names")
+    assert moreish.corpus.download("makemore-names").read_bytes() == CONTENT, "it is fetched anew"
 
 
 def test_the_lists_there_are(capsys):
     assert run(["download"]) == 0
-    assert DOWNLOADS["names"].url in capsys.readouterr().out
-    assert run(["download", "nmaes"]) == 2
-    assert "did you mean names" in capsys.readouterr().err
+    assert DOWNLOADS["makemore-names"].url in capsys.readouterr().out
+    assert run(["download", "makemore-nmaes"]) == 2
+    assert "did you mean makemore-names" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", BUNDLED)

@@ -168,7 +168,7 @@ def test_a_model_that_copies_is_seen_to_copy_more_than_held_out_words_repeat(var
         )
         assert found.hits == 0
         assert found.repeats == (split == "lecture")
-        assert ("copies more often" if split == "lecture" else "No held-out word can be") in found.verdicts[0]
+        assert ("copies more often" if split == "lecture" else "no baseline for copying") in found.verdicts[0]
         assert not found.examples()["one edit away"]
 
 

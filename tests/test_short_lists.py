@@ -1,6 +1,4 @@
-"""Short lists: enough steps, words that look like the list, and advice to count where that is better."""
-
-import re
+"""Short lists: enough steps, words that look like the list, and a mixture by default."""
 
 import numpy as np
 import pytest
@@ -8,12 +6,14 @@ from conftest import made_up_words
 
 import moreish
 from moreish.cli import run as command
+from moreish.errors import InputError
+from moreish.training.train import default_model
 
 
 @pytest.mark.parametrize("n", [12, 30, 100])
 def test_a_short_list_takes_some_hundred_steps_and_its_words_look_like_it(n):
     listed = made_up_words(n, seed=n, alphabet="abcdefghimnorstu")
-    run = moreish.train(listed)
+    run = moreish.train(listed, "mlp")
     assert run.options.steps == 300
     assert run.options.keep == ("last" if n < 40 else "best")
     lengths = [len(word) for word in run.model.sample(500)]
@@ -32,22 +32,46 @@ def test_options_that_are_given_for_a_short_list_are_taken(words):
     assert moreish.train(words[:20], n_hidden=8, batch_size=64).options.steps == 300
 
 
-def test_the_command_advises_to_count_only_where_that_is_better(tmp_path, capsys):
-    """On the dinosaurs it is, on random syllables it is not, and on a longer list there is no advice."""
-    said = {}
-    (tmp_path / "syllables.txt").write_text("\n".join(made_up_words(600, seed=2)), encoding="utf-8")
-    (tmp_path / "long.txt").write_text("\n".join([*moreish.bundled("dinosaurs")] * 2), encoding="utf-8")
-    for name, file in (("dinosaurs", "dinosaurs"), ("syllables", "syllables.txt"), ("long", "long.txt")):
-        source = file if file == name else str(tmp_path / file)
-        assert command(["train", source, "--out", str(tmp_path / name), "--samples", "2"]) == 0
-        said[name] = capsys.readouterr().out
-    advice = re.search(r"suits this short list better: val ([\d.]+), test ([\d.]+), against", said["dinosaurs"])
-    assert advice
-    run = moreish.load(tmp_path / "dinosaurs")
-    counted = moreish.train(run.corpus, "ngram")
-    assert advice.groups() == (f"{counted.loss['val']:.2f}", f"{counted.loss['test']:.2f}")
-    assert "(try moreish train dinosaurs --model ngram)" in said["dinosaurs"]
-    assert counted.loss["test"] < run.loss["test"]
-    assert "list better" not in said["syllables"] + said["long"]
-    assert command(["train", "dinosaurs", "--model", "ngram", "--out", str(tmp_path / "counted")]) == 0
-    assert "list better" not in capsys.readouterr().out
+@pytest.mark.parametrize(("n", "model"), [(20, "mixture"), (999, "mixture"), (1000, "mlp"), (1400, "mlp")])
+def test_the_size_of_the_list_decides_between_a_mixture_and_a_net(n, model):
+    words = moreish.bundled("minerals")[:n]
+    assert default_model(words, {}) == default_model(moreish.Corpus(words), {"seed": 1}) == model
+    assert default_model(words, {"steps": 5}) == default_model(words, {"seed": 1, "n_hidden": 8}) == "mlp"
+
+
+def test_the_default_for_a_short_list_is_the_mixture_of_a_net_and_counts(words, tmp_path):
+    run = moreish.train(iter(words), seed=7, split="distinct", out=tmp_path / "run")
+    parts = [moreish.train(words, model, seed=7, split="distinct") for model in ("mlp", "ngram")]
+    assert run.loss == moreish.mix(parts).loss
+    assert run.options.seed == 7
+    saved = moreish.load(tmp_path / "run")
+    assert saved.loss == run.loss
+    assert saved.model.sample(5, seed=2) == run.model.sample(5, seed=2)
+
+
+def test_options_of_a_net_choose_the_net(words, saved_run):
+    assert moreish.train(words, n_hidden=8, steps=5).model.name == "mlp"
+    assert moreish.train(words, keep="last", steps=5).model.name == "mlp"
+    assert moreish.train(words, from_run=saved_run, steps=5).model.name == "mlp"
+    with pytest.raises(InputError, match="unknown option"):
+        moreish.train(words, order=3)
+
+
+def test_a_short_list_with_weights_and_labels_gets_a_mixture(words):
+    labels, weights = [word[0] for word in words], [len(word) for word in words]
+    run = moreish.train(words, weights=weights, labels=labels)
+    assert run.model.name == "mixture"
+    assert run.corpus.label_names == tuple(sorted(set(labels)))
+    assert run.loss == moreish.train(moreish.WordList.of(words).with_weights(weights).with_labels(labels)).loss
+
+
+def test_the_command_says_why_it_trained_a_mixture(file, capsys):
+    name = file("\n".join(moreish.bundled("dinosaurs")[:300]))
+    assert command(["train", name, "--samples", "0"]) == 0
+    out = capsys.readouterr().out
+    assert "because the list has 300 words: below 1,000" in out
+    assert "saved in runs/list-mixture" in out
+    assert command(["train", name, "--samples", "0", "--n-hidden", "8"]) == 0
+    out = capsys.readouterr().out
+    assert "because" not in out
+    assert "saved in runs/list-mlp" in out

@@ -69,7 +69,7 @@ def test_a_short_list_of_the_same_kind_gains(words):
     few = made_up_words(60, seed=12, alphabet="abcdefghiklmnopr")
     held_out = sorted(set(made_up_words(1500, seed=13, alphabet="abcdefghiklmnopr")) - set(many) - set(few))
     source = moreish.train(many)
-    begun, alone = moreish.train(few, from_run=source), moreish.train(few)
+    begun, alone = moreish.train(few, from_run=source), moreish.train(few, "mlp")
     known = [word for word in held_out if set(word) <= set(alone.model.vocab.characters)]
     assert len(known) > 100
     assert begun.model.nll_of_words(known)[0].mean() < alone.model.nll_of_words(known)[0].mean() - 0.1

@@ -155,7 +155,7 @@ def test_without_pytorch_one_line_says_what_to_install(tmp_path):
     command = [sys.executable, "-c", code, str(tmp_path / "list.txt"), str(tmp_path / "run")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
-    assert done.stderr == "moreish: --engine torch needs PyTorch: install it with: pip install 'moreish[torch]'\n"
+    assert done.stderr == f'moreish: --engine torch needs PyTorch: {sys.executable} -m pip install "torch>=2.6"\n'
     assert not (tmp_path / "run").exists()
 
 

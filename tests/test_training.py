@@ -143,7 +143,7 @@ def test_the_best_weights_are_kept_or_the_last(tmp_path):
 
 def test_a_short_list_does_not_overfit_to_speak_of(words):
     """With 100 words, the defaults beat counts of pairs and do not memorise the train words."""
-    run = moreish.train(words[:100])
+    run = moreish.train(words[:100], "mlp")
     assert run.options.batch_size == 16
     assert run.loss["val"] < moreish.train(words[:100], "bigram-counts").loss["val"]
     assert run.loss["val"] - run.loss["train"] < 0.3

@@ -1,5 +1,6 @@
 """Errors, each with the exit status of the command that it ends."""
 
+import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -26,3 +27,23 @@ def unknown(what: str, name: object, known: Iterable[str]) -> InputError:
     close = get_close_matches(str(name), known, n=1, cutoff=0.5)
     hint = f"; did you mean {close[0]}?" if close else ""
     return InputError(f"unknown {what} {name!s}{hint} (known: {', '.join(known) or 'none'})")
+
+
+def missing(what: str, extra: str) -> InputError:
+    """Return the error for packages that are not installed; `what` needs them, and they are those of an extra."""
+    return InputError(f"{what}: {install_command(extra)}")
+
+
+def install_command(extra: str) -> str:
+    """Return the command that installs the packages of an extra beside this moreish, which may be a checkout."""
+    from importlib.metadata import PackageNotFoundError, requires
+
+    try:
+        lines = [line.replace("'", '"').partition(";") for line in requires("moreish") or []]
+    except PackageNotFoundError:  # the package was never installed: its folder is on the path
+        lines = []
+    packages = [name.strip() for name, _, when in lines if when.strip() == f'extra == "{extra}"']
+    # Double quotes, because every shell knows them.
+    quoted = " ".join(f'"{name}"' for name in packages or [f"moreish[{extra}]"])
+    python = f'"{sys.executable}"' if " " in sys.executable else sys.executable
+    return f"{python} -m pip install {quoted}"

@@ -249,15 +249,13 @@ def _of_start(run: Run, loss: float, start: dict[str, Any]) -> list[Verdict]:
     hidden = [row for row in start["layers"] if "saturated" in row]
     weights = [row for row in start["tensors"] if row["name"].endswith(".W")]
     if len(weights) > 1 and all(row["data"] == 0 for row in weights):
-        remedy = "start them at random (--init kaiming)"
+        remedy = "initialise them at random (--init kaiming)"
         found.append(
             Verdict("zero weights", "all weights start at zero, so that the units of a layer stay equal", remedy)
         )
     if not loss <= MAX_FIRST_LOSS * even:
-        remedy = "start the last layer's weights smaller (--init kaiming)"
-        seen = (
-            f"the loss starts at {loss:.2f} nats, and even odds for all {len(run.model.vocab)} tokens give {even:.2f}"
-        )
+        remedy = "initialise the last layer with smaller weights (--init kaiming)"
+        seen = f"the loss starts at {loss:.2f} nats; equal odds for all {len(run.model.vocab)} tokens give {even:.2f}"
         found.append(Verdict("first loss", seen, remedy))
     for row in hidden:
         layer = run.model.layers[int(row["name"].split(".")[0])]
@@ -269,10 +267,12 @@ def _of_start(run: Run, loss: float, start: dict[str, Any]) -> list[Verdict]:
         ratio, deep = hidden[0]["gradient"] / hidden[-1]["gradient"], f"over {len(hidden)} hidden layers"
         remedy = "use --init kaiming, whose gain is the activation's, or --batch-norm"
         if ratio < 1 / MAX_GRADIENT_RATIO:
-            seen = f"the gradient shrinks {1 / ratio if ratio else math.inf:,.0f} times {deep} on its way to the first"
+            seen = (
+                f"the gradient shrinks by a factor of {1 / ratio if ratio else math.inf:,.0f} {deep}, back to the first"
+            )
             found.append(Verdict("vanishing gradient", seen, remedy))
         elif not ratio <= MAX_GRADIENT_RATIO:  # true of nan
-            seen = f"the gradient grows {ratio:,.0f} times {deep} on its way to the first"
+            seen = f"the gradient grows by a factor of {ratio:,.0f} {deep}, back to the first"
             found.append(Verdict("exploding gradient", seen, remedy))
     return found
 
@@ -284,10 +284,10 @@ def _of_rate(run: Run, first_loss: float, history: list[dict[str, Any]], steps: 
     losses = [line["train"] for line in [*history, *steps] if line["step"] > 1]  # the first loss is that of the start
     if run.diverged:
         seen = f"the loss is no longer finite after step {history[-1]['step'] if history else 0:,}"
-        return [Verdict("rate too high", seen, f"take a smaller --lr than {o.lr:g}; {find}")]
+        return [Verdict("rate too high", seen, f"use a smaller --lr than {o.lr:g}; {find}")]
     if losses and max(losses) > MAX_RISE * began:
         seen = f"the loss rose to {max(losses):.2f} nats, from {began:.2f} at the start"
-        return [Verdict("rate too high", seen, f"take a smaller --lr than {o.lr:g}; {find}")]
+        return [Verdict("rate too high", seen, f"use a smaller --lr than {o.lr:g}; {find}")]
     whole = resolved(o.steps)
     early = [line for line in steps if resolved(o.warmup) * whole < line["step"] <= max(whole // 2, 1)]
     ratios = [
@@ -299,7 +299,7 @@ def _of_rate(run: Run, first_loss: float, history: list[dict[str, Any]], steps: 
     # With full batches the gradient and the updates fade near the minimum: small ones are no problem.
     if ratios and not o.full_batch and np.median(ratios) < MIN_UPDATE:
         seen = f"a step changes the weights by 10^{np.log10(np.median(ratios)):.1f} of their size, where 10^-3 is usual"
-        return [Verdict("rate too low", seen, f"take a larger --lr than {o.lr:g}; {find}")]
+        return [Verdict("rate too low", seen, f"use a larger --lr than {o.lr:g}; {find}")]
     return []
 
 
@@ -311,8 +311,8 @@ def _of_dead(run: Run, end: dict[str, Any]) -> list[Verdict]:
     worst = max(bad, key=lambda row: row["dead"] / row["units"])
     seen = f"layer {worst['name']}: {worst['dead']} of {worst['units']} units are dead, saturated on every example"
     if len(bad) > 1:
-        seen += f"; so are many units of {len(bad) - 1} more layer{'s' * (len(bad) > 2)}"
-    return [Verdict("dead units", seen, f"take a smaller --lr than {resolved(run.options.lr):g}, or --batch-norm")]
+        seen += f"; many units of {len(bad) - 1} other layer{'s' * (len(bad) > 2)} are too"
+    return [Verdict("dead units", seen, f"use a smaller --lr than {resolved(run.options.lr):g}, or --batch-norm")]
 
 
 def _of_overfitting(history: list[dict[str, Any]]) -> list[Verdict]:
@@ -321,7 +321,7 @@ def _of_overfitting(history: list[dict[str, Any]]) -> list[Verdict]:
     if not vals:
         return []
     best, last = min(vals, key=lambda line: line["val"]), vals[-1]
-    remedy = "train shorter (--epochs), with more --weight-decay, or a smaller net"
+    remedy = "train for fewer --epochs, increase --weight-decay, or use a smaller net"
     if last["val"] - best["val"] > MAX_VAL_RISE and last["train"] < best["train"]:
         seen = f"val was best at step {best['step']:,} ({best['val']:.3f} nats) and ended at {last['val']:.3f}"
         return [Verdict("overfitting", seen, remedy)]

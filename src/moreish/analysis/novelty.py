@@ -81,10 +81,7 @@ class Novelty(Shown):
     def _verdict_on_copies(self) -> str:
         copied = f"{self.samples.copied:.1%} of the samples"
         if not self.repeats:
-            return (
-                f"{copied} are in train. No held-out word can be, because no word of the list is in two parts: the "
-                "shares cannot be compared."
-            )
+            return f"{copied} are in train. This list has no repeats, so there is no baseline for copying."
         shares = f"{copied} and {self.held_out.copied:.1%} of the held-out words are in train"
         if self.difference is None:
             return f"{shares}: too few words to tell which share is larger."
@@ -95,7 +92,7 @@ class Novelty(Shown):
 
     def _verdict_on_memorisation(self) -> str:
         if self.memorisation_ratio is None:
-            return "Memorisation ratio: the model drew too few of the words that occur once in the list to tell."
+            return "Memorisation ratio: unknown, as the model drew too few of the words that occur once in the list."
         if self.memorisation_interval is None:
             drawn, never = ("train", "held-out") if self.memorisation_ratio else ("held-out", "train")
             ratio = "infinite" if self.memorisation_ratio else "0"

@@ -172,7 +172,7 @@ class Scorer:
         words = self.corpus.parts["val"][self._held_out]
         nll, tokens = word_nll(self.model.nll, self.corpus.vocab.stream(words))
         if not np.isfinite(nll).all():
-            raise InputError("the model's losses are not finite: train it again")
+            raise InputError("the model's losses are not finite: `moreish diagnose` tells why its training failed")
         unseen = ~self.corpus.stand_in_train("val")[self._held_out]
         kept = unseen if unseen.sum() >= self._enough else unseen | True
         nll, lengths = (nll / tokens)[kept], tokens[kept] - 1

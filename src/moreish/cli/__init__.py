@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Group, Parameter, UnknownOptionError
 
 from .._version import __version__
 from ..engine.threads import set_threads
@@ -21,8 +21,15 @@ from .values import whole_number
 class HelpFormatter:
     """Cyclopts' default formatter, with descriptions that wrap where the terminal ends and not where a docstring does.
 
-    Help is rare: what it needs is imported when it is printed.
+    The examples, which come last, keep their lines, as they are to be copied. Help is rare: what it needs is imported
+    when it is printed.
     """
+
+    def render_usage(self, console: Any, options: Any, usage: Any) -> None:
+        from cyclopts.help import DefaultFormatter
+
+        console.soft_wrap = False
+        DefaultFormatter().render_usage(console, options, usage)
 
     def __call__(self, console: Any, options: Any, panel: Any) -> None:
         from cyclopts.help import DefaultFormatter
@@ -32,7 +39,9 @@ class HelpFormatter:
             text = getattr(entry.description, "primary_renderable", None)
             if isinstance(text, Text):
                 text.plain = text.plain.replace("\n", " ")
+        console.soft_wrap = False
         DefaultFormatter()(console, options, panel)
+        console.soft_wrap = True  # of what comes after the last panel
 
     def __getattr__(self, name: str) -> Any:
         from cyclopts.help import DefaultFormatter
@@ -44,8 +53,9 @@ app = App(
     name="moreish",
     version=__version__,
     help="Train a character-level language model on a list of words, and make more words like them.",
-    help_epilogue="Start with `moreish train`: it trains on bundled names, prints new ones and saves the model.",
+    help_epilogue="Start with: moreish train\nHelp of a command: moreish train --help",
     help_format="plaintext",
+    group_parameters=Group("Options", sort_key=-1),
     help_formatter=HelpFormatter(),
     print_error=False,
     exit_on_error=False,
@@ -56,6 +66,7 @@ app = App(
 # Each verb is a file here. The docstring of the file is the help text of the verb.
 VERBS = (
     "train",
+    "runs",
     "sample",
     "fill",
     "vary",
@@ -78,11 +89,15 @@ VERBS = (
     "models",
     "words",
     "download",
+    "completion",
 )
 
-THREADS_HELP = (
-    "Number of threads, for every command. Results of the tape engine and of n-gram counts do not depend on it "
-    "[default: one per core]."
+MOST_NAMED = 3  # verbs that have an option
+THREADS = Parameter(
+    converter=whole_number,
+    group=Group("Options of every command", sort_key=9),
+    help="Number of threads. Results of the tape engine and of n-gram counts do not depend on it "
+    "[default: one per core].",
 )
 
 
@@ -105,7 +120,7 @@ app.meta.suppress_keyboard_interrupt = False
 @app.meta.default
 def launch(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
-    threads: Annotated[int | None, Parameter(converter=whole_number, help=THREADS_HELP)] = None,
+    threads: Annotated[int | None, THREADS] = None,
 ) -> None:
     """Run a verb."""
     set_threads(threads)
@@ -120,7 +135,8 @@ def run(tokens: Sequence[str]) -> int:
     try:
         app.meta(_with_standard_input(tokens))
     except CycloptsError as error:
-        return _complain(" ".join(str(error).split()) + " (see --help)", 2)
+        message = _of_other_verbs(error) if isinstance(error, UnknownOptionError) else ""
+        return _complain(message or " ".join(str(error).split()) + " (see --help)", 2)
     except MoreishError as error:
         return _complain(str(error), error.exit_status)
     except MemoryError:
@@ -137,6 +153,17 @@ def run(tokens: Sequence[str]) -> int:
         wrong_name = error.errno in (errno.ENAMETOOLONG, errno.EINVAL)
         return _complain(f"{error.filename or 'output'}: {error.strerror or error}", 2 if wrong_name else 1)
     return 0
+
+
+def _of_other_verbs(error: UnknownOptionError) -> str:
+    """Return the message for an option that other verbs have; empty if none has it."""
+    option = (error.token.keyword or error.token.value).partition("=")[0]
+    verbs = [verb for verb in VERBS if any(option in a.names for a in app[verb].assemble_argument_collection())]
+    if not verbs:
+        return ""
+    *named, last = verbs if len(verbs) <= MOST_NAMED else [*verbs[:MOST_NAMED], "others"]
+    owners, verb = f"{', '.join(named)} and {last}" if named else last, " ".join(error.command_chain or ())
+    return f"{option} is an option of {owners}, not of {verb} (see moreish {verbs[0]} --help)"
 
 
 def _with_standard_input(tokens: Sequence[str]) -> list[str]:

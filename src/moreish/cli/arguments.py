@@ -2,9 +2,10 @@
 
 import dataclasses
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Group, Parameter
 
@@ -15,9 +16,22 @@ from ..sampling import Constraints
 from ..training.options import BY_OPTIMIZER, TrainOptions
 from .fields import argument, arguments_class, given_options
 from .terminal import say
+from .values import one_of
 
+if TYPE_CHECKING:
+    ModelName = str
+else:
+    ModelName = one_of(MODELS)
 MAX_SHOWN = 3  # texts of --without that have no effect
-LABEL_HELP = "label of the words, for a run trained with --labels [default: all, by their shares in the list]"
+LABEL_HELP = "Label of the words, for a run trained with --labels [default: all, by their shares in the list]."
+
+
+def _by_owner(values: Iterable[tuple[str, object]]) -> str:
+    """Return values, and in brackets those that each belongs to, as in: 24 (mlp, wavenet), 1 (ngram)."""
+    owners: dict[str, list[str]] = {}
+    for owner, value in values:
+        owners.setdefault(f"{value:g}" if isinstance(value, float) else str(value), []).append(owner)
+    return ", ".join(f"{value} ({', '.join(names)})" for value, names in owners.items())
 
 
 def _model_arguments() -> type:
@@ -26,37 +40,25 @@ def _model_arguments() -> type:
     arguments = {}
     for config in MODELS.values():
         for f in dataclasses.fields(config):
-            default = ", ".join(
-                f"{other.default} ({model})"
-                for model, kind in MODELS.items()
-                for other in dataclasses.fields(kind)
-                if other.name == f.name
-            )
+            fields = ((name, field) for name, kind in MODELS.items() for field in dataclasses.fields(kind))
+            default = _by_owner((name, field.default) for name, field in fields if field.name == f.name)
             arguments.setdefault(f.name, argument(f, group, default))
     return arguments_class("ModelArguments", arguments.values())
 
 
-def _default_by_optimizer(name: str) -> str:
-    """Return the defaults of a training option that the optimizer decides, as text; empty for another option."""
-    values = {optimizer: defaults[name] for optimizer, defaults in BY_OPTIMIZER.items() if name in defaults}
-    return ", ".join(
-        f"{format(value, 'g') if isinstance(value, float) else value} for {optimizer}"
-        for optimizer, value in values.items()
-    )
-
-
 def _train_arguments() -> type:
-    """Make a class with the training options; the help of an option names its default for each model."""
+    """Make a class with the training options; the help of an option names its default for each model or optimizer."""
     group = Group("Training options", sort_key=2)
     arguments = []
     for f in dataclasses.fields(TrainOptions):
-        by_model = [f"{kind.defaults[f.name]} ({name})" for name, kind in MODELS.items() if f.name in kind.defaults]
         if f.default is not None:
             default = str(f.default)
         elif f.name == "log_every":
             default = "a tenth of the run"
         else:
-            default = ", ".join(by_model) or _default_by_optimizer(f.name)
+            by_model = {name: kind.defaults for name, kind in MODELS.items()}
+            owners = by_model if any(f.name in defaults for defaults in by_model.values()) else BY_OPTIMIZER
+            default = _by_owner((name, defaults[f.name]) for name, defaults in owners.items() if f.name in defaults)
         arguments.append(argument(f, group, default))
     return arguments_class("TrainArguments", arguments)
 
@@ -66,7 +68,7 @@ def constraint_arguments(*excluded: str) -> Any:
     group = Group("Constraints", sort_key=1)
     included = [f for f in dataclasses.fields(Constraints) if f.name not in excluded]
     arguments = [argument(f, group, "" if f.default in (None, ()) else str(f.default)) for f in included]
-    of_file = Parameter(help="file of such texts, one per line", group=group, show_default=False)
+    of_file = Parameter(help="File of such texts, one per line.", group=group, show_default=False)
     arguments.append(("without_file", Annotated[Path | None, of_file], field(default=None)))
     of_run = Parameter(help=LABEL_HELP, group=group, show_default=False)
     arguments.append(("label", Annotated[str | None, of_run], field(default=None)))

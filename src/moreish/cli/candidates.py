@@ -11,7 +11,7 @@ from ..training.run import Run, load
 from .arguments import tell_ineffective
 from .lines import escaped
 from .progress import DrawingView
-from .terminal import announce_work, on_terminal, print_json, print_samples, print_words, say
+from .terminal import announce_work, on_terminal, print_json, print_samples, print_words, say, say_if_diverged
 
 
 def print_both(
@@ -20,6 +20,7 @@ def print_both(
     """Print the n most likely words that fit the constraints, and some drawn at random; path is the run's folder."""
     announce_work()
     run = load(path)
+    say_if_diverged(run)
     tell_ineffective(constraints, run.model.vocab)
     candidates = run.model.most_likely(n, **constraints)
     if not as_json:
@@ -30,7 +31,7 @@ def print_both(
     if as_json:
         print_json({**candidates_json(run, candidates, "likeliest"), **samples_json(run, samples)})
     elif samples:
-        print("\ndrawn at random, as often as the model generates them:")
+        print("\ndrawn at random from the model:")
         marks = [run.corpus.mark(word) for word in samples]
         if on_terminal():
             print_samples(samples, marks)
@@ -56,7 +57,7 @@ def print_candidates(run: Run, candidates: Candidates) -> None:
 def say_if_unproven(candidates: Candidates) -> None:
     """Print a message if a more likely word may have been missed."""
     if not candidates.proven:
-        say("(found by a beam search, which may have missed more likely words)")
+        say("(found by beam search, which may have missed more likely words)")
 
 
 def candidates_json(run: Run, candidates: Candidates, name: str) -> dict[str, Any]:
@@ -96,9 +97,9 @@ def json_lines(run: Run, words: Iterable[str]) -> list[str]:
 
 def method_line(samples: Samples | Drawing) -> str:
     """Return a line about the way words were drawn, and the percentage of the model's words that fit."""
-    beginning = f" that begin with {samples.head}" if samples.head else ""
+    start = f" that start with {samples.head}" if samples.head else ""
     if samples.method == "rejection":
-        return f"(by rejection: {100 * samples.share:.3g}% of {samples.tried:,} words drawn{beginning} fit)"
+        return f"({100 * samples.share:.3g}% of {samples.tried:,} words drawn{start} fit)"
     if samples.method == "plain":
-        return f"({samples.tried:,} words were drawn{beginning})"
-    return f"(exactly, by {samples.method}: {100 * samples.share:.3g}% of the model's words{beginning} fit)"
+        return f"({samples.tried:,} words were drawn{start})"
+    return f"({100 * samples.share:.3g}% of the model's words{start} fit: exact, by {samples.method})"

@@ -1,13 +1,13 @@
-"""Tell which label words have, by a model that was trained with --labels.
+"""Tell which labels words have, with a model that was trained with --labels.
 
 Give words as arguments, or - to read any number of them from standard input, one per line. The probability of a label
 follows from the probability of the word with each label, by Bayes' rule, calibrated on val. `moreish eval` tells how
-often the likeliest label is right.
+often the most likely label is right.
 
-Each word gives one line of output: on a terminal the word and its likeliest labels; elsewhere the word, the likeliest
-label and its probability, separated by tabs, with escapes as in `moreish score`. A blank line of standard input gives a
-line without a word, a label and a probability (in JSON the label null and no probabilities), so that the lines of both
-correspond.
+Each word gives one line of output: on a terminal the word and its most likely labels; elsewhere the word, the most
+likely label and its probability, separated by tabs, with escapes as in `moreish score`. A blank line of standard input
+gives a line with empty fields (in JSON the label null and no probabilities), so that input and output correspond line
+by line.
 
 Examples:
   moreish train people.csv --column name --labels country --out runs/people
@@ -41,8 +41,8 @@ def classify(run: Path, /, *words: str, json: Flag = False) -> None:
     words
         Words; or a single -, to read words from standard input, one per line.
     json
-        Print a JSON object for each word, on one line: {"word": ..., "label": likeliest, "probabilities": {label: ...,
-        ...}}.
+        Print a JSON object for each word, on one line: {"word": ..., "label": the most likely, "probabilities":
+        {label: ..., ...}}.
     """
     given = given_words(words, "label")
     announce_work()

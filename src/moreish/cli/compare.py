@@ -1,8 +1,8 @@
 """Compare trained models on the same words, and test which differences are significant.
 
-Scores every run on val and test of one split, with 95% intervals. Compares every two runs by the paired bootstrap over
-words. Adds the n-gram model as a baseline. Refuses runs on other words or another split; with --rescore it scores them
-on the split of the first run instead.
+Scores every run on val and test of one split, with 95% intervals. Compares each pair of runs by the paired bootstrap
+over words. Adds the n-gram model as a baseline. Refuses runs on other words or another split; with --rescore it scores
+them on the split of the first run instead.
 
 Examples:
   moreish compare runs/names-mlp runs/names-ngram runs/names-wavenet
@@ -14,7 +14,7 @@ from pathlib import Path
 from ..analysis.comparison import SCORED_PARTS, shown
 from ..analysis.comparison import compare as compare_runs
 from ..training.run import load
-from .terminal import announce_work, print_json, print_table, say
+from .terminal import announce_work, print_json, print_table, say, say_if_diverged
 from .values import Flag, WholeNumber
 
 
@@ -53,6 +53,8 @@ def compare(
         check_format(plot)
     announce_work()
     loaded = [load(run) for run in runs]
+    for run in loaded:
+        say_if_diverged(run)
     found = compare_runs(loaded, rescore=rescore, samples=samples)
     if rescore:
         for row in found.rows:

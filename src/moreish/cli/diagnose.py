@@ -44,7 +44,7 @@ def diagnose(run: Path, /, *, json: Flag = False) -> None:
     for verdict in found.verdicts:
         print(f"{verdict.trouble}: {verdict}")
     if not found.verdicts:
-        print("no problems found")
+        print("No problems found.")
 
 
 def tensor_row(row: dict[str, Any]) -> list[str]:

@@ -1,11 +1,14 @@
 """Download a published word list, check it, and keep it in the user's cache folder.
 
-After `moreish download names`, which downloads the list of the lecture, `moreish train names.txt` finds it.
+Other commands then take it by its name. The list makemore-names is names.txt of the lecture, on which published results
+are compared. It is not the bundled list names.
 
 Examples:
   moreish download
-  moreish download names
+  moreish download makemore-names
 """
+
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
@@ -13,7 +16,12 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 from ..corpus import DOWNLOADS, read_words
 from ..corpus import download as download_list
 from .terminal import print_json, print_table
-from .values import Flag
+from .values import Flag, one_of
+
+if TYPE_CHECKING:
+    ListName = str
+else:
+    ListName = one_of(DOWNLOADS)
 
 
 class DownloadBar:
@@ -37,7 +45,7 @@ class DownloadBar:
         self.progress.stop()
 
 
-def download(name: str | None = None, /, *, json: Flag = False) -> None:
+def download(name: ListName | None = None, /, *, json: Flag = False) -> None:
     """Run `moreish download`.
 
     Parameters
@@ -63,4 +71,4 @@ def download(name: str | None = None, /, *, json: Flag = False) -> None:
     if json:
         print_json({"name": name, "path": str(path), "words": words})
     else:
-        print(f"{words:,} words in {path}; train on them with: moreish train {DOWNLOADS[name].file}")
+        print(f"{words:,} words in {path}; train on them with: moreish train {name}")

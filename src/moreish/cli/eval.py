@@ -4,8 +4,8 @@ The loss is the mean negative log-likelihood in nats per predicted token: every 
 table adds a 95% interval (bootstrap over words), and separate losses for words that are in train and for words that are
 not. The last line compares with the n-gram model on the same words.
 
-If the list has weights, words count by them in every loss but the one of each word once. If it has labels, a word is
-predicted given its label, and further tables show how often `moreish classify` finds the right label.
+If the list has weights, losses are weighted by them, and a further column counts each word once. If it has labels, a
+word is predicted given its label, and further tables show how often `moreish classify` finds the right label.
 
 Examples:
   moreish eval runs/names-mlp
@@ -13,7 +13,7 @@ Examples:
 """
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..analysis.classification import Classifier, Confusion
 from ..analysis.comparison import baseline
@@ -21,11 +21,16 @@ from ..corpus import PARTS
 from ..errors import unknown
 from ..evaluation import evaluate
 from ..training.run import load
-from .terminal import announce_work, print_json, print_losses, print_table
-from .values import Flag
+from .terminal import announce_work, print_json, print_losses, print_table, say_if_diverged
+from .values import Flag, one_of
+
+if TYPE_CHECKING:
+    PartName = str
+else:
+    PartName = one_of(PARTS)
 
 
-def eval(run: Path, /, *, split: str | None = None, no_baseline: Flag = False, json: Flag = False) -> None:
+def eval(run: Path, /, *, split: PartName | None = None, no_baseline: Flag = False, json: Flag = False) -> None:
     """Run `moreish eval`.
 
     Parameters
@@ -47,6 +52,7 @@ def eval(run: Path, /, *, split: str | None = None, no_baseline: Flag = False, j
         raise unknown("--split", split, PARTS)
     announce_work()
     loaded = load(run)
+    say_if_diverged(loaded)
     parts = PARTS if split is None else (split,)
     evaluation = evaluate(loaded.model, loaded.corpus, parts, intervals=True)
     confusions = {}

@@ -3,21 +3,26 @@
 import dataclasses
 from collections.abc import Iterable
 from dataclasses import field, make_dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Group, Parameter
 
-from ..corpus import ListOptions
+from ..corpus import BUNDLED, DOWNLOADS, ListOptions
 from ..options import plain_type
-from .values import whole_number
+from .values import one_of, whole_number
 
 Flat = Parameter(name="*")  # the fields become options of the command itself
+if TYPE_CHECKING:
+    ListName = str
+else:
+    ListName = one_of({**BUNDLED, **DOWNLOADS})  # or a file
 
 
 def argument(f: dataclasses.Field[Any], group: Group, default: str) -> tuple[str, Any, Any]:
     """Return the name, type and field of an argument for an option."""
     choices = f.metadata["choices"]
-    help = f.metadata["help"] + (f" [choices: {', '.join(choices)}]" if choices else "")
+    text = f.metadata["help"].removesuffix(".")
+    help = f"{text[0].upper()}{text[1:]}." + (f" [choices: {', '.join(choices)}]" if choices else "")
     parameter = Parameter(
         help=help + (f" [default: {default}]" if default else ""),
         group=group,
@@ -25,7 +30,7 @@ def argument(f: dataclasses.Field[Any], group: Group, default: str) -> tuple[str
         negative=None if plain_type(f) is bool else "",
         converter=whole_number if plain_type(f) is int else None,
     )
-    return f.name, Annotated[plain_type(f) | None, parameter], field(default=None)
+    return f.name, Annotated[one_of(choices) if choices else plain_type(f), parameter], field(default=None)
 
 
 def arguments_class(name: str, arguments: Iterable[tuple[str, Any, Any]]) -> Any:

@@ -1,4 +1,4 @@
-"""Fill the gaps of a word: the most likely ways, and some drawn at random.
+"""Fill the gaps in a word in the most likely ways, and in ways drawn at random.
 
 Each completion is shown with its probability among all words of the model, and among the words that fit.
 
@@ -37,8 +37,8 @@ def fill(
     run
         Folder of a run.
     text
-        Word with gaps, such as jo__than: _ is any character, * any number of them, and classes such as [aeiou] are
-        allowed; a backslash takes the next character literally.
+        Word with gaps, such as jo__than: _ is any character, * is any number of them, and classes such as [aeiou] are
+        allowed; a backslash makes the next character literal.
     n
         Number of most likely words.
     samples

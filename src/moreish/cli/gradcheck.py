@@ -9,15 +9,22 @@ Examples:
 """
 
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
-from ..analysis.gradcheck import as_json, check_models, first_wrong
-from ..errors import WorkError, unknown
+from ..analysis.gradcheck import Check, as_json, check_models, first_wrong
+from ..errors import WorkError, install_command, unknown
 from ..models import NETS
 from .terminal import announce_work, print_json, print_table, say
-from .values import Flag
+from .values import Flag, one_of
+
+if TYPE_CHECKING:
+    NetName = str
+else:
+    NetName = one_of(NETS)
+HEADING = ["tensor", ">shape", "against", "equal", ">max abs", ">max rel", ""]
 
 
-def gradcheck(*models: str, json: Flag = False) -> None:
+def gradcheck(*models: NetName, json: Flag = False) -> None:
     """Run `moreish gradcheck`.
 
     Parameters
@@ -35,29 +42,16 @@ def gradcheck(*models: str, json: Flag = False) -> None:
     if find_spec("torch") is None:
         say(
             "moreish: without PyTorch, gradients are compared only with central differences "
-            "(for autograd too: pip install 'moreish[torch]')"
+            f"(for autograd too: {install_command('torch')})"
         )
     results = {}
     for name, checks in check_models(list(models) or list(NETS)):
         results[name] = checks
         if not json:
-            print(f"{name}: every gradient, in the order of the backward pass")
-            rows = [
-                (
-                    c.name,
-                    " x ".join(map(str, c.shape)),
-                    c.dtype,
-                    c.against,
-                    "yes" if c.exact else "",
-                    "yes" if c.approximate else "",
-                )
-                + (f"{c.max_abs:.1e}", f"{c.max_rel:.1e}", "ok" if c.ok else "WRONG")
-                for c in checks
-            ]
-            print_table(
-                ["tensor", ">shape", "float", "against", "exact", "approximate", ">max abs", ">max rel", ""], rows
-            )
-            print()
+            for dtype in dict.fromkeys(check.dtype for check in checks):
+                print(f"{name} in {dtype}: every gradient, in the order of the backward pass")
+                print_table(HEADING, [row(check) for check in checks if check.dtype == dtype])
+                print()
     if json:
         print_json(as_json(results))
     wrong = {name: bad for name, checks in results.items() if (bad := first_wrong(checks))}
@@ -65,3 +59,10 @@ def gradcheck(*models: str, json: Flag = False) -> None:
         raise WorkError(
             f"{name}: the first wrong gradient of the backward pass is that of {bad.name}, compared with {bad.against}"
         )
+
+
+def row(check: Check) -> list[str]:
+    """Cells of a gradient and its reference."""
+    equal = "exactly" if check.exact else "nearly" if check.approximate else "no"
+    errors = [f"{error:.1e}" for error in (check.max_abs, check.max_rel)]
+    return [check.name, " x ".join(map(str, check.shape)), check.against, equal, *errors, "ok" if check.ok else "WRONG"]

@@ -1,8 +1,8 @@
 """Copy the lessons into a folder, and open them in Jupyter.
 
-The lessons are notebooks that start from counting letters, with their results. Notebooks that are already in the folder
-are not overwritten. When they run, they download the names of the lecture; without a connection they use the bundled
-names. The environment variable MOREISH_NAMES names another list.
+The lessons are notebooks with their results; the first one counts letters. Notebooks that are already in the folder are
+not overwritten. When the notebooks run, they download the names of the lecture; without a connection they use the
+bundled names. The environment variable MOREISH_NAMES names another list.
 
 Examples:
   moreish lessons
@@ -14,7 +14,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import missing
 from ..lessons.copying import copy_lessons
 from .values import Flag
 
@@ -30,7 +30,7 @@ def lessons(folder: Path = Path("lessons"), /, *, copy: Flag = False) -> None:
         Only copy the notebooks; do not open Jupyter.
     """
     if not copy and find_spec("jupyterlab") is None:
-        raise InputError("opening the lessons needs JupyterLab: pip install 'moreish[lessons]', or use --copy")
+        raise missing("opening the lessons needs JupyterLab (--copy only copies them)", "lessons")
     for path in copy_lessons(folder):
         print(path)
     if not copy:

@@ -14,6 +14,7 @@ BYTES_PER_READ = 1 << 18
 LONGEST_LINE = 1_000_000  # bytes
 # Characters that would break a line, or move the cursor.
 UNPRINTABLE = re.compile("[\\\\\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
 

@@ -15,17 +15,17 @@ from typing import Annotated, Any
 from ..corpus import words_of
 from ..files import STANDARD_INPUT
 from ..training.lr_finder import RULE, find_lr
-from .arguments import ModelArguments, TrainArguments
-from .fields import Flat, ListArguments, given_options
+from .arguments import ModelArguments, ModelName, TrainArguments
+from .fields import Flat, ListArguments, ListName, given_options
 from .terminal import announce_work, print_json, say
 from .values import Flag
 
 
 def lr_find(
-    file: str | None = None,
+    file: ListName | None = None,
     /,
     *,
-    model: str = "mlp",
+    model: ModelName = "mlp",
     low: float | None = None,
     high: float | None = None,
     plot: Path | None = None,
@@ -71,9 +71,10 @@ def lr_find(
     print(f"\ntrain with it: {train_command(file, model, options)}")
 
 
-def train_command(file: str | None, model: str, options: dict[str, Any]) -> str:
-    """Return the command line that trains a model on a list with these options."""
-    words = ["moreish", "train", *([] if file is None else ["-" if file == STANDARD_INPUT else file]), "--model", model]
+def train_command(file: str | None, model: str | None, options: dict[str, Any]) -> str:
+    """Return the command line that trains a model, None for the default one, on a list with these options."""
+    words = ["moreish", "train", *([] if file is None else ["-" if file == STANDARD_INPUT else file])]
+    words += [] if model is None else ["--model", model]
     for name, value in options.items():
         dashed = name.replace("_", "-")
         if isinstance(value, bool):

@@ -40,4 +40,5 @@ def mix(*runs: Path, out: Path, log_linear: Flag = False) -> None:
     print_table(["run", "model", ">weight", ">val", ">test"], rows)
     print()
     print_losses(Evaluation(mixture.loss, {}))
+    mixture.keep_loss()
     print(f"\nsaved in {out}; new words with: moreish sample {out}")

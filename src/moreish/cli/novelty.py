@@ -42,8 +42,8 @@ def novelty(
     seed
         Seed of the random draw [default: the seed of the run].
     temperature
-        Values below 1 make likely characters more likely, values above 1 make all more equal; 0 always takes the most
-        likely character.
+        Below 1, likely characters become more likely; above 1, all become more equal; at 0, the most likely is always
+        taken.
     top_k
         Draw from the K most likely characters only; 0 means all.
     json

@@ -9,18 +9,41 @@ Examples:
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ..errors import InputError, unknown
 from ..training.run import load
 from .terminal import announce_work, say
-from .values import WholeNumber
+from .values import WholeNumber, one_of
+
+if TYPE_CHECKING:
+    PictureName = str
+else:  # written out, because importing the pictures takes a second
+    PictureName = one_of(
+        (
+            "loss",
+            "bigrams",
+            "next",
+            "word",
+            "embedding",
+            "activations",
+            "saturation",
+            "gradients",
+            "ratios",
+            "weights",
+            "start",
+            "samples",
+            "novelty",
+            "confusion",
+            "architecture",
+        )
+    )
 
 
 def plot(
     run: Path,
     /,
-    *what: str,
+    *what: PictureName,
     out: Path | None = None,
     format: Literal["png", "svg", "pdf"] = "png",
     order: Literal["frequency", "alphabet"] = "frequency",

@@ -1,10 +1,10 @@
 """Generate new words with a trained model.
 
-On a terminal, each word is marked "new", or with the part of the list (train, val, test) that contains it. Into a file
-or a pipe go the words alone, one per line, as they are drawn, so that `moreish train` and other programs can read them;
+On a terminal, each word is marked "new", or with the part of the list (train, val, test) that contains it. A file or a
+pipe gets the words alone, one per line, as they are drawn, so that `moreish train` and other programs can read them;
 --marks adds a tab and the mark. Constraints such as --pattern limit the words; a word that fits them is drawn exactly
-as often as the model generates it. Without --max-length, a word that is over 2 L + 10 characters longer than the
-shortest that fits is drawn again, where L is the length of the longest word of the list.
+as often as the model generates it. Without --max-length, a word is drawn again if it is over 2 L + 10 characters longer
+than the shortest word that fits, where L is the length of the longest word in the list.
 
 Examples:
   moreish sample runs/names-mlp -n 10
@@ -34,7 +34,7 @@ from .candidates import (
 )
 from .fields import Flat
 from .progress import DrawingView
-from .terminal import announce_work, on_terminal, print_json, print_samples, say
+from .terminal import announce_work, on_terminal, print_json, print_samples, say, say_if_diverged
 from .values import Flag, Number, WholeNumber
 
 ConstraintArguments = constraint_arguments()
@@ -71,20 +71,20 @@ def sample(
     seed
         Seed of the random draw; the same seed gives the same words [default: the seed of the run].
     temperature
-        Values below 1 make likely characters more likely, values above 1 make all more equal; 0 always takes the most
-        likely character.
+        Below 1, likely characters become more likely; above 1, all become more equal; at 0, the most likely is always
+        taken.
     top_k
         Draw from the K most likely characters only; 0 means all.
     top_p
         Draw from the fewest characters with this total probability; 1 means all.
     only_new
-        Draw only words that are not in the list.
+        Draw only new words: those that are not in the list.
     distinct
         Draw each word only once.
     avoid
         File of words to leave out, one per line.
     tries
-        Words to draw at most if not all of them fit [default: 2 million, or 1,000 for each word if that is more].
+        Limit on the words drawn if not all of them fit [default: 2 million, or 1,000 for each word if that is more].
     most_likely
         Find the most likely words by beam search instead of drawing at random.
     marks
@@ -102,12 +102,13 @@ def sample(
         raise InputError("--marks, --json and --jsonl are different forms of output: choose one")
     announce_work()
     loaded = load(run)
+    say_if_diverged(loaded)
     of_words = given_constraints(constraints)
     tell_ineffective(of_words, loaded.model.vocab)
     unwanted = [*(read_words(avoid, format="text") if avoid else ()), *(loaded.corpus.words if only_new else ())]
     if most_likely:
         if (seed, temperature, top_k, top_p, distinct, tries) != (None, 1.0, 0, 1.0, False, None):
-            raise InputError("--most-likely draws nothing at random: use it with constraints, --avoid or --only-new")
+            raise InputError("--most-likely draws nothing at random: it takes constraints, --avoid and --only-new")
         found = loaded.model.most_likely(n, avoid=unwanted, **of_words)
         if json:
             print_json(candidates_json(loaded, found, "samples"))

@@ -154,7 +154,7 @@ def _show(scores: Scores, scorer: Scorer, json: bool) -> None:
 
         console = Console(highlight=False, markup=False, emoji=False)
         for line in view(scores, np.log(len(scorer.model.vocab))):
-            console.print(line, soft_wrap=True)
+            console.print(line)
     else:
         sys.stdout.write("".join(tsv_lines(scores)))
     sys.stdout.flush()

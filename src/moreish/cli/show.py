@@ -21,14 +21,14 @@ from ..models.model import Model
 from ..training.prepare import of_run, prepare
 from ..training.run import load
 from ..training.train import count
-from .arguments import ModelArguments
+from .arguments import ModelArguments, ModelName
 from .fields import Flat, given_options
 from .terminal import print_table
 from .values import WholeNumber
 
 
 def show(
-    what: str,
+    what: ModelName,
     /,
     *,
     batch_size: WholeNumber | None = None,

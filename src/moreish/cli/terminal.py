@@ -3,20 +3,38 @@
 import json
 import logging
 import math
+import re
+import shlex
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from itertools import chain
 from typing import Any
 
 from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
+from .lines import CONTROL, escape
+
+GAP = 2  # between the columns of a table
+MIN_TEXT = 12  # width of a column of text whose words are broken
+NUMBERS = re.compile(r" (?=\()")  # between a number and its interval in brackets
+MAX_PERPLEXITY = 1e6  # shown in full
+
 
 def say(message: str) -> None:
     """Print a message on stderr. The work continues if nobody reads it any more."""
     with suppress(BrokenPipeError):
         print(message, file=sys.stderr, flush=True)
+
+
+def say_if_diverged(run: Any) -> None:
+    """Print a message if the training of a run diverged, so that its model is worth little."""
+    if run.diverged:
+        command = shlex.join(["moreish", "diagnose", str(run.path)])
+        say(f"(the training of {run.path} diverged; to find out why: {command})")
 
 
 def on_terminal() -> bool:
@@ -60,23 +78,70 @@ def announce_work() -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table on stdout. A column whose name begins with > is right-aligned."""
-    rows = [[str(cell) for cell in row] for row in rows]
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in columns:
-        table.add_column(name.removeprefix(">"), justify="right" if name.startswith(">") else "left", no_wrap=True)
-    for row in rows:
+    """Print a table on stdout. A column whose name begins with > has numbers: it is right-aligned.
+
+    On a terminal that is too narrow, cells are wrapped; if that is not enough, each row becomes a list. Elsewhere every
+    row is one line.
+    """
+    shown = ([CONTROL.sub(escape, str(cell)) for cell in row] for row in rows)
+    cells = [[name.removeprefix(">") for name in columns], *shown]
+    numeric = [name.startswith(">") for name in columns]
+    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
+    total = sum(widths) + GAP * (len(widths) - 1)
+    if on_terminal() and total > (width := shutil.get_terminal_size().columns):
+        widths, total = _narrowed(cells, numeric, widths, total - width), width
+        cells = [[_broken(*x) for x in zip(row, numeric, widths, strict=True)] for row in cells] if widths else cells
+    console = Console(highlight=False, markup=False, emoji=False, width=max(total, 1))
+    names, *cells = cells
+    if not widths:
+        for first, *others in cells:
+            console.print(first, style="bold")
+            for name, cell in zip(names[1:], others, strict=True):
+                if cell:
+                    console.print(f"  {name}: {cell}" if name else f"  {cell}")
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold", show_header=any(names))
+    for name, number, width in zip(names, numeric, widths, strict=True):
+        table.add_column(name, justify="right" if number else "left", width=width, overflow="fold")
+    for row in cells:
         table.add_row(*row)
-    # Wide enough for all columns: the terminal may wrap a line, but no text is cut off.
-    widest = sum(max(map(cell_len, column)) + 2 for column in zip(*rows, columns, strict=True))
-    Console(highlight=False, markup=False, emoji=False, width=max(200, widest)).print(table)
+    console.print(table)
+
+
+def _narrowed(cells: Sequence[Sequence[str]], numeric: Sequence[bool], widths: Sequence[int], excess: int) -> list[int]:
+    """Return widths that are smaller by `excess` in all, taken from the widest columns; empty if numbers do not fit.
+
+    cells begin with the row of the names. Words of text are broken only if wrapping at spaces is not enough.
+    """
+    least = []
+    for number, (name, *column) in zip(numeric, zip(*cells, strict=True), strict=True):
+        parts = (NUMBERS.split(cell) if number else cell.split() for cell in column)
+        least.append(max(map(cell_len, chain(name.split(), *parts)), default=0))
+    for limits in (least, [x if number else min(x, MIN_TEXT) for number, x in zip(numeric, least, strict=True)]):
+        narrow, left = list(widths), excess
+        while left and (room := [(width, i) for i, width in enumerate(narrow) if width > limits[i]]):
+            narrow[max(room)[1]] -= 1
+            left -= 1
+        if not left:
+            return narrow
+    return []
+
+
+def _broken(cell: str, number: bool, width: int) -> str:
+    """Break a cell where it is best: a number before its interval, and a long word after a slash or a hyphen."""
+    if number:
+        return cell if cell_len(cell) <= width else NUMBERS.sub("\n", cell)
+    after = re.compile(rf"(\S{{{width // 2},{width - 1}}}[/-])(?=\S)")
+    return " ".join(word if cell_len(word) <= width else after.sub(r"\1\n", word) for word in cell.split(" "))
 
 
 def print_losses(found: Any) -> None:
     """Print the losses of an Evaluation, one row for each part of the split."""
     rows = []
     for part, loss in found.loss.items():
-        row = [part, f"{loss:.4f}", f"{found.bits[part]:.4f}", f"{found.perplexity[part]:.3f}"]
+        perplexity = found.perplexity[part]
+        shown = f"{perplexity:.3f}" if perplexity < MAX_PERPLEXITY else f"{perplexity:.1e}"
+        row = [part, f"{loss:.4f}", f"{found.bits[part]:.4f}", shown]
         if found.interval:
             between = found.interval[part]
             apart = (f"{kind[part]:.4f}" if part in kind else "" for kind in (found.in_train, found.new))
@@ -91,6 +156,7 @@ def print_losses(found: Any) -> None:
 
 def print_samples(words: Sequence[str], marks: Sequence[str]) -> None:
     """Print words, each with the part of the list that contains it, or "new"."""
+    words = [CONTROL.sub(escape, word) for word in words]
     width = max(map(cell_len, words), default=0)
     for word, mark in zip(words, marks, strict=True):
         print(f"{word}{' ' * (width - cell_len(word))}  {mark if mark == 'new' else f'in {mark}'}")

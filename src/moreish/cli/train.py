@@ -2,7 +2,7 @@
 
 Prints the loss on train, val and test, in nats per predicted token (every character, and the end of a word). Then it
 prints new words, each marked "new", or with the part of the list (train, val, test) that contains it. The run is saved
-in a folder. Ctrl-C saves it too, and --resume continues it.
+in a folder. Ctrl-C saves it too, and --resume continues it. The last lines name commands for what to do next.
 
 The list is a text with one word per line, a table, JSON or another common format, packed or not. --column, --weights
 and --labels name the columns of a table. Weights say how often each word counts. Labels are kinds of words, such as
@@ -16,7 +16,7 @@ Examples:
   moreish train dinosaurs
   moreish train people.csv --column name --labels country --weights count
   moreish train dinosaurs --from runs/names-mlp
-  moreish train names.txt --model mlp --n-hidden 300 --epochs 10 --out runs/big
+  moreish train places --model mlp --n-hidden 300 --weight-decay 0.1 --out runs/big
 """
 
 import math
@@ -30,32 +30,33 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ..analysis.classification import Classifier
-from ..analysis.comparison import SCORED_PARTS, baseline
 from ..corpus import BUNDLED, words_of
 from ..engine.tape.compile import seconds_compiling
 from ..engine.torch.distributed import rank
 from ..errors import InputError
 from ..evaluation import Evaluation, evaluate
-from ..files import STANDARD_INPUT
+from ..models import Mixture
 from ..training.run import Run, load
+from ..training.train import SHORT_LIST, default_model
 from ..training.train import resume as resume_training
 from ..training.train import train as train_model
-from .arguments import ModelArguments, TrainArguments
-from .fields import Flat, ListArguments, given_options
+from .advice import advice
+from .arguments import ModelArguments, ModelName, TrainArguments
+from .fields import Flat, ListArguments, ListName, given_options
 from .progress import TrainingView
+from .request import Request
 from .terminal import announce_work, print_losses, print_samples, print_table, say
 from .values import WholeNumber
 
 MOSTLY = 0.5  # share of val words in train from which losses are said to mean little
 LABELS_SHOWN = 10
-SHORT_LIST = 2000  # words; a net trained on fewer is compared with the n-gram model
 
 
 def train(
-    file: str | None = None,
+    file: ListName | None = None,
     /,
     *,
-    model: str | None = None,
+    model: ModelName | None = None,
     out: Path | None = None,
     resume: Path | None = None,
     from_run: Annotated[Path | None, Parameter(name="--from")] = None,
@@ -69,10 +70,11 @@ def train(
     Parameters
     ----------
     file
-        A word list: text with one word per line, CSV, JSON and others, packed or not; - for standard input; or a
-        bundled list: names, dinosaurs, minerals or places [default: names].
+        A word list: text with one word per line, CSV, JSON and others, packed or not; - for standard input; a
+        bundled list: names, dinosaurs, minerals or places; or a list of `moreish download` [default: names].
     model
-        The model to train; `moreish models` lists them [default: mlp].
+        The model to train; `moreish models` lists them [default: mlp; for fewer than 1,000 words a mixture of an mlp
+        and an ngram, unless you give options of a net].
     out
         Folder of the run [default: a new one in runs/].
     resume
@@ -89,6 +91,7 @@ def train(
     if first:
         announce_work()
     began = time.perf_counter() - seconds_compiling()
+    request = None
     with TrainingView() if first else nullcontext() as view:
         if resume is not None:
             options = (list_options, model_options, train_options)
@@ -98,25 +101,34 @@ def train(
                 )
             run = resume_training(resume, on_progress=view)
         else:
-            words = words_of(file, **given_options(list_options))
+            of_list = given_options(list_options)
             options = {**given_options(model_options), **given_options(train_options)}
+            words = words_of(file, **of_list)
             source = load(from_run) if from_run else None
-            out = out or new_folder(file, model or (source.model.name if source else "mlp"))
+            request = Request(file, model, of_list, {**options, **({"from": from_run} if from_run else {})})
+            out = out or request.folder(model or (source.model.name if source else default_model(words, options)))
             run = train_model(words, model, from_run=source, out=out, on_progress=view, **options)
     if not first:
         return
-    report(run, time.perf_counter() - seconds_compiling() - began, samples, file)
+    report(run, time.perf_counter() - seconds_compiling() - began, samples, request)
     if file is None and resume is None:
         say(f"(trained on the bundled names, {BUNDLED['names']}; for your own list: moreish train FILE)")
 
 
-def report(run: Run, seconds: float, n_samples: int, file: str | None) -> None:
+def report(run: Run, seconds: float, n_samples: int, request: Request | None) -> None:
     """Print the results of a training run."""
-    o = run.options
+    o, config = run.options, run.model.config
     how = f"{o.steps:,} steps of {o.batch_size or 'all words'}" if o.steps else "counted"
+    if isinstance(config, Mixture):
+        shares = zip(run.model.weights["weights"], config.parts or [], strict=True)
+        how = " + ".join(f"{share:.2f} {part['model']}" for share, part in shares)
     print(f"{run.model.name}: {run.model.n_parameters:,} parameters, {how}, {seconds:.1f} s")
+    if isinstance(config, Mixture):
+        why = f"the list has {len(run.corpus.words):,} words: below {SHORT_LIST:,} it mostly has the lowest loss"
+        print(f"(a mixture, because {why}; for a net alone: --model mlp)")
     weighted = run.corpus.words.weights is not None
     print_losses(evaluate(run.model, run.corpus) if weighted else Evaluation(run.loss, {}))
+    run.keep_loss()
     if (share := run.corpus.stand_in_train("val").mean()) > MOSTLY:
         say(
             f"({share:.0%} of the val words are in train too, so these losses say little about new words: split by "
@@ -135,8 +147,6 @@ def report(run: Run, seconds: float, n_samples: int, file: str | None) -> None:
         columns = ("step", "tape_loss", "torch_loss", "gradient_difference", "weight_difference")
         rows = [[f"{line[name]:.6g}" for name in columns] for line in run.history if "torch_loss" in line]
         print_table([f">{name.replace('_', ' ')}" for name in columns], rows)
-    if len(run.corpus.words) < SHORT_LIST and run.model.layers and (advice := beside_counts(run, file)):
-        print(f"\n{advice}")
     print()
     if run.model.labels is None:
         words = run.model.sample(n_samples, seed=o.seed)
@@ -144,17 +154,10 @@ def report(run: Run, seconds: float, n_samples: int, file: str | None) -> None:
     else:
         for line in shown_by_label(run, n_samples):
             print(line)
-    print(f"\nsaved in {run.path}; more words with: {shlex.join(['moreish', 'sample', str(run.path)])}")
-
-
-def beside_counts(run: Run, file: str | None) -> str:
-    """Compare with the n-gram model if its losses on val and test are both lower; empty otherwise."""
-    counts = baseline(run.corpus).loss
-    if not all(counts[part] < run.loss[part] for part in SCORED_PARTS):
-        return ""
-    of_counts, own = (", ".join(f"{part} {loss[part]:.2f}" for part in SCORED_PARTS) for loss in (counts, run.loss))
-    command = shlex.join(["moreish", "train", file or "names", "--model", "ngram"])
-    return f"the n-gram model suits this short list better: {of_counts}, against {own} here (try {command})"
+    more = shlex.join(["moreish", "sample", str(run.path)])
+    print(f"\nsaved in {run.path}; more words with: {more}\n\nnext:", flush=True)  # the advice may take a moment
+    for reason, command in advice(run, request):
+        print(f"  {reason}:\n    {command}" if command else f"  {reason}")
 
 
 def shown_by_label(run: Run, n: int) -> Iterator[str]:
@@ -166,18 +169,3 @@ def shown_by_label(run: Run, n: int) -> Iterator[str]:
         marks = ((word, run.corpus.mark(word)) for word in words)
         if words:
             yield f"{label}: {', '.join(word if mark == 'new' else f'{word} (in {mark})' for word, mark in marks)}"
-
-
-def list_name(file: str | None) -> str:
-    """Return the name of a word list, for the folders of its runs."""
-    return "names" if file is None else "words" if file == STANDARD_INPUT else Path(file).stem
-
-
-def new_folder(file: str | None, model: str) -> Path:
-    """Return a folder in runs/ that does not exist yet: runs/LIST-MODEL, runs/LIST-MODEL-2, runs/LIST-MODEL-3, ..."""
-    base = Path("runs") / f"{list_name(file)}-{model}"
-    number, folder = 1, base
-    while folder.exists():
-        number += 1
-        folder = base.with_name(f"{base.name}-{number}")
-    return folder

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from ..corpus import words_of
 from ..training.tuning import ended_well
 from ..training.tuning import tune as tune_options
-from .arguments import ModelArguments, TrainArguments
-from .fields import Flat, ListArguments, given_options
+from .arguments import ModelArguments, ModelName, TrainArguments
+from .fields import Flat, ListArguments, ListName, given_options
+from .request import list_name
 from .terminal import announce_work, print_json, print_table, say
-from .train import list_name
 from .values import Flag, WholeNumber
 
 if TYPE_CHECKING:
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 
 def tune(
-    file: str | None = None,
+    file: ListName | None = None,
     /,
     *,
-    model: str = "mlp",
+    model: ModelName = "mlp",
     out: Path | None = None,
     trials: WholeNumber = 30,
     json: Flag = False,

@@ -1,4 +1,4 @@
-"""Vary a word: the most likely words at an edit distance from it, and some drawn at random.
+"""List the most likely words at an edit distance from a word, and some drawn at random.
 
 An edit inserts, deletes or replaces one character.
 

@@ -3,7 +3,7 @@
 Issues are repeats, capital letters, digits, spaces inside, invisible and rare characters, mixed scripts and very long
 lines. --clean OUT writes a cleaned list and reports the changes. Words that can be corrected are changed, and
 others are dropped, unless more than a tenth of the words have the issue. Repeats are always dropped. The weights and
-labels of a table are described too; a cleaned list has words alone.
+labels of a table are described too; a cleaned list has only the words.
 
 Examples:
   moreish words places
@@ -22,20 +22,23 @@ from ..corpus import clean as clean_words
 from ..corpus.describe import describe
 from ..errors import InputError, unknown
 from ..files import write_atomically
-from .fields import Flat, ListArguments, given_options
+from .fields import Flat, ListArguments, ListName, given_options
 from .terminal import announce_work, print_json, print_table
 from .values import Flag
 
+KEEP = Parameter(
+    help=f"Issues that --clean does not change, separated by commas: {', '.join(CHECKS)}.", show_default=False
+)
 MAX_ALPHABET_SHOWN = 100  # characters
 MAX_LABELS_SHOWN = 10
 
 
 def words(
-    file: str | None = None,
+    file: ListName | None = None,
     /,
     *,
     clean: Path | None = None,
-    keep: Annotated[str, Parameter(help=f"Issues that --clean does not change: any of {','.join(CHECKS)}.")] = "",
+    keep: Annotated[str, KEEP] = "",
     json: Flag = False,
     list_options: Annotated[ListArguments, Flat] = ListArguments(),  # pyright: ignore[reportInvalidTypeForm]
 ) -> None:
@@ -44,8 +47,8 @@ def words(
     Parameters
     ----------
     file
-        A word list: text with one word per line, CSV, JSON and others, packed or not; - for standard input; or a
-        bundled list: names, dinosaurs, minerals or places [default: names].
+        A word list: text with one word per line, CSV, JSON and others, packed or not; - for standard input; a
+        bundled list: names, dinosaurs, minerals or places; or a list of `moreish download` [default: names].
     clean
         Write a cleaned list to this new file, and report the changes.
     json

@@ -24,18 +24,16 @@ BUNDLED = {
 
 @dataclass(frozen=True)
 class Download:
-    """A list that others publish: its summary, the name, address and SHA-256 of its file."""
+    """A list that others publish: its summary, and the address and SHA-256 of its file."""
 
     summary: str
-    file: str
     url: str
     sha256: str
 
 
 DOWNLOADS = {
-    "names": Download(
-        "the 32,033 names of the lecture, on which published results are compared",
-        "names.txt",
+    "makemore-names": Download(
+        "the 32,033 names of the lecture (names.txt), on which published results are compared",
         "https://raw.githubusercontent.com/karpathy/makemore/master/names.txt",
         "0a30b5557f192f32ab962680889aac5f6fda0f4cecf40a6d0b5694f58ea8cc4d",
     ),
@@ -57,9 +55,12 @@ def downloads_folder() -> Path:
 def download(name: str, *, progress: Any = None, timeout: float = 30.0) -> Path:
     """Download a list of DOWNLOADS, unless it is in the user's cache already, and return its path there.
 
-    progress is a bar like tqdm's; timeout is how long the server may be silent, in seconds. Raises InputError for an
-    unknown name, and WorkError if the list cannot be reached or is not the expected file; no file is kept then.
+    `read_words` reads it. progress is a bar like tqdm's; timeout is how long the server may be silent, in seconds.
+    Raises InputError for an unknown name, and WorkError if the list cannot be reached or is not the expected file; no
+    file is kept then.
     """
+    if name in BUNDLED:
+        raise InputError(f"{name} is bundled, and needs no download{_published_as(f'{name}.txt')}")
     if name not in DOWNLOADS:
         raise unknown("list to download", name, DOWNLOADS)
     import logging
@@ -71,7 +72,7 @@ def download(name: str, *, progress: Any = None, timeout: float = 30.0) -> Path:
     wanted, folder = DOWNLOADS[name], downloads_folder()
     fetch: Any = pooch.HTTPDownloader(progressbar=progress or False, timeout=timeout)
     try:
-        return Path(pooch.retrieve(wanted.url, wanted.sha256, wanted.file, folder, downloader=fetch))
+        return Path(pooch.retrieve(wanted.url, wanted.sha256, _kept(name).name, folder, downloader=fetch))
     except requests.HTTPError as error:
         answer = error.response.status_code if error.response is not None else error
         raise WorkError(f"{wanted.url} cannot be downloaded: its server answers {answer}") from None
@@ -85,22 +86,38 @@ def download(name: str, *, progress: Any = None, timeout: float = 30.0) -> Path:
 
 
 def words_of(source: str | Path | None, **options: Any) -> WordList:
-    """Read the words of a file, of the bundled list of that name, or of a downloaded list by its file name.
+    """Read the words of a file, or of the bundled or downloaded list of that name.
 
     None means the bundled names. The options are those of `read_words`; a bundled list takes none. Raises InputError as
-    `read_words` does.
+    `read_words` does, and for a list that is not downloaded yet.
     """
     given = [f"--{name}" for name, value in options.items() if value is not None]
     if source is None or (source in BUNDLED and not Path(source).is_file()):
         if given:
             raise InputError(f"the bundled list {source or 'names'} takes no {', '.join(given)}: give it with a file")
         return bundled(str(source or "names"))
-    kept = downloads_folder() / Path(source).name
-    for name, wanted in DOWNLOADS.items():
-        if str(source) == wanted.file and not Path(source).exists():
-            if kept.is_file() and hashlib.sha256(kept.read_bytes()).hexdigest() == wanted.sha256:
-                return read_words(kept, **options)
-            raise InputError(f"{source}: no such file; download it with: moreish download {name}")
-    if not Path(source).exists() and (close := get_close_matches(str(source), BUNDLED, n=1, cutoff=0.7)):
-        raise InputError(f"{source}: no such file or bundled list; did you mean {close[0]}?")
+    name = str(source)
+    if name in DOWNLOADS and not Path(source).is_file():
+        if _kept(name).is_file() and hashlib.sha256(_kept(name).read_bytes()).hexdigest() == DOWNLOADS[name].sha256:
+            return read_words(_kept(name), **options)
+        raise InputError(f"{name} is not downloaded yet: first run moreish download {name}")
+    if not Path(source).exists():
+        if known := _published_as(name):
+            raise InputError(f"{name}: no such file{known}")
+        if close := get_close_matches(name, [*BUNDLED, *DOWNLOADS], n=1, cutoff=0.7):
+            raise InputError(f"{name}: no such file or list; did you mean {close[0]}?")
     return read_words(source, **options)
+
+
+def _kept(name: str) -> Path:
+    """Return the path of a list of DOWNLOADS in the user's cache."""
+    return downloads_folder() / f"{name}.txt"
+
+
+def _published_as(file: str) -> str:
+    """Return the end of a message that names the list of DOWNLOADS whose file has this name; empty if none has."""
+    for name, wanted in DOWNLOADS.items():
+        if wanted.url.endswith(f"/{file}"):
+            commands = f"moreish download {name}, then moreish train {name}"
+            return f"; {file} of the lecture is the list {name}: {commands}"
+    return ""

@@ -44,6 +44,8 @@ def read_words(
     A table with one column of words is read too, and the log says how; if there is a choice, the error gives the
     command that reads it. A list of more than 256 MB is kept on disk.
 
+    The names of the lecture are `read_words(download("makemore-names"))`, with `from moreish.corpus import download`.
+
     path        a file of text, CSV, TSV, JSON, JSON lines, counts as of `uniq -c`, FASTA, or a Hunspell dictionary;
                 it may be packed by gzip, xz, bzip2, or alone in a zip archive
     column      the column of the words: its name in the header, a key of JSON objects, or its number from 1

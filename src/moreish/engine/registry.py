@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from importlib.util import find_spec
 
-from ..errors import InputError, unknown
+from ..errors import missing, unknown
 from ..layers import Layer
 from .protocol import ENGINES, Engine
 from .tape import Tape
@@ -32,4 +32,4 @@ def make_engine(
 def require_torch(what: str) -> None:
     """Raise InputError if PyTorch is missing; `what` is the feature that needs it."""
     if find_spec("torch") is None:
-        raise InputError(f"{what} needs PyTorch: install it with: pip install 'moreish[torch]'")
+        raise missing(f"{what} needs PyTorch", "torch")

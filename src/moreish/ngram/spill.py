@@ -10,7 +10,7 @@ import numpy as np
 import platformdirs
 
 from ..engine.threads import get_threads
-from ..errors import InputError, WorkError
+from ..errors import WorkError, missing
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -58,9 +58,9 @@ def spill(memory: int) -> Generator[CountsOnDisk]:
     try:
         import duckdb
     except ModuleNotFoundError:
-        raise InputError(
-            f"the counts take more than {memory / 2**30:g} GB (--memory), and keeping them on disk needs DuckDB: "
-            "pip install 'moreish[large]'"
+        raise missing(
+            f"the counts take more than {memory / 2**30:g} GB (--memory), and keeping them on disk needs DuckDB",
+            "large",
         ) from None
     home = Path(platformdirs.user_cache_dir("moreish"))
     home.mkdir(parents=True, exist_ok=True)

@@ -35,9 +35,9 @@ class Constraints(Options):
     max_length: int | None = option(None, "longest word, in characters", low=1, high=MAX_LENGTH)
     forbid: str = option("", "characters that no word contains")
     require: str = option("", "characters that every word contains; repeat one to require it that many times")
-    near: str = option("", "word that every word is some edits away from: characters inserted, deleted or replaced")
+    near: str = option("", "every word is --edits away from this word: characters inserted, deleted or replaced")
     edits: int | None = option(None, "exact number of edits", low=1, high=100)
-    gap: str = option("", "word with gaps, such as jo__than: _ is any character, and a pattern's signs are allowed")
+    gap: str = option("", "word with gaps, such as jo__than: _ is any character; the signs of --pattern work too")
     without: tuple[str, ...] = option((), "text that no word contains; repeat it for several")
 
     def __post_init__(self):

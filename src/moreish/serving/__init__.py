@@ -15,9 +15,9 @@ try:
     import_module("fastapi")
     import_module("uvicorn")
 except ImportError:
-    from ..errors import InputError
+    from ..errors import missing
 
-    raise InputError("serving needs FastAPI and uvicorn: pip install 'moreish[serve]'") from None
+    raise missing("serving needs FastAPI and uvicorn", "serve") from None
 
 from .app import make_app
 from .limits import Limits

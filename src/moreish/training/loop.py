@@ -127,9 +127,10 @@ class Loop:
         state.loss_count += len(losses)
 
     def _diverged(self, step: int) -> Diverged:
-        lr = self.schedule.lr
-        where = f"; {self.run.path} keeps the best weights until then" if self.run.path else ""
-        return Diverged(f"the loss is not finite at step {step}: try --lr {lr / 10:g} (it was {lr:g}){where}")
+        lr, path = self.schedule.lr, self.run.path
+        problem = f"the loss is not finite at step {step}: try --lr {lr / 10:g} (it was {lr:g})"
+        kept = f"; {path} keeps the best weights until then, and moreish diagnose {path} looks for the cause"
+        return Diverged(problem + kept if path else problem)
 
     def _report(self) -> Progress:
         """Evaluate and log what is due at this step."""

@@ -17,6 +17,7 @@ import dataclasses
 import json
 import platform
 import shlex
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -122,6 +123,12 @@ class Run(Shown):
         begin_folder(self, path, MODEL, model_bytes(self.model))
         return self
 
+    def keep_loss(self) -> None:
+        """Write `loss` into the folder, for lists of runs. A folder that cannot be written stays as it is."""
+        if self.path is not None and self.loss:
+            with suppress(WorkError):
+                write_atomically(self.path / CONFIG, _config_bytes(self))
+
 
 def begin_folder(run: Run, path: str | Path, name: str, data: bytes) -> None:
     """Make the folder of a run, with its weights in the file `name`: a checkpoint or the trained model.
@@ -180,6 +187,8 @@ def _config_bytes(run: Run) -> bytes:
         "format": FORMAT if begun or extra or words.has_columns else 1,
         "model": run.model.name,
         "model_options": dataclasses.asdict(run.model.config),
+        "parameters": run.model.n_parameters,
+        **({"loss": run.loss} if "loss" in vars(run) else {}),
         "train_options": options,
         **({"list": words.name} if words.name else {}),
         "vocab": run.model.vocab.characters,
@@ -234,8 +243,8 @@ def load(path: str | Path) -> Run:
         raise damaged(folder, CONFIG, error) from None
     if newer:
         raise InputError(
-            f"{folder}: written by a newer moreish ({newer}, this is {__version__}); "
-            "upgrade with: pip install --upgrade moreish"
+            f"{folder}: written by a newer moreish ({newer}, this is {__version__}): "
+            "load it with that version or a later one"
         )
     try:
         config = ALL_MODELS[stored["model"]](**stored["model_options"])

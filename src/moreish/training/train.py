@@ -4,7 +4,7 @@ import shlex
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sized
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,15 @@ from ..models.model import Model
 from .batchnorm import calibrate
 from .checkpoint import CHECKPOINT, Checkpoint, load_checkpoint
 from .loop import Diverged, Loop, Progress
+from .mixing import mix
 from .options import resolved
 from .prepare import Task, engine_of, of_run, prepare
 from .run import Run, begin_folder, discard_folder, end_folder, load, write_history
 from .watching import TrainingView
 
 CHECKPOINT_SECONDS = 5.0  # between two checkpoints
+SHORT_LIST = 1000  # words; on fewer, by default, a mixture: it has the lowest loss (benchmarks/short_lists.py)
+OF_ALL_MODELS = {"split", "split_seed", "weight_power", "seed", "weights", "labels"}  # names of options
 
 
 def train(
@@ -40,7 +43,8 @@ def train(
 ) -> Run:
     """Train a model on words and return the run.
 
-    model       mlp by default; with from_run, its model
+    model       mlp by default, or for fewer than 1,000 words a mixture of an mlp and an n-gram model, unless there are
+                options of a net; with from_run, its model
     from_run    start with the weights of this run of a net, or of the run in this folder; it may have been trained on a
                 list of another kind. The vocabulary is that of both lists; the model and its options are the run's. The
                 val loss is too low if val words are in the run's list
@@ -57,12 +61,42 @@ def train(
     Processes that torchrun has started train together (engine="torch"). All of them return the run; the first one alone
     saves it and calls on_progress.
     """
+    if model is None and from_run is None:
+        words = words if isinstance(words, Corpus | Sized) else list(words)
+        model = default_model(words, options)
+        if model == "mixture":
+            run = _mixed(words, options, on_progress, progress)
+            return run if out is None or rank() else run.save(out)
     task = prepare(words, model, options, from_run)
     if task.batches is None:
         run = count(task)
         return run if out is None or rank() else run.save(out)
     run = task.start()
     return _to_the_end(task, run, first_state(run), on_progress, progress, out)
+
+
+def default_model(words: Sized | Corpus, options: Iterable[str]) -> str:
+    """Return the name of the model that `train` trains on words by default, with options of these names.
+
+    It is mlp. For fewer than SHORT_LIST words it is "mixture", of an mlp and an n-gram model, unless there are options
+    of a net or of its training.
+    """
+    n_words = len(words.words if isinstance(words, Corpus) else words)
+    return "mixture" if n_words < SHORT_LIST and OF_ALL_MODELS.issuperset(options) else "mlp"
+
+
+def _mixed(
+    words: Iterable[str] | Corpus,
+    options: dict[str, Any],
+    on_progress: Callable[[Progress], None] | None,
+    progress: bool | None,
+) -> Run:
+    """Train an mlp and an n-gram model with options that all models have, and mix them."""
+    counts = count(prepare(words, "ngram", options))
+    of_net = {name: value for name, value in options.items() if name not in ("weights", "labels")}  # in the corpus now
+    run = mix([train(counts.corpus, "mlp", on_progress=on_progress, progress=progress, **of_net), counts])
+    run.options = counts.options
+    return run
 
 
 def resume(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..corpus import Corpus
 from ..display.shown import Shown, Table, more
-from ..errors import InputError
+from ..errors import InputError, missing
 from ..evaluation import evaluate
 from ..models import CountConfig, ModelConfig
 from .loop import EVALUATIONS, Diverged, Loop
@@ -73,7 +73,7 @@ def _need_optuna() -> None:
             warnings.filterwarnings("ignore", "IProgress not found")  # of tqdm, in a notebook without widgets
             import optuna  # noqa: F401 # pyright: ignore[reportUnusedImport]
     except ImportError:
-        raise InputError("tuning needs Optuna: pip install 'moreish[tune]'") from None
+        raise missing("tuning needs Optuna", "tune") from None
 
 
 def space_of(config: type[ModelConfig], defaults: TrainOptions, fixed: Iterable[str]) -> Space:

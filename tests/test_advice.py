@@ -1,0 +1,149 @@
+"""What `moreish train` advises after a training: other words, counting, the mixture of both, and another length."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from conftest import made_up_words
+
+import moreish
+from moreish.cli import run as command
+from moreish.cli.advice import advice
+from moreish.cli.request import Request
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """The folder of a test is the current one, and counting is compiled."""
+    monkeypatch.chdir(tmp_path)
+    moreish.train(made_up_words(50), "ngram").loss  # noqa: B018
+    return tmp_path
+
+
+def trained(capsys, *arguments: object) -> dict[str, str]:
+    """Train by the command; return its advice, as reasons with commands."""
+    assert command(["train", *map(str, arguments), "--samples", "0"]) == 0
+    lines = capsys.readouterr().out.partition("\nnext:\n")[2].splitlines()
+    found, reason = {}, ""
+    for line in lines:
+        if line.startswith("    "):
+            found[reason] = line.strip()
+        else:
+            reason = line.strip().removesuffix(":")
+            found[reason] = ""
+    return found
+
+
+def losses(text: str) -> list[float]:
+    """The losses that a reason names."""
+    return [float(loss) for loss in re.findall(r"(?:val|test) (\d\.\d{3})", text)]
+
+
+def one(found: dict[str, str], begin: str) -> str:
+    """The only reason that begins so."""
+    (reason,) = (reason for reason in found if reason.startswith(begin))
+    return reason
+
+
+@pytest.mark.parametrize("name", ["dinosaurs", "minerals"])
+def test_on_a_bundled_list_counts_are_better_and_the_mixture_is_the_best(here, capsys, name):
+    """The losses are those of the runs that the commands make, and the commands work."""
+    found = trained(capsys, name)
+    counted, mixed = one(found, "n-gram counts"), one(found, "both mixed")
+    assert "better than this run" in counted
+    for reason, folder in ((counted, f"runs/{name}-ngram"), (mixed, f"runs/{name}-mixture")):
+        assert command(shlex.split(found[reason])[1:]) == 0
+        run = moreish.load(folder)
+        assert losses(reason) == pytest.approx([run.loss["val"], run.loss["test"]], abs=6e-4)
+    run = moreish.load(f"runs/{name}-mlp")
+    for part, of_counts, of_both in zip(("val", "test"), losses(counted), losses(mixed), strict=True):
+        assert of_both < of_counts < run.loss[part]
+    gap = run.loss["val"] - run.loss["train"]
+    longer = one(found, "longer training")
+    assert f"val is {gap:.2f} above train, so it gains about 0.02 with more weight decay" in longer
+    assert found[longer] == f"moreish train {name} --epochs 6 --weight-decay 0.1"
+    again = moreish.train(run.corpus, epochs=6, weight_decay=0.1)
+    assert again.loss["val"] < run.loss["val"] - 0.01
+    sampled = found["likelier words, none of them in the list"]
+    assert command([*shlex.split(sampled)[1:], "-n", "3"]) == 0
+    words = capsys.readouterr().out.split()[-3:]
+    assert not set(words) & set(run.corpus.words)
+
+
+def test_commands_repeat_what_was_asked_for(here, capsys):
+    lines = ["word,kind", *(f"{word},{word[0]}" for word in moreish.bundled("dinosaurs")[:400])]
+    (here / "two words.csv").write_text("\n".join(lines), encoding="utf-8")
+    options = "--column word --split distinct --seed 3 --n-hidden 16 --steps 40"
+    found = trained(capsys, "two words.csv", *options.split())
+    asked = "moreish train 'two words.csv'"
+    assert found[one(found, "n-gram counts")] == f"{asked} --model ngram --column word --split distinct --seed 3"
+    longer = found[one(found, "longer training: val is")]
+    assert longer == f"{asked} --column word --n-hidden 16 --split distinct --steps 80 --seed 3"
+    begun = Request("few.txt", None, {}, {"from": Path("runs/a b")})
+    assert begun.command() == "moreish train few.txt --from 'runs/a b'"
+    assert begun.of("ngram").command() == "moreish train few.txt --model ngram"
+
+
+def test_a_training_that_overfits_should_be_shorter_and_one_that_learns_longer(here, capsys):
+    found = trained(capsys, "dinosaurs", "--epochs", "20", "--n-hidden", "64")
+    reason = one(found, "longer training: val was lowest at step")
+    at, steps = (int(n.replace(",", "")) for n in re.findall(r"([\d,]+)(?= of|, so)", reason))
+    run = moreish.load("runs/dinosaurs-mlp")
+    val = {line["step"]: line["val"] for line in run.history}
+    assert min(val, key=val.__getitem__) == at < steps == run.options.steps
+    epochs = float(found[reason].split()[-1])
+    assert epochs == pytest.approx(20 * at / steps, rel=0.06)
+    shorter = moreish.train(run.corpus, n_hidden=64, epochs=epochs)
+    assert shorter.loss["val"] < run.loss["val"]
+
+    found = trained(capsys, "dinosaurs", "--epochs", "0.5")
+    reason = one(found, "longer training: val is")
+    assert found[reason] == "moreish train dinosaurs --epochs 1"
+    assert moreish.train(run.corpus, epochs=1).loss["val"] < moreish.load("runs/dinosaurs-mlp-2").loss["val"]
+
+
+def test_a_net_at_its_optimum_would_gain_nothing(here, capsys):
+    found = trained(capsys, "dinosaurs", "--model", "bigram")
+    assert found[one(found, "longer training: val has stopped falling")] == ""
+
+
+def test_a_run_that_learnt_nothing_is_pointed_to_its_diagnosis(here, capsys):
+    found = trained(capsys, "dinosaurs", "--lr", "5", "--schedule", "constant", "--keep", "last")
+    assert list(found.values()) == ["moreish diagnose runs/dinosaurs-mlp"]
+    assert command(["train", "dinosaurs", "--lr", "1e5", "--optimizer", "sgd", "--activation", "relu"]) == 1
+    assert "moreish diagnose runs/dinosaurs-mlp-2 looks for the cause" in capsys.readouterr().err
+    assert moreish.load("runs/dinosaurs-mlp-2").diverged
+
+
+def test_counts_and_mixtures_get_what_makes_sense_for_them(here, capsys):
+    found = trained(capsys, "dinosaurs", "--model", "ngram")
+    assert list(found.values()) == [
+        "moreish sample runs/dinosaurs-ngram --temperature 0.7 --only-new",
+        "moreish train dinosaurs --model mlp",
+        "moreish mix runs/dinosaurs-ngram runs/dinosaurs-mlp --out runs/dinosaurs-mixture",
+    ]
+    (here / "short.txt").write_text("\n".join(moreish.bundled("minerals")[:400]), encoding="utf-8")
+    found = trained(capsys, "short.txt")
+    assert list(found.values()) == [
+        "moreish sample runs/short-mixture --temperature 0.7 --only-new",
+        "moreish train short.txt --model ngram",
+    ]
+    assert "worse than this run" in one(found, "n-gram counts")
+
+
+def test_a_resumed_run_gets_the_advice_that_needs_no_list(saved_run):
+    ((_, sample),) = advice(saved_run, None)
+    assert sample == shlex.join(["moreish", "sample", str(saved_run.path), "--temperature", "0.7", "--only-new"])
+
+
+def test_a_piped_list_has_to_be_piped_again(saved_run, here):
+    piped = Request("standard input", None, {}, {"n_hidden": 16})
+    commands = [command for _, command in advice(saved_run, piped)]
+    assert "... | moreish train - --model ngram" in commands
+
+
+def test_counting_is_not_compiled_for_the_advice_alone(saved_run, here, monkeypatch):
+    monkeypatch.setattr("moreish.cli.advice.cache_folder", lambda: here)
+    reasons = dict(advice(saved_run, Request("list.txt", None, {}, {})))
+    assert reasons["n-gram counts, which often are as good as a net"] == "moreish train list.txt --model ngram"

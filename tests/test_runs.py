@@ -1,0 +1,128 @@
+"""Lists of the runs in a folder."""
+
+import json
+import os
+import signal
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import moreish
+from moreish.cli import run
+from moreish.errors import WorkError
+
+
+@pytest.fixture(scope="module")
+def folder(words, tmp_path_factory) -> Path:
+    """A folder with runs of all states: trained by the command and in Python, in this order of time."""
+    folder = tmp_path_factory.mktemp("lists")
+    (folder / "mine.txt").write_text("\n".join(words))
+    net = ["--steps", "60", "--n-hidden", "8", "--samples", "0"]
+    assert run(["train", str(folder / "mine.txt"), *net, "--out", str(folder / "runs" / "net")]) == 0
+    moreish.train(words, "ngram", order=3, out=folder / "runs" / "deeper" / "counts")
+
+    def stop(at):
+        if at.step >= 20:
+            signal.raise_signal(signal.SIGINT)
+
+    with suppress(KeyboardInterrupt):
+        out = folder / "runs" / "stopped"
+        moreish.train(words, "mlp", steps=400_000, log_every=10, n_hidden=8, out=out, on_progress=stop)
+    with suppress(WorkError):
+        bad: dict[str, Any] = {"optimizer": "sgd", "lr": 1e5, "activation": "relu", "schedule": "constant"}
+        moreish.train(words, "mlp", steps=500, n_hidden=8, out=folder / "runs" / "diverged", **bad)
+    for i, name in enumerate(("net", "deeper/counts", "stopped", "diverged")):
+        for path in (folder / "runs" / name).iterdir():
+            os.utime(path, (1_700_000_000 + 60 * i, 1_700_000_000 + 60 * i))
+    return folder / "runs"
+
+
+def listed(capsys, *arguments):
+    assert run(["runs", *map(str, arguments), "--json"]) == 0
+    captured = capsys.readouterr()
+    return json.loads(captured.out)["runs"], captured.err
+
+
+def test_runs_of_all_states_are_listed_the_newest_first(folder, capsys):
+    found, err = listed(capsys, folder)
+    assert err == ""
+    paths = [str(folder / name) for name in ("diverged", "stopped", "deeper/counts", "net")]
+    assert [row["path"] for row in found] == paths
+    assert [row["state"] for row in found] == ["diverged", "stopped", "finished", "finished"]
+    assert [row["model"] for row in found] == ["mlp", "mlp", "ngram", "mlp"]
+    assert [row["parameters"] for row in found] == [moreish.load(path).model.n_parameters for path in paths]
+    times = [datetime.fromisoformat(row["when"]).timestamp() for row in found]
+    assert times == [1_700_000_000 + 60 * i for i in (3, 2, 1, 0)]
+
+
+def test_a_trained_run_has_its_losses_and_the_name_of_its_list(folder, capsys):
+    (net,) = (row for row in listed(capsys, folder)[0] if row["path"] == str(folder / "net"))
+    assert net["list"] == "mine"
+    assert net["loss"] == pytest.approx(moreish.load(folder / "net").loss)
+
+
+def test_a_run_from_python_has_the_best_val_loss_of_its_history(saved_run, folder, capsys):
+    (row,), _ = listed(capsys, saved_run.path)
+    assert row["loss"] == {"val": min(line["val"] for line in saved_run.history if line["val"] is not None)}
+    assert row["list"] == ""
+    assert [row["loss"] for row in listed(capsys, folder / "deeper")[0]] == [{}]
+
+
+def test_the_best_can_come_first(folder, capsys):
+    vals = [row["loss"].get("val", 99) for row in listed(capsys, folder, "--sort", "val")[0]]
+    assert vals == sorted(vals)
+    assert vals[0] < vals[1]
+
+
+def test_the_table_shows_the_losses(folder, capsys):
+    assert run(["runs", str(folder)]) == 0
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert head.split() == ["run", "list", "model", "parameters", "val", "test", "when", "state"]
+    loss = moreish.load(folder / "net").loss
+    assert f"{loss['val']:.4f}  {loss['test']:.4f}" in rows[-1]
+    assert run(["runs", str(folder / "net")]) == 0  # a run is a folder of one run; all have finished
+    assert "state" not in capsys.readouterr().out
+
+
+def test_neither_weights_nor_words_are_read(folder, tmp_path, capsys):
+    for name in ("config.json", "history.jsonl"):
+        (tmp_path / name).write_bytes((folder / "net" / name).read_bytes())
+    (tmp_path / "model.safetensors").touch()
+    (row,), _ = listed(capsys, tmp_path)
+    assert row["loss"] == pytest.approx(moreish.load(folder / "net").loss)
+
+
+@pytest.mark.parametrize("config", ["{", '{"model": "bert"}', "[]", '{"model": "mlp", "train_options": 3}', ""])
+def test_foreign_and_broken_folders_are_skipped_with_a_line(config, saved_run, tmp_path, capsys):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "config.json").write_text(config)
+    (tmp_path / "mine2").mkdir()
+    for name in ("config.json", "history.jsonl", "model.safetensors"):
+        (tmp_path / "mine2" / name).write_bytes((saved_run.path / name).read_bytes())
+    found, err = listed(capsys, tmp_path)
+    assert str(tmp_path / "mine2") in [row["path"] for row in found]
+    assert len(err.splitlines()) == 1
+    assert str(tmp_path / "other" / "config.json") in err
+
+
+def test_a_folder_without_runs_and_one_that_is_missing(tmp_path, capsys):
+    assert run(["runs", str(tmp_path)]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "has no runs" in captured.err
+    assert run(["runs", str(tmp_path / "nowhere")]) == 2
+    assert "no such folder" in capsys.readouterr().err
+
+
+def test_the_loss_is_kept_where_the_folder_can_be_written(words, tmp_path):
+    kept = moreish.train(words, "bigram-counts", out=tmp_path / "run")
+    kept.keep_loss()
+    stored = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert stored["loss"] == kept.loss
+    assert moreish.load(tmp_path / "run").loss == pytest.approx(kept.loss)
+    gone = kept.path = tmp_path / "gone"
+    kept.keep_loss()
+    assert not gone.exists()
