@@ -61,7 +61,8 @@ def against(pairs: list[dict[str, Any]], name: str, baseline: str) -> str:
 def ladder_picture(found: dict[str, Any]) -> Figure:
     """Picture of the ladder: loss against seconds and against parameters."""
     compared = found["splits"]["lecture"]["comparison"]
-    return plot_comparison(Comparison([Row(**row) for row in compared["runs"]], [], compared["baseline"]))
+    rows = [Row(**row) for row in compared["runs"]]
+    return plot_comparison(Comparison(rows, [], compared["baseline"]), title=found["data"])
 
 
 def labels_section(found: dict[str, Any]) -> str:

@@ -4,8 +4,10 @@ import os
 import random
 import signal
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -45,6 +47,20 @@ def other_words_in(words: list[str], *parts: str) -> list[str]:
     split = moreish.Corpus(words).parts
     changed = {word for part in parts for word in split[part]}
     return [word[::-1] if word in changed else word for word in words]
+
+
+def overlapping_ticks(made: Any) -> list[tuple[str, str]]:
+    """Return the pairs of neighbouring tick labels of a figure whose boxes overlap."""
+    made.draw_without_rendering()
+    found = []
+    for axis in (axis for ax in made.axes if ax.axison for axis in (ax.xaxis, ax.yaxis)):
+        low, high = sorted(axis.get_view_interval())
+        ticks = [t for t in axis.get_major_ticks() if low <= t.get_loc() <= high]
+        labels = [t.label1 for t in ticks if t.label1.get_visible() and t.label1.get_text()]
+        for one, other in pairwise(labels):
+            if one.get_window_extent().overlaps(other.get_window_extent()):
+                found.append((one.get_text(), other.get_text()))
+    return found
 
 
 @pytest.fixture

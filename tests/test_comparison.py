@@ -1,17 +1,21 @@
 """Comparison of runs: the same tokens, paired intervals, and runs that cannot be compared."""
 
 import csv
+import dataclasses
 import io
 import json
+import math
 import os
 import signal
 import time
 
 import numpy as np
 import pytest
+from conftest import overlapping_ticks
 
 import moreish
 from moreish import InputError, compare
+from moreish.analysis.comparison import Comparison
 from moreish.cli import run
 from moreish.plots import plot_comparison
 from moreish.plots.style import spread
@@ -85,6 +89,25 @@ def test_the_picture_holds_every_run(runs):
         line = next(line for line in ax.lines if line.get_label() == "ngram (baseline)")
         assert np.asarray(line.get_ydata()).tolist() == [found.row("ngram").loss["val"]] * 2
     assert {text.get_text() for text in made.axes[1].texts} == {row.name for row in found.rows}
+    assert not overlapping_ticks(made)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "parameters"),
+    [([0.1, 0.11, 31], [120_345, 120_400, 120_351]), ([800.5, 801, 803.25], [5e3, 2e7, 1e9]), ([1, 4, 8], [9, 80, 81])],
+)
+def test_ticks_are_apart_whatever_the_runs_cost(runs, seconds, parameters):
+    rows = [
+        dataclasses.replace(row, seconds=s, parameters=int(p))
+        for row, s, p in zip(compare(runs).rows, seconds, parameters, strict=False)
+    ]
+    found = Comparison(rows, [], rows[0].name)
+    made = plot_comparison(found, unit="bits", title="letters")
+    assert not overlapping_ticks(made)
+    assert made.get_suptitle().startswith("letters: ")
+    assert made.axes[0].get_ylabel() == "val loss (bits per token), 95% interval"
+    heights = [container[0].get_xydata()[0][1] for container in made.axes[1].containers]
+    assert heights == pytest.approx([row.loss["val"] / math.log(2) for row in rows])
 
 
 @pytest.mark.parametrize("heights", [[0.0, 0.0, 0.0], [3.0, 1.0, 1.1, 1.2, 7.0, 7.3], [0.0, 0.9, 1.8, 5.0]])

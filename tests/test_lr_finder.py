@@ -110,6 +110,8 @@ def test_the_picture_shows_the_sweep(finding):
     np.testing.assert_allclose(np.asarray(raw.get_xydata()), np.column_stack([finding.lr, finding.loss]))
     np.testing.assert_allclose(np.asarray(smoothed.get_ydata()), finding.smoothed)
     assert any(np.asarray(line.get_xdata()).tolist() == [finding.suggested] * 2 for line in ax.lines)
+    in_bits = plot_lr(finding, "bits", title="letters, mlp").axes[0].lines[1]
+    np.testing.assert_allclose(np.asarray(in_bits.get_ydata()) * np.log(2), finding.smoothed)
 
 
 def test_the_command(words, tmp_path, capsys):

@@ -294,7 +294,7 @@ def test_a_run_is_saved_and_loaded(tmp_path, words, capsys):
     assert "probabilities and shares" in capsys.readouterr().out
     assert run(["train", "--model", "ngram", "--steps", "5", "--out", str(tmp_path / "other")]) == 2
     assert "counted, not trained by steps" in capsys.readouterr().err
-    with pytest.raises(InputError, match="it has no layers"):
+    with pytest.raises(InputError, match="an n-gram has no layers"):
         loaded.model.to_torch()
 
 

@@ -47,8 +47,11 @@ def check(words: list[str], listed: WordList, block=(512, 1000), listed_per_pass
         assert distance == min(levenshtein(word, other) for other in listed)
         closest = [i for i, other in enumerate(listed) if levenshtein(word, other) == distance]
         assert place == min(closest, key=lambda i: (abs(len(listed[i]) - len(word)), len(listed[i]), i))
-    lengths = longest_shared(words, listed, listed_per_pass=listed_per_pass)
+    lengths, sources = longest_shared(words, listed, listed_per_pass=listed_per_pass)
     assert lengths.tolist() == [longest_substring(word, listed) for word in words]
+    for word, length, source in zip(words, lengths.tolist(), sources.tolist(), strict=True):
+        having = [i for i, other in enumerate(listed) if length and longest_substring(word, [other]) == length]
+        assert source == min(having, default=-1)
 
 
 @given(WORDS, WORDS)
@@ -70,8 +73,8 @@ def test_words_of_any_length_are_compared():
     distances, places = nearest([long, "a", "y" * 700], listed)
     assert distances.tolist() == [1, 1, 700]
     assert places[:2].tolist() == [1, 2]
-    assert longest_shared([long, "x" * 301, "q"], listed).tolist() == [799, 300, 0]
-    assert nearest([], listed)[0].tolist() == longest_shared([], listed).tolist() == []
+    assert [array.tolist() for array in longest_shared([long, "x" * 301, "q"], listed)] == [[799, 300, 0], [1, 0, -1]]
+    assert nearest([], listed)[0].tolist() == longest_shared([], listed)[0].tolist() == []
 
 
 def test_progress_is_reported():
@@ -275,13 +278,20 @@ def test_the_command_prints_what_the_function_finds(saved_run, capsys):
     out = capsys.readouterr().out
     found = moreish.novelty(saved_run, 400, seed=7)
     assert all(verdict in out for verdict in found.verdicts)
+    train = moreish.load(saved_run.path).corpus.parts["train"]
+    for row in found.samples.neighbours:
+        assert len(row.piece) == row.shared == longest_substring(row.word, train)
+        assert row.piece in row.word
+        assert row.piece in row.source
+        assert row.source in train
+    assert all(f"{row.piece} in {row.source}" in out for rows in found.examples().values() for row in rows)
     for row in found.table()[1]:
         assert any(all(cell in line for cell in row) for line in out.splitlines()), row
     assert run(["novelty", str(saved_run.path), "-n", "400", "--seed", "7", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["samples"]["copies"] == found.samples.copies
     assert len(told["words"]) == 400
-    assert set(told["words"][0]) == {"word", "seen", "nearest", "distance", "shared"}
+    assert set(told["words"][0]) == {"word", "seen", "nearest", "distance", "shared", "source"}
     assert told["verdicts"] == found.verdicts
     assert told["difference"] == pytest.approx(found.difference)
     assert told["memorisation_ratio"] == told["favour"] == pytest.approx(found.memorisation_ratio)
@@ -302,7 +312,17 @@ def test_wrong_requests_are_refused(saved_run, capsys, options, said):
 def test_the_picture_has_the_shares(saved_run):
     found = moreish.novelty(saved_run, 200)
     made: Any = plots.plot_novelty(found)
-    for ax, of in zip(made.axes, ("distances", "pieces"), strict=True):
+    *bars, below = made.axes
+    for ax, of in zip(bars, ("distances", "pieces"), strict=True):
         heights = [bar.get_height() for bar in ax.patches]
         assert heights == pytest.approx([*getattr(found.held_out, of).values(), *getattr(found.samples, of).values()])
         assert [label.get_text() for label in ax.get_xticklabels()] == list(getattr(found.samples, of))
+    (table,) = below.tables
+    cells = {place: cell.get_text().get_text() for place, cell in table.get_celld().items()}
+    pieces = found.longest_pieces(6)
+    assert [cells[0, j] for j in range(3)] == ["new sample", "longest piece that is in a train word", "the train word"]
+    assert [[cells[i, j] for j in range(3)] for i in range(1, len(pieces) + 1)] == [
+        [row.word, row.piece, row.source] for row in pieces
+    ]
+    new = [row for row in found.samples.neighbours if row.seen != "train"]
+    assert min(row.shared for row in pieces) >= sorted({row.word: row.shared for row in new}.values())[-len(pieces)]

@@ -2,9 +2,11 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from conftest import overlapping_ticks
 from matplotlib.axes import Axes
 
 import moreish
@@ -12,18 +14,22 @@ from moreish import InputError, plots
 from moreish.analysis.diagnosis import trace_run
 from moreish.analysis.findings import Findings
 from moreish.cli import run
+from moreish.corpus import WordList
 from moreish.engine.statistics import record
 from moreish.engine.trace import Tracer
-from moreish.plots.pictures import PICTURES, PictureOptions
-from moreish.plots.style import save
+from moreish.plots.layers import smoothed
+from moreish.plots.pictures import PICTURES, PictureOptions, draw
+from moreish.plots.style import log_ticks, save, short_number
 
 
 @pytest.fixture(scope="module")
 def looked_at(words, tmp_path_factory) -> moreish.Run:
     """A run with diagnostics and two hidden layers. Tests must not change it."""
     folder = tmp_path_factory.mktemp("looked") / "run"
+    listed = WordList.of(words)
+    listed.name = "$yllables"
     return moreish.train(
-        words, n_layer=2, n_hidden=16, n_embd=2, steps=300, batch_size=32, diagnostics=True, out=folder
+        listed, n_layer=2, n_hidden=16, n_embd=2, steps=300, batch_size=32, diagnostics=True, out=folder
     )
 
 
@@ -48,8 +54,15 @@ def test_the_loss_curve_is_the_history(looked_at):
     val = [(line["step"], line["val"]) for line in looked_at.history if line["val"] is not None]
     np.testing.assert_allclose(curve(loss, "val"), val)
     assert curve(loss, "best val")[0].tolist() == list(min(val, key=lambda point: point[1]))
-    rates = [(line["step"], line["lr"]) for line in looked_at.history]
-    np.testing.assert_allclose(np.asarray(rate.lines[0].get_xydata()), rates)
+    drawn = np.asarray(rate.lines[0].get_xydata())
+    logged = [(line["step"], line["lr"]) for line in looked_at.history]
+    assert drawn[:, 0].tolist() == list(range(1, 301)), "the rate of every step"
+    np.testing.assert_allclose(drawn[[step - 1 for step, _ in logged]], logged)
+    np.testing.assert_allclose(drawn[:15, 1], looked_at.options.lr * np.arange(1, 16) / 16, err_msg="the warm-up")
+    bits, _ = plots.plot_loss(looked_at, "bits").axes
+    assert bits.get_ylabel() == "loss (bits per token)"
+    np.testing.assert_allclose(curve(bits, "batch")[:, 1], np.array(raw) / np.log(2))
+    np.testing.assert_allclose(curve(bits, "val")[:, 1], np.array(val)[:, 1] / np.log(2))
     with pytest.raises(InputError, match="not trained by steps"):
         plots.plot_loss(moreish.train(looked_at.corpus, "ngram"))
 
@@ -84,7 +97,7 @@ def test_histograms_are_of_every_hidden_layer_at_the_start_and_now(looked_at, dr
             share = share * (x[1] - x[0])
             assert share.sum() == pytest.approx(1, rel=1e-4)
             assert (x * share).sum() == pytest.approx(float(values.mean()), abs=float(np.ptp(values)) / 80)
-            assert values.min() < x[0] < x[-1] < values.max()
+            assert (values.min() < x[0] < x[-1] < values.max()) == (what == "output"), "outputs of tanh are bounded"
 
 
 def test_weights_are_drawn_at_the_start_and_now(looked_at):
@@ -92,8 +105,14 @@ def test_weights_are_drawn_at_the_start_and_now(looked_at):
     for ax, params in zip(made.axes, (looked_at.model.layout.initial(42), looked_at.model.params), strict=True):
         weights = looked_at.model.layout.views(params)
         for name in ("0.embedding.C", "2.linear.W", "6.linear.W"):
-            x = curve(ax, name)[:, 0]
-            assert x[0] == pytest.approx(float(weights[name].min()), abs=float(np.ptp(weights[name])) / 80)
+            x, density = curve(ax, name).T
+            w = weights[name].astype(float)
+            assert np.average(x, weights=density) == pytest.approx(w.mean(), abs=float(np.ptp(w)) / 80)
+            width = float(np.ptp(w)) / 80
+            spread = np.sqrt(np.cov(x, aweights=density))
+            assert spread == pytest.approx(np.hypot(w.std(), 2 * width), rel=0.05), "smoothed by two bins"
+        assert ax.get_yscale() == "log"
+        assert ax.get_ylabel() == "density (log scale)"
 
 
 def test_saturated_units_are_white_and_dead_ones_named(words):
@@ -106,6 +125,9 @@ def test_saturated_units_are_white_and_dead_ones_named(words):
     assert (image == (np.abs(layer.output) > 0.97)[:200]).all()
     assert image[:, [3, 11]].all()
     assert now.images[0].get_cmap()(1.0)[:3] == (1, 1, 1)
+    legend: Any = made.legends[0]
+    shown = [(p.get_label(), p.get_facecolor()[:3]) for p in legend.get_patches()]
+    assert shown == [("saturated", (1, 1, 1)), ("not saturated", (0, 0, 0))]
     assert "dead: 2 (3, 11)" in now.get_title()
     assert "none dead" in start.get_title()
 
@@ -118,6 +140,15 @@ def test_a_bad_start_stands_beside_the_right_one(looked_at):
     even = np.log(len(looked_at.model.vocab))
     assert good[0, 1] == pytest.approx(even, rel=0.1)
     assert bad[0, 1] > 2 * even
+    legends: list[Any] = [made.legends[0], loss.get_legend()]
+    assert [[text.get_text() for text in legend.get_texts()] for legend in legends] == [
+        ["saturated", "not saturated"],
+        ["--init kaiming", "--init naive", f"all {len(looked_at.model.vocab)} tokens equally likely"],
+    ]
+    assert "good and bad initialisation" in made.get_suptitle()
+    in_bits = plots.plot_start(looked_at, "bits").axes[0]
+    np.testing.assert_allclose(curve(in_bits, "--init naive")[:, 1] * np.log(2), bad[:, 1])
+    np.testing.assert_allclose(curve(in_bits, "all")[:, 1] * np.log(2), even)
     raw = [x for line in looked_at.history for x in line["losses"]]
     np.testing.assert_allclose(good[:, 1], raw, atol=1e-4, err_msg="it is the run's own beginning")
     assert np.asarray(other.images[0].get_array()).mean() > np.asarray(own.images[0].get_array()).mean()
@@ -169,6 +200,9 @@ def test_every_picture_has_labelled_axes_and_is_saved(looked_at, name, tmp_path,
     for ax in made.axes:
         if ax.axison:
             assert ax.get_xlabel() or ax.get_ylabel(), f"{name} has an axis without a label"
+    assert not overlapping_ticks(made)
+    title = made.axes[0].texts[0].get_text() if name == "architecture" else made.get_suptitle().partition(":")[0]
+    assert title == (r"\$yllables" if name == "bigrams" else r"\$yllables, mlp")
     for form in ("png", "svg", "pdf"):
         command = ["plot", str(looked_at.path), name, "--out", str(tmp_path), "--format", form]
         assert run(command) == 0
@@ -181,9 +215,13 @@ def test_the_command_draws_what_there_is(words, tmp_path, capsys):
     shown = capsys.readouterr()
     drawn = {path.stem for path in (tmp_path / "counted" / "plots").iterdir()}
     assert drawn == {"bigrams", "next", "word", "samples", "novelty", "architecture"}
-    assert "no picture loss: the ngram model is not trained by steps" in shown.err
+    (told,) = [line for line in shown.err.splitlines() if "skipped" in line]
+    assert told == (
+        "skipped: loss (an n-gram is not trained by steps); embedding, activations, saturation, gradients, ratios, "
+        "weights, start (an n-gram has no layers); confusion (this run has no labels)"
+    )
     assert run(["plot", str(tmp_path / "counted"), "embedding"]) == 2
-    assert "no embeddings" in capsys.readouterr().err
+    assert capsys.readouterr().err == "moreish: an n-gram has no layers: choose a net, such as an mlp\n"
     assert run(["plot", str(tmp_path / "counted"), "los"]) == 2
     assert "did you mean loss?" in capsys.readouterr().err
 
@@ -213,3 +251,61 @@ def test_a_run_that_diverged_is_drawn_and_reported_too(words, tmp_path, capsys, 
     assert run(["diagnose", str(folder), "--json"]) == 0
     found = [verdict["trouble"] for verdict in json.loads(capsys.readouterr().out)["verdicts"]]
     assert set(troubles) <= set(found)
+
+
+def test_a_figure_is_drawn_by_hand_as_before_after_it_was_saved(looked_at, tmp_path):
+    made = plots.plot_loss(looked_at)
+    canvas, dpi = made.canvas, made.dpi
+    for form in ("png", "svg", "pdf"):
+        save(made, tmp_path / f"a.{form}")
+        assert (made.canvas, made.dpi) == (canvas, dpi)
+
+
+@pytest.mark.parametrize("bounded", [True, False])
+def test_a_smoothed_histogram_keeps_its_area_and_its_centre(bounded):
+    generator = np.random.default_rng(7)
+    density, edges = np.histogram(generator.beta(0.4, 0.9, 500), 80, range=(0, 1), density=True)
+    x, curve = smoothed(density, edges, bounded)
+    assert curve.sum() * (x[1] - x[0]) == pytest.approx(1)
+    assert np.abs(np.diff(curve)).sum() < np.abs(np.diff(density)).sum() / 3
+    if bounded:
+        assert x == pytest.approx((edges[1:] + edges[:-1]) / 2)
+    else:
+        assert (x * curve).sum() == pytest.approx(((edges[1:] + edges[:-1]) / 2 * density).sum())
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (0.0029, 0.051, [0.005, 0.01, 0.02, 0.05]),
+        (0.1, 29.0, [0.1, 0.3, 1, 3, 10]),
+        (0.1, 31.0, [0.1, 1, 10]),
+        (1, 10, [1, 2, 5, 10]),
+        (730, 2e6, [1e3, 1e4, 1e5, 1e6]),
+        (1e-5, 20.0, [1e-5, 1e-3, 0.1, 10]),
+    ],
+)
+def test_a_logarithmic_axis_has_a_few_round_ticks(low, high, ticks):
+    assert log_ticks(low, high) == pytest.approx(ticks)
+
+
+@pytest.mark.parametrize(
+    ("x", "short"), [(0.003, "0.003"), (12.5, "12.5"), (999, "999"), (44_707, "44.71k"), (1e5, "100k"), (2.5e6, "2.5M")]
+)
+def test_numbers_at_ticks_are_short(x, short):
+    assert short_number(x) == short
+
+
+def test_pictures_are_drawn_in_order_with_the_reasons_for_those_that_are_not(looked_at):
+    bigram = moreish.train(looked_at.corpus, "bigram", steps=20)
+    names = ["novelty", "start", "weights", "loss", "saturation", "ratios"]
+    drawn = list(draw(Findings(bigram), PictureOptions(), names))
+    assert [name for name, _ in drawn] == names
+    reasons = {name: str(made).partition(":")[0] for name, made in drawn if isinstance(made, InputError)}
+    assert reasons == {
+        "start": "a bigram has no hidden layers",
+        "saturation": "this bigram has no activations that can saturate",
+    }
+    pictures = draw(Findings(looked_at), PictureOptions(), names)
+    assert next(pictures)[0] == "novelty"
+    pictures.close()  # whoever wants no more of them need not wait for the rest

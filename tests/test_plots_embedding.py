@@ -9,8 +9,9 @@ import pytest
 import moreish
 from moreish import InputError, Model, Vocab
 from moreish.models import MLP, NETS, make_config
-from moreish.plots.embedding import kind_of, label_offsets, plot_embedding, principal
+from moreish.plots.embedding import MARK, kind_of, label_offsets, plot_embedding, principal
 from moreish.plots.style import save
+from moreish.plots.text import named
 
 
 def points(made) -> np.ndarray:
@@ -45,7 +46,7 @@ def test_of_more_numbers_the_widest_plane_is_shown(name, corpus):
     assert np.cov(points(made).T)[0, 1] == pytest.approx(0, abs=1e-9)
     for label, share in zip((made.axes[0].get_xlabel(), made.axes[0].get_ylabel()), variances, strict=False):
         assert f"{100 * share / variances.sum():.0f}% of the variance" in label
-    assert f"{C.shape[1]} numbers per character" in made.get_suptitle()
+    assert made.get_suptitle() == f"{name}: embeddings of the characters, {C.shape[1]} numbers each"
 
 
 def test_components_keep_what_lies_in_a_plane():
@@ -88,12 +89,31 @@ def test_vowels_are_known_in_three_scripts(characters, kind):
 def test_labels_lie_on_no_other():
     generator = np.random.default_rng(1)
     at = generator.uniform(0, 100, (60, 2))
-    offsets = label_offsets(at, ["a"] * 60)
-    assert 20 < len(offsets) < 60, "some find no place"
-    placed = np.array([at[i] + offset for i, offset in offsets.items()])
-    for one, other in itertools.combinations(placed, 2):
-        assert abs(one[0] - other[0]) > 6.4 or abs(one[1] - other[1]) > 11.9
-    assert set(label_offsets(at * 100, ["a"] * 60)) == set(range(60))
+    sizes = np.column_stack([generator.uniform(5, 20, 60), np.full(60, 12)])
+    offsets = label_offsets(at, sizes, 150)
+    assert set(offsets) == set(range(60))
+    assert 10 < sum(beside for _, beside in offsets.values()) < 60, "some are not beside their mark"
+    placed = [(at[i] + offset, sizes[i]) for i, (offset, _) in offsets.items()]
+    marks = [(mark, np.full(2, MARK)) for mark in at]
+    for (one, size), (other, its_size) in [*itertools.combinations(placed, 2), *itertools.product(placed, marks)]:
+        assert (np.abs(one - other) > (size + its_size) / 2 - 0.02).any()
+    assert all(beside for _, beside in label_offsets(at * 100, sizes, 15_000).values())
+    assert len(label_offsets(at, sizes, 40)) < 60, "the map has no room for all"
+
+
+@pytest.mark.parametrize("letters", ["abcdefghijklmnopqrstuvwxyz", "".join(map(chr, range(0xC0, 0x17F))) + "WMwm -'$"])
+@pytest.mark.parametrize("spread", [0.03, 1.0])
+def test_every_character_is_named_once_and_apart_from_all_others(letters, spread):
+    model = Model(MLP(n_embd=2), Vocab(letters))
+    generator = np.random.default_rng(4)
+    C = embedding_of(model)
+    C[:] = np.where(generator.uniform(size=(len(C), 1)) < 0.7, spread, 1) * generator.normal(size=C.shape)
+    made = plot_embedding(model)
+    ax: Any = made.axes[0]
+    assert sorted(t.get_text() for t in ax.texts) == sorted(named(model.vocab, token) for token in range(len(C)))
+    made.draw_without_rendering()
+    boxes = [t.get_window_extent() for t in ax.texts]
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
 
 
 @pytest.mark.parametrize("characters", ["$", "αβγδεάέ", "".join(chr(0x4E00 + i) for i in range(500))])
@@ -101,8 +121,7 @@ def test_labels_lie_on_no_other():
 def test_every_alphabet_is_drawn(characters, n_embd, tmp_path):
     made = plot_embedding(Model(MLP(n_embd=n_embd), Vocab(characters)))
     assert len(points(made)) == len(characters) + 1
-    named = len(made.axes[0].texts)
-    assert (f"{named} of {len(characters) + 1} are labelled" in made.get_suptitle()) == (named < len(characters) + 1)
+    assert len(made.axes[0].texts) == len(characters) + 1
     save(made, tmp_path / "a.png")
     assert (tmp_path / "a.png").stat().st_size > 5000
 
@@ -110,5 +129,5 @@ def test_every_alphabet_is_drawn(characters, n_embd, tmp_path):
 def test_what_has_no_embeddings_says_so(corpus):
     counted = moreish.train(corpus, "ngram")
     for model in (counted.model, moreish.mix([counted, moreish.train(corpus, "bigram-counts")]).model):
-        with pytest.raises(InputError, match=f"the {model.name} model has no embeddings"):
+        with pytest.raises(InputError, match=f"{model.kind} has no layers"):
             plot_embedding(model)

@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.font_manager import findfont
 
 import moreish
 from moreish import Corpus, InputError
+from moreish.cli import run
 from moreish.models import ALL_MODELS, MODELS, NetConfig, make_config
+from moreish.plots import fonts
 from moreish.plots.style import save
 from moreish.plots.text import (
     END_NAMED,
@@ -84,7 +87,7 @@ def test_the_heat_map_holds_the_counts_of_pairs(corpus, order, part):
     ]
     texts = {t.get_text() for t in made.axes[0].texts}
     assert texts == {f"{a}{b}\n{expected[a, b]}" for a in labels for b in labels}
-    assert part in made.axes[0].get_title()
+    assert part in made.get_suptitle()
     assert made.axes[1].get_ylabel().startswith(f"times in the {part} words")
 
 
@@ -95,7 +98,7 @@ def test_of_many_characters_the_most_frequent_are_shown():
     expected, letters = pairs(corpus.parts["train"]), Counter("".join(corpus.parts["train"]))
     assert counts.tolist() == [[expected[a, b] for b in labels] for a in labels]
     assert labels[1:] == sorted(letters, key=lambda c: (-letters[c], c))[: MAX_ROWS - 1]
-    assert f"the {MAX_ROWS - 1} most frequent of 400 characters" in made.axes[0].get_title()
+    assert f"the {MAX_ROWS - 1} most frequent of 400 characters" in made.get_suptitle()
     assert not made.axes[0].texts
 
 
@@ -107,6 +110,8 @@ def test_what_is_asked_for_must_be_there(corpus, saved_run):
     for call in (plot_next, plot_word):
         with pytest.raises(InputError, match="'z' is not in the word list"):
             call(saved_run.model, "az")
+    with pytest.raises(InputError, match="unknown unit nat; did you mean nats"):
+        plot_word(saved_run.model, "a", "nat")  # pyright: ignore[reportArgumentType]
     with pytest.raises(InputError, match="an empty word"):
         plot_word(saved_run.model, "")
     with pytest.raises(InputError, match="at least 1"):
@@ -142,12 +147,15 @@ def test_the_bars_of_a_word_are_its_surprise(model):
     word = "badega"
     made = plot_word(model, word)
     ax, table = axes_of(made)
-    bits = np.array(model.score(word).per_char) / math.log(2)
-    assert heights(ax) == pytest.approx(bits)
+    nats = np.array(model.score(word).per_char)
+    assert heights(ax) == pytest.approx(nats)
     assert [t.get_text() for t in ax.get_xticklabels()] == [*word, END_NAMED]
-    assert f"{bits.sum():.1f} bits" in made.get_suptitle()
-    assert ax.lines[0].get_ydata() == pytest.approx([3, 3]), "of 8 tokens equally likely each has 3 bits"
-    assert ax.get_ylim()[1] > max(bits)
+    assert f"{nats.sum():.1f} nats" in made.get_suptitle()
+    in_bits = plot_word(model, word, "bits")
+    assert heights(in_bits.axes[0]) == pytest.approx(nats / math.log(2))
+    assert f"{nats.sum() / math.log(2):.1f} bits" in in_bits.get_suptitle()
+    assert in_bits.axes[0].lines[0].get_ydata() == pytest.approx([3, 3]), "of 8 equally likely tokens each has 3 bits"
+    assert ax.get_ylim()[1] > max(nats)
     # Below each character: the three likeliest ones, the actual one in bold.
     p = next_probabilities(model, word)
     chances = np.asarray(table.images[0].get_array())
@@ -201,3 +209,28 @@ def test_every_script_is_drawn(words, tmp_path):
 
 def test_what_cannot_be_seen_has_a_sign():
     assert [visible(c) for c in "aé \u0301\u200d$ש"] == ["a", "é", "␣", "◌\u0301", "□", r"\$", "\u200eש\u200e"]
+
+
+def test_characters_without_a_font_are_drawn_in_one_that_is_installed(monkeypatch, tmp_path):
+    ours, other = (findfont(name) for name in ("DejaVu Sans", "STIXGeneral"))
+    candidates = [chr(code) for code in range(0x100, 0x1F000) if chr(code).isprintable()]
+    of_other = sorted(set(fonts.without(candidates, ours)) - set(fonts.without(candidates, other)))[:1]
+    assert of_other, "STIX has characters of its own"
+    monkeypatch.setattr(fonts, "FALLBACKS", ("No Such Font", "STIXGeneral"))
+    assert fonts.fallbacks(["a", "\n", *of_other, "\ue000", "中"]) == (["STIXGeneral"], ["中"])
+    assert fonts.fallbacks("añ") == ([], [])
+    made = plot_bigrams(Corpus([f"a{of_other[0]}b", "ab", "ba"] * 4))
+    save(made, tmp_path / "a.png")
+    families = {tuple(text.get_fontfamily()) for text in made.axes[0].texts}
+    assert families == {("sans-serif", "STIXGeneral")}
+    made = plot_next(moreish.train([f"a{of_other[0]}b", "ab", "ba"] * 4, "bigram-counts").model)
+    save(made, tmp_path / "a.png")
+    assert {tuple(label.get_fontfamily()) for label in made.axes[0].get_xticklabels()} == families
+
+
+def test_the_command_tells_which_characters_have_no_font(tmp_path, capsys):
+    moreish.train(["中国", "日本"] * 9, "bigram-counts", out=tmp_path / "run")
+    assert run(["plot", str(tmp_path / "run"), "next"]) == 0
+    _, missing = fonts.fallbacks("中国日本")
+    said = [line for line in capsys.readouterr().err.splitlines() if "drawn as boxes" in line]
+    assert len(said) == bool(missing)

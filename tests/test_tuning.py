@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import made_up_words, other_words_in
+from conftest import made_up_words, other_words_in, overlapping_ticks
 
 import moreish
 from moreish import InputError
@@ -152,6 +152,12 @@ def test_the_picture_shows_every_trial(tuned):
     assert sorted(points) == sorted([t.number, loss] for loss, t in trials)
     assert min(loss for _, loss in best) == trials[0][0]
     assert len(made.axes[1].lines) == 12
+    assert not overlapping_ticks(made)
+    in_bits = plot_study(tuned.study, "bits", title="letters, mlp")
+    assert in_bits.get_suptitle().startswith("letters, mlp: ")
+    assert in_bits.axes[0].get_ylabel() == "val loss (bits per token)"
+    heights = np.asarray(in_bits.axes[0].lines[0].get_ydata())
+    assert sorted(heights) == pytest.approx([loss / np.log(2) for loss, _ in trials])
 
 
 def test_the_command(words, tmp_path, capsys, monkeypatch):

@@ -109,7 +109,7 @@ class Diagnosis(Shown):
         """
         own, o = getattr(self.run.model.config, "init", None), self.run.options
         if own is None:
-            raise InputError(f"the {self.run.model.name} model has no hidden layers, so there is no start to compare")
+            raise InputError(f"{self.run.model.kind} has no hidden layers: choose a net that has, such as an mlp")
         if self.run.start is not None:
             own = f"from {self.run.start.name}"
         other = "naive" if own == "kaiming" else "kaiming"
@@ -170,7 +170,7 @@ def diagnose(run: Run) -> Diagnosis:
 
     Raises InputError for a model that has no layers.
     """
-    run.model.need_layers("diagnosed")
+    run.model.need_layers()
     now = dataclasses.replace(run, history=list(run.history))  # a run in training goes on
     return Diagnosis(now, trace_run(run, at_start=True), trace_run(run))
 

@@ -27,6 +27,7 @@ class Neighbour:
     nearest     the train word at the smallest edit distance (`nearest` breaks ties): the word itself if it is in train
     distance    that distance: the number of characters inserted, deleted or substituted
     shared      length in characters of the longest substring that also occurs in a train word
+    source      the first train word with that substring; empty if no character is shared
     """
 
     word: str
@@ -34,6 +35,13 @@ class Neighbour:
     nearest: str
     distance: int
     shared: int
+    source: str
+
+    @property
+    def piece(self) -> str:
+        """The longest substring shared with `source`."""
+        starts = range(len(self.word) - self.shared + 1)
+        return next(piece for i in starts if (piece := self.word[i : i + self.shared]) in self.source)
 
 
 @dataclass(frozen=True)
@@ -162,28 +170,33 @@ def _distance_blocks(
             yield block_rows, block_columns, process.cdist(ours, others, scorer=Levenshtein.distance, dtype=dtype)
 
 
-def longest_shared(words: Sequence[str], listed: WordList, *, listed_per_pass: int = LISTED_PER_PASS) -> np.ndarray:
-    """Length of the longest substring that each word shares with any listed word: int64 (words,).
+def longest_shared(
+    words: Sequence[str], listed: WordList, *, listed_per_pass: int = LISTED_PER_PASS
+) -> tuple[np.ndarray, np.ndarray]:
+    """Length of the longest substring that each word shares with any listed word, and the index of the first listed
+    word that has such a substring, -1 if there is none: int64 (words,) both.
 
     The search starts with substrings of one character, and extends those found by one character at a time. A substring
     is identified by the number of its prefix and its last character, so no hashes are compared. `listed_per_pass`
     bounds the memory: it is the number of listed words searched at a time.
     """
     if not words:
-        return np.zeros(0, np.int64)
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
     codes, word = _codes(words)
     characters = np.unique(codes[codes != LINE_BREAK])
-    longest, alphabet = np.zeros(len(words), np.int64), len(characters) + 1
+    longest, source, alphabet = np.zeros(len(words), np.int64), np.full(len(words), -1), len(characters) + 1
     text = _numbered(codes, characters)
-    # For each length: where in `text` its substrings begin, the number of each, and the sorted keys of all.
+    # For each length: where in `text` its substrings begin, the number of each, the sorted keys of all, and the first
+    # listed word with each.
     starts, substrings = [np.flatnonzero(text)], [text[text > 0] - 1]
     keys = [np.arange(1, alphabet)]
-    shared = [np.zeros(len(characters), bool)]
+    holders = [np.full(len(characters), len(listed))]
     for at in range(0, len(listed), listed_per_pass):
-        other = _numbered(_codes(listed[at : at + listed_per_pass])[0], characters)
+        other_codes, other_word = _codes(listed[at : at + listed_per_pass])
+        other, other_word = _numbered(other_codes, characters), at + other_word
         begin, known, length = np.flatnonzero(other), other[other > 0] - 1, 0
         while begin.size:
-            shared[length][known] = True
+            np.minimum.at(holders[length], known, other_word[begin])
             length += 1
             if length == len(keys):
                 begins, key = _extended(text, starts[-1], substrings[-1], length, alphabet)
@@ -191,15 +204,18 @@ def longest_shared(words: Sequence[str], listed: WordList, *, listed_per_pass: i
                 starts.append(begins)
                 substrings.append(numbers)
                 keys.append(distinct)
-                shared.append(np.zeros(len(distinct), bool))
+                holders.append(np.full(len(distinct), len(listed)))
             begin, key = _extended(other, begin, known, length, alphabet)
             found = np.searchsorted(keys[length], key)
             hit = found < len(keys[length])
             hit[hit] = keys[length][found[hit]] == key[hit]
             begin, known = begin[hit], found[hit]
-    for length, (begins, numbers, has) in enumerate(zip(starts, substrings, shared, strict=True), start=1):
-        longest[word[begins[has[numbers]]]] = length
-    return longest
+    for length, (begins, numbers, holder) in enumerate(zip(starts, substrings, holders, strict=True), start=1):
+        first = np.full(len(words), len(listed))
+        np.minimum.at(first, word[begins], holder[numbers])
+        has = first < len(listed)
+        longest[has], source[has] = length, first[has]
+    return longest, source
 
 
 def _codes(words: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:

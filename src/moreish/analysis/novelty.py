@@ -158,6 +158,11 @@ class Novelty(Shown):
             "in val or test": [row for row in rows if row.seen in HELD_OUT][:n],
         }
 
+    def longest_pieces(self, n: int = EXAMPLES_PER_KIND) -> list[Neighbour]:
+        """Up to n distinct samples, not in train, that share the longest substrings with a train word."""
+        rows = {row.word: row for row in self.samples.neighbours if row.seen != "train" and row.shared}
+        return sorted(rows.values(), key=lambda row: -row.shared)[:n]
+
     def as_json(self) -> dict[str, Any]:
         """All values as plain dictionaries; `words` has a row for each sample whose neighbours were searched for."""
         return {
@@ -216,10 +221,11 @@ def novelty(
         dict.fromkeys(word for marked in (samples, held_out) for word, seen in marked[:searched] if seen != "train")
     )
     distances, places = nearest(new, train, lambda done: tell(done, len(new)))
-    shared = longest_shared(new, train)
+    shared, sources = longest_shared(new, train)
+    columns = (array.tolist() for array in (places, distances, shared, sources))
     found = {
-        word: (train[place], distance, length)
-        for word, place, distance, length in zip(new, places.tolist(), distances.tolist(), shared.tolist(), strict=True)
+        word: (train[place], distance, length, train[source] if length else "")
+        for word, place, distance, length, source in zip(new, *columns, strict=True)
     }
 
     def similarity(marked: list[tuple[str, str]]) -> Similarity:
@@ -230,7 +236,7 @@ def novelty(
             among_first=len({word for word, _ in marked[:first]}),
             first=first,
             neighbours=[
-                Neighbour(word, seen, *found.get(word, (word, 0, len(word)))) for word, seen in marked[:searched]
+                Neighbour(word, seen, *found.get(word, (word, 0, len(word), word))) for word, seen in marked[:searched]
             ],
         )
 

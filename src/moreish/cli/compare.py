@@ -64,7 +64,7 @@ def compare(
         from ..plots import plot_comparison
         from ..plots.style import save
 
-        save(plot_comparison(found), plot)
+        save(plot_comparison(found, title=loaded[0].corpus.name), plot)
         say(f"the plot is in {plot}")
     if json:
         print_json(found.as_json())

@@ -53,12 +53,13 @@ def lr_find(
     """
     announce_work()
     options = {**given_options(model_options), **given_options(train_options)}
-    found = find_lr(words_of(file, **given_options(list_options)), model, low=low, high=high, **options)
+    words = words_of(file, **given_options(list_options))
+    found = find_lr(words, model, low=low, high=high, **options)
     if plot is not None:
         from ..plots.lr_finder import plot_lr
         from ..plots.style import save
 
-        save(plot_lr(found), plot)
+        save(plot_lr(found, title=", ".join(filter(None, (words.name, model)))), plot)
         say(f"the plot is in {plot}")
     if json:
         print_json(found.as_json())

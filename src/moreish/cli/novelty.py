@@ -49,7 +49,7 @@ def novelty(
     json
         Print JSON: {"samples": {"words", "copies", "copied", "interval", ...}, "held_out": {...}, "difference": [low,
         high], "hits": ..., "memorisation_ratio": ..., "memorisation_interval": [low, high], "verdicts": [...], "words":
-        [{"word", "seen", "nearest", "distance", "shared"}, ...]}.
+        [{"word", "seen", "nearest", "distance", "shared", "source"}, ...]}.
     """
     from ..analysis.novelty import novelty as measure_novelty
 
@@ -72,12 +72,18 @@ def novelty(
     print_table([heading[0], *(f">{name}" for name in heading[1:])], cells)
     print()
     rows = [
-        [kind if i == 0 else "", row.word, row.nearest, row.distance, f"{row.shared} of {len(row.word)}"]
+        [
+            kind if i == 0 else "",
+            row.word,
+            row.nearest,
+            row.distance,
+            f"{row.piece} in {row.source}" if row.piece else "",
+        ]
         for kind, neighbours in found.examples().items()
         for i, row in enumerate(neighbours)
     ]
     if rows:
-        print_table(["samples", "", "nearest train word", ">edits", ">shared characters"], rows)
+        print_table(["samples", "", "nearest train word", ">edits", "longest shared piece"], rows)
         print()
     for verdict in found.verdicts:
         print(verdict)

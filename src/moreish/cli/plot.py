@@ -50,6 +50,7 @@ def plot(
     prefix: str = "",
     word: str | None = None,
     seed: WholeNumber = 42,
+    unit: Literal["nats", "bits"] = "nats",
 ) -> None:
     """Run `moreish plot`.
 
@@ -58,43 +59,53 @@ def plot(
     run
         Folder of a run.
     what
-        Names of pictures [default: all that the model has].
+        Names of pictures [default: all that the model can have].
     out
         Folder for the pictures [default: plots, in the folder of the run].
     format
         Format of the files.
     order
-        Order of the rows of bigrams.
+        Order of the characters in the picture bigrams.
     prefix
-        Start of the word for next.
+        Start of the word in the picture next.
     word
-        Word to draw for word [default: a sample of the model].
+        Word in the picture word [default: a sample of the model].
     seed
         Seed of the samples.
+    unit
+        Unit of losses and surprises.
     """
     from ..analysis.findings import Findings
-    from ..plots.pictures import PICTURES, PictureOptions
+    from ..plots.fonts import fallbacks
+    from ..plots.pictures import PICTURES, PictureOptions, draw
     from ..plots.style import save
 
     for name in what:
         if name not in PICTURES:
             raise unknown("picture", name, PICTURES)
     announce_work()
-    found, options = Findings(load(run), seed), PictureOptions(order, prefix, word, seed)
+    found, options = Findings(load(run), seed), PictureOptions(order, prefix, word, seed, unit)
     folder = out or run / "plots"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot be created ({error.strerror}): choose another (--out)") from None
-    for name in what or PICTURES:
-        caption, draw = PICTURES[name]
-        try:
-            picture = draw(found, options)
-        except InputError as error:
+    _, missing = fallbacks(found.run.model.vocab.characters)
+    skipped: dict[str, list[str]] = {}  # pictures by the reason
+    for name, made in draw(found, options, what or PICTURES):
+        if isinstance(made, InputError):
             if what:
-                raise
-            say(f"no picture {name}: {error}")
+                raise made
+            reason, _, _ = str(made).partition(":")
+            skipped.setdefault(reason, []).append(name)
             continue
         path = folder / f"{name}.{format}"
-        save(picture, path)
-        print(f"{path}  {caption}", flush=True)
+        save(made, path)
+        print(f"{path}  {PICTURES[name].caption}", flush=True)
+    if missing:
+        say(
+            f"{len(missing):,} characters are drawn as boxes, as no installed font has them: {''.join(missing[:10])} "
+            "(install one that does, such as a Noto font)"
+        )
+    if skipped:
+        say("skipped: " + "; ".join(f"{', '.join(names)} ({reason})" for reason, names in skipped.items()))

@@ -72,7 +72,7 @@ def tune(
     from ..plots import plot_study
     from ..plots.style import save
 
-    save(plot_study(found.study), picture)
+    save(plot_study(found.study, title=found.run.model.title), picture)
     if json:
         print_json(
             {

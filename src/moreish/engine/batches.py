@@ -198,8 +198,10 @@ class Batches:
 
     def fill(self, step: int, contexts: np.ndarray, targets: np.ndarray, counts: np.ndarray) -> None:
         """Write the batch of a step into arrays made by `room`."""
+        from .tape.compile import batch_drawer  # which imports this module
+
         if self.fixed is None:
-            draw_batch(self.source, step * self.size, contexts, targets, counts)
+            batch_drawer()(self.source, step * self.size, contexts, targets, counts)
         else:
             contexts[:], targets[:], counts[:] = self.fixed
 

@@ -25,6 +25,7 @@ from .labels import Labels, sum_over_labels
 if TYPE_CHECKING:
     from torch import nn
 
+IN_A_SENTENCE = {"bigram-counts": "a table of bigram counts", "ngram": "an n-gram", "mlp": "an mlp"}
 UNKNOWN_NLL = math.log(0x110000)  # nats of an unknown character: uniform over the code points of Unicode
 
 MOST_CHARACTERS, MOST_LAYERS = 30, 20  # in a notebook
@@ -132,6 +133,16 @@ class Model(Shown, DrawsWords):
         return next(name for name, kind in ALL_MODELS.items() if kind is type(self.config))
 
     @property
+    def title(self) -> str:
+        """Name of the model after that of its list, such as "names, mlp"."""
+        return ", ".join(filter(None, (self.corpus and self.corpus.name, self.name)))
+
+    @property
+    def kind(self) -> str:
+        """Name of the model in a sentence, such as "an mlp"."""
+        return IN_A_SENTENCE.get(self.name, f"a {self.name}")
+
+    @property
     def weights(self) -> dict[str, np.ndarray]:
         """All parameters by name, as views in their shapes; changing a view changes the model."""
         return self.arrays or self.layout.views(self.params)
@@ -208,7 +219,7 @@ class Model(Shown, DrawsWords):
         Raises InputError if PyTorch is missing, and for a model without layers.
         """
         require_torch("Model.to_torch")
-        self.need_layers("converted to a module")
+        self.need_layers()
         import torch
 
         from ..engine.torch.engine import to_module
@@ -232,10 +243,10 @@ class Model(Shown, DrawsWords):
             weight[...] = theirs[name]
         return self
 
-    def need_layers(self, action: str) -> None:
-        """Raise InputError if the model has no layers, so that it cannot be `action` ("traced", for example)."""
+    def need_layers(self) -> None:
+        """Raise InputError if the model has no layers."""
         if not self.layers:
-            raise InputError(f"the {self.name} model is not a net: it has no layers, so it cannot be {action}")
+            raise InputError(f"{self.kind} has no layers: choose a net, such as an mlp")
 
     def check_vocab(self, corpus: Corpus) -> None:
         """Raise InputError if the vocabulary of a corpus is not that of the model."""

@@ -25,7 +25,7 @@ from ..layers import FlattenConsecutive, LabelledEmbedding, Layer, Shape, Unfold
 from ..layers.layout import Slot
 from ..models import NetConfig, NGram
 from ..models.model import Model
-from .style import COLOURS, GREY, figure
+from .style import COLOURS, GREY, figure, plain
 from .text import END_SHOWN
 
 MAX_LAYERS = 200
@@ -108,7 +108,7 @@ def plot_architecture(model: Model) -> Figure:
         key += " Colour: inputs of the last prediction."
     if model.labels and model.layers:
         key += " The label's row of D is added to each."
-    ax.text(MARGIN, 0.2, model.name, fontsize=12, weight="bold", va="center")
+    ax.text(MARGIN, 0.2, plain(model.title), fontsize=12, weight="bold", va="center")
     ax.text(MARGIN, 0.45, key, fontsize=SMALL, color=GREY, va="center")
     for x, (name, side) in zip(columns, COLUMNS.items(), strict=True):
         ax.text(x, HEAD - 0.08, name, fontsize=SMALL, color=GREY, ha=side)

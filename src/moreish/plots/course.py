@@ -3,52 +3,51 @@
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..analysis.diagnosis import Diagnosis, as_diagnosis
 from ..errors import InputError
 from ..training.loop import stride
 from ..training.run import Run
-from .layers import LINES, draw_saturation
-from .style import COLOURS, GREY, GUIDE, Picture, figure, legend
+from .layers import LINES, draw_saturation, saturation_legend
+from .style import COLOURS, GREY, GUIDE, Unit, figure, headline, legend, nats_in
 
 SMOOTHING_WINDOWS = 50  # of a whole run: batch losses are averaged over one of them
 
 
-def plot_loss(run: Run) -> Figure:
-    """Batch losses (raw and smoothed), val losses and, below them, the learning rate.
+def plot_loss(run: Run, unit: Unit = "nats") -> Figure:
+    """Draw batch losses (raw and smoothed), val losses and, below them, the learning rate of every step.
 
-    Raises InputError for a run that was not trained by steps.
+    Raises InputError for a run that was not trained by steps, and for an unknown unit.
     """
-    lines = _log(run)
+    lines, nats = _log(run), nats_in(unit)
+    last = lines[-1]["step"]
     made, (loss, rate) = figure(2, 1, size=(7.5, 5.5), sharex=True, height_ratios=[3, 1])
     every = stride(run.options.steps or 1)
-    raw = np.array([x for line in lines for x in line.get("losses", ())])
+    raw = np.array([x for line in lines for x in line.get("losses", ())]) / nats
     if len(raw):
         at = every * (1 + np.arange(len(raw)))
         loss.plot(at, raw, color=COLOURS[0], alpha=0.25, linewidth=0.7, label="batch")
         window = max(1, len(raw) // SMOOTHING_WINDOWS)
         means = np.convolve(raw, np.ones(window) / window, mode="valid")
         loss.plot(at[window - 1 :], means, color=COLOURS[0], label=f"mean of {window * every:,} steps")
-    val = [(line["step"], line["val"]) for line in lines if line["val"] is not None]
+    val = [(line["step"], line["val"] / nats) for line in lines if line["val"] is not None]
     if val:
         loss.plot(*zip(*val, strict=True), "o-", color=COLOURS[1], markersize=4, label="val")
         best = min(val, key=lambda point: point[1])
         loss.plot(*best, "D", color=COLOURS[1], markersize=8, label=f"best val {best[1]:.4f}")
-    loss.set_ylabel("loss (nats per token)")
+    loss.set_ylabel(f"loss ({unit} per token)")
     loss.legend(frameon=False, fontsize=8)
-    steps, rates = [line["step"] for line in lines], [line["lr"] for line in lines]
-    rate.plot(steps, rates, ".-", color=GREY)
+    rate.plot(1 + np.arange(last), run.options.learning_rates().rates(0, last), color=GREY)
     rate.set_ylim(0)
     rate.set_ylabel("learning rate")
     rate.set_xlabel("step")
-    loss.set_title(f"{run.model.name}: loss over {lines[-1]['step']:,} steps", fontsize=11)
+    headline(made, run.model.title, f"loss over {last:,} steps")
     return made
 
 
 def plot_ratios(run: Run | Diagnosis) -> Figure:
-    """Ratios of gradient and update to the values of each weight matrix, as std, over the steps.
+    """Draw the ratios of gradient and update to the values of each weight matrix, as std, over the steps.
 
     The steps are those of the history if it has diagnostics; otherwise the first ones, trained again. Raises InputError
     for a model without layers.
@@ -68,43 +67,35 @@ def plot_ratios(run: Run | Diagnosis) -> Figure:
         ax.set_xlabel("step")
         ax.set_ylabel(f"log10 (std of {what} / std of weights)")
     axes[1].axhline(-3, **GUIDE)
-    label_line(axes[1], -3, "1e-3")
-    legend(axes[0])
-    made.suptitle(
-        f"{model.name}: gradients and updates against weights"
-        + (", first steps trained again" if found.replayed else ""),
-        fontsize=11,
+    axes[1].annotate(
+        "1e-3: a usual ratio", (1, -3), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8
     )
+    legend(axes[0])
+    again = ", first steps trained again" if found.replayed else ""
+    headline(made, model.title, f"gradients and updates against weights{again}")
     return made
 
 
-def plot_start(run: Run | Diagnosis) -> Figure:
-    """Losses of the first steps from the run's initial weights and from others, and saturated units at step 0.
+def plot_start(run: Run | Diagnosis, unit: Unit = "nats") -> Figure:
+    """Draw the losses of the first steps from the run's initial weights and from others, and saturation at step 0.
 
     The other weights are drawn from N(0, 1) or, for a run that did not start with `--init kaiming`, are kaiming's.
-    Raises InputError for a model without hidden layers.
+    Raises InputError for a model without hidden layers and for an unknown unit.
     """
-    found = as_diagnosis(run)
-    made = Picture(figsize=(10, 4), layout="constrained")
-    axes = made.subplot_mosaic([["loss", *found.beginnings]], width_ratios=[1.3, 1, 1])
-    for i, (init, begun) in enumerate(found.beginnings.items()):
+    found, nats = as_diagnosis(run), nats_in(unit)
+    made, (loss, *beside) = figure(1, 3, size=(10, 4), width_ratios=[1.3, 1, 1])
+    for i, (ax, (init, begun)) in enumerate(zip(beside, found.beginnings.items(), strict=True)):
         style: dict[str, Any] = {"color": COLOURS[i], "linewidth": 1, "label": f"--init {init}"}
-        axes["loss"].plot(begun.steps, begun.losses, ("-", "--")[i], **style)
-        draw_saturation(axes[init], begun.trace.activations[0], f"--init {init}, step 0\n")
-    even = float(np.log(len(found.run.model.vocab)))
-    axes["loss"].axhline(even, **GUIDE)
-    label_line(axes["loss"], even, "log V: all tokens equally likely")
-    axes["loss"].set_xlabel("step")
-    axes["loss"].set_ylabel("batch loss (nats per token)")
-    axes["loss"].spines[["top", "right"]].set_visible(False)
-    axes["loss"].legend(frameon=False, fontsize=8)
-    made.suptitle("First steps from two initialisations", fontsize=11)
+        loss.plot(begun.steps, begun.losses / nats, ("-", "--")[i], **style)
+        draw_saturation(ax, begun.trace.activations[0], f"--init {init}, step 0\n")
+    n_vocab = len(found.run.model.vocab)
+    loss.axhline(float(np.log(n_vocab)) / nats, **GUIDE, label=f"all {n_vocab:,} tokens equally likely")
+    loss.set_xlabel("step")
+    loss.set_ylabel(f"batch loss ({unit} per token)")
+    loss.legend(frameon=False, fontsize=8)
+    saturation_legend(made)
+    headline(made, found.run.model.title, "good and bad initialisation")
     return made
-
-
-def label_line(ax: Axes, height: float, text: str) -> None:
-    """Write a text above a horizontal line, at its right end."""
-    ax.annotate(text, (1, height), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8)
 
 
 def _log(run: Run) -> list[dict[str, Any]]:
@@ -112,6 +103,6 @@ def _log(run: Run) -> list[dict[str, Any]]:
     lines = [line for line in run.history if line["step"]]
     if not lines:
         if run.options.steps:
-            raise InputError("the log has no points yet: there is nothing to draw")
-        raise InputError(f"the {run.model.name} model is not trained by steps: there is nothing to draw")
+            raise InputError("the log of this run has no points yet: wait until it has")
+        raise InputError(f"{run.model.kind} is not trained by steps: choose a net, such as an mlp")
     return lines

@@ -1,33 +1,41 @@
 """Picture of a net's character embeddings as a map."""
 
 import unicodedata
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
 
 from ..errors import InputError
 from ..layers import Embedding, LabelledEmbedding
 from ..models.model import Model
-from .style import COLOURS, MARKERS, figure
+from .style import COLOURS, GREY, MARKERS, figure, headline
 from .text import END_NAMED, named
 
 CHARACTER_KINDS = ("vowel", "consonant", "other character", END_NAMED)
 SCRIPTS = ("LATIN", "GREEK", "CYRILLIC")  # in which vowels and consonants are distinguished
 VOWELS = frozenset("aeiouyæœøıəɛɔ" + "αεηιουω" + "аеёиѝоуыэюяіїєѣѵ")
 SIGNS = frozenset("ъьʹʺ")  # letters that are neither
-SIDE = 6.0  # of the map, in inches
-MARK, CHARACTER, LINE = 6.0, 6.5, 12.0  # points: side of a mark; width and height of a character
-DIRECTIONS = np.array([(0, 1), (1, 0), (-1, 0), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1)])
+# Of few and of many tokens: side of the map in inches, and size of the labels in points.
+FEW, MANY, SIDES, FONTS = 40, 400, (6.0, 9.0), (9.0, 6.0)
+MARK, LINE = 6.0, 1.25  # side of a mark in points, and height of a label as a multiple of its size
+BESIDE = np.array([(0, 1), (1, 0), (-1, 0), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1)])
+AROUND = np.array([(np.sin(angle), np.cos(angle)) for angle in np.linspace(0, 2 * np.pi, 24, endpoint=False)])
+RINGS, RING = 80, 4.0  # places for a label further from its mark: their number in each direction, and points between
 
 
 def plot_embedding(model: Model) -> Figure:
     """Draw the embedding of every token: its two numbers or, if it has more, its first two principal components.
 
-    Labels that would overlap are left out, and the title says so. Raises InputError for a model without embeddings.
+    A label without room beside its mark is further away, with a line to the mark. Raises InputError for a model without
+    embeddings.
     """
-    if not model.layers or not isinstance(model.layers[0], Embedding | LabelledEmbedding):
-        raise InputError(f"the {model.name} model has no embeddings: choose a net, such as an mlp")
+    model.need_layers()
+    if not isinstance(model.layers[0], Embedding | LabelledEmbedding):
+        raise InputError(f"{model.kind} has no embeddings: choose a net that has, such as an mlp")
     C = model.layout.slots[0][0].view(model.params).astype(np.float64)
     if C.shape[1] == 2:
         at, labels = C, ["first number of the embedding", "second number of the embedding"]
@@ -36,7 +44,8 @@ def plot_embedding(model: Model) -> Figure:
         which = zip(("first", "second"), shares, strict=True)
         labels = [f"{name} principal component ({100 * share:.0f}% of the variance)" for name, share in which]
     kinds = np.array([kind_of(model.vocab.characters[token - 1]) if token else END_NAMED for token in range(len(at))])
-    made, (ax,) = figure(size=(SIDE + 0.8, SIDE + 1.2))
+    side, font = (float(np.interp(len(at), (FEW, MANY), ends)) for ends in (SIDES, FONTS))
+    made, (ax,) = figure(size=(side + 0.8, side + 1.2))
     for kind, colour, marker in zip(
         CHARACTER_KINDS, (COLOURS[1], COLOURS[0], COLOURS[4], COLOURS[2]), MARKERS, strict=False
     ):
@@ -49,25 +58,31 @@ def plot_embedding(model: Model) -> Figure:
     ax.set_ylim(middle[1] - half, middle[1] + half)
     ax.set_aspect("equal")
     names = [named(model.vocab, token) for token in range(len(at))]
-    offsets = label_offsets(at * 72 * SIDE / (2 * half), names)
-    for token, offset in offsets.items():
+    ax.set_xlabel(labels[0])
+    ax.set_ylabel(labels[1])
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(CHARACTER_KINDS), fontsize=9, frameon=False)
+    what = f"embeddings of the characters, {C.shape[1]} numbers each"
+    headline(made, model.title, what)
+    made.draw_without_rendering()  # to know how large the map is
+    side = ax.get_window_extent().width * 72 / made.dpi  # points
+    sizes, scale = label_sizes(names, font), side / (2 * half)
+    offsets = label_offsets((at - middle) * scale, sizes, side / 2)
+    for token, (offset, beside) in offsets.items():
         ax.annotate(
             names[token],
             (at[token, 0], at[token, 1]),
             tuple(offset),
             textcoords="offset points",
             ha="center",
-            va="center_baseline",
-            fontsize=9,
+            va="center",
+            fontsize=font,
+            in_layout=False,
         )
-    ax.set_xlabel(labels[0])
-    ax.set_ylabel(labels[1])
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(CHARACTER_KINDS), fontsize=9, frameon=False)
-    made.suptitle(
-        f"Embeddings of the {model.name} model, {C.shape[1]} numbers per character"
-        + (f"; {len(offsets)} of {len(at)} are labelled" if len(offsets) < len(at) else ""),
-        fontsize=11,
-    )
+        if not beside:
+            outside = 1 - (sizes[token] / 2 / np.maximum(np.abs(offset), 1e-9)).min()  # part of the way to its centre
+            ax.plot(*zip(at[token], at[token] + outside * offset / scale, strict=True), color=GREY, linewidth=0.4)
+    if len(offsets) < len(at):
+        headline(made, model.title, f"{what}; {len(offsets):,} of {len(at):,} are labelled")
     return made
 
 
@@ -95,18 +110,33 @@ def kind_of(character: str) -> str:
     return "vowel" if base in VOWELS else "consonant"
 
 
-def label_offsets(at: np.ndarray, labels: Sequence[str]) -> dict[int, np.ndarray]:
-    """Place the labels of marks at (V, 2), in points; return the offset of each label that finds a place.
+def label_sizes(labels: Sequence[str], font: float) -> np.ndarray:
+    """Return the width and height of labels of a font size: (n, 2), in points."""
+    properties = FontProperties(size=font)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of characters that the font does not have
+        drawn = [text_to_path.get_text_width_height_descent(label, properties, False) for label in labels]
+    wide = [font * sum(unicodedata.east_asian_width(c) in "WF" for c in label) for label in labels]
+    return np.array([(max(w, least) + 1, max(h, LINE * font)) for (w, h, _), least in zip(drawn, wide, strict=True)])
 
-    A label takes the first of eight places around its mark where it overlaps neither a mark nor an earlier label.
+
+def label_offsets(at: np.ndarray, sizes: np.ndarray, half: float) -> dict[int, tuple[np.ndarray, bool]]:
+    """Place labels of given sizes at marks (V, 2), in points from the centre of a map whose side is 2 half.
+
+    Return the offset of each label that finds a place, and True if the place is beside its mark. A label takes the
+    first place where it overlaps neither a mark nor an earlier label: one of eight places beside its mark, or one
+    further away inside the map.
     """
-    taken, sizes, offsets = at, np.full(at.shape, MARK), {}
-    for i, label in enumerate(labels):
-        size = np.array([CHARACTER * len(label), LINE])
-        near = (np.abs(taken - at[i]) < sizes + size + MARK).all(1)
-        for offset in DIRECTIONS * (size + MARK) / 2:
-            if not (np.abs(taken[near] - at[i] - offset) < (sizes[near] + size) / 2 - 0.01).all(1).any():
-                taken, sizes = np.vstack([taken, at[i] + offset]), np.vstack([sizes, size])
-                offsets[i] = offset
+    taken, taken_sizes, offsets = at, np.full(at.shape, MARK), {}
+    for i, size in enumerate(sizes):
+        for ring in range(RINGS):
+            places = (AROUND if ring else BESIDE) * ((size + MARK) / 2 + RING * ring)
+            near = (np.abs(taken - at[i]) < (taken_sizes + size) / 2 + np.abs(places).max(0)).all(1)
+            apart = np.abs(taken[near, None] - at[i] - places) >= (taken_sizes[near, None] + size) / 2 - 0.01
+            free = apart.any(2).all(0) & ((ring == 0) | (np.abs(at[i] + places) <= half - size / 2).all(1))
+            if free.any():
+                offset = places[free.argmax()]
+                taken, taken_sizes = np.vstack([taken, at[i] + offset]), np.vstack([taken_sizes, size])
+                offsets[i] = offset, ring == 0
                 break
     return offsets

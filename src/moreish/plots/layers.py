@@ -5,68 +5,101 @@ from collections.abc import Callable
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from ..analysis.diagnosis import Diagnosis, as_diagnosis
 from ..engine.trace import LayerTrace, Trace
 from ..errors import InputError
 from ..training.run import Run
-from .style import COLOURS, figure, legend
+from .style import COLOURS, Unit, figure, headline, legend, nats_in
 
 BINS = 80
+SMOOTHING = 2.0  # bins: standard deviation of the kernel that smooths a histogram
+LEAST_DENSITY = 1e-3  # of weights, as a fraction of the highest one of the flattest histogram
 MAX_IMAGES = 6  # layers that are drawn as images
 MAX_EXAMPLES, MAX_UNITS = 200, 400  # of an image
 LINES = ("-", "--", ":", "-.")  # distinct in greyscale, too
 
 
 def plot_activations(run: Run | Diagnosis) -> Figure:
-    """Histograms of each activation's output, at the start and now. Raises InputError for a model without layers."""
+    """Smoothed histograms of each activation's output, at the start and now.
+
+    Raises InputError for a model without layers.
+    """
 
     def outputs(layer: LayerTrace) -> dict[str, np.ndarray]:
         saturated, y = layer.saturated, layer.output
         share = "" if saturated is None else f", {saturated.mean():.0%} saturated"
         return {f"{layer.name}: mean {y.mean():+.2f}, std {y.std():.2f}{share}": y}
 
-    return _histograms(run, lambda trace: trace.activations, outputs, "output", "Activations")
+    return _histograms(
+        run, lambda trace: trace.activations, outputs, "output", "outputs of the activations", bounded=True
+    )
 
 
-def plot_gradients(run: Run | Diagnosis) -> Figure:
-    """Histograms of the gradient at each activation's output, at the start and now.
+def plot_gradients(run: Run | Diagnosis, unit: Unit = "nats") -> Figure:
+    """Smoothed histograms of the gradient at each activation's output, at the start and now.
+
+    Raises InputError for a model without layers and for an unknown unit.
+    """
+    nats = nats_in(unit)
+
+    def gradients(layer: LayerTrace) -> dict[str, np.ndarray]:
+        gradient = layer.gradient / nats
+        return {f"{layer.name}: std {gradient.std():.1e}": gradient}
+
+    label = f"gradient of the loss ({unit} per unit of output)"
+    return _histograms(run, lambda trace: trace.activations, gradients, label, "gradients at the activations")
+
+
+def plot_weights(run: Run | Diagnosis) -> Figure:
+    """Smoothed histograms of each weight matrix on a log scale, at the start and now.
 
     Raises InputError for a model without layers.
     """
 
-    def gradients(layer: LayerTrace) -> dict[str, np.ndarray]:
-        return {f"{layer.name}: std {layer.gradient.std():.1e}": layer.gradient}
-
-    label = "gradient of the loss (nats per unit of output)"
-    return _histograms(run, lambda trace: trace.activations, gradients, label, "Gradients")
-
-
-def plot_weights(run: Run | Diagnosis) -> Figure:
-    """Histograms of each weight matrix, at the start and now. Raises InputError for a model without layers."""
-
     def matrices(layer: LayerTrace) -> dict[str, np.ndarray]:
         return {f"{name}: std {w.std():.3f}": w for name, w in layer.weights.items() if w.ndim == 2}
 
-    return _histograms(run, lambda trace: trace.layers, matrices, "weight", "Weights")
+    made = _histograms(run, lambda trace: trace.layers, matrices, "weight", "weights")
+    for ax in made.axes:
+        ax.set_yscale("log")
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_minor_locator(NullLocator())  # many ticks, which take a while
+        ax.set_ylabel("density (log scale)")
+        tops = [np.asarray(line.get_ydata()).max() for line in ax.lines]
+        if tops:
+            ax.set_ylim(LEAST_DENSITY * min(tops), 2 * max(tops))
+    return made
 
 
 def plot_saturation(run: Run | Diagnosis) -> Figure:
-    """Images of the activations, examples x units, white where saturated; the titles list dead units.
+    """Draw images of the activations, examples x units, white where saturated; the titles list dead units.
 
     Raises InputError for a model without layers or without activations that can saturate.
     """
     found = as_diagnosis(run)
-    name = found.run.model.name
     shown = [layer for layer in found.end_trace.activations if layer.saturated is not None][:MAX_IMAGES]
     if not shown:
-        raise InputError(f"the {name} model has no activations that can saturate")
+        raise InputError(
+            f"this {found.run.model.name} has no activations that can saturate: choose one with tanh or relu"
+        )
     made, axes = figure(len(shown), 2, size=(10, 0.6 + 2.2 * len(shown)))
     names = {layer.name for layer in shown}
     for column, (trace, when) in enumerate(((found.start_trace, "step 0"), (found.end_trace, "now"))):
         for row, layer in enumerate(layer for layer in trace.layers if layer.name in names):
             draw_saturation(axes[2 * row + column], layer, f"{when}: ")
+    headline(made, found.run.model.title, "saturated outputs of the activations")
+    saturation_legend(made)
     return made
+
+
+def saturation_legend(made: Figure) -> None:
+    """Explain the black and white of `draw_saturation` below a figure."""
+    kinds = {"saturated": "white", "not saturated": "black"}
+    patches = [Patch(facecolor=colour, edgecolor="black", label=label) for label, colour in kinds.items()]
+    made.legend(handles=patches, loc="outside lower right", ncols=2, frameon=False, fontsize=8)
 
 
 def draw_saturation(ax: Axes, layer: LayerTrace, title: str) -> None:
@@ -91,8 +124,9 @@ def _histograms(
     arrays: Callable[[LayerTrace], dict[str, np.ndarray]],
     label: str,
     title: str,
+    bounded: bool = False,
 ) -> Figure:
-    """A panel for the start and one for now, with a curve for each array of each layer, labelled by its key."""
+    """Draw a panel for the start and one for now, with a curve for each array of each layer, labelled by its key."""
     found = as_diagnosis(run)
     made, axes = figure(1, 2, size=(10, 4.2))
     for ax, trace, when in zip(axes, (found.start_trace, found.end_trace), ("step 0", "now"), strict=True):
@@ -106,12 +140,28 @@ def _histograms(
                     continue
                 density, edges = np.histogram(finite, BINS, density=True)
                 colour, style = COLOURS[i % len(COLOURS)], LINES[i % len(LINES)]
-                middle = (edges[1:] + edges[:-1]) / 2
-                ax.plot(middle, density, style, color=colour, linewidth=1.2, label=name)
+                ax.plot(*smoothed(density, edges, bounded), style, color=colour, linewidth=1.2, label=name)
                 i += 1
         ax.set_xlabel(label)
         ax.set_ylabel("density")
+        ax.xaxis.set_major_locator(MaxNLocator(5))
+        ax.ticklabel_format(scilimits=(-3, 4))
         ax.set_title(when, fontsize=10)
+        ax.set_ylim(0, 1.3 * max([np.asarray(line.get_ydata()).max() for line in ax.lines], default=1.0))
         legend(ax)
-    made.suptitle(f"{title} of {found.run.model.name}", fontsize=11)
+    headline(made, found.run.model.title, title)
     return made
+
+
+def smoothed(density: np.ndarray, edges: np.ndarray, bounded: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Smooth a histogram (BINS,) with a Gaussian kernel; return points of the curve, x (N,) and density (N,).
+
+    The area stays: what would be beyond an end of bounded values is reflected there; otherwise the curve is longer.
+    """
+    reach = np.arange(-3 * SMOOTHING, 3 * SMOOTHING + 1)
+    kernel = np.exp(-((reach / SMOOTHING) ** 2) / 2)
+    width, beyond = edges[1] - edges[0], len(reach) // 2
+    padded = np.pad(density, beyond, "symmetric") if bounded else np.pad(density, 2 * beyond)
+    curve = np.convolve(padded, kernel / kernel.sum(), "valid")
+    first = edges[0] + width / 2 - (0 if bounded else beyond * width)
+    return first + width * np.arange(len(curve)), curve

@@ -4,14 +4,20 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ..analysis.novelty import Novelty
-from .style import COLOURS, LIGHT_GREY, figure
+from .style import COLOURS, LIGHT_GREY, figure, headline, plain, shortened
 
 BAR_WIDTH = 0.4
+PIECES, LONGEST = 6, 40  # samples in the table, and characters of a cell
 
 
-def plot_novelty(found: Novelty) -> Figure:
-    """Draw bars of edit distances to the nearest train word, and of the longest substrings shared with a train word."""
-    made, axes = figure(1, 2, size=(10, 3.4), sharey=True)
+def plot_novelty(found: Novelty, *, title: str = "") -> Figure:
+    """Draw bars of edit distances to the nearest train word, and of the longest substrings shared with a train word.
+
+    A table below names the train words that share the longest substrings. `title` names the list and the model.
+    """
+    made, axes = figure(2, 2, size=(10, 5.6), height_ratios=[2, 1])
+    *axes, below, beside = axes
+    axes[1].sharey(axes[0])
     groups = {
         f"{found.held_out.words:,} held-out words": (found.held_out, LIGHT_GREY),
         f"{found.samples.words:,} samples": (found.samples, COLOURS[1]),
@@ -25,9 +31,23 @@ def plot_novelty(found: Novelty) -> Figure:
             ax.bar_label(bars, [f"{100 * share:.0f}" for share in shares.values()], fontsize=8, padding=1)
             ax.set_xticks(range(len(shares)), list(shares))
         ax.tick_params(axis="x", length=0)
-    axes[0].set_ylabel("percentage of words")
-    axes[0].yaxis.set_major_formatter(lambda share, _: f"{100 * share:g}")
+        ax.set_ylabel("percentage of words")
+        ax.yaxis.set_major_formatter(lambda share, _: f"{100 * share:g}")
     axes[0].set_xlabel("edits to the nearest train word (0: a copy)")
-    axes[1].set_xlabel("longest substring shared with a train word, as a fraction of the word")
-    axes[1].legend(frameon=False, fontsize=8, loc="upper left")
+    axes[1].set_xlabel("longest piece of the word that is in a train word")
+    below.remove()
+    beside.remove()
+    grid = axes[0].get_gridspec()
+    assert grid is not None
+    table = made.add_subplot(grid[1, :])
+    table.set_axis_off()
+    pieces = [(row.word, row.piece, row.source) for row in found.longest_pieces(PIECES)]
+    rows = [[plain(shortened(text, LONGEST)) for text in texts] for texts in pieces]
+    if rows:
+        heading = ["new sample", "longest piece that is in a train word", "the train word"]
+        drawn = table.table(rows, colLabels=heading, cellLoc="left", colLoc="left", loc="center", edges="horizontal")
+        drawn.auto_set_font_size(False)
+        drawn.set_fontsize(8)
+    headline(made, title, "novelty of samples")
+    made.legend(*axes[1].get_legend_handles_labels(), loc="outside upper right", ncols=2, frameon=False, fontsize=8)
     return made

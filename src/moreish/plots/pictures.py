@@ -1,18 +1,22 @@
 """The pictures of a run by name, as `moreish plot` and the report draw them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from matplotlib.figure import Figure
 
 from ..analysis.findings import Findings
+from ..engine.threads import reserved_threads
+from ..errors import InputError
 from .architecture import plot_architecture
 from .confusion import plot_confusion
 from .course import plot_loss, plot_ratios, plot_start
 from .embedding import plot_embedding
 from .layers import plot_activations, plot_gradients, plot_saturation, plot_weights
 from .novelty import plot_novelty
+from .style import Unit
 from .text import plot_bigrams, plot_next, plot_samples, plot_word
 
 
@@ -24,12 +28,14 @@ class PictureOptions:
     prefix  of which the next characters are predicted
     word    to score; None for a sample of the model
     seed    of the samples
+    unit    of losses and surprises
     """
 
     order: Literal["frequency", "alphabet"] = "frequency"
     prefix: str = ""
     word: str | None = None
     seed: int = 42
+    unit: Unit = "nats"
 
 
 class Picture(NamedTuple):
@@ -41,40 +47,82 @@ class Picture(NamedTuple):
 
 def _word(found: Findings, options: PictureOptions) -> Figure:
     model = found.run.model
-    return plot_word(model, options.word or model.sample(1, seed=options.seed)[0])
+    return plot_word(model, options.word or model.sample(1, seed=options.seed)[0], options.unit)
 
 
 # In the order of the report.
 PICTURES = {
-    "loss": Picture("batch losses (raw and smoothed), val losses and the learning rate", lambda f, o: plot_loss(f.run)),
+    "loss": Picture(
+        "batch losses (raw and smoothed), val losses, and the learning rate of every step",
+        lambda f, o: plot_loss(f.run, o.unit),
+    ),
     "bigrams": Picture("counts of each pair of characters", lambda f, o: plot_bigrams(f.run.corpus, o.order)),
     "next": Picture(
         "probabilities of the next character, at the start of a word or after a prefix",
         lambda f, o: plot_next(f.run.model, o.prefix),
     ),
     "word": Picture("the surprise at each character of a word", _word),
-    "embedding": Picture("a map of the embeddings of the characters", lambda f, o: plot_embedding(f.run.model)),
-    "activations": Picture("histograms of the activations of each layer", lambda f, o: plot_activations(f.diagnosis)),
-    "saturation": Picture(
-        "saturated outputs and dead units, examples x units", lambda f, o: plot_saturation(f.diagnosis)
+    "embedding": Picture("a map of the embeddings of all characters", lambda f, o: plot_embedding(f.run.model)),
+    "activations": Picture(
+        "smoothed histograms of the outputs of each activation", lambda f, o: plot_activations(f.diagnosis)
     ),
-    "gradients": Picture("histograms of the gradients at each layer", lambda f, o: plot_gradients(f.diagnosis)),
-    "ratios": Picture("gradients and updates against weights, over the steps", lambda f, o: plot_ratios(f.diagnosis)),
-    "weights": Picture("histograms of the weights", lambda f, o: plot_weights(f.diagnosis)),
+    "saturation": Picture(
+        "saturated outputs (white) of the activations, and dead units: examples x units",
+        lambda f, o: plot_saturation(f.diagnosis),
+    ),
+    "gradients": Picture(
+        "smoothed histograms of the gradients at each activation", lambda f, o: plot_gradients(f.diagnosis, o.unit)
+    ),
+    "ratios": Picture(
+        "ratios of gradients and updates to weights, over the steps", lambda f, o: plot_ratios(f.diagnosis)
+    ),
+    "weights": Picture("histograms of the weights, on a log scale", lambda f, o: plot_weights(f.diagnosis)),
     "start": Picture(
-        "the first steps from these initial weights and from others", lambda f, o: plot_start(f.diagnosis)
+        "good and bad initialisation: the first steps from the run's initial weights and from others",
+        lambda f, o: plot_start(f.diagnosis, o.unit),
     ),
     "samples": Picture(
         "lengths and characters of samples, beside those of the train words",
         lambda f, o: plot_samples(f.run.model, f.run.corpus, seed=o.seed),
     ),
     "novelty": Picture(
-        "distances of samples from the train words, beside those of held-out words",
-        lambda f, o: plot_novelty(f.novelty),
+        "distances of samples from the train words, beside those of held-out words, and the longest shared pieces",
+        lambda f, o: plot_novelty(f.novelty, title=f.run.model.title),
     ),
     "confusion": Picture(
         "test words by their label and by the label that the model gives them",
-        lambda f, o: plot_confusion(f.classifier.confusion("test")),
+        lambda f, o: plot_confusion(f.classifier.confusion("test"), title=f.run.model.title),
     ),
     "architecture": Picture("the layers, their shapes and connections", lambda f, o: plot_architecture(f.run.model)),
 }
+
+# What takes long to compute, for the pictures that need it.
+LENGTHY: dict[str, Callable[[Findings], object]] = {
+    **dict.fromkeys(("activations", "saturation", "gradients", "weights"), lambda f: f.diagnosis),
+    "ratios": lambda f: f.diagnosis.steps,
+    "start": lambda f: f.diagnosis.beginnings,
+    "novelty": lambda f: f.novelty,
+}
+
+
+def draw(
+    found: Findings, options: PictureOptions, names: Iterable[str] = tuple(PICTURES)
+) -> Generator[tuple[str, Figure | InputError]]:
+    """Draw pictures, while a second thread computes what those to come need.
+
+    Yields each name with its picture, or with the error that says why the run has nothing to show.
+    """
+    names, pool = list(names), ThreadPoolExecutor(1)
+    with reserved_threads(1):  # this thread draws
+        try:
+            computed = {name: pool.submit(LENGTHY[name], found) for name in names if name in LENGTHY}
+            for name in names:
+                try:
+                    if name in computed:
+                        computed[name].result()
+                    made = PICTURES[name].draw(found, options)
+                except InputError as error:
+                    made = error
+                yield name, made
+        finally:
+            pool.shutdown(cancel_futures=True)

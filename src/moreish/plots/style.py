@@ -1,24 +1,31 @@
 """Shared style of the pictures: colours for colour-blind readers and greyscale printers, axes, and files."""
 
 import io
+import math
 import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter
 
-from ..errors import InputError, WorkError
+from ..errors import InputError, WorkError, unknown
+from .fonts import use_fallbacks
 
+Unit = Literal["nats", "bits"]  # of losses
 # Okabe and Ito 2008, ordered so that neighbours differ in greyscale, too.
 COLOURS = ("#0072B2", "#D55E00", "#000000", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#F0E442")
 MARKERS = "osD^vP*X"
+UNITS = {"nats": 1.0, "bits": math.log(2)}
 GREY, LIGHT_GREY = "#666666", "#BBBBBB"
 GUIDE: dict[str, Any] = {"color": GREY, "linewidth": 1, "linestyle": "--"}  # a reference line
+DPI = 150
+MAX_TICKS = 5  # of an axis of values
 FORMATS = (".png", ".svg", ".pdf")
 PIXELS_PER_INCH = 80  # of a picture in a notebook
 
@@ -43,11 +50,58 @@ def figure(rows: int = 1, columns: int = 1, *, size: tuple[float, float], **opti
     return made, axes
 
 
-def log_axis(ax: Axes, values: Sequence[float]) -> None:
-    """Make the x axis logarithmic if the values span a decade."""
-    if values and max(values) > 9 * min(values):
+def headline(made: Figure, title: str, what: str) -> None:
+    """Write above a figure what it shows, after the names of the list and of the model, if `title` has any."""
+    made.suptitle(plain(f"{title}: {what}" if title else what[:1].upper() + what[1:]), fontsize=11)
+
+
+def plain(text: str) -> str:
+    """Escape text that matplotlib would read as mathematics."""
+    return text.replace("$", r"\$")
+
+
+def shortened(text: str, most: int) -> str:
+    """Return the first `most` characters of a text, with an ellipsis for those left out."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def nats_in(unit: str) -> float:
+    """Number of nats in a unit of losses. Raises InputError for an unknown unit."""
+    if unit not in UNITS:
+        raise unknown("unit", unit, UNITS)
+    return UNITS[unit]
+
+
+def value_axis(ax: Axes, values: Sequence[float], *, whole: bool = False) -> None:
+    """Make an x axis for positive values, logarithmic if they span a decade, with up to MAX_TICKS labels.
+
+    whole   True for values that are whole numbers
+    """
+    ax.xaxis.set_major_locator(MaxNLocator(MAX_TICKS - 1, integer=whole))
+    ax.xaxis.set_major_formatter(lambda x, _: short_number(x))
+    if values and max(values) > 9 * min(values) > 0:
         ax.set_xscale("log")
+        ax.xaxis.set_major_locator(FixedLocator(log_ticks(min(values), max(values))))
+        ax.xaxis.set_major_formatter(lambda x, _: short_number(x))
         ax.xaxis.set_minor_formatter(NullFormatter())
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Return up to MAX_TICKS round numbers from low to high, for a logarithmic axis."""
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for steps in ((1, 2, 5), (1, 3), (1,)):
+        ticks = [step * 10.0**decade for decade in decades for step in steps if low <= step * 10.0**decade <= high]
+        if len(ticks) <= MAX_TICKS:
+            return ticks
+    return ticks[:: -(-len(ticks) // MAX_TICKS)]
+
+
+def short_number(x: float) -> str:
+    """Format a number for a tick in a few characters, such as 45k."""
+    for size, sign in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(x) >= size:
+            return f"{x / size:.4g}{sign}"
+    return f"{x:.4g}"
 
 
 def legend(ax: Axes) -> None:
@@ -99,8 +153,29 @@ def svg(made: Figure) -> str:
 
 
 def _write(made: Figure, to: Path | io.BytesIO, form: str) -> None:
+    use_fallbacks(made)
     # SVG: text as text, no date, and no random salt in ids.
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "moreish"}), warnings.catch_warnings():
         # Characters that no installed font has are drawn as boxes.
         warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from", UserWarning)
-        made.savefig(to, format=form, dpi=150, metadata={"Date": None} if form == "svg" else None)
+        _draw(made, to, form)
+
+
+def _draw(made: Figure, to: Path | io.BytesIO, form: str) -> None:
+    """Write a figure and draw it only once: `savefig` first draws it to lay it out, which drawing does anyway."""
+    canvas, dpi = made.canvas, made.dpi
+    try:
+        made.dpi = DPI
+        if form == "png":
+            FigureCanvasAgg(made).print_png(to)
+        elif form == "svg":
+            from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+            FigureCanvasSVG(made).print_svg(to, metadata={"Date": None})
+        else:
+            from matplotlib.backends.backend_pdf import FigureCanvasPdf  # its fontTools take a while to import
+
+            FigureCanvasPdf(made).print_pdf(to)
+    finally:
+        made.set_canvas(canvas)
+        made.dpi = dpi

@@ -15,7 +15,7 @@ from ..corpus import END, Corpus, Vocab, WordList
 from ..corpus.stream import per_token
 from ..errors import InputError, unknown
 from ..models.model import Model
-from .style import COLOURS, GUIDE, LIGHT_GREY, figure
+from .style import COLOURS, GUIDE, LIGHT_GREY, Unit, figure, headline, nats_in, plain
 
 END_SHOWN, END_NAMED = "·", "end"  # the end token as a sign and as a name
 ORDERS = ("frequency", "alphabet")
@@ -40,7 +40,7 @@ def plot_bigrams(corpus: Corpus, order: Literal["frequency", "alphabet"] = "freq
     counts = _pairs(corpus.stream(part), tokens, len(corpus.vocab))
     labels = [END_SHOWN, *(visible(corpus.vocab.characters[token - 1]) for token in tokens[1:])]
     wide = float(np.clip(0.32 * n, 4.2, 8.8))
-    made, (ax,) = figure(size=(wide + 1.4, wide + 0.9))
+    made, (ax,) = figure(size=(wide + 1.4, wide + 0.65))
     # The lightest blue differs from the white of pairs that never occur.
     colours = ListedColormap(colormaps["Blues"](np.linspace(0.12, 1, 256)))
     scale = LogNorm(1, max(2, counts.max()))
@@ -54,6 +54,7 @@ def plot_bigrams(corpus: Corpus, order: Literal["frequency", "alphabet"] = "freq
         axis.set_tick_params(length=0)
     ax.spines[:].set_visible(False)
     if n <= MAX_WRITTEN_ROWS:
+        painted = colours(scale(np.maximum(counts, 1)))
         for i, j in np.ndindex(n, n):
             count = int(counts[i, j])
             ax.text(
@@ -61,13 +62,14 @@ def plot_bigrams(corpus: Corpus, order: Literal["frequency", "alphabet"] = "freq
                 i,
                 f"{labels[i]}{labels[j]}\n{short(count)}",
                 fontsize=min(9, 0.35 * cell),
-                color=ink(colours(scale(count))) if count else "#888888",
+                color=ink(painted[i, j]) if count else "#888888",
                 ha="center",
                 va="center",
+                in_layout=False,  # it is inside the axes, and measuring it takes a while
             )
     ax.set_xlabel(f"second character ({END_SHOWN} the end of a word)")
     ax.set_ylabel(f"first character ({END_SHOWN} the beginning of a word)")
-    ax.set_title(f"Pairs of characters in the {part} words{of_all(n - 1, len(corpus.vocab) - 1)}", fontsize=11)
+    headline(made, corpus.name, f"pairs of characters in the {part} words{of_all(n - 1, len(corpus.vocab) - 1)}")
     return made
 
 
@@ -88,27 +90,27 @@ def plot_next(model: Model, prefix: str = "") -> Figure:
     ax.yaxis.set_major_formatter(_percent)
     ax.set_xlabel("next character, most likely first")
     ax.set_ylabel("probability (%)")
-    which = f"Next character after {_quoted(prefix, 12)}" if prefix else "First character of a word"
-    made.suptitle(f"{which}, by the {model.name} model" + of_all(n, len(p), "most likely", "tokens"), fontsize=11)
+    which = f"next character after {_quoted(prefix, 12)}" if prefix else "first character of a word"
+    headline(made, model.title, which + of_all(n, len(p), "most likely", "tokens"))
     return made
 
 
-def plot_word(model: Model, word: str) -> Figure:
-    """Draw the surprise in bits at each character of a word and at its end, above the most likely characters.
+def plot_word(model: Model, word: str, unit: Unit = "nats") -> Figure:
+    """Draw the surprise at each character of a word and at its end, above the most likely characters.
 
-    Raises InputError for an empty word or a character that is not in the vocabulary.
+    Raises InputError for an empty word, a character that is not in the vocabulary, or an unknown unit.
     """
-    bits = np.array(model.score(word).per_char) / math.log(2)
+    surprise, even = np.array(model.score(word).per_char) / nats_in(unit), math.log(len(model.vocab)) / nats_in(unit)
     p = next_probabilities(model, word)
     targets = [*model.vocab.encode(word), END]
     likeliest = np.argsort(-p, axis=1, kind="stable")[:, :ALTERNATIVES].T
     n, rows = len(targets), len(likeliest)
     wide = float(np.clip(0.62 * n, 4.5, 24))
     made, (ax, table) = figure(2, 1, size=(wide + 1.3, 4.2), sharex=True, height_ratios=[3, 1.6])
-    ax.bar(range(n), bits, color=[COLOURS[1] if token == END else COLOURS[0] for token in targets], width=0.7)
-    ax.axhline(math.log2(p.shape[1]), **GUIDE, label=f"all {p.shape[1]:,} tokens equally likely")
+    ax.bar(range(n), surprise, color=[COLOURS[1] if token == END else COLOURS[0] for token in targets], width=0.7)
+    ax.axhline(even, **GUIDE, label=f"all {p.shape[1]:,} tokens equally likely")
     font = min(9, 72 * wide / n / 5)
-    for i, x in enumerate(bits):
+    for i, x in enumerate(surprise):
         ax.annotate(
             f"{x:.1f}",
             (i, x),
@@ -119,8 +121,8 @@ def plot_word(model: Model, word: str) -> Figure:
             fontsize=font,
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
         )
-    ax.set_ylim(0, 1.1 * max(bits.max(), math.log2(p.shape[1])))
-    ax.set_ylabel("surprise (bits)")
+    ax.set_ylim(0, 1.1 * max(surprise.max(), even))
+    ax.set_ylabel(f"surprise ({unit})")
     ax.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0, fontsize=8, frameon=False)
     names = [named(model.vocab, token) for token in targets]
     ax.set_xticks(range(n), names, fontsize=min(12, 1.6 * font))
@@ -144,7 +146,8 @@ def plot_word(model: Model, word: str) -> Figure:
     table.spines[:].set_visible(False)
     table.set_ylabel("most likely")
     table.set_xlabel("characters of the word (bold: the one that follows)")
-    made.suptitle(f"{_quoted(word, 40)}: {bits.sum():.1f} bits in total, {bits.mean():.2f} per token", fontsize=11)
+    total = f"{surprise.sum():.1f} {unit} in total, {surprise.mean():.2f} per token"
+    headline(made, model.title, f"surprise of {_quoted(word, 40)}, {total}")
     return made
 
 
@@ -191,8 +194,8 @@ def plot_samples(model: Model, corpus: Corpus, n: int = 2000, seed: int = 42) ->
         ax.yaxis.set_major_formatter(_percent)
         ax.set_ylim(bottom=0)
         ax.legend(fontsize=8, edgecolor="none", framealpha=1)
-    title = f"{n:,} samples of the {model.name} model beside the {len(words['train words']):,} train words"
-    made.suptitle(title + of_all(len(order), len(corpus.vocab) - 1), fontsize=11)
+    what = f"{n:,} samples beside the {len(words['train words']):,} train words"
+    headline(made, model.title, what + of_all(len(order), len(corpus.vocab) - 1))
     return made
 
 
@@ -229,14 +232,9 @@ def _percent(share: float, _: float) -> str:
     return f"{100 * share:g}"
 
 
-def plain(text: str) -> str:
-    """Escape text that matplotlib would read as mathematics."""
-    return text.replace("$", r"\$")
-
-
 def _quoted(word: str, most: int) -> str:
     """Quote a word for a title, only the last `most` characters of a longer one."""
-    return f"“{plain(word if len(word) <= most else '…' + word[1 - most :])}”"
+    return f"“{word if len(word) <= most else '…' + word[1 - most :]}”"
 
 
 def of_all(n: int, of: int, which: str = "most frequent", what: str = "characters") -> str:

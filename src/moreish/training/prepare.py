@@ -125,7 +125,7 @@ def prepare(
 
 def of_run(run: Run) -> Task:
     """The task of a run that was prepared before. Raises InputError for a model that has no layers."""
-    run.model.need_layers("trained by steps")
+    run.model.need_layers()
     o = run.options
     batches = _batches(run.model.config, run.corpus, bool(o.full_batch), o.batch_size or 1, o.seed)
     return _checked(Task(run.model.name, run.corpus, run.model.config, o, batches))

@@ -18,7 +18,7 @@ import numpy as np
 from numba import types
 
 from ...layers.maths import FASTMATH
-from ..batches import Source
+from ..batches import Source, draw_batch
 from ..optim import OPTIMIZERS
 from ..threads import get_threads
 from . import generate, machine
@@ -50,6 +50,7 @@ class Signatures:
         settings = types.NamedTuple((tokens, number, count, number, count, count, count), generate.Settings)
         self.train = count(program, reals, reals, source, update, count, numbers, numbers, ints)
         self.evaluate = types.void(program, reals, tokens, count, count, numbers)
+        self.draw_batch = types.void(source, count, *3 * (count[:, ::1],))
         self.generate = types.void(program, reals, reals2, settings, tokens2, ints)
         self.walk = types.void(program, reals, reals, ints)
 
@@ -310,3 +311,9 @@ def walks(dtype: type) -> tuple[Function, Function]:
         return lambda *arguments: compiled_walk(*arguments, SINGLE_THREAD)
 
     return on_one_thread(machine.forward), on_one_thread(machine.backward)
+
+
+@cache
+def batch_drawer() -> Function:
+    """`draw_batch`, to be called from Python."""
+    return compiled([Job(draw_batch, "draw_batch")], "the drawing of batches")[0]
