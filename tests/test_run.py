@@ -189,7 +189,7 @@ def test_a_run_knows_the_name_of_its_list(words, file, tmp_path):
     listed = moreish.read_words(name, column="1", weights="2")
     assert listed.name == "my"
     saved = moreish.train(listed, "bigram-counts", out=tmp_path / "run")
-    assert saved.corpus.name == moreish.load(saved.path).corpus.name == "my"
+    assert saved.corpus.name == moreish.load(tmp_path / "run").corpus.name == "my"
     assert moreish.bundled("dinosaurs").name == "dinosaurs"
     assert moreish.Corpus(words).name == ""
 
