@@ -196,7 +196,7 @@ def _unknown_places(scores: Scores) -> dict[int, str]:
 
 
 def view(scores: Scores, alphabet: float) -> Iterator["Text"]:
-    """Format scores for a terminal, two lines per word: nats, bits, percentile and verdict; and nats by character.
+    """Format scores for a terminal, two lines per word: nats, percentile and verdict; and nats by character.
 
     alphabet    the surprise of a character drawn uniformly from the alphabet, to which colours are relative
     """
@@ -214,7 +214,7 @@ def view(scores: Scores, alphabet: float) -> Iterator["Text"]:
             surprises.append(f"  {'␣' if name.isspace() else name} ").append(f"{nats:.1f}", style)
             surprises.append("?" if place in score.unknown else "")
         word.append(" " * (width - word.cell_len))
-        word.append(f"  {score.nll:5.2f} nats  {score.bits:5.2f} bits  percentile {score.percentile:5.1f}  ")
+        word.append(f"  {score.nll:5.2f} nats  percentile {score.percentile:5.1f}  ")
         if score.likely is not None:
             word.append(*(("likely", "green") if score.likely else ("unlikely", "red")))
         yield word
