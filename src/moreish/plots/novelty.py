@@ -1,5 +1,7 @@
 """Picture of the novelty of samples, beside that of held-out words."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -49,5 +51,6 @@ def plot_novelty(found: Novelty, *, title: str = "") -> Figure:
         drawn.auto_set_font_size(False)
         drawn.set_fontsize(8)
     headline(made, title, "novelty of samples")
-    made.legend(*axes[1].get_legend_handles_labels(), loc="outside upper right", ncols=2, frameon=False, fontsize=8)
+    place: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1, 1), "borderaxespad": 0}
+    axes[1].legend(**place, ncols=2, frameon=False, fontsize=8)  # below the title, which may be long
     return made

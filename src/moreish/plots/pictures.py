@@ -16,7 +16,7 @@ from .course import plot_loss, plot_ratios, plot_start
 from .embedding import plot_embedding
 from .layers import plot_activations, plot_gradients, plot_saturation, plot_weights
 from .novelty import plot_novelty
-from .style import Unit
+from .style import Unit, boxes_allowed
 from .text import plot_bigrams, plot_next, plot_samples, plot_word
 
 
@@ -113,7 +113,7 @@ def draw(
     Yields each name with its picture, or with the error that says why the run has nothing to show.
     """
     names, pool = list(names), ThreadPoolExecutor(1)
-    with reserved_threads(1):  # this thread draws
+    with reserved_threads(1), boxes_allowed():  # this thread draws
         try:
             computed = {name: pool.submit(LENGTHY[name], found) for name in names if name in LENGTHY}
             for name in names:

@@ -15,7 +15,7 @@ from ..corpus import END, Corpus, Vocab, WordList
 from ..corpus.stream import per_token
 from ..errors import InputError, unknown
 from ..models.model import Model
-from .style import COLOURS, GUIDE, LIGHT_GREY, Unit, figure, headline, nats_in, plain
+from .style import COLOURS, GUIDE, LIGHT_GREY, Unit, figure, headline, left_to_right, nats_in, plain
 
 END_SHOWN, END_NAMED = "·", "end"  # the end token as a sign and as a name
 ORDERS = ("frequency", "alphabet")
@@ -217,8 +217,6 @@ def visible(character: str) -> str:
         return f"◌{character}"  # a mark needs a base character
     if kind.startswith("C"):
         return "□"
-    if unicodedata.bidirectional(character) in ("R", "AL"):
-        return f"\u200e{character}\u200e"  # keeps the text around it from left to right
     return plain(character)
 
 
@@ -234,7 +232,7 @@ def _percent(share: float, _: float) -> str:
 
 def _quoted(word: str, most: int) -> str:
     """Quote a word for a title, only the last `most` characters of a longer one."""
-    return f"“{word if len(word) <= most else '…' + word[1 - most :]}”"
+    return f"“{left_to_right(word if len(word) <= most else '…' + word[1 - most :])}”"
 
 
 def of_all(n: int, of: int, which: str = "most frequent", what: str = "characters") -> str:
