@@ -19,6 +19,7 @@ from ..corpus import PARTS
 from ..display.shown import Page
 from ..errors import InputError
 from ..evaluation import evaluate, share_interval
+from ..files import written_at
 from ..models import CountConfig
 from ..plots.pictures import PICTURES, PictureOptions
 from ..plots.style import svg
@@ -37,7 +38,7 @@ def report(run: Run) -> str:
     samples = run.model.sample(SAMPLES, seed=run.options.seed)
     marked = [(word, run.corpus.mark(word)) for word in samples]
     found, compared = Findings(run), comparison(run)
-    drawn, date = pictures(found), training_date(run)
+    drawn, date = pictures(found), written_at(run.path / MODEL) if run.path else None
     page = template.render(
         title=f"{run.model.name} trained on {run.corpus.name}" if run.corpus.name else run.model.name,
         date=shown_date(date or datetime.date.today()),
@@ -78,12 +79,6 @@ def made(run: Run) -> str:
         return f"counted{took}"
     done = run.history[-1]["step"] if run.history else run.options.steps
     return f"trained for {done:,}{f' of {run.options.steps:,}' if done < run.options.steps else ''} steps{took}"
-
-
-def training_date(run: Run) -> datetime.date | None:
-    """Day on which the trained weights were written; None if there is no such file."""
-    weights = run.path and run.path / MODEL
-    return datetime.date.fromtimestamp(weights.stat().st_mtime) if weights and weights.exists() else None
 
 
 def shown_date(date: datetime.date) -> str:
