@@ -1,10 +1,11 @@
-"""Picture of the novelty of samples, beside that of held-out words."""
+"""Picture of the novelty of samples and of held-out words."""
 
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from ..analysis.neighbours import SUBSTRING_LABELS
 from ..analysis.novelty import Novelty
 from .style import COLOURS, LIGHT_GREY, figure, headline, plain, shortened
 
@@ -31,7 +32,7 @@ def plot_novelty(found: Novelty, *, title: str = "") -> Figure:
                 np.arange(len(shares)) + BAR_WIDTH * (i - 0.5), shares.values(), BAR_WIDTH, color=colour, label=label
             )
             ax.bar_label(bars, [f"{100 * share:.0f}" for share in shares.values()], fontsize=8, padding=1)
-            ax.set_xticks(range(len(shares)), list(shares))
+            ax.set_xticks(range(len(shares)), [SUBSTRING_LABELS.get(name, name) for name in map(str, shares)])
         ax.tick_params(axis="x", length=0)
         ax.set_ylabel("percentage of words")
         ax.yaxis.set_major_formatter(lambda share, _: f"{100 * share:g}")

@@ -103,6 +103,12 @@ def value_axis(ax: Axes, values: Sequence[float], *, whole: bool = False) -> Non
         ax.xaxis.set_minor_formatter(NullFormatter())
 
 
+def step_axis(ax: Axes) -> None:
+    """Make an x axis for steps of training, with whole numbers."""
+    ax.set_xlabel("step")
+    ax.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True, min_n_ticks=1))
+
+
 def log_ticks(low: float, high: float) -> list[float]:
     """Return up to MAX_TICKS round numbers from low to high, for a logarithmic axis."""
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
