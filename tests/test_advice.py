@@ -71,6 +71,50 @@ def test_on_a_bundled_list_counts_are_better_and_the_mixture_is_the_best(here, c
     assert not set(words) & set(run.corpus.words)
 
 
+@pytest.mark.parametrize("options", [["--labels", "kind"], ["--weights", "n"], []])
+def test_a_gain_is_named_only_where_it_was_measured(here, capsys, options):
+    """It was not on lists with columns, nor on short ones."""
+    words = moreish.bundled("dinosaurs")[: 1_200 if options else 900]
+    rows = ["word,kind,n", *(f"{word},{word[0]},{1 + i % 5}" for i, word in enumerate(words))]
+    (here / "list.csv").write_text("\n".join(rows), encoding="utf-8")
+    found = trained(capsys, "list.csv", "--column", "word", "--model", "mlp", *options)
+    assert "0.02" not in one(found, "longer training")
+    (here / "list.csv").write_text("\n".join(moreish.bundled("dinosaurs")[:1_200]), encoding="utf-8")
+    assert "0.02" in one(trained(capsys, "list.csv"), "longer training")
+
+
+@pytest.mark.parametrize(
+    ("higher", "verdict"),
+    [(0.02, "better than"), (0.004, "about as good as"), (-0.004, "about as good as"), (-0.02, "worse than")],
+)
+def test_val_alone_decides_whether_counts_are_better(here, words, higher, verdict):
+    """A difference of some thousandths of a nat is none."""
+    counts = moreish.train(words, "ngram").loss
+    run = moreish.train(words, "mlp", n_hidden=8, n_embd=3, steps=50, out="runs/few-mlp")
+    run.loss = {"train": 2.0, "val": counts["val"] + higher, "test": counts["test"] - 9 * higher}
+    reason = one(dict(advice(run, Request("few.txt", None, {}, {}))), "n-gram counts")
+    assert reason == f"n-gram counts: val {counts['val']:.3f}, test {counts['test']:.3f}, {verdict} this run"
+
+
+def test_few_val_words_decide_nothing(here, capsys):
+    (here / "few.txt").write_text("\n".join(moreish.bundled("minerals")[:150]), encoding="utf-8")
+    found = trained(capsys, "few.txt")
+    assert len(losses(one(found, "n-gram counts"))) == 2
+    assert "this run" not in one(found, "n-gram counts")
+
+
+@pytest.mark.parametrize("n", [20_000, 50_001])
+def test_the_mixture_is_named_for_long_lists_too(here, n):
+    """Its losses are not computed for very long ones."""
+    turned = [word[k:] + word[:k] for k in range(6) for word in moreish.bundled("names")][:n]
+    run = moreish.train(turned, steps=300, out="runs/long-mlp")
+    found = dict(advice(run, Request("long.txt", None, {}, {})))
+    counted, (mixed,) = one(found, "n-gram counts"), (reason for reason in found if "mix" in reason)
+    assert len(losses(counted)) == len(losses(mixed)) == (2 if n == 20_000 else 0)
+    assert found[counted] == "moreish train long.txt --model ngram"
+    assert found[mixed] == "moreish mix runs/long-mlp runs/long-ngram --out runs/long-mixture"
+
+
 def test_commands_repeat_what_was_asked_for(here, capsys):
     lines = ["word,kind", *(f"{word},{word[0]}" for word in moreish.bundled("dinosaurs")[:400])]
     (here / "two words.csv").write_text("\n".join(lines), encoding="utf-8")

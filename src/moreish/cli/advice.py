@@ -11,13 +11,12 @@ from ..models import Mixture, NGram
 from ..training.mixing import mix
 from ..training.prepare import of_run
 from ..training.run import Run
-from ..training.train import OF_ALL_MODELS
+from ..training.train import OF_ALL_MODELS, SHORT_LIST
 from .request import Request
 
-QUICK_LIST = 10_000  # words; counting fewer takes at most a quarter of a second
-QUICK_SHARE = 1e-4  # seconds for each word; in a longer training, counting takes at most a tenth of that time
-GAIN = 0.005  # nats; a mixture that gains less is not worth it
-FEWEST_VAL_WORDS = 20  # fewer say too little about the length of a training
+QUICK_LIST = 50_000  # words; counting takes about a second on so many
+GAIN = 0.005  # nats; a smaller difference in val does not matter
+FEWEST_VAL_WORDS = 20  # fewer say too little
 RISEN = 0.01  # nats; with val so much above its lowest value, the training was too long
 FALLEN = 0.001  # nats; with val falling less over the last fifth, the training is at its end
 OVERFITTED = 0.15  # nats; with val so much above train, a longer training overfits (benchmarks/longer.py)
@@ -37,7 +36,7 @@ def advice(run: Run, request: Request | None) -> Advice:
     if request is None:
         return
     if run.model.name == "ngram":
-        yield "a net, which often is better if mixed with these counts", request.of("mlp").command()
+        yield "a net, which often improves when mixed with these counts", request.of("mlp").command()
         yield "the mixture of both", mix_command(run, request, "mlp")
         return
     yield from counting(run, request)
@@ -51,25 +50,31 @@ def no_better_than_random(run: Run) -> bool:
 
 
 def counting(run: Run, request: Request) -> Advice:
-    """Yield the n-gram model, and the mixture of it and the run, with their losses if these are soon computed."""
-    n_words = len(run.corpus.words)
-    quick = n_words <= QUICK_LIST or (run.seconds or 0.0) > QUICK_SHARE * n_words
-    if not quick or run.corpus.extra:
-        yield "n-gram counts, which often are as good as a net", request.of("ngram").command()
+    """Yield the n-gram model, and the mixture of it and the run, with their losses if the list is not long.
+
+    Val decides, never test, whose losses are only shown.
+    """
+    can_mix = not isinstance(run.model.config, Mixture) and not run.corpus.extra
+    if len(run.corpus.words) > QUICK_LIST or run.corpus.extra:
+        yield "n-gram counts, which are often as good as a net", request.of("ngram").command()
+        if can_mix:
+            yield "the mixture of both, which is often better", mix_command(run, request, "ngram")
         return
     counts = baseline(run.corpus)
     of_counts = evaluate(counts.model, run.corpus, SCORED_PARTS).loss
-    lower = [of_counts[part] < run.loss[part] for part in SCORED_PARTS]
-    verdict = "better than this run" if all(lower) else "as good as this run" if any(lower) else "worse than this run"
+    verdict = ""
+    if len(run.corpus.parts["val"]) >= FEWEST_VAL_WORDS:
+        more = of_counts["val"] - run.loss["val"]
+        compared = "about as good as" if abs(more) <= GAIN else "better than" if more < 0 else "worse than"
+        verdict = f", {compared} this run"
     assert isinstance(counts.model.config, NGram)
     order = counts.model.config.order
     command = request.of("ngram").command(**({} if order == NGram().order else {"order": order}))
-    yield f"n-gram counts: {shown(of_counts)}, {verdict}", command
-    if isinstance(run.model.config, Mixture):
-        return
-    of_both = evaluate(mix([run, counts]).model, run.corpus, SCORED_PARTS).loss
-    if all(of_both[part] < min(of_counts[part], run.loss[part]) - GAIN for part in SCORED_PARTS):
-        yield f"both mixed: {shown(of_both)}", mix_command(run, request, "ngram")
+    yield f"n-gram counts: {shown(of_counts)}{verdict}", command
+    if can_mix:
+        of_both = evaluate(mix([run, counts]).model, run.corpus, SCORED_PARTS).loss
+        if of_both["val"] < min(of_counts["val"], run.loss["val"]) - GAIN:
+            yield f"both mixed: {shown(of_both)}", mix_command(run, request, "ngram")
 
 
 def longer(run: Run, request: Request) -> tuple[str, str]:
@@ -88,13 +93,16 @@ def longer(run: Run, request: Request) -> tuple[str, str]:
             return {"epochs": round(share * steps)}
         return {"epochs": float(f"{share * steps * (o.batch_size or 1) / of_run(run).need_steps().n_examples:.2g}")}
 
-    measured = run.model.name == "mlp" and OF_ALL_MODELS.issuperset(request.options)
+    # What a longer training gains is measured for the default net, on lists that are not short and have no columns.
+    words, as_measured = run.corpus.words, run.model.name == "mlp" and OF_ALL_MODELS.issuperset(request.options)
+    measured = as_measured and len(words) >= SHORT_LIST and not words.has_columns
     if last > val[at] + RISEN:
         found, more = f"val was lowest at step {at:,} of {steps:,}, so train shorter", lasting(at / steps)
     elif last > before - FALLEN:
         found, more = "val has stopped falling, so it would gain nothing", {}
     elif gap < OVERFITTED:
-        found, more = f"val is {gap:.2f} above train, so it gains{' about 0.02' * measured}", lasting(2)
+        gains = "gains about 0.02" if measured else "would probably help"
+        found, more = f"val is {gap:.2f} above train, so it {gains}", lasting(2)
     elif measured:
         found = f"val is {gap:.2f} above train, so it gains about 0.02 with more weight decay"
         more = {**lasting(2), "weight_decay": MORE_DECAY}
