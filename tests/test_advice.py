@@ -1,5 +1,6 @@
 """What `moreish train` advises after a training: other words, counting, the mixture of both, and another length."""
 
+import gzip
 import re
 import shlex
 from pathlib import Path
@@ -155,9 +156,10 @@ def test_a_net_at_its_optimum_would_gain_nothing(here, capsys):
 def test_a_run_that_learnt_nothing_is_pointed_to_its_diagnosis(here, capsys):
     found = trained(capsys, "dinosaurs", "--lr", "5", "--schedule", "constant", "--keep", "last")
     assert list(found.values()) == ["moreish diagnose runs/dinosaurs-mlp"]
-    assert command(["train", "dinosaurs", "--lr", "1e5", "--optimizer", "sgd", "--activation", "relu"]) == 1
-    assert "moreish diagnose runs/dinosaurs-mlp-2 looks for the cause" in capsys.readouterr().err
-    assert moreish.load("runs/dinosaurs-mlp-2").diverged
+    too_high = ["--lr", "1e5", "--optimizer", "sgd", "--activation", "relu"]
+    assert command(["train", "dinosaurs", *too_high, "--out", "a b"]) == 1
+    assert "moreish diagnose 'a b' looks for the cause" in capsys.readouterr().err
+    assert moreish.load("a b").diverged
 
 
 def test_counts_and_mixtures_get_what_makes_sense_for_them(here, capsys):
@@ -174,6 +176,19 @@ def test_counts_and_mixtures_get_what_makes_sense_for_them(here, capsys):
         "moreish train short.txt --model ngram",
     ]
     assert "worse than this run" in one(found, "n-gram counts")
+
+
+def test_folders_have_the_name_of_the_list(here, capsys):
+    """It is that of its file, packed or not, as in titles."""
+    (here / "few words.csv.gz").write_bytes(gzip.compress("\n".join(made_up_words(50)).encode()))
+    found = trained(capsys, "few words.csv.gz", "--model", "ngram")
+    mixture = "moreish mix 'runs/few words-ngram' 'runs/few words-mlp' --out 'runs/few words-mixture'"
+    assert found["the mixture of both"] == mixture
+    assert moreish.load("runs/few words-ngram").corpus.name == "few words"
+    assert command(["tune", "few words.csv.gz", "--model", "ngram", "--trials", "1"]) == 0
+    evaluated = capsys.readouterr().out.partition("losses on all parts: moreish ")[2]
+    assert "runs/few words-ngram-study/" in evaluated
+    assert command(shlex.split(evaluated)) == 0
 
 
 def test_a_resumed_run_gets_the_advice_that_needs_no_list(saved_run):
