@@ -30,7 +30,8 @@ def argument(f: dataclasses.Field[Any], group: Group, default: str) -> tuple[str
         negative=None if plain_type(f) is bool else "",
         converter=whole_number if plain_type(f) is int else None,
     )
-    return f.name, Annotated[one_of(choices) if choices else plain_type(f), parameter], field(default=None)
+    kind: Any = one_of(choices) if choices else plain_type(f)
+    return f.name, Annotated[kind | None, parameter], field(default=None)
 
 
 def arguments_class(name: str, arguments: Iterable[tuple[str, Any, Any]]) -> Any:
