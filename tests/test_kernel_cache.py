@@ -120,11 +120,14 @@ def test_a_package_and_a_home_that_cannot_be_written_compile_only_once(tmp_path)
     def train(out: str, **more: str) -> str:
         options = ["--model", "bigram", "--steps", "5", "--samples", "2", "--out", str(tmp_path / out)]
         command = [sys.executable, "-m", "moreish", "--threads", "2", "train", str(tmp_path / "list.txt"), *options]
-        done = subprocess.run(command, capture_output=True, text=True, env={**environment, **more}, timeout=240)
-        assert done.returncode == 0, done.stderr
-        return done.stderr + done.stdout
+        pipe, env = subprocess.PIPE, {**environment, **more}
+        done = subprocess.run(command, stdout=pipe, stderr=subprocess.STDOUT, text=True, env=env, timeout=240)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
 
     first = train("first")
+    assert "n-gram counts" in first.partition("\nnext:\n")[2]
+    assert "compiling" not in first.partition("\nnext:\n")[2], "notices are not among the advice"
     notices = re.findall("moreish: compiling (.*), only once on this machine\n", first)
     assert notices[0] == "the training loop"
     assert len(notices) == len(set(notices)), "there is one notice of each thing, however many functions it has"
