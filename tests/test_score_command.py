@@ -279,7 +279,7 @@ def test_a_terminal_shows_each_character(saved_run, monkeypatch, capsys):
     first, second = plain.split("\n")[:2]
     verdict = "likely" if score.likely else "unlikely"
     assert first.split() == [
-        *("ba", f"{score.nll:.2f}", "nats", f"{score.bits:.2f}", "bits"),
+        *("ba", f"{score.nll:.2f}", "nats"),
         *("percentile", f"{score.percentile:.1f}", verdict),
     ]
     b, a, end = score.per_char

@@ -76,9 +76,10 @@ def plot(
         Unit of losses and surprises.
     """
     from ..analysis.findings import Findings
+    from ..display.shown import shortened
     from ..plots.fonts import fallbacks
     from ..plots.pictures import PICTURES, PictureOptions, draw
-    from ..plots.style import save, shortened
+    from ..plots.style import save
 
     for name in what:
         if name not in PICTURES:
@@ -96,15 +97,14 @@ def plot(
         if isinstance(made, InputError):
             if what:
                 raise made
-            reason, _, _ = str(made).partition(":")
-            skipped.setdefault(reason, []).append(name)
+            skipped.setdefault(made.reason, []).append(name)
             continue
         path = folder / f"{name}.{format}"
         save(made, path)
         print(f"{path}  {PICTURES[name].caption}", flush=True)
     if missing:
         say(
-            f"No installed font has {len(missing):,} of the characters ({shortened(''.join(missing), 11)}), "
+            f"No installed font has {len(missing):,} of the characters ({shortened(''.join(missing), 13)}), "
             "so they are drawn as boxes. Install a font that covers them, such as Noto Sans CJK."
         )
     if skipped:

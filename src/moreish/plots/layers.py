@@ -119,7 +119,7 @@ def _with_activations(run: Run | Diagnosis) -> Diagnosis:
     """Return the diagnosis of a run. Raises InputError for a model without activations."""
     found = as_diagnosis(run)
     if all(layer.saturated is None for layer in found.end_trace.activations):
-        raise InputError(f"{found.run.model.kind} has no activations: choose a net with tanh or relu, such as an mlp")
+        raise InputError(f"{found.run.model.kind} has no activations", "choose a net with tanh or relu, such as an mlp")
     return found
 
 

@@ -72,11 +72,6 @@ def left_to_right(text: str) -> str:
     return f"\u200e{text}\u200e" if any(unicodedata.bidirectional(c) in ("R", "AL") for c in text) else text
 
 
-def shortened(text: str, most: int) -> str:
-    """Return the first `most` characters of a text, with an ellipsis for those left out."""
-    return text if len(text) <= most else text[: most - 1] + "…"
-
-
 def shortened_inside(text: str, most: int) -> str:
     """Return a text of at most `most` characters, with an ellipsis for those left out in the middle."""
     return text if len(text) <= most else text[: most // 2] + "…" + text[1 + most // 2 - most :]

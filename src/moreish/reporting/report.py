@@ -21,13 +21,13 @@ from ..errors import InputError
 from ..evaluation import evaluate, share_interval
 from ..files import written_at
 from ..models import CountConfig
-from ..plots.pictures import PICTURES, PictureOptions
+from ..plots.pictures import PICTURES, PictureOptions, draw
 from ..plots.style import svg
+from ..training.options import OF_ALL_MODELS
 from ..training.run import MODEL, Run
 from ..training.train import train
 
 SAMPLES = 48
-COUNTING_OPTIONS = ("split", "split_seed", "weight_power", "seed")
 SAMPLED_LABELS, SAMPLES_PER_LABEL = 12, 5
 
 
@@ -161,13 +161,11 @@ def percent(share: float) -> str:
 
 def pictures(found: Findings) -> dict[str, tuple[str, str, Markup]]:
     """Draw every picture for which the run has something to show: name, caption and SVG, by name."""
-    drawn = {}
-    for name, (caption, draw) in PICTURES.items():
-        try:
-            drawn[name] = (name, caption, inline(svg(draw(found, PictureOptions())), name))
-        except InputError:  # nothing to show
-            continue
-    return drawn
+    return {
+        name: (name, PICTURES[name].caption, inline(svg(made), name))
+        for name, made in draw(found, PictureOptions())
+        if not isinstance(made, InputError)
+    }
 
 
 def inline(picture: str, name: str) -> Markup:
@@ -186,7 +184,7 @@ def options(run: Run) -> list[tuple[str, Any]]:
     if run.corpus.words.weights is None:
         del of_training["weight_power"]
     if not run.options.steps:
-        of_training = {name: of_training[name] for name in of_training if name in COUNTING_OPTIONS}
+        of_training = {name: of_training[name] for name in of_training if name in OF_ALL_MODELS}
     shown = {True: "yes", False: "no"}
     return [
         (name.replace("_", "-"), shown[value] if isinstance(value, bool) else value)

@@ -86,6 +86,8 @@ class Run(Shown):
         if "loss" in vars(self):
             losses = ", ".join(f"{part} {loss:.4f}" for part, loss in self.loss.items())
             rows.append(("loss", f"{losses} nats per token"))
+        elif vals := [(line["step"], line["val"]) for line in self.history if line.get("val") is not None]:
+            rows.append(("val", f"{vals[-1][1]:.4f} nats per token, at step {vals[-1][0]:,}"))
         return Table(f"Run of {self.model!r}", [*rows, ("folder", self.path or "none")])
 
     def _repr_html_(self) -> str:
