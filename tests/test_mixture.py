@@ -135,7 +135,9 @@ def test_the_command(parts, tmp_path, capsys):
     assert "weight" in capsys.readouterr().out
     for command in (["eval"], ["sample", "-n", "3"]):
         assert run([*command, str(tmp_path / "mixed")]) == 0
-    assert run(["show", str(tmp_path / "mixed")]) == 2
+    for command in ("show", "diagnose"):
+        assert run([command, str(tmp_path / "mixed")]) == 2
+        assert capsys.readouterr().err == "moreish: a mixture has no layers: train a net, as with --model mlp\n"
     config = tmp_path / "mixed" / "config.json"
     good = config.read_text(encoding="utf-8")
     for bad in ('"parts": [1, 2]', '"parts": [{"model": "nothing", "options": {}}]', '"parts": []'):

@@ -246,7 +246,7 @@ class Model(Shown, DrawsWords):
     def need_layers(self) -> None:
         """Raise InputError if the model has no layers."""
         if not self.layers:
-            raise InputError(f"{self.kind} has no layers: choose a net, such as an mlp")
+            raise InputError(f"{self.kind} has no layers: train a net, as with --model mlp")
 
     def check_vocab(self, corpus: Corpus) -> None:
         """Raise InputError if the vocabulary of a corpus is not that of the model."""
