@@ -74,7 +74,7 @@ def test_a_list_too_short_to_split_is_refused():
     assert all(map(len, Corpus(["a"] * 6).parts.values()))
     with pytest.raises(InputError, match="the list has 5 words: at least 6 are needed to split it"):
         Corpus(["a"] * 5)
-    with pytest.raises(InputError, match="only 1 different word:"):
+    with pytest.raises(InputError, match="the list has 1 different word:"):
         Corpus(["a"] * 50, "distinct")
 
 
