@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..corpus import Corpus
+from ..corpus.wordlist import refuse_what_is_no_list
 from ..engine.optim import zero_moments
 from ..engine.tape.compile import seconds_compiling
 from ..engine.torch.distributed import all_reduce_min, process_group, rank
@@ -62,7 +63,9 @@ def train(
     saves it and calls on_progress.
     """
     if model is None and from_run is None:
-        words = words if isinstance(words, Corpus | Sized) else list(words)
+        if not isinstance(words, Corpus):
+            refuse_what_is_no_list(words)
+            words = words if isinstance(words, Sized) else list(words)
         model = default_model(words, options)
         if model == "mixture":
             if out is not None and not rank():
