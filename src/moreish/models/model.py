@@ -25,7 +25,6 @@ from .labels import Labels, sum_over_labels
 if TYPE_CHECKING:
     from torch import nn
 
-IN_A_SENTENCE = {"bigram-counts": "a table of bigram counts", "ngram": "an n-gram", "mlp": "an mlp"}
 UNKNOWN_NLL = math.log(0x110000)  # nats of an unknown character: uniform over the code points of Unicode
 
 MOST_CHARACTERS, MOST_LAYERS = 30, 20  # in a notebook
@@ -113,7 +112,8 @@ class Model(Shown, DrawsWords):
         for number, layer in enumerate(self.layers):
             shape = layer.out_shape(shape)
             size = sum(parameter.size for parameter in layer.parameters() if parameter.trained)
-            rows.append((f"{number}.{type(layer).__name__.lower()}", " x ".join(map(str, shape)), f"{size:,}" if size else ""))
+            name = f"{number}.{type(layer).__name__.lower()}"
+            rows.append((name, " x ".join(map(str, shape)), f"{size:,}" if size else ""))
         shown = rows if len(rows) <= MOST_LAYERS else rows[:MOST_LAYERS]
         return Table(self.summary, shown, ["layer", ">output", ">parameters"], more(len(rows), len(shown)))
 
@@ -140,7 +140,7 @@ class Model(Shown, DrawsWords):
     @property
     def kind(self) -> str:
         """Name of the model in a sentence, such as "an mlp"."""
-        return IN_A_SENTENCE.get(self.name, f"a {self.name}")
+        return self.config.called
 
     @property
     def weights(self) -> dict[str, np.ndarray]:
@@ -246,7 +246,7 @@ class Model(Shown, DrawsWords):
     def need_layers(self) -> None:
         """Raise InputError if the model has no layers."""
         if not self.layers:
-            raise InputError(f"{self.kind} has no layers: train a net, as with --model mlp")
+            raise InputError(f"{self.kind} has no layers", "train a net, as with --model mlp")
 
     def check_vocab(self, corpus: Corpus) -> None:
         """Raise InputError if the vocabulary of a corpus is not that of the model."""

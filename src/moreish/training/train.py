@@ -1,11 +1,8 @@
 """Training: from words and options to a run, and from a stopped run to its end."""
 
 import shlex
-import signal
-import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Sized
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sized
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +10,7 @@ from ..corpus import Corpus
 from ..corpus.wordlist import refuse_what_is_no_list
 from ..engine.optim import zero_moments
 from ..engine.tape.compile import seconds_compiling
+from ..engine.threads import interruptible
 from ..engine.torch.distributed import all_reduce_min, process_group, rank
 from ..files import write_atomically
 from ..models import CountConfig
@@ -22,14 +20,13 @@ from .batchnorm import calibrate
 from .checkpoint import CHECKPOINT, Checkpoint, load_checkpoint
 from .loop import Diverged, Loop, Progress
 from .mixing import mix
-from .options import resolved
+from .options import OF_ALL_MODELS, resolved
 from .prepare import Task, engine_of, of_run, prepare
 from .run import Run, begin_folder, check_free, discard_folder, end_folder, load, write_history
 from .watching import TrainingView
 
 CHECKPOINT_SECONDS = 5.0  # between two checkpoints
 SHORT_LIST = 1000  # words; on fewer, by default, a mixture: it has the lowest loss (benchmarks/short_lists.py)
-OF_ALL_MODELS = {"split", "split_seed", "weight_power", "seed", "weights", "labels"}  # names of options
 
 
 def train(
@@ -205,22 +202,3 @@ def _save(run: Run, state: Checkpoint) -> None:
     if run.path is not None:
         write_history(run.path, run.history)
         write_atomically(run.path / CHECKPOINT, state.to_bytes())
-
-
-@contextmanager
-def interruptible() -> Generator[threading.Event]:
-    """Turn the first Ctrl-C into an event, so that no step is left half made; a second one interrupts at once."""
-    event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield event
-        return
-
-    def note(*_: object) -> None:
-        event.set()
-        signal.signal(signal.SIGINT, before)
-
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield event
-    finally:
-        signal.signal(signal.SIGINT, before)
