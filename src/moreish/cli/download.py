@@ -15,7 +15,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from ..corpus import DOWNLOADS, read_words
 from ..corpus import download as download_list
-from .terminal import print_json, print_table
+from .terminal import print_json, print_table, print_text
 from .values import Flag, one_of
 
 if TYPE_CHECKING:
@@ -71,4 +71,4 @@ def download(name: ListName | None = None, /, *, json: Flag = False) -> None:
     if json:
         print_json({"name": name, "path": str(path), "words": words})
     else:
-        print(f"{words:,} words in {path}; train on them with: moreish train {name}")
+        print_text(f"{words:,} words in {path}; train on them with: moreish train {name}")

@@ -16,7 +16,7 @@ Examples:
   moreish train dinosaurs
   moreish train people.csv --column name --labels country --weights count
   moreish train dinosaurs --from runs/names-mlp
-  moreish train places --model mlp --n-hidden 300 --weight-decay 0.1 --out runs/big
+  moreish train places --model mlp --n-hidden 300 --out runs/big
 """
 
 import math
@@ -45,7 +45,7 @@ from .arguments import ModelArguments, ModelName, TrainArguments
 from .fields import Flat, ListArguments, ListName, given_options
 from .progress import TrainingView
 from .request import Request
-from .terminal import announce_work, print_losses, print_samples, print_table, say
+from .terminal import announce_work, print_losses, print_samples, print_table, print_text, say
 from .values import WholeNumber
 
 MOSTLY = 0.5  # share of val words in train from which losses are said to mean little
@@ -122,10 +122,10 @@ def report(run: Run, seconds: float, n_samples: int, request: Request | None) ->
     if isinstance(config, Mixture):
         shares = zip(run.model.weights["weights"], config.parts or [], strict=True)
         how = " + ".join(f"{share:.2f} {part['model']}" for share, part in shares)
-    print(f"{run.model.name}: {run.model.n_parameters:,} parameters, {how}, {seconds:.1f} s")
+    print_text(f"{run.model.name}: {run.model.n_parameters:,} parameters, {how}, {seconds:.1f} s")
     if isinstance(config, Mixture):
         why = f"the list has {len(run.corpus.words):,} words: below {SHORT_LIST:,} it mostly has the lowest loss"
-        print(f"(a mixture, because {why}; for a net alone: --model mlp)")
+        print_text(f"(a mixture, because {why}; for a net alone: --model mlp)")
     weighted = run.corpus.words.weights is not None
     print_losses(evaluate(run.model, run.corpus) if weighted else Evaluation(run.loss, {}))
     run.keep_loss()
@@ -141,7 +141,7 @@ def report(run: Run, seconds: float, n_samples: int, request: Request | None) ->
         )
     if run.model.labels is not None:
         found = Classifier(run).accuracy(("val", "test"))
-        print(f"\nlabels found: {', '.join(f'{share:.1%} of {part}' for part, share in found.items())}")
+        print_text(f"\nlabel accuracy: {', '.join(f'{part} {share:.1%}' for part, share in found.items())}")
     if any("torch_loss" in line for line in run.history):
         print("\nthe tape and PyTorch, each on its own copy of the weights:")
         columns = ("step", "tape_loss", "torch_loss", "gradient_difference", "weight_difference")
@@ -153,11 +153,11 @@ def report(run: Run, seconds: float, n_samples: int, request: Request | None) ->
         print_samples(words, [run.corpus.mark(word) for word in words])
     else:
         for line in shown_by_label(run, n_samples):
-            print(line)
+            print_text(line)
     more = shlex.join(["moreish", "sample", str(run.path)])
-    print(f"\nsaved in {run.path}; more words with: {more}\n\nnext:", flush=True)  # the advice may take a moment
+    print_text(f"\nsaved in {run.path}; more words with: {more}\n\nnext:")  # the advice may take a moment
     for reason, command in advice(run, request):
-        print(f"  {reason}:\n    {command}" if command else f"  {reason}")
+        print_text(f"  {reason}:\n    {command}" if command else f"  {reason}")
 
 
 def shown_by_label(run: Run, n: int) -> Iterator[str]:

@@ -7,7 +7,7 @@ times at once to share the work. Test words are not used.
 
 Examples:
   moreish tune names.txt --model mlp --trials 50
-  moreish tune names.txt --model wavenet --epochs 10 --batch-size 128 --out runs/search
+  moreish tune names.txt --model wavenet --epochs 10 --out runs/search
 """
 
 from pathlib import Path
@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from ..corpus import words_of
 from ..training.tuning import ended_well
 from ..training.tuning import tune as tune_options
-from .arguments import ModelArguments, ModelName, TrainArguments
+from .arguments import ModelArguments, NetName, TrainArguments
 from .fields import Flat, ListArguments, ListName, given_options
 from .request import list_name
-from .terminal import announce_work, print_json, print_table, say
+from .terminal import announce_work, print_json, print_table, print_text, say
 from .values import Flag, WholeNumber
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def tune(
     file: ListName | None = None,
     /,
     *,
-    model: ModelName = "mlp",
+    model: NetName = "mlp",
     out: Path | None = None,
     trials: WholeNumber = 30,
     json: Flag = False,
@@ -88,8 +88,8 @@ def tune(
         for loss, t in ended_well(found.study)[:5]
     ]
     print_table(["best trials", ">val", ">parameters", "options"], lines)
-    print(f"\nthe best run is saved in {found.run.path}, and a picture of the study in {picture}")
-    print(f"losses on all parts: moreish eval {found.run.path}")
+    print_text(f"\nthe best run is saved in {found.run.path}, and a picture of the study in {picture}")
+    print_text(f"losses on all parts: moreish eval {found.run.path}")
 
 
 def row(trial: "FrozenTrial") -> dict[str, Any]:
