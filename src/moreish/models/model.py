@@ -113,7 +113,7 @@ class Model(Shown, DrawsWords):
         for number, layer in enumerate(self.layers):
             shape = layer.out_shape(shape)
             size = sum(parameter.size for parameter in layer.parameters() if parameter.trained)
-            rows.append((f"{number}.{type(layer).__name__}", " x ".join(map(str, shape)), f"{size:,}" if size else ""))
+            rows.append((f"{number}.{type(layer).__name__}", "×".join(map(str, shape)), f"{size:,}" if size else ""))
         shown = rows if len(rows) <= MOST_LAYERS else rows[:MOST_LAYERS]
         return Table(self.summary, shown, ["layer", ">output", ">parameters"], more(len(rows), len(shown)))
 
