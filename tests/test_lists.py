@@ -76,20 +76,21 @@ def test_a_list_is_fetched_once_and_found_by_its_name(served, capsys, tmp_path, 
 
 
 def test_the_names_of_the_lecture_are_told_from_the_bundled_ones(served, capsys, tmp_path, monkeypatch):
-    served("/names.txt")
+    kept = served("/names.txt")
     monkeypatch.chdir(tmp_path)
-    advice = "names.txt of the lecture is the list makemore-names: moreish download makemore-names, then moreish train"
-    for command, says in (
-        (["train", "names.txt"], "names.txt: no such file"),
-        (["download", "names"], "names is bundled, and needs no download"),
-    ):
-        assert run(command) == 2
-        told = capsys.readouterr().err
-        assert told.count("\n") == 1
-        assert says in told
-        assert advice in told
+    assert run(["train", "names.txt"]) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    now = "The names of the lecture are now the list makemore-names: moreish download makemore-names"
+    assert f"names.txt: no such file. {now}" in told
     assert run(["download", "minerals"]) == 2
     assert "makemore" not in capsys.readouterr().err
+    assert run(["download", "names"]) == 0, "by the name that it had"
+    out, err = capsys.readouterr()
+    assert "moreish train makemore-names" in out
+    assert err.count("\n") == 1
+    assert "the names of the lecture are the list makemore-names" in err
+    assert kept.read_bytes() == CONTENT
     assert lists.words_of("names") == moreish.bundled("names"), "also after a download"
 
 

@@ -2,6 +2,7 @@
 
 import math
 import re
+import shlex
 from typing import Any
 
 import numpy as np
@@ -128,22 +129,24 @@ def test_runs_that_do_not_go_together_are_refused(parts, words):
 
 
 def test_the_command(parts, tmp_path, capsys):
-    folders = [str(tmp_path / str(i)) for i in range(2)]
+    folders, mixed = [str(tmp_path / str(i)) for i in range(2)], tmp_path / "of both"
     for part, folder in zip(parts, folders, strict=False):
         moreish.Run(part.model, part.corpus, part.options).save(folder)
-    assert run(["mix", *folders, "--out", str(tmp_path / "mixed")]) == 0
-    assert "weight" in capsys.readouterr().out
+    assert run(["mix", *folders, "--out", str(mixed)]) == 0
+    out = capsys.readouterr().out
+    assert "weight" in out
+    assert run(shlex.split(out.partition("with: moreish ")[2])) == 0
     for command in (["eval"], ["sample", "-n", "3"]):
-        assert run([*command, str(tmp_path / "mixed")]) == 0
-    assert run(["show", str(tmp_path / "mixed")]) == 2
-    config = tmp_path / "mixed" / "config.json"
+        assert run([*command, str(mixed)]) == 0
+    assert run(["show", str(mixed)]) == 2
+    config = mixed / "config.json"
     good = config.read_text(encoding="utf-8")
     for bad in ('"parts": [1, 2]', '"parts": [{"model": "nothing", "options": {}}]', '"parts": []'):
         config.write_text(re.sub(r'"parts": \[.*?\}\s*\}\s*\]', bad, good, flags=re.DOTALL), encoding="utf-8")
         assert config.read_text(encoding="utf-8") != good
-        assert run(["eval", str(tmp_path / "mixed")]) == 2
+        assert run(["eval", str(mixed)]) == 2
         assert "damaged or incomplete" in capsys.readouterr().err
     config.write_text(good, encoding="utf-8")
-    (tmp_path / "mixed" / "model.safetensors").write_bytes((tmp_path / "0" / "model.safetensors").read_bytes())
-    assert run(["eval", str(tmp_path / "mixed")]) == 2
+    (mixed / "model.safetensors").write_bytes((tmp_path / "0" / "model.safetensors").read_bytes())
+    assert run(["eval", str(mixed)]) == 2
     assert "damaged or incomplete" in capsys.readouterr().err

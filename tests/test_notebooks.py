@@ -1,10 +1,10 @@
 """Results in a notebook and at the prompt: what they show of themselves, and views of work while it runs."""
 
-import logging
 import pickle
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,7 +17,7 @@ from conftest import made_up_words
 from nbclient import NotebookClient
 
 import moreish
-from moreish.display import live
+from moreish.display import compiling, live
 from moreish.display.curves import curves_svg
 from moreish.display.shown import Page
 
@@ -329,15 +329,14 @@ def test_a_view_is_updated_only_now_and_then(drawn, clock):
     assert "left" not in drawn[-1]
 
 
-def test_a_view_shows_log_messages_while_it_is_open(drawn):
-    log = logging.getLogger("moreish")
-    level, handlers = log.level, list(log.handlers)
-    with live.Live("Working") as view:
-        log.info("compiling <it>")
-        assert "compiling &lt;it&gt;" in drawn[-1]
-        view.tell("done")
-    assert (log.level, log.handlers) == (level, handlers)
-    assert "Working: done" in drawn[-1]
+def test_a_view_shows_what_is_compiled_while_it_is_open(drawn):
+    before = list(compiling.watchers)
+    with live.Live("Working"):
+        compiling.show(compiling.Compiling("the training loop", ("linear.forward",), 2, 14, time.monotonic() - 3))
+        shown = "compiling the training loop, only once on this machine (3 of 14): linear.forward, 3 s"
+        assert shown in drawn[-1]
+        assert compiling.watchers != before
+    assert compiling.watchers == before
 
 
 def test_a_view_stays_hidden_if_asked(drawn):

@@ -9,19 +9,20 @@ from ..analysis.comparison import SCORED_PARTS, baseline
 from ..evaluation import evaluate
 from ..models import Mixture, NGram
 from ..training.mixing import mix
+from ..training.options import resolved
 from ..training.prepare import of_run
 from ..training.run import Run
-from ..training.train import OF_ALL_MODELS
+from ..training.train import OF_ALL_MODELS, SHORT_LIST
 from .request import Request
 
-QUICK_LIST = 10_000  # words; counting fewer takes at most a quarter of a second
-QUICK_SHARE = 1e-4  # seconds for each word; in a longer training, counting takes at most a tenth of that time
-GAIN = 0.005  # nats; a mixture that gains less is not worth it
-FEWEST_VAL_WORDS = 20  # fewer say too little about the length of a training
-RISEN = 0.01  # nats; with val so much above its lowest value, the training was too long
+QUICK_LIST = 50_000  # words; counting takes about a second on so many
+GAIN = 0.005  # nats; a smaller difference in val does not matter
+FEWEST_VAL_WORDS = 20  # fewer say too little
+RISEN = 0.01  # nats; with val so much above its lowest value, the training was long enough
 FALLEN = 0.001  # nats; with val falling less over the last fifth, the training is at its end
-OVERFITTED = 0.15  # nats; with val so much above train, a longer training overfits (benchmarks/longer.py)
-MORE_DECAY = 0.1  # weight decay with which it does not
+OVERFITTED = 0.15  # nats; with val so much above train, the default net overfits if it trains longer
+MORE_DECAY = 0.1  # weight decay with which it does not (both are measured by benchmarks/longer.py)
+WITHOUT_EFFECT = {"diagnostics", "log_every"}  # options that change nothing in what is trained
 
 Advice = Iterator[tuple[str, str]]
 
@@ -32,13 +33,16 @@ def advice(run: Run, request: Request | None) -> Advice:
         command = ["moreish", "diagnose", str(run.path)]
         yield "val is no better than for characters drawn at random; find out why", shlex.join(command)
         return
-    command = ["moreish", "sample", str(run.path), "--temperature", "0.7", "--only-new"]
-    yield "likelier words, none of them in the list", shlex.join(command)
+    command = ["moreish", "sample", str(run.path), "--temperature", "0.7"]
+    if any(run.corpus.mark(word) == "new" for word in run.model.sample(20, temperature=0.7)):
+        yield "safer words that are not in your list", shlex.join([*command, "--only-new"])
+    else:
+        yield "safer words", shlex.join(command)
     if request is None:
         return
     if run.model.name == "ngram":
-        yield "a net, which often is better if mixed with these counts", request.of("mlp").command()
-        yield "the mixture of both", mix_command(run, request, "mlp")
+        yield "a net; mixed with these counts it is often better still", request.of("mlp").command()
+        yield "then the two mixed", mix_command(run, request, "mlp")
         return
     yield from counting(run, request)
     if run.model.layers and len(run.corpus.parts["val"]) >= FEWEST_VAL_WORDS:
@@ -51,56 +55,60 @@ def no_better_than_random(run: Run) -> bool:
 
 
 def counting(run: Run, request: Request) -> Advice:
-    """Yield the n-gram model, and the mixture of it and the run, with their losses if these are soon computed."""
-    n_words = len(run.corpus.words)
-    quick = n_words <= QUICK_LIST or (run.seconds or 0.0) > QUICK_SHARE * n_words
-    if not quick or run.corpus.extra:
-        yield "n-gram counts, which often are as good as a net", request.of("ngram").command()
+    """Yield the n-gram model, and the mixture of it and the run, with their losses if the list is not long.
+
+    Val decides, never test, whose losses are only shown.
+    """
+    can_mix = not isinstance(run.model.config, Mixture) and not run.corpus.extra
+    if len(run.corpus.words) > QUICK_LIST or run.corpus.extra:
+        yield "an n-gram model, which is often as good as a net", request.of("ngram").command()
+        if can_mix:
+            yield "then the two mixed, which is often better still", mix_command(run, request, "ngram")
         return
     counts = baseline(run.corpus)
     of_counts = evaluate(counts.model, run.corpus, SCORED_PARTS).loss
-    lower = [of_counts[part] < run.loss[part] for part in SCORED_PARTS]
-    verdict = "better than this run" if all(lower) else "as good as this run" if any(lower) else "worse than this run"
+    more = of_counts["val"] - run.loss["val"]
+    does = "does better" if more < -GAIN else "does worse" if more > GAIN else "is about as good"
+    does = does if len(run.corpus.parts["val"]) >= FEWEST_VAL_WORDS else "has"
     assert isinstance(counts.model.config, NGram)
     order = counts.model.config.order
     command = request.of("ngram").command(**({} if order == NGram().order else {"order": order}))
-    yield f"n-gram counts: {shown(of_counts)}, {verdict}", command
-    if isinstance(run.model.config, Mixture):
-        return
-    of_both = evaluate(mix([run, counts]).model, run.corpus, SCORED_PARTS).loss
-    if all(of_both[part] < min(of_counts[part], run.loss[part]) - GAIN for part in SCORED_PARTS):
-        yield f"both mixed: {shown(of_both)}", mix_command(run, request, "ngram")
+    of_both = evaluate(mix([run, counts]).model, run.corpus, SCORED_PARTS).loss if can_mix else of_counts
+    mixed = of_both["val"] < min(of_counts["val"], run.loss["val"]) - GAIN
+    yield f"an n-gram model {does}: {shown(of_counts)}", command if mixed or more <= GAIN else ""
+    if mixed:
+        yield f"then the two mixed: {shown(of_both)}", mix_command(run, request, "ngram")
 
 
 def longer(run: Run, request: Request) -> tuple[str, str]:
-    """Return the training that should follow if its length is changed, and what val says about that."""
-    o, steps = run.options, run.options.steps or 0
+    """Return what val says about a longer training, and its command if it may gain.
+
+    How much it gains is measured for the default net, on lists that are not short and have neither weights nor labels.
+    """
+    o, steps, words = run.options, run.options.steps or 0, run.corpus.words
     val = {line["step"]: line["val"] for line in run.history if line["val"] is not None}
     at, last = min(val, key=val.__getitem__), val[steps]
     before = val[max((step for step in val if step <= 0.8 * steps), default=steps)]
-    gap = run.loss["val"] - run.loss["train"]
-
-    def lasting(share: float) -> dict[str, Any]:
-        """Options of a training that is longer or shorter by this factor."""
-        if "steps" in request.options:
-            return {"steps": round(share * steps)}
-        if o.full_batch:
-            return {"epochs": round(share * steps)}
-        return {"epochs": float(f"{share * steps * (o.batch_size or 1) / of_run(run).need_steps().n_examples:.2g}")}
-
-    measured = run.model.name == "mlp" and OF_ALL_MODELS.issuperset(request.options)
     if last > val[at] + RISEN:
-        found, more = f"val was lowest at step {at:,} of {steps:,}, so train shorter", lasting(at / steps)
-    elif last > before - FALLEN:
-        found, more = "val has stopped falling, so it would gain nothing", {}
-    elif gap < OVERFITTED:
-        found, more = f"val is {gap:.2f} above train, so it gains{' about 0.02' * measured}", lasting(2)
-    elif measured:
-        found = f"val is {gap:.2f} above train, so it gains about 0.02 with more weight decay"
-        more = {**lasting(2), "weight_decay": MORE_DECAY}
-    else:
-        found, more = f"val is {gap:.2f} above train, so it would overfit", {}
-    return f"longer training: {found}", request.command(**more) if more else ""
+        return f"longer training would not help: val was lowest at step {at:,} of {steps:,}", ""
+    if last > before - FALLEN:
+        return "longer training would not help: val has levelled off", ""
+    twice: dict[str, Any] = {"steps": 2 * steps}
+    if "steps" not in request.options:
+        passes = steps if o.full_batch else steps * (o.batch_size or 1) / of_run(run).need_steps().n_examples
+        twice = {"epochs": float(f"{2 * passes:.2g}")}
+    default = run.model.name == "mlp" and (OF_ALL_MODELS | WITHOUT_EFFECT).issuperset(request.options)
+    measured = default and len(words) >= SHORT_LIST and not words.has_columns
+    gap = max(run.loss["val"] - run.loss["train"], 0.0)
+    if gap < OVERFITTED:
+        gains = "gain about 0.02" if measured else "help"
+        return f"longer training should {gains}: val is only {gap:.2f} above train", request.command(**twice)
+    found = f"val is {gap:.2f} above train"
+    if run.model.name == "mlp" and resolved(o.weight_decay) < MORE_DECAY:
+        gains = "gain up to 0.05" if measured else "help"
+        command = request.command(**twice, weight_decay=MORE_DECAY)
+        return f"longer training with more weight decay may {gains}: {found}", command
+    return f"longer training may help or overfit: {found}", request.command(**twice)
 
 
 def mix_command(run: Run, request: Request, other: str) -> str:

@@ -15,7 +15,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from ..corpus import DOWNLOADS, read_words
 from ..corpus import download as download_list
-from .terminal import print_json, print_table, print_text
+from ..corpus.lists import LECTURE
+from .terminal import print_json, print_table, print_text, say
 from .values import Flag, one_of
 
 if TYPE_CHECKING:
@@ -62,6 +63,9 @@ def download(name: ListName | None = None, /, *, json: Flag = False) -> None:
         else:
             print_table(["list", "summary", "address"], [(n, d["summary"], d["url"]) for n, d in lists.items()])
         return
+    if name == "names":  # what 0.1 called it
+        say(f"({name} is now the bundled list; the names of the lecture are the list {LECTURE})")
+        name = LECTURE
     bar = DownloadBar(name)
     try:
         path = download_list(name, progress=bar)

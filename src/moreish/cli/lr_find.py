@@ -4,7 +4,7 @@ Trains from fresh weights for a few seconds while the learning rate rises from f
 loss is low between two rates. The suggestion is 1.5 times the middle of this valley, on the log scale.
 
 Examples:
-  moreish lr-find names.txt --plot lr.png
+  moreish lr-find names --plot lr.png
   moreish lr-find --model wavenet --optimizer sgd
 """
 

@@ -8,6 +8,7 @@ Examples:
   moreish mix runs/a runs/b runs/c --log-linear --out runs/mixed
 """
 
+import shlex
 from pathlib import Path
 
 from ..evaluation import Evaluation
@@ -41,4 +42,4 @@ def mix(*runs: Path, out: Path, log_linear: Flag = False) -> None:
     print()
     print_losses(Evaluation(mixture.loss, {}))
     mixture.keep_loss()
-    print_text(f"\nsaved in {out}; new words with: moreish sample {out}")
+    print_text(f"\nsaved in {out}; new words with: {shlex.join(['moreish', 'sample', str(out)])}")

@@ -1,14 +1,17 @@
 """Progress of long work on the terminal: training, drawing words, and counts."""
 
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from functools import cache
 
 from rich.console import Console
 from rich.live import Live
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.spinner import Spinner
+from rich.text import Text
 
-from ..engine.tape.compile import LONG, Compiling
+from ..display.compiling import Compiling
 from ..training.loop import Progress as Step
 
 
@@ -19,11 +22,17 @@ class _PipeConsole(Console):
         self.quiet = True
 
 
+@cache
+def stderr() -> Console:
+    """The console of all progress, so that views that are open at the same time stand below each other."""
+    return _PipeConsole(stderr=True, highlight=False)
+
+
 class TrainingView:
     """A progress bar, if there is a terminal, and a line at each point of the log."""
 
     def __init__(self) -> None:
-        self.console = _PipeConsole(stderr=True, highlight=False)
+        self.console = stderr()
         columns = (
             *(
                 TextColumn("step {task.completed:,.0f}/{task.total:,.0f}"),
@@ -58,34 +67,37 @@ class TrainingView:
 
 
 class CompilingView:
-    """A moving line on the terminal that says what is compiled, and a line about it that stays."""
+    """A moving line on the terminal that says what is compiled and for how long, and a line about it that stays."""
 
     def __init__(self) -> None:
-        self.console: Console = _PipeConsole(stderr=True, highlight=False, soft_wrap=True)
-        self.progress: Progress | None = None
+        self.live: Live | None = None
+        self.at: Compiling | None = None
+        self.spinner = Spinner("dots")
 
     def __call__(self, at: Compiling) -> None:
-        if self.progress is None:
-            columns = (SpinnerColumn(), TimeElapsedColumn(), TextColumn("compiling {task.description}"))
-            self.progress = Progress(*columns, console=self.console, transient=True)
-            self.progress.add_task("")
-            self.progress.start()
-        now = f" ({at.done + 1} of {at.total}): {', '.join(at.functions)}" if at.functions else ""
-        self.progress.update(
-            self.progress.task_ids[0], description=f"{at.what}, only once on this machine{now}", refresh=True
-        )
-        if at.done == at.total:
-            self.progress.stop()
-            self.progress = None
-            if at.seconds >= LONG:
-                self.console.print(f"compiled {at.what} in {at.seconds:.1f} s, only once on this machine")
+        if not at.ended:
+            self.at = at
+            if self.live is None:
+                self.live = Live(self, console=stderr(), transient=True, redirect_stdout=False)
+                self.live.start()
+        elif self.live is not None:
+            self.live.stop()
+            self.live = None
+            if at.is_worth_a_line:
+                stderr().print(str(at), soft_wrap=True)
+
+    def __rich__(self) -> Text:
+        """The line. What does not fit is cut off at its end."""
+        assert self.at is not None
+        frame = self.spinner.render(time.monotonic())
+        return Text(f"{frame} {self.at.seconds:.0f} s, {self.at}", no_wrap=True, overflow="ellipsis")
 
 
 class DrawingView:
     """A line on the terminal with the number of words found and drawn."""
 
     def __init__(self, wanted: int, hidden: bool = False) -> None:
-        self.wanted, self.console = wanted, _PipeConsole(stderr=True, highlight=False)
+        self.wanted, self.console = wanted, stderr()
         self.spinner = Spinner("dots", "searching for words that fit")
         self.live = Live(self.spinner, console=self.console, transient=True, redirect_stdout=False)
         self.hidden = hidden or not self.console.is_terminal
@@ -105,7 +117,7 @@ class DrawingView:
 @contextmanager
 def counting(what: str, hidden: bool = False) -> Generator[Callable[[int], None]]:
     """Show a count of things done, if there is a terminal; yield a function that adds to it."""
-    console = _PipeConsole(stderr=True, highlight=False)
+    console = stderr()
     columns = (TextColumn(f"{{task.completed:,.0f}} {what}"), TimeElapsedColumn())
     hidden = hidden or not console.is_terminal
     with Progress(*columns, console=console, transient=True, redirect_stdout=False, disable=hidden) as progress:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..corpus.formats import list_name
 from ..files import STANDARD_INPUT
 from ..training.train import OF_ALL_MODELS
 from .lr_find import train_command
@@ -34,20 +35,16 @@ class Request:
         return Request(self.file, model, self.list_options, kept)
 
     def folder(self, model: str) -> Path:
-        """Return the folder in which a run of a model on the list would be saved."""
-        return new_folder(self.file, model)
+        """Return a folder for a run that does not exist yet: runs/LIST-MODEL, or runs/LIST-MODEL-2, -3, ..."""
+        base = folder_of(self.file, model)
+        number, folder = 1, base
+        while folder.exists():
+            number += 1
+            folder = base.with_name(f"{base.name}-{number}")
+        return folder
 
 
-def list_name(file: str | None) -> str:
-    """Return the name of a word list, for the folders of its runs."""
-    return "names" if file is None else "words" if file == STANDARD_INPUT else Path(file).stem
-
-
-def new_folder(file: str | None, model: str) -> Path:
-    """Return a folder in runs/ that does not exist yet: runs/LIST-MODEL, runs/LIST-MODEL-2, runs/LIST-MODEL-3, ..."""
-    base = Path("runs") / f"{list_name(file)}-{model}"
-    number, folder = 1, base
-    while folder.exists():
-        number += 1
-        folder = base.with_name(f"{base.name}-{number}")
-    return folder
+def folder_of(file: str | None, kind: str) -> Path:
+    """Return the folder runs/LIST-KIND."""
+    name = "names" if file is None else "words" if file == STANDARD_INPUT else list_name(file)
+    return Path("runs") / f"{name}-{kind}"

@@ -8,7 +8,7 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from itertools import chain
 from typing import Any
@@ -17,6 +17,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
+from ..display import compiling
 from .lines import CONTROL, escape
 
 GAP = 2  # between the columns of a table
@@ -86,21 +87,16 @@ def announce_work() -> None:
     """Print the package's log messages on stderr. Compilation is shown by a moving line, if that is a terminal."""
 
     class Handler(logging.Handler):
-        view: Callable[[Any], None] | None = None
-
         def emit(self, record: logging.LogRecord) -> None:
-            compiling = getattr(record, "compiling", None)
-            if compiling and sys.stderr.isatty():
-                from .progress import CompilingView
-
-                self.view = self.view or CompilingView()
-                self.view(compiling)
-            elif record.levelno >= logging.INFO:
-                say(f"moreish: {record.getMessage()}")
+            say(f"moreish: {record.getMessage()}")
 
     log = logging.getLogger("moreish")
-    log.setLevel(logging.DEBUG)
+    log.setLevel(logging.INFO)
     log.handlers = [Handler()]
+    if sys.stderr.isatty():
+        from .progress import CompilingView
+
+        compiling.watchers[:] = [CompilingView()]
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -30,7 +30,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ..analysis.classification import Classifier
-from ..corpus import BUNDLED, words_of
+from ..corpus import words_of
 from ..engine.tape.compile import seconds_compiling
 from ..engine.torch.distributed import rank
 from ..errors import InputError
@@ -112,7 +112,7 @@ def train(
         return
     report(run, time.perf_counter() - seconds_compiling() - began, samples, request)
     if file is None and resume is None:
-        say(f"(trained on the bundled names, {BUNDLED['names']}; for your own list: moreish train FILE)")
+        say("(trained on the bundled list of names; for your own list: moreish train FILE)")
 
 
 def report(run: Run, seconds: float, n_samples: int, request: Request | None) -> None:
@@ -121,11 +121,12 @@ def report(run: Run, seconds: float, n_samples: int, request: Request | None) ->
     how = f"{o.steps:,} steps of {o.batch_size or 'all words'}" if o.steps else "counted"
     if isinstance(config, Mixture):
         shares = zip(run.model.weights["weights"], config.parts or [], strict=True)
-        how = " + ".join(f"{share:.2f} {part['model']}" for share, part in shares)
+        how = " + ".join(f"{share:.0%} {part['model']}" for share, part in shares)
     print_text(f"{run.model.name}: {run.model.n_parameters:,} parameters, {how}, {seconds:.1f} s")
     if isinstance(config, Mixture):
-        why = f"the list has {len(run.corpus.words):,} words: below {SHORT_LIST:,} it mostly has the lowest loss"
-        print_text(f"(a mixture, because {why}; for a net alone: --model mlp)")
+        print_text(
+            f"(a mixture usually has the lowest loss on lists under {SHORT_LIST:,} words; for a net alone: --model mlp)"
+        )
     weighted = run.corpus.words.weights is not None
     print_losses(evaluate(run.model, run.corpus) if weighted else Evaluation(run.loss, {}))
     run.keep_loss()
@@ -155,8 +156,10 @@ def report(run: Run, seconds: float, n_samples: int, request: Request | None) ->
         for line in shown_by_label(run, n_samples):
             print_text(line)
     more = shlex.join(["moreish", "sample", str(run.path)])
-    print_text(f"\nsaved in {run.path}; more words with: {more}\n\nnext:")  # the advice may take a moment
-    for reason, command in advice(run, request):
+    print_text(f"\nsaved in {run.path}; more words with: {more}")  # the advice may take a moment
+    advised = list(advice(run, request))  # before its heading: messages about compiling come first
+    print("\nnext:")
+    for reason, command in advised:
         print_text(f"  {reason}:\n    {command}" if command else f"  {reason}")
 
 

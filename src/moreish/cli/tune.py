@@ -6,10 +6,11 @@ you give are fixed; the other sizes and rates are searched. Run it again to cont
 times at once to share the work. Test words are not used.
 
 Examples:
-  moreish tune names.txt --model mlp --trials 50
-  moreish tune names.txt --model wavenet --epochs 10 --out runs/search
+  moreish tune names --model mlp --trials 50
+  moreish tune names --model wavenet --epochs 10 --out runs/search
 """
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,7 +19,7 @@ from ..training.tuning import ended_well
 from ..training.tuning import tune as tune_options
 from .arguments import ModelArguments, NetName, TrainArguments
 from .fields import Flat, ListArguments, ListName, given_options
-from .request import list_name
+from .request import folder_of
 from .terminal import announce_work, print_json, print_table, print_text, say
 from .values import Flag, WholeNumber
 
@@ -56,7 +57,7 @@ def tune(
         "seconds", "parameters", "options"}, ...]}.
     """
     announce_work()
-    folder = out or Path("runs") / f"{list_name(file)}-{model}-study"
+    folder = out or folder_of(file, f"{model}-study")
     fixed = {**given_options(model_options), **given_options(train_options)}
 
     def show(study: "Study", trial: "FrozenTrial") -> None:
@@ -89,7 +90,7 @@ def tune(
     ]
     print_table(["best trials", ">val", ">parameters", "options"], lines)
     print_text(f"\nthe best run is saved in {found.run.path}, and a picture of the study in {picture}")
-    print_text(f"losses on all parts: moreish eval {found.run.path}")
+    print_text(f"losses on all parts: {shlex.join(['moreish', 'eval', str(found.run.path)])}")
 
 
 def row(trial: "FrozenTrial") -> dict[str, Any]:

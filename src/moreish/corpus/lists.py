@@ -31,8 +31,9 @@ class Download:
     sha256: str
 
 
+LECTURE = "makemore-names"  # the list of the lecture; 0.1 called it names, and its file names.txt
 DOWNLOADS = {
-    "makemore-names": Download(
+    LECTURE: Download(
         "the 32,033 names of the lecture (names.txt), on which published results are compared",
         "https://raw.githubusercontent.com/karpathy/makemore/master/names.txt",
         "0a30b5557f192f32ab962680889aac5f6fda0f4cecf40a6d0b5694f58ea8cc4d",
@@ -60,7 +61,7 @@ def download(name: str, *, progress: Any = None, timeout: float = 30.0) -> Path:
     file is kept then.
     """
     if name in BUNDLED:
-        raise InputError(f"{name} is bundled, and needs no download{_published_as(f'{name}.txt')}")
+        raise InputError(f"{name} is bundled, and needs no download")
     if name not in DOWNLOADS:
         raise unknown("list to download", name, DOWNLOADS)
     import logging
@@ -102,8 +103,9 @@ def words_of(source: str | Path | None, **options: Any) -> WordList:
             return read_words(_kept(name), **options)
         raise InputError(f"{name} is not downloaded yet: first run moreish download {name}")
     if not Path(source).exists():
-        if known := _published_as(name):
-            raise InputError(f"{name}: no such file{known}")
+        if name == "names.txt":
+            now = f"The names of the lecture are now the list {LECTURE}: moreish download {LECTURE}"
+            raise InputError(f"{name}: no such file. {now}")
         if close := get_close_matches(name, [*BUNDLED, *DOWNLOADS], n=1, cutoff=0.7):
             raise InputError(f"{name}: no such file or list; did you mean {close[0]}?")
     return read_words(source, **options)
@@ -112,12 +114,3 @@ def words_of(source: str | Path | None, **options: Any) -> WordList:
 def _kept(name: str) -> Path:
     """Return the path of a list of DOWNLOADS in the user's cache."""
     return downloads_folder() / f"{name}.txt"
-
-
-def _published_as(file: str) -> str:
-    """Return the end of a message that names the list of DOWNLOADS whose file has this name; empty if none has."""
-    for name, wanted in DOWNLOADS.items():
-        if wanted.url.endswith(f"/{file}"):
-            commands = f"moreish download {name}, then moreish train {name}"
-            return f"; {file} of the lecture is the list {name}: {commands}"
-    return ""

@@ -1,6 +1,5 @@
 """A view of long work while it runs, updated in place: a line, a bar and curves in a notebook, a line elsewhere."""
 
-import logging
 import sys
 import threading
 import time
@@ -10,6 +9,7 @@ from typing import Self
 
 from markupsafe import Markup
 
+from .compiling import Compiling, watchers
 from .curves import Points, curves_svg
 
 SECONDS = 0.15  # between two updates
@@ -19,18 +19,6 @@ def in_notebook() -> bool:
     """Return True in a notebook: in Jupyter, VS Code or Colab. IPython is not imported."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     return any(kind.__name__ == "ZMQInteractiveShell" for kind in type(shell).__mro__)
-
-
-class _Messages(logging.Handler):
-    """Shows the log messages of the package in a view, such as those about compiling."""
-
-    def __init__(self, view: "Live"):
-        super().__init__()
-        self.view = view
-
-    def emit(self, record: logging.LogRecord) -> None:
-        at = getattr(record, "compiling", None)  # see engine/tape/compile.py
-        self.view.tell(record.getMessage() + (f", {at.seconds:.0f} s" if at and at.done < at.total else ""))
 
 
 class Live:
@@ -50,11 +38,8 @@ class Live:
     def __enter__(self) -> Self:
         if self.wanted:
             (self._open_notebook if in_notebook() else self._open_terminal)()
-            log, handler = logging.getLogger("moreish"), _Messages(self)
-            self._stack.callback(log.setLevel, log.level)
-            self._stack.callback(log.removeHandler, handler)
-            log.setLevel(logging.DEBUG)
-            log.addHandler(handler)
+            watchers.append(self._compiling)
+            self._stack.callback(watchers.remove, self._compiling)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -102,6 +87,9 @@ class Live:
         bar = '<div><progress style="width: 26em" max="1" value="{:.4f}"></progress></div>'
         shown_bar = Markup(bar).format(self._share) if self._share else ""
         return str(Markup("<div>{}{}{}</div>").format(self.text, shown_bar, curves_svg(self._curves, self._log_x)))
+
+    def _compiling(self, at: Compiling) -> None:
+        self.tell(str(at) if at.ended else f"{at}, {at.seconds:.0f} s")
 
     def _open_notebook(self) -> None:
         from IPython.display import display

@@ -5,6 +5,7 @@ share the cores. The tape and counting give the same results with any number of 
 """
 
 import os
+import signal
 import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -115,3 +116,22 @@ def run_parallel(calls: Sequence[Callable[[], Any]]) -> list[Any]:
     if raised:
         raise raised[0]
     return results
+
+
+@contextmanager
+def interruptible() -> Generator[threading.Event]:
+    """Turn the first Ctrl-C into an event, so that no work is left half done; a second one interrupts at once."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+
+    def note(*_: object) -> None:
+        event.set()
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, before)

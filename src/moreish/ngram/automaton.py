@@ -106,7 +106,7 @@ SIGNATURES = {
     predict_after: types.void(GRAPH, PROBABILITIES, INTS, FLOATS2),
     follow: types.void(GRAPH, INTS, INTS, INTS),
 }
-compiled = compiler(SIGNATURES, "the reading of words by n-grams")
+compiled = compiler(SIGNATURES, "n-gram scoring")
 
 
 def trace_stream(tables: Tables, stream: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -50,7 +50,7 @@ def recount(graph, stream, weights, counts):
 
 
 SIGNATURES = {recount: types.void(GRAPH, INTS32, FLOATS, FLOATS)}
-compiled = compiler(SIGNATURES, "the counting of labels")
+compiled = compiler(SIGNATURES, "label counting")
 
 
 def recounted(tables: Tables, words: Words) -> Tables:

@@ -140,7 +140,7 @@ WORDS = types.NamedTuple((INTS32, INT, INT, INT, INT), Words)
 SIGNATURES = {
     write: types.UniTuple(INT, 2)(GRAPH, PROBABILITIES, DRAW_OPTIONS, ROWS, WORDS, INTS32),
 }
-compiled = compiler(SIGNATURES, "the drawing of words by n-grams")
+compiled = compiler(SIGNATURES, "n-gram sampling")
 
 
 class Sampler:

@@ -115,7 +115,7 @@ SIGNATURES = {
     look_up: types.void(INTS, INTS, INTS, INTS),
     merge: INT(INTS, INTS, INTS, INTS, INTS, INTS),
 }
-compiled = compiler(SIGNATURES, "the counting of n-grams")
+compiled = compiler(SIGNATURES, "n-gram counting")
 
 
 @dataclass(frozen=True)

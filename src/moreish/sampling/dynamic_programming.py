@@ -141,7 +141,7 @@ SIGNATURES = {
     update: FLOAT(PRODUCT, types.int64[::1], types.int64[::1]),
     draw: types.UniTuple(INT, 2)(PRODUCT, INT, WORDS, types.int32[::1]),
 }
-compiled = compiler(SIGNATURES, "the drawing of words that fit")
+compiled = compiler(SIGNATURES, "constrained sampling")
 
 
 @dataclass(frozen=True)

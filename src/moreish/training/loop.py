@@ -1,6 +1,7 @@
 """The loop over the steps of training, as an iterator: it steps, evaluates, logs, and reports ten times a second."""
 
 import math
+import shlex
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -129,7 +130,8 @@ class Loop:
     def _diverged(self, step: int) -> Diverged:
         lr, path = self.schedule.lr, self.run.path
         problem = f"the loss is not finite at step {step}: try --lr {lr / 10:g} (it was {lr:g})"
-        kept = f"; {path} keeps the best weights until then, and moreish diagnose {path} looks for the cause"
+        diagnose = shlex.join(["moreish", "diagnose", str(path)])
+        kept = f"; {path} keeps the best weights until then, and {diagnose} looks for the cause"
         return Diverged(problem + kept if path else problem)
 
     def _report(self) -> Progress:

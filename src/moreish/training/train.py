@@ -1,17 +1,15 @@
 """Training: from words and options to a run, and from a stopped run to its end."""
 
 import shlex
-import signal
-import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Sized
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sized
 from pathlib import Path
 from typing import Any
 
 from ..corpus import Corpus
 from ..engine.optim import zero_moments
 from ..engine.tape.compile import seconds_compiling
+from ..engine.threads import interruptible
 from ..engine.torch.distributed import all_reduce_min, process_group, rank
 from ..files import write_atomically
 from ..models import CountConfig
@@ -196,22 +194,3 @@ def _save(run: Run, state: Checkpoint) -> None:
     if run.path is not None:
         write_history(run.path, run.history)
         write_atomically(run.path / CHECKPOINT, state.to_bytes())
-
-
-@contextmanager
-def interruptible() -> Generator[threading.Event]:
-    """Turn the first Ctrl-C into an event, so that no step is left half made; a second one interrupts at once."""
-    event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield event
-        return
-
-    def note(*_: object) -> None:
-        event.set()
-        signal.signal(signal.SIGINT, before)
-
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield event
-    finally:
-        signal.signal(signal.SIGINT, before)

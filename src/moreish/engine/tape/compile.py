@@ -2,8 +2,8 @@
 
 import hashlib
 import importlib
-import logging
 import shutil
+import sys
 import threading
 import time
 import warnings
@@ -11,16 +11,18 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numba
 import numpy as np
 from numba import types
+from numba.core.registry import cpu_target
 
+from ...display.compiling import Compiling, show
 from ...layers.maths import FASTMATH
 from ..batches import Source, draw_batch
 from ..optim import OPTIMIZERS
-from ..threads import get_threads
+from ..threads import get_threads, interruptible
 from . import generate, machine
 from .barrier import SINGLE_THREAD
 from .cache import cache_folder, config, disk_cache, log
@@ -29,7 +31,6 @@ from .processes import helpers
 
 _one_at_a_time = threading.RLock()
 Function = Callable[..., Any]
-LONG = 2.0  # seconds
 FIRST_CLASS = ("kernel", "optimizer")  # roles whose addresses are called: see dispatch
 
 
@@ -85,6 +86,11 @@ class Job(NamedTuple):
         return importlib.import_module(self.plain.__module__).SIGNATURES[self.function]
 
     @property
+    def name(self) -> str:
+        """The function with its module, such as "linear.backward"."""
+        return f"{self.plain.__module__.rpartition('.')[2]}.{self.plain.__name__.removesuffix('_op')}"
+
+    @property
     def words(self) -> list[str]:
         """The job as words, which another process understands: see `job_of`."""
         return [self.plain.__module__, self.plain.__name__, self.role, np.dtype(self.dtype).name]
@@ -95,36 +101,7 @@ def job_of(module: str, function: str, role: str, dtype: str) -> Job:
     return Job(getattr(importlib.import_module(module), function), role, np.dtype(dtype).type)
 
 
-class Compiling(NamedTuple):
-    """State of a compilation.
-
-    what        is compiled, such as "the training loop and its layers"
-    functions   names of those being compiled now
-    done        functions compiled so far, of `total`
-    seconds     since it began
-    """
-
-    what: str
-    functions: tuple[str, ...]
-    done: int
-    total: int
-    seconds: float
-
-
-def _report(at: Compiling) -> None:
-    """Log a compilation: at level INFO once when it begins, and when it ends, if that took long; otherwise at DEBUG.
-
-    Each record has the state as `compiling`.
-    """
-    begins, ends = at.done == 0 and not at.functions, at.done == at.total
-    matters = (begins and at.what not in _announced) or (ends and at.seconds >= LONG)
-    _announced.add(at.what)
-    text = f"compiled {at.what} in {at.seconds:.1f} s" if ends else f"compiling {at.what}, only once on this machine"
-    log.log(logging.INFO if matters else logging.DEBUG, text, extra={"compiling": at})
-
-
 _spent = 0.0
-_announced: set[str] = set()
 
 
 def seconds_compiling() -> float:
@@ -144,7 +121,7 @@ def compiled(jobs: Sequence[Job], what: str) -> list[Function]:
         return [job.plain for job in jobs]
     with _one_at_a_time:
         new = [job for job in dict.fromkeys(jobs) if job not in _functions]
-        missing = [job for job in new if not _on_disk(job)]
+        missing = [job for job in new if not on_disk(job)]
         if missing:
             _compile_together(missing, what)
         for job in new:
@@ -154,53 +131,61 @@ def compiled(jobs: Sequence[Job], what: str) -> list[Function]:
 
 
 def _compile_together(jobs: Sequence[Job], what: str) -> None:
-    """Compile functions in this process, and at the same time in others, which leave them on disk."""
+    """Compile functions in this process, and at the same time in others, which leave them on disk.
+
+    Ctrl-C raises KeyboardInterrupt after the function that is being compiled here: the compiler ignores it, or breaks.
+    """
     global _spent
-    began, queue, lock = time.perf_counter(), deque(jobs), threading.Lock()
+    began, queue, lock = time.monotonic(), deque(jobs), threading.Lock()
     working: list[str] = []
     done = 0
-
-    def show() -> None:
-        _report(Compiling(what, tuple(working), done, len(jobs), time.perf_counter() - began))
 
     def work(next_job: Callable[[], Job], compile_one: Callable[[Job], bool]) -> None:
         """Compile one function after the other, until none is left or one has failed."""
         nonlocal done
         going = True
-        while going and queue:
+        while going:
             with lock:
-                if not queue:
+                if not queue or interrupted.is_set():
                     return
                 job = next_job()
-                name = f"{job.plain.__module__.rpartition('.')[2]}.{job.plain.__name__.removesuffix('_op')}"
-                working.append(name)
-                show()
+                working.append(job.name)
+                show(Compiling(what, tuple(working), done, len(jobs), began))
             going = compile_one(job)
             with lock:
-                working.remove(name)
-                done += 1
+                working.remove(job.name)
+                done += going
 
     def here(job: Job) -> bool:
         _functions[job] = compile_or_load(job)
         return True
 
-    show()
-    # A helper takes half a second to start: it is worth it for several functions, and if they can be kept.
+    show(Compiling(what, (), 0, len(jobs), began))
+    # Another process takes half a second to start: it is worth it for several functions, and if they can be kept.
     others = helpers(min(get_threads() - 1, len(jobs) // 3)) if cache_folder() else []
-    try:
-        calls = [(queue.pop, lambda job, other=other: other.compile(job.words)) for other in others]
-        threads = [threading.Thread(target=work, args=arguments) for arguments in calls]
-        for thread in threads:
-            thread.start()
-        work(queue.popleft, here)
-        for thread in threads:
-            thread.join()
-    finally:
-        for other in others:
-            other.close()
-    done, seconds = len(jobs), time.perf_counter() - began
-    _spent += seconds
-    show()
+    calls = [(queue.pop, lambda job, other=other: other.compile(job.words)) for other in others]
+    threads = [threading.Thread(target=work, args=arguments) for arguments in calls]
+    with interruptible() as interrupted:
+        try:
+            for thread in threads:
+                thread.start()
+            work(queue.popleft, here)
+            while any(thread.is_alive() for thread in threads) and not interrupted.is_set():
+                threads[-1].join(0.05)
+            if interrupted.is_set():
+                raise KeyboardInterrupt("stopped")
+            for job in jobs:
+                if job not in _functions:
+                    here(job)  # from disk, unless another process has failed
+            done = len(jobs)
+        finally:
+            for other in others:
+                other.close()
+            for thread in threads:
+                thread.join()
+            end = Compiling(what, (), done, len(jobs), began, ended=True)
+            _spent += end.seconds
+            show(end)
 
 
 @cache
@@ -208,13 +193,16 @@ def _folder(job: Job) -> Path | None:
     """The folder of a job's code.
 
     Each signature has its own: two processes that compile one function for different signatures at the same time would
-    give both the same file name, as Numba's index is read before it is written.
+    give both the same file name, as Numba's index is read before it is written. So have each processor and version of
+    Numba and Python, which cannot use the code of others.
     """
     home = cache_folder()
-    return home / hashlib.sha256(str(job.signature).encode()).hexdigest()[:12] if home else None
+    processor = cast(Any, cpu_target).target_context.codegen().magic_tuple()
+    of = f"{job.signature} {processor} {numba.__version__} {sys.implementation.cache_tag}"
+    return home / hashlib.sha256(of.encode()).hexdigest()[:12] if home else None
 
 
-def _on_disk(job: Job) -> bool:
+def on_disk(job: Job) -> bool:
     """True if a job's code is in the cache."""
     folder, plain = _folder(job), job.plain
     return folder is not None and any(folder.glob(f"*/{Path(plain.__code__.co_filename).stem}.{plain.__name__}-*.nbc"))
@@ -253,8 +241,8 @@ def compiler(signatures: Mapping[Function, Any], what: str) -> Callable[[Functio
 TRAIN, EVALUATE, GENERATE = machine.train, machine.evaluate, generate.generate
 MACHINE = {  # each with its role, and what it is called while it is compiled
     TRAIN: ("train", "the training loop"),
-    EVALUATE: ("evaluate", "the evaluation"),
-    GENERATE: ("generate", "the drawing of words"),
+    EVALUATE: ("evaluate", "evaluation"),
+    GENERATE: ("generate", "sampling"),
 }
 
 

@@ -5,6 +5,7 @@ Numba compiles one function at a time in a process, so only processes can share 
 
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 PYTHON = Path(sys.executable or "").name.lower().startswith("python")  # and not a program that contains Python
@@ -13,11 +14,12 @@ DONE = "done"
 
 
 def helpers(n: int) -> list["Helper"]:
-    """Start up to n processes that compile; none if Python cannot be started."""
-    try:
-        return [Helper() for _ in range(min(n, MAX_HELPERS))] if PYTHON else []
-    except OSError:
-        return []
+    """Start up to n processes that compile; fewer if Python cannot be started."""
+    started: list[Helper] = []
+    with suppress(OSError):
+        for _ in range(min(n, MAX_HELPERS) if PYTHON else 0):
+            started.append(Helper())
+    return started
 
 
 class Helper:
@@ -39,7 +41,7 @@ class Helper:
         try:
             print(*words, file=self.process.stdin, flush=True)
             return self.process.stdout.readline().strip() == DONE
-        except OSError:
+        except (OSError, ValueError):  # it has ended, or was closed
             return False
 
     def close(self) -> None:
