@@ -296,15 +296,24 @@ def test_numbers_at_ticks_are_short(x, short):
     assert short_number(x) == short
 
 
+def test_a_reason_with_a_colon_is_not_cut_off(looked_at, tmp_path, capsys):
+    assert run(["plot", str(looked_at.path), "--prefix", "a:", "--out", str(tmp_path)]) == 0
+    told = capsys.readouterr().err
+    assert run(["plot", str(looked_at.path), "next", "--prefix", "a:", "--out", str(tmp_path)]) == 2
+    message = capsys.readouterr().err.removeprefix("moreish: ").strip()
+    assert "':'" in message
+    assert f"next ({message})" in told
+
+
 def test_pictures_are_drawn_in_order_with_the_reasons_for_those_that_are_not(looked_at):
     bigram = moreish.train(looked_at.corpus, "bigram", steps=20)
     names = ["novelty", "start", "weights", "loss", "saturation", "ratios"]
     drawn = list(draw(Findings(bigram), PictureOptions(), names))
     assert [name for name, _ in drawn] == names
-    reasons = {name: str(made).partition(":")[0] for name, made in drawn if isinstance(made, InputError)}
+    reasons = {name: made.reason for name, made in drawn if isinstance(made, InputError)}
     assert reasons == {
         "start": "a bigram has no hidden layers",
-        "saturation": "this bigram has no activations that can saturate",
+        "saturation": "a bigram has no activations that can saturate",
     }
     pictures = draw(Findings(looked_at), PictureOptions(), names)
     assert next(pictures)[0] == "novelty"

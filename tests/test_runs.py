@@ -1,6 +1,7 @@
 """Lists of the runs in a folder."""
 
 import json
+import math
 import os
 import signal
 from contextlib import suppress
@@ -95,17 +96,77 @@ def test_neither_weights_nor_words_are_read(folder, tmp_path, capsys):
     assert row["loss"] == pytest.approx(moreish.load(folder / "net").loss)
 
 
-@pytest.mark.parametrize("config", ["{", '{"model": "bert"}', "[]", '{"model": "mlp", "train_options": 3}', ""])
-def test_foreign_and_broken_folders_are_skipped_with_a_line(config, saved_run, tmp_path, capsys):
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "config.json").write_text(config)
-    (tmp_path / "mine2").mkdir()
-    for name in ("config.json", "history.jsonl", "model.safetensors"):
-        (tmp_path / "mine2" / name).write_bytes((saved_run.path / name).read_bytes())
-    found, err = listed(capsys, tmp_path)
-    assert str(tmp_path / "mine2") in [row["path"] for row in found]
-    assert len(err.splitlines()) == 1
-    assert str(tmp_path / "other" / "config.json") in err
+@pytest.fixture
+def copied(folder, tmp_path) -> Path:
+    """A run to damage, beside an intact one."""
+    for name in ("damaged", "intact"):
+        (tmp_path / name).mkdir()
+        for file in ("config.json", "history.jsonl", "model.safetensors"):
+            (tmp_path / name / file).write_bytes((folder / "net" / file).read_bytes())
+    return tmp_path / "damaged"
+
+
+def only_the_intact_one(capsys, folder: Path) -> str:
+    """Assert that the list has only the intact run; return the messages."""
+    found, err = listed(capsys, folder)
+    assert [row["path"] for row in found] == [str(folder / "intact")]
+    return err
+
+
+FOREIGN = ["{", "", "[]", "3", '{"model_type": "bert"}', '{"model": "mlp", "train_options": {}}']
+
+
+@pytest.mark.parametrize("config", FOREIGN)
+def test_folders_that_are_no_runs_are_left_out_silently(config, copied, capsys):
+    (copied / "history.jsonl").unlink()
+    (copied / "config.json").write_text(config)
+    assert only_the_intact_one(capsys, copied.parent) == ""
+
+
+def test_links_are_not_followed(copied, capsys):
+    (copied / "config.json").unlink()
+    (copied / "all").symlink_to(copied.parent, target_is_directory=True)
+    assert only_the_intact_one(capsys, copied.parent) == ""
+
+
+OF_A_RUN = '"format": 1, "model": "mlp"'
+DAMAGED = [
+    ("config.json", "{"),
+    ("config.json", f'{{{OF_A_RUN}, "train_options": 3}}'),
+    ("config.json", f'{{{OF_A_RUN}, "train_options": {{"steps": 60}}, "parameters": Infinity}}'),
+    ("config.json", f'{{{OF_A_RUN}, "train_options": {{"steps": 60}}, "loss": {{"val": {"9" * 400}}}}}'),
+    ("config.json", f'{{{OF_A_RUN}, "train_options": {{"steps": 60}}, "loss": [2.5]}}'),
+    ("history.jsonl", "60"),
+    ("history.jsonl", '{"step": 60, "val"'),
+    ("history.jsonl", '{"step": 60, "val": "x"}'),
+    ("history.jsonl", f'{{"step": 60, "val": {"9" * 400}}}'),
+    ("model.safetensors", None),
+]
+
+
+@pytest.mark.parametrize(("name", "text"), DAMAGED)
+def test_damaged_runs_are_skipped_with_a_line(name, text, copied, capsys):
+    if text is None:
+        (copied / name).unlink()
+    else:
+        if name == "history.jsonl":  # its losses are used if the run has not been evaluated
+            stored = json.loads((copied / "config.json").read_text())
+            del stored["loss"]
+            (copied / "config.json").write_text(json.dumps(stored))
+        (copied / name).write_text(text)
+    (line,) = only_the_intact_one(capsys, copied.parent).splitlines()
+    assert line.startswith(f"skipped: {copied / name}: ")
+
+
+def test_losses_that_are_not_finite_are_left_out_and_come_last(copied, capsys):
+    stored = json.loads((copied / "config.json").read_text())
+    (copied / "config.json").write_text(
+        json.dumps({**stored, "loss": {"train": 2.5, "val": math.nan, "test": math.inf}})
+    )
+    found, err = listed(capsys, copied.parent, "--sort", "val")
+    assert err == ""
+    assert [Path(row["path"]).name for row in found] == ["intact", "damaged"]
+    assert found[1]["loss"] == {"train": 2.5}
 
 
 def test_a_folder_without_runs_and_one_that_is_missing(tmp_path, capsys):

@@ -202,3 +202,12 @@ def test_runs_models_and_lists_show_themselves_in_a_few_lines(runs, tmp_path):
     assert val in repr(run)
     assert repr(run).endswith(f"folder  {tmp_path / 'kept'}")
     assert "steps" not in repr(runs["ngram"])
+
+
+def test_a_list_shows_its_name(words):
+    some = WordList.of(words[:3])
+    assert repr(some) == f"WordList([{words[0]!r}, {words[1]!r}, {words[2]!r}], 3 words)"
+    some.name = "<mine>\n"
+    assert repr(some).endswith(r"], <mine>\n, 3 words)")
+    assert "<b>&lt;mine&gt;\\n, 3 words</b>" in some._repr_html_()
+    assert "<mine>" in repr(some.with_weights([1, 2, 3.5]))

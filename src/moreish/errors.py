@@ -12,9 +12,16 @@ class MoreishError(Exception):
 
 
 class InputError(MoreishError, ValueError):
-    """A wrong request or input: a file, an option, a run folder (exit status 2)."""
+    """A wrong request or input: a file, an option, a run folder (exit status 2).
+
+    reason  the message without the way out, if that is given apart
+    """
 
     exit_status = 2
+
+    def __init__(self, reason: str, way_out: str = ""):
+        super().__init__(f"{reason}: {way_out}" if way_out else reason)
+        self.reason = reason
 
 
 class WorkError(MoreishError, RuntimeError):

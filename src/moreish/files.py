@@ -1,9 +1,10 @@
-"""Writing files so that a crash at any time leaves either the complete old file or the complete new one."""
+"""Standard input, and files that are written whole: a crash leaves the complete old or new file."""
 
 import contextlib
 import os
 import sys
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,6 +18,14 @@ def standard_input() -> BinaryIO:
     if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison]
         raise InputError(f"{STANDARD_INPUT} is closed: give it a file with < FILE, or the output of a program with |")
     return sys.stdin.buffer
+
+
+def written_at(path: Path) -> datetime | None:
+    """Return the local time at which a file was written, or None if it cannot be found."""
+    try:
+        return datetime.fromtimestamp(path.stat().st_mtime).astimezone()
+    except (OSError, ValueError, OverflowError):  # missing, or far from our time
+        return None
 
 
 def write_atomically(path: Path, data: bytes | Iterable[bytes]) -> None:

@@ -115,7 +115,7 @@ class Classifier:
 
     def __init__(self, run: Run):
         if run.model.labels is None:
-            raise InputError("this run has no labels: train one with --labels")
+            raise InputError("this run has no labels", "train one with --labels")
         self.model, self.corpus, self.labels = run.model, run.corpus, run.model.labels
 
     def __repr__(self) -> str:

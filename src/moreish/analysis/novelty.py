@@ -92,7 +92,7 @@ class Novelty(Shown):
 
     def _verdict_on_memorisation(self) -> str:
         if self.memorisation_ratio is None:
-            return "Memorisation ratio: unknown, as the model drew too few of the words that occur once in the list."
+            return "Memorisation ratio: unknown: the model drew too few of the words that occur once in the list."
         if self.memorisation_interval is None:
             drawn, never = ("train", "held-out") if self.memorisation_ratio else ("held-out", "train")
             ratio = "infinite" if self.memorisation_ratio else "0"

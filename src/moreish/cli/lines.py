@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..corpus.packed import UNPACKERS, packing
+from ..display.shown import escape
 from ..errors import InputError
 from ..files import STANDARD_INPUT
 
@@ -15,7 +16,6 @@ LONGEST_LINE = 1_000_000  # bytes
 # Characters that would break a line, or move the cursor.
 UNPRINTABLE = re.compile("[\\\\\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
 
 def given_words(words: Sequence[str], what: str) -> list[str] | None:
@@ -70,10 +70,3 @@ def escaped(words: list[str]) -> list[str]:
     if not UNPRINTABLE.search("".join(words)):
         return words
     return [UNPRINTABLE.sub(escape, word) for word in words]
-
-
-def escape(found: re.Match[str]) -> str:
-    character = found[0]
-    return ESCAPES.get(character) or (
-        f"\\x{ord(character):02x}" if character < "\u0100" else f"\\u{ord(character):04x}"
-    )

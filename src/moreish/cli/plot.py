@@ -96,8 +96,7 @@ def plot(
         if isinstance(made, InputError):
             if what:
                 raise made
-            reason, _, _ = str(made).partition(":")
-            skipped.setdefault(reason, []).append(name)
+            skipped.setdefault(made.reason, []).append(name)
             continue
         path = folder / f"{name}.{format}"
         save(made, path)

@@ -12,7 +12,7 @@ from typing import Any, Self, overload
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..display.shown import SHOWN, Shown, Table, first, marked, more
+from ..display.shown import SHOWN, Shown, Table, clean, first, marked, more, shortened
 from ..errors import InputError
 
 WORDS_AT_A_TIME = 1 << 16
@@ -208,19 +208,24 @@ class WordList(Shown, Sequence[str]):
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return f"WordList([{', '.join(first(self, 5))}], {len(self):,} words)"
+        return f"WordList([{', '.join(first(self, 5))}], {clean(self._title)})"
+
+    @property
+    def _title(self) -> str:
+        """Name and number of words, as text."""
+        return f"{self.name}, {len(self):,} words" if self.name else f"{len(self):,} words"
 
     def _table(self) -> Table:
         if not self.has_columns:
             some = self[:SHOWN]
-            return Table(f"{len(self):,} words", notes=[marked(some, ["new"] * len(some)), *more(len(self))])
+            return Table(self._title, notes=[marked(some), *more(len(self))])
         columns: dict[str, Sequence[object]] = {"word": self[:SHOWN]}
         if self.weights is not None:
             columns[">weight"] = [f"{weight:g}" for weight in self.weights[:SHOWN].tolist()]
         if self.labels is not None:
             columns["label"] = [self.label_names[number] for number in self.labels[:SHOWN].tolist()]
         rows = list(zip(*columns.values(), strict=True))
-        return Table(f"{len(self):,} words", rows, list(columns), more(len(self)))
+        return Table(self._title, rows, list(columns), more(len(self)))
 
     def character_counts(self) -> dict[str, int]:
         """Count each character; the dictionary is in code point order."""
@@ -317,8 +322,7 @@ def _refuse_what_is_no_list(words: object) -> None:
 
 def shown(value: object) -> str:
     """Return a value as Python writes it, in one line, shortened."""
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 40 else f"{text[:37]}..."
+    return shortened(" ".join(repr(value).split()), 40)
 
 
 def no_words(name: str) -> InputError:

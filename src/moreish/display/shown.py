@@ -4,8 +4,9 @@ The HTML has no colours, so that it suits light and dark notebooks. Markup escap
 """
 
 import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, islice
+from itertools import chain, islice, repeat
 from typing import Any, NamedTuple
 
 from markupsafe import Markup
@@ -93,7 +94,7 @@ class Page(str):
 def first(items: Iterable[Any], n: int = SHOWN) -> Iterator[str]:
     """Yield the first n of some items as Python writes them, shortened, and ... if there are more."""
     some = list(islice(items, n + 1))
-    return chain((_shortened(repr(item), 40) for item in some[:n]), ["..."] * (len(some) > n))
+    return chain((shortened(repr(item), 40) for item in some[:n]), ["..."] * (len(some) > n))
 
 
 def more(n: int, shown: int = SHOWN) -> list[str]:
@@ -101,27 +102,33 @@ def more(n: int, shown: int = SHOWN) -> list[str]:
     return [f"... and {n - shown:,} more"] if n > shown else []
 
 
-def marked(words: Iterable[str], marks: Iterable[str]) -> Markup:
-    """Return words in one line, each with the part of the list that contains it."""
+def marked(words: Iterable[str], marks: Iterable[str] | None = None) -> Markup:
+    """Return words in one line, each with its mark, the part of the list that contains it, unless that is "new"."""
     word = Markup("<bdi>{}</bdi>{}")
     return Markup(", ").join(
         word.format(_html(text, LONGEST), "" if mark == "new" else Markup(" <i>(in {})</i>").format(mark))
-        for text, mark in zip(words, marks, strict=True)
+        for text, mark in zip(words, marks or repeat("new"), strict=False)
     )
 
 
-def _html(value: object, longest: int | None = None) -> Markup | str:
-    return value if isinstance(value, Markup) else clean(_shortened(str(value), longest))
+def _html(value: object, longest: int = sys.maxsize) -> Markup | str:
+    return value if isinstance(value, Markup) else clean(shortened(str(value), longest))
 
 
 def _cell(value: object) -> str:
-    return clean(_shortened(str(value), LONGEST))
+    return clean(shortened(str(value), LONGEST))
 
 
 def clean(text: str) -> str:
     """Return a text with escapes for characters that would break a line or cannot be encoded."""
-    return UNPRINTABLE.sub(lambda found: repr(found[0])[1:-1], text)
+    return UNPRINTABLE.sub(escape, text)
 
 
-def _shortened(text: str, longest: int | None) -> str:
-    return text if longest is None or len(text) <= longest else f"{text[: longest - 3]}..."
+def escape(found: re.Match[str]) -> str:
+    """Return the escape sequence of a character that was found."""
+    return repr(found[0])[1:-1]
+
+
+def shortened(text: str, longest: int) -> str:
+    """Return a text of at most `longest` characters, with ... for those left out."""
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."

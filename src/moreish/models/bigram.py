@@ -22,6 +22,7 @@ from .config import NetConfig
 class Bigram(NetConfig):
     """One matrix of logits, trained on all words at every step; a label adds a row of its own to each."""
 
+    called: ClassVar[str] = "a bigram"
     summary: ClassVar[str] = "pairs of characters again: one linear layer, trained by gradient descent"
     defaults: ClassVar[dict[str, Any]] = {
         "full_batch": True,

@@ -21,10 +21,12 @@ LOGITS_GAIN = 0.1  # of the last layer's weights: characters start about equally
 class ModelConfig(Options, ABC):
     """Options of a model. Configs are frozen dataclasses of `option` fields.
 
+    called      the model in a sentence, such as "an mlp"
     summary     one line for `moreish models`
     defaults    the model's values for training options whose default is None
     """
 
+    called: ClassVar[str]
     summary: ClassVar[str]
     defaults: ClassVar[dict[str, Any]] = {}
 

@@ -55,6 +55,7 @@ class Part:
 class Mixture(ReaderConfig):
     """Options of a mixture; each of `parts` is {"model": name, "options": {...}}."""
 
+    called: ClassVar[str] = "a mixture"
     summary: ClassVar[str] = "several runs as one, with weights fitted on val; made by moreish mix"
 
     kind: str = option("linear", "kind of mixture", choices=MIXTURES)

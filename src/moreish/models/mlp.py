@@ -15,6 +15,7 @@ from .config import HiddenConfig
 class MLP(HiddenConfig):
     """Embedding, concatenation, `n_layer` hidden layers, and a layer of logits."""
 
+    called: ClassVar[str] = "an mlp"
     summary: ClassVar[str] = "embeddings of the last characters, hidden layers, logits (Bengio et al. 2003)"
     defaults: ClassVar[dict[str, Any]] = {"epochs": 3.0, "batch_size": 256, "optimizer": "adamw", "lr": 0.012}
 

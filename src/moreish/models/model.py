@@ -25,7 +25,6 @@ from .labels import Labels, sum_over_labels
 if TYPE_CHECKING:
     from torch import nn
 
-IN_A_SENTENCE = {"bigram-counts": "a table of bigram counts", "ngram": "an n-gram", "mlp": "an mlp"}
 UNKNOWN_NLL = math.log(0x110000)  # nats of an unknown character: uniform over the code points of Unicode
 
 MOST_CHARACTERS, MOST_LAYERS = 30, 20  # in a notebook
@@ -140,7 +139,7 @@ class Model(Shown, DrawsWords):
     @property
     def kind(self) -> str:
         """Name of the model in a sentence, such as "an mlp"."""
-        return IN_A_SENTENCE.get(self.name, f"a {self.name}")
+        return self.config.called
 
     @property
     def weights(self) -> dict[str, np.ndarray]:
@@ -246,7 +245,7 @@ class Model(Shown, DrawsWords):
     def need_layers(self) -> None:
         """Raise InputError if the model has no layers."""
         if not self.layers:
-            raise InputError(f"{self.kind} has no layers: choose a net, such as an mlp")
+            raise InputError(f"{self.kind} has no layers", "choose a net, such as an mlp")
 
     def check_vocab(self, corpus: Corpus) -> None:
         """Raise InputError if the vocabulary of a corpus is not that of the model."""

@@ -24,6 +24,7 @@ from .config import CountConfig
 class NGram(CountConfig):
     """Counts of up to `order` characters in a row, interpolated from the shortest up."""
 
+    called: ClassVar[str] = "an n-gram"
     summary: ClassVar[str] = "counts of up to six characters in a row; trains by counting"
 
     order: int = option(6, "characters in a row to count, including the predicted one", low=1, high=64, search=(3, 10))
@@ -71,6 +72,7 @@ class NGram(CountConfig):
 class BigramCounts(NGram):
     """Counts of pairs of characters, smoothed by adding a constant to each count."""
 
+    called: ClassVar[str] = "a table of bigram counts"
     summary: ClassVar[str] = "counts of pairs of characters; trains by counting"
 
     order: int = option(2, "characters in a row to count, including the predicted one", low=1, high=64)

@@ -22,6 +22,7 @@ from .config import HiddenConfig
 class WaveNet(HiddenConfig):
     """Embedding, a level of pairs for each doubling of the context, and a layer of logits."""
 
+    called: ClassVar[str] = "a wavenet"
     summary: ClassVar[str] = "pairs of characters, pairs of pairs, ...: a tree over the context"
     defaults: ClassVar[dict[str, Any]] = {"epochs": 6.0, "batch_size": 256, "optimizer": "adamw", "lr": 0.004}
 
@@ -56,6 +57,7 @@ class WaveNet(HiddenConfig):
 class WaveNetConv(WaveNet):
     """The same levels at every position: dilations 1, 2, 4, ... instead of a tree."""
 
+    called: ClassVar[str] = "a wavenet-conv"
     summary: ClassVar[str] = "the same by dilated causal convolutions, over all positions of a word at once"
     defaults: ClassVar[dict[str, Any]] = {"epochs": 6.0, "batch_size": 64, "optimizer": "adamw", "lr": 0.006}
     whole_words: ClassVar[bool] = True

@@ -137,7 +137,7 @@ def levels_of(model: Model, n: int) -> tuple[int, list[Level]]:
         caption = "the longest context that has been counted"
         return config.context, [Level([range(config.order - 1)], caption, boxes=[Box("counts", cells, WEIGHTS)])]
     if not isinstance(config, NetConfig):
-        raise InputError(f"the model is a {model.name} of other models: draw those instead")
+        raise InputError(f"the model is {model.kind} of other models", "draw those instead")
     if len(model.layers) > MAX_LAYERS:
         raise InputError(f"{len(model.layers)} layers are too many to draw: at most {MAX_LAYERS}")
     shape: Shape = (config.context + (n if config.whole_words else 0),)

@@ -7,9 +7,10 @@ from matplotlib.figure import Figure
 
 from ..analysis.classification import Classifier, Confusion
 from ..corpus import PARTS
+from ..display.shown import shortened
 from ..errors import unknown
 from ..training.run import Run
-from .style import figure, headline, plain, shortened
+from .style import figure, headline, plain
 from .text import ink, of_all, short
 
 MAX_LABELS = 30

@@ -103,6 +103,6 @@ def _log(run: Run) -> list[dict[str, Any]]:
     lines = [line for line in run.history if line["step"]]
     if not lines:
         if run.options.steps:
-            raise InputError("the log of this run has no points yet: wait until it has")
-        raise InputError(f"{run.model.kind} is not trained by steps: choose a net, such as an mlp")
+            raise InputError("the log of this run is still empty", "wait for its first point")
+        raise InputError(f"{run.model.kind} is not trained by steps", "choose a net, such as an mlp")
     return lines

@@ -82,8 +82,9 @@ def plot_saturation(run: Run | Diagnosis) -> Figure:
     found = as_diagnosis(run)
     shown = [layer for layer in found.end_trace.activations if layer.saturated is not None][:MAX_IMAGES]
     if not shown:
+        kind = found.run.model.kind
         raise InputError(
-            f"this {found.run.model.name} has no activations that can saturate: choose one with tanh or relu"
+            f"{kind} has no activations that can saturate", "choose a net with tanh or relu, such as an mlp"
         )
     made, axes = figure(len(shown), 2, size=(10, 0.6 + 2.2 * len(shown)))
     names = {layer.name for layer in shown}

@@ -4,7 +4,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ..analysis.novelty import Novelty
-from .style import COLOURS, LIGHT_GREY, figure, headline, plain, shortened
+from ..display.shown import shortened
+from .style import COLOURS, LIGHT_GREY, Picture, headline, plain
 
 BAR_WIDTH = 0.4
 PIECES, LONGEST = 6, 40  # samples in the table, and characters of a cell
@@ -15,14 +16,16 @@ def plot_novelty(found: Novelty, *, title: str = "") -> Figure:
 
     A table below names the train words that share the longest substrings. `title` names the list and the model.
     """
-    made, axes = figure(2, 2, size=(10, 5.6), height_ratios=[2, 1])
-    *axes, below, beside = axes
-    axes[1].sharey(axes[0])
+    made = Picture(figsize=(10, 5.6), layout="constrained")
+    axes = made.subplot_mosaic([["distances", "pieces"], ["table", "table"]], height_ratios=[2, 1])
+    distances, pieces, table = axes.values()
+    pieces.sharey(distances)
     groups = {
         f"{found.held_out.words:,} held-out words": (found.held_out, LIGHT_GREY),
         f"{found.samples.words:,} samples": (found.samples, COLOURS[1]),
     }
-    for ax, of in zip(axes, ("distances", "pieces"), strict=True):
+    for ax, of in ((distances, "distances"), (pieces, "pieces")):
+        ax.spines[["top", "right"]].set_visible(False)
         for i, (label, (group, colour)) in enumerate(groups.items()):
             shares = getattr(group, of)
             bars = ax.bar(
@@ -33,21 +36,16 @@ def plot_novelty(found: Novelty, *, title: str = "") -> Figure:
         ax.tick_params(axis="x", length=0)
         ax.set_ylabel("percentage of words")
         ax.yaxis.set_major_formatter(lambda share, _: f"{100 * share:g}")
-    axes[0].set_xlabel("edits to the nearest train word (0: a copy)")
-    axes[1].set_xlabel("longest piece of the word that is in a train word")
-    below.remove()
-    beside.remove()
-    grid = axes[0].get_gridspec()
-    assert grid is not None
-    table = made.add_subplot(grid[1, :])
+    distances.set_xlabel("edits to the nearest train word (0: a copy)")
+    pieces.set_xlabel("longest piece of the word that is in a train word")
     table.set_axis_off()
-    pieces = [(row.word, row.piece, row.source) for row in found.longest_pieces(PIECES)]
-    rows = [[plain(shortened(text, LONGEST)) for text in texts] for texts in pieces]
+    longest = [(row.word, row.piece, row.source) for row in found.longest_pieces(PIECES)]
+    rows = [[plain(shortened(text, LONGEST)) for text in texts] for texts in longest]
     if rows:
         heading = ["new sample", "longest piece that is in a train word", "the train word"]
         drawn = table.table(rows, colLabels=heading, cellLoc="left", colLoc="left", loc="center", edges="horizontal")
         drawn.auto_set_font_size(False)
         drawn.set_fontsize(8)
     headline(made, title, "novelty of samples")
-    made.legend(*axes[1].get_legend_handles_labels(), loc="outside upper right", ncols=2, frameon=False, fontsize=8)
+    made.legend(*pieces.get_legend_handles_labels(), loc="outside upper right", ncols=2, frameon=False, fontsize=8)
     return made

@@ -60,11 +60,6 @@ def plain(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def shortened(text: str, most: int) -> str:
-    """Return the first `most` characters of a text, with an ellipsis for those left out."""
-    return text if len(text) <= most else text[: most - 1] + "…"
-
-
 def nats_in(unit: str) -> float:
     """Number of nats in a unit of losses. Raises InputError for an unknown unit."""
     if unit not in UNITS:

@@ -19,14 +19,15 @@ from ..corpus import PARTS
 from ..display.shown import Page
 from ..errors import InputError
 from ..evaluation import evaluate, share_interval
+from ..files import written_at
 from ..models import CountConfig
-from ..plots.pictures import PICTURES, PictureOptions
+from ..plots.pictures import PICTURES, PictureOptions, draw
 from ..plots.style import svg
+from ..training.options import OF_ALL_MODELS
 from ..training.run import MODEL, Run
 from ..training.train import train
 
 SAMPLES = 48
-COUNTING_OPTIONS = ("split", "split_seed", "weight_power", "seed")
 SAMPLED_LABELS, SAMPLES_PER_LABEL = 12, 5
 
 
@@ -37,7 +38,7 @@ def report(run: Run) -> str:
     samples = run.model.sample(SAMPLES, seed=run.options.seed)
     marked = [(word, run.corpus.mark(word)) for word in samples]
     found, compared = Findings(run), comparison(run)
-    drawn, date = pictures(found), training_date(run)
+    drawn, date = pictures(found), written_at(run.path / MODEL) if run.path else None
     page = template.render(
         title=f"{run.model.name} trained on {run.corpus.name}" if run.corpus.name else run.model.name,
         date=shown_date(date or datetime.date.today()),
@@ -78,12 +79,6 @@ def made(run: Run) -> str:
         return f"counted{took}"
     done = run.history[-1]["step"] if run.history else run.options.steps
     return f"trained for {done:,}{f' of {run.options.steps:,}' if done < run.options.steps else ''} steps{took}"
-
-
-def training_date(run: Run) -> datetime.date | None:
-    """Day on which the trained weights were written; None if there is no such file."""
-    weights = run.path and run.path / MODEL
-    return datetime.date.fromtimestamp(weights.stat().st_mtime) if weights and weights.exists() else None
 
 
 def shown_date(date: datetime.date) -> str:
@@ -166,13 +161,11 @@ def percent(share: float) -> str:
 
 def pictures(found: Findings) -> dict[str, tuple[str, str, Markup]]:
     """Draw every picture for which the run has something to show: name, caption and SVG, by name."""
-    drawn = {}
-    for name, (caption, draw) in PICTURES.items():
-        try:
-            drawn[name] = (name, caption, inline(svg(draw(found, PictureOptions())), name))
-        except InputError:  # nothing to show
-            continue
-    return drawn
+    return {
+        name: (name, PICTURES[name].caption, inline(svg(made), name))
+        for name, made in draw(found, PictureOptions())
+        if not isinstance(made, InputError)
+    }
 
 
 def inline(picture: str, name: str) -> Markup:
@@ -191,7 +184,7 @@ def options(run: Run) -> list[tuple[str, Any]]:
     if run.corpus.words.weights is None:
         del of_training["weight_power"]
     if not run.options.steps:
-        of_training = {name: of_training[name] for name in of_training if name in COUNTING_OPTIONS}
+        of_training = {name: of_training[name] for name in of_training if name in OF_ALL_MODELS}
     shown = {True: "yes", False: "no"}
     return [
         (name.replace("_", "-"), shown[value] if isinstance(value, bool) else value)

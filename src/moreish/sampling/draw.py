@@ -59,11 +59,10 @@ class Samples(Shown, list[str]):
         number = f" {len(self):,} words" if len(self) > MOST_WORDS else ""
         return f"[{', '.join(first(self, MOST_WORDS))}]{number}"
 
-    def _repr_html_(self) -> str:
-        """Return the words as HTML, each with the part of the run's list that contains it."""
+    def _table(self) -> Table:
         some = self[:MOST_WORDS]
-        marks = ["new"] * len(some) if self.corpus is None else map(self.corpus.mark, some)
-        return Table(f"{len(self):,} words", notes=[marked(some, marks), *more(len(self), MOST_WORDS)]).html()
+        marks = None if self.corpus is None else map(self.corpus.mark, some)
+        return Table(f"{len(self):,} words", notes=[marked(some, marks), *more(len(self), MOST_WORDS)])
 
 
 class Drawing:

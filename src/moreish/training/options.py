@@ -25,6 +25,7 @@ BY_BATCH: dict[bool, dict[str, Any]] = {False: {"epochs": 3.0, "batch_size": 256
 ENOUGH_STEPS = 500  # a short list takes smaller batches until its training has this many steps
 MIN_BATCH = 16  # but none smaller than this
 MIN_STEPS = 300  # a list too short for these batches takes more passes, at a lower rate
+OF_ALL_MODELS = {"split", "split_seed", "weight_power", "seed", "weights", "labels"}  # options of counted models too
 MIN_VAL_WORDS = 5  # fewer say too little about which weights are best
 
 

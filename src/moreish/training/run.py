@@ -110,8 +110,7 @@ class Run(Shown):
     @property
     def diverged(self) -> bool:
         """True if its training ended early because the loss was no longer a finite number."""
-        ended = self.path is not None and (self.path / MODEL).exists()
-        return ended and (self.history[-1]["step"] if self.history else 0) < (self.options.steps or 0)
+        return self.path is not None and state_of(self.path, self.history, self.options.steps) == "diverged"
 
     @property
     def seconds(self) -> float | None:
@@ -224,6 +223,14 @@ def end_folder(run: Run, folder: Path) -> None:
     (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
+def state_of(folder: Path, history: list[dict[str, Any]], steps: int | None) -> str:
+    """State of a training: "stopped" before its end, "diverged" if the log ends before the last step, or "finished"."""
+    if not (folder / MODEL).exists():
+        return "stopped"
+    done = history[-1]["step"] if history else 0
+    return "diverged" if done < (steps or 0) else "finished"
+
+
 def load(path: str | Path) -> Run:
     """Read a run folder. A run whose training was stopped gets the best weights so far.
 
@@ -277,7 +284,7 @@ def load(path: str | Path) -> Run:
         raise damaged(folder, CONFIG, "its vocabulary is not that of the list")
     model = _load_model(folder, config, corpus, options)
     start = _load_start(folder, str(begun), model) if begun is not None else None
-    return Run(model, corpus, options, history=_load_history(folder), path=folder, start=start)
+    return Run(model, corpus, options, history=load_history(folder), path=folder, start=start)
 
 
 def _with_columns(words: WordList, path: Path, names: list[str], weighted: bool) -> WordList:
@@ -327,7 +334,8 @@ def _load_start(folder: Path, name: str, model: Model) -> Start:
         raise damaged(folder, START, error) from None
 
 
-def _load_history(folder: Path) -> list[dict[str, Any]]:
+def load_history(folder: Path) -> list[dict[str, Any]]:
+    """Read the log of a run. Raises InputError if it is damaged."""
     try:
         history = [json.loads(line) for line in (folder / HISTORY).read_text(encoding="utf-8").splitlines()]
         if not all(type(line["step"]) is int for line in history):

@@ -1,6 +1,7 @@
 """Summaries of the runs in a folder, from their JSON alone: no weights and no words are read."""
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..files import written_at
 from .checkpoint import CHECKPOINT, damaged
-from .run import CONFIG, HISTORY, MODEL
+from .run import CONFIG, HISTORY, MODEL, load_history, state_of
 
 
 @dataclass(frozen=True)
@@ -18,8 +20,9 @@ class Summary:
 
     list        name of its word list; empty if the run does not record it
     parameters  None if the run does not record them
-    loss        nats per token on train, val and test; on val alone if the run has not been evaluated, or empty
-    when        time of the last write to its weights
+    loss        nats per token on train, val and test, if finite; of a run that has not been evaluated, on val alone or
+                empty
+    when        local time at which its weights were written
     state       "finished", "stopped" or "diverged"
     """
 
@@ -37,35 +40,44 @@ class Summary:
 
 
 def summaries(folder: Path) -> Iterator[Summary | InputError]:
-    """Yield the runs under a folder, in the order of their names, and an error for each that cannot be read.
+    """Yield the runs under a folder, in the order of their names, and an error for each that is damaged.
 
-    Raises InputError if there is no such folder.
+    Other folders are left out, and links to folders are not followed. Raises InputError if there is no such folder.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
     for config in sorted(folder.rglob(CONFIG)):
         try:
-            yield summary(config.parent)
+            if found := summary(config.parent):
+                yield found
         except InputError as error:
             yield error
 
 
-def summary(folder: Path) -> Summary:
-    """Return the summary of a run. Raises InputError if its files are damaged, or are not those of a run."""
-    name = CONFIG
+def summary(folder: Path) -> Summary | None:
+    """Return the summary of a run, or None if the folder is not one. Raises InputError if its files are damaged."""
     try:
         stored = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        if written_at(folder / HISTORY):  # the folder of a run
+            raise damaged(folder, CONFIG, error) from None
+        return None
+    if not isinstance(stored, dict) or not {"format", "train_options"} <= stored.keys():
+        return None
+    history, when = load_history(folder), written_at(folder / MODEL) or written_at(folder / CHECKPOINT)
+    if when is None:
+        raise damaged(folder, MODEL, "missing")
+    name = CONFIG
+    try:
         options, loss = stored["train_options"], {part: float(x) for part, x in stored.get("loss", {}).items()}
         parameters = None if "parameters" not in stored else int(stored["parameters"])
-        ended = (folder / MODEL).exists()
-        when = datetime.fromtimestamp((folder / (MODEL if ended else CHECKPOINT)).stat().st_mtime).astimezone()
-        name = HISTORY
-        lines = (folder / HISTORY).read_text(encoding="utf-8").splitlines()
-        last = json.loads(lines[-1])["step"] if lines else 0
+        state = state_of(folder, history, options["steps"])
         if not loss:
-            vals = [val for line in lines if (val := json.loads(line).get("val")) is not None]
-            loss = {"val": min(vals) if options["keep"] == "best" else vals[-1]} if vals else {}
-        state = "stopped" if not ended else "diverged" if last < (options["steps"] or 0) else "finished"
+            name = HISTORY
+            vals = [float(line["val"]) for line in history if line.get("val") is not None]
+            finite = list(filter(math.isfinite, vals))
+            loss = {"val": min(finite) if options["keep"] == "best" else finite[-1]} if finite else {}
+        loss = {part: x for part, x in loss.items() if math.isfinite(x)}
         return Summary(folder, str(stored.get("list", "")), str(stored["model"]), parameters, loss, when, state)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError) as error:
         raise damaged(folder, name, error) from None

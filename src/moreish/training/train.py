@@ -19,14 +19,13 @@ from .batchnorm import calibrate
 from .checkpoint import CHECKPOINT, Checkpoint, load_checkpoint
 from .loop import Diverged, Loop, Progress
 from .mixing import mix
-from .options import resolved
+from .options import OF_ALL_MODELS, resolved
 from .prepare import Task, engine_of, of_run, prepare
 from .run import Run, begin_folder, discard_folder, end_folder, load, write_history
 from .watching import TrainingView
 
 CHECKPOINT_SECONDS = 5.0  # between two checkpoints
 SHORT_LIST = 1000  # words; on fewer, by default, a mixture: it has the lowest loss (benchmarks/short_lists.py)
-OF_ALL_MODELS = {"split", "split_seed", "weight_power", "seed", "weights", "labels"}  # names of options
 
 
 def train(
