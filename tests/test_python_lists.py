@@ -83,7 +83,7 @@ def test_the_words_of_a_set_are_sorted_so_that_a_seed_means_something():
         (np.arange(3), "word 1 is np.int64"),
         (Frame(name=WORDS, n=[1]), r"a table with the columns 'name', 'n': give one of them, such as df\[\"name\"\]"),
         (b"ann", "is one bytes"),
-        (7, "7 is no list of words"),
+        (7, "7 is not a list of words"),
         (["ann", ""], "word 2 is ''"),
     ],
 )

@@ -66,7 +66,7 @@ def lr_find(
         return
     begin, end = found.valley
     print_text(f"{model}: {len(found.lr):,} steps at rates from {found.lr[0]:.2g} to {found.lr[-1]:.2g}")
-    print_text(f"suggested: {found.suggested:g}, {RULE}: {begin:.2g} to {end:.2g}")
+    print_text(f"suggested --lr: {found.suggested:g} (the smoothed loss is low from {begin:.2g} to {end:.2g}; {RULE})")
     options = {**given_options(list_options), **options, "lr": found.suggested}
     print_text(f"\ntrain with it: {train_command(file, model, options)}")
 

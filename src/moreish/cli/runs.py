@@ -1,6 +1,6 @@
 """List the runs in a folder, with their models and losses.
 
-Losses are in nats per token. A run that was trained in Python, or was stopped, has its val loss alone. If a run was
+Losses are in nats per token. Runs trained from Python, and unfinished runs, show only the val loss. If a run was
 stopped or diverged, the last column says so: `moreish train --resume` continues a stopped one, and `moreish diagnose`
 tells why one diverged.
 
@@ -45,7 +45,7 @@ def runs(folder: Path = Path("runs"), /, *, sort: Literal["when", "val"] = "when
         print_json({"runs": [run.as_json() for run in found]})
         return
     if not found:
-        say(f"{folder} has no runs: moreish train makes one")
+        say(f"no runs in {folder}; create one with: moreish train")
         return
     ended = all(run.state == "finished" for run in found)
     rows = [

@@ -10,7 +10,7 @@ them that are at most as likely, by nats per token. A word that is among the lea
 others are likely (true): the chance that a new word like those of the list is called unlikely is at most
 --false-positive-rate. If the list is too short for that, the field is empty.
 
-With --column, standard input is a table, which is read as `moreish train` reads it: packed or not, with tabs,
+With --column, standard input is a table, which is read as `moreish train` reads it: compressed or not, with tabs,
 semicolons, bars or commas, with or without a header. Each row that is not blank is printed as it stands, in UTF-8, with
 its scores as further columns: nll, bits, percentile and likely.
 

@@ -4,9 +4,10 @@ Prints the loss on train, val and test, in nats per predicted token (every chara
 prints new words, each marked "new", or with the part of the list (train, val, test) that contains it. The run is saved
 in a folder. Ctrl-C saves it too, and --resume continues it. The last lines name commands for what to do next.
 
-The list is a text with one word per line, a table, JSON or another common format, packed or not. --column, --weights
-and --labels name the columns of a table. Weights say how often each word counts. Labels are kinds of words, such as
-languages: the model learns each, and the output shows how often it finds the label of a word, and words of each label.
+The list is a text with one word per line, a table, JSON or another common format, compressed or not. --column,
+--weights and --labels name the columns of a table. Weights say how often each word counts. Labels are kinds of words,
+such as languages: the model learns each, and the output shows how often it finds the label of a word, and words of each
+label.
 
 With torchrun and --engine torch, several processes train together. Each takes its share of every batch, and BatchNorm
 computes its statistics over that share.
@@ -70,7 +71,7 @@ def train(
     Parameters
     ----------
     file
-        A word list: text with one word per line, CSV, JSON and others, packed or not; - for standard input; a
+        A word list: text with one word per line, CSV, JSON and others, compressed or not; - for standard input; a
         bundled list: names, dinosaurs, minerals or places; or a list of `moreish download` [default: names].
     model
         The model to train; `moreish models` lists them [default: mlp; for fewer than 1,000 words a mixture of an mlp
@@ -80,8 +81,8 @@ def train(
     resume
         Continue this stopped run. With the default engine the result is the same as if it had never stopped.
     from_run
-        Start with the weights of this run of a net, whose list may be of another kind: that helps with a list of some
-        hundreds of words. The model and its options are the run's.
+        Start from the weights of this run, even of another list. It helps with lists of a few hundred words. The model
+        and its options come from that run.
     samples
         Number of new words to print at the end.
     """

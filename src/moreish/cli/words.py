@@ -47,7 +47,7 @@ def words(
     Parameters
     ----------
     file
-        A word list: text with one word per line, CSV, JSON and others, packed or not; - for standard input; a
+        A word list: text with one word per line, CSV, JSON and others, compressed or not; - for standard input; a
         bundled list: names, dinosaurs, minerals or places; or a list of `moreish download` [default: names].
     clean
         Write a cleaned list to this new file, and report the changes.
