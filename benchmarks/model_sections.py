@@ -204,7 +204,7 @@ def scoring_section(found: dict[str, Any]) -> str:
         few, many = min(n for _, n in rows), max(n for _, n in rows)
         held = [max(rows[form, n]["memory_bytes"] for form in ("tsv", "json")) / 1e6 for n in (few, many)]
         lines.append(
-            f"- {many:,} distinct words with the {model}, prompt to prompt: {rows['tsv', many]['seconds']:.1f} s, or"
+            f"- {many:,} distinct words with the {model}, from start to exit: {rows['tsv', many]['seconds']:.1f} s, or"
             f" {rows['json', many]['seconds']:.1f} s as JSON lines. Memory: {held[1]:.0f} MB ({held[0]:.0f} MB for"
             f" {few:,} words)."
         )

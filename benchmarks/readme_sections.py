@@ -49,7 +49,7 @@ def speed_table(
     steered = next(row for row in steering["rows"] if row["method"] == "dynamic programming" and row["share"] < 0.002)
     few = min(steered["seconds"], key=int)
     rows = [
-        (f"`moreish train {speed['data']}`, prompt to prompt", f"{seconds['train_warm']:.2f} s", "speed", speed),
+        (f"`moreish train {speed['data']}`, from start to exit", f"{seconds['train_warm']:.2f} s", "speed", speed),
         ("the same on its first run, which compiles", f"{seconds['train_cold']:.1f} s", "speed", speed),
         (f"one step, {step['model']}, batch {step['batch']}", f"{step['us']['moreish']:.1f} us", "speed", speed),
         (f"sampling, mlp {sampling['mlp']}", f"{sampling['names_per_second']:,.0f} words/s", "speed", speed),
@@ -59,7 +59,7 @@ def speed_table(
             "steering",
             steering,
         ),
-        (f"scoring {scored['words']:,} words, mlp, prompt to prompt", f"{scored['seconds']:.1f} s", "scoring", score),
+        (f"scoring {scored['words']:,} words, mlp, from start to exit", f"{scored['seconds']:.1f} s", "scoring", score),
         ("requests to `moreish serve`, mlp, one core", f"{requests:,.0f} /s", "serving", serving),
     ]
     lines = ["| what | result | benchmark | processor |", "|---|---:|---|---|"]

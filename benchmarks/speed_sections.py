@@ -34,7 +34,7 @@ def speed_section(found: dict[str, Any]) -> str:
         lines += ["", "PyTorch in three ways: eager, with `torch.compile`, and with the gradients written by hand."]
     lines += [
         "",
-        f"- `moreish train {found['data']}`, prompt to prompt: {seconds['train_warm']:.2f} s; the first run, which",
+        f"- `moreish train {found['data']}`, from start to exit: {seconds['train_warm']:.2f} s; the first run, which",
         f"  compiles: {seconds['train_cold']:.1f} s. `import torch` alone: {seconds['import_torch']:.2f} s.",
         f"- Sampling from an mlp {found['sampling']['mlp']}: {names:,.0f} names a second on one core.",
         "",

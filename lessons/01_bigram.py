@@ -124,8 +124,8 @@ uniform = torch.full((V, V), 1 / V)
 print("uniform:", [draw(uniform, generator)[:12] for _ in range(6)])
 
 # %% [markdown]
-# The names are bad, but far better than chance: many can be pronounced, since each pair of letters in them also occurs
-# in real names.
+# The names are bad, but better than chance: each pair of letters in them also occurs in real names. Longer pieces often
+# do not.
 #
 # ## How good is it?
 #

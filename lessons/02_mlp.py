@@ -478,7 +478,8 @@ print(f"PyTorch         {steps:11,} {seconds:9.1f} {trained['train']:8.4f} {trai
 print(f"compiled engine {many:11,} {compiled_seconds:9.1f} {compiled.loss['train']:8.4f} {compiled.loss['val']:8.4f}")
 assert trained["val"] < pairs - 0.1
 fell = {part: trained[part] - compiled.loss[part] for part in ("train", "val")}
-print(f"the longer run is lower by {fell['train']:.4f} on train and by {fell['val']:.4f} on val")
+told = (f"{'lower' if by > 0 else 'higher'} by {abs(by):.4f} on {part}" for part, by in fell.items())
+print(f"the longer run is {' and '.join(told)}")
 assert fell["train"] > max(fell["val"], 0)
 
 # %% [markdown]

@@ -215,7 +215,7 @@ def test_a_file_too_short_and_a_folder_in_use(tmp_path, saved_run, capsys):
     short = tmp_path / "short.txt"
     short.write_text("ann\nbob\n")
     assert run(["train", str(short), "--out", str(tmp_path / "r")]) == 2
-    assert "only 2 words" in capsys.readouterr().err
+    assert "the list has 2 words: at least 6 are needed" in capsys.readouterr().err
     assert not (tmp_path / "r").exists()
     assert run(["train", "--out", str(saved_run.path)]) == 2
     assert "already holds a run" in capsys.readouterr().err

@@ -72,9 +72,9 @@ def test_the_distinct_split_is_that_shuffle_without_repeats():
 
 def test_a_list_too_short_to_split_is_refused():
     assert all(map(len, Corpus(["a"] * 6).parts.values()))
-    with pytest.raises(InputError, match="only 5 words"):
+    with pytest.raises(InputError, match="the list has 5 words: at least 6 are needed to split it"):
         Corpus(["a"] * 5)
-    with pytest.raises(InputError, match="only 1 different word:"):
+    with pytest.raises(InputError, match="the list has 1 different word:"):
         Corpus(["a"] * 50, "distinct")
 
 
@@ -153,3 +153,9 @@ def test_the_bundled_lists_are_what_they_say(name):
 def test_a_list_that_is_not_there_is_named():
     with pytest.raises(InputError, match="did you mean names"):
         bundled("nmaes")
+
+
+def test_the_error_of_an_unknown_character_lists_no_raw_control_characters():
+    with pytest.raises(InputError) as caught:
+        Vocab("a\t\u202e\u200dé").encode("aQ")
+    assert str(caught.value) == r"'aQ': the character 'Q' is not in the word list (it has \taé\u200d\u202e)"

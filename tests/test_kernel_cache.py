@@ -126,7 +126,7 @@ def test_a_package_and_a_home_that_cannot_be_written_compile_only_once(tmp_path)
         return done.stdout
 
     first = train("first")
-    assert "n-gram counts" in first.partition("\nnext:\n")[2]
+    assert "an n-gram model" in first.partition("\nnext:\n")[2]
     assert "compiling" not in first.partition("\nnext:\n")[2], "notices are not among the advice"
     notices = re.findall("moreish: compiling (.*), only once on this machine\n", first)
     assert notices[0] == "the training loop"

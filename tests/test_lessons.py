@@ -60,7 +60,10 @@ def test_the_notebooks_are_copied_but_never_overwritten(tmp_path, capsys):
     assert capsys.readouterr().out.split() == [str(tmp_path / "mine" / f"{name}.ipynb") for name in NAMES]
     first = tmp_path / "mine" / f"{NAMES[0]}.ipynb"
     first.write_text("my own work")
-    copy_lessons(tmp_path / "mine")
+    (tmp_path / "mine" / f"{NAMES[1]}.ipynb").unlink()
+    assert run(["lessons", str(tmp_path / "mine"), "--copy"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.endswith(" (kept: it was already there)") for line in lines] == [name != NAMES[1] for name in NAMES]
     assert first.read_text() == "my own work"
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="choose another folder"):

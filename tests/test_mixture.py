@@ -138,7 +138,10 @@ def test_the_command(parts, tmp_path, capsys):
     assert run(shlex.split(out.partition("with: moreish ")[2])) == 0
     for command in (["eval"], ["sample", "-n", "3"]):
         assert run([*command, str(mixed)]) == 0
-    assert run(["show", str(mixed)]) == 2
+    capsys.readouterr()
+    for command in ("show", "diagnose"):
+        assert run([command, str(mixed)]) == 2
+        assert capsys.readouterr().err == "moreish: a mixture has no layers: train a net, as with --model mlp\n"
     config = mixed / "config.json"
     good = config.read_text(encoding="utf-8")
     for bad in ('"parts": [1, 2]', '"parts": [{"model": "nothing", "options": {}}]', '"parts": []'):

@@ -221,7 +221,7 @@ def test_the_command_draws_what_there_is(words, tmp_path, capsys):
         "weights, start (an n-gram has no layers); confusion (this run has no labels)"
     )
     assert run(["plot", str(tmp_path / "counted"), "embedding"]) == 2
-    assert capsys.readouterr().err == "moreish: an n-gram has no layers: choose a net, such as an mlp\n"
+    assert capsys.readouterr().err == "moreish: an n-gram has no layers: train a net, as with --model mlp\n"
     assert run(["plot", str(tmp_path / "counted"), "los"]) == 2
     assert "did you mean loss?" in capsys.readouterr().err
 

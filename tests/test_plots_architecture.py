@@ -179,7 +179,7 @@ def test_counts_are_one_box(words, order):
 
 def test_what_cannot_be_drawn(words, vocab):
     runs = [moreish.train(words, model) for model in ("ngram", "bigram-counts")]
-    with pytest.raises(InputError, match="the model is a mixture of other models"):
+    with pytest.raises(InputError, match="a mixture has no layers: train a net, as with --model mlp"):
         plot_architecture(moreish.mix(runs).model)
     deep = Model(make_config("mlp", {"n_layer": 300, "n_hidden": 2}), vocab)
     with pytest.raises(InputError, match="603 layers are too many to draw: at most 200"):

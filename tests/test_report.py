@@ -181,6 +181,7 @@ onload = () => {
       beyond: names(page.body.querySelectorAll(":not(svg *)"), element =>
         element.getBoundingClientRect().right > width + 1 && !(element.closest(".wide")?.scrollWidth > 0
         && frame.contentWindow.getComputedStyle(element.closest(".wide")).overflowX == "auto")),
+      narrow: names(page.querySelectorAll("td:first-child, td.text"), cell => cell.offsetWidth < 50),
       sideways: page.documentElement.scrollWidth > width,
       scrolling: page.querySelectorAll(".wide").length
         && [...page.querySelectorAll(".wide")].filter(wide => wide.scrollWidth > wide.clientWidth).length,
@@ -221,6 +222,7 @@ def test_nothing_reaches_beyond_a_page(words, page, tmp_path):
     for name, found in measured.items():
         assert found["beyond"] == [], name
         assert not found["sideways"], name
+        assert found["narrow"] == [], name
         assert found["asked"] == 0, name
         assert (found["scrolling"] > 0) == ("phone" in name), name
 

@@ -45,9 +45,9 @@ def test_a_folder_in_use_is_refused(saved_run, tmp_path):
     with pytest.raises(InputError, match="already holds a run"):
         saved_run.save(saved_run.path)
     (tmp_path / "note.txt").write_text("mine")
-    with pytest.raises(InputError, match="not empty"):
+    with pytest.raises(InputError, match="already exists and is not empty"):
         saved_run.save(tmp_path)
-    with pytest.raises(InputError, match="note"):
+    with pytest.raises(InputError, match="note.txt is not a folder"):
         saved_run.save(tmp_path / "note.txt")
     assert (tmp_path / "note.txt").read_text() == "mine"
 

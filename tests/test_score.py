@@ -203,8 +203,8 @@ def test_a_list_too_short_for_the_rate_has_scores_without_verdicts(saved_run):
     short, plain = Scorer(saved_run), Scorer(saved_run, None)
     assert short.false_positive_rate is plain.false_positive_rate is plain.reason is None
     assert short.reason is not None
-    assert "with only 40 val words" in short.reason
-    assert "it must be at least 0.0244 (--false-positive-rate)" in short.reason  # 1/41
+    assert "40 val words are too few for verdicts at a false-positive rate of 0.01" in short.reason
+    assert "use --false-positive-rate 0.03" in short.reason  # 1/41, rounded up
     assert list(short.scores(["ba", "xq"])) == list(plain.scores(["ba", "xq"]))
     enough = Scorer(saved_run, 0.0244)
     assert (enough.reason, enough.score("ba").likely, enough.score("xqz").likely) == (None, True, False)

@@ -280,7 +280,10 @@ def test_a_terminal_shows_each_character(saved_run, monkeypatch, capsys):
     assert "\x1b[3" not in plain
     first, second = plain.split("\n")[:2]
     verdict = "likely" if score.likely else "unlikely"
-    assert first.split() == ["ba", f"{score.nll:.2f}", "nats", "percentile", f"{score.percentile:.1f}", verdict]
+    assert first.split() == [
+        *("ba", f"{score.nll:.2f}", "nats"),
+        *("percentile", f"{score.percentile:.1f}", verdict),
+    ]
     b, a, end = score.per_char
     assert second == f"  b {b:.1f}  a {a:.1f}  end {end:.1f}"
     assert "日 13.9?" in plain.replace("\x1b[1m", "").replace("\x1b[0m", "")

@@ -114,7 +114,7 @@ def test_a_list_that_is_too_short_for_a_verdict(caplog):
     """It is served without verdicts."""
     run = moreish.train(made_up_words(50), "bigram-counts")
     app = make_app(run)
-    assert "with only 5 val words" in caplog.text
+    assert "5 val words are too few for verdicts" in caplog.text
 
     async def ask():
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:

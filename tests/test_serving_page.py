@@ -151,7 +151,8 @@ def test_a_browser_shows_words_a_score_and_next_characters(address, saved_run, t
     ("state", "says"),
     [
         ({"prefix": "x"}, "'x' is not in the word list"),
-        ({"prefix": "bad", "max_length": 2}, "no word fits --max-length 2 and --prefix bad"),
+        ({"prefix": "bad", "max_length": 2}, "no word fits maximum length 2 and prefix bad"),
+        ({"min_length": 5, "max_length": 3}, "maximum length is 3: it must be at least minimum length 5"),
         ({"n": 10_001}, "Words: Value must be less than or equal to 10000."),
     ],
     ids=str,
@@ -179,19 +180,19 @@ server.run([socket])
 
 @needs_browser
 def test_it_works_below_a_path_shows_markup_as_text_and_keeps_to_the_limits(words, tmp_path):
-    strange = [f"<b>{word}" for word in words]
+    strange = [f"<b>{word}\u200d" for word in words]
     labels = ["<u>long" if len(word) > 5 else "&amp;short" for word in words]
     run = moreish.train(strange, "ngram", order=3, labels=labels, out=tmp_path / "run")
     with started("-c", BELOW, tmp_path / "run") as (_, address):
         assert httpx.get(f"{address}/some/path/").json()["labels"] == sorted(set(labels))
-        state = {"label": "<u>long", "word": "<b>ba", "beginning": "<", "seed": 1}
+        state = {"label": "<u>long", "word": "<b>ba\u200d", "beginning": "<", "seed": 1}
         page, log = opened(f"{address}/some/path/", tmp_path / "profile", **state)
     assert "CONSOLE" not in log, log
     assert not {"b", "u"} & page.tags
     drawn = run.model.sample(5, seed=1, label="<u>long")
     assert [each.split(" in ")[0] for each in page.items["words"]] == drawn
     assert any(word.startswith("<b>") for word in drawn)
-    assert [each.lstrip("0123456789.") for each in page.items["surprise"]] == [*"<b>ba", "end"]
+    assert [each.lstrip("0123456789.") for each in page.items["surprise"]] == [*"<b>ba", "U+200D", "end"]
     assert page.items["following"][0].startswith("b")
     assert page.items["labels"] == ["any", *sorted(set(labels))]
     assert {each.rstrip("0123456789.%") for each in page.items["classes"]} == set(labels)

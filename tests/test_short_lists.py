@@ -49,6 +49,23 @@ def test_the_default_for_a_short_list_is_the_mixture_of_a_net_and_counts(words, 
     assert saved.model.sample(5, seed=2) == run.model.sample(5, seed=2)
 
 
+def test_a_folder_in_use_is_refused_before_a_mixture_is_trained(words, saved_run):
+    def unexpected(_):
+        raise AssertionError("it trains")
+
+    with pytest.raises(InputError, match="already holds a run"):
+        moreish.train(words, out=saved_run.path, on_progress=unexpected)
+
+
+def test_a_stopped_mixture_says_that_nothing_is_saved(words, tmp_path):
+    def stop(_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt, match="nothing is saved, because a mixture is saved only when"):
+        moreish.train(words, out=tmp_path / "run", on_progress=stop)
+    assert not (tmp_path / "run").exists()
+
+
 def test_options_of_a_net_choose_the_net(words, saved_run):
     assert moreish.train(words, n_hidden=8, steps=5).model.name == "mlp"
     assert moreish.train(words, keep="last", steps=5).model.name == "mlp"
@@ -69,9 +86,9 @@ def test_the_command_says_why_it_trained_a_mixture(file, capsys):
     name = file("\n".join(moreish.bundled("dinosaurs")[:300]))
     assert command(["train", name, "--samples", "0"]) == 0
     out = capsys.readouterr().out
-    assert "because the list has 300 words: below 1,000" in out
+    assert "the lowest loss on lists under 1,000 words" in out
     assert "saved in runs/list-mixture" in out
     assert command(["train", name, "--samples", "0", "--n-hidden", "8"]) == 0
     out = capsys.readouterr().out
-    assert "because" not in out
+    assert "a mixture usually" not in out
     assert "saved in runs/list-mlp" in out

@@ -173,8 +173,8 @@ def test_a_list_on_disk_keeps_the_tokens_of_both_vocabularies(sources, monkeypat
 @pytest.mark.parametrize(
     ("source", "model", "options", "says"),
     [
-        ("ngram", None, {}, "ngram is ngram, not a net: it has no weights to go on from. Start from a net"),
-        ("mixture", None, {}, "mixture is mixture, not a net"),
+        ("ngram", None, {}, "ngram is an n-gram, not a net: it has no weights to go on from. Start from a net"),
+        ("mixture", None, {}, "mixture is a mixture, not a net: it has no weights to go on"),
         ("mlp", "wavenet", {}, "the model is wavenet, but mlp is mlp: leave out --model"),
         ("mlp", "mlp", {"n_hidden": 16}, "mlp has its own model options: leave out --n-hidden"),
         ("mlp", None, {"hidden": 16}, "option of mlp.*--n-hidden"),

@@ -113,6 +113,11 @@ def test_a_perplexity_of_many_digits_is_rounded(loss, shown, capsys):
     )
 
 
+def test_one_very_long_word_does_not_move_the_marks_of_the_others_far(capsys):
+    print_samples(["x" * 500, "ab"], ["new", "val"])
+    assert capsys.readouterr().out.splitlines() == ["x" * 500 + "  new", "ab" + " " * 40 + "in val"]
+
+
 def test_control_characters_do_not_break_a_line(capsys):
     print_table(["word", ">n"], [["a\nb\tc\x1b[1m", 1]])
     print_samples(["\r", "d\x85"], ["new", "train"])

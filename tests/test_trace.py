@@ -143,7 +143,7 @@ def test_a_replay_is_the_training_made_again(words):
 
 
 def test_a_counted_model_has_nothing_to_trace(words):
-    with pytest.raises(InputError, match="an n-gram has no layers: choose a net, such as an mlp"):
+    with pytest.raises(InputError, match="an n-gram has no layers: train a net, as with --model mlp"):
         moreish.diagnose(moreish.train(words, "ngram", order=2))
 
 

@@ -124,7 +124,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(words_file, tmp_path, never_stopped)
     assert checkpoint_step(folder) > 0
     moreish.resume(folder)
     assert (folder / MODEL).read_bytes() == never_stopped
-    with pytest.raises(InputError, match="its training has ended"):
+    with pytest.raises(InputError, match="its training is complete"):
         moreish.resume(folder)
 
 

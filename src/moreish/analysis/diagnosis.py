@@ -109,7 +109,7 @@ class Diagnosis(Shown):
         """
         own, o = getattr(self.run.model.config, "init", None), self.run.options
         if own is None:
-            raise InputError(f"{self.run.model.kind} has no hidden layers", "choose a net that has, such as an mlp")
+            raise InputError(f"{self.run.model.kind} has no hidden layers", "train a net that has, with --model mlp")
         if self.run.start is not None:
             own = f"from {self.run.start.name}"
         other = "naive" if own == "kaiming" else "kaiming"

@@ -35,7 +35,7 @@ class Novelty(Shown):
     """Novelty of samples, beside held-out words.
 
     samples, held_out       similarity of each to the train words
-    hits                    number of samples in val or test but not in train: real words that the model has never seen
+    hits                    number of samples that are held-out words: in val or test, not in train
     repeats                 True if words repeat and the split is not by different words, so that a held-out word
                             can be in train
     memorisation_ratio      over the words that occur once in the list: how many times as often a train word was drawn
@@ -106,18 +106,17 @@ class Novelty(Shown):
             "that occur once in the list, the model draws "
         )
         if low <= 1 <= high:
-            return f"{ratio}train words about as often as held-out words (no significant difference)."
-        return f"{ratio}train words {'more' if low > 1 else 'less'} often than held-out words."
+            return f"{ratio}train words about as often as held-out words: no sign of memorisation."
+        often, sign = ("more", "a sign") if low > 1 else ("less", "no sign")
+        return f"{ratio}train words {often} often than held-out words: {sign} of memorisation."
 
     def _verdict_on_hits(self) -> str:
         if not self.hits:
-            return "No sample is in val or test without being in train too."
+            return "No sample is a held-out word (in val or test, not in train)."
         if self.hits == 1:
-            return "1 sample is in val or test and not in train: a real word that the model has never seen."
-        return (
-            f"{self.hits:,} samples ({self.hits / self.samples.words:.1%}) are in val or test and not in train: real "
-            "words that the model has never seen."
-        )
+            return "1 sample is a held-out word (in val or test, not in train)."
+        share = self.hits / self.samples.words
+        return f"{self.hits:,} samples ({share:.1%}) are held-out words (in val or test, not in train)."
 
     def __repr__(self) -> str:
         return Table(f"Novelty of {self.samples.words:,} samples", notes=self.verdicts).text()

@@ -123,13 +123,13 @@ class Scorer:
             raise InputError(f"the false-positive rate is {rate}: it must be between 0 and 1")
         n, needed = len(self._held_out), math.ceil((1 - 1e-9) / rate) - 1
         if needed > n:
-            digit = 10.0 ** (math.floor(-math.log10(n + 1)) - 2)  # round up to three digits
+            digit = 10.0 ** math.floor(-math.log10(n + 1))  # round up to one digit
             least = math.ceil(1 / (n + 1) / digit) * digit
             self.false_positive_rate = None
             of_label = f" of {label}" if label else ""
             self.reason = (
-                f"with only {n:,} val words{of_label} there are no verdicts at a false-positive rate of {rate:g}: "
-                f"it must be at least {least:.3g} (--false-positive-rate)"
+                f"{n:,} val words{of_label} are too few for verdicts at a false-positive rate of {rate:g}: "
+                f"use --false-positive-rate {least:.1g}"
             )
         else:
             self._enough = max(WORDS_PER_BAND, needed)

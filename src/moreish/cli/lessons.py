@@ -31,7 +31,7 @@ def lessons(folder: Path = Path("lessons"), /, *, copy: Flag = False) -> None:
     """
     if not copy and find_spec("jupyterlab") is None:
         raise missing("opening the lessons needs JupyterLab (--copy only copies them)", "lessons")
-    for path in copy_lessons(folder):
-        print(path)
+    for path, kept in copy_lessons(folder).items():
+        print(f"{path} (kept: it was already there)" if kept else path)
     if not copy:
         raise SystemExit(subprocess.run([sys.executable, "-m", "jupyterlab", str(folder)], check=False).returncode)

@@ -66,8 +66,6 @@ def show(
         if isinstance(model.config, CountConfig):
             show_counts(model)
             return
-        if not model.layers:
-            raise InputError(f"{what} is a mixture: show the runs that it is made of")
         task = of_run(run)
     batches = task.need_steps()
     tape = Tape(model.layers, model.columns, len(model.vocab))

@@ -23,6 +23,7 @@ from .lines import CONTROL, escape
 GAP = 2  # between the columns of a table
 MIN_TEXT = 12  # width of a column of text whose words are broken
 NUMBERS = re.compile(r" (?=\()")  # between a number and its interval in brackets
+MAX_PADDED = 40  # width of a column of words; the mark of a longer word follows it
 MAX_PERPLEXITY = 1e6  # shown in full
 # A command to copy, or another word, each with the spaces before it.
 PIECES = re.compile(r" *(?:\(?(?:moreish|pip|\S+ -m pip) [a-z](?:'[^']*'|[^\s;)])*(?: (?:'[^']*'|[^\s;)])+)*\S*|\S+)")
@@ -181,7 +182,7 @@ def print_losses(found: Any) -> None:
 def print_samples(words: Sequence[str], marks: Sequence[str]) -> None:
     """Print words, each with the part of the list that contains it, or "new"."""
     words = [CONTROL.sub(escape, word) for word in words]
-    width = max(map(cell_len, words), default=0)
+    width = min(max(map(cell_len, words), default=0), MAX_PADDED)
     for word, mark in zip(words, marks, strict=True):
         print(f"{word}{' ' * (width - cell_len(word))}  {mark if mark == 'new' else f'in {mark}'}")
 

@@ -38,7 +38,7 @@ class Corpus(Shown):
 
     def __init__(self, words: Iterable[str], split: str = "lecture", split_seed: int = 42, weight_power: float = 1.0):
         if isinstance(words, str):
-            raise InputError(f"{words[:40]!r} is one string: give a list of words, or the file to read_words")
+            raise InputError(f"{words[:40]!r} is a single string: give a list of words, or the file to read_words")
         self.words = WordList.of(words).merged()
         self.split = "distinct" if self.words.has_columns else split
         self.split_seed, self.weight_power = split_seed, weight_power

@@ -65,8 +65,10 @@ def download(name: str, *, progress: Any = None, timeout: float = 30.0) -> Path:
     if name not in DOWNLOADS:
         raise unknown("list to download", name, DOWNLOADS)
     import logging
+    import warnings
 
-    import pooch
+    with warnings.catch_warnings(action="ignore"):  # tqdm warns in a notebook without widgets
+        import pooch
     import requests
 
     pooch.get_logger().setLevel(logging.ERROR)

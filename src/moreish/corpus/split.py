@@ -66,7 +66,9 @@ def _check_number(n: int, kind: str) -> None:
     """Raise InputError if n words would leave a part empty."""
     if not 0 < int(0.8 * n) < int(0.9 * n) < n:
         what = kind + ("word" if n == 1 else "words")
-        raise InputError(f"only {n} {what}: a split into train, val and test needs at least {MIN_WORDS}, so add some")
+        raise InputError(
+            f"the list has {n} {what}: at least {MIN_WORDS} are needed to split it into train, val and test"
+        )
 
 
 def _shuffled(words: WordList, how: str, seed: int) -> np.ndarray:

@@ -46,7 +46,9 @@ class Vocab:
         try:
             return [self._number[c] for c in unicodedata.normalize("NFC", word)]
         except KeyError as error:
-            known = self.characters if len(self) < 100 else f"{self.characters[:60]}... and {len(self) - 61:,} more"
+            first = self.characters if len(self) < 100 else self.characters[:60]
+            known = "".join(c if c.isprintable() else repr(c)[1:-1] for c in first)
+            known += "" if len(self) < 100 else f"... and {len(self) - 61:,} more"
             raise InputError(
                 f"{word!r}: the character {error.args[0]!r} is not in the word list (it has {known})"
             ) from None

@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from copy import copy
 from functools import cached_property
+from io import IOBase
 from itertools import islice
 from numbers import Real
 from typing import Any, Self, overload
@@ -114,7 +115,7 @@ class WordList(Shown, Sequence[str]):
             copied.weights, copied.labels, copied.label_names = words.weights, words.labels, words.label_names
             copied.name = words.name
             return copied
-        _refuse_what_is_no_list(words)
+        refuse_what_is_no_list(words)
         if isinstance(words, Mapping):
             for word, weight in words.items():
                 if not isinstance(weight, Real):
@@ -304,19 +305,18 @@ def without_cached(thing: object) -> dict[str, Any]:
     return {k: v for k, v in vars(thing).items() if not isinstance(getattr(kind, k, None), cached_property)}
 
 
-def _refuse_what_is_no_list(words: object) -> None:
-    """Raise InputError for one text, a table, and what cannot be iterated."""
+def refuse_what_is_no_list(words: object) -> None:
+    """Raise InputError for one text, a table, an open file, and what cannot be iterated."""
     if isinstance(words, str | bytes):
-        raise InputError(
-            f"{shown(words)} is one {type(words).__name__}: give a list of words, or the file to read_words"
-        )
+        what = "string" if isinstance(words, str) else "bytes object"
+        raise InputError(f"{shown(words)} is a single {what}: give a list of words, or the file to read_words")
     if hasattr(words, "columns"):  # a data frame, of any library
         names = list(map(str, words.columns))[:5]  # type: ignore[attr-defined]
         example = f'df["{names[0]}"]' if names else 'df["name"]'
         raise InputError(
             f"a table with the columns {', '.join(map(shown, names))}: give one of them, such as {example}"
         )
-    if not isinstance(words, Iterable):
+    if isinstance(words, IOBase) or not isinstance(words, Iterable):
         raise InputError(f"{shown(words)} is not a list of words: give a list of words, or the file to read_words")
 
 

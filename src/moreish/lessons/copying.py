@@ -10,22 +10,23 @@ from ..errors import InputError
 NOTEBOOKS = "[0-9][0-9]_*.ipynb"
 
 
-def copy_lessons(folder: str | Path) -> list[Path]:
-    """Copy the notebooks into a folder and return their new paths. The folder is created; existing notebooks are kept.
+def copy_lessons(folder: str | Path) -> dict[Path, bool]:
+    """Copy the notebooks into a folder and return their paths there, each with True if it was already there.
 
-    Raises InputError if the folder cannot be written.
+    The folder is created; existing notebooks are kept. Raises InputError if the folder cannot be written.
     """
-    target, copied = Path(folder), []
+    target, kept = Path(folder), {}
     try:
         target.mkdir(parents=True, exist_ok=True)
         with as_file(_home()) as home:
             for path in sorted(home.glob(NOTEBOOKS)):
-                copied.append(target / path.name)
-                if not copied[-1].exists():  # never overwrite a learner's work
-                    shutil.copyfile(path, copied[-1])
+                place = target / path.name
+                kept[place] = place.exists()
+                if not kept[place]:  # never overwrite a learner's work
+                    shutil.copyfile(path, place)
     except OSError as error:
         raise InputError(f"{target}: cannot be written ({error.strerror}): choose another folder") from None
-    return copied
+    return kept
 
 
 def _home() -> Traversable:

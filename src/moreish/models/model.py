@@ -112,7 +112,8 @@ class Model(Shown, DrawsWords):
         for number, layer in enumerate(self.layers):
             shape = layer.out_shape(shape)
             size = sum(parameter.size for parameter in layer.parameters() if parameter.trained)
-            rows.append((f"{number}.{type(layer).__name__}", "×".join(map(str, shape)), f"{size:,}" if size else ""))
+            name = f"{number}.{type(layer).__name__.lower()}"
+            rows.append((name, "×".join(map(str, shape)), f"{size:,}" if size else ""))
         shown = rows if len(rows) <= MOST_LAYERS else rows[:MOST_LAYERS]
         return Table(self.summary, shown, ["layer", ">output", ">parameters"], more(len(rows), len(shown)))
 
@@ -245,7 +246,7 @@ class Model(Shown, DrawsWords):
     def need_layers(self) -> None:
         """Raise InputError if the model has no layers."""
         if not self.layers:
-            raise InputError(f"{self.kind} has no layers", "choose a net, such as an mlp")
+            raise InputError(f"{self.kind} has no layers", "train a net, as with --model mlp")
 
     def check_vocab(self, corpus: Corpus) -> None:
         """Raise InputError if the vocabulary of a corpus is not that of the model."""

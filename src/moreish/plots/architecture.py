@@ -136,8 +136,8 @@ def levels_of(model: Model, n: int) -> tuple[int, list[Level]]:
         cells = (f"counts of up to {config.order} in a row", str(len(model.vocab)), "", f"{model.n_parameters:,}")
         caption = "the longest context that has been counted"
         return config.context, [Level([range(config.order - 1)], caption, boxes=[Box("counts", cells, WEIGHTS)])]
-    if not isinstance(config, NetConfig):
-        raise InputError(f"the model is {model.kind} of other models", "draw those instead")
+    model.need_layers()
+    assert isinstance(config, NetConfig)
     if len(model.layers) > MAX_LAYERS:
         raise InputError(f"{len(model.layers)} layers are too many to draw: at most {MAX_LAYERS}")
     shape: Shape = (config.context + (n if config.whole_words else 0),)

@@ -104,5 +104,5 @@ def _log(run: Run) -> list[dict[str, Any]]:
     if not lines:
         if run.options.steps:
             raise InputError("the log of this run is still empty", "wait for its first point")
-        raise InputError(f"{run.model.kind} is not trained by steps", "choose a net, such as an mlp")
+        raise InputError(f"{run.model.kind} is not trained by steps", "train a net, as with --model mlp")
     return lines

@@ -35,7 +35,7 @@ def plot_embedding(model: Model) -> Figure:
     """
     model.need_layers()
     if not isinstance(model.layers[0], Embedding | LabelledEmbedding):
-        raise InputError(f"{model.kind} has no embeddings", "choose a net that has, such as an mlp")
+        raise InputError(f"{model.kind} has no embeddings", "train a net that has, as with --model mlp")
     C = model.layout.slots[0][0].view(model.params).astype(np.float64)
     if C.shape[1] == 2:
         at, labels = C, ["first number of the embedding", "second number of the embedding"]

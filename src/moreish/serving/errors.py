@@ -29,7 +29,7 @@ async def _invalid_request(request: Request, error: Exception) -> Response:
         return error_response(415, "the body must be JSON, with the header Content-Type: application/json")
     place = ".".join(str(part)[:100] for part in location if part not in ("body", "query")) or location[0]
     given = "" if first["type"] == "missing" else f" (it is {reprlib.repr(value)})"
-    return error_response(422, f"{place}: {message}{given}")
+    return error_response(422, f"{place}: {message.replace('Input should', 'it should')}{given}")
 
 
 async def _invalid_input(request: Request, error: Exception) -> Response:

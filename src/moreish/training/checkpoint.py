@@ -66,7 +66,7 @@ def load_checkpoint(folder: Path, model: Model, options: TrainOptions) -> Checkp
         if type(state.step) is not int or not 0 <= state.step <= (options.steps or 0):
             raise ValueError(f"step is {state.step}, of {options.steps}")
     except FileNotFoundError:
-        raise InputError(f"{folder}: its training has ended: there is nothing to resume") from None
+        raise InputError(f"{folder}: its training is complete: there is nothing to resume") from None
     except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, OSError) as error:
         raise damaged(folder, CHECKPOINT, error) from None
     return state

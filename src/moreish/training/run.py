@@ -84,6 +84,8 @@ class Run(Shown):
         if "loss" in vars(self):
             losses = ", ".join(f"{part} {loss:.4f}" for part, loss in self.loss.items())
             rows.append(("loss", f"{losses} nats per token"))
+        elif vals := [(line["step"], line["val"]) for line in self.history if line.get("val") is not None]:
+            rows.append(("val", f"{vals[-1][1]:.4f} nats per token, at step {vals[-1][0]:,}"))
         return Table(f"Run of {self.model!r}", [*rows, ("folder", self.path or "none")])
 
     def _repr_html_(self) -> str:
@@ -136,12 +138,9 @@ def begin_folder(run: Run, path: str | Path, name: str, data: bytes) -> None:
     that case nothing is left behind.
     """
     folder = Path(path)
+    check_free(folder)
     made = not folder.exists()
     try:
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            is_run = (folder / CONFIG).exists()
-            what = "already holds a run" if is_run else "is there already, and not empty"
-            raise InputError(f"{folder} {what}: choose another folder (--out)")
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot be created ({error.strerror}): choose another folder (--out)") from None
@@ -158,6 +157,19 @@ def begin_folder(run: Run, path: str | Path, name: str, data: bytes) -> None:
         discard_folder(folder, made)
         raise
     run.path = folder
+
+
+def check_free(path: str | Path) -> None:
+    """Raise InputError unless a run can be saved in a folder: it does not exist or is empty."""
+    folder = Path(path)
+    try:
+        if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+            return
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read ({error.strerror}): choose another folder (--out)") from None
+    what = "already exists and is not empty" if folder.is_dir() else "is not a folder"
+    what = "already holds a run" if (folder / CONFIG).exists() else what
+    raise InputError(f"{folder} {what}: choose another folder (--out)")
 
 
 def discard_folder(folder: Path, made: bool = True) -> None:

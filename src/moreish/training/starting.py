@@ -48,8 +48,8 @@ def check_source(source: Model, name: str, model: str | None, model_options: dic
     """Raise InputError unless training can start from a model: it must be a net, and keep its own options."""
     if not source.layers:
         raise InputError(
-            f"{name} is {source.name}, not a net: it has no weights to go on from. Start from a net such as mlp, or "
-            "train it on both lists together"
+            f"{name} is {source.kind}, not a net: it has no weights to go on from. Start from a net, trained with "
+            "--model mlp, or train on both lists together"
         )
     if model is not None and model != source.name:
         raise InputError(

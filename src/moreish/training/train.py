@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..corpus import Corpus
+from ..corpus.wordlist import refuse_what_is_no_list
 from ..engine.optim import zero_moments
 from ..engine.tape.compile import seconds_compiling
 from ..engine.threads import interruptible
@@ -21,7 +22,7 @@ from .loop import Diverged, Loop, Progress
 from .mixing import mix
 from .options import OF_ALL_MODELS, resolved
 from .prepare import Task, engine_of, of_run, prepare
-from .run import Run, begin_folder, discard_folder, end_folder, load, write_history
+from .run import Run, begin_folder, check_free, discard_folder, end_folder, load, write_history
 from .watching import TrainingView
 
 CHECKPOINT_SECONDS = 5.0  # between two checkpoints
@@ -53,16 +54,24 @@ def train(
 
     Raises InputError for unknown options, values out of range, or fewer words than a split needs; WorkError if the loss
     is no longer a finite number, or if the folder can no longer be written. Ctrl-C raises KeyboardInterrupt after the
-    state is saved.
+    state is saved; a mixture is saved only when it is complete.
 
     Processes that torchrun has started train together (engine="torch"). All of them return the run; the first one alone
     saves it and calls on_progress.
     """
     if model is None and from_run is None:
-        words = words if isinstance(words, Corpus | Sized) else list(words)
+        if not isinstance(words, Corpus):
+            refuse_what_is_no_list(words)
+            words = words if isinstance(words, Sized) else list(words)
         model = default_model(words, options)
         if model == "mixture":
-            run = _mixed(words, options, on_progress, progress)
+            if out is not None and not rank():
+                check_free(out)
+            try:
+                run = _mixed(words, options, on_progress, progress)
+            except KeyboardInterrupt:
+                why = "a mixture is saved only when it is complete"
+                raise KeyboardInterrupt(f"stopped: nothing is saved, because {why}") from None
             return run if out is None or rank() else run.save(out)
     task = prepare(words, model, options, from_run)
     if task.batches is None:
