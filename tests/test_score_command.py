@@ -131,7 +131,7 @@ def test_a_short_list_gets_scores_without_verdicts(saved_run, monkeypatch, capsy
     out, err = capsys.readouterr()
     row = out.split("\n")[0].split("\t")
     assert row == ["ba", f"{expected.nll:.4f}", f"{expected.bits:.4f}", f"{expected.percentile:.2f}", ""]
-    assert err.count("at least 0.0244 (--false-positive-rate)") == 1
+    assert err.count("use --false-positive-rate 0.03") == 1
     assert run(["score", str(saved_run.path), "ba", "--json", "--false-positive-rate", "0.02"]) == 0
     assert json.loads(capsys.readouterr().out)["likely"] is None
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
