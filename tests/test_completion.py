@@ -135,8 +135,7 @@ def test_bash_offers_every_verb_list_model_and_picture(script, folder):
     for words, expected in (
         ("moreish ''", VERBS),
         ("moreish train ''", {*BUNDLED, *DOWNLOADS}),
-        ("moreish train --model ''", MODELS),
-        ("moreish tune --model ''", NETS),
+        ("moreish tune --model ''", MODELS),
         ("moreish lr-find --model ''", NETS),
         ("moreish plot runs/one loss ''", PICTURES),
     ):

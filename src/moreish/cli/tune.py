@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from ..corpus import words_of
 from ..training.tuning import ended_well
 from ..training.tuning import tune as tune_options
-from .arguments import ModelArguments, NetName, TrainArguments
+from .arguments import ModelArguments, ModelName, TrainArguments
 from .fields import Flat, ListArguments, ListName, given_options
 from .request import folder_of
 from .terminal import announce_work, print_json, print_table, print_text, say
@@ -32,7 +32,7 @@ def tune(
     file: ListName | None = None,
     /,
     *,
-    model: NetName = "mlp",
+    model: ModelName = "mlp",
     out: Path | None = None,
     trials: WholeNumber = 30,
     json: Flag = False,
