@@ -172,5 +172,10 @@ def test_the_command_prints_every_form(runs, capsys, tmp_path):
     for ending in (".png", ".svg", ".pdf"):
         assert run([*command, "--plot", str(tmp_path / f"a{ending}")]) == 0
         assert (tmp_path / f"a{ending}").stat().st_size > 5000
+    for unit in ("nats", "bits"):
+        capsys.readouterr()
+        assert run([*command, "--plot", str(tmp_path / "unit.svg"), "--unit", unit]) == 0
+        assert f"val loss ({unit} per token)" in (tmp_path / "unit.svg").read_text(encoding="utf-8")
+        assert f"plot saved in {tmp_path / 'unit.svg'}" in capsys.readouterr().err
     assert run([*command, "--plot", str(tmp_path / "a.bmp")]) == 2
     assert "the name of a picture must end in one of .png" in capsys.readouterr().err

@@ -120,7 +120,8 @@ def test_the_command(words, tmp_path, capsys):
     assert run([*command, "--plot", str(tmp_path / "lr.png")]) == 0
     out = capsys.readouterr().out
     assert (tmp_path / "lr.png").stat().st_size > 10_000
-    assert run([*command, "--json"]) == 0
+    assert run([*command, "--json", "--plot", str(tmp_path / "lr.svg"), "--unit", "bits"]) == 0
+    assert "batch loss (bits per token)" in (tmp_path / "lr.svg").read_text(encoding="utf-8")
     found = json.loads(capsys.readouterr().out)
     assert set(found) == {"suggested", "lr", "loss"}
     assert f"--lr {found['suggested']:g}" in out

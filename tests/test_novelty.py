@@ -316,7 +316,12 @@ def test_the_picture_has_the_shares(saved_run):
     for ax, of in zip(bars, ("distances", "pieces"), strict=True):
         heights = [bar.get_height() for bar in ax.patches]
         assert heights == pytest.approx([*getattr(found.held_out, of).values(), *getattr(found.samples, of).values()])
-        assert [label.get_text() for label in ax.get_xticklabels()] == list(getattr(found.samples, of))
+        told = ["less than half", "half to 3/4", "3/4 or more", "whole word"]
+        names = told if of == "pieces" else ["0", "1", "2", "3 or more"]
+        assert [label.get_text() for label in ax.get_xticklabels()] == names
+    assert [row[0] for row in found.table()[1] if row[0].startswith("substring")] == [
+        f"substring of train: {name}" for name in told
+    ]
     (table,) = below.tables
     cells = {place: cell.get_text().get_text() for place, cell in table.get_celld().items()}
     pieces = found.longest_pieces(6)

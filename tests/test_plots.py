@@ -80,9 +80,11 @@ def test_ratios_are_those_of_the_record(looked_at):
             np.testing.assert_allclose(curve(ax, name), expected, rtol=1e-6)
     guide = made.axes[1].lines[-1]
     assert np.asarray(guide.get_ydata()).tolist() == [-3, -3]
-    assert "trained again" not in made.get_suptitle()
+    legend: Any = made.axes[1].get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == ["1e-3: a usual ratio"]
+    assert "retrained" not in made.get_suptitle()
     unrecorded = moreish.Run(looked_at.model, looked_at.corpus, looked_at.options, [{"step": 300}])
-    assert "trained again" in plots.plot_ratios(unrecorded).get_suptitle()
+    assert "(first steps retrained)" in plots.plot_ratios(unrecorded).get_suptitle()
 
 
 @pytest.mark.parametrize(("draw", "what"), [(plots.plot_activations, "output"), (plots.plot_gradients, "gradient")])
@@ -128,7 +130,7 @@ def test_saturated_units_are_white_and_dead_ones_named(words):
     legend: Any = made.legends[0]
     shown = [(p.get_label(), p.get_facecolor()[:3]) for p in legend.get_patches()]
     assert shown == [("saturated", (1, 1, 1)), ("not saturated", (0, 0, 0))]
-    assert "dead: 2 (3, 11)" in now.get_title()
+    assert "saturated, 2 dead" in now.get_title()
     assert "none dead" in start.get_title()
 
 
@@ -143,12 +145,12 @@ def test_a_bad_start_stands_beside_the_right_one(looked_at):
     legends: list[Any] = [made.legends[0], loss.get_legend()]
     assert [[text.get_text() for text in legend.get_texts()] for legend in legends] == [
         ["saturated", "not saturated"],
-        ["--init kaiming", "--init naive", f"all {len(looked_at.model.vocab)} tokens equally likely"],
+        ["--init kaiming", "--init naive", f"uniform over {len(looked_at.model.vocab)} tokens"],
     ]
     assert "good and bad initialisation" in made.get_suptitle()
     in_bits = plots.plot_start(looked_at, "bits").axes[0]
     np.testing.assert_allclose(curve(in_bits, "--init naive")[:, 1] * np.log(2), bad[:, 1])
-    np.testing.assert_allclose(curve(in_bits, "all")[:, 1] * np.log(2), even)
+    np.testing.assert_allclose(curve(in_bits, "uniform")[:, 1] * np.log(2), even)
     raw = [x for line in looked_at.history for x in line["losses"]]
     np.testing.assert_allclose(good[:, 1], raw, atol=1e-4, err_msg="it is the run's own beginning")
     assert np.asarray(other.images[0].get_array()).mean() > np.asarray(own.images[0].get_array()).mean()
@@ -307,14 +309,64 @@ def test_a_reason_with_a_colon_is_not_cut_off(looked_at, tmp_path, capsys):
 
 def test_pictures_are_drawn_in_order_with_the_reasons_for_those_that_are_not(looked_at):
     bigram = moreish.train(looked_at.corpus, "bigram", steps=20)
-    names = ["novelty", "start", "weights", "loss", "saturation", "ratios"]
+    names = ["novelty", "start", "weights", "loss", "saturation", "activations", "gradients", "ratios"]
     drawn = list(draw(Findings(bigram), PictureOptions(), names))
     assert [name for name, _ in drawn] == names
     reasons = {name: made.reason for name, made in drawn if isinstance(made, InputError)}
     assert reasons == {
         "start": "a bigram has no hidden layers",
-        "saturation": "a bigram has no activations that can saturate",
+        **dict.fromkeys(("saturation", "activations", "gradients"), "a bigram has no activations"),
     }
     pictures = draw(Findings(looked_at), PictureOptions(), names)
     assert next(pictures)[0] == "novelty"
     pictures.close()  # whoever wants no more of them need not wait for the rest
+
+
+def test_a_picture_that_is_named_twice_is_drawn_once(looked_at):
+    named = [name for name, _ in draw(Findings(looked_at), PictureOptions(), ["loss", "bigrams", "loss"])]
+    assert named == ["loss", "bigrams"]
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_a_short_training_has_whole_steps_and_no_mean_of_one(words, steps):
+    trained = moreish.train(words, n_hidden=8, n_embd=2, steps=steps)
+    loss = plots.plot_loss(trained)
+    for made in (loss, plots.plot_ratios(trained), plots.plot_start(trained)):
+        made.draw_without_rendering()
+        stepped = [ax for ax in made.axes if ax.get_xlabel() == "step"]
+        assert stepped
+        for ax in stepped:
+            low, high = ax.get_xlim()
+            shown = [tick for tick in ax.get_xticks() if low <= tick <= high]
+            assert shown
+            assert shown == [round(tick) for tick in shown]
+    assert not any("mean" in str(line.get_label()) for line in loss.axes[0].lines)
+    assert curve(loss.axes[0], "batch")[:, 1].tolist() == [x for line in trained.history for x in line["losses"]]
+
+
+def test_a_start_tells_of_batch_norm_and_draws_huge_losses_on_a_log_axis(words):
+    options: dict[str, Any] = {"n_hidden": 8, "n_embd": 2, "steps": 4, "batch_size": 32}
+    normalised = plots.plot_start(moreish.train(words, **options, batch_norm=True))
+    assert "with BatchNorm, the activations hardly differ" in normalised.get_suptitle()
+    assert normalised.axes[0].get_yscale() == "linear"
+    huge = plots.plot_start(moreish.train(words, **options, optimizer="sgd", lr=1e4))
+    assert "BatchNorm" not in huge.get_suptitle()
+    assert curve(huge.axes[0], "--init kaiming")[:, 1].max() > 100
+    assert huge.axes[0].get_yscale() == "log"
+
+
+def test_a_folded_run_has_no_pictures_of_a_training_that_it_never_had(words, tmp_path, capsys):
+    moreish.train(words, n_hidden=8, n_embd=2, steps=5, batch_norm=True, out=tmp_path / "run")
+    assert run(["fold", str(tmp_path / "run"), "--out", str(tmp_path / "folded")]) == 0
+    folded = moreish.load(tmp_path / "folded")
+    assert folded.folded
+    assert not moreish.load(tmp_path / "run").folded
+    of_training = ["activations", "saturation", "gradients", "ratios", "weights", "start"]
+    drawn = dict(draw(Findings(folded), PictureOptions(), [*of_training, "loss", "next"]))
+    errors = [name for name, made in drawn.items() if isinstance(made, InputError)]
+    assert errors == of_training
+    with pytest.raises(InputError, match="folded after its training: choose the run that it was made from"):
+        plots.plot_weights(folded)
+    assert run(["report", str(tmp_path / "folded")]) == 0
+    text = (tmp_path / "folded" / "report.html").read_text(encoding="utf-8")
+    assert "step 0" not in text

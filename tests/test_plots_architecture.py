@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 
 import moreish
 from moreish import InputError
@@ -13,7 +14,7 @@ from moreish.corpus import Vocab
 from moreish.layers import FlattenConsecutive, Shape, Unfold
 from moreish.models import NETS, make_config
 from moreish.models.model import Model
-from moreish.plots.architecture import PALE, plot_architecture
+from moreish.plots.architecture import KINDS, PALE, plot_architecture
 from moreish.plots.style import save
 
 CASES: list[tuple[str, dict[str, Any]]] = [
@@ -162,6 +163,13 @@ def test_it_is_legible(vocab, tmp_path, name, options):
         assert made.bbox.y0 < box.y0 < box.y1 < made.bbox.y1, f"{text} is cut off"
         for other, its in boxes[:i]:
             assert not box.overlaps(its), f"{text} lies on {other}"
+    cells = {text.get_gid(): box for text, box in boxes if text.get_gid()}
+    for gid, box in cells.items():
+        if gid.endswith(".output"):
+            assert box.x0 - cells[gid.removesuffix("output") + "layer"].x1 > 0.1 * made.dpi, "the columns are apart"
+    (key,) = [text.get_text() for text in ax.texts if text.get_text().startswith("Boxes: ")] or [""]
+    colours = {to_hex(patch.get_edgecolor()).upper() for patch in ax.patches if f"{patch.get_label()}.layer" in cells}
+    assert {colour for colour, kind in KINDS.items() if kind in key} == (colours if len(colours) > 1 else set())
     save(made, tmp_path / "a.svg")
     assert (tmp_path / "a.svg").stat().st_size < 200_000
 
@@ -172,6 +180,8 @@ def test_counts_are_one_box(words, order):
     (ax,) = plot_architecture(run.model).axes
     said = [text.get_text() for text in ax.texts]
     assert f"counts of up to {order} in a row" in said
+    assert {"output", "parameters"} < set(said)
+    assert not {"layer", "weights"} & set(said)
     assert f"{run.model.n_parameters:,} parameters" in said
     assert len(lines_of(ax, "joins 0")) == order - 1
     assert len(lines_of(ax, "vectors 0")) == 1

@@ -46,7 +46,7 @@ def test_of_more_numbers_the_widest_plane_is_shown(name, corpus):
     assert np.cov(points(made).T)[0, 1] == pytest.approx(0, abs=1e-9)
     for label, share in zip((made.axes[0].get_xlabel(), made.axes[0].get_ylabel()), variances, strict=False):
         assert f"{100 * share / variances.sum():.0f}% of the variance" in label
-    assert made.get_suptitle() == f"{name}: embeddings of the characters, {C.shape[1]} numbers each"
+    assert made.get_suptitle() == f"{name}: character embeddings ({C.shape[1]} dimensions)"
 
 
 def test_components_keep_what_lies_in_a_plane():

@@ -5,11 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from conftest import made_up_words, other_words_in, overlapping_ticks
+from optuna.trial import TrialState
 
 import moreish
 from moreish import InputError
@@ -152,7 +154,15 @@ def test_the_picture_shows_every_trial(tuned):
     assert sorted(points) == sorted([t.number, loss] for loss, t in trials)
     assert min(loss for _, loss in best) == trials[0][0]
     assert len(made.axes[1].lines) == 12
+    pruned = len(trials) < 12
+    legend: Any = made.axes[0].get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == ["trial", "best so far", *["pruned"] * pruned]
+    assert made.get_suptitle().endswith("dotted curves were pruned") == pruned
     assert not overlapping_ticks(made)
+    finished = tuned.study.get_trials(states=[TrialState.COMPLETE])
+    study = SimpleNamespace(get_trials=lambda **_: finished, best_trial=tuned.study.best_trial)
+    none_pruned: Any = plot_study(study).axes[0].get_legend()  # pyright: ignore[reportArgumentType]
+    assert [text.get_text() for text in none_pruned.get_texts()] == ["trial", "best so far"]
     in_bits = plot_study(tuned.study, "bits", title="letters, mlp")
     assert in_bits.get_suptitle().startswith("letters, mlp: ")
     assert in_bits.axes[0].get_ylabel() == "val loss (bits per token)"

@@ -176,8 +176,15 @@ def diagnose(run: Run) -> Diagnosis:
 
 
 def as_diagnosis(run: Run | Diagnosis) -> Diagnosis:
-    """Return a diagnosis as it is; diagnose a run."""
-    return run if isinstance(run, Diagnosis) else diagnose(run)
+    """Return a diagnosis as it is; diagnose a run.
+
+    Raises InputError for a run that was folded, whose net had other layers in training.
+    """
+    if isinstance(run, Diagnosis):
+        return run
+    if run.folded:
+        raise InputError("the net was folded after its training", "choose the run that it was made from")
+    return diagnose(run)
 
 
 def layer_row(row: dict[str, Any]) -> list[str]:

@@ -5,7 +5,7 @@ from functools import cached_property
 
 from ..training.run import Run
 from .classification import Classifier
-from .diagnosis import Diagnosis, diagnose
+from .diagnosis import Diagnosis, as_diagnosis
 from .novelty import Novelty, novelty
 
 
@@ -21,8 +21,8 @@ class Findings:
 
     @cached_property
     def diagnosis(self) -> Diagnosis:
-        """The diagnosis. Raises InputError for a model that has no layers."""
-        return diagnose(self.run)
+        """The diagnosis. Raises InputError for a model that has no layers, and for a run that was folded."""
+        return as_diagnosis(self.run)
 
     @cached_property
     def novelty(self) -> Novelty:

@@ -16,7 +16,12 @@ LISTED_PER_PASS = 1 << 15  # listed words searched for substrings at a time
 LINE_BREAK = ord("\n")
 LARGEST_DISTANCE = 3  # this edit distance and all larger ones are reported together
 DISTANCE_LABELS = ("0", "1", "2", "3 or more")
-SUBSTRING_LABELS = ("under half", "under 3/4", "under all", "all of it")
+SUBSTRING_LABELS = {  # in JSON, and in tables and pictures
+    "under half": "less than half",
+    "under 3/4": "half to 3/4",
+    "under all": "3/4 or more",
+    "all of it": "whole word",
+}
 
 
 @dataclass(frozen=True)

@@ -144,7 +144,10 @@ class Novelty(Shown):
             *cells,
             *([f"edits to train: {d}", *(f"{x.distances[d]:.1%}" for x in both)] for d in DISTANCE_LABELS),
             ["mean edits", *(f"{x.mean_distance:.2f}" for x in both)],
-            *([f"substring of train: {p}", *(f"{x.pieces[p]:.1%}" for x in both)] for p in SUBSTRING_LABELS),
+            *(
+                [f"substring of train: {shown}", *(f"{x.pieces[p]:.1%}" for x in both)]
+                for p, shown in SUBSTRING_LABELS.items()
+            ),
             ["mean piece", *(f"{x.mean_piece:.1%}" for x in both)],
         ]
 

@@ -10,6 +10,7 @@ Examples:
 """
 
 from pathlib import Path
+from typing import Literal
 
 from ..analysis.comparison import SCORED_PARTS, shown
 from ..analysis.comparison import compare as compare_runs
@@ -23,6 +24,7 @@ def compare(
     rescore: Flag = False,
     samples: WholeNumber = 5,
     plot: Path | None = None,
+    unit: Literal["nats", "bits"] = "nats",
     json: Flag = False,
     csv: Flag = False,
     markdown: Flag = False,
@@ -39,6 +41,8 @@ def compare(
         Number of words to draw from each model.
     plot
         Write a plot of val loss against training time and against parameters to this file (.png, .svg, .pdf).
+    unit
+        Unit of losses in the plot.
     json
         Print JSON: {"runs": [{"name", "model", "parameters", "seconds", "loss", "interval", "seen", "samples"}, ...],
         "pairs": [{"one", "other", "part", "difference", "interval", "verdict"}, ...], "baseline": name}.
@@ -60,12 +64,6 @@ def compare(
         for row in found.rows:
             shares = ", ".join(f"{row.seen[part]:.1%} of the {part} words" for part in SCORED_PARTS)
             say(f"{row.name} was trained on {shares}")
-    if plot is not None:
-        from ..plots import plot_comparison
-        from ..plots.style import save
-
-        save(plot_comparison(found, title=loaded[0].corpus.name), plot)
-        say(f"the plot is in {plot}")
     if json:
         print_json(found.as_json())
     elif csv:
@@ -85,6 +83,12 @@ def compare(
             print_table(
                 ["run", "samples"], [(row.name, ", ".join(_with_mark(s) for s in row.samples)) for row in found.rows]
             )
+    if plot is not None:
+        from ..plots import plot_comparison
+        from ..plots.style import save
+
+        save(plot_comparison(found, unit=unit, title=loaded[0].corpus.name), plot)
+        say(f"plot saved in {plot}")
 
 
 def _with_mark(sample: dict[str, str]) -> str:

@@ -49,7 +49,7 @@ def fold(run: Path, /, *, out: Path, calibrate: Flag = False) -> None:
         )
     # Diagnostics of the steps are those of other layers.
     history = [{k: v for k, v in line.items() if k not in ("layers", "tensors")} for line in before.history]
-    Run(folded, before.corpus, before.options, history).save(out)
+    Run(folded, before.corpus, before.options, history, folded=True).save(out)
     sizes = f"{before.model.layout.size:,} to {folded.layout.size:,} parameters"
     print_text(f"folded: {sizes}; losses differ by at most {np.abs(difference).max():.1g} nats per token")
     print_text(f"saved in {out}")

@@ -10,7 +10,7 @@ Examples:
 
 import shlex
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from ..corpus import words_of
 from ..files import STANDARD_INPUT
@@ -29,6 +29,7 @@ def lr_find(
     low: float | None = None,
     high: float | None = None,
     plot: Path | None = None,
+    unit: Literal["nats", "bits"] = "nats",
     json: Flag = False,
     list_options: Annotated[ListArguments, Flat] = ListArguments(),  # pyright: ignore[reportInvalidTypeForm]
     model_options: Annotated[ModelArguments, Flat] = ModelArguments(),  # pyright: ignore[reportInvalidTypeForm]
@@ -48,6 +49,8 @@ def lr_find(
         Highest rate to try; the sweep ends earlier if the loss explodes [default: 10 for adamw, 1000 for sgd].
     plot
         Write a plot of loss against learning rate to this file (.png, .svg or .pdf).
+    unit
+        Unit of losses in the plot.
     json
         Print JSON: {"suggested": rate, "lr": [...], "loss": [...]}, the loss in nats of each step's batch.
     """
@@ -55,20 +58,22 @@ def lr_find(
     options = {**given_options(model_options), **given_options(train_options)}
     words = words_of(file, **given_options(list_options))
     found = find_lr(words, model, low=low, high=high, **options)
+    if json:
+        print_json(found.as_json())
+    else:
+        begin, end = found.valley
+        print_text(f"{model}: {len(found.lr):,} steps at rates from {found.lr[0]:.2g} to {found.lr[-1]:.2g}")
+        print_text(
+            f"suggested --lr: {found.suggested:g} (the smoothed loss is low from {begin:.2g} to {end:.2g}; {RULE})"
+        )
+        options = {**given_options(list_options), **options, "lr": found.suggested}
+        print_text(f"\ntrain with it: {train_command(file, model, options)}")
     if plot is not None:
         from ..plots.lr_finder import plot_lr
         from ..plots.style import save
 
-        save(plot_lr(found, title=", ".join(filter(None, (words.name, model)))), plot)
-        say(f"the plot is in {plot}")
-    if json:
-        print_json(found.as_json())
-        return
-    begin, end = found.valley
-    print_text(f"{model}: {len(found.lr):,} steps at rates from {found.lr[0]:.2g} to {found.lr[-1]:.2g}")
-    print_text(f"suggested --lr: {found.suggested:g} (the smoothed loss is low from {begin:.2g} to {end:.2g}; {RULE})")
-    options = {**given_options(list_options), **options, "lr": found.suggested}
-    print_text(f"\ntrain with it: {train_command(file, model, options)}")
+        save(plot_lr(found, unit, title=", ".join(filter(None, (words.name, model)))), plot)
+        say(f"plot saved in {plot}")
 
 
 def train_command(file: str | None, model: str | None, options: dict[str, Any]) -> str:

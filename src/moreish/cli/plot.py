@@ -59,7 +59,7 @@ def plot(
     run
         Folder of a run.
     what
-        Names of pictures [default: all that the model can have].
+        Names of pictures [default: all pictures available for the model].
     out
         Folder for the pictures [default: plots, in the folder of the run].
     format
@@ -76,6 +76,7 @@ def plot(
         Unit of losses and surprises.
     """
     from ..analysis.findings import Findings
+    from ..display.shown import shortened
     from ..plots.fonts import fallbacks
     from ..plots.pictures import PICTURES, PictureOptions, draw
     from ..plots.style import save
@@ -103,8 +104,8 @@ def plot(
         print_text(f"{path}  {PICTURES[name].caption}")
     if missing:
         say(
-            f"{len(missing):,} characters are drawn as boxes, as no installed font has them: {''.join(missing[:10])} "
-            "(install one that does, such as a Noto font)"
+            f"No installed font has {len(missing):,} of the characters ({shortened(''.join(missing), 13)}), "
+            "so they are drawn as boxes. Install a font that covers them, such as Noto Sans CJK."
         )
     if skipped:
         say("skipped: " + "; ".join(f"{', '.join(names)} ({reason})" for reason, names in skipped.items()))

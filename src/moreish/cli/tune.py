@@ -12,7 +12,7 @@ Examples:
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from ..corpus import words_of
 from ..training.tuning import ended_well
@@ -35,6 +35,7 @@ def tune(
     model: ModelName = "mlp",
     out: Path | None = None,
     trials: WholeNumber = 30,
+    unit: Literal["nats", "bits"] = "nats",
     json: Flag = False,
     list_options: Annotated[ListArguments, Flat] = ListArguments(),  # pyright: ignore[reportInvalidTypeForm]
     model_options: Annotated[ModelArguments, Flat] = ModelArguments(),  # pyright: ignore[reportInvalidTypeForm]
@@ -52,6 +53,8 @@ def tune(
         Folder of the study; one that exists is continued [default: runs/LIST-MODEL-study].
     trials
         Total number of trials in the study, earlier ones included.
+    unit
+        Unit of losses in the picture.
     json
         Print JSON: {"run": folder, "loss": {"val": ...}, "options": {...}, "trials": [{"number", "state", "val",
         "seconds", "parameters", "options"}, ...]}.
@@ -73,7 +76,7 @@ def tune(
     from ..plots import plot_study
     from ..plots.style import save
 
-    save(plot_study(found.study, title=found.run.model.title), picture)
+    save(plot_study(found.study, unit, title=found.run.model.title), picture)
     if json:
         print_json(
             {

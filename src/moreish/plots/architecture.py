@@ -25,12 +25,13 @@ from ..layers import FlattenConsecutive, LabelledEmbedding, Layer, Shape, Unfold
 from ..layers.layout import Slot
 from ..models import NetConfig, NGram
 from ..models.model import Model
-from .style import COLOURS, GREY, figure, plain
+from .style import COLOURS, GREY, MAX_TITLE, figure, plain, shortened_inside
 from .text import END_SHOWN
 
 MAX_LAYERS = 200
 MAX_POSITIONS, LAST_POSITIONS = 36, 32  # with more positions than the first, only the last ones are drawn
 WEIGHTS, JOINS, PALE = COLOURS[0], COLOURS[1], "#C4C4C4"
+KINDS = {WEIGHTS: "blue with parameters", JOINS: "orange joining positions", GREY: "grey with neither"}  # of boxes
 COLUMNS = {"layer": "left", "output": "left", "weights": "left", "parameters": "right"}
 EARLIER = "⋯"
 TEXT, SMALL = 7.5, 7  # points
@@ -94,7 +95,7 @@ def plot_architecture(model: Model) -> Figure:
     word = example(model.vocab)
     T, levels = levels_of(model, len(word))
     texts = zip(COLUMNS, *(box.cells for level in levels for box in level.boxes), strict=True)
-    ends = list(accumulate((max(map(length, column)) + 2 * INSET for column in texts), initial=MARGIN))
+    ends = list(accumulate((max(map(length, column)) + 3 * INSET for column in texts), initial=MARGIN))
     ends[4] = max(ends[4], *(MARGIN + INDENT + length(level.caption) for level in levels))
     columns = [*(x + INSET for x in ends[:3]), ends[4] - INSET]
     heights = list(accumulate((level.height for level in levels), initial=HEAD))
@@ -103,15 +104,23 @@ def plot_architecture(model: Model) -> Figure:
     made, (ax,) = figure(size=(width, height))
     ax.set(xlim=(0, width), ylim=(height, 0))  # inches from the upper left
     ax.set_axis_off()
-    key = "Each box is a layer, each bar the vector at a position." if model.layers else "This model has no layers."
+    key = (
+        "Boxes are layers; bars are the vectors at each position." if model.layers else "A table of counts, no layers."
+    )
     if len(levels[-1].sources) > 1:
         key += " Colour: inputs of the last prediction."
     if model.labels and model.layers:
         key += " The label's row of D is added to each."
-    ax.text(MARGIN, 0.2, plain(model.title), fontsize=12, weight="bold", va="center")
+    title = plain(shortened_inside(model.title, MAX_TITLE))
+    ax.text(MARGIN, 0.2, title, fontsize=12, weight="bold", va="center", in_layout=False)
     ax.text(MARGIN, 0.45, key, fontsize=SMALL, color=GREY, va="center")
+    used = {box.colour for level in levels for box in level.boxes}
+    if len(used) > 1:
+        colours = ", ".join(kind for colour, kind in KINDS.items() if colour in used)
+        ax.text(MARGIN, 0.61, f"Boxes: {colours}.", fontsize=SMALL, color=GREY, va="center")
     for x, (name, side) in zip(columns, COLUMNS.items(), strict=True):
-        ax.text(x, HEAD - 0.08, name, fontsize=SMALL, color=GREY, ha=side)
+        if model.layers or name not in ("layer", "weights"):
+            ax.text(x, HEAD - 0.08, name, fontsize=SMALL, color=GREY, ha=side)
     for level, y in zip(levels, heights, strict=False):
         draw_boxes(ax, level, y, columns)
     x, y = columns[3], heights[-1]
@@ -226,8 +235,8 @@ def draw_vectors(ax: Axes, levels: list[Level], heights: list[float], context: s
     middle = sum(room) / 2
     places = [middle + step * (max(t, shown[0]) - (shown[0] + T - 1) / 2) for t in range(T)]
     away = places[0] if hidden else None
-    between = f", {END_SHOWN} between words" if END_SHOWN in context else ""
-    title = f"an example {'word' if n > 1 else 'context'}{between}"
+    between = f" ({END_SHOWN} marks the word boundary)" if END_SHOWN in context else ""
+    title = f"example {'word' if n > 1 else 'context'}{between}"
     ax.text(middle, HEAD - 0.28, title, fontsize=SMALL, color=GREY, ha="center")
     letters: dict[str, Any] = {"fontsize": 8, "ha": "center", "family": "monospace"}
     for t in shown:

@@ -7,12 +7,14 @@ from matplotlib.figure import Figure
 
 from ..analysis.diagnosis import Diagnosis, as_diagnosis
 from ..errors import InputError
+from ..layers import BatchNorm1d
 from ..training.loop import stride
 from ..training.run import Run
 from .layers import LINES, draw_saturation, saturation_legend
-from .style import COLOURS, GREY, GUIDE, Unit, figure, headline, legend, nats_in
+from .style import COLOURS, GREY, GUIDE, Unit, figure, headline, legend, nats_in, step_axis
 
 SMOOTHING_WINDOWS = 50  # of a whole run: batch losses are averaged over one of them
+DIVERGING = 30.0  # loss, as a multiple of log V, from which on the axis is logarithmic
 
 
 def plot_loss(run: Run, unit: Unit = "nats") -> Figure:
@@ -27,10 +29,12 @@ def plot_loss(run: Run, unit: Unit = "nats") -> Figure:
     raw = np.array([x for line in lines for x in line.get("losses", ())]) / nats
     if len(raw):
         at = every * (1 + np.arange(len(raw)))
-        loss.plot(at, raw, color=COLOURS[0], alpha=0.25, linewidth=0.7, label="batch")
         window = max(1, len(raw) // SMOOTHING_WINDOWS)
-        means = np.convolve(raw, np.ones(window) / window, mode="valid")
-        loss.plot(at[window - 1 :], means, color=COLOURS[0], label=f"mean of {window * every:,} steps")
+        pale: dict[str, Any] = {"alpha": 0.25, "linewidth": 0.7} if window > 1 else {}
+        loss.plot(at, raw, color=COLOURS[0], label="batch", **pale)
+        if window > 1:
+            means = np.convolve(raw, np.ones(window) / window, mode="valid")
+            loss.plot(at[window - 1 :], means, color=COLOURS[0], label=f"mean of {window * every:,} steps")
     val = [(line["step"], line["val"] / nats) for line in lines if line["val"] is not None]
     if val:
         loss.plot(*zip(*val, strict=True), "o-", color=COLOURS[1], markersize=4, label="val")
@@ -41,7 +45,7 @@ def plot_loss(run: Run, unit: Unit = "nats") -> Figure:
     rate.plot(1 + np.arange(last), run.options.learning_rates().rates(0, last), color=GREY)
     rate.set_ylim(0)
     rate.set_ylabel("learning rate")
-    rate.set_xlabel("step")
+    step_axis(rate)
     headline(made, run.model.title, f"loss over {last:,} steps")
     return made
 
@@ -64,15 +68,13 @@ def plot_ratios(run: Run | Diagnosis) -> Figure:
             style = LINES[i % len(LINES)]
             at = [line["step"] for line in steps]
             ax.plot(at, ratio, style, color=COLOURS[i % len(COLOURS)], linewidth=1.2, label=name)
-        ax.set_xlabel("step")
+        step_axis(ax)
         ax.set_ylabel(f"log10 (std of {what} / std of weights)")
-    axes[1].axhline(-3, **GUIDE)
-    axes[1].annotate(
-        "1e-3: a usual ratio", (1, -3), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8
-    )
+    usual = axes[1].axhline(-3, **GUIDE, label="1e-3: a usual ratio")
+    axes[1].legend(handles=[usual], frameon=False, fontsize=7)
     legend(axes[0])
-    again = ", first steps trained again" if found.replayed else ""
-    headline(made, model.title, f"gradients and updates against weights{again}")
+    again = " (first steps retrained)" if found.replayed else ""
+    headline(made, model.title, f"gradient and update ratios{again}")
     return made
 
 
@@ -89,12 +91,17 @@ def plot_start(run: Run | Diagnosis, unit: Unit = "nats") -> Figure:
         loss.plot(begun.steps, begun.losses / nats, ("-", "--")[i], **style)
         draw_saturation(ax, begun.trace.activations[0], f"--init {init}, step 0\n")
     n_vocab = len(found.run.model.vocab)
-    loss.axhline(float(np.log(n_vocab)) / nats, **GUIDE, label=f"all {n_vocab:,} tokens equally likely")
-    loss.set_xlabel("step")
+    even = float(np.log(n_vocab)) / nats
+    loss.axhline(even, **GUIDE, label=f"uniform over {n_vocab:,} tokens")
+    if any(begun.losses.max(initial=0) / nats > DIVERGING * even for begun in found.beginnings.values()):
+        loss.set_yscale("log")
+    step_axis(loss)
     loss.set_ylabel(f"batch loss ({unit} per token)")
     loss.legend(frameon=False, fontsize=8)
     saturation_legend(made)
-    headline(made, found.run.model.title, "good and bad initialisation")
+    normalised = any(isinstance(layer, BatchNorm1d) for layer in found.run.model.layers)
+    note = " (with BatchNorm, the activations hardly differ)" if normalised else ""
+    headline(made, found.run.model.title, f"good and bad initialisation{note}")
     return made
 
 

@@ -61,7 +61,7 @@ def plot_embedding(model: Model) -> Figure:
     ax.set_xlabel(labels[0])
     ax.set_ylabel(labels[1])
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(CHARACTER_KINDS), fontsize=9, frameon=False)
-    what = f"embeddings of the characters, {C.shape[1]} numbers each"
+    what = f"character embeddings ({C.shape[1]} dimensions)"
     headline(made, model.title, what)
     made.draw_without_rendering()  # to know how large the map is
     side = ax.get_window_extent().width * 72 / made.dpi  # points

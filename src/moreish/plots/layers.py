@@ -25,7 +25,7 @@ LINES = ("-", "--", ":", "-.")  # distinct in greyscale, too
 def plot_activations(run: Run | Diagnosis) -> Figure:
     """Smoothed histograms of each activation's output, at the start and now.
 
-    Raises InputError for a model without layers.
+    Raises InputError for a model without activations.
     """
 
     def outputs(layer: LayerTrace) -> dict[str, np.ndarray]:
@@ -33,15 +33,16 @@ def plot_activations(run: Run | Diagnosis) -> Figure:
         share = "" if saturated is None else f", {saturated.mean():.0%} saturated"
         return {f"{layer.name}: mean {y.mean():+.2f}, std {y.std():.2f}{share}": y}
 
+    found = _with_activations(run)
     return _histograms(
-        run, lambda trace: trace.activations, outputs, "output", "outputs of the activations", bounded=True
+        found, lambda trace: trace.activations, outputs, "output", "outputs of the activations", bounded=True
     )
 
 
 def plot_gradients(run: Run | Diagnosis, unit: Unit = "nats") -> Figure:
     """Smoothed histograms of the gradient at each activation's output, at the start and now.
 
-    Raises InputError for a model without layers and for an unknown unit.
+    Raises InputError for a model without activations and for an unknown unit.
     """
     nats = nats_in(unit)
 
@@ -50,7 +51,8 @@ def plot_gradients(run: Run | Diagnosis, unit: Unit = "nats") -> Figure:
         return {f"{layer.name}: std {gradient.std():.1e}": gradient}
 
     label = f"gradient of the loss ({unit} per unit of output)"
-    return _histograms(run, lambda trace: trace.activations, gradients, label, "gradients at the activations")
+    found = _with_activations(run)
+    return _histograms(found, lambda trace: trace.activations, gradients, label, "gradients at the activations")
 
 
 def plot_weights(run: Run | Diagnosis) -> Figure:
@@ -75,17 +77,12 @@ def plot_weights(run: Run | Diagnosis) -> Figure:
 
 
 def plot_saturation(run: Run | Diagnosis) -> Figure:
-    """Draw images of the activations, examples x units, white where saturated; the titles list dead units.
+    """Draw images of the activations, examples x units, white where saturated; the titles count dead units.
 
-    Raises InputError for a model without layers or without activations that can saturate.
+    Raises InputError for a model without activations.
     """
-    found = as_diagnosis(run)
-    shown = [layer for layer in found.end_trace.activations if layer.saturated is not None][:MAX_IMAGES]
-    if not shown:
-        kind = found.run.model.kind
-        raise InputError(
-            f"{kind} has no activations that can saturate", "choose a net with tanh or relu, such as an mlp"
-        )
+    found = _with_activations(run)
+    shown = found.end_trace.activations[:MAX_IMAGES]
     made, axes = figure(len(shown), 2, size=(10, 0.6 + 2.2 * len(shown)))
     names = {layer.name for layer in shown}
     for column, (trace, when) in enumerate(((found.start_trace, "step 0"), (found.end_trace, "now"))):
@@ -112,11 +109,18 @@ def draw_saturation(ax: Axes, layer: LayerTrace, title: str) -> None:
     ax.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
     ax.set_xlabel("unit")
     ax.set_ylabel("example and position" if saturated.ndim > 2 else "example")
-    numbers = np.flatnonzero(dead)
-    listed = ", ".join(map(str, numbers[:8])) + (", ..." if len(numbers) > 8 else "")
-    which = f"dead: {len(numbers)} ({listed})" if len(numbers) else "none dead"
     units = f" (of {len(dead)} units {MAX_UNITS} are shown)" if len(dead) > MAX_UNITS else ""
-    ax.set_title(f"{title}{layer.name}, {saturated.mean():.0%} saturated, {which}{units}", fontsize=9)
+    ax.set_title(
+        f"{title}{layer.name}, {saturated.mean():.0%} saturated, {dead.sum() or 'none'} dead{units}", fontsize=9
+    )
+
+
+def _with_activations(run: Run | Diagnosis) -> Diagnosis:
+    """Return the diagnosis of a run. Raises InputError for a model without activations."""
+    found = as_diagnosis(run)
+    if all(layer.saturated is None for layer in found.end_trace.activations):
+        raise InputError(f"{found.run.model.kind} has no activations", "choose a net with tanh or relu, such as an mlp")
+    return found
 
 
 def _histograms(

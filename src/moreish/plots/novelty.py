@@ -1,8 +1,11 @@
-"""Picture of the novelty of samples, beside that of held-out words."""
+"""Picture of the novelty of samples and of held-out words."""
+
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from ..analysis.neighbours import SUBSTRING_LABELS
 from ..analysis.novelty import Novelty
 from ..display.shown import shortened
 from .style import COLOURS, LIGHT_GREY, Picture, headline, plain
@@ -32,7 +35,7 @@ def plot_novelty(found: Novelty, *, title: str = "") -> Figure:
                 np.arange(len(shares)) + BAR_WIDTH * (i - 0.5), shares.values(), BAR_WIDTH, color=colour, label=label
             )
             ax.bar_label(bars, [f"{100 * share:.0f}" for share in shares.values()], fontsize=8, padding=1)
-            ax.set_xticks(range(len(shares)), list(shares))
+            ax.set_xticks(range(len(shares)), [SUBSTRING_LABELS.get(name, name) for name in map(str, shares)])
         ax.tick_params(axis="x", length=0)
         ax.set_ylabel("percentage of words")
         ax.yaxis.set_major_formatter(lambda share, _: f"{100 * share:g}")
@@ -47,5 +50,6 @@ def plot_novelty(found: Novelty, *, title: str = "") -> Figure:
         drawn.auto_set_font_size(False)
         drawn.set_fontsize(8)
     headline(made, title, "novelty of samples")
-    made.legend(*pieces.get_legend_handles_labels(), loc="outside upper right", ncols=2, frameon=False, fontsize=8)
+    place: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1, 1), "borderaxespad": 0}
+    pieces.legend(**place, ncols=2, frameon=False, fontsize=8)  # below the title, which may be long
     return made

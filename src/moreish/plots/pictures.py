@@ -16,7 +16,7 @@ from .course import plot_loss, plot_ratios, plot_start
 from .embedding import plot_embedding
 from .layers import plot_activations, plot_gradients, plot_saturation, plot_weights
 from .novelty import plot_novelty
-from .style import Unit
+from .style import Unit, boxes_allowed
 from .text import plot_bigrams, plot_next, plot_samples, plot_word
 
 
@@ -62,7 +62,7 @@ PICTURES = {
         lambda f, o: plot_next(f.run.model, o.prefix),
     ),
     "word": Picture("the surprise at each character of a word", _word),
-    "embedding": Picture("a map of the embeddings of all characters", lambda f, o: plot_embedding(f.run.model)),
+    "embedding": Picture("2-D map of the character embeddings", lambda f, o: plot_embedding(f.run.model)),
     "activations": Picture(
         "smoothed histograms of the outputs of each activation", lambda f, o: plot_activations(f.diagnosis)
     ),
@@ -82,15 +82,15 @@ PICTURES = {
         lambda f, o: plot_start(f.diagnosis, o.unit),
     ),
     "samples": Picture(
-        "lengths and characters of samples, beside those of the train words",
+        "lengths and characters of samples, compared with train words",
         lambda f, o: plot_samples(f.run.model, f.run.corpus, seed=o.seed),
     ),
     "novelty": Picture(
-        "distances of samples from the train words, beside those of held-out words, and the longest shared pieces",
+        "distances of samples from the train words, compared with held-out words, and the longest shared pieces",
         lambda f, o: plot_novelty(f.novelty, title=f.run.model.title),
     ),
     "confusion": Picture(
-        "test words by their label and by the label that the model gives them",
+        "confusion matrix of the test words",
         lambda f, o: plot_confusion(f.classifier.confusion("test"), title=f.run.model.title),
     ),
     "architecture": Picture("the layers, their shapes and connections", lambda f, o: plot_architecture(f.run.model)),
@@ -108,12 +108,12 @@ LENGTHY: dict[str, Callable[[Findings], object]] = {
 def draw(
     found: Findings, options: PictureOptions, names: Iterable[str] = tuple(PICTURES)
 ) -> Generator[tuple[str, Figure | InputError]]:
-    """Draw pictures, while a second thread computes what those to come need.
+    """Draw each named picture once, while a second thread computes what those to come need.
 
     Yields each name with its picture, or with the error that says why the run has nothing to show.
     """
-    names, pool = list(names), ThreadPoolExecutor(1)
-    with reserved_threads(1):  # this thread draws
+    names, pool = list(dict.fromkeys(names)), ThreadPoolExecutor(1)
+    with reserved_threads(1), boxes_allowed():  # this thread draws
         try:
             computed = {name: pool.submit(LENGTHY[name], found) for name in names if name in LENGTHY}
             for name in names:

@@ -36,7 +36,8 @@ def plot_study(study: "Study", unit: Unit = "nats", *, title: str = "") -> Figur
     turn.step(numbers, np.minimum.accumulate(losses), color=COLOURS[1], where="post", label="best so far")
     # A pruned trial has no final loss: its mark is at the upper edge.
     top = max(losses)
-    turn.plot([t.number for t in pruned], [top] * len(pruned), "x", color=GREY, markersize=5, label="pruned")
+    if pruned:
+        turn.plot([t.number for t in pruned], [top] * len(pruned), "x", color=GREY, markersize=5, label="pruned")
     turn.set_xlabel("trial")
     value_axis(turn, [], whole=True)
     turn.legend(fontsize=7, frameon=False)
@@ -63,5 +64,6 @@ def plot_study(study: "Study", unit: Unit = "nats", *, title: str = "") -> Figur
         ax.set_xlabel(name.replace("_", "-"))
     for ax in axes[len(names) + 2 :]:
         ax.set_axis_off()
-    headline(made, title, "val losses of the trials; a diamond is the best trial, dotted curves were pruned")
+    dotted = ", dotted curves were pruned" if pruned else ""
+    headline(made, title, f"val losses of the trials; a diamond is the best trial{dotted}")
     return made

@@ -3,8 +3,10 @@
 import io
 import math
 import re
+import unicodedata
 import warnings
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,6 +30,7 @@ DPI = 150
 MAX_TICKS = 5  # of an axis of values
 FORMATS = (".png", ".svg", ".pdf")
 PIXELS_PER_INCH = 80  # of a picture in a notebook
+MAX_TITLE = 52  # characters of the names of a list and of a model
 
 
 class Picture(Figure):
@@ -51,13 +54,27 @@ def figure(rows: int = 1, columns: int = 1, *, size: tuple[float, float], **opti
 
 
 def headline(made: Figure, title: str, what: str) -> None:
-    """Write above a figure what it shows, after the names of the list and of the model, if `title` has any."""
-    made.suptitle(plain(f"{title}: {what}" if title else what[:1].upper() + what[1:]), fontsize=11)
+    """Write above a figure what it shows, after the names of the list and of the model, if `title` has any.
+
+    Long names are shortened, and a title that is wider than the figure has several lines.
+    """
+    text = f"{shortened_inside(title, MAX_TITLE)}: {what}" if title else what[:1].upper() + what[1:]
+    made.suptitle(plain(text), fontsize=11, wrap=True)
 
 
 def plain(text: str) -> str:
-    """Escape text that matplotlib would read as mathematics."""
-    return text.replace("$", r"\$")
+    """Escape text that matplotlib would read as mathematics, and keep the text around it from left to right."""
+    return left_to_right(text.replace("$", r"\$"))
+
+
+def left_to_right(text: str) -> str:
+    """Put marks around a text in a script from right to left, so that the text around it keeps its order."""
+    return f"\u200e{text}\u200e" if any(unicodedata.bidirectional(c) in ("R", "AL") for c in text) else text
+
+
+def shortened_inside(text: str, most: int) -> str:
+    """Return a text of at most `most` characters, with an ellipsis for those left out in the middle."""
+    return text if len(text) <= most else text[: most // 2] + "…" + text[1 + most // 2 - most :]
 
 
 def nats_in(unit: str) -> float:
@@ -79,6 +96,12 @@ def value_axis(ax: Axes, values: Sequence[float], *, whole: bool = False) -> Non
         ax.xaxis.set_major_locator(FixedLocator(log_ticks(min(values), max(values))))
         ax.xaxis.set_major_formatter(lambda x, _: short_number(x))
         ax.xaxis.set_minor_formatter(NullFormatter())
+
+
+def step_axis(ax: Axes) -> None:
+    """Make an x axis for steps of training, with whole numbers."""
+    ax.set_xlabel("step")
+    ax.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True, min_n_ticks=1))
 
 
 def log_ticks(low: float, high: float) -> list[float]:
@@ -147,12 +170,21 @@ def svg(made: Figure) -> str:
     return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "", data.getvalue().decode())  # which XML does not allow
 
 
+@contextmanager
+def boxes_allowed() -> Generator[None]:
+    """Draw characters that no installed font has as boxes, without warnings.
+
+    Filters of warnings belong to all threads: enter this before the start of a thread that may change them.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from", UserWarning)
+        yield
+
+
 def _write(made: Figure, to: Path | io.BytesIO, form: str) -> None:
     use_fallbacks(made)
     # SVG: text as text, no date, and no random salt in ids.
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "moreish"}), warnings.catch_warnings():
-        # Characters that no installed font has are drawn as boxes.
-        warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from", UserWarning)
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "moreish"}), boxes_allowed():
         _draw(made, to, form)
 
 

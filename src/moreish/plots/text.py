@@ -15,7 +15,7 @@ from ..corpus import END, Corpus, Vocab, WordList
 from ..corpus.stream import per_token
 from ..errors import InputError, unknown
 from ..models.model import Model
-from .style import COLOURS, GUIDE, LIGHT_GREY, Unit, figure, headline, nats_in, plain
+from .style import COLOURS, GUIDE, LIGHT_GREY, Unit, figure, headline, left_to_right, nats_in, plain
 
 END_SHOWN, END_NAMED = "·", "end"  # the end token as a sign and as a name
 ORDERS = ("frequency", "alphabet")
@@ -108,7 +108,7 @@ def plot_word(model: Model, word: str, unit: Unit = "nats") -> Figure:
     wide = float(np.clip(0.62 * n, 4.5, 24))
     made, (ax, table) = figure(2, 1, size=(wide + 1.3, 4.2), sharex=True, height_ratios=[3, 1.6])
     ax.bar(range(n), surprise, color=[COLOURS[1] if token == END else COLOURS[0] for token in targets], width=0.7)
-    ax.axhline(even, **GUIDE, label=f"all {p.shape[1]:,} tokens equally likely")
+    ax.axhline(even, **GUIDE, label=f"uniform over {p.shape[1]:,} tokens")
     font = min(9, 72 * wide / n / 5)
     for i, x in enumerate(surprise):
         ax.annotate(
@@ -152,7 +152,7 @@ def plot_word(model: Model, word: str, unit: Unit = "nats") -> Figure:
 
 
 def plot_samples(model: Model, corpus: Corpus, n: int = 2000, seed: int = 42) -> Figure:
-    """Draw the distributions of lengths and characters of n samples, beside those of the train words.
+    """Draw the distributions of lengths and characters of n samples and of the train words.
 
     Train words count by their weights, as in training. Raises InputError for a corpus with another vocabulary, and for
     values out of range.
@@ -194,7 +194,7 @@ def plot_samples(model: Model, corpus: Corpus, n: int = 2000, seed: int = 42) ->
         ax.yaxis.set_major_formatter(_percent)
         ax.set_ylim(bottom=0)
         ax.legend(fontsize=8, edgecolor="none", framealpha=1)
-    what = f"{n:,} samples beside the {len(words['train words']):,} train words"
+    what = f"{n:,} samples and {len(words['train words']):,} train words"
     headline(made, model.title, what + of_all(len(order), len(corpus.vocab) - 1))
     return made
 
@@ -217,8 +217,6 @@ def visible(character: str) -> str:
         return f"◌{character}"  # a mark needs a base character
     if kind.startswith("C"):
         return "□"
-    if unicodedata.bidirectional(character) in ("R", "AL"):
-        return f"\u200e{character}\u200e"  # keeps the text around it from left to right
     return plain(character)
 
 
@@ -234,7 +232,7 @@ def _percent(share: float, _: float) -> str:
 
 def _quoted(word: str, most: int) -> str:
     """Quote a word for a title, only the last `most` characters of a longer one."""
-    return f"“{word if len(word) <= most else '…' + word[1 - most :]}”"
+    return f"“{left_to_right(word if len(word) <= most else '…' + word[1 - most :])}”"
 
 
 def of_all(n: int, of: int, which: str = "most frequent", what: str = "characters") -> str:

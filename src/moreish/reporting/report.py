@@ -61,7 +61,7 @@ def report(run: Run) -> str:
         novelty_picture=drawn.pop("novelty"),  # it is beside the table
         labels=labels(found) if run.model.labels else None,
         confusion_picture=drawn.pop("confusion", None),
-        diagnosis=found.diagnosis if run.model.layers else None,
+        diagnosis=found.diagnosis if run.model.layers and not run.folded else None,
         pictures=drawn.values(),
         options=options(run),
         versions=f"moreish {__version__}, Python {platform.python_version()}",

@@ -60,6 +60,7 @@ class Run(Shown):
     history     a dictionary for each point of the log; a model that is not trained by steps has one, with the seconds
     path        its folder, if it has one
     start       the weights that its training began with, if they come from another run
+    folded      True if BatchNorm was folded into the other layers after the training
     """
 
     model: Model
@@ -68,6 +69,7 @@ class Run(Shown):
     history: list[dict[str, Any]] = field(default_factory=list)
     path: Path | None = None
     start: Start | None = None
+    folded: bool = False
 
     def __post_init__(self):
         self.model.longest, self.model.corpus = int(self.corpus.words.lengths.max()), self.corpus
@@ -206,6 +208,7 @@ def _config_bytes(run: Run) -> bytes:
         **labels,
         **extra,
         **begun,
+        **({"folded": True} if run.folded else {}),
         "split": {"kind": run.corpus.split, "seed": run.corpus.split_seed},
         "data_sha256": run.corpus.data_hash,
         "versions": {
@@ -271,6 +274,7 @@ def load(path: str | Path) -> Run:
         vocab = Vocab(stored["vocab"])
         split, split_seed, data_hash = stored["split"]["kind"], stored["split"]["seed"], stored["data_sha256"]
         extra, begun = str(stored.get("extra_characters", "")), stored.get("from")
+        folded = bool(stored.get("folded"))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise damaged(folder, CONFIG, error) from None
     try:
@@ -296,7 +300,7 @@ def load(path: str | Path) -> Run:
         raise damaged(folder, CONFIG, "its vocabulary is not that of the list")
     model = _load_model(folder, config, corpus, options)
     start = _load_start(folder, str(begun), model) if begun is not None else None
-    return Run(model, corpus, options, history=load_history(folder), path=folder, start=start)
+    return Run(model, corpus, options, history=load_history(folder), path=folder, start=start, folded=folded)
 
 
 def _with_columns(words: WordList, path: Path, names: list[str], weighted: bool) -> WordList:
