@@ -162,7 +162,7 @@ def test_eval_and_compare_tell_labels(run, capsys):
     assert found["confusion"]["labels"] == ["first", "second"]
     assert np.sum(found["confusion"]["val"]) == len(run.corpus.parts["val"])
     assert run_command(["eval", str(run.path), "--split", "test", "--no-baseline"]) == 0
-    assert "taken for second" in capsys.readouterr().out
+    assert "predicted second" in capsys.readouterr().out
     assert run_command(["compare", str(run.path), "--json"]) == 0
     samples = json.loads(capsys.readouterr().out)["runs"][0]["samples"]
     assert {sample["label"] for sample in samples} <= {"first", "second"}

@@ -104,7 +104,7 @@ def test_show_accounts_for_every_parameter(name, capsys):
         assert run(["show", name, *more]) == 0
         out = capsys.readouterr().out
         assert f"{model.layout.n_trained:,} parameters" in out
-        shown = [f"{s.parameter.name} {' x '.join(map(str, s.shape))}" for s in model.layout]
+        shown = [f"{s.parameter.name} {'×'.join(map(str, s.shape))}" for s in model.layout]
         for parameter in set(shown):
             assert out.count(parameter) >= shown.count(parameter)
 
@@ -271,3 +271,28 @@ def test_a_run_that_diverged_is_pointed_to_its_diagnosis(words, tmp_path, capsys
 def test_the_share_of_the_words_that_fit_is_a_percentage():
     drawn = Samples(["mia"], method="rejection", share=0.1704, head="m", tried=176)
     assert method_line(drawn) == "(17% of 176 words drawn that start with m fit)"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("fold runs/a", "fold needs --out PATH (see moreish fold --help)"),
+        ("completion", "completion needs SHELL: bash, zsh, fish (see moreish completion --help)"),
+        ("fill runs/a", "fill needs TEXT (see moreish fill --help)"),
+        ("compare runs/a --plot", "--plot needs a value (see moreish compare --help)"),
+        ("sample runs/a -n", "-n needs a value (see moreish sample --help)"),
+        ("models a b", "unexpected arguments: a b (see moreish models --help)"),
+        (
+            "sample runs/a --pattern many.txt miss.py",
+            "unexpected arguments: miss.py; quote patterns, as in 'm*' (see moreish sample --help)",
+        ),
+        ("train --lr 1e8", "--lr is 100,000,000: it must be between 1e-12 and 1,000,000"),
+    ],
+)
+def test_a_wrong_command_line_is_answered_in_plain_words(line, message, capsys):
+    assert run(line.split()) == 2
+    assert capsys.readouterr().err == f"moreish: {message}\n"
+
+
+def test_examples_of_every_command_fit_a_terminal_of_80_columns():
+    assert all(len(line) <= 80 for verb in VERBS for line in help_of(verb)[1].splitlines())

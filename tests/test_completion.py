@@ -10,7 +10,7 @@ import pytest
 
 from moreish.cli import VERBS, run
 from moreish.corpus import BUNDLED, DOWNLOADS
-from moreish.models import MODELS
+from moreish.models import MODELS, NETS
 from moreish.plots.pictures import PICTURES
 
 # Lines to complete, with all that the last word may become in a folder with the files of `folder`.
@@ -81,6 +81,26 @@ def test_fish_completes(line, script, folder):
     assert ASKED[line] <= found
 
 
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("moreish ", VERBS),
+        ("moreish plot runs/one ", PICTURES),
+        ("moreish gradcheck ", NETS),
+        ("moreish completion ", ["bash", "zsh", "fish"]),
+    ],
+)
+def test_fish_offers_no_files_where_only_a_name_can_be(line, expected, script, folder):
+    found = answers(["fish", "-N", "-c", f'source {script("fish")}; complete -C "{line}"'], folder)
+    assert found == set(expected)
+
+
+@pytest.mark.parametrize("line", ["moreish eval ", "moreish train ", "moreish show ", "moreish plot runs/one --out "])
+def test_fish_offers_files_where_a_path_can_be(line, script, folder):
+    found = answers(["fish", "-N", "-c", f'source {script("fish")}; complete -C "{line}"'], folder)
+    assert {"own.txt", "runs/"} <= found
+
+
 @pytest.mark.parametrize("line", ASKED)
 def test_zsh_completes(line, script, folder):
     path, pty = script("zsh"), pytest.importorskip("pty")
@@ -116,6 +136,7 @@ def test_bash_offers_every_verb_list_model_and_picture(script, folder):
         ("moreish ''", VERBS),
         ("moreish train ''", {*BUNDLED, *DOWNLOADS}),
         ("moreish tune --model ''", MODELS),
+        ("moreish lr-find --model ''", NETS),
         ("moreish plot runs/one loss ''", PICTURES),
     ):
         n = len(words.split()) - 1

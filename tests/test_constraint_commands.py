@@ -130,7 +130,7 @@ def test_the_most_likely_words_into_a_pipe(tmp_path, monkeypatch, capsys):
     assert run(["fill", str(trained.path), "el pas_", "--samples", "3"]) == 0
     first, second = capsys.readouterr().out.split("\n\n")
     rows = [line.split("\t") for line in first.split("\n")]
-    assert rows[0] == ["word", "probability", "of those that fit", "mark"]
+    assert rows[0] == ["word", "probability", "share of matches", "mark"]
     assert [(row[0], row[-1]) for row in rows[1:]] == [(each.word, mark(each.word)) for each in found]
     drawn = [line.split("\t") for line in second.splitlines()[2:]]
     assert drawn == [[word, mark(word)] for word in trained.model.sample(3, gap="el pas_")]

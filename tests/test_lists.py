@@ -97,7 +97,7 @@ def test_the_names_of_the_lecture_are_told_from_the_bundled_ones(served, capsys,
 @pytest.mark.parametrize(
     ("path", "says"),
     [
-        ("/nowhere.txt", "its server answers 404"),
+        ("/nowhere.txt", "the server returned 404"),
         ("/altered.txt", "SHA-256 differs"),
         ("/half.txt", "cannot be reached|SHA-256 differs"),
     ],

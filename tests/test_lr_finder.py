@@ -78,7 +78,7 @@ def test_the_valley_is_where_the_loss_is_low():
     begin, end = find_valley(rates, 3 - np.minimum(decades + 4, 0 - decades) / 2, exploded=False)
     assert begin == pytest.approx(10**-2.2, rel=0.03)
     assert end == pytest.approx(10**-0.6, rel=0.03)
-    with pytest.raises(WorkError, match="makes the loss fall"):
+    with pytest.raises(WorkError, match="the loss does not fall"):
         find_valley(rates, np.full(401, 3.0), exploded=False)
     with pytest.raises(WorkError, match="has not risen again"):
         find_valley(rates[:150], 3 - (decades[:150] + 4) / 2, exploded=False)

@@ -159,7 +159,7 @@ def test_a_folded_model_is_the_same_function(words, model):
 def test_the_fold_command(normalised, tmp_path, capsys):
     normalised.save(tmp_path / "run")
     assert run(["fold", str(tmp_path / "run"), "--out", str(tmp_path / "folded")]) == 0
-    assert "largest difference" in capsys.readouterr().out
+    assert "losses differ by at most" in capsys.readouterr().out
     folded = moreish.load(tmp_path / "folded")
     assert json.loads((tmp_path / "folded" / "config.json").read_text())["model_options"]["batch_norm"] is False
     assert folded.loss == pytest.approx(normalised.loss, rel=1e-5)

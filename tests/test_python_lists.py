@@ -83,7 +83,7 @@ def test_the_words_of_a_set_are_sorted_so_that_a_seed_means_something():
         (np.arange(3), "word 1 is np.int64"),
         (Frame(name=WORDS, n=[1]), r"a table with the columns 'name', 'n': give one of them, such as df\[\"name\"\]"),
         (b"ann", "is a single bytes object"),
-        (7, "7 is no list of words: give a list of words, or the file to read_words"),
+        (7, "7 is not a list of words: give a list of words, or the file to read_words"),
         (["ann", ""], "word 2 is ''"),
     ],
 )
@@ -100,7 +100,7 @@ def test_a_path_and_an_open_file_are_no_lists_of_words(tmp_path):
     path.write_text("ann\nbob\n" * 5)
     with path.open() as file:
         for words in (path, file, None):
-            with pytest.raises(InputError, match="is no list of words: give a list of words, or the file"):
+            with pytest.raises(InputError, match="is not a list of words: give a list of words, or the file"):
                 moreish.train(words)  # pyright: ignore[reportArgumentType]
 
 

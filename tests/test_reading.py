@@ -83,7 +83,7 @@ def test_a_text_whose_lines_share_a_shape_loses_nothing_unless_it_is_asked_for(p
     message = refused(name)
     assert says in message
     assert read_as_suggested(message) == column
-    assert "or take every line as it stands with --format text" in message
+    assert "or take each line as it is with --format text" in message
     assert moreish.read_words(name, format="text") == text.splitlines()
     assert moreish.read_words(name, format="csv") == column
     assert moreish.read_words(file(PACKERS[0](text.encode()), "a.csv.gz")) == column
@@ -93,7 +93,7 @@ def test_a_text_whose_lines_share_a_shape_loses_nothing_unless_it_is_asked_for(p
 def test_a_fasta_file_is_refused_with_the_format_that_joins_its_lines(file):
     text = "".join(f">s{i} of {w}\nACGT{'GA' * i}\nTT\n" for i, w in enumerate(WORDS))
     message = refused(file(text, "x.fasta"))
-    assert message.endswith("(or take every line as it stands with --format text)")
+    assert message.endswith("(or take each line as it is with --format text)")
     assert read_as_suggested(message) == [f"ACGT{'GA' * i}TT" for i in range(len(WORDS))]
 
 
@@ -172,7 +172,7 @@ def test_encodings_are_those_of_python(file):
     assert moreish.read_words(name, encoding="koi8-r") == words
     assert "did you mean koi8-r?" in refused(name, encoding="koi8r-")
     for encoding in ("rot13", "hex", "base64"):
-        assert refused(name, encoding=encoding).startswith(f"'{encoding}' is no encoding of text: ")
+        assert refused(name, encoding=encoding).startswith(f"'{encoding}' is not a text encoding: ")
     assert "hex" not in refused(name, encoding="hexx").removeprefix("unknown encoding 'hexx'")
     assert refused(name, encoding="ascii").startswith("list.txt:1: byte 0xe1 is not ascii")
     assert "binary file" in refused(file(b"\x7fELF\2\1\1\0\0\0\0\0\0\0\0\0\3\0>\0\n"))

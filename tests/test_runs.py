@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import signal
 from contextlib import suppress
 from datetime import datetime
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from terminals import lines_on_terminal
 
 import moreish
 from moreish.cli import run
@@ -133,6 +135,9 @@ OF_A_RUN = '"format": 1, "model": "mlp"'
 DAMAGED = [
     ("config.json", "{"),
     ("config.json", f'{{{OF_A_RUN}, "train_options": 3}}'),
+    ("config.json", f"{{{OF_A_RUN}}}"),
+    ("config.json", '{"format": 1, "train_options": {}}'),
+    ("config.json", '{"format": 1, "model": [1], "train_options": {"steps": 60}}'),
     ("config.json", f'{{{OF_A_RUN}, "train_options": {{"steps": 60}}, "parameters": Infinity}}'),
     ("config.json", f'{{{OF_A_RUN}, "train_options": {{"steps": 60}}, "loss": {{"val": {"9" * 400}}}}}'),
     ("config.json", f'{{{OF_A_RUN}, "train_options": {{"steps": 60}}, "loss": [2.5]}}'),
@@ -156,6 +161,38 @@ def test_damaged_runs_are_skipped_with_a_line(name, text, copied, capsys):
         (copied / name).write_text(text)
     (line,) = only_the_intact_one(capsys, copied.parent).splitlines()
     assert line.startswith(f"skipped: {copied / name}: ")
+    assert not re.search("indices|object|NoneType|argument", line)
+
+
+def test_a_damaged_run_names_what_is_missing(copied, capsys):
+    (copied / "config.json").write_text(f"{{{OF_A_RUN}}}")
+    assert '("train_options" is missing)' in only_the_intact_one(capsys, copied.parent)
+
+
+def test_a_finished_training_without_any_learning_has_diverged(words, copied, capsys):
+    bad: dict[str, Any] = {"n_hidden": 8, "lr": 50.0, "keep": "last", "out": copied.parent / "bad"}
+    trained = moreish.train(words, "mlp", steps=100, **bad)
+    assert trained.loss["val"] > math.log(len(trained.model.vocab))
+    states = {Path(row["path"]).name: row["state"] for row in listed(capsys, copied.parent)[0]}
+    assert states == {"bad": "diverged", "damaged": "finished", "intact": "finished"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no pseudo-terminals")
+def test_a_terminal_of_80_columns_shows_each_run_in_one_line(copied, monkeypatch):
+    stored = json.loads((copied / "config.json").read_text())
+    (copied / "config.json").write_text(json.dumps({**stored, "parameters": 44_707, "list": "list" * 75}))
+    (copied / "model.safetensors").rename(copied / "checkpoint.safetensors")
+    (copied.parent / "runs").mkdir()
+    for name in ("damaged", "intact"):
+        (copied.parent / name).rename(copied.parent / "runs" / name)
+    os.utime(copied.parent / "runs" / "intact" / "model.safetensors", (1_700_000_000, 1_700_000_000))
+    monkeypatch.chdir(copied.parent)
+    head, damaged, intact = lines_on_terminal(json.dumps([["runs"]]), 80)
+    assert head.split() == ["run", "list", "model", "params", "val", "test", "when", "state"]
+    assert "44.7k" in damaged
+    assert re.search(r"  (list)+[a-z]*\.\.\.  mlp", damaged)
+    assert re.search(r" \d\d:\d\d  unfinished$", damaged)
+    assert "  2023-11-1" in intact
 
 
 def test_losses_that_are_not_finite_are_left_out_and_come_last(copied, capsys):
@@ -173,9 +210,12 @@ def test_a_folder_without_runs_and_one_that_is_missing(tmp_path, capsys):
     assert run(["runs", str(tmp_path)]) == 0
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert "has no runs" in captured.err
+    assert captured.err == f"no runs in {tmp_path}; create one with: moreish train\n"
     assert run(["runs", str(tmp_path / "nowhere")]) == 2
     assert "no such folder" in capsys.readouterr().err
+    (tmp_path / "file").touch()
+    assert run(["runs", str(tmp_path / "file")]) == 2
+    assert "file: a file: give a folder of runs" in capsys.readouterr().err
 
 
 def test_the_loss_is_kept_where_the_folder_can_be_written(words, tmp_path):

@@ -6,6 +6,7 @@ import io
 import json
 import lzma
 import os
+import re
 import subprocess
 import sys
 import unicodedata
@@ -15,6 +16,7 @@ import pytest
 from conftest import made_up_words
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 import moreish
 from moreish import InputError, Scorer
@@ -129,7 +131,7 @@ def test_a_short_list_gets_scores_without_verdicts(saved_run, monkeypatch, capsy
     out, err = capsys.readouterr()
     row = out.split("\n")[0].split("\t")
     assert row == ["ba", f"{expected.nll:.4f}", f"{expected.bits:.4f}", f"{expected.percentile:.2f}", ""]
-    assert err.count("at least 0.0244 (--false-positive-rate)") == 1
+    assert err.count("use --false-positive-rate 0.03") == 1
     assert run(["score", str(saved_run.path), "ba", "--json", "--false-positive-rate", "0.02"]) == 0
     assert json.loads(capsys.readouterr().out)["likely"] is None
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
@@ -286,6 +288,21 @@ def test_a_terminal_shows_each_character(saved_run, monkeypatch, capsys):
     assert second == f"  b {b:.1f}  a {a:.1f}  end {end:.1f}"
     assert "日 13.9?" in plain.replace("\x1b[1m", "").replace("\x1b[0m", "")
     assert "\\x1b" in plain
+
+
+@pytest.mark.parametrize("width", [44, 60, 80])
+def test_a_narrow_terminal_keeps_each_character_with_its_surprise(width, saved_run, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    words = ["ba", "bade日" * 9]
+    lines = re.sub(r"\x1b\[[\d;]*m", "", command(monkeypatch, capsys, saved_run.path, *words)).splitlines()
+    assert all(cell_len(line) <= width for line in lines)
+    pairs = [pair for line in lines if re.fullmatch(r"(  (\w|end) [\d.]+\??)+", line) for pair in line.split("  ")[1:]]
+    assert [pair.split()[0] for pair in pairs] == [*"ba", "end", *words[1], "end"]
+    assert [pair[-1] for pair in pairs if pair[0] == "日"] == ["?"] * 9
+    verdicts = [line for line in lines if "percentile" in line]
+    assert len({line.index(" nats") for line in verdicts}) == 1
+    assert all(line.endswith("likely") for line in verdicts)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no pipes that close early")

@@ -52,8 +52,12 @@ class Options:
             raise unknown(f"--{name}", value, meta["choices"])
         low, high = meta["low"], meta["high"]
         if (low is not None and not value >= low) or (high is not None and not value <= high):
-            limits = f"at least {low:,}" if high is None else f"between {low:,} and {high:,}"
-            raise InputError(f"--{name} is {value}: it must be {limits}")
+            limits = f"at least {_shown(low)}" if high is None else f"between {_shown(low)} and {_shown(high)}"
+            raise InputError(f"--{name} is {_shown(value)}: it must be {limits}")
+
+
+def _shown(number: Any) -> str:
+    return f"{number:,}" if isinstance(number, int) else f"{number:,.12g}"
 
 
 def _texts(name: str, values: Any) -> tuple[str, ...]:

@@ -84,13 +84,13 @@ class Confusion(Shown):
                 [label, *(f"{count:,}" for count in counts), share]
                 for label, counts, share in zip(self.labels, self.counts.tolist(), right, strict=True)
             ]
-            return ["label", *(f">taken for {label}" for label in self.labels), ">right"], rows
+            return ["label", *(f">predicted {label}" for label in self.labels), ">right"], rows
         rows = []
         for number, (label, share) in enumerate(zip(self.labels, right, strict=True)):
             others = self.counts[number].copy()
             total, others[number] = others.sum(), 0
             rows.append([label, f"{total:,}", share, self.labels[int(others.argmax())] if others.any() else ""])
-        return ["label", ">words", ">right", "most often taken for"], rows
+        return ["label", ">words", ">right", "most often predicted"], rows
 
     @property
     def accuracy(self) -> float:

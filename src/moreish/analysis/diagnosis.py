@@ -291,10 +291,10 @@ def _of_rate(run: Run, first_loss: float, history: list[dict[str, Any]], steps: 
     losses = [line["train"] for line in [*history, *steps] if line["step"] > 1]  # the first loss is that of the start
     if run.diverged:
         seen = f"the loss is no longer finite after step {history[-1]['step'] if history else 0:,}"
-        return [Verdict("rate too high", seen, f"use a smaller --lr than {o.lr:g}; {find}")]
+        return [Verdict("rate too high", seen, f"use an --lr below {o.lr:g} ({find})")]
     if losses and max(losses) > MAX_RISE * began:
-        seen = f"the loss rose to {max(losses):.2f} nats, from {began:.2f} at the start"
-        return [Verdict("rate too high", seen, f"use a smaller --lr than {o.lr:g}; {find}")]
+        seen = f"the loss rose from {began:.2f} to {max(losses):.2f} nats"
+        return [Verdict("rate too high", seen, f"use an --lr below {o.lr:g} ({find})")]
     whole = resolved(o.steps)
     early = [line for line in steps if resolved(o.warmup) * whole < line["step"] <= max(whole // 2, 1)]
     ratios = [
@@ -319,7 +319,7 @@ def _of_dead(run: Run, end: dict[str, Any]) -> list[Verdict]:
     seen = f"layer {worst['name']}: {worst['dead']} of {worst['units']} units are dead, saturated on every example"
     if len(bad) > 1:
         seen += f"; many units of {len(bad) - 1} other layer{'s' * (len(bad) > 2)} are too"
-    return [Verdict("dead units", seen, f"use a smaller --lr than {resolved(run.options.lr):g}, or --batch-norm")]
+    return [Verdict("dead units", seen, f"use an --lr below {resolved(run.options.lr):g}, or --batch-norm")]
 
 
 def _of_overfitting(history: list[dict[str, Any]]) -> list[Verdict]:

@@ -143,12 +143,12 @@ class Novelty(Shown):
         return ["", "samples", "held-out words"], [
             *cells,
             *([f"edits to train: {d}", *(f"{x.distances[d]:.1%}" for x in both)] for d in DISTANCE_LABELS),
-            ["mean", *(f"{x.mean_distance:.2f}" for x in both)],
+            ["mean edits", *(f"{x.mean_distance:.2f}" for x in both)],
             *(
                 [f"substring of train: {shown}", *(f"{x.pieces[p]:.1%}" for x in both)]
                 for p, shown in SUBSTRING_LABELS.items()
             ),
-            ["mean", *(f"{x.mean_piece:.1%}" for x in both)],
+            ["mean piece", *(f"{x.mean_piece:.1%}" for x in both)],
         ]
 
     def examples(self, n: int = EXAMPLES_PER_KIND) -> dict[str, list[Neighbour]]:

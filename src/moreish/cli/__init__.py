@@ -2,13 +2,19 @@
 
 import ast
 import errno
-import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import App, CycloptsError, Group, Parameter, UnknownOptionError
+from cyclopts import (
+    App,
+    CycloptsError,
+    Group,
+    MissingArgumentError,
+    Parameter,
+    UnknownOptionError,
+    UnusedCliTokensError,
+)
 
 from .._version import __version__
 from ..engine.threads import set_threads
@@ -135,8 +141,7 @@ def run(tokens: Sequence[str]) -> int:
     try:
         app.meta(_with_standard_input(tokens))
     except CycloptsError as error:
-        message = _of_other_verbs(error) if isinstance(error, UnknownOptionError) else ""
-        return _complain(message or " ".join(str(error).split()) + " (see --help)", 2)
+        return _complain(_plainly(error), 2)
     except MoreishError as error:
         return _complain(str(error), error.exit_status)
     except MemoryError:
@@ -153,6 +158,23 @@ def run(tokens: Sequence[str]) -> int:
         wrong_name = error.errno in (errno.ENAMETOOLONG, errno.EINVAL)
         return _complain(f"{error.filename or 'output'}: {error.strerror or error}", 2 if wrong_name else 1)
     return 0
+
+
+def _plainly(error: CycloptsError) -> str:
+    """Return the message for an error in the arguments."""
+    verb, message = " ".join(error.command_chain or ()), ""
+    if isinstance(error, UnknownOptionError):
+        message = _of_other_verbs(error)
+    elif isinstance(error, UnusedCliTokensError):
+        hint = "; quote patterns, as in 'm*'" if verb in ("sample", "fill") else ""
+        message = f"unexpected arguments: {' '.join(error.unused_tokens or ())}{hint} (see moreish {verb} --help)"
+    elif isinstance(error, MissingArgumentError) and (argument := error.argument):
+        if option := error.keyword or next((token.keyword for token in argument.tokens if token.keyword), None):
+            return f"{option} needs a value (see moreish {verb} --help)"
+        choices = argument.get_choices()
+        value = f": {', '.join(choices)}" if choices else " PATH" if argument.name.startswith("-") else ""
+        message = f"{verb} needs {argument.name}{value} (see moreish {verb} --help)"
+    return message or " ".join(str(error).split()) + " (see --help)"
 
 
 def _of_other_verbs(error: UnknownOptionError) -> str:
@@ -175,7 +197,8 @@ def _with_standard_input(tokens: Sequence[str]) -> list[str]:
 
 
 def _complain(message: str, status: int) -> int:
+    from .terminal import say
+
     who = "moreish" if world_size() == 1 else f"moreish (rank {rank()})"
-    with suppress(BrokenPipeError):
-        print(f"{who}: {message}", file=sys.stderr)
+    say(f"{who}: {message}")
     return status

@@ -11,7 +11,7 @@ from cyclopts import Group, Parameter
 
 from ..corpus import Vocab, read_words
 from ..corpus.wordlist import shown
-from ..models import MODELS
+from ..models import MODELS, NETS
 from ..sampling import Constraints
 from ..training.options import BY_OPTIMIZER, TrainOptions
 from .fields import argument, arguments_class, given_options
@@ -19,9 +19,9 @@ from .terminal import say
 from .values import one_of
 
 if TYPE_CHECKING:
-    ModelName = str
+    ModelName = NetName = str
 else:
-    ModelName = one_of(MODELS)
+    ModelName, NetName = one_of(MODELS), one_of(NETS)
 MAX_SHOWN = 3  # texts of --without that have no effect
 LABEL_HELP = "Label of the words, for a run trained with --labels [default: all, by their shares in the list]."
 

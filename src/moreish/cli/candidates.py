@@ -47,9 +47,9 @@ def print_candidates(run: Run, candidates: Candidates) -> None:
         share = [] if candidate.share is None else [f"{candidate.share:.2%}"]
         mark = run.corpus.mark(candidate.word)
         shown = mark if mark == "new" or not on_terminal() else f"in {mark}"
-        rows.append([candidate.word, f"{candidate.probability:.3g}", *share, shown])
+        rows.append([candidate.word, f"{candidate.probability:#.3g}", *share, shown])
     if rows:
-        shares = [">of those that fit"] * any(candidate.share is not None for candidate in candidates)
+        shares = [">share of matches"] * any(candidate.share is not None for candidate in candidates)
         print_words(["word", ">probability", *shares, "" if on_terminal() else "mark"], rows)
     say_if_unproven(candidates)
 

@@ -1,4 +1,4 @@
-"""Tell which labels words have, with a model that was trained with --labels.
+"""Predict the labels of words, with a model that was trained with --labels.
 
 Give words as arguments, or - to read any number of them from standard input, one per line. The probability of a label
 follows from the probability of the word with each label, by Bayes' rule, calibrated on val. `moreish eval` tells how

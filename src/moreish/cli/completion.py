@@ -1,4 +1,4 @@
-"""Print a script with which a shell completes commands, options, names and files.
+"""Print a shell completion script.
 
 With the script, Tab completes the verbs, their options, the names of models and bundled lists, and files. For bash, the
 package bash-completion finds the script in the folder below. For zsh, the folder of the script must be in fpath: before
@@ -12,8 +12,10 @@ Examples:
   eval "$(moreish completion bash)"
 """
 
+import re
 from typing import Literal
 
+TAKE_FILES = ("train", "tune", "lr-find", "words", "show")  # as well as a name
 Shell = Literal["bash", "zsh", "fish"]
 # Where nothing else completes a word, files do. An autoloaded file of zsh is run as the function of its name.
 ZSH_END = """
@@ -48,4 +50,7 @@ def script(shell: Shell) -> str:
     if shell == "bash":  # readline completes files: it quotes them, and it ends a folder by /
         text = text.replace('COMPREPLY=( $(compgen -f -- "${cur}") )', "COMPREPLY=()")
         return text.replace("\ncomplete -F", "\ncomplete -o default -F")
-    return text + ZSH_END if shell == "zsh" else text.replace(" -f -a ", " -a ")
+    if shell == "zsh":
+        return text + ZSH_END
+    text = text.replace("-n __fish_use_subcommand -a ", "-n __fish_use_subcommand -f -a ")
+    return re.sub(rf"(using_command (?:{'|'.join(TAKE_FILES)});.*) -f -a ", r"\1 -a ", text)

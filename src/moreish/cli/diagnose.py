@@ -15,7 +15,7 @@ from typing import Any
 from ..analysis.diagnosis import diagnose as diagnose_run
 from ..analysis.diagnosis import layer_row
 from ..training.run import load
-from .terminal import announce_work, print_json, print_table
+from .terminal import announce_work, print_json, print_table, print_text
 from .values import Flag
 
 
@@ -42,7 +42,7 @@ def diagnose(run: Path, /, *, json: Flag = False) -> None:
     print_table(heading, map(tensor_row, found.tensors()))
     print()
     for verdict in found.verdicts:
-        print(f"{verdict.trouble}: {verdict}")
+        print_text(f"{verdict.trouble}: {verdict}")
     if not found.verdicts:
         print("No problems found.")
 

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 from ..corpus import DOWNLOADS, read_words
 from ..corpus import download as download_list
 from ..corpus.lists import LECTURE
-from .terminal import print_json, print_table, say
+from .terminal import print_json, print_table, print_text, say
 from .values import Flag, one_of
 
 if TYPE_CHECKING:
@@ -75,4 +75,4 @@ def download(name: ListName | None = None, /, *, json: Flag = False) -> None:
     if json:
         print_json({"name": name, "path": str(path), "words": words})
     else:
-        print(f"{words:,} words in {path}; train on them with: moreish train {name}")
+        print_text(f"{words:,} words in {path}; train on them with: moreish train {name}")

@@ -21,7 +21,7 @@ from ..corpus import PARTS
 from ..errors import unknown
 from ..evaluation import evaluate
 from ..training.run import load
-from .terminal import announce_work, print_json, print_losses, print_table, say_if_diverged
+from .terminal import announce_work, print_json, print_losses, print_table, print_text, say_if_diverged
 from .values import Flag, one_of
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def eval(run: Path, /, *, split: PartName | None = None, no_baseline: Flag = Fal
         print_confusion(part, found)
     if beside:
         losses = ", ".join(f"{part} {loss:.4f}" for part, loss in beside.items())
-        print(f"\nfor comparison, the n-gram model (moreish train --model ngram): {losses}")
+        print_text(f"\nfor comparison, the n-gram model (moreish train --model ngram): {losses}")
 
 
 def _confusion_json(confusions: dict[str, Confusion]) -> dict[str, Any]:
@@ -82,5 +82,5 @@ def _confusion_json(confusions: dict[str, Confusion]) -> dict[str, Any]:
 
 def print_confusion(part: str, found: Confusion) -> None:
     """Print how the words of a part are classified."""
-    print(f"\n{part}: the label of {found.accuracy:.1%} of the words is found")
+    print_text(f"\n{part}: label accuracy {found.accuracy:.1%}")
     print_table(*found.table())

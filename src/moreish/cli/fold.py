@@ -17,7 +17,7 @@ from ..errors import WorkError
 from ..training.batchnorm import calibrate as calibrate_model
 from ..training.batchnorm import fold as fold_model
 from ..training.run import Run, load
-from .terminal import announce_work
+from .terminal import announce_work, print_text
 from .values import Flag
 
 ALLOWED = 1e-3  # nats of difference in the val loss; rounding makes far less
@@ -50,6 +50,6 @@ def fold(run: Path, /, *, out: Path, calibrate: Flag = False) -> None:
     # Diagnostics of the steps are those of other layers.
     history = [{k: v for k, v in line.items() if k not in ("layers", "tensors")} for line in before.history]
     Run(folded, before.corpus, before.options, history, folded=True).save(out)
-    sizes = f"{before.model.layout.size:,} to {folded.layout.size:,} numbers"
-    print(f"{folded.name}: {sizes}; largest difference on a val token: {np.abs(difference).max():.1g} nats")
-    print(f"saved in {out}")
+    sizes = f"{before.model.layout.size:,} to {folded.layout.size:,} parameters"
+    print_text(f"folded: {sizes}; losses differ by at most {np.abs(difference).max():.1g} nats per token")
+    print_text(f"saved in {out}")

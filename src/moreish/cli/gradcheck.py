@@ -9,18 +9,14 @@ Examples:
 """
 
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
 
 from ..analysis.gradcheck import Check, as_json, check_models, first_wrong
 from ..errors import WorkError, install_command, unknown
 from ..models import NETS
+from .arguments import NetName
 from .terminal import announce_work, print_json, print_table, say
-from .values import Flag, one_of
+from .values import Flag
 
-if TYPE_CHECKING:
-    NetName = str
-else:
-    NetName = one_of(NETS)
 HEADING = ["tensor", ">shape", "against", "equal", ">max abs", ">max rel", ""]
 
 
@@ -65,4 +61,4 @@ def row(check: Check) -> list[str]:
     """Cells of a gradient and its reference."""
     equal = "exactly" if check.exact else "nearly" if check.approximate else "no"
     errors = [f"{error:.1e}" for error in (check.max_abs, check.max_rel)]
-    return [check.name, " x ".join(map(str, check.shape)), check.against, equal, *errors, "ok" if check.ok else "WRONG"]
+    return [check.name, "×".join(map(str, check.shape)), check.against, equal, *errors, "ok" if check.ok else "WRONG"]

@@ -15,9 +15,9 @@ from typing import Annotated, Any, Literal
 from ..corpus import words_of
 from ..files import STANDARD_INPUT
 from ..training.lr_finder import RULE, find_lr
-from .arguments import ModelArguments, ModelName, TrainArguments
+from .arguments import ModelArguments, NetName, TrainArguments
 from .fields import Flat, ListArguments, ListName, given_options
-from .terminal import announce_work, print_json, say
+from .terminal import announce_work, print_json, print_text, say
 from .values import Flag
 
 
@@ -25,7 +25,7 @@ def lr_find(
     file: ListName | None = None,
     /,
     *,
-    model: ModelName = "mlp",
+    model: NetName = "mlp",
     low: float | None = None,
     high: float | None = None,
     plot: Path | None = None,
@@ -62,10 +62,12 @@ def lr_find(
         print_json(found.as_json())
     else:
         begin, end = found.valley
-        print(f"{model}: {len(found.lr):,} steps at rates from {found.lr[0]:.2g} to {found.lr[-1]:.2g}")
-        print(f"suggested: {found.suggested:g}, {RULE}: {begin:.2g} to {end:.2g}")
+        print_text(f"{model}: {len(found.lr):,} steps at rates from {found.lr[0]:.2g} to {found.lr[-1]:.2g}")
+        print_text(
+            f"suggested --lr: {found.suggested:g} (the smoothed loss is low from {begin:.2g} to {end:.2g}; {RULE})"
+        )
         options = {**given_options(list_options), **options, "lr": found.suggested}
-        print(f"\ntrain with it: {train_command(file, model, options)}")
+        print_text(f"\ntrain with it: {train_command(file, model, options)}")
     if plot is not None:
         from ..plots.lr_finder import plot_lr
         from ..plots.style import save

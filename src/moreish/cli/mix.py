@@ -14,7 +14,7 @@ from pathlib import Path
 from ..evaluation import Evaluation
 from ..training.mixing import mix as mix_runs
 from ..training.run import load
-from .terminal import announce_work, print_losses, print_table
+from .terminal import announce_work, print_losses, print_table, print_text
 from .values import Flag
 
 
@@ -42,4 +42,4 @@ def mix(*runs: Path, out: Path, log_linear: Flag = False) -> None:
     print()
     print_losses(Evaluation(mixture.loss, {}))
     mixture.keep_loss()
-    print(f"\nsaved in {out}; new words with: {shlex.join(['moreish', 'sample', str(out)])}")
+    print_text(f"\nsaved in {out}; new words with: {shlex.join(['moreish', 'sample', str(out)])}")

@@ -8,7 +8,7 @@ Examples:
 import dataclasses
 
 from ..models import MODELS
-from .terminal import print_json, print_table
+from .terminal import print_json, print_table, print_text
 from .values import Flag
 
 
@@ -32,9 +32,9 @@ def models(*, json: Flag = False) -> None:
         print_json({"models": described})
         return
     for name, model in described.items():
-        print(f"{name}: {model['summary']}")
+        print_text(f"{name}: {model['summary']}")
         fields = dataclasses.fields(MODELS[name])
         rows = [(f"  --{f.name.replace('_', '-')}", f.default, f.metadata["help"]) for f in fields]
         if rows:
-            print_table(["  option", "default", ""], rows)
+            print_table(["  option", "default", "meaning"], rows)
         print()

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from ..training.run import load
-from .terminal import announce_work, print_json, print_table
+from .terminal import announce_work, print_json, print_table, print_text
 from .values import Flag, WholeNumber, whole_number
 
 
@@ -86,4 +86,4 @@ def novelty(
         print_table(["samples", "", "nearest train word", ">edits", "longest shared piece"], rows)
         print()
     for verdict in found.verdicts:
-        print(verdict)
+        print_text(verdict)

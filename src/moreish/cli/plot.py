@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ..errors import InputError, unknown
 from ..training.run import load
-from .terminal import announce_work, say
+from .terminal import announce_work, print_text, say
 from .values import WholeNumber, one_of
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def plot(
             continue
         path = folder / f"{name}.{format}"
         save(made, path)
-        print(f"{path}  {PICTURES[name].caption}", flush=True)
+        print_text(f"{path}  {PICTURES[name].caption}")
     if missing:
         say(
             f"No installed font has {len(missing):,} of the characters ({shortened(''.join(missing), 13)}), "

@@ -59,8 +59,9 @@ class TrainingView:
             width = len(f"{at.steps:,}")
             val = "" if at.val is None else f"   val {at.val:.4f}"
             notes = "".join(f"   {name.replace('_', ' ')} {value:.5g}" for name, value in at.notes.items())
+            rate = f"{at.lr:#.2g}".removesuffix(".")
             self.console.print(
-                f"step {at.step:>{width},}/{at.steps:,}   train {at.loss:.4f}{val}   lr {at.lr:.2g}{notes}",
+                f"step {at.step:>{width},}/{at.steps:,}   train {at.loss:.4f}{val}   lr {rate}{notes}",
                 soft_wrap=True,
             )
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..files import write_atomically
 from ..training.run import load
-from .terminal import announce_work
+from .terminal import announce_work, print_text
 
 
 def report(run: Path, /, *, out: Path | None = None) -> None:
@@ -31,4 +31,4 @@ def report(run: Path, /, *, out: Path | None = None) -> None:
     path = out or run / "report.html"
     page = report_of(load(run)).encode()
     write_atomically(path, page)
-    print(f"{path}  ({len(page) / 1e6:.2f} MB; open it in a browser)")
+    print_text(f"{path}  ({len(page) / 1e6:.2f} MB; open it in a browser)")

@@ -9,7 +9,7 @@ than the shortest word that fits, where L is the length of the longest word in t
 Examples:
   moreish sample runs/names-mlp -n 10
   moreish sample runs/names-mlp --prefix mar --temperature 0.8
-  moreish sample runs/names-mlp --pattern 'm??a*' --max-length 8 --forbid qx --only-new
+  moreish sample runs/names-mlp --pattern 'm??a*' --forbid qx --only-new
   moreish sample runs/names-mlp -n 1000000 --without-file banned.txt > words.txt
   moreish sample runs/names-mlp --most-likely
 """

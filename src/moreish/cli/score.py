@@ -1,16 +1,16 @@
 r"""Score how likely words are, and tell which could belong to the list.
 
 Give words as arguments, or - to read any number of them from standard input, one per line. Each word gives one line of
-output. On a terminal, it is followed by the surprise of every character in nats. Elsewhere, the line contains the word,
-nats per token, bits per token, percentile, and true or false, separated by tabs. Inside a word, a tab is written \t, a
-backslash \\ and an escape character \x1b.
+output. On a terminal, it is followed by the surprise of every character in nats; ? follows that of a character that the
+model does not know. Elsewhere, the line contains the word, nats per token, bits per token, percentile, and true or
+false, separated by tabs. Inside a word, a tab is written \t, a backslash \\ and an escape character \x1b.
 
 The percentile compares the word with val words of similar length, which the model has not seen: it is the percentage of
 them that are at most as likely, by nats per token. A word that is among the least likely of them is unlikely (false),
 others are likely (true): the chance that a new word like those of the list is called unlikely is at most
 --false-positive-rate. If the list is too short for that, the field is empty.
 
-With --column, standard input is a table, which is read as `moreish train` reads it: packed or not, with tabs,
+With --column, standard input is a table, which is read as `moreish train` reads it: compressed or not, with tabs,
 semicolons, bars or commas, with or without a header. Each row that is not blank is printed as it stands, in UTF-8, with
 its scores as further columns: nll, bits, percentile and likely.
 
@@ -23,12 +23,13 @@ Examples:
   moreish score runs/names-mlp john xqzjk
   moreish score runs/names-mlp - --json < words.txt > scores.jsonl
   moreish score runs/names-mlp - --column name < people.csv > scored.csv
-  moreish score runs/names-mlp - --false-positive-rate 0.05 < words.txt | awk -F'\t' '$5 == "false"'
+  moreish score runs/names-mlp - < words.txt | awk -F'\t' '$5 == "false"'
 """
 
 import itertools
 import json as json_module
 import shlex
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 JSON_HEAD = '{"word": %s, "nll": %.4f, "bits": %.4f, "percentile": %.2f, "likely": %s, "chars": ['
 JSON_TAIL = '%.4f], "unknown": [%s]}\n'
 ADDED = ("nll", "bits", "percentile", "likely")  # columns
+VERDICT_WIDTH = len("  13.92 nats  percentile 100.0  unlikely")
 # Colours of surprises, each up to a multiple of the surprise of a character drawn uniformly from the alphabet.
 SURPRISE_COLOURS = ((0.5, "green"), (1.0, "yellow"), (2.0, "red"), (float("inf"), "bold red"))
 
@@ -153,7 +155,7 @@ def _show(scores: Scores, scorer: Scorer, json: bool) -> None:
         from rich.console import Console
 
         console = Console(highlight=False, markup=False, emoji=False)
-        for line in view(scores, np.log(len(scorer.model.vocab))):
+        for line in view(scores, np.log(len(scorer.model.vocab)), shutil.get_terminal_size().columns):
             console.print(line)
     else:
         sys.stdout.write("".join(tsv_lines(scores)))
@@ -195,25 +197,31 @@ def _unknown_places(scores: Scores) -> dict[int, str]:
     return {number: ", ".join(places) for number, places in found.items()}
 
 
-def view(scores: Scores, alphabet: float) -> Iterator["Text"]:
-    """Format scores for a terminal, two lines per word: nats, percentile and verdict; and nats by character.
+def view(scores: Scores, alphabet: float, columns: int) -> Iterator["Text"]:
+    """Format scores for a terminal, two texts per word: nats, percentile and verdict; and nats by character.
 
     alphabet    the surprise of a character drawn uniformly from the alphabet, to which colours are relative
+    columns     width of the terminal; a character is kept on one line with its surprise
     """
     from rich.cells import cell_len
     from rich.text import Text
 
-    width = max(map(cell_len, escaped(scores.words)), default=0)
+    width = min(max(map(cell_len, escaped(scores.words)), default=0), max(columns - VERDICT_WIDTH, 0))
     for score in scores:
-        word, surprises = Text(), Text()
+        word, surprises, column = Text(), Text(), 0
         names = [*(UNPRINTABLE.sub(escape, c) for c in score.word), "end"]
         for place, (name, nats) in enumerate(zip(names, score.per_char, strict=True)):
             style = next(style for limit, style in SURPRISE_COLOURS if nats <= limit * alphabet)
             if place < len(score.word):
                 word.append(name, style)
-            surprises.append(f"  {'␣' if name.isspace() else name} ").append(f"{nats:.1f}", style)
-            surprises.append("?" if place in score.unknown else "")
-        word.append(" " * (width - word.cell_len))
+            shown = Text(f"  {'␣' if name.isspace() else name} ").append(f"{nats:.1f}", style)
+            shown.append("?" if place in score.unknown else "")
+            column += shown.cell_len
+            if column > columns:
+                surprises.append("\n")
+                column = shown.cell_len
+            surprises.append_text(shown)
+        word.append("\n" + " " * width if word.cell_len > width else " " * (width - word.cell_len))
         word.append(f"  {score.nll:5.2f} nats  percentile {score.percentile:5.1f}  ")
         if score.likely is not None:
             word.append(*(("likely", "green") if score.likely else ("unlikely", "red")))

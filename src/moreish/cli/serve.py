@@ -18,7 +18,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ..training.run import load
-from .terminal import announce_work
+from .terminal import announce_work, print_text
 from .values import WholeNumber
 
 
@@ -68,7 +68,7 @@ def serve(
     loaded = load(run)
 
     def print_address(address: str) -> None:
-        print(f"{run.name} ({loaded.model.name}): open {address} in a browser; Ctrl-C stops the server", flush=True)
+        print_text(f"{run.name} ({loaded.model.name}): open {address} in a browser; Ctrl-C stops the server")
 
     serve_run(
         loaded,

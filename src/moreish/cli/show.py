@@ -1,12 +1,14 @@
 """Show what a model computes: each operation with its shapes, parameters and cost.
 
-For a counted model, shows the number of contexts of each order, and the strengths of its smoothing.
+For a counted model, shows the number of contexts of each order, and the strengths of its smoothing. A terminal of less
+than 100 columns has no room for the place of each output in memory.
 
 Examples:
   moreish show mlp --n-layer 3
   moreish show runs/names-mlp --no-fuse
 """
 
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -23,8 +25,10 @@ from ..training.run import load
 from ..training.train import count
 from .arguments import ModelArguments, ModelName
 from .fields import Flat, given_options
-from .terminal import print_table
+from .terminal import on_terminal, print_table, print_text
 from .values import WholeNumber
+
+WIDE = 100  # columns of a terminal that shows the whole table
 
 
 def show(
@@ -81,8 +85,13 @@ def show(
                 buffers,
             )
         )
-    print_table(["operation", "in", "out", "parameters", ">trained", ">FLOP forward", "output in"], rows)
-    print(f"\n{model.layout.n_trained:,} parameters, batch {B}, arena {plan.arena_size * 4 / 2**20:.2f} MiB in float32")
+    columns = ["operation", "in", "out", "parameters", ">trained", ">FLOP forward", "output in"]
+    if on_terminal() and shutil.get_terminal_size().columns < WIDE:
+        columns, rows = columns[:-1], [row[:-1] for row in rows]
+    print_table(columns, rows)
+    print_text(
+        f"\n{model.layout.n_trained:,} parameters, batch {B}, arena {plan.arena_size * 4 / 2**20:.2f} MiB in float32"
+    )
 
 
 def show_counts(model: Model) -> None:
@@ -101,8 +110,8 @@ def show_counts(model: Model) -> None:
         rows.append((k, f"{here.sum():,}", f"{np.diff(first)[here].sum():,}", *(f"{x:.3g}" for x in fitted)))
     strengths = [">a", ">b", ">d", ">w"][: len(model.arrays.get("strengths", ()))]
     print_table([">order", ">contexts", ">different next characters", *strengths], rows)
-    print(f"\n{model.n_parameters:,} probabilities and shares")
+    print_text(f"\n{model.n_parameters:,} probabilities and shares")
 
 
 def _shape(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape))
+    return "×".join(map(str, shape))

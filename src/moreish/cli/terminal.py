@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+import os
 import re
 import shlex
 import shutil
@@ -24,12 +25,37 @@ MIN_TEXT = 12  # width of a column of text whose words are broken
 NUMBERS = re.compile(r" (?=\()")  # between a number and its interval in brackets
 MAX_PADDED = 40  # width of a column of words; the mark of a longer word follows it
 MAX_PERPLEXITY = 1e6  # shown in full
+# A command to copy, or another word, each with the spaces before it.
+PIECES = re.compile(r" *(?:\(?(?:moreish|pip|\S+ -m pip) [a-z](?:'[^']*'|[^\s;)])*(?: (?:'[^']*'|[^\s;)])+)*\S*|\S+)")
 
 
 def say(message: str) -> None:
     """Print a message on stderr. The work continues if nobody reads it any more."""
+    if sys.stderr.isatty():
+        message = wrapped(message, shutil.get_terminal_size(os.get_terminal_size(sys.stderr.fileno())).columns)
     with suppress(BrokenPipeError):
         print(message, file=sys.stderr, flush=True)
+
+
+def print_text(text: str) -> None:
+    """Print sentences on stdout. On a terminal, their lines are broken between words."""
+    print(wrapped(text, shutil.get_terminal_size().columns) if on_terminal() else text, flush=True)
+
+
+def wrapped(text: str, width: int) -> str:
+    """Break lines that are wider than `width` cells, at spaces outside of commands."""
+    lines: list[str] = []
+    for line in text.split("\n"):
+        indent = " " * (len(line) - len(line.lstrip(" ")))
+        now = ""
+        for piece in PIECES.findall(line):
+            if now and cell_len(now + piece) > width:
+                lines.append(now)
+                now = indent + piece.lstrip()
+            else:
+                now += piece
+        lines.append(now)
+    return "\n".join(lines)
 
 
 def say_if_diverged(run: Any) -> None:
@@ -95,14 +121,16 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
             console.print(first, style="bold")
             for name, cell in zip(names[1:], others, strict=True):
                 if cell:
-                    console.print(f"  {name}: {cell}" if name else f"  {cell}")
+                    console.print(wrapped(f"  {name}: {cell}" if name else f"  {cell}", total))
         return
     table = Table(box=None, pad_edge=False, header_style="bold", show_header=any(names))
     for name, number, width in zip(names, numeric, widths, strict=True):
         table.add_column(name, justify="right" if number else "left", width=width, overflow="fold")
     for row in cells:
         table.add_row(*row)
-    console.print(table)
+    with console.capture() as printed:
+        console.print(table)
+    print(re.sub(r" +\n", "\n", printed.get()), end="")
 
 
 def _narrowed(cells: Sequence[Sequence[str]], numeric: Sequence[bool], widths: Sequence[int], excess: int) -> list[int]:

@@ -5,9 +5,10 @@ prints new words, each marked "new", or with the part of the list (train, val, t
 in a folder. Ctrl-C saves it too, unless it is a mixture, and --resume continues it. The last lines name commands for
 what to do next.
 
-The list is a text with one word per line, a table, JSON or another common format, packed or not. --column, --weights
-and --labels name the columns of a table. Weights say how often each word counts. Labels are kinds of words, such as
-languages: the model learns each, and the output shows how often it finds the label of a word, and words of each label.
+The list is a text with one word per line, a table, JSON or another common format, compressed or not. --column,
+--weights and --labels name the columns of a table. Weights say how often each word counts. Labels are kinds of words,
+such as languages: the model learns each, and the output shows how often it finds the label of a word, and words of each
+label.
 
 With torchrun and --engine torch, several processes train together. Each takes its share of every batch, and BatchNorm
 computes its statistics over that share.
@@ -17,7 +18,7 @@ Examples:
   moreish train dinosaurs
   moreish train people.csv --column name --labels country --weights count
   moreish train dinosaurs --from runs/names-mlp
-  moreish train places --model mlp --n-hidden 300 --weight-decay 0.1 --out runs/big
+  moreish train places --model mlp --n-hidden 300 --out runs/big
 """
 
 import math
@@ -46,7 +47,7 @@ from .arguments import ModelArguments, ModelName, TrainArguments
 from .fields import Flat, ListArguments, ListName, given_options
 from .progress import TrainingView
 from .request import Request
-from .terminal import announce_work, print_losses, print_samples, print_table, say
+from .terminal import announce_work, print_losses, print_samples, print_table, print_text, say
 from .values import WholeNumber
 
 MOSTLY = 0.5  # share of val words in train from which losses are said to mean little
@@ -71,7 +72,7 @@ def train(
     Parameters
     ----------
     file
-        A word list: text with one word per line, CSV, JSON and others, packed or not; - for standard input; a
+        A word list: text with one word per line, CSV, JSON and others, compressed or not; - for standard input; a
         bundled list: names, dinosaurs, minerals or places; or a list of `moreish download` [default: names].
     model
         The model to train; `moreish models` lists them [default: mlp; for fewer than 1,000 words a mixture of an mlp
@@ -81,8 +82,8 @@ def train(
     resume
         Continue this stopped run. With the default engine the result is the same as if it had never stopped.
     from_run
-        Start with the weights of this run of a net, whose list may be of another kind: that helps with a list of some
-        hundreds of words. The model and its options are the run's.
+        Start from the weights of this run, even of another list. It helps with lists of a few hundred words. The model
+        and its options come from that run.
     samples
         Number of new words to print at the end.
     """
@@ -123,9 +124,9 @@ def report(run: Run, seconds: float, n_samples: int, request: Request | None) ->
     if isinstance(config, Mixture):
         shares = zip(run.model.weights["weights"], config.parts or [], strict=True)
         how = " + ".join(f"{share:.0%} {part['model']}" for share, part in shares)
-    print(f"{run.model.name}: {run.model.n_parameters:,} parameters, {how}, {seconds:.1f} s")
+    print_text(f"{run.model.name}: {run.model.n_parameters:,} parameters, {how}, {seconds:.1f} s")
     if isinstance(config, Mixture):
-        print(
+        print_text(
             f"(a mixture usually has the lowest loss on lists under {SHORT_LIST:,} words; for a net alone: --model mlp)"
         )
     weighted = run.corpus.words.weights is not None
@@ -143,7 +144,7 @@ def report(run: Run, seconds: float, n_samples: int, request: Request | None) ->
         )
     if run.model.labels is not None:
         found = Classifier(run).accuracy(("val", "test"))
-        print(f"\nlabels found: {', '.join(f'{share:.1%} of {part}' for part, share in found.items())}")
+        print_text(f"\nlabel accuracy: {', '.join(f'{part} {share:.1%}' for part, share in found.items())}")
     if any("torch_loss" in line for line in run.history):
         print("\nthe tape and PyTorch, each on its own copy of the weights:")
         columns = ("step", "tape_loss", "torch_loss", "gradient_difference", "weight_difference")
@@ -155,13 +156,13 @@ def report(run: Run, seconds: float, n_samples: int, request: Request | None) ->
         print_samples(words, [run.corpus.mark(word) for word in words])
     else:
         for line in shown_by_label(run, n_samples):
-            print(line)
+            print_text(line)
     more = shlex.join(["moreish", "sample", str(run.path)])
-    print(f"\nsaved in {run.path}; more words with: {more}", flush=True)  # the advice may take a moment
+    print_text(f"\nsaved in {run.path}; more words with: {more}")  # the advice may take a moment
     advised = list(advice(run, request))  # before its heading: messages about compiling come first
     print("\nnext:")
     for reason, command in advised:
-        print(f"  {reason}:\n    {command}" if command else f"  {reason}")
+        print_text(f"  {reason}:\n    {command}" if command else f"  {reason}")
 
 
 def shown_by_label(run: Run, n: int) -> Iterator[str]:

@@ -7,7 +7,7 @@ times at once to share the work. Test words are not used.
 
 Examples:
   moreish tune names --model mlp --trials 50
-  moreish tune names --model wavenet --epochs 10 --batch-size 128 --out runs/search
+  moreish tune names --model wavenet --epochs 10 --out runs/search
 """
 
 import shlex
@@ -20,7 +20,7 @@ from ..training.tuning import tune as tune_options
 from .arguments import ModelArguments, ModelName, TrainArguments
 from .fields import Flat, ListArguments, ListName, given_options
 from .request import folder_of
-from .terminal import announce_work, print_json, print_table, say
+from .terminal import announce_work, print_json, print_table, print_text, say
 from .values import Flag, WholeNumber
 
 if TYPE_CHECKING:
@@ -92,8 +92,8 @@ def tune(
         for loss, t in ended_well(found.study)[:5]
     ]
     print_table(["best trials", ">val", ">parameters", "options"], lines)
-    print(f"\nthe best run is saved in {found.run.path}, and a picture of the study in {picture}")
-    print(f"losses on all parts: {shlex.join(['moreish', 'eval', str(found.run.path)])}")
+    print_text(f"\nthe best run is saved in {found.run.path}, and a picture of the study in {picture}")
+    print_text(f"losses on all parts: {shlex.join(['moreish', 'eval', str(found.run.path)])}")
 
 
 def row(trial: "FrozenTrial") -> dict[str, Any]:

@@ -23,7 +23,7 @@ from ..corpus.describe import describe
 from ..errors import InputError, unknown
 from ..files import write_atomically
 from .fields import Flat, ListArguments, ListName, given_options
-from .terminal import announce_work, print_json, print_table
+from .terminal import announce_work, print_json, print_table, print_text
 from .values import Flag
 
 KEEP = Parameter(
@@ -47,7 +47,7 @@ def words(
     Parameters
     ----------
     file
-        A word list: text with one word per line, CSV, JSON and others, packed or not; - for standard input; a
+        A word list: text with one word per line, CSV, JSON and others, compressed or not; - for standard input; a
         bundled list: names, dinosaurs, minerals or places; or a list of `moreish download` [default: names].
     clean
         Write a cleaned list to this new file, and report the changes.
@@ -83,14 +83,14 @@ def words(
     ]
     print_table(["", ""], rows)
     for issue in found["issues"]:
-        print(f"issue: {issue['message']}")
+        print_text(f"issue: {issue['message']}")
     if clean is not None:
         for change in found["cleaned"]["changes"]:
-            print(f"changed: {change['message']}" if change["done"] else f"unchanged: {change['message']}")
+            print_text(f"changed: {change['message']}" if change["done"] else f"unchanged: {change['message']}")
         alone = ", without their weights and labels" if listed.has_columns else ""
-        print(f"wrote {clean}: {found['cleaned']['words']:,} of the {found['words']:,} words{alone}")
+        print_text(f"wrote {clean}: {found['cleaned']['words']:,} of the {found['words']:,} words{alone}")
     elif found["issues"] and file not in (None, *BUNDLED):
-        print("(--clean OUT writes a cleaned list)")
+        print_text("(--clean OUT writes a cleaned list)")
 
 
 def write_cleaned(listed: WordList, out: Path, keep: list[str]) -> dict[str, Any]:

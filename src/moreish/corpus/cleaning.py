@@ -164,8 +164,8 @@ CHECKS: dict[str, Check] = {
         lambda words: np.flatnonzero(words.lengths > MAX_WORD_LENGTH),
     ),
     "rare": Check(
-        f"characters that occur {RARE_COUNT} times or fewer",
-        f"dropped for characters that occur {RARE_COUNT} times or fewer",
+        f"rare characters ({RARE_COUNT} occurrences or fewer)",
+        f"dropped for rare characters ({RARE_COUNT} occurrences or fewer)",
         _rare,
     ),
     "repeats": Check(

@@ -139,15 +139,15 @@ def chosen(table: Table, name: str, options: ListOptions) -> tuple[Columns, str]
         word = 0
     elif not texts and n > 1:
         raise InputError(
-            f"{name}: no column of words ({_listed(columns)}): name it with --column, or take every line as it stands "
-            f"with: {options.as_it_stands(name)}"
+            f"{name}: cannot tell which column holds the words ({_listed(columns)}): use --column, or take each line "
+            f"as it is with: {options.as_it_stands(name)}"
         )
     elif is_unsure or len(texts) > 1 or (table.what == COUNTS and weight is None and options.format is None):
         command = _suggested(columns, texts or columns, name, options)
         what = f"{'this looks like ' * bool(is_unsure)}{table.what}: {_listed(columns)}"
         raise InputError(
             f"{name}: {what if n > 1 else 'every line is in quotes'}; read it with: {command} "
-            "(or take every line as it stands with --format text)"
+            "(or take each line as it is with --format text)"
         )
     else:
         word = texts[0].i

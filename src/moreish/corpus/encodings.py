@@ -64,7 +64,7 @@ def checked_encoding(name: str) -> str:
         return name  # of more than one byte for each character
     except LookupError:
         raise InputError(
-            f"{name!r} is no encoding of text: give one, for example cp1252, utf-16 or shift_jis"
+            f"{name!r} is not a text encoding: give one, for example cp1252, utf-16 or shift_jis"
         ) from None
     return name
 

@@ -47,7 +47,7 @@ class ListOptions(Options):
     column: str | None = option(None, "Column of the words in a table: its name in the header, or its number from 1.")
     weights: str | None = option(None, "Column of numbers that say how often each word counts.")
     labels: str | None = option(None, "Column with the label of each word, such as its language.")
-    format: str | None = option(None, "Format of the list; text takes every line as it stands.", choices=FORMATS)
+    format: str | None = option(None, "Format of the list; text takes each line as it is.", choices=FORMATS)
     encoding: str | None = option(None, "Encoding of the list, such as cp1252, if it is not UTF-8.")
 
     def command(self, name: str, **changes: str | None) -> str:
@@ -93,7 +93,7 @@ def recognised(text: str, name: str, whole: bool, options: ListOptions) -> Layou
         sequences = ListOptions(format="fasta", encoding=options.encoding)
         raise InputError(
             f"{name}: a FASTA file; read its sequences with: {sequences.command(name)} "
-            "(or take every line as it stands with --format text)"
+            "(or take each line as it is with --format text)"
         )
     return (
         _table(sample, SEPARATORS, 1 if is_named_table(name) else 2, complete)
@@ -167,8 +167,8 @@ def _json(text: str, sample: str, name: str, whole: bool, options: ListOptions) 
             return Layout("json")
         where = f":{problem.lineno}" if isinstance(problem, json.JSONDecodeError) else ""
         raise InputError(
-            f"{name}{where}: this looks like JSON but is not ({json_problem(problem)}); correct it, or take every line "
-            f"as it stands with: {options.as_it_stands(name)}"
+            f"{name}{where}: this looks like JSON but is not ({json_problem(problem)}); correct it, or take each line "
+            f"as it is with: {options.as_it_stands(name)}"
         )
     return None
 

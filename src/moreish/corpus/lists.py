@@ -78,7 +78,7 @@ def download(name: str, *, progress: Any = None, timeout: float = 30.0) -> Path:
         return Path(pooch.retrieve(wanted.url, wanted.sha256, _kept(name).name, folder, downloader=fetch))
     except requests.HTTPError as error:
         answer = error.response.status_code if error.response is not None else error
-        raise WorkError(f"{wanted.url} cannot be downloaded: its server answers {answer}") from None
+        raise WorkError(f"{wanted.url} cannot be downloaded: the server returned {answer}") from None
     except requests.RequestException as error:
         problem = f"{wanted.url} cannot be reached ({type(error).__name__})"
         raise WorkError(f"{problem}: try again when you are online, or give a file of your own") from None

@@ -121,7 +121,7 @@ def _words(file: BinaryIO, name: str, options: ListOptions, large: bool) -> Word
     text = text[len(skipped) :]
     if skipped.strip() and not text.strip() and not large:
         raise InputError(
-            f'{name}: all lines are comments, as they begin with "# "; take every line as it stands with: '
+            f'{name}: all lines are comments, as they begin with "# "; take each line as it is with: '
             f"{options.as_it_stands(name)}"
         )
     layout = forced(options.format, text, not large) if options.format else recognised(text, name, not large, options)

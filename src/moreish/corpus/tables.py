@@ -56,7 +56,7 @@ def table_of(layout: Layout, pieces: Iterable[str], name: str, skipped: int, opt
         return _json_table("".join(pieces), name, options)
     lines = (line for piece in pieces for line in io.StringIO(piece, newline="\n"))
     if layout.format == "csv":
-        way_out = f"correct it, or take every line as it stands with: {options.as_it_stands(name)}"
+        way_out = f"correct it, or take each line as it is with: {options.as_it_stands(name)}"
         rows = ((number, row) for number, row in csv_rows(layout, lines, name, skipped, way_out) if filled(row))
         return Table.of(f"a table separated by {SEPARATORS[layout.separator]}s", rows, header=True)
     numbered = ((number, line.strip()) for number, line in enumerate(lines, start=skipped + 1))
@@ -103,7 +103,7 @@ def _count_rows(layout: Layout, numbered: Iterable[tuple[int, str]], name: str, 
         if match is None:
             raise InputError(
                 f"{name}:{number}: {shown(line)} is not a number and a word, as the other lines are; correct it, or "
-                f"take every line as it stands with: {options.as_it_stands(name)}"
+                f"take each line as it is with: {options.as_it_stands(name)}"
             )
         cells = match.groupdict()
         yield number, [cells[column] or "" for column in layout.counts.groupindex]
@@ -134,7 +134,7 @@ def _value(text: str, place: str, name: str, options: ListOptions) -> Any:
     except (ValueError, RecursionError) as error:
         where = f", line {error.lineno}" if isinstance(error, json.JSONDecodeError) and error.lineno > 1 else ""
         raise InputError(
-            f"{place}: not JSON{where} ({json_problem(error)}); correct it, or take every line as it stands with: "
+            f"{place}: not JSON{where} ({json_problem(error)}); correct it, or take each line as it is with: "
             f"{options.as_it_stands(name)}"
         ) from None
 
@@ -161,7 +161,7 @@ def _json_table(text: str, name: str, options: ListOptions) -> Table:
         else:
             return Table.of("a JSON object", enumerate(value.items(), start=1), ["key", "value"], ": item ")
     if not isinstance(value, list):
-        raise InputError(f"{name}: this JSON is no array and no object; give an array of words")
+        raise InputError(f"{name}: the JSON is neither an array nor an object; give an array of words")
     return _keyed(what, enumerate(value, start=1), name, ": item ", names)
 
 

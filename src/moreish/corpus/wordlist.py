@@ -58,7 +58,7 @@ class WordList(Shown, Sequence[str]):
             for place in np.flatnonzero(~((listed.weights > 0) & np.isfinite(listed.weights)))[:1].tolist():
                 raise InputError(
                     f"word {place + 1}, {self[place]!r}, has the weight {listed.weights[place]:g}: "
-                    "a weight must be a number above 0"
+                    "weights must be positive numbers"
                 )
         return listed
 
@@ -317,7 +317,7 @@ def refuse_what_is_no_list(words: object) -> None:
             f"a table with the columns {', '.join(map(shown, names))}: give one of them, such as {example}"
         )
     if isinstance(words, IOBase) or not isinstance(words, Iterable):
-        raise InputError(f"{shown(words)} is no list of words: give a list of words, or the file to read_words")
+        raise InputError(f"{shown(words)} is not a list of words: give a list of words, or the file to read_words")
 
 
 def shown(value: object) -> str:

@@ -113,7 +113,7 @@ class Model(Shown, DrawsWords):
             shape = layer.out_shape(shape)
             size = sum(parameter.size for parameter in layer.parameters() if parameter.trained)
             name = f"{number}.{type(layer).__name__.lower()}"
-            rows.append((name, " x ".join(map(str, shape)), f"{size:,}" if size else ""))
+            rows.append((name, "×".join(map(str, shape)), f"{size:,}" if size else ""))
         shown = rows if len(rows) <= MOST_LAYERS else rows[:MOST_LAYERS]
         return Table(self.summary, shown, ["layer", ">output", ">parameters"], more(len(rows), len(shown)))
 

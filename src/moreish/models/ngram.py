@@ -27,12 +27,12 @@ class NGram(CountConfig):
     called: ClassVar[str] = "an n-gram"
     summary: ClassVar[str] = "counts of up to six characters in a row; trains by counting"
 
-    order: int = option(6, "characters in a row to count, including the predicted one", low=1, high=64, search=(3, 10))
+    order: int = option(6, "length of the n-grams, including the predicted character", low=1, high=64, search=(3, 10))
     smoothing: str = option(
         "fitted", "smoothing of the counts; fitted is fitted on val", choices=SMOOTHINGS, search=list(SMOOTHINGS)
     )
-    added: float = option(1.0, "number that additive smoothing adds to every count", low=1e-9, high=1e9)
-    at_least: int = option(1, "occurrences; a rarer sequence is counted as a shorter one", low=1, high=1 << 30)
+    added: float = option(1.0, "value added to every count by additive smoothing", low=1e-9, high=1e9)
+    at_least: int = option(1, "minimum count; rarer sequences back off to a shorter context", low=1, high=1 << 30)
     memory: float = option(
         8.0, "memory for the counts that are kept, in GB; rarer ones may be written to disk", low=1e-6, high=1e6
     )
@@ -75,8 +75,8 @@ class BigramCounts(NGram):
     called: ClassVar[str] = "a table of bigram counts"
     summary: ClassVar[str] = "counts of pairs of characters; trains by counting"
 
-    order: int = option(2, "characters in a row to count, including the predicted one", low=1, high=64)
+    order: int = option(2, "length of the n-grams, including the predicted character", low=1, high=64)
     smoothing: str = option("additive", "smoothing of the counts; fitted is fitted on val", choices=SMOOTHINGS)
     added: float = option(
-        1.0, "number that additive smoothing adds to every count", low=1e-9, high=1e9, search=(0.01, 100)
+        1.0, "value added to every count by additive smoothing", low=1e-9, high=1e9, search=(0.01, 100)
     )

@@ -43,9 +43,9 @@ class Candidates(Shown, list[Candidate]):
         self.proven = proven
 
     def _table(self) -> Table:
-        shares = [""] if all(found.share is None for found in self) else [">of those that fit"]
+        shares = [""] if all(found.share is None for found in self) else [">share of matches"]
         rows = [
-            [found.word, f"{found.probability:.3g}", *([] if found.share is None else [f"{found.share:.2%}"])]
+            [found.word, f"{found.probability:#.3g}", *([] if found.share is None else [f"{found.share:.2%}"])]
             for found in self[:SHOWN]
         ]
         return Table(

@@ -75,4 +75,8 @@ def load_checkpoint(folder: Path, model: Model, options: TrainOptions) -> Checkp
 def damaged(folder: Path, name: str, why: object) -> InputError:
     """Return the error for a damaged file of a run."""
     reason = " ".join(str(why).split())
+    if isinstance(why, KeyError):
+        reason = f'"{why.args[0]}" is missing'
+    elif isinstance(why, TypeError | AttributeError):
+        reason = "a value has the wrong type"
     return InputError(f"{folder / name}: damaged or incomplete ({reason}): restore it from a copy, or train again")

@@ -40,7 +40,7 @@ FALLEN, LOST = 0.9, 0.7  # fractions of the fall that are reached, and lost agai
 WIDEST = 60.0  # largest ratio of the last rate of the valley to the first
 ABOVE_MIDDLE = 1.5  # ratio of the suggested rate to the middle of the valley
 LEAST_FALL = 0.05  # nats; a smaller fall is noise
-RULE = f"{ABOVE_MIDDLE:g} times the middle, on the log scale, of the rates at which the smoothed loss is low"
+RULE = f"this is {ABOVE_MIDDLE:g} times the midpoint on a log scale"
 
 
 @dataclass(frozen=True, repr=False)
@@ -146,7 +146,8 @@ def find_valley(rates: np.ndarray, smoothed: np.ndarray, exploded: bool) -> tupl
     fall = smoothed[0] - smoothed[bottom]
     if fall < LEAST_FALL:
         raise WorkError(
-            f"no rate from {rates[0]:.2g} to {rates[-1]:.2g} makes the loss fall: try other rates (--low, --high)"
+            f"the loss does not fall at any rate from {rates[0]:.2g} to {rates[-1]:.2g}: "
+            "try other rates (--low, --high)"
         )
     begin = rates[np.argmax(smoothed <= smoothed[0] - FALLEN * fall)]
     over = (smoothed[bottom:] > smoothed[bottom] + LOST * fall) | (rates[bottom:] > WIDEST * begin)

@@ -45,7 +45,7 @@ class TrainOptions(Options):
     steps: int | None = option(None, "length of the training, in steps", low=1)
     epochs: float | None = option(None, "length of the training, in passes over the train words", low=0.001, high=1e9)
     batch_size: int | None = option(
-        None, "examples in a step, over all processes; a short list takes fewer", low=1, high=1 << 20
+        None, "examples in a step, over all processes; short lists use fewer", low=1, high=1 << 20
     )
     full_batch: bool | None = option(None, "take the exact gradient over all train words at every step")
     optimizer: str | None = option(None, "update rule", choices=tuple(OPTIMIZERS))

@@ -23,7 +23,8 @@ class Summary:
     loss        nats per token on train, val and test, if finite; of a run that has not been evaluated, on val alone or
                 empty
     when        local time at which its weights were written
-    state       "finished", "stopped" or "diverged"
+    state       "finished"; "stopped", also while it still trains; or "diverged": the loss became infinite, or was no
+                better at the end than that of equally likely tokens, on train and on val
     """
 
     path: Path
@@ -45,7 +46,7 @@ def summaries(folder: Path) -> Iterator[Summary | InputError]:
     Other folders are left out, and links to folders are not followed. Raises InputError if there is no such folder.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder")
+        raise InputError(f"{folder}: {'a file: give a folder of runs' if folder.exists() else 'no such folder'}")
     for config in sorted(folder.rglob(CONFIG)):
         try:
             if found := summary(config.parent):
@@ -62,14 +63,21 @@ def summary(folder: Path) -> Summary | None:
         if written_at(folder / HISTORY):  # the folder of a run
             raise damaged(folder, CONFIG, error) from None
         return None
-    if not isinstance(stored, dict) or not {"format", "train_options"} <= stored.keys():
+    if not isinstance(stored, dict):
+        return None
+    if missing := [name for name in ("format", "model", "train_options") if name not in stored]:
+        if written_at(folder / HISTORY):
+            raise damaged(folder, CONFIG, KeyError(missing[0]))
         return None
     history, when = load_history(folder), written_at(folder / MODEL) or written_at(folder / CHECKPOINT)
     if when is None:
         raise damaged(folder, MODEL, "missing")
     name = CONFIG
     try:
-        options, loss = stored["train_options"], {part: float(x) for part, x in stored.get("loss", {}).items()}
+        options, model = stored["train_options"], stored["model"]
+        if not isinstance(model, str):
+            raise TypeError("the model is no name")
+        loss = {part: float(x) for part, x in stored.get("loss", {}).items()}
         parameters = None if "parameters" not in stored else int(stored["parameters"])
         state = state_of(folder, history, options["steps"])
         if not loss:
@@ -78,6 +86,10 @@ def summary(folder: Path) -> Summary | None:
             finite = list(filter(math.isfinite, vals))
             loss = {"val": min(finite) if options["keep"] == "best" else finite[-1]} if finite else {}
         loss = {part: x for part, x in loss.items() if math.isfinite(x)}
-        return Summary(folder, str(stored.get("list", "")), str(stored["model"]), parameters, loss, when, state)
+        if state == "finished" and history and "val" in loss:
+            last = [loss["val"], *(x for x in [history[-1].get("train")] if x is not None)]
+            random = math.log(len(stored.get("vocab", "")) + 1)  # the loss of equally likely tokens
+            state = "diverged" if min(last) >= random > 0 else state
+        return Summary(folder, str(stored.get("list", "")), model, parameters, loss, when, state)
     except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError) as error:
         raise damaged(folder, name, error) from None
