@@ -313,10 +313,10 @@ def test_the_picture_has_the_shares(saved_run):
     found = moreish.novelty(saved_run, 200)
     made: Any = plots.plot_novelty(found)
     *bars, below = made.axes
+    told = ["less than half", "half to 3/4", "3/4 or more", "whole word"]
     for ax, of in zip(bars, ("distances", "pieces"), strict=True):
         heights = [bar.get_height() for bar in ax.patches]
         assert heights == pytest.approx([*getattr(found.held_out, of).values(), *getattr(found.samples, of).values()])
-        told = ["less than half", "half to 3/4", "3/4 or more", "whole word"]
         names = told if of == "pieces" else ["0", "1", "2", "3 or more"]
         assert [label.get_text() for label in ax.get_xticklabels()] == names
     assert [row[0] for row in found.table()[1] if row[0].startswith("substring")] == [
