@@ -195,6 +195,7 @@ def test_runs_models_and_lists_show_themselves_in_a_few_lines(runs, tmp_path):
         f"Run of {run.model!r}",
         f"  corpus  {run.corpus!r}",
         "  steps   20 of 16 examples",
+        f"  val     {run.history[-1]['val']:.4f} nats per token, at step 20",
         "  folder  none",
     ]
     run.save(tmp_path / "kept")
