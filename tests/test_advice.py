@@ -1,4 +1,4 @@
-"""What `moreish train` advises after a training: other words, counting, the mixture of both, and another length."""
+"""Tests of the advice after a training: other words, counting, the mixture of both, and another length."""
 
 import gzip
 import re

@@ -59,7 +59,7 @@ def test_a_browser_gets_a_page_and_a_program_json(client, saved_run):
 
 
 class Page(HTMLParser):
-    """What a page has: the text in each element with an id, and that of each item of its lists; tags and attributes."""
+    """The contents of a page: the text in each element with an id, and that of list items; tags and attributes."""
 
     def __init__(self, page: str):
         super().__init__()

@@ -1,4 +1,4 @@
-"""What to do after a training: figures of the run, each with the command that it speaks for."""
+"""Advice after a training: figures of the run, each with the command that it speaks for."""
 
 import math
 import shlex

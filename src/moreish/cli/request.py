@@ -1,4 +1,4 @@
-"""What `moreish train` was asked: the list and the options, for commands that repeat them and for folders of runs."""
+"""The list and the options that `moreish train` was given, for commands that repeat them and for folders of runs."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from .lr_find import train_command
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for.
+    """The arguments of a training.
 
     file, model     None for the default list and model
     list_options    how to read the list

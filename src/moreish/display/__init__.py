@@ -1,1 +1,1 @@
-"""How results and long work show themselves at the prompt and in a notebook."""
+"""Views of results and of long work, at the prompt and in a notebook."""

@@ -5,6 +5,7 @@ The HTML has no colours, so that it suits light and dark notebooks. Markup escap
 
 import re
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice, repeat
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 class Table(NamedTuple):
-    """What a result shows of itself.
+    """The view of a result: a title, a table and notes.
 
     title       one line
     rows        cells of any types
@@ -66,12 +67,12 @@ class Table(NamedTuple):
         return [name.startswith(">") for name in self.heading] or [False] * max(map(len, self.rows), default=0)
 
 
-class Shown:
+class Shown(ABC):
     """A result that shows itself."""
 
+    @abstractmethod
     def _table(self) -> Table:
-        """Return what to show."""
-        raise NotImplementedError
+        """Return the view of this result."""
 
     def __repr__(self) -> str:
         return self._table().text()

@@ -70,7 +70,7 @@ def report(run: Run) -> str:
 
 
 def made(run: Run) -> str:
-    """How the model was made, and in how many seconds if that was measured: "trained for 500 steps in 2.1 s"."""
+    """Words for the making of the model, with its seconds if they were measured: "trained for 500 steps in 2.1 s"."""
     parts = getattr(run.model.config, "parts", None)
     took = "" if run.seconds is None else f" in {run.seconds:.1f} s"
     if parts:
