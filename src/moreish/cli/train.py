@@ -130,7 +130,9 @@ def report(run: Run, seconds: float, n_samples: int, request: Request | None) ->
             f"(a mixture usually has the lowest loss on lists under {SHORT_LIST:,} words; for a net alone: --model mlp)"
         )
     weighted = run.corpus.words.weights is not None
-    print_losses(evaluate(run.model, run.corpus) if weighted else Evaluation(run.loss, {}))
+    found = evaluate(run.model, run.corpus) if weighted else Evaluation(run.loss, {})
+    run.loss = found.loss
+    print_losses(found)
     run.keep_loss()
     if (share := run.corpus.stand_in_train("val").mean()) > MOSTLY:
         say(
@@ -143,8 +145,8 @@ def report(run: Run, seconds: float, n_samples: int, request: Request | None) ->
             "learns these alone; try --weight-power 0.5, or 0 for none)"
         )
     if run.model.labels is not None:
-        found = Classifier(run).accuracy(("val", "test"))
-        print_text(f"\nlabel accuracy: {', '.join(f'{part} {share:.1%}' for part, share in found.items())}")
+        accuracy = Classifier(run).accuracy(("val", "test"))
+        print_text(f"\nlabel accuracy: {', '.join(f'{part} {share:.1%}' for part, share in accuracy.items())}")
     if any("torch_loss" in line for line in run.history):
         print("\nthe tape and PyTorch, each on its own copy of the weights:")
         columns = ("step", "tape_loss", "torch_loss", "gradient_difference", "weight_difference")
