@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Sequence
 from functools import lru_cache, partial
+from typing import ClassVar
 
 import numpy as np
 
@@ -13,9 +14,10 @@ from ..optim import BETA1, BETA2, EPSILON
 from ..protocol import Draw, Steps
 from ..threads import reserved_threads, run_parallel
 from .barrier import thread_group
-from .compile import EVALUATE, GENERATE, TRAIN, compile_machine, kernel_table, machine_function, optimizer, walks
+from .batch import Program, batch_of
+from .compile import EVALUATE, GENERATE, TRAIN, Part, compile_machine, kernel_table, machine_function, optimizer, walks
 from .generate import Settings
-from .machine import Program, Update, batch_of
+from .machine import Update
 from .plan import Operation, Plan, make_plan
 from .shards import bounds, count_shards
 
@@ -42,13 +44,15 @@ class Prepared:
         self._kernels = kernel_table(plan.codes(), dtype)
         self.arena = aligned_zeros(plan.arena_size, dtype)
         self.grads = aligned_zeros(plan.shards * plan.grads_size * plan.gradients, dtype)
-        self.ints = np.zeros(plan.ints_size, np.int64)
+        self.ints = plan.new_ints()
         self.program = self.program_for(1)
         self.contexts, self.targets, self.counts = batch_of(self.ints, plan.shape)
 
     def program_for(self, threads: int) -> Program:
         """The plan as the compiled machine takes it, for a number of threads."""
-        return Program(*self._kernels, self.plan.ops(threads), self.arena, self.ints, self.plan.shape)
+        return Program(
+            *self._kernels, self.plan.ops(threads), self.arena, self.ints, self.plan.shape, self.plan.levels
+        )
 
     def take(self, contexts: np.ndarray, targets: np.ndarray, counts: np.ndarray | None = None) -> None:
         """Set the batch: contexts (B, T), targets and counts (B, L), or (B,) if L is 1. Counts are 1 by default."""
@@ -75,6 +79,8 @@ class Tape:
     (B, block_size - 1 + L) give logits (B, L, n_vocab). `shards` is the number of shards of a training batch; by
     default it is the fastest for the layers and the batch size. Threads that share one Tape take turns.
     """
+
+    training: ClassVar[Part] = TRAIN
 
     def __init__(
         self,
@@ -160,21 +166,14 @@ class Tape:
         """Make steps: see `protocol.Engine`. The result is the same, bit for bit, for any number of threads."""
         with self._turn:
             if not self._may_train:
-                plans = [
-                    self.plan(batches.size, batches.n_places, batches.n_targets),
-                    self.plan(EVALUATION_BATCH, 1, self.n_vocab, gradients=False),
-                    self.plan(GENERATION_BATCH, loss=False, gradients=False),
-                ]
-                compile_machine([TRAIN, GENERATE, EVALUATE], plans, [steps.optimizer], self.dtype)
+                self._compile_for_training(batches, steps.optimizer)
                 self._may_train = True
-            ready = self._prepare(batches.size, batches.n_places, batches.n_targets, True, True, True)
-            if batches.fixed is not None:
-                ready.take(*batches.fixed)
+            ready = self._ready_to_train(batches)
             plan, losses = ready.plan, np.zeros(len(steps.rates))
             hyper = np.array([steps.weight_decay, BETA1, BETA2, EPSILON])
             with reserved_threads(plan.shards) as threads:
                 train = partial(
-                    machine_function(TRAIN, self.dtype),
+                    machine_function(self.training, self.dtype),
                     ready.program_for(threads),
                     params,
                     ready.grads,
@@ -186,6 +185,22 @@ class Tape:
                 )
                 done = run_parallel([partial(train, thread) for thread in thread_group(threads)])[0]
             return losses[: done + 1]
+
+    def _compile_for_training(self, batches: Batches, optimizer: str) -> None:
+        """Compile all that a training needs, and what follows it."""
+        plans = [
+            self.plan(batches.size, batches.n_places, batches.n_targets),
+            self.plan(EVALUATION_BATCH, 1, self.n_vocab, gradients=False),
+            self.plan(GENERATION_BATCH, loss=False, gradients=False),
+        ]
+        compile_machine([TRAIN, GENERATE, EVALUATE], plans, [optimizer], self.dtype)
+
+    def _ready_to_train(self, batches: Batches) -> Prepared:
+        """Prepare the plan of a training step."""
+        ready = self._prepare(batches.size, batches.n_places, batches.n_targets, True, True, True)
+        if batches.fixed is not None:
+            ready.take(*batches.fixed)
+        return ready
 
     def notes(self, params: np.ndarray) -> dict[str, float]:
         """Return an empty dictionary: the tape has nothing to add to the log."""
