@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from ...layers import LAYERS, Layer, SoftmaxCrossEntropy
-from ...layers.levels import KEY, N_LEVELS, levels_of
+from ...layers.levels import KEY, N_LEVELS, N_PAIRS, levels_of
 from ...layers.spec import AUX0, ROWS, STATE0, Y
 from ..protocol import Draw
 from ..threads import reserved_threads, run_parallel
@@ -84,7 +84,8 @@ class WordTape(Tape):
     def prepared_words(self, packed: Packed, *, gradients: bool = True, fuse: bool = False) -> Prepared:
         """A new plan with memory of its own that holds a batch, for a caller that runs single operations."""
         head = packed.levels.head
-        plan = self.plan_words(len(packed.contexts), int(head[N_LEVELS]), gradients=gradients, fuse=fuse)
+        room = max(len(packed.contexts), int(head[N_PAIRS]))
+        plan = self.plan_words(room, int(head[N_LEVELS]), gradients=gradients, fuse=fuse)
         ready = Prepared(plan, self.dtype)
         take_packed(ready, packed)
         return ready
@@ -215,7 +216,7 @@ def take_packed(ready: Prepared, packed: Packed) -> None:
 def packed_loss(ready: Prepared) -> float:
     """The mean nll in nats of the batch in the last forward pass."""
     levels, last = levels_of(ready.ints, int(ready.plan.levels[0])), ready.plan.operations[-1]
-    n = levels.head[2]
+    n = levels.head[N_PAIRS]
     assert last.row is not None
     nll = ready.arena[last.row[Y] :][:n]
     return float(np.average(nll.astype(np.float64), weights=levels.counts[:n]))
