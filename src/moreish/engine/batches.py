@@ -6,7 +6,7 @@ that is computed element by element: neither windows nor a shuffled index of the
 
 # pyright: reportMissingParameterType=false
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -196,6 +196,10 @@ class Batches:
         if self.fixed is not None:
             return self.size
         return self.source.starts.size or self.source.stream.size - 1
+
+    def of_size(self, size: int) -> "Batches":
+        """Return batches of another size from the same examples."""
+        return replace(self, size=size)
 
     def room(self, columns: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Arrays for a batch: contexts (B, columns - 1 + L), targets (B, L K) and counts (B, L K), int64.

@@ -171,9 +171,10 @@ class WordBatches:
         stream: np.ndarray,
         size: int,
         seed: int,
-        shared: bool,
         labels: np.ndarray | None = None,
         weights: np.ndarray | None = None,
+        *,
+        shared: bool = True,
     ) -> "WordBatches":
         """Batches of `size` words; labels and weights (W,) are those of each word."""
         ends = NO_WEIGHTS if weights is None else np.cumsum(weights)
@@ -183,14 +184,14 @@ class WordBatches:
 
     @classmethod
     def of_all(
-        cls, stream: np.ndarray, seed: int, shared: bool, labels: np.ndarray | None = None, weights: np.ndarray | None = None
+        cls, stream: np.ndarray, seed: int, labels: np.ndarray | None = None, weights: np.ndarray | None = None
     ) -> "WordBatches":
         """The batch of all words, at every step."""
         source = _source(stream, labels)
         counts = np.ones(len(source.begins)) if weights is None else weights
         if not (counts == np.rint(counts)).all():
             counts = np.maximum(1, np.rint(counts * (COUNT_TOTAL / (counts * (1 + _lengths_of(source))).sum())))
-        return cls(source._replace(weights=counts.astype(np.int64), size=len(counts), seed=seed, shared=shared))
+        return cls(source._replace(weights=counts.astype(np.int64), size=len(counts), seed=seed))
 
 
 def _source(stream: np.ndarray, labels: np.ndarray | None) -> WordSource:

@@ -48,7 +48,7 @@ class Part:
         params = np.zeros(layout.size, np.float32)
         for name, place in layout.views(params).items():
             place[...] = arrays[name]
-        return cls(config, make_engine("tape", layers, config.context, n_vocab), params)
+        return cls(config, make_engine("tape", layers, config.context or 1, n_vocab), params)
 
 
 @dataclass(frozen=True)

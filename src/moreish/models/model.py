@@ -156,8 +156,8 @@ class Model(Shown, DrawsWords):
 
     @property
     def columns(self) -> int:
-        """Number of columns of a context that its layers take: the block size, and one more for a label."""
-        return self.config.context + (self.labels is not None)
+        """Number of columns of a context that its layers take: the block size or 1, and one more for a label."""
+        return (self.config.context or 1) + (self.labels is not None)
 
     @cached_property
     def engine(self) -> Reader:
@@ -175,7 +175,7 @@ class Model(Shown, DrawsWords):
     def _tape(self) -> Reader:
         """The engine of the layers without labels; the models of all labels share it."""
         assert isinstance(self.config, NetConfig)
-        return make_engine("tape", self.config.layers(len(self.vocab)), self.config.context, len(self.vocab))
+        return make_engine("tape", self.config.layers(len(self.vocab)), self.config.context or 1, len(self.vocab))
 
     def given(self, label: object) -> "Model":
         """Return the model without labels that this one is, given a label. Raises InputError for an unknown label."""
