@@ -28,6 +28,7 @@ from .barrier import SINGLE_THREAD
 from .cache import cache_folder, config, disk_cache, log
 from .plan import Plan, kernels_in_order
 from .processes import helpers
+from .update import Update
 
 _one_at_a_time = threading.RLock()
 Function = Callable[..., Any]
@@ -47,7 +48,9 @@ class Signatures:
             (types.FunctionType(self.kernel), ints, ops, reals, ints, types.UniTuple(count, 3)), machine.Program
         )
         source = types.NamedTuple((tokens, ints, tokens, numbers, count), Source)
-        update = types.NamedTuple((types.FunctionType(self.optimizer), reals2, numbers), machine.Update)
+        update = types.NamedTuple(
+            (types.FunctionType(self.optimizer), reals2, ints, numbers, number, numbers, reals, number), Update
+        )
         settings = types.NamedTuple((tokens, number, count, number, count, count, count), generate.Settings)
         self.train = count(program, reals, reals, source, update, count, numbers, numbers, ints)
         self.evaluate = types.void(program, reals, tokens, count, count, numbers)

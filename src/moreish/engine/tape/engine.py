@@ -9,15 +9,16 @@ import numpy as np
 from ...layers import Layer, SoftmaxCrossEntropy
 from ...layers.spec import Y
 from ..batches import Batches
-from ..optim import BETA1, BETA2, EPSILON
+from ..optim import BETA1, BETA2, EPSILON, decay_segments
 from ..protocol import Draw, Steps
 from ..threads import reserved_threads, run_parallel
 from .barrier import thread_group
 from .compile import EVALUATE, GENERATE, TRAIN, compile_machine, kernel_table, machine_function, optimizer, walks
 from .generate import Settings
-from .machine import Program, Update, batch_of
+from .machine import Program, batch_of
 from .plan import Operation, Plan, make_plan
 from .shards import bounds, count_shards
+from .update import GRADIENTS_PER_BLOCK, Update
 
 # Batches have one size each, however few are computed, so that no result depends on the number.
 EVALUATION_BATCH = 512
@@ -171,7 +172,17 @@ class Tape:
             if batches.fixed is not None:
                 ready.take(*batches.fixed)
             plan, losses = ready.plan, np.zeros(len(steps.rates))
-            hyper = np.array([steps.weight_decay, BETA1, BETA2, EPSILON])
+            segments = decay_segments(plan.layout, steps.decay, steps.weight_decay)
+            update = Update(
+                optimizer(steps.optimizer, self.dtype),
+                moments,
+                np.array([end for _, end, _ in segments], np.int64),
+                np.array([[decay, BETA1, BETA2, EPSILON, 1] for _, _, decay in segments]).ravel(),
+                float(steps.grad_clip),
+                np.zeros(-(-plan.layout.n_trained // GRADIENTS_PER_BLOCK)),
+                moments[-1] if steps.average else np.zeros(0, moments.dtype),
+                float(steps.average),
+            )
             with reserved_threads(plan.shards) as threads:
                 train = partial(
                     machine_function(TRAIN, self.dtype),
@@ -179,7 +190,7 @@ class Tape:
                     params,
                     ready.grads,
                     batches.source,
-                    Update(optimizer(steps.optimizer, self.dtype), moments, hyper),
+                    update,
                     steps.first,
                     steps.rates,
                     losses,

@@ -18,11 +18,12 @@ from ...layers.spec import BACKWARD, BARRIER, FORWARD, Y
 from ...layers.views import matrix, vector
 from ..batches import draw_batch, group_windows
 from .barrier import THREAD, THREADS, barrier, single_thread
+from .denormals import FLUSH, set_flushing
 from .dispatch import pick
-from .shards import GRAIN, bounds, shard_bounds
+from .shards import bounds, shard_bounds
+from .update import GRADIENTS_PER_BLOCK, update_weights
 
 WINDOWS_PER_GROUPING = 1 << 17  # windows that an evaluation groups by their contexts at a time
-GRADIENTS_PER_BLOCK = 256  # gradients that are summed over the shards at a time
 
 
 class Program(NamedTuple):
@@ -42,19 +43,6 @@ class Program(NamedTuple):
     arena: np.ndarray
     ints: np.ndarray
     shape: tuple[int, int, int]
-
-
-class Update(NamedTuple):
-    """An optimizer with its state: see optim.
-
-    step    the compiled kernel
-    moments (n_moments, n_trained)
-    hyper   (4,) float64
-    """
-
-    step: Any
-    moments: np.ndarray
-    hyper: np.ndarray
 
 
 @njit
@@ -126,9 +114,10 @@ def train(program, params, grads, source, update, first, rates, losses, thread):
     first_shard, last_shard = bounds(shards, 1, thread[THREAD], thread[THREADS])
     begin, end = shard_bounds(B, first_shard, shards)[0], shard_bounds(B, last_shard - 1, shards)[1]
     own_batch = contexts[begin:end], targets[begin:end], counts[begin:end]
-    first_weight, last_weight = bounds(n_trained, GRAIN, thread[THREAD], thread[THREADS])
+    first_weight, last_weight = bounds(n_trained, GRADIENTS_PER_BLOCK, thread[THREAD], thread[THREADS])
     # Each thread has a vector of its own, to avoid false sharing.
     summed = np.empty(n_trained if shards > 1 else 0, grads.dtype)
+    flushed = set_flushing(FLUSH)
     for i in range(rates.size):
         if source.stream.size:
             draw_batch(source, (first + i) * B + begin, *own_batch)
@@ -138,14 +127,16 @@ def train(program, params, grads, source, update, first, rates, losses, thread):
         if thread[THREAD] == 0:
             losses[i] = loss
         if not np.isfinite(loss):
+            set_flushing(flushed)
             return i
         backward(program, params, grads, thread)
         barrier(thread)
         if shards > 1:
             sum_gradients(grads, shards, first_weight, last_weight, summed)
         gradient = summed if shards > 1 else grads
-        update.step(params, gradient, update.moments, rates[i], first + i + 1, update.hyper, first_weight, last_weight)
+        update_weights(update, params, gradient, rates[i], first + i + 1, first_weight, last_weight, thread)
         barrier(thread)
+    set_flushing(flushed)
     return rates.size
 
 
