@@ -141,7 +141,15 @@ def test_the_best_weights_are_kept_or_the_last(tmp_path):
     assert min(vals) < vals[-1]
 
 
-AVERAGED: dict[str, Any] = {**SMALL, "steps": 400, "grad_clip": 0.5, "average": 0.98, "schedule": "constant"}
+AVERAGED: dict[str, Any] = {
+    **SMALL,
+    "steps": 400,
+    "batch_size": 8,
+    "lr": 0.1,
+    "schedule": "constant",
+    "grad_clip": 0.5,
+    "average": 0.98,
+}
 
 
 def test_the_average_is_evaluated_and_kept_if_it_is_better(words):
