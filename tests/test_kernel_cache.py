@@ -171,7 +171,7 @@ set_threads(2)
 asked = []
 processes.Helper.compile = lambda helper, words: bool(asked.append(words))
 jobs = [compile.Job(step, "optimizer", dtype) for step in (adamw, sgd) for dtype in (np.float32, np.float64)]
-params, moments, hyper = np.array([1.0, 2.0]), np.zeros((0, 2)), np.zeros(4)
+params, moments, hyper = np.array([1.0, 2.0]), np.zeros((0, 2)), np.array([0, 0, 0, 0, 1.0])
 compile.compiled(jobs, "the optimizers")[3](params, np.array([0.5, 4.0]), moments, 0.1, 1, hyper, 0, 2)
 assert np.allclose(params, [0.95, 1.6], rtol=1e-12)
 assert all(map(compile.on_disk, jobs))

@@ -110,27 +110,36 @@ def test_the_gradients_of_all_shards_are_those_of_the_whole(name, B, corpus):
         np.testing.assert_allclose(grads, whole[1], rtol=1e-9, atol=1e-12)
 
 
-def trained(config, corpus, batches, optimizer: str, dtype: type, shards: int, steps: int = 12) -> list[np.ndarray]:
+def trained(
+    config, corpus, batches, optimizer: str, dtype: type, shards: int, steps: int = 12, **settings: Any
+) -> list[np.ndarray]:
     """Losses, weights and moments after some steps."""
     layers = config.layers(len(corpus.vocab))
-    layout = Layout(layers)
-    params, moments = layout.initial(1, dtype), zero_moments(optimizer, layout.n_trained, dtype)
+    layout, average = Layout(layers), settings.get("average", 0.0)
+    params, moments = layout.initial(1, dtype), zero_moments(optimizer, layout.n_trained, dtype, average)
     tape = Tape(layers, config.context, len(corpus.vocab), dtype, shards=shards)
-    losses = tape.train(params, moments, batches, Steps(optimizer, 0.01, 0, np.full(steps, 0.05)))
+    losses = tape.train(params, moments, batches, Steps(optimizer, 0.01, 0, np.full(steps, 0.05), **settings))
     assert losses[-1] < losses[0]
     return [losses, params, moments]
 
 
+CLIPPED: dict[str, Any] = {"decay": "matrices", "grad_clip": 0.1, "average": 0.9}
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize(
+    ("optimizer", "options"),
+    [*((optimizer, {"decay": "all"}) for optimizer in OPTIMIZERS), ("adamw", CLIPPED)],
+    ids=[*OPTIMIZERS, "clipped and averaged"],
+)
 @pytest.mark.parametrize("name", CONFIGS)
-def test_training_is_the_same_bit_for_bit_with_any_number_of_threads(name, optimizer, dtype, corpus, made_by):
+def test_training_is_the_same_bit_for_bit_with_any_number_of_threads(name, optimizer, options, dtype, corpus, made_by):
     config = CONFIGS[name]
     batches = Batches.drawn(corpus.stream("train"), 250, 1, config.context, config.whole_words)
     found, made = [], made_by(engine)
     for n in (1, 2, 3, 5, 8):
         set_threads(n)
-        found.append(trained(config, corpus, batches, optimizer, dtype, shards=5))
+        found.append(trained(config, corpus, batches, optimizer, dtype, shards=5, **options))
     assert made == [1, 2, 3, 5, 5], "a thread has at least one shard"
     for other in found[1:]:
         for one, another in zip(found[0], other, strict=True):

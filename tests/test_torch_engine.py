@@ -64,9 +64,13 @@ CONFIGS = {
 }
 
 
+ALL_SETTINGS: dict[str, Any] = {"decay": "matrices", "grad_clip": 0.2, "average": 0.98}
+
+
+@pytest.mark.parametrize("settings", [{"decay": "all"}, ALL_SETTINGS], ids=["plain", "clipped and averaged"])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("name", CONFIGS)
-def test_two_engines_stay_together(corpus, name, optimizer):
+def test_two_engines_stay_together(corpus, name, optimizer, settings):
     """In float64, over a thousand steps on the same batches, each with its own copy of the weights."""
     config, V, stream = CONFIGS[name], len(corpus.vocab), corpus.stream("train")
     layers, found = config.layers(V), []
@@ -74,17 +78,19 @@ def test_two_engines_stay_together(corpus, name, optimizer):
     batches = Batches.drawn(stream, 16, 3, config.context, config.whole_words)
     for kind in (Tape, Torch):
         engine, params = kind(layers, config.context, V, np.float64), layout.initial(1, np.float64)
-        moments = zero_moments(optimizer, layout.n_trained, np.float64)
+        moments = zero_moments(optimizer, layout.n_trained, np.float64, settings.get("average", 0.0))
         losses = [
-            engine.train(params, moments, batches, Steps(optimizer, 0.01, first=i, rates=np.full(250, 0.01)))
+            engine.train(params, moments, batches, Steps(optimizer, 0.1, i, np.full(250, 0.01), **settings))
             for i in range(0, 1000, 250)
         ]
         words = engine.generate(params, 30, Draw(seed=2, max_length=9))
-        found.append((params, np.concatenate(losses), engine.nll(params, corpus.stream("val")), words))
-    (params, losses, nll, words), (their_params, their_losses, their_nll, their_words) = found
+        found.append((params, moments, np.concatenate(losses), engine.nll(params, corpus.stream("val")), words))
+    (params, moments, losses, nll, words), (their_params, their_moments, their_losses, their_nll, their_words) = found
     assert losses.size == 1000
-    assert losses[-50:].mean() < 0.9 * losses[0]
+    assert losses[-50:].mean() < 0.95 * losses[0]
     assert np.abs(params - their_params).max() / np.abs(their_params).max() <= 1e-9
+    if moments.size:
+        assert np.abs(moments - their_moments).max() / np.abs(their_moments).max() <= 1e-9
     np.testing.assert_allclose(losses, their_losses, rtol=1e-9)
     np.testing.assert_allclose(nll, their_nll, rtol=1e-9)
     np.testing.assert_array_equal(words, their_words)

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 
 import moreish
 from moreish.engine.batches import Batches
-from moreish.engine.optim import BETA1, BETA2, EPSILON, OPTIMIZERS, zero_moments
+from moreish.engine.optim import BETA1, BETA2, EPSILON, OPTIMIZERS, decay_segments, zero_moments
 from moreish.engine.protocol import Steps
 from moreish.engine.tape import Tape
 from moreish.engine.torch import step
@@ -28,6 +28,7 @@ CONFIGS = {
     "mlp, BatchNorm": MLP(block_size=3, n_embd=4, n_hidden=20, batch_norm=True),
     "wavenet-conv": WaveNetConv(block_size=4, n_embd=4, n_hidden=12),
 }
+CLIPPED: dict[str, Any] = {"grad_clip": 0.1, "average": 0.9}
 RATES, DECAY = np.linspace(0.02, 0.005, 30), 0.01
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 on_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
@@ -36,13 +37,13 @@ on_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no
 class Setting:
     """A model, its batches, and weights and moments to begin with."""
 
-    def __init__(self, corpus, config, optimizer):
+    def __init__(self, corpus, config, optimizer, **settings: Any):
         self.config, self.optimizer, self.V = config, optimizer, len(corpus.vocab)
         self.layers = config.layers(self.V)
         self.params = Layout(self.layers).initial(3)
-        self.moments = zero_moments(optimizer, Layout(self.layers).n_trained)
+        self.moments = zero_moments(optimizer, Layout(self.layers).n_trained, average=settings.get("average", 0.0))
         self.batches = Batches.drawn(corpus.stream("train"), 32, 7, config.context, config.whole_words)
-        self.steps = Steps(optimizer, DECAY, first=0, rates=RATES)
+        self.steps = Steps(optimizer, DECAY, first=0, rates=RATES, **settings)
 
     def batch(self, step):
         contexts, targets, counts = self.batches.room(self.config.context)
@@ -65,7 +66,7 @@ def config(request):
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_it_is_the_plain_loop_bit_for_bit(corpus, config, optimizer, monkeypatch):
     monkeypatch.setattr(step, "STAGED_TOKENS", 1000)  # the batches of a few steps are sent together
-    setting, losses = Setting(corpus, config, optimizer), []
+    setting, losses = Setting(corpus, config, optimizer, decay="all"), []
     flat = torch.from_numpy(setting.params.copy())
     module = to_module(setting.layers, flat)
     trained = flat[: Layout(setting.layers).n_trained]
@@ -87,9 +88,10 @@ def test_it_is_the_plain_loop_bit_for_bit(corpus, config, optimizer, monkeypatch
     np.testing.assert_array_equal(params, flat.numpy())
 
 
+@pytest.mark.parametrize("settings", [{}, CLIPPED], ids=["plain", "clipped and averaged"])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_the_steps_before_a_recording_change_nothing(corpus, config, optimizer):
-    setting, recordings = Setting(corpus, config, optimizer), []
+def test_the_steps_before_a_recording_change_nothing(corpus, config, optimizer, settings):
+    setting, recordings = Setting(corpus, config, optimizer, **settings), []
 
     def record(work):
         for _ in range(3):
@@ -103,7 +105,8 @@ def test_the_steps_before_a_recording_change_nothing(corpus, config, optimizer):
         module = to_module(setting.layers, flat)
         contexts, targets, _ = setting.batch(0)
         shape = (32, contexts.shape[1], targets.shape[1])
-        stepper = Stepper(module, flat, grads, shape, optimizer, DECAY, how)
+        segments = decay_segments(Layout(setting.layers), setting.steps.decay, DECAY)
+        stepper = Stepper(module, flat, grads, shape, setting.steps, segments, how)
         for parameter in module.parameters():
             parameter.grad = grads[parameter.storage_offset() :][: parameter.numel()].view(parameter.shape)
         for _ in range(2):  # twice from the same weights
@@ -189,12 +192,13 @@ def test_without_a_gpu_its_benchmark_says_so():
 
 
 @on_a_gpu
+@pytest.mark.parametrize("settings", [{}, CLIPPED], ids=["plain", "clipped and averaged"])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.filterwarnings("ignore:.torch.jit.*is deprecated:DeprecationWarning")  # torch.compile's own
-def test_a_gpu_replays_what_it_would_launch(corpus, config, optimizer, compiled, caplog, monkeypatch):
+def test_a_gpu_replays_what_it_would_launch(corpus, config, optimizer, compiled, settings, caplog, monkeypatch):
     monkeypatch.setattr(step, "STAGED_TOKENS", 1000)
-    setting = Setting(corpus, config, optimizer)
+    setting = Setting(corpus, config, optimizer, **settings)
     eager, eager_params = setting.trained(setting.engine(device="cuda", graph=False))
     graph, graph_params = setting.trained(setting.engine(device="cuda", compile=compiled))
     np.testing.assert_allclose(graph, eager, rtol=1e-4)

@@ -17,7 +17,7 @@ import pytest
 import moreish
 from moreish import InputError, WorkError
 from moreish.training.checkpoint import CHECKPOINT, load_checkpoint
-from moreish.training.run import HISTORY, MODEL
+from moreish.training.run import CONFIG, HISTORY, MODEL
 
 SMALL: dict[str, Any] = {"n_hidden": 16, "n_embd": 4, "batch_size": 32}
 
@@ -139,6 +139,88 @@ def test_the_best_weights_are_kept_or_the_last(tmp_path):
     assert kept["best"].loss["val"] == pytest.approx(min(vals), rel=1e-6)
     assert kept["last"].loss["val"] == pytest.approx(vals[-1], rel=1e-6)
     assert min(vals) < vals[-1]
+
+
+AVERAGED: dict[str, Any] = {
+    **SMALL,
+    "steps": 400,
+    "batch_size": 8,
+    "lr": 0.1,
+    "schedule": "constant",
+    "grad_clip": 0.5,
+    "average": 0.98,
+}
+
+
+def test_the_average_is_evaluated_and_kept_if_it_is_better(words):
+    """At a constant rate the weights swing around a minimum, and their average is nearer to it."""
+    runs = {keep: moreish.train(words, **AVERAGED, keep=keep, batch_norm=True) for keep in ("best", "last")}
+    plain = moreish.train(words, **{**AVERAGED, "average": 0.0}, batch_norm=True)
+    both = {
+        name: [line[f"val_of_{name}"] for line in runs["best"].history if line["val"] is not None]
+        for name in ("weights", "average")
+    }
+    assert len(both["average"]) == 20
+    assert both["weights"] == [line["val"] for line in plain.history if line["val"] is not None]
+    assert min(both["average"]) < min(both["weights"]) - 0.01
+    assert runs["best"].loss["val"] == pytest.approx(min(both["average"]), rel=1e-6)
+    assert runs["last"].loss["val"] == pytest.approx(both["average"][-1], rel=1e-6)
+    assert [line["val"] for line in runs["last"].history if line["val"] is not None] == both["average"]
+    assert [line["val"] for line in runs["best"].history if line["val"] is not None] == [
+        min(pair) for pair in zip(*both.values(), strict=True)
+    ]
+
+
+def test_after_a_training_that_falls_to_the_end_the_weights_are_kept(words):
+    run = moreish.train(words, **SMALL, steps=100, schedule="linear", average=1.0)
+    vals = [(line["val_of_weights"], line["val_of_average"]) for line in run.history if line["val"] is not None]
+    assert run.loss["val"] == pytest.approx(vals[-1][0], rel=1e-6)
+    assert vals[-1][0] < vals[-1][1]
+
+
+def stopped_at(step: int):
+    """A function that stops a training after a step."""
+
+    def stop(at):
+        if at.step >= step:
+            raise KeyboardInterrupt
+
+    return stop
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_a_clipped_and_averaged_training_resumes_to_the_same_bytes(words, tmp_path, optimizer):
+    options: dict[str, Any] = {**AVERAGED, "optimizer": optimizer, "keep": "last", "n_layer": 2, "batch_norm": True}
+    with pytest.raises(KeyboardInterrupt):
+        moreish.train(words, **options, out=tmp_path / "stopped", on_progress=stopped_at(120))
+    assert 0 <= checkpoint_step(tmp_path / "stopped") < 400
+    moreish.resume(tmp_path / "stopped")
+    moreish.train(words, **options, out=tmp_path / "whole")
+    assert (tmp_path / "stopped" / MODEL).read_bytes() == (tmp_path / "whole" / MODEL).read_bytes()
+
+
+def test_a_training_of_a_model_with_labels_is_averaged(words):
+    labels = [("one", "other")[len(word) % 2] for word in words]
+    run = moreish.train(words, **AVERAGED, labels=labels, keep="last")
+    assert run.loss["val"] == pytest.approx(run.history[-1]["val_of_average"], rel=1e-5)
+    assert run.history[-1]["val_of_average"] != run.history[-1]["val_of_weights"]
+
+
+def test_a_run_of_an_earlier_version_decays_all_its_parameters(words, tmp_path):
+    """Its options name neither what decays nor an average."""
+    options: dict[str, Any] = {**SMALL, "steps": 200, "weight_decay": 5.0}
+    with pytest.raises(KeyboardInterrupt):
+        moreish.train(words, **options, decay="all", out=tmp_path / "stopped", on_progress=stopped_at(60))
+    config = json.loads((tmp_path / "stopped" / CONFIG).read_text())
+    assert config["format"] == 1
+    assert not {"decay", "grad_clip", "average"} & config["train_options"].keys()
+    assert moreish.load(tmp_path / "stopped").options.decay == "all"
+    found = moreish.resume(tmp_path / "stopped").model.params.tobytes()
+    assert found == moreish.train(words, **options, decay="all").model.params.tobytes()
+    spared = moreish.train(words, **options, out=tmp_path / "spared")
+    assert spared.model.params.tobytes() != found
+    assert json.loads((tmp_path / "spared" / CONFIG).read_text())["format"] == 2, "0.1 does not know the option"
+    assert moreish.load(tmp_path / "spared").options == spared.options
 
 
 def test_a_short_list_does_not_overfit_to_speak_of(words):
@@ -280,6 +362,11 @@ def test_progress_is_reported_as_it_goes(words):
         ({"n_layer": 0}, "--n-layer is 0: it must be between 1 and"),
         ({"schedule": "cosinus"}, "did you mean cosine"),
         ({"lr": float("nan")}, "--lr is nan"),
+        ({"decay": "bias"}, "unknown --decay bias"),
+        ({"grad_clip": -1.0}, "--grad-clip is -1: it must be between 0 and"),
+        ({"average": 1.5}, "--average is 1.5: it must be between 0 and 1"),
+        ({"model": "ngram", "average": 0.9}, "counted, not trained by steps: it has no option --average"),
+        ({"model": "bigram-counts", "decay": "all"}, "counted, not trained by steps: it has no option --decay"),
     ],
 )
 def test_wrong_options_are_refused_before_anything_is_written(words, tmp_path, options, says):

@@ -13,7 +13,7 @@ from ..corpus import Vocab, read_words
 from ..corpus.wordlist import shown
 from ..models import MODELS, NETS
 from ..sampling import Constraints
-from ..training.options import BY_OPTIMIZER, TrainOptions
+from ..training.options import BY_OPTIMIZER, OF_ALL_NETS, TrainOptions
 from .fields import argument, arguments_class, given_options
 from .terminal import say
 from .values import one_of
@@ -27,11 +27,14 @@ LABEL_HELP = "Label of the words, for a run trained with --labels [default: all,
 
 
 def _by_owner(values: Iterable[tuple[str, object]]) -> str:
-    """Return values, and in brackets those that each belongs to, as in: 24 (mlp, wavenet), 1 (ngram)."""
+    """Return values, and in brackets those that each belongs to, as in: 24 (mlp, wavenet), 1 (ngram).
+
+    A value of all nets stands alone.
+    """
     owners: dict[str, list[str]] = {}
     for owner, value in values:
         owners.setdefault(f"{value:g}" if isinstance(value, float) else str(value), []).append(owner)
-    return ", ".join(f"{value} ({', '.join(names)})" for value, names in owners.items())
+    return ", ".join(value if names == [*NETS] else f"{value} ({', '.join(names)})" for value, names in owners.items())
 
 
 def _model_arguments() -> type:
@@ -56,7 +59,7 @@ def _train_arguments() -> type:
         elif f.name == "log_every":
             default = "a tenth of the run"
         else:
-            by_model = {name: kind.defaults for name, kind in MODELS.items()}
+            by_model = {name: {**OF_ALL_NETS, **kind.defaults} for name, kind in NETS.items()}
             owners = by_model if any(f.name in defaults for defaults in by_model.values()) else BY_OPTIMIZER
             default = _by_owner((name, defaults[f.name]) for name, defaults in owners.items() if f.name in defaults)
         arguments.append(argument(f, group, default))

@@ -1,4 +1,4 @@
-"""Optimizers over one flat vector of parameters, and learning-rate schedules.
+"""Optimizers over one flat vector of parameters, what else a training step does, and learning-rate schedules.
 
 An optimizer is a kernel `step(params, grads, moments, lr, number, hyper, first, last)`. It updates parameters
 first ... last - 1 and their moments:
@@ -7,25 +7,40 @@ first ... last - 1 and their moments:
     grads       (n_trained,)
     moments     (n_moments, n_trained), zero at first
     number      of the step, from 1
-    hyper       [weight_decay, beta1, beta2, epsilon]
+    hyper       [weight_decay, beta1, beta2, epsilon, factor]: a gradient is first multiplied by the factor
+
+The factor clips gradients: it is min(1, grad_clip / norm). After step t, a moving average with decay A follows the
+weights:
+
+    average <- average + s (p - average),        s = max(1 - A, 1 / t)
+
+1 / t makes it the mean of all weights so far, until that is the smaller share. So the first average is the first
+weights, and A = 1 gives the mean over the whole training (Polyak and Juditsky 1992).
 """
 
 # pyright: reportMissingParameterType=false
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from ..layers.layout import Layout
+
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
+CLIP_EPSILON = 1e-6  # added to the norm of a gradient, as PyTorch does
+HYPER = 5  # the length of `hyper`
+DECAYS = ("matrices", "all")
 
 
 def sgd(params, grads, moments, lr, number, hyper, first, last):
     """p <- p - lr (g + decay p)."""
-    rate, decay = params.dtype.type(lr), params.dtype.type(hyper[0])
+    real = params.dtype.type
+    rate, decay, factor = real(lr), real(hyper[0]), real(hyper[4])
     for i in range(np.uint64(first), np.uint64(last)):
-        params[i] -= rate * (grads[i] + decay * params[i])
+        params[i] -= rate * (factor * grads[i] + decay * params[i])
 
 
 def adamw(params, grads, moments, lr, number, hyper, first, last):
@@ -35,14 +50,14 @@ def adamw(params, grads, moments, lr, number, hyper, first, last):
     p <- p - lr (decay p + (m / (1 - beta1**t)) / (sqrt(v / (1 - beta2**t)) + epsilon))
     """
     real = params.dtype.type
-    beta1, beta2, epsilon = real(hyper[1]), real(hyper[2]), real(hyper[3])
+    beta1, beta2, epsilon, factor = real(hyper[1]), real(hyper[2]), real(hyper[3]), real(hyper[4])
     keep = real(1 - lr * hyper[0])
     rate = real(lr / (1 - hyper[1] ** number))
     scale = real(1 / np.sqrt(1 - hyper[2] ** number))
     m, v = moments[0], moments[1]
     one = real(1)
     for i in range(np.uint64(first), np.uint64(last)):
-        g = grads[i]
+        g = factor * grads[i]
         m[i] = beta1 * m[i] + (one - beta1) * g
         v[i] = beta2 * v[i] + (one - beta2) * g * g
         params[i] = keep * params[i] - rate * m[i] / (np.sqrt(v[i]) * scale + epsilon)
@@ -58,9 +73,28 @@ class Optimizer(NamedTuple):
 OPTIMIZERS = {"sgd": Optimizer(sgd, 0), "adamw": Optimizer(adamw, 2)}
 
 
-def zero_moments(name: str, n_trained: int, dtype: type = np.float32) -> np.ndarray:
-    """The moments of an optimizer before the first step: (n_moments, n_trained)."""
-    return np.zeros((OPTIMIZERS[name].n_moments, n_trained), dtype)
+def zero_moments(name: str, n_trained: int, dtype: type = np.float32, average: float = 0.0) -> np.ndarray:
+    """The moments of an optimizer before the first step: (n_moments, n_trained).
+
+    With a moving average of the weights there is one row more for it, the last one.
+    """
+    return np.zeros((OPTIMIZERS[name].n_moments + (average > 0), n_trained), dtype)
+
+
+def decay_segments(layout: "Layout", decay: str, weight_decay: float) -> list[tuple[int, int, float]]:
+    """Segments of the trained parameters with one weight decay each, in order: begin, end and decay.
+
+    decay       matrices: only parameters with two dimensions or more decay, not biases, gains and other vectors; all
+    """
+    segments: list[tuple[int, int, float]] = []
+    for slot in layout:
+        if slot.parameter.trained:
+            begin, end = slot.start, slot.start + slot.parameter.size
+            own = weight_decay if decay == "all" or len(slot.shape) > 1 else 0.0
+            if segments and segments[-1][2] == own:
+                begin = segments.pop()[0]
+            segments.append((begin, end, own))
+    return segments
 
 
 SCHEDULES = ("constant", "step", "linear", "cosine")

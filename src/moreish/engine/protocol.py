@@ -11,7 +11,7 @@ Training and evaluation work with any engine. `tape.Tape` computes with compiled
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -31,12 +31,20 @@ class Steps:
     weight_decay    the strength of the optimizer's pull of weights towards zero: see `optim`
     first           the number of the first step, from 0: the batch of a step depends on the seed and this number
     rates           (n,) float64: the learning rate of each of the n steps
+    decay           the parameters that are pulled, a name in optim.DECAYS
+    grad_clip       the largest norm of a gradient; a longer one is scaled to it; 0: any norm
+    average         the decay a step of the moving average of the weights, the last row of the moments; 0: no average
+
+    Equal Steps have equal settings: `first` and `rates` are not compared.
     """
 
     optimizer: str
     weight_decay: float
-    first: int
-    rates: np.ndarray
+    first: int = field(compare=False)
+    rates: np.ndarray = field(compare=False)
+    decay: str = "matrices"
+    grad_clip: float = 0.0
+    average: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -98,7 +106,7 @@ class Engine(Reader, Protocol):
     """Runs a list of layers over a flat vector of weights, and trains it."""
 
     def train(self, params: np.ndarray, moments: np.ndarray, batches: "Batches", steps: Steps) -> np.ndarray:
-        """Make training steps. Updates params (P,) and moments (n_moments, n_trained) in place.
+        """Make training steps. Updates params (P,) and moments (n_moments, n_trained) in place: see optim.zero_moments.
 
         Step s takes the batch that `batches.fill(s, ...)` writes. Its loss is the mean nll over the targets, each
         weighted by its count. Then the optimizer updates the weights: see `optim`. Both arrays together are the whole

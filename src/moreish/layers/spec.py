@@ -34,7 +34,9 @@ FIRST = 11  # the first of the shards of the same thread, which runs them one af
 BARRIER = 12  # 1 where all threads wait for each other, before the forward pass and after the backward pass
 INT_SHARED = 13  # ints: scratch that all shards see, (SHARDS, n)
 LEVELS = 14  # ints: the levels of this shard's rows, for a layer that reads them
-STATES = range(15, 17)  # arena: the states that the words of the first level continue, (rows, n) each, with n as in `state`
+STATES = range(
+    15, 17
+)  # arena: the states that the words of the first level continue, (rows, n) each, with n as in `state`
 PARAMETERS = range(17, 25)  # params and grads: the layer's parameters, in its own order
 SIZES = range(25, 33)  # the numbers that the layer's `sizes` returns
 AUX = range(33, 43)  # arena: this shard's scratch arrays, of the sizes in `scratch`; they last from forward to backward

@@ -23,7 +23,9 @@ class RecurrentConfig(InitialisedConfig):
     n_embd: int = option(64, "size of a character's embedding", low=1, high=1 << 16, search=(16, 128))
     n_hidden: int = option(256, "numbers in the state of a layer", low=1, high=1 << 20, search=(64, 512))
     n_layer: int = option(1, "recurrent layers", low=1, high=100, search=[1, 2])
-    dropout: float = option(0.0, "probability to drop a number of a layer's output", low=0, high=0.99, search=[0, 0.2, 0.4])
+    dropout: float = option(
+        0.0, "probability to drop a number of a layer's output", low=0, high=0.99, search=[0, 0.2, 0.4]
+    )
     recurrent_dropout: float = option(
         0.0, "probability to drop a number of the state, for a whole batch", low=0, high=0.99, search=[0, 0.2, 0.4]
     )
@@ -79,7 +81,9 @@ class GRUConfig(RecurrentConfig):
     defaults: ClassVar[dict[str, Any]] = {"epochs": 4.0, "batch_size": 128, "optimizer": "adamw", "lr": 0.004}
 
     reset: str = option(
-        "after", "where the reset gate acts: after the product, as in PyTorch, or before it", choices=("after", "before")
+        "after",
+        "where the reset gate acts: after the product, as in PyTorch, or before it",
+        choices=("after", "before"),
     )
 
     @property

@@ -10,10 +10,10 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
-from ..engine.optim import OPTIMIZERS
+from ..engine.optim import zero_moments
 from ..errors import InputError
 from ..models.model import Model
-from .options import TrainOptions
+from .options import TrainOptions, resolved
 
 CHECKPOINT = "checkpoint.safetensors"
 
@@ -25,7 +25,7 @@ class Checkpoint:
     step        number of steps made
     params      current weights, flat (P,)
     best        weights with the best val loss, flat (P,)
-    moments     the optimizer's moments (n, n_trained)
+    moments     the optimizer's moments (n, n_trained), the last of which may be the average of the weights
     best_loss   the best val loss in nats
     loss_sum    sum of the batch losses of the last loss_count steps, those since the last line of the history
     losses      some of these losses, one by one: see `loop.stride`
@@ -42,6 +42,12 @@ class Checkpoint:
     losses: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
     seconds: float = 0.0
 
+    def averaged(self) -> np.ndarray:
+        """The moving average of the weights, beside the current running statistics, flat (P,)."""
+        params = self.params.copy()
+        params[: self.moments.shape[1]] = self.moments[-1]
+        return params
+
     def to_bytes(self) -> bytes:
         return save_tensors({f.name: np.asarray(getattr(self, f.name)) for f in dataclasses.fields(self)})
 
@@ -51,12 +57,18 @@ class Checkpoint:
         return cls(**fields)
 
 
+def first_moments(model: Model, options: TrainOptions) -> np.ndarray:
+    """The moments before the first step."""
+    average = resolved(options.average)
+    return zero_moments(resolved(options.optimizer), model.layout.n_trained, average=average)
+
+
 def load_checkpoint(folder: Path, model: Model, options: TrainOptions) -> Checkpoint:
     """Read the state of training. Raises InputError if there is none, or it is damaged."""
     try:
         state = Checkpoint.from_bytes((folder / CHECKPOINT).read_bytes())
-        P, n_moments = model.layout.size, OPTIMIZERS[str(options.optimizer)].n_moments
-        shapes = {"params": (P,), "best": (P,), "moments": (n_moments, model.layout.n_trained)}
+        P, moments = model.layout.size, first_moments(model, options)
+        shapes = {"params": (P,), "best": (P,), "moments": moments.shape}
         for name, shape in shapes.items():
             array = getattr(state, name)
             if array.dtype != np.float32 or array.shape != shape:

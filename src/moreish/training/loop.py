@@ -36,9 +36,10 @@ class Progress:
 
     step    steps made so far, of `steps`
     loss    mean batch loss in nats of the steps since the last line of the log
-    val     val loss in nats, if it was evaluated at this step
+    val     val loss in nats of the weights that would be kept, if it was evaluated at this step: with --average the
+            better one of weights and average, or with --keep last the average
     is_line True at a point of the log
-    notes   values that the engine adds to the log, by name
+    notes   other values of the log, by name: those that the engine adds, and with --average both val losses
     run     the run with its current weights; every picture can be drawn of it
     record  with the option diagnostics, the `engine.statistics.record` of the step's batch, at points of the log
     """
@@ -139,13 +140,10 @@ class Loop:
         state, step, val, notes = self.state, self.state.step, None, {}
         loss, lr = state.loss_sum / state.loss_count, float(self.schedule.rates(step - 1, step)[0])
         if step in self.evaluations:
-            val = part_loss(self.nll, self.run.corpus, "val")
-            if val < state.best_loss:
-                state.best_loss, state.best = val, state.params.copy()
-            val = val if math.isfinite(val) else None
+            val, notes = self._evaluate()
         state.seconds = time.perf_counter() - self.began
         if self._is_point(step):
-            notes = self.engine.notes(state.params)
+            notes = {**notes, **self.engine.notes(state.params)}
             line: dict[str, Any] = {
                 "step": step,
                 "seconds": round(state.seconds, 4),
@@ -158,6 +156,26 @@ class Loop:
             self.run.history.append({**line, **(self.record or {})})
             state.loss_sum, state.loss_count, state.losses = 0.0, 0, state.losses[:0]
         return Progress(step, self.steps, loss, lr, val, self._is_line(step), notes, self.record, self.run)
+
+    def _evaluate(self) -> tuple[float | None, dict[str, float]]:
+        """The val loss of what would be kept, if it is finite, and with --average both val losses by name."""
+        state, o = self.state, self.run.options
+        val = self._val_of(state.params)
+        if not o.average:
+            return val, {}
+        vals = {"val_of_weights": val, "val_of_average": self._val_of(state.averaged())}
+        notes = {name: loss for name, loss in vals.items() if loss is not None}
+        return min(notes.values(), default=None) if o.keep == "best" else vals["val_of_average"], notes
+
+    def _val_of(self, params: np.ndarray) -> float | None:
+        """The val loss of weights, None if it is not finite. The best weights are remembered."""
+        state, current = self.state, self.state.params.copy()
+        state.params[:] = params  # which self.nll reads
+        val = part_loss(self.nll, self.run.corpus, "val")
+        state.params[:] = current
+        if val < state.best_loss:
+            state.best_loss, state.best = val, params.copy()
+        return val if math.isfinite(val) else None
 
 
 def stride(steps: int) -> int:

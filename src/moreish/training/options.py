@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..corpus.split import SPLITS
-from ..engine.optim import OPTIMIZERS, SCHEDULES, Schedule
+from ..engine.optim import DECAYS, OPTIMIZERS, SCHEDULES, Schedule
 from ..engine.protocol import DEVICES, ENGINES, Steps
 from ..errors import InputError
 from ..options import Options, option
@@ -20,6 +20,9 @@ BY_OPTIMIZER: dict[str, dict[str, Any]] = {
     "adamw": {"lr": 0.01, "weight_decay": 0.01, "schedule": "linear", "warmup": 0.05},
     "sgd": {"lr": 0.1, "weight_decay": 0.0, "schedule": "step", "warmup": 0.0},
 }
+# Defaults of all nets that name no others, and what a run of a version without these options did.
+OF_ALL_NETS: dict[str, Any] = {"decay": "matrices", "grad_clip": 0.0, "average": 0.0}
+EARLIER: dict[str, Any] = {**OF_ALL_NETS, "decay": "all"}
 # Default length of training on minibatches (False) or on full batches (True), for a model that defaults to the other.
 BY_BATCH: dict[bool, dict[str, Any]] = {False: {"epochs": 3.0, "batch_size": 256}, True: {"epochs": 500.0}}
 ENOUGH_STEPS = 500  # a short list takes smaller batches until its training has this many steps
@@ -51,6 +54,19 @@ class TrainOptions(Options):
     optimizer: str | None = option(None, "update rule", choices=tuple(OPTIMIZERS))
     lr: float | None = option(None, "highest learning rate", low=1e-12, high=1e6)
     weight_decay: float | None = option(None, "strength of the decay of the weights towards zero", low=0, high=1e6)
+    decay: str | None = option(
+        None, "what decays: weight matrices and tables, but not biases, gains and other vectors; or all", choices=DECAYS
+    )
+    grad_clip: float | None = option(
+        None, "largest norm of a step's gradient, to which a longer one is scaled; 0: any", low=0, high=1e6
+    )
+    average: float | None = option(
+        None,
+        "keep a moving average of the weights with this decay a step, such as 0.999, if its val loss is better or with "
+        "--keep last; 1: the mean over all steps; 0: no average",
+        low=0,
+        high=1,
+    )
     schedule: str | None = option(None, "how the learning rate changes over the run", choices=SCHEDULES)
     step_at: float = option(
         0.5, "fraction of the run after which --schedule step cuts the rate to a tenth", low=0, high=1
@@ -105,6 +121,7 @@ class TrainOptions(Options):
         chosen: dict[str, Any] = {
             "optimizer": optimizer,
             **length,
+            **{k: model_defaults.get(k, default) for k, default in OF_ALL_NETS.items()},
             **BY_OPTIMIZER[optimizer],
             **own,
             **given,
@@ -140,7 +157,15 @@ class TrainOptions(Options):
 
     def steps_from(self, first: int, rates: np.ndarray) -> Steps:
         """Steps `first`, `first` + 1, ... at the rates (n,), as an engine takes them, once the options are resolved."""
-        return Steps(resolved(self.optimizer), resolved(self.weight_decay), first, rates)
+        return Steps(
+            resolved(self.optimizer),
+            resolved(self.weight_decay),
+            first,
+            rates,
+            resolved(self.decay),
+            resolved(self.grad_clip),
+            resolved(self.average),
+        )
 
 
 def resolved(value: T | None) -> T:

@@ -3,7 +3,8 @@
 words.txt               the word list
 columns.safetensors     the weights and labels of the words, if the list has any
 history.jsonl           a line for each point of the log: step, seconds so far, lr, train and val loss in nats, some
-                        batch losses since the last point, and with --diagnostics the statistics of the layers
+                        batch losses since the last point, with --average the val losses of the weights and of their
+                        average, and with --diagnostics the statistics of the layers
 checkpoint.safetensors  the state of an unfinished training: see `Checkpoint`
 model.safetensors       the weights by name, once the training has ended
 start.safetensors       the weights that the training began with, if they come from another run
@@ -35,11 +36,11 @@ from ..display.shown import SHOWN, Shown, Table, marked
 from ..errors import InputError, WorkError
 from ..evaluation import evaluate
 from ..files import write_atomically
-from ..models import ALL_MODELS, ModelConfig, ReaderConfig
+from ..models import ALL_MODELS, ModelConfig, NetConfig, ReaderConfig
 from ..models.labels import Labels
 from ..models.model import Model
 from .checkpoint import CHECKPOINT, damaged, load_checkpoint
-from .options import TrainOptions
+from .options import EARLIER, TrainOptions
 from .starting import Start
 
 FORMAT = 2  # of the folder; raised by a change that older versions cannot read
@@ -196,8 +197,12 @@ def _config_bytes(run: Run) -> bytes:
     options = dataclasses.asdict(run.options)
     if words.weights is None:
         del options["weight_power"]
+    for name, value in EARLIER.items():
+        if options[name] in (None, value):
+            del options[name]
+    newer = begun or extra or words.has_columns or EARLIER.keys() & options.keys()
     config = {
-        "format": FORMAT if begun or extra or words.has_columns else 1,
+        "format": FORMAT if newer else 1,
         "model": run.model.name,
         "model_options": dataclasses.asdict(run.model.config),
         "parameters": run.model.n_parameters,
@@ -270,7 +275,8 @@ def load(path: str | Path) -> Run:
         )
     try:
         config = ALL_MODELS[stored["model"]](**stored["model_options"])
-        options = TrainOptions(**stored["train_options"])
+        trained = isinstance(config, NetConfig)
+        options = TrainOptions(**{**(EARLIER if trained else {}), **stored["train_options"]})
         vocab = Vocab(stored["vocab"])
         split, split_seed, data_hash = stored["split"]["kind"], stored["split"]["seed"], stored["data_sha256"]
         extra, begun = str(stored.get("extra_characters", "")), stored.get("from")

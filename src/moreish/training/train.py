@@ -8,7 +8,6 @@ from typing import Any
 
 from ..corpus import Corpus
 from ..corpus.wordlist import refuse_what_is_no_list
-from ..engine.optim import zero_moments
 from ..engine.tape.compile import seconds_compiling
 from ..engine.threads import interruptible
 from ..engine.torch.distributed import all_reduce_min, process_group, rank
@@ -17,10 +16,10 @@ from ..models import CountConfig
 from ..models.labels import Labels
 from ..models.model import Model
 from .batchnorm import calibrate
-from .checkpoint import CHECKPOINT, Checkpoint, load_checkpoint
+from .checkpoint import CHECKPOINT, Checkpoint, first_moments, load_checkpoint
 from .loop import Diverged, Loop, Progress
 from .mixing import mix
-from .options import OF_ALL_MODELS, resolved
+from .options import OF_ALL_MODELS
 from .prepare import Task, engine_of, of_run, prepare
 from .run import Run, begin_folder, check_free, discard_folder, end_folder, load, write_history
 from .watching import TrainingView
@@ -134,13 +133,16 @@ def count(task: Task) -> Run:
 def first_state(run: Run) -> Checkpoint:
     """The state of training before the first step. Its weights are the run's own array."""
     params = run.model.params
-    moments = zero_moments(resolved(run.options.optimizer), run.model.layout.n_trained)
-    return Checkpoint(0, params, params.copy(), moments)
+    return Checkpoint(0, params, params.copy(), first_moments(run.model, run.options))
 
 
 def finish(run: Run, state: Checkpoint) -> None:
-    """Give a run the weights that its options ask for, the best or the last, and calibrate its BatchNorm if asked."""
-    run.model.params = state.best if run.options.keep == "best" else state.params
+    """Give a run the weights that its options ask for, and calibrate its BatchNorm if asked.
+
+    They are the best weights, or the last ones, or with --average the last average.
+    """
+    last = state.averaged() if run.options.average else state.params
+    run.model.params = state.best if run.options.keep == "best" else last
     if run.options.calibrate:
         calibrate(run.model, run.corpus)
 

@@ -123,7 +123,14 @@ def take_words(source, program, step, thread):
         levels = levels_of(program.ints, program.levels[shard])
         path = np.empty((4, levels.begins.size), np.int64)
         n = pack(
-            words, cuts[shard], cuts[shard + 1], source.shared, contexts_of(program, shard), levels, path, levels.rows[:0]
+            words,
+            cuts[shard],
+            cuts[shard + 1],
+            source.shared,
+            contexts_of(program, shard),
+            levels,
+            path,
+            levels.rows[:0],
         )
         levels.head[KEY] = key_of_step(source.seed, step)
         set_rows(program, shard, n)

@@ -32,6 +32,7 @@ from .batch import Program
 from .cache import cache_folder, config, disk_cache, log
 from .plan import Plan, kernels_in_order
 from .processes import helpers
+from .update import Update
 
 _one_at_a_time = threading.RLock()
 Function = Callable[..., Any]
@@ -53,7 +54,9 @@ class Signatures:
         source = types.NamedTuple((tokens, ints, tokens, numbers, count), Source)
         word_source = types.NamedTuple((tokens, ints, ints, numbers, ints, count, types.boolean, count), WordSource)
         of_words = types.NamedTuple((tokens, *5 * (ints,)), Words)
-        update = types.NamedTuple((types.FunctionType(self.optimizer), reals2, numbers), machine.Update)
+        update = types.NamedTuple(
+            (types.FunctionType(self.optimizer), reals2, ints, numbers, number, numbers, reals, number), Update
+        )
         settings = types.NamedTuple((tokens, number, count, number, count, count, count), generate.Settings)
         self.train = count(program, reals, reals, source, update, count, numbers, numbers, ints)
         self.evaluate = types.void(program, reals, tokens, count, count, numbers)

@@ -10,16 +10,16 @@ import numpy as np
 from ...layers import Layer, SoftmaxCrossEntropy
 from ...layers.spec import Y
 from ..batches import Batches
-from ..optim import BETA1, BETA2, EPSILON
+from ..optim import BETA1, BETA2, EPSILON, decay_segments
 from ..protocol import Draw, Steps
 from ..threads import reserved_threads, run_parallel
 from .barrier import thread_group
 from .batch import Program, batch_of
 from .compile import EVALUATE, GENERATE, TRAIN, Part, compile_machine, kernel_table, machine_function, optimizer, walks
 from .generate import Settings
-from .machine import Update
 from .plan import Operation, Plan, make_plan
 from .shards import bounds, count_shards
+from .update import GRADIENTS_PER_BLOCK, Update
 
 # Batches have one size each, however few are computed, so that no result depends on the number.
 EVALUATION_BATCH = 512
@@ -50,9 +50,7 @@ class Prepared:
 
     def program_for(self, threads: int) -> Program:
         """The plan as the compiled machine takes it, for a number of threads."""
-        return Program(
-            *self._kernels, self.plan.ops(threads), self.arena, self.ints, self.plan.shape, self.plan.levels
-        )
+        return Program(*self._kernels, self.plan.ops(threads), self.arena, self.ints, self.plan.shape, self.plan.levels)
 
     def take(self, contexts: np.ndarray, targets: np.ndarray, counts: np.ndarray | None = None) -> None:
         """Set the batch: contexts (B, T), targets and counts (B, L), or (B,) if L is 1. Counts are 1 by default."""
@@ -170,7 +168,17 @@ class Tape:
                 self._may_train = True
             ready = self._ready_to_train(batches)
             plan, losses = ready.plan, np.zeros(len(steps.rates))
-            hyper = np.array([steps.weight_decay, BETA1, BETA2, EPSILON])
+            segments = decay_segments(plan.layout, steps.decay, steps.weight_decay)
+            update = Update(
+                optimizer(steps.optimizer, self.dtype),
+                moments,
+                np.array([end for _, end, _ in segments], np.int64),
+                np.array([[decay, BETA1, BETA2, EPSILON, 1] for _, _, decay in segments]).ravel(),
+                float(steps.grad_clip),
+                np.zeros(-(-plan.layout.n_trained // GRADIENTS_PER_BLOCK)),
+                moments[-1] if steps.average else np.zeros(0, moments.dtype),
+                float(steps.average),
+            )
             with reserved_threads(plan.shards) as threads:
                 train = partial(
                     machine_function(self.training, self.dtype),
@@ -178,7 +186,7 @@ class Tape:
                     params,
                     ready.grads,
                     batches.source,
-                    Update(optimizer(steps.optimizer, self.dtype), moments, hyper),
+                    update,
                     steps.first,
                     steps.rates,
                     losses,

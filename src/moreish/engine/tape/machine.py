@@ -7,11 +7,8 @@ functions, and works on its own shards.
 
 # pyright: reportMissingParameterType=false
 
-from typing import Any, NamedTuple
-
 import numpy as np
 from numba import njit
-from numba.extending import register_jitable
 
 from ...layers.reduce import sum_rows
 from ...layers.spec import BACKWARD, BARRIER, FORWARD, Y
@@ -19,24 +16,12 @@ from ...layers.views import matrix, vector
 from ..batches import group_windows
 from .barrier import THREAD, THREADS, barrier, single_thread
 from .batch import batch_of, mean_nll, take_batch
+from .denormals import FLUSH, set_flushing
 from .dispatch import pick
-from .shards import GRAIN, bounds
+from .shards import bounds
+from .update import GRADIENTS_PER_BLOCK, update_weights
 
 WINDOWS_PER_GROUPING = 1 << 17  # windows that an evaluation groups by their contexts at a time
-GRADIENTS_PER_BLOCK = 256  # gradients that are summed over the shards at a time
-
-
-class Update(NamedTuple):
-    """An optimizer with its state: see optim.
-
-    step    the compiled kernel
-    moments (n_moments, n_trained)
-    hyper   (4,) float64
-    """
-
-    step: Any
-    moments: np.ndarray
-    hyper: np.ndarray
 
 
 @njit
@@ -83,9 +68,10 @@ def train(program, params, grads, source, update, first, rates, losses, thread):
     made.
     """
     shards, n_trained = program.ops.shape[1], update.moments.shape[1]
-    first_weight, last_weight = bounds(n_trained, GRAIN, thread[THREAD], thread[THREADS])
+    first_weight, last_weight = bounds(n_trained, GRADIENTS_PER_BLOCK, thread[THREAD], thread[THREADS])
     # Each thread has a vector of its own, to avoid false sharing.
     summed = np.empty(n_trained if shards > 1 else 0, grads.dtype)
+    flushed = set_flushing(FLUSH)
     for i in range(rates.size):
         take_batch(source, program, first + i, thread)
         forward(program, params, grads, thread)
@@ -94,14 +80,16 @@ def train(program, params, grads, source, update, first, rates, losses, thread):
         if thread[THREAD] == 0:
             losses[i] = loss
         if not np.isfinite(loss):
+            set_flushing(flushed)
             return i
         backward(program, params, grads, thread)
         barrier(thread)
         if shards > 1:
             sum_gradients(grads, shards, first_weight, last_weight, summed)
         gradient = summed if shards > 1 else grads
-        update.step(params, gradient, update.moments, rates[i], first + i + 1, update.hyper, first_weight, last_weight)
+        update_weights(update, params, gradient, rates[i], first + i + 1, first_weight, last_weight, thread)
         barrier(thread)
+    set_flushing(flushed)
     return rates.size
 
 

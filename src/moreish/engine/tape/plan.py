@@ -163,7 +163,9 @@ def make_plan(
                     "train with --batch-size 2 or more"
                 )
             if kernels.state(layer) and not max_levels and in_shape[0] != T:
-                raise ValueError(f"{type(layer).__name__} goes along {T} positions, and the layer before it gives {in_shape}")
+                raise ValueError(
+                    f"{type(layer).__name__} goes along {T} positions, and the layer before it gives {in_shape}"
+                )
             codes = _codes(type(layer), kernels, gradients)
             rows = np.full((len(codes), shards, WIDTH), -1, np.int64)
             rows[:, :, (FORWARD, BACKWARD)] = np.array(codes)[:, None]

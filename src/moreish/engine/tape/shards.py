@@ -13,7 +13,7 @@ from numba.extending import register_jitable
 from ...layers import Layer
 from .fuse import fused
 
-GRAIN = 16  # examples or weights: a thread owns whole vectors and cache lines
+GRAIN = 16  # examples: a thread owns whole vectors and cache lines
 MIN_SHARD_EXAMPLES = 64
 SHARD_FLOPS = 1.2e6  # the cost of one more shard, in floating-point operations of a forward pass
 

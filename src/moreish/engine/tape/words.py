@@ -108,7 +108,9 @@ def generate_words(program, params, logits, settings, words, lengths):
                 if length < P:
                     token = prefix[length]
                 elif length < max_length:
-                    total = weights(logits[row], settings.temperature, settings.top_k, settings.top_p, length > 0, weight)
+                    total = weights(
+                        logits[row], settings.temperature, settings.top_k, settings.top_p, length > 0, weight
+                    )
                     token = pick_token(weight, total, draw_number(settings.seed, settings.first + j, length))
                 words[j, length] = token
                 if token == 0:

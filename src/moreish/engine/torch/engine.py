@@ -21,6 +21,7 @@ from ...errors import InputError
 from ...layers import LAYERS, Layer, SoftmaxCrossEntropy
 from ...layers.layout import Layout, Slot
 from ..batches import Batches, windows
+from ..optim import decay_segments
 from ..protocol import Draw, Steps
 from ..tape.generate import draw_words
 from ..threads import chosen
@@ -103,11 +104,11 @@ class Torch:
         self.block_size, self.n_vocab, self.dtype, self.device = block_size, n_vocab, dtype, choose_device(device)
         if (threads := chosen()) is not None:
             torch.set_num_threads(threads)
-        layout, like = Layout(layers), torch.from_numpy(np.zeros(0, dtype))
-        self.flat = torch.zeros(layout.size, dtype=like.dtype, device=self.device)
-        self.grads = torch.zeros(layout.n_trained, dtype=like.dtype, device=self.device)
+        self.layout, like = Layout(layers), torch.from_numpy(np.zeros(0, dtype))
+        self.flat = torch.zeros(self.layout.size, dtype=like.dtype, device=self.device)
+        self.grads = torch.zeros(self.layout.n_trained, dtype=like.dtype, device=self.device)
         self.module = to_module(layers, self.flat)
-        trained = [slot for slot in layout if slot.parameter.trained]
+        trained = [slot for slot in self.layout if slot.parameter.trained]
         for parameter, slot in zip(self.module.parameters(), trained, strict=True):
             parameter.grad = view(self.grads, slot)  # autograd adds to it in place: all gradients in one flat vector
         self._logits: Callable[[torch.Tensor], torch.Tensor] = torch.compile(self.module) if compile else self.module
@@ -122,8 +123,8 @@ class Torch:
         self._stepper = lru_cache(2)(self._make_stepper)
         self._turn = threading.RLock()
 
-    def _make_stepper(self, size: int, n_places: int, n_targets: int, optimizer: str, weight_decay: float) -> Stepper:
-        """Make the stepper for batches of `size` examples."""
+    def _make_stepper(self, size: int, n_places: int, n_targets: int, steps: Steps) -> Stepper:
+        """Make the stepper for batches of `size` examples, and for steps with these settings."""
         least, own = 1 + self._normalised, len(self.shard.of(np.empty(size)))
         if size // self.shard.world_size < least:
             raise InputError(
@@ -131,7 +132,8 @@ class Torch:
                 f"each needs {least} of its examples at least (--batch-size)"
             )
         shape = (own, self.block_size - 1 + n_places, n_places * n_targets)
-        return Stepper(self._trained, self.flat, self.grads, shape, optimizer, weight_decay, self._record)
+        segments = decay_segments(self.layout, steps.decay, steps.weight_decay)
+        return Stepper(self._trained, self.flat, self.grads, shape, steps, segments, self._record)
 
     def _nll(self, contexts: np.ndarray, targets: np.ndarray) -> torch.Tensor:
         x, y = (torch.from_numpy(a).to(self.device) for a in (contexts, targets))
@@ -160,7 +162,7 @@ class Torch:
         with self._turn:
             self.module.train()
             shape = (batches.size, batches.n_places, batches.n_targets)
-            stepper = self._stepper(*shape, steps.optimizer, steps.weight_decay)
+            stepper = self._stepper(*shape, steps)
             losses = self._losses(stepper.run(params, moments, batches, steps, self.shard))
             bad = np.flatnonzero(~np.isfinite(losses))
             if bad.size:  # checking each loss at once would mean waiting for the GPU: the good steps are made again

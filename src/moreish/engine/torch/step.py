@@ -7,7 +7,8 @@ weights, gradients, moments and loss have tensors of their own, and only their v
 
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -64,6 +65,8 @@ class Stepper:
 
     logits      contexts (B, T) -> logits (B, V) or (B, L, V), from these weights
     shape       (B, T, L) of this process's shard of a batch
+    steps       the settings of the steps that it will make
+    segments    of the weights by their decay: see optim.decay_segments
     record      turns a step into a faster function that does the same: `recorded`, on a GPU
     """
 
@@ -73,8 +76,8 @@ class Stepper:
         flat: torch.Tensor,
         grads: torch.Tensor,
         shape: tuple[int, int, int],
-        optimizer: str,
-        weight_decay: float,
+        steps: Steps,
+        segments: Sequence[tuple[int, int, float]],
         record: Callable[[Work], Work] | None = None,
     ):
         B, T, L = shape
@@ -85,22 +88,29 @@ class Stepper:
         self.weights = flat.new_zeros(B * L)
         self.batch = self.contexts, self.targets, self.weights
         self.loss = flat.new_zeros(())
-        self.moments = flat.new_zeros((OPTIMIZERS[optimizer].n_moments, grads.numel()))
-        self.number = torch.zeros((), device=flat.device)  # of the steps made
+        n_moments = OPTIMIZERS[steps.optimizer].n_moments
+        self.moments = flat.new_zeros((n_moments + (steps.average > 0), grads.numel()))
+        self.numbers = torch.zeros(len(segments), device=flat.device)  # of the steps made, for each segment
         # On a GPU a learning rate in double precision is not possible.
-        self.rate = self.number.to(torch.float64 if flat.device.type == "cpu" else torch.float32, copy=True)
-        trained = flat[: grads.numel()]
-        trained.grad = grads
-        if optimizer == "sgd":
-            self.optimizer = torch.optim.SGD([trained], self.rate, weight_decay=weight_decay, fused=True)
+        self.rate = torch.zeros((), dtype=torch.float64 if flat.device.type == "cpu" else None, device=flat.device)
+        self.trained = flat[: grads.numel()]
+        self.trained.grad = grads
+        self.clip = steps.grad_clip
+        self.average, self.share = self.moments[n_moments:], flat.new_zeros(())
+        weights = [flat[begin:end] for begin, end, _ in segments]
+        groups: dict[float, dict[str, Any]] = {}
+        for (begin, end, decay), own in zip(segments, weights, strict=True):
+            own.grad = grads[begin:end]
+            groups.setdefault(decay, {"params": [], "weight_decay": decay})["params"].append(own)
+        if steps.optimizer == "sgd":
+            self.optimizer = torch.optim.SGD(groups.values(), self.rate, fused=True)
         else:
             self.optimizer = torch.optim.AdamW(
-                *([trained], self.rate, (BETA1, BETA2), EPSILON, weight_decay),
-                fused=True,
-                capturable=record is not None,
+                *(groups.values(), self.rate, (BETA1, BETA2), EPSILON), fused=True, capturable=record is not None
             )
-            state = {"step": self.number, "exp_avg": self.moments[0], "exp_avg_sq": self.moments[1]}
-            self.optimizer.state[trained] = state
+            for (begin, end, _), own, number in zip(segments, weights, self.numbers, strict=True):
+                m, v = self.moments[:2, begin:end]
+                self.optimizer.state[own] = {"step": number, "exp_avg": m, "exp_avg_sq": v}
         self._made = self._step if record is None else record(self._step)
 
     def _step(self) -> None:
@@ -108,7 +118,11 @@ class Stepper:
         loss = token_nll(self.logits(self.contexts), self.targets) @ self.weights
         loss.backward()
         self.loss.copy_(loss.detach())
+        if self.clip:
+            torch.nn.utils.clip_grad_norm_([self.trained], self.clip)
         self.optimizer.step()
+        for average in self.average:
+            average.lerp_(self.trained, self.share)
 
     def run(
         self, params: np.ndarray, moments: np.ndarray, batches: Batches, steps: Steps, shard: BatchShard
@@ -121,7 +135,7 @@ class Stepper:
         with torch.no_grad():
             self.flat.copy_(torch.from_numpy(params))
             self.moments.copy_(torch.from_numpy(moments))
-        self.number.fill_(steps.first)
+        self.numbers.fill_(steps.first)
         losses = self.flat.new_zeros(len(steps.rates))
         for first in range(0, len(losses), self.ahead):
             rates = steps.rates[first : first + self.ahead].tolist()
@@ -130,6 +144,7 @@ class Stepper:
                 for fixed, values in zip(self.batch, batch, strict=True):
                     fixed.copy_(values)
                 self.rate.fill_(rate)
+                self.share.fill_(max(1 - steps.average, 1 / (steps.first + first + i + 1)))
                 self._made()
                 losses[first + i] = self.loss
         return losses
