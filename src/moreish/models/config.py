@@ -32,8 +32,8 @@ class ModelConfig(Options, ABC):
 
     @property
     @abstractmethod
-    def context(self) -> int:
-        """Length T of a context: the number of earlier characters that a prediction depends on."""
+    def context(self) -> int | None:
+        """Length T of a context: the number of earlier characters that a prediction depends on; None for all."""
 
     @abstractmethod
     def given(self, weights: dict[str, np.ndarray], label: int) -> dict[str, np.ndarray]:
@@ -41,7 +41,7 @@ class ModelConfig(Options, ABC):
 
     def contexts(self, reader: Reader, params: np.ndarray, n_vocab: int) -> Contexts:
         """Return the contexts of the model, for constrained sampling."""
-        return TokenContexts(lambda rows: reader.logits(params, rows), self.context, n_vocab)
+        return TokenContexts(reader, params, self.context, n_vocab)
 
 
 class ReaderConfig(ModelConfig):
@@ -76,6 +76,10 @@ class NetConfig(ModelConfig):
     """
 
     whole_words: ClassVar[bool] = False
+
+    @property
+    @abstractmethod
+    def context(self) -> int: ...
 
     @abstractmethod
     def layers(self, n_vocab: int, n_labels: int = 0) -> list[Layer]:

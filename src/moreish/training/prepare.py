@@ -143,18 +143,19 @@ def _name(run: Run) -> str:
 
 
 def _batches(config: ModelConfig, corpus: Corpus, full: bool, size: int, seed: int) -> Batches:
+    assert isinstance(config, NetConfig)
     stream, labels, weights = corpus.stream("train"), None, corpus.weights("train")
     if corpus.label_names:
         labels = corpus.labels("train")
     if full:
         return Batches.of_all(stream, config.context, labels, weights)
-    whole_words = isinstance(config, NetConfig) and config.whole_words
-    return Batches.drawn(stream, size, seed, config.context, whole_words, labels, weights)
+    return Batches.drawn(stream, size, seed, config.context, config.whole_words, labels, weights)
 
 
 def _checked(task: Task) -> Task:
     """The task, unless its layers cannot be trained on its batches: then InputError."""
     config, batches = task.config, task.need_steps()
+    assert isinstance(config, NetConfig)
     L, columns = batches.n_places, config.context + bool(task.corpus.label_names)
     make_plan(_layers(task), (batches.size, columns - 1 + L, L))
     if task.options.full_batch and _has_batch_norm(task):
