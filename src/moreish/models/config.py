@@ -41,7 +41,7 @@ class ModelConfig(Options, ABC):
 
     def contexts(self, reader: Reader, params: np.ndarray, n_vocab: int) -> Contexts:
         """Return the contexts of the model, for constrained sampling."""
-        return TokenContexts(lambda rows: reader.logits(params, rows), self.context, n_vocab)
+        return TokenContexts(reader, params, self.context, n_vocab)
 
 
 class ReaderConfig(ModelConfig):
@@ -76,6 +76,10 @@ class NetConfig(ModelConfig):
     """
 
     whole_words: ClassVar[bool] = False
+
+    @property
+    @abstractmethod
+    def context(self) -> int: ...
 
     @abstractmethod
     def layers(self, n_vocab: int, n_labels: int = 0) -> list[Layer]:

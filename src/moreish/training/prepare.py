@@ -144,6 +144,7 @@ def _name(run: Run) -> str:
 
 
 def _batches(config: ModelConfig, corpus: Corpus, full: bool, size: int, seed: int) -> Batches | WordBatches:
+    assert isinstance(config, NetConfig)
     stream, labels, weights = corpus.stream("train"), None, corpus.weights("train")
     if corpus.label_names:
         labels = corpus.labels("train")
@@ -153,8 +154,7 @@ def _batches(config: ModelConfig, corpus: Corpus, full: bool, size: int, seed: i
         return WordBatches.drawn(stream, size, seed, labels, weights)
     if full:
         return Batches.of_all(stream, config.context, labels, weights)
-    whole_words = isinstance(config, NetConfig) and config.whole_words
-    return Batches.drawn(stream, size, seed, config.context, whole_words, labels, weights)
+    return Batches.drawn(stream, size, seed, config.context, config.whole_words, labels, weights)
 
 
 def _checked(task: Task) -> Task:
@@ -162,6 +162,7 @@ def _checked(task: Task) -> Task:
     config, batches = task.config, task.need_steps()
     if isinstance(batches, WordBatches):
         return task
+    assert isinstance(config, NetConfig)
     L, columns = batches.n_places, (config.context or 1) + bool(task.corpus.label_names)
     make_plan(_layers(task), (batches.size, columns - 1 + L, L))
     if task.options.full_batch and _has_batch_norm(task):

@@ -12,6 +12,7 @@ from ...layers.spec import Y
 from ..batches import Batches
 from ..optim import BETA1, BETA2, EPSILON, decay_segments
 from ..protocol import Draw, Steps
+from ..states import WindowStates
 from ..threads import reserved_threads, run_parallel
 from .barrier import thread_group
 from .batch import Program, batch_of
@@ -70,7 +71,7 @@ class Prepared:
         return float(np.average(nll.astype(np.float64), weights=self.counts))
 
 
-class Tape:
+class Tape(WindowStates):
     """Runs `layers`, which map contexts (B, block_size) to logits (B, n_vocab), in float32 or float64.
 
     See `protocol` for the methods of every engine. Layers that keep every position take longer contexts too:
@@ -230,14 +231,14 @@ class Tape:
                 )
             return nll
 
-    def logits(self, params: np.ndarray, contexts: np.ndarray) -> np.ndarray:
-        """Contexts (N, block_size) -> logits (N, n_vocab)."""
+    def logits(self, params: np.ndarray, states: np.ndarray) -> np.ndarray:
+        """States, which are contexts (N, block_size) -> logits (N, n_vocab)."""
         with self._turn:
             ready = self._prepare(GENERATION_BATCH, 1, 1, False, False)
-            forward, logits = walks(self.dtype)[0], np.zeros((len(contexts), self.n_vocab), self.dtype)
+            forward, logits = walks(self.dtype)[0], np.zeros((len(states), self.n_vocab), self.dtype)
             y = ready.buffer(ready.plan.operations[-1], Y).reshape(GENERATION_BATCH, self.n_vocab)
-            for first in range(0, len(contexts), GENERATION_BATCH):
-                some = contexts[first : first + GENERATION_BATCH]
+            for first in range(0, len(states), GENERATION_BATCH):
+                some = states[first : first + GENERATION_BATCH]
                 ready.contexts[: len(some)] = some
                 forward(ready.program, params, params)
                 logits[first : first + len(some)] = y[: len(some)]
