@@ -30,9 +30,9 @@ def network_around(kind: type) -> list[Layer]:
     elif LAYERS[kind].reads == "contexts":
         layers = [example]
     elif LAYERS[kind].reads == "targets":  # the loss ends every network
-        layers = [Embedding(V, 6)]
+        layers = [Embedding(V, 12)]
     else:
-        layers = [Embedding(V, 6), example]
+        layers = [Embedding(V, 12), example]
     for layer in layers:
         shape = layer.out_shape(shape)
     if len(shape) == 2:

@@ -48,14 +48,14 @@ def test_the_probability_of_what_fits_is_the_sum_over_words(models, name, case):
     constraints, fits, head = CASES[case]
     model, words = models[name], Constraints(**constraints, max_length=LONGEST).words(models[name].vocab)
     p = written_out(model, fits, head)
-    contexts = model.sampling_models()[0].contexts
-    found = beam_search(contexts, SamplingOptions(), words)
+    read = model.sampling_models()[0]
+    found = beam_search(read, SamplingOptions(), words)
     spelt = ["".join(model.vocab.characters[t - 1] for t in word) for word in found.words]
     assert dict(zip(spelt, np.exp(found.log_p), strict=True)) == pytest.approx(p, rel=1e-4, abs=0)
     assert found.proven
     assert list(found.log_p) == sorted(found.log_p, reverse=True)
     if name != "mlp 12":
-        sampler = ExactSampler(contexts, SamplingOptions(), words)
+        sampler = ExactSampler(read, SamplingOptions(), words)
         assert sampler.mass == pytest.approx(sum(p.values()), rel=1e-4)
         assert sampler.converged
 
@@ -102,8 +102,7 @@ def test_words_of_any_length_are_summed_up(models):
     """Without a longest word there are infinitely many: the share solves a system of linear equations."""
     model = models["bigram-counts"]
     words = Constraints(contains="dd").words(model.vocab)
-    contexts = model.sampling_models()[0].contexts
-    sampler = ExactSampler(contexts, SamplingOptions(), words)
+    sampler = ExactSampler(model.sampling_models()[0], SamplingOptions(), words)
     V, Q = len(model.vocab), len(words.accept)
     pairs = [np.exp(-model.nll(np.array([0, a, b, 0], np.int32))[1]) for a in range(V) for b in range(V)]
     P = np.array(pairs).reshape(V, V)
@@ -114,7 +113,8 @@ def test_words_of_any_length_are_summed_up(models):
             if words.delta[q, v] >= 0:
                 A[c * Q + q, v * Q + words.delta[q, v]] -= P[c, v]
     b = np.linalg.solve(A, r).reshape(V, Q)
-    after = contexts.after(np.repeat(contexts.begin[None], V - 1, 0), np.arange(1, V))
+    begin = model.engine.begin(model.params)
+    after = model.engine.after(model.params, np.repeat(begin, V - 1, 0), np.arange(1, V))
     np.testing.assert_allclose(sampler.b[after[:, 0]], b[1:], rtol=1e-9)
     assert sampler.mass == pytest.approx(b[0, 0] / (1 - P[0, 0]), rel=1e-9)
     drawn = model.sample(20_000, contains="dd", seed=9)

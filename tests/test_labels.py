@@ -16,7 +16,7 @@ from moreish import Corpus, InputError
 from moreish.analysis.gradcheck import check_layers
 from moreish.corpus import WordList
 from moreish.engine.tape import Tape
-from moreish.models import MODELS, NETS, make_config
+from moreish.models import MODELS, NETS, NetConfig, make_config
 from moreish.models.labels import sum_over_labels
 from moreish.sampling import draw, sources
 
@@ -85,7 +85,8 @@ def test_the_gradients_of_a_net_with_labels_are_right(name):
     """Against autograd and central differences. The label is one of as many as there are tokens."""
     small = {k: v for k, v in OPTIONS[name].items() if k not in ("steps", "epochs")}
     config, V = make_config(name, small), 7
-    checks = check_layers(config.layers(V, V), config.context + 1, V, n_places=3 if config.whole_words else 1)  # pyright: ignore[reportAttributeAccessIssue]
+    assert isinstance(config, NetConfig)
+    checks = check_layers(config.layers(V, V), config.context + 1, V, n_places=3 if config.whole_words else 1)
     assert any("labelledembedding.D" in check.name for check in checks)
     assert all(check.ok for check in checks), [check for check in checks if not check.ok]
 
@@ -175,6 +176,21 @@ def test_scores_without_a_label_are_sums_over_labels(runs, name):
         after = model.next(word[:1])
         ratio = (shares * np.exp(-given[:, 1])).sum() / (shares * np.exp(-given[:, 0])).sum()
         assert after[word[1:2]] == pytest.approx(ratio, rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["linear", "log-linear"])
+def test_mixtures_with_labels_predict_as_they_score(runs, corpus, kind):
+    """The weights are fitted on the val words of all labels, each read given its label."""
+    parts = [runs["ngram"], runs["mlp"]]
+    mixed = moreish.mix(parts, kind)
+    assert mixed.loss["val"] <= min(part.loss["val"] for part in parts) + 1e-4
+    for label in corpus.label_names:
+        word = corpus.words[3]
+        per_char = mixed.model.score(word, label=label).per_char
+        for k, char in enumerate([*word, ""]):
+            p = mixed.model.next(word[:k], label=label)
+            assert sum(p.values()) == pytest.approx(1, rel=1e-6)
+            assert per_char[k] == pytest.approx(-math.log(p[char]), rel=1e-4, abs=1e-6)
 
 
 def test_the_sum_over_labels_begins_anew_with_each_word():

@@ -41,8 +41,8 @@ def test_the_most_likely_words_are_those_with_the_highest_probability(models, na
 
 def test_a_beam_that_may_have_missed_a_word_says_so(models):
     words = Constraints(suffix="abad").words(models["ngram"].vocab)
-    contexts = models["ngram"].sampling_models()[0].contexts
-    wide, narrow = (beam_search(contexts, SamplingOptions(), words, 5, width=width) for width in (100_000, 3))
+    model = models["ngram"].sampling_models()[0]
+    wide, narrow = (beam_search(model, SamplingOptions(), words, 5, width=width) for width in (100_000, 3))
     assert wide.proven
     assert not narrow.proven
     assert narrow.log_p.max(initial=-np.inf) <= wide.log_p.max()

@@ -11,6 +11,7 @@ import pytest
 import moreish
 from moreish import InputError, mix
 from moreish.cli import run
+from moreish.engine.states import state_after
 from moreish.models.mixture import MIXTURES, log_sum
 from moreish.training.mixing import em, fit_log_linear
 
@@ -49,14 +50,10 @@ def test_a_log_linear_mixture_is_the_normalised_product(parts, corpus):
     w = mixed.model.weights["weights"]
     assert mixed.loss["val"] <= min(part.loss["val"] for part in parts) + 1e-4
     for prefix in ("", "de", "gage"):
-        contexts = np.array([[0] * (4 - len(prefix)) + corpus.vocab.encode(prefix)])
         product = np.ones(len(corpus.vocab))
         for part, weight in zip(parts, w, strict=True):
-            T = part.model.config.context
-            logits = part.model.engine.logits(part.model.params, np.ascontiguousarray(contexts[:, -T:]))[0]
-            p = np.exp(logits.astype(np.float64))
-            product *= (p / p.sum()) ** weight
-        found = np.exp(mixed.model.engine.logits(np.zeros(0), contexts)[0])
+            product *= np.array([*part.model.next(prefix).values()]) ** weight
+        found = [*mixed.model.next(prefix).values()]
         np.testing.assert_allclose(found, product / product.sum(), rtol=1e-5)
 
 
@@ -66,8 +63,8 @@ def test_a_mixture_sums_to_one_and_scores_as_it_predicts(parts, corpus, kind):
     for word in ("de", "gage"):
         per_char = model.score(word).per_char
         for k in range(len(word) + 1):
-            contexts = np.array([[0] * 4 + corpus.vocab.encode(word[:k])])[:, -4:]
-            p = np.exp(model.engine.logits(model.params, np.ascontiguousarray(contexts))[0])
+            state = state_after(model.engine, model.params, corpus.vocab.encode(word[:k]))
+            p = np.exp(model.engine.logits(model.params, state)[0])
             assert p.sum() == pytest.approx(1, rel=1e-6)
             token = corpus.vocab.encode(word)[k] if k < len(word) else 0
             assert per_char[k] == pytest.approx(-math.log(p[token]), rel=1e-4, abs=1e-6)

@@ -87,7 +87,7 @@ def test_the_boxes_say_what_the_layers_are(vocab, name, options):
 @pytest.mark.parametrize(("name", "options"), CASES)
 def test_the_lines_are_those_that_the_layers_draw(vocab, name, options):
     model, ax, _ = drawn(vocab, name, options)
-    T = model.config.context + (4 if name == "wavenet-conv" else 0)
+    T = model.columns + (4 if name == "wavenet-conv" else 0)
     shape: Shape = (T,)
     level = 0
     assert len(lines_of(ax, "joins 0")) == len(lines_of(ax, "vectors 0")) == T

@@ -24,7 +24,7 @@ def test_outputs_and_gradients_are_those_of_autograd(words, model):
     torch = pytest.importorskip("torch")
     run = moreish.train(words, model, n_hidden=8, n_embd=4, steps=20, batch_size=8)
     batches = of_run(run).need_steps()
-    tracer = Tracer(run.model.layers, run.model.config.context, len(run.model.vocab), batches, 8)
+    tracer = Tracer(run.model.layers, run.model.columns, len(run.model.vocab), batches, 8)
     before = run.model.params.copy()
     found = tracer(run.model.params, 5)
     assert (run.model.params == before).all(), "looking changes nothing, running statistics neither"

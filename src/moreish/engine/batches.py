@@ -6,7 +6,7 @@ that is computed element by element: neither windows nor a shuffled index of the
 
 # pyright: reportMissingParameterType=false
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -89,34 +89,43 @@ def weighted(ends, at):
 
 
 @njit
-def draw_batch(source, first, contexts, targets, counts):
-    """Examples `first`, `first` + 1, ... of a `Source` -> contexts (B, T), targets (B, L) and counts (B, L).
-
-    Their numbers go through an endless sequence of passes, each a permutation of all n examples. Step s takes numbers
-    s B to s B + B - 1. If the source has labels, the last column of contexts is the label.
+def choose(n, ends, seed, first, chosen):
+    """Examples `first`, `first` + 1, ... of an endless sequence of passes, each a permutation of all n -> chosen (B,).
 
     With weights, number i of a pass becomes the example in which i + u falls, where u is a random number in [0, 1) for
     each pass. So a pass draws an example as often as its share of the weights says, up to one time more or less. Equal
-    weights change nothing.
+    weights change nothing. ends (n,) are the cumulative weights, empty if all count once.
     """
-    stream, starts, labels, ends, seed = source
-    n = starts.size if starts.size else stream.size - 1
-    B, T = contexts.shape[0], contexts.shape[1] - (1 if labels.size else 0)
     width = bit_width(n)
     number, place = np.int64(first) // n, np.int64(first) % n
     key = bits(seed, number)
-    for i in range(B):
-        chosen = permuted(place, n, width, key)
+    for i in range(chosen.size):
+        chosen[i] = permuted(place, n, width, key)
         if ends.size:
-            chosen = weighted(ends, chosen + uniform(key, n))
-        position = starts[chosen] if starts.size else 1 + chosen
-        example(stream, position, i, T, contexts, targets, counts)
-        if labels.size:
-            contexts[i, T] = labels[chosen]
+            chosen[i] = weighted(ends, chosen[i] + uniform(key, n))
         place += 1
         if place == n:
             number, place = number + 1, 0
             key = bits(seed, number)
+
+
+@njit
+def draw_batch(source, first, contexts, targets, counts):
+    """Examples `first`, `first` + 1, ... of a `Source` -> contexts (B, T), targets (B, L) and counts (B, L).
+
+    The examples are those that `choose` chooses; step s takes numbers s B to s B + B - 1. If the source has labels, the
+    last column of contexts is the label.
+    """
+    stream, starts, labels, ends, seed = source
+    n = starts.size if starts.size else stream.size - 1
+    B, T = contexts.shape[0], contexts.shape[1] - (1 if labels.size else 0)
+    chosen = np.empty(B, np.int64)
+    choose(n, ends, seed, first, chosen)
+    for i in range(B):
+        position = starts[chosen[i]] if starts.size else 1 + chosen[i]
+        example(stream, position, i, T, contexts, targets, counts)
+        if labels.size:
+            contexts[i, T] = labels[chosen[i]]
 
 
 @njit
@@ -187,6 +196,10 @@ class Batches:
         if self.fixed is not None:
             return self.size
         return self.source.starts.size or self.source.stream.size - 1
+
+    def of_size(self, size: int) -> "Batches":
+        """Return batches of another size from the same examples."""
+        return replace(self, size=size)
 
     def room(self, columns: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Arrays for a batch: contexts (B, columns - 1 + L), targets (B, L K) and counts (B, L K), int64.

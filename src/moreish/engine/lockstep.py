@@ -56,9 +56,17 @@ class Lockstep:
         """The tape's nll."""
         return self.tape.nll(params, stream)
 
-    def logits(self, params: np.ndarray, contexts: np.ndarray) -> np.ndarray:
+    def begin(self, params: np.ndarray) -> np.ndarray:
+        """The tape's state at the beginning of a word."""
+        return self.tape.begin(params)
+
+    def after(self, params: np.ndarray, states: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+        """The tape's states after one more token of each."""
+        return self.tape.after(params, states, tokens)
+
+    def logits(self, params: np.ndarray, states: np.ndarray) -> np.ndarray:
         """The tape's logits."""
-        return self.tape.logits(params, contexts)
+        return self.tape.logits(params, states)
 
     def generate(self, params: np.ndarray, n: int, draw: Draw) -> np.ndarray:
         """Words drawn by the tape."""

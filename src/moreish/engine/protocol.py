@@ -70,25 +70,38 @@ class Draw:
 
 
 class Reader(Protocol):
-    """Computes the losses of words and draws words.
+    """Reads words, computes their losses and draws words.
+
+    A word is read token by token. A state is what the model knows of the tokens so far, as one row of W numbers: the
+    last T tokens for an engine with a block size of T, the number of a node for a counted model, the states of its
+    parts side by side for a mixture. W and the type of the numbers are those of `begin`. The rows of a call are
+    independent of each other, so that states can be kept, repeated and gathered in any order.
 
     Counted models and mixtures of models are readers too; for these, `params` may have any form of their own.
     No method changes `params`.
     """
 
+    def begin(self, params: np.ndarray) -> np.ndarray:
+        """The state at the beginning of a word, (1, W)."""
+        ...
+
+    def after(self, params: np.ndarray, states: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+        """The state after one more token of each word: states (N, W), tokens (N,) -> (N, W).
+
+        A state after token 0, the end of the word, has no meaning.
+        """
+        ...
+
+    def logits(self, params: np.ndarray, states: np.ndarray) -> np.ndarray:
+        """The logits of the next token, (N, V), at each state (N, W)."""
+        ...
+
     def nll(self, params: np.ndarray, stream: np.ndarray) -> np.ndarray:
         """The negative log-likelihood in nats of every token of a stream.
 
         stream (1 + N,) int32 is words one after another, each ended by token 0, after a first 0. Returns float64 (N,),
-        for the tokens after the first. A token is predicted from the T tokens before it in its word, and from 0 in
-        places before the word. Raises ValueError for a token outside 0 ... V - 1.
-        """
-        ...
-
-    def logits(self, params: np.ndarray, contexts: np.ndarray) -> np.ndarray:
-        """The logits of the next token, (N, V), after contexts (N, T) int64.
-
-        A context is the last T tokens, with 0 in places before the word.
+        for the tokens after the first. A token is predicted from the state after the tokens before it in its word.
+        Raises ValueError for a token outside 0 ... V - 1.
         """
         ...
 

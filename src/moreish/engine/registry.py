@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 
 from ..errors import missing, unknown
-from ..layers import Layer
+from ..layers import LAYERS, Layer
 from .protocol import ENGINES, Engine
-from .tape import Tape
+from .tape import Tape, WordTape
 
 
 def make_engine(
@@ -18,7 +18,7 @@ def make_engine(
     """
     if name not in ENGINES:
         raise unknown("engine", name, ENGINES)
-    tape = Tape(layers, block_size, n_vocab)
+    tape = (WordTape if go_along_words(layers) else Tape)(layers, block_size, n_vocab)
     if name == "tape":
         return tape
     require_torch(f"--engine {name}")
@@ -27,6 +27,11 @@ def make_engine(
 
     torch = Torch(layers, block_size, n_vocab, device=device, compile=compile)
     return torch if name == "torch" else Lockstep(tape, torch)
+
+
+def go_along_words(layers: Sequence[Layer]) -> bool:
+    """True for layers with a state that goes along words; others take contexts of one length."""
+    return any(LAYERS[type(layer)].state(layer) for layer in layers)
 
 
 def require_torch(what: str) -> None:

@@ -8,24 +8,12 @@ as one that was not stopped, and the number of threads does not matter.
 
 import numpy as np
 from numba import njit
-from numba.core import config
 
-# Arithmetic wraps around at 64 bits on purpose: in plain Python, NumPy would warn of it.
-if config.DISABLE_JIT:  # type: ignore[attr-defined]
-    np.seterr(over="ignore")
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
-_27, _30, _31, _64, _11, _1 = (np.uint64(n) for n in (27, 30, 31, 64, 11, 1))
+from ..layers.random import GOLDEN, MIX_1, bits
+
+_31, _64, _11, _1 = (np.uint64(n) for n in (31, 64, 11, 1))
 FEISTEL_ROUNDS = 4
-
-
-@njit
-def bits(key, counter):
-    """64 random bits for a key and a counter (SplitMix64; Steele, Lea and Flood 2014, figure 15)."""
-    z = np.uint64(key) + (np.uint64(counter) + _1) * _GOLDEN
-    z = (z ^ (z >> _30)) * _MIX_1
-    z = (z ^ (z >> _27)) * _MIX_2
-    return z ^ (z >> _31)
+DROPOUT = 1 << 40  # a counter that no other use of the seed has
 
 
 @njit
@@ -38,6 +26,12 @@ def uniform(key, counter):
 def draw_number(seed, word, place):
     """The number in [0, 1) that decides the character at `place` of word number `word`."""
     return uniform(bits(seed, word), place)
+
+
+@njit
+def key_of_step(seed, step):
+    """The key of the random numbers in the layers at a step of training."""
+    return np.int64(bits(bits(seed, DROPOUT), step))
 
 
 @njit
@@ -62,8 +56,8 @@ def permuted(index, n, width, key):
     while True:
         left, right, left_width, right_width = x >> low, x & ((_1 << low) - _1), high, low
         for r in range(FEISTEL_ROUNDS):
-            mixed = ((right ^ key) + np.uint64(r)) * _GOLDEN
-            mixed = (mixed ^ (mixed >> _31)) * _MIX_1
+            mixed = ((right ^ key) + np.uint64(r)) * GOLDEN
+            mixed = (mixed ^ (mixed >> _31)) * MIX_1
             left, right = right, left ^ (mixed >> (_64 - left_width))
             left_width, right_width = right_width, left_width
         x = (left << right_width) | right

@@ -6,16 +6,21 @@ in FUSED. The plan, the checks of gradients and the common tests find it in thes
 
 from typing import Any
 
-from . import activation, conv, embedding, label, linear, lookup, loss, norm, reshape
+from . import activation, cho, conv, dropout, embedding, gru, label, linear, lookup, loss, lstm, norm, reshape, rnn
 from .activation import ReLU, Tanh
+from .cho import ChoGRU
 from .conv import Unfold
+from .dropout import Dropout
 from .embedding import Embedding
+from .gru import GRU
 from .label import LabelledEmbedding
 from .linear import Linear
 from .lookup import LookupLinear
 from .loss import SoftmaxCrossEntropy
+from .lstm import LSTM
 from .norm import BatchNorm1d
 from .reshape import FlattenConsecutive
+from .rnn import RNN
 from .spec import Kernels, Layer, Parameter, Shape, SmallSteps
 
 LAYERS: dict[type[Any], Kernels] = {
@@ -29,17 +34,28 @@ LAYERS: dict[type[Any], Kernels] = {
     BatchNorm1d: norm.KERNELS,
     Unfold: conv.KERNELS,
     LabelledEmbedding: label.KERNELS,
+    Dropout: dropout.KERNELS,
+    RNN: rnn.KERNELS,
+    GRU: gru.KERNELS,
+    ChoGRU: cho.KERNELS,
+    LSTM: lstm.KERNELS,
 }
 
 # A run of layers of these kinds may be planned as one layer of the kind on the right, which takes them as arguments.
 FUSED: dict[tuple[type[Any], ...], type[Any]] = {
     (Embedding, FlattenConsecutive, Linear): LookupLinear,
+    (Embedding, Linear): LookupLinear,
 }
 
 __all__ = [
     "FUSED",
+    "GRU",
     "LAYERS",
+    "LSTM",
+    "RNN",
     "BatchNorm1d",
+    "ChoGRU",
+    "Dropout",
     "Embedding",
     "FlattenConsecutive",
     "Kernels",

@@ -43,6 +43,16 @@ class Constant:
         return np.full(shape, self.value)
 
 
+@dataclass(frozen=True)
+class Blocks:
+    """One value for all elements of each of several equal blocks."""
+
+    values: tuple[float, ...]
+
+    def draw(self, shape: Shape, generator: np.random.Generator) -> np.ndarray:
+        return np.repeat(self.values, shape[0] // len(self.values))
+
+
 def weight_init(scheme: str, fan_in: int, fan_out: int, gain: float) -> Init:
     """The initial distribution of a weight matrix (fan_in, fan_out) in one of the SCHEMES."""
     match scheme:

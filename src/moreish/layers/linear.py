@@ -97,4 +97,4 @@ def torch_forward(module, x):
     return x @ module.W if module.layer.bias is None else x @ module.W + module.b
 
 
-KERNELS = Kernels(forward_op, backward_op, torch=torch_forward, example=Linear(6, 5, Normal(0.4)))
+KERNELS = Kernels(forward_op, backward_op, torch=torch_forward, example=Linear(12, 5, Normal(0.4)))

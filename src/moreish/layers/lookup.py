@@ -20,6 +20,7 @@ core. Each shard has its own dtable. The products need their sum: each shard com
 
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 from .embedding import Embedding
 from .init import Normal
@@ -59,17 +60,23 @@ DTABLES, TABLES = SHARED0, SHARED1
 
 @dataclass(frozen=True)
 class LookupLinear:
-    """The fused form of `embedding`, `flatten` and `linear`: tokens (T,) become (T / F, H), or (H,) where F = T."""
+    """The fused form of two or three layers: tokens (T,) become (T / F, H), or (H,) where F = T; (T, H) without flatten."""
 
     embedding: Embedding
-    flatten: FlattenConsecutive
+    flatten: FlattenConsecutive | None
     linear: Linear
+
+    @classmethod
+    def of(cls, embedding: Embedding, *others: Any) -> "LookupLinear":
+        """Fuse layers: an Embedding, perhaps a FlattenConsecutive, a Linear."""
+        return cls(embedding, others[0] if len(others) > 1 else None, others[-1])
 
     def parameters(self) -> tuple[Parameter, ...]:
         return (*self.embedding.parameters(), *self.linear.parameters())
 
     def out_shape(self, in_shape: Shape) -> Shape:
-        return self.linear.out_shape(self.flatten.out_shape(self.embedding.out_shape(in_shape)))
+        shape = self.embedding.out_shape(in_shape)
+        return self.linear.out_shape(self.flatten.out_shape(shape) if self.flatten else shape)
 
     def sizes(self, in_shape: Shape) -> tuple[int, ...]:
         n_embd = self.embedding.n_embd

@@ -5,7 +5,8 @@
 
 In a mini-batch each row of logits has one target with count 1: its share is 1 / N. A row may also stand for all places
 of the data that have the same context. Then it has a target for each different token that follows, and the target's
-count is the number of these places. Padding has count 0.
+count is the number of these places. Padding has count 0. For rows that are prefixes of words, which have from one to all
+tokens as targets, the targets are a list of pairs of a row and a token.
 
 The largest logit m of a row is subtracted first, so that exp never overflows; p does not change. With
 nll = log(sum over u of exp(x[u] - m)) - (x[target] - m), the derivative of the logarithm of the sum is the softmax:
@@ -22,13 +23,16 @@ from math import prod
 
 import numpy as np
 
+from .levels import pairs_of
 from .maths import exp, kernel
 from .spec import (
     AUX0,
+    AUX1,
     COUNTS,
     DX,
     INT_SHARED,
     INTS,
+    LEVELS,
     ROWS,
     S0,
     S1,
@@ -43,14 +47,15 @@ from .spec import (
 )
 from .views import matrix, vector
 
-P = AUX0  # the probabilities, in scratch
+P, OF_ROWS = AUX0, AUX1  # scratch: the probabilities, and two numbers for each row
 
 
 @dataclass(frozen=True)
 class SoftmaxCrossEntropy:
     """Logits (..., n_vocab) and n_targets targets for each row become the nll of each target in nats.
 
-    The nll is (...,), or (..., n_targets) if that is more than one.
+    The nll is (...,), or (..., n_targets) if that is more than one. With n_targets 0 the targets are the pairs of the
+    levels (see `levels`), and the nll is that of each pair, one after another.
     """
 
     n_vocab: int
@@ -60,7 +65,7 @@ class SoftmaxCrossEntropy:
         return ()
 
     def out_shape(self, in_shape: Shape) -> Shape:
-        return in_shape[:-1] if self.n_targets == 1 else (*in_shape[:-1], self.n_targets)
+        return in_shape[:-1] if self.n_targets < 2 else (*in_shape[:-1], self.n_targets)
 
     def sizes(self, in_shape: Shape) -> tuple[int, ...]:
         return (self.n_vocab, self.n_targets)
@@ -70,17 +75,16 @@ class SoftmaxCrossEntropy:
 
 
 @kernel
-def forward(x, targets, p, nll):
-    """logits x (N, V), targets (N, K) -> probabilities p (N, V), nll (N, K) in nats."""
-    (N, V), K = x.shape, targets.shape[1]
+def softmax(x, p, largest, log_total):
+    """Logits x (N, V) -> probabilities p (N, V); also of each row the largest logit m and log of the sum of exp(x - m)."""
+    N, V = x.shape
     for n in range(N):
         m = x[n, 0]
         for v in range(V):
             m = max(m, x[n, v])
         for v in range(V):
             p[n, v] = x[n, v] - m
-        for k in range(K):
-            nll[n, k] = -p[n, targets[n, k]]
+        largest[n] = m
     flat = p.reshape(N * V)
     for i in range(N * V):
         flat[i] = exp(flat[i])
@@ -88,11 +92,27 @@ def forward(x, targets, p, nll):
         total = p[n, 0] * 0
         for v in range(V):
             total += p[n, v]
-        log_total = np.log(total)
-        for k in range(K):
-            nll[n, k] += log_total
+        log_total[n] = np.log(total)
         for v in range(V):
             p[n, v] /= total
+
+
+@kernel
+def forward(x, targets, p, largest, log_total, nll):
+    """logits x (N, V), targets (N, K) -> probabilities p (N, V), nll (N, K) in nats; largest, log_total (N,): scratch."""
+    softmax(x, p, largest, log_total)
+    for n in range(targets.shape[0]):
+        for k in range(targets.shape[1]):
+            nll[n, k] = largest[n] - x[n, targets[n, k]] + log_total[n]
+
+
+@kernel
+def forward_pairs(x, rows, targets, p, largest, log_total, nll):
+    """The same for pairs of a row and a target: rows, targets (P,) -> nll (P,)."""
+    softmax(x, p, largest, log_total)
+    for i in range(rows.size):
+        n = rows[i]
+        nll[i] = largest[n] - x[n, targets[i]] + log_total[n]
 
 
 @kernel
@@ -111,27 +131,42 @@ def backward(p, targets, counts, total, dx):
             dx[n, targets[n, k]] -= real(counts[n, k] / total)
 
 
+@kernel
+def backward_pairs(p, rows, targets, counts, total, shares, dx):
+    """The same for pairs of a row and a target: rows, targets, counts (P,). shares (N,) is scratch."""
+    (N, V), real = p.shape, p.dtype.type
+    shares.fill(0)
+    for i in range(rows.size):
+        shares[rows[i]] += real(counts[i] / total)
+    for n in range(N):
+        for v in range(V):
+            dx[n, v] = p[n, v] * shares[n]
+    for i in range(rows.size):
+        dx[rows[i], targets[i]] -= real(counts[i] / total)
+
+
 def forward_op(row, arena, params, grads, ints):
     N, V, K = row[ROWS], row[S0], row[S1]
-    forward(
-        matrix(arena, row[X], N, V),
-        matrix(ints, row[INTS], N, K),
-        matrix(arena, row[P], N, V),
-        matrix(arena, row[Y], N, K),
-    )
-    counts, totals = vector(ints, row[COUNTS], N * K), vector(ints, row[INT_SHARED], row[SHARDS])
-    totals[row[SHARD]] = counts.sum()
+    x, p = matrix(arena, row[X], N, V), matrix(arena, row[P], N, V)
+    largest, log_total = vector(arena, row[OF_ROWS], N), vector(arena, row[OF_ROWS] + N, N)
+    totals = vector(ints, row[INT_SHARED], row[SHARDS])
+    if K:
+        forward(x, matrix(ints, row[INTS], N, K), p, largest, log_total, matrix(arena, row[Y], N, K))
+        totals[row[SHARD]] = vector(ints, row[COUNTS], N * K).sum()
+    else:
+        rows, targets, counts = pairs_of(ints, row[LEVELS])
+        forward_pairs(x, rows, targets, p, largest, log_total, vector(arena, row[Y], rows.size))
+        totals[row[SHARD]] = counts.sum()
 
 
 def backward_op(row, arena, params, grads, ints):
     N, V, K = row[ROWS], row[S0], row[S1]
-    backward(
-        matrix(arena, row[P], N, V),
-        matrix(ints, row[INTS], N, K),
-        matrix(ints, row[COUNTS], N, K),
-        vector(ints, row[INT_SHARED], row[SHARDS]).sum(),
-        matrix(arena, row[DX], N, V),
-    )
+    p, dx = matrix(arena, row[P], N, V), matrix(arena, row[DX], N, V)
+    total = vector(ints, row[INT_SHARED], row[SHARDS]).sum()
+    if K:
+        backward(p, matrix(ints, row[INTS], N, K), matrix(ints, row[COUNTS], N, K), total, dx)
+    else:
+        backward_pairs(p, *pairs_of(ints, row[LEVELS]), total, vector(arena, row[OF_ROWS], N), dx)
 
 
 def stepwise_forward(trace, xp, x, targets):
@@ -173,7 +208,7 @@ KERNELS = Kernels(
     torch=None,
     example=SoftmaxCrossEntropy(7),
     reads="targets",
-    scratch=lambda layer, in_shape, rows: (rows * layer.n_vocab,),
+    scratch=lambda layer, in_shape, rows: (rows * layer.n_vocab, 2 * rows),
     int_shared=1,
     steps=SmallSteps(stepwise_forward, stepwise_backward),
 )

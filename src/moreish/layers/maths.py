@@ -45,6 +45,13 @@ def tanh(x):
     return np.tanh(x)
 
 
+@kernel
+def sigmoid(x):
+    """1 / (1 + e**-x)."""
+    one = x * 0 + 1
+    return one / (one + exp(-x))
+
+
 _LOG2_E = np.float32(1.4426950408889634)
 _LN2_HIGH = np.float32(0.693359375)  # ln 2 in two parts: the first has few bits, so that n * _LN2_HIGH is exact
 _LN2_LOW = np.float32(-2.12194440054690583e-4)

@@ -86,25 +86,25 @@ def _multiply_transposed(a, b, bias, out, wide):
     (M, N), K, width = out.shape, b.shape[1], 2 * wide
     if width >= N:
         transposed = np.empty((K, N), b.dtype)
-        _transpose(b, transposed)
+        transpose(b, transposed)
         _multiply(a, transposed, bias, out, wide)
     else:
         panel = np.empty((K, width), b.dtype)
         for j in range(0, N, width):
             if N - j > wide:
                 first = min(j, N - width)
-                _transpose(b[first : first + width], panel)
+                transpose(b[first : first + width], panel)
                 for i in range(0, M, TILE_ROWS):
                     _wide_tile(a, panel, bias, out, i, first, (0, wide))
             else:
                 first = N - wide
-                _transpose(b[first:], panel)
+                transpose(b[first:], panel)
                 for i in range(0, M, TILE_ROWS):
                     _wide_tile(a, panel, bias, out, i, first, (0,))
 
 
 @kernel
-def _transpose(b, out):
+def transpose(b, out):
     """b (N, K) -> the first N columns of out (K, >= N), both row-major."""
     N, K = b.shape
     if N >= 8 and K >= 8:

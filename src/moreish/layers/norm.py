@@ -330,7 +330,7 @@ KERNELS = Kernels(
     forward_op,
     backward_op,
     torch=torch_forward,
-    example=BatchNorm1d(6),
+    example=BatchNorm1d(12),
     inference=inference_op,
     before=(statistics_op, backward_statistics_op),
     scratch=scratch,

@@ -10,7 +10,8 @@ arena   float            every activation and its gradient, and scratch
 params  float            all parameters, flat
 grads   float            this shard's gradients of the trained parameters, in the same layout. A backward pass
                          overwrites its layer's gradients. Elements that it never writes are 0 from the start
-ints    int64            the batch: contexts (B, T), targets (B, L), counts (B, L); then integer scratch
+ints    int64            the batch: contexts (B, T), targets (B, L), counts (B, L); then integer scratch, and the levels
+                         of the rows (see `levels`) for layers that go along words
 
 Several threads share a large batch. It is divided into shards, whose gradients are added at the end. A layer that needs
 numbers of the other shards uses shared memory (SHARED, INT_SHARED), where each shard has its own row.
@@ -32,16 +33,21 @@ SHARD, SHARDS = 9, 10  # the index of this shard, and the number of shards
 FIRST = 11  # the first of the shards of the same thread, which runs them one after another
 BARRIER = 12  # 1 where all threads wait for each other, before the forward pass and after the backward pass
 INT_SHARED = 13  # ints: scratch that all shards see, (SHARDS, n)
-PARAMETERS = range(14, 22)  # params and grads: the layer's parameters, in its own order
-SIZES = range(22, 30)  # the numbers that the layer's `sizes` returns
-AUX = range(30, 38)  # arena: this shard's scratch arrays, of the sizes in `scratch`; they last from forward to backward
-SHARED = range(38, 42)  # arena: scratch arrays that all shards see, (SHARDS, n) each, with n as in `shared`
-WIDTH = 42
+LEVELS = 14  # ints: the levels of this shard's rows, for a layer that reads them
+STATES = range(
+    15, 17
+)  # arena: the states that the words of the first level continue, (rows, n) each, with n as in `state`
+PARAMETERS = range(17, 25)  # params and grads: the layer's parameters, in its own order
+SIZES = range(25, 33)  # the numbers that the layer's `sizes` returns
+AUX = range(33, 43)  # arena: this shard's scratch arrays, of the sizes in `scratch`; they last from forward to backward
+SHARED = range(43, 47)  # arena: scratch arrays that all shards see, (SHARDS, n) each, with n as in `shared`
+WIDTH = 47
 
 P0, P1, P2, P3, P4, P5, P6, P7 = PARAMETERS
 S0, S1, S2, S3, S4, S5, S6, S7 = SIZES
-AUX0, AUX1, AUX2, AUX3, AUX4, AUX5, AUX6, AUX7 = AUX
+AUX0, AUX1, AUX2, AUX3, AUX4, AUX5, AUX6, AUX7, AUX8, AUX9 = AUX
 SHARED0, SHARED1, SHARED2, SHARED3 = SHARED
+STATE0, STATE1 = STATES
 
 Shape = tuple[int, ...]
 Kernel = Callable[[Any, Any, Any, Any, Any], None]
@@ -118,8 +124,9 @@ class Kernels:
 
     forward, backward   the adapters; None for a layer that only changes the shape of its input
     torch               (module, x) -> y: the forward pass in PyTorch, which autograd differentiates. The module has
-                        the layer as `layer` and its parameters by their names. None for the loss and fused layers
-    example             a layer for the common tests: for 4 positions of 6 numbers, or 4 of 7 tokens
+                        the layer as `layer` and its parameters by their names. A layer that goes along words takes the
+                        levels of the rows as a third argument. None for the loss and fused layers
+    example             a layer for the common tests: for 4 positions of 12 numbers, or 4 of 7 tokens
     inference           the adapter of the forward pass outside training, if it differs
     reads               the part of the batch that the layer reads: "contexts", "targets" or None
     before              the adapters of a first forward and a first backward kernel, after which all threads wait for
@@ -130,6 +137,10 @@ class Kernels:
     pays                (layer, rows) -> True if a fused layer is faster than the layers that it stands for
     steps               the layer in small steps
     batch_statistics    True if training mixes the examples of a batch
+    levels              True if the layer goes along words: it reads the levels of the rows
+    state               layer -> the numbers of the states that a word carries from one character to the next, in each of
+                        the arrays STATE0, ...; the states after a row are in the output and, second, in AUX0
+    training_only       True for a layer that changes nothing outside training
     saturation          of an activation: the outputs at which its gradient vanishes
     """
 
@@ -147,3 +158,6 @@ class Kernels:
     steps: SmallSteps | None = None
     batch_statistics: bool = False
     saturation: Saturation | None = None
+    levels: bool = False
+    state: Callable[[Any], Sequence[int]] = lambda layer: ()
+    training_only: bool = False

@@ -13,6 +13,7 @@ from .config import CountConfig, ModelConfig, NetConfig, ReaderConfig
 from .mixture import Mixture
 from .mlp import MLP
 from .ngram import BigramCounts, NGram
+from .recurrent import GRUConfig, LSTMConfig, RNNConfig
 from .wavenet import WaveNet, WaveNetConv
 
 MODELS: dict[str, type[ModelConfig]] = {
@@ -22,6 +23,9 @@ MODELS: dict[str, type[ModelConfig]] = {
     "mlp": MLP,
     "wavenet": WaveNet,
     "wavenet-conv": WaveNetConv,
+    "rnn": RNNConfig,
+    "gru": GRUConfig,
+    "lstm": LSTMConfig,
 }
 
 NETS: dict[str, type[NetConfig]] = {name: kind for name, kind in MODELS.items() if issubclass(kind, NetConfig)}

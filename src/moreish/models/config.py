@@ -32,8 +32,8 @@ class ModelConfig(Options, ABC):
 
     @property
     @abstractmethod
-    def context(self) -> int:
-        """Length T of a context: the number of earlier characters that a prediction depends on."""
+    def context(self) -> int | None:
+        """Length T of a context: the number of earlier characters that a prediction depends on; None for all."""
 
     @abstractmethod
     def given(self, weights: dict[str, np.ndarray], label: int) -> dict[str, np.ndarray]:
@@ -41,7 +41,7 @@ class ModelConfig(Options, ABC):
 
     def contexts(self, reader: Reader, params: np.ndarray, n_vocab: int) -> Contexts:
         """Return the contexts of the model, for constrained sampling."""
-        return TokenContexts(lambda rows: reader.logits(params, rows), self.context, n_vocab)
+        return TokenContexts(reader, params, self.context, n_vocab)
 
 
 class ReaderConfig(ModelConfig):
@@ -77,26 +77,34 @@ class NetConfig(ModelConfig):
 
     whole_words: ClassVar[bool] = False
 
+    @property
+    @abstractmethod
+    def context(self) -> int: ...
+
     @abstractmethod
     def layers(self, n_vocab: int, n_labels: int = 0) -> list[Layer]:
         """Return the layers from contexts (B, T) to logits (B, n_vocab).
 
-        With labels, contexts are (B, T + 1): the label of the word comes last.
+        With labels, contexts are (B, T + 1): the label of the word comes last. If the length of a context has no limit,
+        T is 1: the layers go along words, from the token of each prefix to its logits.
         """
 
     def given(self, weights: dict[str, np.ndarray], label: int) -> dict[str, np.ndarray]:
         return given(weights, label)
 
 
-@dataclass(frozen=True)
-class HiddenConfig(NetConfig):
-    """Options of the nets with hidden layers, and methods that build their layers."""
-
-    activation: str = option("tanh", "activation function of the hidden units", choices=tuple(ACTIVATIONS))
-    batch_norm: bool = option(False, "normalise every hidden layer over the batch")
-    init: str = option(
+def init_option() -> str:
+    """Define the option that chooses the scheme of the initial weights."""
+    return option(
         "kaiming", "scheme of the initial weights; naive, small and zero show what can go wrong", choices=SCHEMES
     )
+
+
+@dataclass(frozen=True)
+class InitialisedConfig(NetConfig):
+    """Options of the nets whose initial weights follow a scheme, and methods that build their first and last layer."""
+
+    init: str = init_option()
 
     def embedding(self, n_vocab: int, n_embd: int, n_labels: int) -> Layer:
         init = embedding_init(self.init)
@@ -104,13 +112,22 @@ class HiddenConfig(NetConfig):
             return Embedding(n_vocab, n_embd, init)
         return LabelledEmbedding(n_vocab, n_labels, n_embd, init, label_init(self.init))
 
+    def logits(self, n_in: int, n_vocab: int) -> Layer:
+        weight = weight_init(self.init, n_in, n_vocab, LOGITS_GAIN)
+        return Linear(n_in, n_vocab, weight, bias_init(self.init))
+
+
+@dataclass(frozen=True)
+class HiddenConfig(InitialisedConfig):
+    """Options of the nets with hidden layers, and methods that build these."""
+
+    activation: str = option("tanh", "activation function of the hidden units", choices=tuple(ACTIVATIONS))
+    batch_norm: bool = option(False, "normalise every hidden layer over the batch")
+    init: str = init_option()
+
     def hidden(self, n_in: int, n_out: int) -> list[Layer]:
         """Return a hidden layer: Linear, BatchNorm1d if it is on, activation."""
         weight, activation = weight_init(self.init, n_in, n_out, GAINS[self.activation]), ACTIVATIONS[self.activation]()
         if self.batch_norm:
             return [Linear(n_in, n_out, weight, bias=None), BatchNorm1d(n_out), activation]
         return [Linear(n_in, n_out, weight, bias_init(self.init)), activation]
-
-    def logits(self, n_in: int, n_vocab: int) -> Layer:
-        weight = weight_init(self.init, n_in, n_vocab, LOGITS_GAIN)
-        return Linear(n_in, n_vocab, weight, bias_init(self.init))

@@ -13,9 +13,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..engine.batches import windows
 from ..engine.protocol import Draw, Reader
 from ..engine.registry import make_engine
+from ..engine.states import read
 from ..engine.tape.generate import draw_words
 from ..layers.label import n_labels
 from ..layers.layout import Layout
@@ -23,7 +23,6 @@ from ..options import option
 from .config import ModelConfig, NetConfig, ReaderConfig
 
 MIXTURES = ("linear", "log-linear")
-CONTEXTS_AT_A_TIME = 1 << 14  # for log-linear probabilities
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class Part:
         params = np.zeros(layout.size, np.float32)
         for name, place in layout.views(params).items():
             place[...] = arrays[name]
-        return cls(config, make_engine("tape", layers, config.context, n_vocab), params)
+        return cls(config, make_engine("tape", layers, config.context or 1, n_vocab), params)
 
 
 @dataclass(frozen=True)
@@ -68,11 +67,10 @@ class Mixture(ReaderConfig):
         return [make_config(part["model"], part["options"], ALL_MODELS) for part in self.parts or []]
 
     @property
-    def context(self) -> int:
-        return max(config.context for config in self.configs)
-
-    def made_of(self, arrays: dict[str, np.ndarray], n_vocab: int) -> list[Part]:
-        return [Part.of(config, of_part(arrays, i), n_vocab) for i, config in enumerate(self.configs)]
+    def context(self) -> int | None:
+        lengths = [config.context for config in self.configs]
+        known = [length for length in lengths if length is not None]
+        return max(known) if len(known) == len(lengths) else None
 
     def given(self, weights: dict[str, np.ndarray], label: int) -> dict[str, np.ndarray]:
         found = dict(weights)
@@ -86,8 +84,9 @@ class Mixture(ReaderConfig):
         names = [part["model"] for part in self.parts or []]
         return [("kind", self.kind), *((name, f"{w:.3f}") for name, w in zip(names, arrays["weights"], strict=True))]
 
-    def reader(self, arrays: dict[str, np.ndarray], n_vocab: int) -> Reader:
-        return MixtureReader(self.kind, self.made_of(arrays, n_vocab), arrays["weights"], n_vocab)
+    def reader(self, arrays: dict[str, np.ndarray], n_vocab: int) -> "MixtureReader":
+        parts = [Part.of(config, of_part(arrays, i), n_vocab) for i, config in enumerate(self.configs)]
+        return MixtureReader(self.kind, parts, arrays["weights"], n_vocab)
 
     def n_parameters(self, arrays: dict[str, np.ndarray]) -> int:
         n_vocab, found = int(arrays["n_vocab"][0]), len(self.configs)
@@ -113,47 +112,56 @@ class MixtureReader:
         if weights.shape != (len(parts),) or not (weights > 0).all() or not np.isfinite(weights).all():
             raise ValueError("its weights are not those of its parts")
         self.kind, self.parts, self.weights, self.n_vocab = kind, parts, weights, n_vocab
-        self.context = max(part.config.context for part in parts)
+        self._begins = [part.reader.begin(part.params) for part in parts]
 
-    def nll(self, params: np.ndarray, stream: np.ndarray) -> np.ndarray:
-        """Return the nll in nats of every token of a flat stream (1 + N,) after its first 0, float64 (N,)."""
-        if self.kind == "linear":
-            logs = [part.reader.nll(part.params, stream) for part in self.parts]
-            return -log_sum(np.log(self.weights)[:, None] - np.array(logs))
-        nll = np.zeros(len(stream) - 1)
-        for first in range(0, len(nll), CONTEXTS_AT_A_TIME):
-            contexts, targets = windows_of(stream, first, min(CONTEXTS_AT_A_TIME, len(nll) - first), self.context)
-            nll[first : first + len(targets)] = -self.logits(params, contexts)[np.arange(len(targets)), targets]
-        return nll
+    def begin(self, params: np.ndarray) -> np.ndarray:
+        """Return the states of all parts side by side at the beginning of a word, float64 (1, W)."""
+        return np.concatenate(self._begins, axis=1, dtype=np.float64)
 
-    def logits(self, params: np.ndarray, contexts: np.ndarray) -> np.ndarray:
-        """Contexts (N, T) -> log-probabilities of every next token, float64 (N, V)."""
-        logs = part_logs(self.parts, contexts)
+    def after(self, params: np.ndarray, states: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+        """Return the states of all parts after a token (N,) more: float64 (N, W) -> (N, W)."""
+        own = zip(self.parts, self._of_parts(states), strict=True)
+        found = [part.reader.after(part.params, states, tokens) for part, states in own]
+        return np.concatenate(found, axis=1, dtype=np.float64)
+
+    def logits(self, params: np.ndarray, states: np.ndarray) -> np.ndarray:
+        """States (N, W) -> log-probabilities of every next token, float64 (N, V)."""
+        logs = self.part_logs(states)
         if self.kind == "linear":
             return log_sum(np.log(self.weights)[:, None, None] + logs)
         mixed = np.tensordot(self.weights, logs, 1)
         return mixed - log_sum(mixed.T)[:, None]
 
+    def part_logs(self, states: np.ndarray) -> np.ndarray:
+        """States (N, W) -> log-probabilities of every next token by each part, float64 (parts, N, V)."""
+        logs = []
+        for part, own in zip(self.parts, self._of_parts(states), strict=True):
+            logits = part.reader.logits(part.params, own).astype(np.float64)
+            logs.append(logits - log_sum(logits.T)[:, None])
+        return np.array(logs)
+
+    def _of_parts(self, states: np.ndarray) -> list[np.ndarray]:
+        """Return the states of each part, in its own type: whole numbers below 2**53 and float32 fit in float64."""
+        ends = np.cumsum([begin.shape[1] for begin in self._begins])
+        own = np.split(states, ends[:-1], axis=1)
+        return [states.astype(begin.dtype) for states, begin in zip(own, self._begins, strict=True)]
+
+    def nll(self, params: np.ndarray, stream: np.ndarray) -> np.ndarray:
+        """Return the nll in nats of every token of a flat stream (1 + N,) after its first 0, float64 (N,)."""
+        if stream.min() < 0 or stream.max() >= self.n_vocab:
+            raise ValueError(f"tokens must be from 0 to {self.n_vocab - 1}")
+        if self.kind == "linear":
+            logs = [part.reader.nll(part.params, stream) for part in self.parts]
+            return -log_sum(np.log(self.weights)[:, None] - np.array(logs))
+        nll = np.zeros(len(stream) - 1)
+        for first, states, of in read(self, params, stream):
+            there = slice(first, first + len(of))
+            nll[there] = -self.logits(params, states)[of, stream[1:][there]]
+        return nll
+
     def generate(self, params: np.ndarray, n: int, draw: Draw) -> np.ndarray:
         """Draw n words, as `Tape.generate` does."""
-        return draw_words(lambda contexts: self.logits(params, contexts), n, self.context, draw)
-
-
-def part_logs(parts: Sequence[Part], contexts: np.ndarray) -> np.ndarray:
-    """Contexts (N, T) -> log-probabilities of every next token by each part, float64 (parts, N, V)."""
-    logs = []
-    for part in parts:
-        own = np.ascontiguousarray(contexts[:, contexts.shape[1] - part.config.context :])
-        logits = part.reader.logits(part.params, own).astype(np.float64)
-        logs.append(logits - log_sum(logits.T)[:, None])
-    return np.array(logs)
-
-
-def windows_of(stream: np.ndarray, first: int, n: int, context: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return n contexts (n, context) and targets (n,) of a stream, from target number `first` on."""
-    contexts, targets = np.zeros((n, context), np.int64), np.zeros(n, np.int64)
-    windows(stream, 1 + first, n, contexts, targets)
-    return contexts, targets
+        return draw_words(self, params, n, draw)
 
 
 def log_sum(logs: np.ndarray) -> np.ndarray:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..corpus import END, Corpus, Vocab
+from ..corpus import Corpus, Vocab
 from ..display.shown import Shown, Table, first, more
 from ..engine.protocol import Reader
 from ..engine.registry import make_engine, require_torch
+from ..engine.states import state_after
 from ..errors import InputError
 from ..layers import Layer
 from ..layers.layout import Layout
@@ -156,8 +157,9 @@ class Model(Shown, DrawsWords):
 
     @property
     def columns(self) -> int:
-        """Number of columns of a context that its layers take: the block size, and one more for a label."""
-        return self.config.context + (self.labels is not None)
+        """Number of columns of a context that its layers take: the block size or 1, and one more for a label."""
+        assert isinstance(self.config, NetConfig)
+        return (self.config.context or 1) + (self.labels is not None)
 
     @cached_property
     def engine(self) -> Reader:
@@ -175,7 +177,7 @@ class Model(Shown, DrawsWords):
     def _tape(self) -> Reader:
         """The engine of the layers without labels; the models of all labels share it."""
         assert isinstance(self.config, NetConfig)
-        return make_engine("tape", self.config.layers(len(self.vocab)), self.config.context, len(self.vocab))
+        return make_engine("tape", self.config.layers(len(self.vocab)), self.config.context or 1, len(self.vocab))
 
     def given(self, label: object) -> "Model":
         """Return the model without labels that this one is, given a label. Raises InputError for an unknown label."""
@@ -316,11 +318,10 @@ class Model(Shown, DrawsWords):
             return self.given(label).next(prefix, temperature=temperature)
         if not 0 < temperature < float("inf"):
             raise InputError(f"temperature is {temperature}: it must be a number above 0")
-        tokens, T = self.vocab.encode(prefix), self.config.context
-        context = np.array([([END] * T + tokens)[len(tokens) :]], np.int64)
-        models, p = self.sampling_models(), np.zeros(len(self.vocab))
+        tokens, models, p = self.vocab.encode(prefix), self.sampling_models(), np.zeros(len(self.vocab))
         for model, weight in zip(models, label_weights(models, tokens).tolist(), strict=True):
-            logits = model.reader.logits(model.params, context)[0].astype(np.float64)
+            state = state_after(model.reader, model.params, tokens)
+            logits = model.reader.logits(model.params, state)[0].astype(np.float64)
             with np.errstate(over="ignore"):  # near a temperature of 0 a logit below the largest becomes -inf: p is 0
                 of_label = np.exp((logits - logits.max()) / temperature)
             p += weight * of_label / of_label.sum()

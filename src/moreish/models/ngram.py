@@ -13,7 +13,7 @@ import numpy as np
 from ..corpus import Corpus
 from ..corpus.stream import Words, per_token
 from ..engine.protocol import Reader
-from ..ngram import SMOOTHINGS, Automaton, NodeContexts, count_tables, smoothed
+from ..ngram import SMOOTHINGS, Automaton, count_tables, smoothed
 from ..ngram.labels import recounted, smoothed_by_label
 from ..options import option
 from ..sampling.contexts import Contexts
@@ -62,7 +62,7 @@ class NGram(CountConfig):
 
     def contexts(self, reader: Reader, params: np.ndarray, n_vocab: int) -> Contexts:
         assert isinstance(reader, Automaton)
-        return NodeContexts(reader)
+        return reader
 
     def n_parameters(self, arrays: dict[str, np.ndarray]) -> int:
         return arrays["p"].size + arrays["share"].size

@@ -1,8 +1,7 @@
 """N-gram models: counts of windows of characters, tables made from them, smoothing, and a compiled automaton."""
 
 from .automaton import Automaton
-from .contexts import NodeContexts
 from .smoothing import SMOOTHINGS, smoothed
 from .tables import Tables, count_tables
 
-__all__ = ["SMOOTHINGS", "Automaton", "NodeContexts", "Tables", "count_tables", "smoothed"]
+__all__ = ["SMOOTHINGS", "Automaton", "Tables", "count_tables", "smoothed"]

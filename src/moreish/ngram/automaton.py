@@ -67,23 +67,7 @@ def trace(graph, level, stream, nodes, entries):
         node = next_node(graph, node, token)
 
 
-def predict(graph, probabilities, contexts, logits):
-    """Write the log-probability of every token after each context to logits (N, V).
-
-    contexts (N, T) hold 0 where the word has not begun.
-    """
-    path = np.zeros(probabilities.order, np.int64)
-    for i in range(contexts.shape[0]):
-        node = graph.start
-        for k in range(contexts.shape[1]):
-            if contexts[i, k] != 0:
-                node = next_node(graph, node, contexts[i, k])
-        distribution(graph, probabilities, node, path, logits[i])
-        for v in range(probabilities.n_vocab):
-            logits[i, v] = np.log(logits[i, v])
-
-
-def predict_after(graph, probabilities, nodes, logits):
+def predict(graph, probabilities, nodes, logits):
     """Write the log-probability of every token after each node (N,) to logits (N, V)."""
     path = np.zeros(probabilities.order, np.int64)
     for i in range(nodes.size):
@@ -102,8 +86,7 @@ PAIRS = types.int32[:, ::1]
 SIGNATURES = {
     read: types.void(GRAPH, PROBABILITIES, INTS32, FLOATS),
     trace: types.void(GRAPH, INTS32, INTS32, PAIRS, PAIRS),
-    predict: types.void(GRAPH, PROBABILITIES, types.int64[:, ::1], FLOATS2),
-    predict_after: types.void(GRAPH, PROBABILITIES, INTS, FLOATS2),
+    predict: types.void(GRAPH, PROBABILITIES, INTS, FLOATS2),
     follow: types.void(GRAPH, INTS, INTS, INTS),
 }
 compiled = compiler(SIGNATURES, "n-gram scoring")
@@ -131,14 +114,14 @@ class Automaton:
         first, parent, char, after, start, p, share = (
             arrays[name] for name in ("first", "parent", "char", "after", "start", "p", "share")
         )
-        self.n_nodes, n_entries = len(share), len(p)
-        shapes_fit = first.shape == (self.n_nodes + 1,) and parent.shape == (self.n_nodes,)
+        self.size, n_entries = len(share), len(p)
+        shapes_fit = first.shape == (self.size + 1,) and parent.shape == (self.size,)
         shapes_fit &= char.shape == after.shape == (n_entries,) and start.shape == (1,)
         dtypes = [array.dtype for array in (first, parent, char, after, start, p, share)]
         if not shapes_fit or dtypes != [np.int64, *[np.int32] * 3, np.int64, *[np.float64] * 2]:
             raise ValueError("its arrays do not fit together")
-        inside = (parent[1:] < np.arange(1, self.n_nodes)).all() and parent.min() >= 0
-        inside &= after.min() >= 0 and max(after.max(), start[0]) < self.n_nodes and start[0] >= 0
+        inside = (parent[1:] < np.arange(1, self.size)).all() and parent.min() >= 0
+        inside &= after.min() >= 0 and max(after.max(), start[0]) < self.size and start[0] >= 0
         inside &= char.min() >= 0 and char.max() < n_vocab and (np.diff(first) > 0).all()
         if not inside or first[0] != 0 or first[-1] != n_entries or not (p > 0).all() or not (share > 0).all():
             raise ValueError("its arrays point outside each other, or hold a number that is no probability")
@@ -158,30 +141,32 @@ class Automaton:
             run_parallel([partial(read_chunk, stream[a : b + 1], nll[a:b]) for a, b in chunks])
         return nll
 
-    def after(self, nodes: np.ndarray, tokens: np.ndarray) -> np.ndarray:
-        """Return the node after each token at each node: int64 (N,) all of them."""
-        reached = np.empty(len(nodes), np.int64)
-        compiled(follow)(self.graph, np.ascontiguousarray(nodes), np.ascontiguousarray(tokens, np.int64), reached)
-        return reached
+    def begin(self, params: np.ndarray) -> np.ndarray:
+        """Return the state at the beginning of a word: the number of its node, int64 (1, 1)."""
+        return np.array([[self.graph.start]], np.int64)
+
+    def after(self, params: np.ndarray, states: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+        """Return the node after each token (N,) at each node: int64 (N, 1) -> (N, 1)."""
+        nodes, reached = np.ascontiguousarray(states[:, 0]), np.empty(len(states), np.int64)
+        compiled(follow)(self.graph, nodes, np.ascontiguousarray(tokens, np.int64), reached)
+        return reached[:, None]
+
+    def logits(self, params: np.ndarray, states: np.ndarray) -> np.ndarray:
+        """Nodes (N, 1) -> log-probabilities of the next token, float64 (N, n_vocab)."""
+        logits = np.empty((len(states), self.n_vocab))
+        compiled(predict)(self.graph, self.probabilities, np.ascontiguousarray(states[:, 0]), logits)
+        return logits
+
+    def table(self) -> tuple[np.ndarray, np.ndarray, int]:
+        """Return all nodes: see `sampling.contexts`."""
+        return np.arange(self.size)[:, None], self._followers, self.graph.start
 
     @cached_property
-    def followers(self) -> np.ndarray:
+    def _followers(self) -> np.ndarray:
         """The node after every token at every node: int32 (nodes, n_vocab)."""
-        V = self.n_vocab
-        reached = self.after(np.repeat(np.arange(self.n_nodes), V), np.tile(np.arange(V), self.n_nodes))
-        return reached.reshape(self.n_nodes, V).astype(np.int32)
-
-    def logits(self, params: np.ndarray, contexts: np.ndarray) -> np.ndarray:
-        """Contexts (N, T), T at least order - 1 -> log-probabilities, float64 (N, n_vocab)."""
-        logits = np.zeros((len(contexts), self.n_vocab))
-        compiled(predict)(self.graph, self.probabilities, contexts, logits)
-        return logits
-
-    def logits_after(self, nodes: np.ndarray) -> np.ndarray:
-        """Nodes (N,) -> log-probabilities of the next token, float64 (N, n_vocab)."""
-        logits = np.empty((len(nodes), self.n_vocab))
-        compiled(predict_after)(self.graph, self.probabilities, np.ascontiguousarray(nodes), logits)
-        return logits
+        V, nodes = self.n_vocab, np.arange(self.size)
+        reached = self.after(np.zeros(0), np.repeat(nodes, V)[:, None], np.tile(np.arange(V), self.size))
+        return reached.reshape(self.size, V).astype(np.int32)
 
     def generate(self, params: np.ndarray, n: int, draw: Draw) -> np.ndarray:
         """Draw n words: a flat array of tokens, int32, each word ended by 0. No word is empty or over max_length."""

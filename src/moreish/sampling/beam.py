@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..engine.states import state_after
 from .constraints import MAX_LENGTH
-from .contexts import Contexts
 from .deadline import check_time
 from .dfa import DFA
 from .dynamic_programming import SamplingOptions
+from .model import SamplingModel
 
 MAX_LOGITS = 1 << 22  # held at a time
 
@@ -33,7 +34,7 @@ class BeamResult:
 
 
 def beam_search(
-    contexts: Contexts, options: SamplingOptions, words: DFA, n: int | None = None, *, width: int | None = None
+    model: SamplingModel, options: SamplingOptions, words: DFA, n: int | None = None, *, width: int | None = None
 ) -> BeamResult:
     """Find the n most likely words of a set, or all of them, given the prefix that they share.
 
@@ -42,9 +43,8 @@ def beam_search(
     shared, rest = words.split_prefix()
     if rest.empty or n == 0:
         return BeamResult([], np.zeros(0), True)
-    rows, state = contexts.begin[None], np.zeros(1, np.int64)
-    for token in shared:
-        rows = contexts.after(rows, np.array([token]))
+    reader, params = model.reader, model.params
+    states, at = state_after(reader, params, shared), np.zeros(1, np.int64)  # of the model, and of the set
     log_p, dropped = np.zeros(1), -np.inf  # of the most likely prefix that the width left out
     parents, tokens = [], []  # for each length: the number of each prefix's parent, and its last token
     ends: list[tuple[int, int]] = []  # of the words found: length after the shared prefix, number of their prefix
@@ -53,15 +53,15 @@ def beam_search(
     for length in range(MAX_LENGTH + 1):
         may_end = bool(shared) or length > 0
         children = []
-        for first in range(0, len(rows), step):
+        for first in range(0, len(states), step):
             check_time()
             chunk = slice(first, first + step)
             with np.errstate(divide="ignore"):
-                p = np.log(options.probabilities(contexts.logits(rows[chunk]), may_end)) + log_p[chunk, None]
-            done = np.flatnonzero(rest.accept[state[chunk]] & np.isfinite(p[:, 0]))
+                p = np.log(options.probabilities(reader.logits(params, states[chunk]), may_end)) + log_p[chunk, None]
+            done = np.flatnonzero(rest.accept[at[chunk]] & np.isfinite(p[:, 0]))
             ends += [(length, first + int(i)) for i in done]
             scores = np.concatenate([scores, p[done, 0]])
-            onward = rest.delta[state[chunk]]
+            onward = rest.delta[at[chunk]]
             parent, token = np.nonzero((onward >= 0) & np.isfinite(p))
             children.append((first + parent, token, onward[parent, token], p[parent, token]))
         parent, token, onward, score = (np.concatenate(column) for column in zip(*children, strict=True))
@@ -79,7 +79,7 @@ def beam_search(
         tokens.append(token)
         if not len(parent):
             break
-        rows, state, log_p = contexts.after(rows[parent], token), onward.astype(np.int64), score
+        states, at, log_p = reader.after(params, states[parent], token), onward.astype(np.int64), score
     else:
         dropped = max(dropped, log_p.max())
     order = np.argsort(-scores, kind="stable")

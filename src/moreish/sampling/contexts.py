@@ -1,67 +1,51 @@
-"""Contexts, the part of a word that a prediction depends on, as rows of integers.
+"""Contexts: all states of a model, where these are few enough for a table. Dynamic programming needs the table.
 
-A context is the last n tokens for a net, and a node of the automaton for a counted model.
+The contexts of a net are all sequences of the last n tokens, and those of a counted model the nodes of its automaton.
 """
 
-from collections.abc import Callable
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
+from ..engine.protocol import Reader
+
 
 class Contexts(Protocol):
-    """The contexts of a model, rows of W integers each."""
+    """The contexts of a model."""
 
     @property
-    def begin(self) -> np.ndarray:
-        """The context at the beginning of a word, int64 (W,)."""
-        ...
-
-    @property
-    def size(self) -> int:
-        """Number of contexts."""
-        ...
-
-    def after(self, rows: np.ndarray, tokens: np.ndarray) -> np.ndarray:
-        """Append a token to each context: rows (N, W), tokens (N,) -> rows (N, W)."""
-        ...
-
-    def logits(self, rows: np.ndarray) -> np.ndarray:
-        """Rows (N, W) -> logits of the next token (N, V)."""
+    def size(self) -> float:
+        """Number of contexts; infinite if it has no limit or is not known."""
         ...
 
     def table(self) -> tuple[np.ndarray, np.ndarray, int]:
-        """Return all contexts (size, W), the number of the next one after each token (size, V), and that of `begin`."""
+        """Return the state of each context (size, W), the number of the next context after each token (size, V), int32,
+        and the number of the context at the beginning of a word.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class TokenContexts:
-    """The last n tokens, 0 before the word: the contexts of a net with a block size of n.
+    """The last n tokens, 0 before the word, for a reader that sees no more of a word; None for one that sees all."""
 
-    predict     the model: contexts (N, n) -> logits (N, V)
-    """
-
-    predict: Callable[[np.ndarray], np.ndarray]
-    n: int
+    reader: Reader
+    params: np.ndarray
+    n: int | None
     V: int
 
     @property
-    def begin(self) -> np.ndarray:
-        return np.zeros(self.n, np.int64)
-
-    @property
-    def size(self) -> int:
-        return self.V**self.n
-
-    def after(self, rows: np.ndarray, tokens: np.ndarray) -> np.ndarray:
-        return np.concatenate([rows[:, 1:], tokens[:, None]], axis=1)
-
-    def logits(self, rows: np.ndarray) -> np.ndarray:
-        return self.predict(np.ascontiguousarray(rows))
+    def size(self) -> float:
+        return math.inf if self.n is None else self.V**self.n
 
     def table(self) -> tuple[np.ndarray, np.ndarray, int]:
-        numbers = np.arange(self.size)[:, None]
-        rows = numbers // self.V ** np.arange(self.n)[::-1] % self.V
-        return rows, (numbers * self.V % self.size + np.arange(self.V)).astype(np.int32), 0
+        assert self.n is not None
+        begin = states = self.reader.begin(self.params)
+        for _ in range(self.n):
+            tokens = np.tile(np.arange(self.V), len(states))
+            states = self.reader.after(self.params, np.repeat(states, self.V, 0), tokens)
+            states[:1] = begin  # of a context without a character
+        numbers = np.arange(len(states))[:, None]
+        return states, (numbers * self.V % len(states) + np.arange(self.V)).astype(np.int32), 0

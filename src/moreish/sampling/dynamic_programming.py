@@ -33,6 +33,7 @@ from ..ngram.sampler import BUFFER_TOKENS, WORDS, Words
 from .contexts import Contexts
 from .deadline import check_time
 from .dfa import DFA
+from .model import SamplingModel
 
 MAX_PROBABILITIES = 1 << 25  # of tokens after contexts
 MAX_PAIRS = 1 << 25  # of a context and a state
@@ -183,9 +184,9 @@ class ExactSampler:
     converged   False if b could not be computed: the model hardly ever ends a word
     """
 
-    def __init__(self, contexts: Contexts, options: SamplingOptions, words: DFA):
+    def __init__(self, model: SamplingModel, options: SamplingOptions, words: DFA):
         self.prefix, self.words = words.split_prefix()
-        rows, after, begin = contexts.table()
+        states, after, begin = model.contexts.table()
         C, V = after.shape
         # The last row is the beginning of a word, where it may not end.
         p = np.empty((C + 1, V))
@@ -193,8 +194,8 @@ class ExactSampler:
         for first in range(0, C, step):
             check_time()
             chunk = slice(first, min(first + step, C))
-            p[chunk] = options.probabilities(contexts.logits(rows[chunk]), True)
-        p[-1] = options.probabilities(contexts.logits(rows[begin : begin + 1]), False)[0]
+            p[chunk] = options.probabilities(model.reader.logits(model.params, states[chunk]), True)
+        p[-1] = options.probabilities(model.reader.logits(model.params, states[begin : begin + 1]), False)[0]
         after = np.concatenate([after, after[begin : begin + 1]])
         self.context = C
         for token in self.prefix:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -9,7 +10,9 @@ from ..corpus import Vocab
 from ..engine.protocol import Draw, Reader
 from .contexts import Contexts
 from .deadline import check_time
-from .dynamic_programming import SamplingOptions
+
+if TYPE_CHECKING:
+    from .dynamic_programming import SamplingOptions
 
 MAX_EXTRA = 1000  # characters beyond the shortest word, whatever the list
 FIRST_LENGTH = 64  # characters after the prefix that the first attempt has room for
@@ -41,7 +44,7 @@ class SamplingModel:
         self,
         n: int,
         prefix: Sequence[int],
-        options: SamplingOptions,
+        options: "SamplingOptions",
         seed: int,
         first: int,
         longest: int,

@@ -91,10 +91,10 @@ def _found(models: Sequence[SamplingModel], words: DFA, most: int | None) -> tup
     if most is None:
         return *enumerated(models, options, words), True
     if len(models) == 1:
-        found = beam_search(models[0].contexts, options, words, most, width=BEAM_WIDTH)
+        found = beam_search(models[0], options, words, most, width=BEAM_WIDTH)
         return found.words, found.log_p, found.proven
     # A word that no label's search finds is at most as likely, given each label, as the last word that it finds.
-    searches = [beam_search(model.contexts, options, words, LABEL_DEPTH * most, width=BEAM_WIDTH) for model in models]
+    searches = [beam_search(model, options, words, LABEL_DEPTH * most, width=BEAM_WIDTH) for model in models]
     different = list({tuple(word): word for search in searches for word in search.words}.values())
     log_p = _log_p(models, different)
     ranked = np.argsort(-log_p, kind="stable")[:most]

@@ -43,12 +43,12 @@ def enumerated(
     Probabilities are given the prefix that the words share.
     """
     if len(models) == 1:
-        found = beam_search(models[0].contexts, options, words)
+        found = beam_search(models[0], options, words)
         return found.words, found.log_p
     weights = label_weights(models, words.split_prefix()[0])
     p: dict[tuple[int, ...], float] = {}
     for model, weight in zip(models, weights.tolist(), strict=True):
-        found = beam_search(model.contexts, options, words)
+        found = beam_search(model, options, words)
         for word, of_label in zip(map(tuple, found.words), np.exp(found.log_p).tolist(), strict=True):
             p[word] = p.get(word, 0.0) + weight * of_label
     ranked = sorted((word for word in p if p[word] > 0), key=lambda word: (-p[word], word))
@@ -153,7 +153,7 @@ def _exact(
     models: Sequence[SamplingModel], words: DFA, options: SamplingOptions, seed: int, longest: int
 ) -> Source | None:
     """Return a source by dynamic programming; None if that does not converge."""
-    samplers = [ExactSampler(model.contexts, options, words) for model in models]
+    samplers = [ExactSampler(model, options, words) for model in models]
     if not all(sampler.converged for sampler in samplers):
         return None
 

@@ -26,12 +26,12 @@ def calibrate(model: Model, corpus: Corpus) -> None:
     the corpus has another vocabulary.
     """
     model.check_vocab(corpus)
-    if not any(isinstance(layer, BatchNorm1d) for layer in model.layers):
+    config = model.config
+    if not isinstance(config, NetConfig) or not any(isinstance(layer, BatchNorm1d) for layer in model.layers):
         return
-    whole_words = isinstance(model.config, NetConfig) and model.config.whole_words
-    labels = corpus.labels("train") if model.labels else None
+    labels, weights = corpus.labels("train") if model.labels else None, corpus.weights("train")
     batches = Batches.drawn(
-        corpus.stream("train"), CALIBRATION_BATCH, 0, model.config.context, whole_words, labels, corpus.weights("train")
+        corpus.stream("train"), CALIBRATION_BATCH, 0, config.context, config.whole_words, labels, weights
     )
     tape = Tape(model.layers, model.columns, len(model.vocab))
     ready = tape.prepared(CALIBRATION_BATCH, batches.n_places, gradients=False, fuse=False)

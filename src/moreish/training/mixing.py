@@ -9,9 +9,10 @@ import numpy as np
 from ..corpus import Corpus
 from ..corpus.stream import Words, per_token
 from ..engine.bfgs import minimised
+from ..engine.states import read
 from ..errors import InputError, unknown
 from ..models.labels import Labels
-from ..models.mixture import MIXTURES, Mixture, log_sum, part_logs, windows_of
+from ..models.mixture import MIXTURES, Mixture, MixtureReader, log_sum
 from ..models.model import Model
 from ..ngram.fitting import sampled
 from .options import TrainOptions
@@ -61,7 +62,8 @@ def _fitted(config: Mixture, arrays: dict[str, np.ndarray], corpus: Corpus) -> n
     pieces = [(arrays, val)]
     if corpus.label_names:  # each label's val words, with the models given the label
         pieces = [(config.given(arrays, label), words) for label, words in enumerate(corpus.by_label("val"))]
-    pieces = [(config.made_of(own, n_vocab), words) for own, words in pieces if len(words.stream) > 1]
+    equal = {"weights": np.ones(len(config.configs))}
+    pieces = [(config.reader(own | equal, n_vocab), words) for own, words in pieces if len(words.stream) > 1]
     numbers, begin = [], 0  # of the tokens to fit on, piece by piece
     most = FITTED_TOKENS if config.kind == "log-linear" else len(val.stream)
     some = sampled(val.stream, most)
@@ -74,14 +76,25 @@ def _fitted(config: Mixture, arrays: dict[str, np.ndarray], corpus: Corpus) -> n
         of_words = [per_token(words.stream, np.asarray(words.weights)) for _, words in pieces]
         of_tokens = np.concatenate([weights[here] for weights, here in zip(of_words, numbers, strict=True)])
     if config.kind == "linear":
-        logs = [[-part.reader.nll(part.params, words.stream) for part in parts] for parts, words in pieces]
+        logs = [[-part.reader.nll(part.params, words.stream) for part in mixed.parts] for mixed, words in pieces]
         return em(np.concatenate(logs, axis=1), of_tokens)[0]
-    logs, targets = [], []
-    for (parts, words), here in zip(pieces, numbers, strict=True):
-        contexts, of_piece = windows_of(words.stream, 0, len(words.stream) - 1, config.context)
-        logs.append(part_logs(parts, contexts[here]))
-        targets.append(of_piece[here])
+    of_pieces = list(zip(pieces, numbers, strict=True))
+    logs = [_part_logs(mixed, words.stream, here) for (mixed, words), here in of_pieces]
+    targets = [words.stream[1 + here] for (_, words), here in of_pieces]
     return fit_log_linear(np.concatenate(logs, axis=1), np.concatenate(targets), of_tokens)
+
+
+def _part_logs(mixed: MixtureReader, stream: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """Return the log-probabilities that each part gives every token in some places of a stream (parts, places, V).
+
+    numbers (places,) are those of the tokens there, after the first 0 of the stream.
+    """
+    logs = np.zeros((len(mixed.parts), len(numbers), mixed.n_vocab))
+    for first, states, of in read(mixed, np.zeros(0), stream):
+        here = np.flatnonzero((numbers >= first) & (numbers < first + len(of)))
+        used, of = np.unique(of[numbers[here] - first], return_inverse=True)
+        logs[:, here] = mixed.part_logs(states[used])[:, of]
+    return logs
 
 
 def em(logs: np.ndarray, counts: np.ndarray | None = None) -> tuple[np.ndarray, list[float]]:

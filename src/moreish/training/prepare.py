@@ -11,12 +11,13 @@ from ..engine.batches import Batches
 from ..engine.protocol import Engine
 from ..engine.registry import make_engine
 from ..engine.tape import make_plan
+from ..engine.words import WordBatches
 from ..errors import InputError
 from ..layers import LAYERS, Layer
 from ..models import CountConfig, ModelConfig, NetConfig, make_config
 from ..models.labels import Labels
 from ..models.model import Model
-from .options import MIN_VAL_WORDS, TrainOptions
+from .options import MIN_VAL_WORDS, TrainOptions, resolved
 from .run import Run, load
 from .starting import Start, check_source, start_from
 
@@ -36,10 +37,10 @@ class Task:
     corpus: Corpus
     config: ModelConfig
     options: TrainOptions
-    batches: Batches | None
+    batches: Batches | WordBatches | None
     origin: Start | None = None
 
-    def need_steps(self, what: str = "") -> Batches:
+    def need_steps(self, what: str = "") -> Batches | WordBatches:
         """The batches. Raises InputError for a counted model, which has none; `what` ends the message."""
         if self.batches is None:
             raise InputError(f"model {self.name} is counted, not trained by steps{what}")
@@ -113,7 +114,7 @@ def prepare(
     batches = _batches(config, corpus, full, 1, chosen.seed)
     chosen = chosen.resolved(config.defaults, batches.n_examples)
     if not full:
-        batches = dataclasses.replace(batches, size=chosen.batch_size)
+        batches = batches.of_size(resolved(chosen.batch_size))
         if not {"keep", "steps", "epochs"} & options.keys() and len(corpus.parts["val"]) < MIN_VAL_WORDS:
             chosen = dataclasses.replace(chosen, keep="last")
     origin = source and start_from(source.model, _name(source), corpus.vocab, chosen.seed)
@@ -142,20 +143,27 @@ def _name(run: Run) -> str:
     return run.path.resolve().name if run.path else run.model.name
 
 
-def _batches(config: ModelConfig, corpus: Corpus, full: bool, size: int, seed: int) -> Batches:
+def _batches(config: ModelConfig, corpus: Corpus, full: bool, size: int, seed: int) -> Batches | WordBatches:
+    assert isinstance(config, NetConfig)
     stream, labels, weights = corpus.stream("train"), None, corpus.weights("train")
     if corpus.label_names:
         labels = corpus.labels("train")
+    if config.context is None:
+        if full:
+            return WordBatches.of_all(stream, seed, labels, weights)
+        return WordBatches.drawn(stream, size, seed, labels, weights)
     if full:
         return Batches.of_all(stream, config.context, labels, weights)
-    whole_words = isinstance(config, NetConfig) and config.whole_words
-    return Batches.drawn(stream, size, seed, config.context, whole_words, labels, weights)
+    return Batches.drawn(stream, size, seed, config.context, config.whole_words, labels, weights)
 
 
 def _checked(task: Task) -> Task:
     """The task, unless its layers cannot be trained on its batches: then InputError."""
     config, batches = task.config, task.need_steps()
-    L, columns = batches.n_places, config.context + bool(task.corpus.label_names)
+    if isinstance(batches, WordBatches):
+        return task
+    assert isinstance(config, NetConfig)
+    L, columns = batches.n_places, (config.context or 1) + bool(task.corpus.label_names)
     make_plan(_layers(task), (batches.size, columns - 1 + L, L))
     if task.options.full_batch and _has_batch_norm(task):
         raise InputError(

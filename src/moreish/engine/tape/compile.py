@@ -19,12 +19,16 @@ from numba import types
 from numba.core.registry import cpu_target
 
 from ...display.compiling import Compiling, show
+from ...layers.levels import Levels
 from ...layers.maths import FASTMATH
 from ..batches import Source, draw_batch
 from ..optim import OPTIMIZERS
+from ..packing import Words
 from ..threads import get_threads, interruptible
-from . import generate, machine
+from ..words import WordSource
+from . import generate, machine, words
 from .barrier import SINGLE_THREAD
+from .batch import Program
 from .cache import cache_folder, config, disk_cache, log
 from .plan import Plan, kernels_in_order
 from .processes import helpers
@@ -45,9 +49,11 @@ class Signatures:
         self.kernel = types.void(ints, reals, reals, reals, ints)
         self.optimizer = types.void(reals, reals, reals2, number, count, numbers, count, count)
         program = types.NamedTuple(
-            (types.FunctionType(self.kernel), ints, ops, reals, ints, types.UniTuple(count, 3)), machine.Program
+            (types.FunctionType(self.kernel), ints, ops, reals, ints, types.UniTuple(count, 3), ints), Program
         )
         source = types.NamedTuple((tokens, ints, tokens, numbers, count), Source)
+        word_source = types.NamedTuple((tokens, ints, ints, numbers, ints, count, types.boolean, count), WordSource)
+        of_words = types.NamedTuple((tokens, *5 * (ints,)), Words)
         update = types.NamedTuple(
             (types.FunctionType(self.optimizer), reals2, ints, numbers, number, numbers, reals, number), Update
         )
@@ -56,6 +62,12 @@ class Signatures:
         self.evaluate = types.void(program, reals, tokens, count, count, numbers)
         self.draw_batch = types.void(source, count, *3 * (count[:, ::1],))
         self.generate = types.void(program, reals, reals2, settings, tokens2, ints)
+        self.train_words = count(program, reals, reals, word_source, update, count, numbers, numbers, ints)
+        self.evaluate_words = types.void(program, reals, of_words, count, count, numbers)
+        self.words_of_step = of_words(word_source, count)
+        self.sort_words = types.void(of_words, ints)
+        levels = types.NamedUniTuple(ints, 9, Levels)
+        self.pack = count(of_words, count, count, types.boolean, count[:, ::1], levels, count[:, ::1], ints)
         self.walk = types.void(program, reals, reals, ints)
 
 
@@ -241,30 +253,36 @@ def compiler(signatures: Mapping[Function, Any], what: str) -> Callable[[Functio
     return cache(lambda function: compiled([Job(function, "")], what)[0])
 
 
-TRAIN, EVALUATE, GENERATE = machine.train, machine.evaluate, generate.generate
-MACHINE = {  # each with its role, and what it is called while it is compiled
-    TRAIN: ("train", "the training loop"),
-    EVALUATE: ("evaluate", "evaluation"),
-    GENERATE: ("generate", "sampling"),
-}
+class Part(NamedTuple):
+    """A function of the machine, its role in `Signatures`, and what it is called while it is compiled."""
+
+    function: Function
+    role: str
+    what: str
 
 
-def compile_machine(
-    functions: Sequence[Function], plans: Iterable[Plan], optimizers: Iterable[str], dtype: type
-) -> None:
-    """Compile functions of MACHINE, the kernels of plans and optimizers, all at the same time."""
+TRAIN = Part(machine.train, "train", "the training loop")
+EVALUATE = Part(machine.evaluate, "evaluate", "evaluation")
+GENERATE = Part(generate.generate, "generate", "sampling")
+# The same for whole words.
+TRAIN_WORDS = Part(machine.train, "train_words", "the training loop")
+EVALUATE_WORDS = Part(words.evaluate_words, "evaluate_words", "evaluation")
+GENERATE_WORDS = Part(words.generate_words, "generate", "sampling")
+
+
+def compile_machine(parts: Sequence[Part], plans: Iterable[Plan], optimizers: Iterable[str], dtype: type) -> None:
+    """Compile parts of the machine, the kernels of plans and optimizers, all at the same time."""
     jobs = [job for plan in plans for job in kernel_jobs(plan.codes(), dtype)]
     jobs += [Job(OPTIMIZERS[name].step, "optimizer", dtype) for name in optimizers]
     # The longest comes last: other processes begin with it.
-    jobs += [Job(function, MACHINE[function][0], dtype) for function in reversed(functions)]
-    compiled(jobs, MACHINE[functions[0]][1])
+    jobs += [Job(part.function, part.role, dtype) for part in reversed(parts)]
+    compiled(jobs, parts[0].what)
 
 
 @cache
-def machine_function(function: Function, dtype: type) -> Function:
-    """A function of MACHINE, compiled."""
-    role, what = MACHINE[function]
-    return compiled([Job(function, role, dtype)], what)[0]
+def machine_function(part: Part, dtype: type) -> Function:
+    """The function of a part of the machine, compiled."""
+    return compiled([Job(part.function, part.role, dtype)], part.what)[0]
 
 
 @cache
@@ -302,6 +320,12 @@ def walks(dtype: type) -> tuple[Function, Function]:
         return lambda *arguments: compiled_walk(*arguments, SINGLE_THREAD)
 
     return on_one_thread(machine.forward), on_one_thread(machine.backward)
+
+
+@cache
+def whole_words(function: Function) -> Function:
+    """A function that sorts or packs whole words, to be called from Python."""
+    return compiled([Job(function, function.__name__)], "the packing of words")[0]
 
 
 @cache

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Sequence
 from functools import lru_cache, partial
+from typing import ClassVar
 
 import numpy as np
 
@@ -11,11 +12,12 @@ from ...layers.spec import Y
 from ..batches import Batches
 from ..optim import BETA1, BETA2, EPSILON, decay_segments
 from ..protocol import Draw, Steps
+from ..states import WindowStates
 from ..threads import reserved_threads, run_parallel
 from .barrier import thread_group
-from .compile import EVALUATE, GENERATE, TRAIN, compile_machine, kernel_table, machine_function, optimizer, walks
+from .batch import Program, batch_of
+from .compile import EVALUATE, GENERATE, TRAIN, Part, compile_machine, kernel_table, machine_function, optimizer, walks
 from .generate import Settings
-from .machine import Program, batch_of
 from .plan import Operation, Plan, make_plan
 from .shards import bounds, count_shards
 from .update import GRADIENTS_PER_BLOCK, Update
@@ -43,13 +45,13 @@ class Prepared:
         self._kernels = kernel_table(plan.codes(), dtype)
         self.arena = aligned_zeros(plan.arena_size, dtype)
         self.grads = aligned_zeros(plan.shards * plan.grads_size * plan.gradients, dtype)
-        self.ints = np.zeros(plan.ints_size, np.int64)
+        self.ints = plan.new_ints()
         self.program = self.program_for(1)
         self.contexts, self.targets, self.counts = batch_of(self.ints, plan.shape)
 
     def program_for(self, threads: int) -> Program:
         """The plan as the compiled machine takes it, for a number of threads."""
-        return Program(*self._kernels, self.plan.ops(threads), self.arena, self.ints, self.plan.shape)
+        return Program(*self._kernels, self.plan.ops(threads), self.arena, self.ints, self.plan.shape, self.plan.levels)
 
     def take(self, contexts: np.ndarray, targets: np.ndarray, counts: np.ndarray | None = None) -> None:
         """Set the batch: contexts (B, T), targets and counts (B, L), or (B,) if L is 1. Counts are 1 by default."""
@@ -69,13 +71,15 @@ class Prepared:
         return float(np.average(nll.astype(np.float64), weights=self.counts))
 
 
-class Tape:
+class Tape(WindowStates):
     """Runs `layers`, which map contexts (B, block_size) to logits (B, n_vocab), in float32 or float64.
 
     See `protocol` for the methods of every engine. Layers that keep every position take longer contexts too:
     (B, block_size - 1 + L) give logits (B, L, n_vocab). `shards` is the number of shards of a training batch; by
     default it is the fastest for the layers and the batch size. Threads that share one Tape take turns.
     """
+
+    training: ClassVar[Part] = TRAIN
 
     def __init__(
         self,
@@ -161,16 +165,9 @@ class Tape:
         """Make steps: see `protocol.Engine`. The result is the same, bit for bit, for any number of threads."""
         with self._turn:
             if not self._may_train:
-                plans = [
-                    self.plan(batches.size, batches.n_places, batches.n_targets),
-                    self.plan(EVALUATION_BATCH, 1, self.n_vocab, gradients=False),
-                    self.plan(GENERATION_BATCH, loss=False, gradients=False),
-                ]
-                compile_machine([TRAIN, GENERATE, EVALUATE], plans, [steps.optimizer], self.dtype)
+                self._compile_for_training(batches, steps.optimizer)
                 self._may_train = True
-            ready = self._prepare(batches.size, batches.n_places, batches.n_targets, True, True, True)
-            if batches.fixed is not None:
-                ready.take(*batches.fixed)
+            ready = self._ready_to_train(batches)
             plan, losses = ready.plan, np.zeros(len(steps.rates))
             segments = decay_segments(plan.layout, steps.decay, steps.weight_decay)
             update = Update(
@@ -185,7 +182,7 @@ class Tape:
             )
             with reserved_threads(plan.shards) as threads:
                 train = partial(
-                    machine_function(TRAIN, self.dtype),
+                    machine_function(self.training, self.dtype),
                     ready.program_for(threads),
                     params,
                     ready.grads,
@@ -197,6 +194,22 @@ class Tape:
                 )
                 done = run_parallel([partial(train, thread) for thread in thread_group(threads)])[0]
             return losses[: done + 1]
+
+    def _compile_for_training(self, batches: Batches, optimizer: str) -> None:
+        """Compile all that a training needs, and what follows it."""
+        plans = [
+            self.plan(batches.size, batches.n_places, batches.n_targets),
+            self.plan(EVALUATION_BATCH, 1, self.n_vocab, gradients=False),
+            self.plan(GENERATION_BATCH, loss=False, gradients=False),
+        ]
+        compile_machine([TRAIN, GENERATE, EVALUATE], plans, [optimizer], self.dtype)
+
+    def _ready_to_train(self, batches: Batches) -> Prepared:
+        """Prepare the plan of a training step."""
+        ready = self._prepare(batches.size, batches.n_places, batches.n_targets, True, True, True)
+        if batches.fixed is not None:
+            ready.take(*batches.fixed)
+        return ready
 
     def notes(self, params: np.ndarray) -> dict[str, float]:
         """Return an empty dictionary: the tape has nothing to add to the log."""
@@ -218,14 +231,14 @@ class Tape:
                 )
             return nll
 
-    def logits(self, params: np.ndarray, contexts: np.ndarray) -> np.ndarray:
-        """Contexts (N, block_size) -> logits (N, n_vocab)."""
+    def logits(self, params: np.ndarray, states: np.ndarray) -> np.ndarray:
+        """States, which are contexts (N, block_size) -> logits (N, n_vocab)."""
         with self._turn:
             ready = self._prepare(GENERATION_BATCH, 1, 1, False, False)
-            forward, logits = walks(self.dtype)[0], np.zeros((len(contexts), self.n_vocab), self.dtype)
+            forward, logits = walks(self.dtype)[0], np.zeros((len(states), self.n_vocab), self.dtype)
             y = ready.buffer(ready.plan.operations[-1], Y).reshape(GENERATION_BATCH, self.n_vocab)
-            for first in range(0, len(contexts), GENERATION_BATCH):
-                some = contexts[first : first + GENERATION_BATCH]
+            for first in range(0, len(states), GENERATION_BATCH):
+                some = states[first : first + GENERATION_BATCH]
                 ready.contexts[: len(some)] = some
                 forward(ready.program, params, params)
                 logits[first : first + len(some)] = y[: len(some)]

@@ -18,7 +18,7 @@ def fused(layers: Sequence[Layer], B: int, T: int) -> Iterator[tuple[Layer, int]
         for kinds, kind in FUSED.items():
             run = layers[i : i + len(kinds)]
             if tuple(map(type, run)) == kinds:
-                whole = kind(*run)
+                whole = kind.of(*run)
                 if LAYERS[kind].pays(whole, B * prod(whole.out_shape(in_shape)[:-1])):
                     layer, n = whole, len(kinds)
         yield layer, n

@@ -2,17 +2,20 @@
 
 # pyright: reportMissingParameterType=false
 
-from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
 from ...layers.maths import exp, kernel
-from ..protocol import Draw
+from ..protocol import Draw, Reader
 from ..rng import draw_number
+from ..states import next_states, state_after
 from .barrier import single_thread
 from .machine import batch_of, forward
+
+WORDS_AT_A_TIME = 1 << 14  # drawn from a reader's states
 
 
 class Settings(NamedTuple):
@@ -171,26 +174,33 @@ def generate(program, params, logits, settings, words, lengths):
                 word[i] = word[active]
 
 
-def draw_words(logits_of: Callable[[np.ndarray], np.ndarray], n: int, context: int, draw: Draw) -> np.ndarray:
-    """Draw n words with the tape's random numbers, from a function of contexts (B, T) to logits (B, V).
+def draw_words(reader: Reader, params: np.ndarray, n: int, draw: Draw) -> np.ndarray:
+    """Draw n words with the tape's random numbers from the logits of any reader.
 
-    All words grow at the same time, with one call of the function for each character. Returns what `Reader.generate`
-    returns.
+    All words grow at the same time, and equal prefixes are read once. Returns what `Reader.generate` returns.
     """
-    T, P = context, len(draw.prefix)
-    # T zeros stand before each word: a context begins with them until the word is T characters long.
-    words, lengths = np.zeros((n, T + draw.max_length + 1), np.int32), np.full(n, P)
-    words[:, T : T + P] = draw.prefix
+    if n > WORDS_AT_A_TIME:
+        half, rest = n // 2, replace(draw, first=draw.first + n // 2)
+        return np.concatenate([draw_words(reader, params, half, draw), draw_words(reader, params, n - half, rest)])
+    P = len(draw.prefix)
+    words, lengths = np.zeros((n, draw.max_length + 1), np.int32), np.full(n, P)
+    words[:, :P] = draw.prefix
+    states, of = state_after(reader, params, draw.prefix), np.zeros(n, np.int64)
     growing = np.arange(n)
-    while growing.size:
-        contexts = words[growing[:, None], lengths[growing, None] + np.arange(T)].astype(np.int64)
-        logits = logits_of(contexts)
-        weight = np.zeros(logits.shape[1], logits.dtype)
-        for j, row in zip(growing, logits, strict=True):
-            if lengths[j] < draw.max_length:
-                total = weights(row, draw.temperature, draw.top_k, draw.top_p, lengths[j] > 0, weight)
-                number = draw_number(draw.seed, draw.first + j, lengths[j])
-                words[j, T + lengths[j]] = pick_token(weight, total, number)
-        growing = growing[words[growing, T + lengths[growing]] != 0]
+    for length in range(P, draw.max_length):
+        logits = reader.logits(params, states)
+        weight = np.zeros_like(logits)
+        total = [
+            weights(row, draw.temperature, draw.top_k, draw.top_p, length > 0, out)
+            for row, out in zip(logits, weight, strict=True)
+        ]
+        for j, row in zip(growing, of, strict=True):
+            number = draw_number(draw.seed, draw.first + j, length)
+            words[j, length] = pick_token(weight[row], total[row], number)
+        on = words[growing, length] != 0
+        growing = growing[on]
+        if not growing.size:
+            break
         lengths[growing] += 1
-    return words[:, T:][np.arange(draw.max_length + 1) <= lengths[:, None]]
+        states, of = next_states(reader, params, states, of[on], words[growing, length])
+    return words[np.arange(draw.max_length + 1) <= lengths[:, None]]

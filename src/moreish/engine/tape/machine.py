@@ -7,42 +7,21 @@ functions, and works on its own shards.
 
 # pyright: reportMissingParameterType=false
 
-from typing import Any, NamedTuple
-
 import numpy as np
 from numba import njit
-from numba.extending import register_jitable
 
 from ...layers.reduce import sum_rows
 from ...layers.spec import BACKWARD, BARRIER, FORWARD, Y
 from ...layers.views import matrix, vector
-from ..batches import draw_batch, group_windows
+from ..batches import group_windows
 from .barrier import THREAD, THREADS, barrier, single_thread
+from .batch import batch_of, mean_nll, take_batch
 from .denormals import FLUSH, set_flushing
 from .dispatch import pick
-from .shards import bounds, shard_bounds
+from .shards import bounds
 from .update import GRADIENTS_PER_BLOCK, update_weights
 
 WINDOWS_PER_GROUPING = 1 << 17  # windows that an evaluation groups by their contexts at a time
-
-
-class Program(NamedTuple):
-    """A plan that is ready to run.
-
-    like    any one of the kernels, for their type: see dispatch
-    table   all kernels, by the numbers in columns FORWARD and BACKWARD
-    ops     (n, shards, WIDTH) int64: the rows of n operations
-    arena   float: activations, their gradients, and scratch
-    ints    int64: the batch, and integer scratch
-    shape   (B, T, L) of the batch
-    """
-
-    like: Any
-    table: Any
-    ops: np.ndarray
-    arena: np.ndarray
-    ints: np.ndarray
-    shape: tuple[int, int, int]
 
 
 @njit
@@ -81,26 +60,6 @@ def sum_gradients(grads, shards, first, last, total):
         sum_rows(of_shards, start, vector(total, start, min(GRADIENTS_PER_BLOCK, last - start)))
 
 
-@register_jitable
-def batch_of(ints, shape):
-    """The batch in ints as contexts (B, T), targets (B, L) and counts (B, L), for a shape (B, T, L)."""
-    B, T, L = shape
-    start = B * T
-    return matrix(ints, 0, B, T), matrix(ints, start, B, L), matrix(ints, start + B * L, B, L)
-
-
-@njit
-def mean_nll(program, counts):
-    """The mean loss in nats per token, from the output of the last operation, each target weighted by its count."""
-    arena, start, (B, L) = program.arena, program.ops[-1, 0, Y], counts.shape
-    total, n = 0.0, 0
-    for b in range(B):
-        for k in range(L):
-            total += arena[start + b * L + k] * counts[b, k]
-            n += counts[b, k]
-    return total / n
-
-
 def train(program, params, grads, source, update, first, rates, losses, thread):
     """Make steps `first`, `first` + 1, ... with the given learning rates: updates params (P,) and update.moments.
 
@@ -108,22 +67,16 @@ def train(program, params, grads, source, update, first, rates, losses, thread):
     of steps made. It is less than n if a loss is not finite: that loss is the last one written, and its step was not
     made.
     """
-    contexts, targets, counts = batch_of(program.ints, program.shape)
-    B, shards = program.shape[0], program.ops.shape[1]
-    n_trained = update.moments.shape[1]
-    first_shard, last_shard = bounds(shards, 1, thread[THREAD], thread[THREADS])
-    begin, end = shard_bounds(B, first_shard, shards)[0], shard_bounds(B, last_shard - 1, shards)[1]
-    own_batch = contexts[begin:end], targets[begin:end], counts[begin:end]
+    shards, n_trained = program.ops.shape[1], update.moments.shape[1]
     first_weight, last_weight = bounds(n_trained, GRADIENTS_PER_BLOCK, thread[THREAD], thread[THREADS])
     # Each thread has a vector of its own, to avoid false sharing.
     summed = np.empty(n_trained if shards > 1 else 0, grads.dtype)
     flushed = set_flushing(FLUSH)
     for i in range(rates.size):
-        if source.stream.size:
-            draw_batch(source, (first + i) * B + begin, *own_batch)
+        take_batch(source, program, first + i, thread)
         forward(program, params, grads, thread)
         barrier(thread)
-        loss = mean_nll(program, counts)
+        loss = mean_nll(source, program)
         if thread[THREAD] == 0:
             losses[i] = loss
         if not np.isfinite(loss):

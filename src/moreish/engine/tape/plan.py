@@ -11,6 +11,7 @@ import numpy as np
 from ...errors import InputError
 from ...layers import LAYERS, Kernels, Layer, Shape
 from ...layers.layout import Layout, Slot
+from ...layers.levels import MAX_LEVELS, MAX_ROWS, TRAINING, levels_size, regular_levels
 from ...layers.spec import (
     AUX,
     BACKWARD,
@@ -22,12 +23,14 @@ from ...layers.spec import (
     FORWARD,
     INT_SHARED,
     INTS,
+    LEVELS,
     PARAMETERS,
     ROWS,
     SHARD,
     SHARDS,
     SHARED,
     SIZES,
+    STATES,
     WIDTH,
     X,
     Y,
@@ -70,6 +73,8 @@ class Plan:
     shards      the number of shards of a batch
     layout      the places of the parameters in the flat vector
     arena_size, ints_size   in elements
+    max_levels  of whole words, whose prefixes are the contexts; 0 for contexts of one length
+    levels      (shards,) or (0,): the place in ints of the levels of each shard's rows
     """
 
     shape: tuple[int, int, int]
@@ -79,6 +84,20 @@ class Plan:
     arena_size: int
     ints_size: int
     gradients: bool
+    max_levels: int
+    levels: np.ndarray
+
+    def new_ints(self) -> np.ndarray:
+        """Return the integers of the plan: zeros, but for the levels."""
+        ints = np.zeros(self.ints_size, np.int64)
+        for shard, start in enumerate(self.levels.tolist()):
+            first, last = shard_bounds(self.shape[0], shard, self.shards)
+            if self.max_levels:
+                ints[start + MAX_LEVELS], ints[start + MAX_ROWS] = self.max_levels, last - first
+            else:
+                regular_levels(ints, start, first, last - first, self.shape[1])
+            ints[start + TRAINING] = self.gradients
+        return ints
 
     @property
     def grads_size(self) -> int:
@@ -100,10 +119,18 @@ class Plan:
 
 
 def make_plan(
-    layers: Sequence[Layer], shape: tuple[int, int, int], *, shards: int = 1, fuse: bool = True, gradients: bool = True
+    layers: Sequence[Layer],
+    shape: tuple[int, int, int],
+    *,
+    max_levels: int = 0,
+    shards: int = 1,
+    fuse: bool = True,
+    gradients: bool = True,
 ) -> Plan:
     """Plan layers for batches of a shape (B, T, L).
 
+    max_levels  of whole words: B is the room for prefixes, a whole number of grains for each shard, and T is 1, or 2 with
+                labels. Without whole words it is 0
     shards      the number of shards of a batch
     fuse        use the fused kernels; without them every layer has its own buffers, which can be read and checked
     gradients   plan for training: with the backward pass, and the forward pass as it is in training
@@ -115,6 +142,10 @@ def make_plan(
     layout, arena, ints = Layout(layers), _Memory(ALIGN), _Memory(1)
     batch = {"contexts": (ints.take(B * T), T), "targets": (ints.take(B * L), L)}  # (offset, numbers an example)
     counts = ints.take(B * L)
+    goes_along = max_levels > 0 or any(LAYERS[type(layer)].levels for layer in layers)
+    sizes_of_shards = [last - first for first, last in (shard_bounds(B, shard, shards) for shard in range(shards))]
+    room = [(max_levels, n) if max_levels else (T, n * T) for n in sizes_of_shards if goes_along]
+    levels = np.array([ints.take(levels_size(*of_shard)) for of_shard in room], np.int64)
     operations: list[Operation] = []
     in_shape: Shape = (T,)
     x = dx = -1
@@ -123,13 +154,17 @@ def make_plan(
         slots = [slot for of_layer in layout.slots[place : place + stands_for] for slot in of_layer]
         kernels, out_shape = LAYERS[type(layer)], layer.out_shape(in_shape)
         rows = np.zeros((0, shards, WIDTH), np.int64)
-        if kernels.forward is not None:
+        if kernels.forward is not None and (gradients or not kernels.training_only):
             # A kernel that reads contexts works on the rows of its output, another kernel on the rows of its input.
             rows_per_example = prod(out_shape[:-1] if kernels.reads == "contexts" else in_shape[:-1])
             if gradients and kernels.batch_statistics and B * rows_per_example < 2:
                 raise InputError(
                     f"{type(layer).__name__} normalises by the variance over the batch, and one example has none: "
                     "train with --batch-size 2 or more"
+                )
+            if kernels.state(layer) and not max_levels and in_shape[0] != T:
+                raise ValueError(
+                    f"{type(layer).__name__} goes along {T} positions, and the layer before it gives {in_shape}"
                 )
             codes = _codes(type(layer), kernels, gradients)
             rows = np.full((len(codes), shards, WIDTH), -1, np.int64)
@@ -146,18 +181,23 @@ def make_plan(
             for shard in range(shards):
                 first, last = shard_bounds(B, shard, shards)
                 row = rows[:, shard].T
-                row[SHARD], row[ROWS] = shard, (last - first) * rows_per_example
+                rows_in_shard = (last - first) * rows_per_example
+                row[SHARD], row[ROWS] = shard, rows_in_shard
                 for column, start, size in (X, x, in_shape), (DX, dx, in_shape), (Y, y, out_shape), (DY, dy, out_shape):
                     row[column] = start + first * prod(size) if start >= 0 else -1
+                if goes_along:
+                    row[LEVELS] = levels[shard]
+                states = [(rows_in_shard if max_levels and not gradients else 1) * n for n in kernels.state(layer)]
+                _fill(rows[:, shard : shard + 1], layer, "states", STATES, _offsets(arena, states))
                 if kernels.reads is not None:
                     start, size = batch[kernels.reads]
                     row[INTS], row[COUNTS] = start + first * size, counts + first * L
-                scratch = kernels.scratch(layer, in_shape, (last - first) * rows_per_example)
+                scratch = kernels.scratch(layer, in_shape, rows_in_shard)
                 _fill(rows[:, shard : shard + 1], layer, "scratch arrays", AUX, _offsets(arena, scratch))
             x, dx = y, dy
         operations.append(Operation(layer, in_shape, out_shape, slots, rows))
         in_shape, place = out_shape, place + stands_for
-    return Plan(shape, shards, layout, operations, arena.size, ints.size, gradients)
+    return Plan(shape, shards, layout, operations, arena.size, ints.size, gradients, max_levels, levels)
 
 
 def _fill(rows: np.ndarray, layer: Layer, what: str, columns: range, values: Sequence[int]) -> None:

@@ -55,3 +55,8 @@ def count_shards(layers: Sequence[Layer], B: int, T: int) -> int:
 
     several = (2, 4, 8, 16)  # most processors have a power of two, or at least an even number, of cores
     return min((1, *(n for n in several if MIN_SHARD_EXAMPLES * n <= B and kinds(n) == kinds(1))), key=time)
+
+
+def count_word_shards(layers: Sequence[Layer], rows: int) -> int:
+    """The number of shards for training layers that go along words, on batches of about a number of rows."""
+    return 1 if rows < 4 * MIN_SHARD_EXAMPLES else 2

@@ -23,6 +23,7 @@ from ...layers.layout import Layout, Slot
 from ..batches import Batches, windows
 from ..optim import decay_segments
 from ..protocol import Draw, Steps
+from ..states import WindowStates
 from ..tape.generate import draw_words
 from ..threads import chosen
 from .distributed import batch_shard
@@ -83,7 +84,7 @@ def choose_device(wanted: str) -> str:
     return wanted
 
 
-class Torch:
+class Torch(WindowStates):
     """Runs `layers` in PyTorch. See `protocol` for the methods of every engine.
 
     device      auto, cpu, cuda or mps
@@ -200,16 +201,16 @@ class Torch:
             return out
 
     @torch.no_grad()
-    def logits(self, params: np.ndarray, contexts: np.ndarray) -> np.ndarray:
-        """Contexts (N, block_size) -> logits (N, n_vocab)."""
+    def logits(self, params: np.ndarray, states: np.ndarray) -> np.ndarray:
+        """States, which are contexts (N, block_size) -> logits (N, n_vocab)."""
         with self._turn:
             self._take(params)
             self.module.eval()
-            return self._logits(torch.from_numpy(contexts).to(self.device)).view(-1, self.n_vocab).cpu().numpy()
+            return self._logits(torch.from_numpy(states).to(self.device)).view(-1, self.n_vocab).cpu().numpy()
 
     def generate(self, params: np.ndarray, n: int, draw: Draw) -> np.ndarray:
         """Draw n words: the tape's random numbers decide, from probabilities that PyTorch computes."""
-        return draw_words(lambda contexts: self.logits(params, contexts), n, self.block_size, draw)
+        return draw_words(self, params, n, draw)
 
 
 def gradients(

@@ -1,0 +1,68 @@
+"""Reading words by the states of a `Reader`."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from ..corpus import END, whole_words
+from .protocol import Reader
+
+TOKENS_AT_A_TIME = 1 << 14
+
+
+class WindowStates:
+    """States of an engine that sees the last `block_size` tokens of a word: these, with 0 in places before it."""
+
+    block_size: int
+
+    def begin(self, params: np.ndarray) -> np.ndarray:
+        """The state at the beginning of a word: zeros, int64 (1, block_size)."""
+        return np.zeros((1, self.block_size), np.int64)
+
+    def after(self, params: np.ndarray, states: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+        """Append a token (N,) to each state: int64 (N, block_size) -> (N, block_size)."""
+        return np.concatenate([states[:, 1:], tokens[:, None]], axis=1, dtype=np.int64)
+
+
+def state_after(reader: Reader, params: np.ndarray, tokens: Sequence[int]) -> np.ndarray:
+    """Return the state after the first tokens of a word, (1, W)."""
+    state = reader.begin(params)
+    for token in np.array(tokens, np.int64).reshape(-1, 1):
+        state = reader.after(params, state, token)
+    return state
+
+
+def next_states(
+    reader: Reader, params: np.ndarray, states: np.ndarray, of: np.ndarray, tokens: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Append a token to each of N prefixes, and read equal prefixes once.
+
+    states (D, W) are those of the different prefixes; of (N,) has the number of each prefix's, tokens (N,) what follows
+    it. Returns both for the longer prefixes.
+    """
+    V = int(tokens.max(initial=0)) + 1
+    pairs, of = np.unique(of * V + tokens, return_inverse=True)
+    return reader.after(params, states[pairs // V], pairs % V), of
+
+
+def read(reader: Reader, params: np.ndarray, stream: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """Read the words of a stream (1 + N,), many at the same time and equal prefixes of these once.
+
+    Yields, for runs of M tokens, the number of the first token (0 for the one after the first 0), the states of the
+    different prefixes before these tokens (D, W), and the number of each token's state (M,).
+    """
+    first = 0
+    for words in whole_words(stream, TOKENS_AT_A_TIME):
+        numbers, found, n_found = np.zeros(len(words) - 1, np.int64), [reader.begin(params)], 0
+        at = np.flatnonzero(words[:-1] == END)  # where the next token of each word is
+        of = np.zeros(len(at), np.int64)
+        while at.size:
+            numbers[at] = n_found + of
+            n_found += len(found[-1])
+            tokens = words[at + 1]
+            on = tokens != END
+            at = at[on] + 1
+            states, of = next_states(reader, params, found[-1], of[on], tokens[on])
+            found.append(states)
+        yield first, np.concatenate(found), numbers
+        first += len(numbers)

@@ -1,0 +1,225 @@
+"""The tape engine for layers that go along words, such as recurrent ones: contexts have no fixed length."""
+
+from collections.abc import Sequence
+from functools import lru_cache, partial
+from typing import ClassVar
+
+import numpy as np
+
+from ...layers import LAYERS, Layer, SoftmaxCrossEntropy
+from ...layers.levels import KEY, N_LEVELS, N_PAIRS, levels_of
+from ...layers.spec import AUX0, ROWS, STATE0, Y
+from ..protocol import Draw
+from ..threads import reserved_threads, run_parallel
+from ..words import Packed, WordBatches, sorted_words
+from .compile import EVALUATE_WORDS, GENERATE_WORDS, TRAIN_WORDS, Part, compile_machine, machine_function, walks
+from .engine import TOKENS_PER_THREAD, WORDS_PER_THREAD, Prepared, Tape
+from .generate import Settings
+from .plan import Plan, make_plan
+from .shards import GRAIN, bounds, count_word_shards
+
+# Rows computed at a time, however few are needed, so that no result depends on their number.
+EVALUATION_ROWS = 1024
+GENERATION_ROWS = 2048
+
+
+class WordTape(Tape):
+    """Runs `layers`, which map the prefixes of words, level by level, to logits (rows, n_vocab). See `Tape`.
+
+    columns     of a row of contexts: 1 for its token, 2 with the label of its word
+    """
+
+    training: ClassVar[Part] = TRAIN_WORDS
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        columns: int,
+        n_vocab: int,
+        dtype: type = np.float32,
+        *,
+        shards: int | None = None,
+    ):
+        super().__init__(layers, columns, n_vocab, dtype, shards=shards)
+        self._word_plans = lru_cache(4)(lambda *shape: Prepared(self.plan_words(*shape), self.dtype))
+        self._of_threads: dict[tuple[int, int, bool], list[Prepared]] = {}
+
+    def plan_words(
+        self, room: int, max_levels: int, shards: int = 1, loss: bool = True, gradients: bool = True, fuse: bool = True
+    ) -> Plan:
+        """Plan batches of whole words, with room for a number of rows in each shard and for a number of levels."""
+        layers = [*self.layers, SoftmaxCrossEntropy(self.n_vocab, 0)] if loss else self.layers
+        rows = -(-room // GRAIN) * GRAIN * shards
+        shape = (rows, self.block_size, 0)
+        return make_plan(layers, shape, max_levels=max_levels, shards=shards, fuse=fuse, gradients=gradients)
+
+    def _training_plan(self, batches: WordBatches) -> tuple[int, int, int]:
+        """Return the arguments of `plan_words` for training."""
+        shards = self.shards or count_word_shards(self.layers, batches.room(1))
+        return batches.room(shards), batches.longest + 1, shards
+
+    def plan_of(self, batches: WordBatches, *, fuse: bool = True) -> Plan:
+        """Plan the training on batches of words."""
+        return self.plan_words(*self._training_plan(batches), fuse=fuse)
+
+    def _compile_for_training(self, batches: WordBatches, optimizer: str) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        plans = [
+            self.plan_of(batches),
+            self.plan_words(EVALUATION_ROWS, 1, gradients=False),
+            self.plan_words(GENERATION_ROWS, 1, loss=False, gradients=False),
+        ]
+        parts = [TRAIN_WORDS, GENERATE_WORDS, EVALUATE_WORDS]
+        compile_machine(parts, plans, [optimizer], self.dtype)
+
+    def _ready_to_train(self, batches: WordBatches) -> Prepared:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return self._word_plans(*self._training_plan(batches))
+
+    def _replicas_of(self, threads: int, room: int, max_levels: int, loss: bool) -> list[Prepared]:
+        """A plan for forward passes, with memory of its own for each thread."""
+        replicas = self._of_threads.setdefault((room, max_levels, loss), [])
+        plan = self.plan_words(room, max_levels, loss=loss, gradients=False)
+        replicas += [Prepared(plan, self.dtype) for _ in range(threads - len(replicas))]
+        return replicas[:threads]
+
+    def prepared_words(self, packed: Packed, *, gradients: bool = True, fuse: bool = False) -> Prepared:
+        """A new plan with memory of its own that holds a batch, for a caller that runs single operations."""
+        head = packed.levels.head
+        room = max(len(packed.contexts), int(head[N_PAIRS]))
+        plan = self.plan_words(room, int(head[N_LEVELS]), gradients=gradients, fuse=fuse)
+        ready = Prepared(plan, self.dtype)
+        take_packed(ready, packed)
+        return ready
+
+    def loss_and_grads_of_words(
+        self, params: np.ndarray, packed: Packed, *, fuse: bool = True
+    ) -> tuple[float, np.ndarray]:
+        """The mean nll in nats of a batch, as in training, and its gradient, flat (n_trained,)."""
+        with self._turn:
+            ready = self.prepared_words(packed, fuse=fuse)
+            for walk in walks(self.dtype):
+                walk(ready.program, params, ready.grads)
+            return packed_loss(ready), ready.grads[: ready.plan.layout.n_trained].copy()
+
+    def nll(self, params: np.ndarray, stream: np.ndarray) -> np.ndarray:
+        """The nll in nats of every token of a stream: see `protocol.Reader`."""
+        if stream.min() < 0 or stream.max() >= self.n_vocab:
+            raise ValueError(f"tokens must be from 0 to {self.n_vocab - 1}")
+        unfinished = stream[-1] != 0
+        if unfinished:
+            stream = np.append(stream, 0).astype(np.int32)
+        with self._turn:
+            words, nll = sorted_words(stream), np.zeros(len(stream) - 1)
+            n_levels = 1 + int(words.lengths().max())
+            n_levels = 1 << (n_levels - 1).bit_length()
+            evaluate, room = machine_function(EVALUATE_WORDS, self.dtype), max(EVALUATION_ROWS, n_levels)
+            with reserved_threads(len(nll) // TOKENS_PER_THREAD) as threads:
+                calls = [
+                    partial(evaluate, ready.program, params, words, *bounds(len(words.order), 1, thread, threads), nll)
+                    for thread, ready in enumerate(self._replicas_of(threads, room, n_levels, True))
+                ]
+                run_parallel(calls)
+            return nll[:-1] if unfinished else nll
+
+    @property
+    def state_size(self) -> int:
+        """Numbers in a state: what the layers carry from one character to the next, and the logits."""
+        return sum(sum(LAYERS[type(layer)].state(layer)) for layer in self.layers) + self.n_vocab
+
+    def begin(self, params: np.ndarray) -> np.ndarray:
+        """The state at the beginning of a word: see `protocol.Reader`."""
+        return self._stepped(params, None, np.zeros(1, np.int64))
+
+    def after(self, params: np.ndarray, states: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+        """The states after one more token of each: see `protocol.Reader`."""
+        return self._stepped(params, states, tokens)
+
+    def logits(self, params: np.ndarray, states: np.ndarray) -> np.ndarray:
+        """States (N, state_size) -> logits (N, n_vocab)."""
+        return np.ascontiguousarray(states[:, -self.n_vocab :])
+
+    def _stepped(self, params: np.ndarray, states: np.ndarray | None, tokens: np.ndarray) -> np.ndarray:
+        """Read a token (N,) after each state; None is the start of a word."""
+        with self._turn:
+            (ready,) = self._replicas_of(1, GENERATION_ROWS, 1, False)
+            forward, found = walks(self.dtype)[0], np.zeros((len(tokens), self.state_size), self.dtype)
+            levels, ops = levels_of(ready.ints, int(ready.plan.levels[0])), ready.program.ops
+            for first in range(0, len(tokens), GENERATION_ROWS):
+                some = slice(first, first + GENERATION_ROWS)
+                n = len(tokens[some])
+                ready.contexts[:n, 0] = tokens[some]
+                levels.parents[:n] = np.arange(n)
+                levels.head[N_LEVELS : N_LEVELS + 5] = 1, 0, 1, n, states is None
+                levels.begins[0], levels.sizes[0], levels.alive[0] = 0, n, 0
+                ops[:, 0, ROWS] = n
+                places = list(self._places_of_states(ready, n))
+                if states is not None:
+                    for columns, given, _ in places:
+                        given[:] = states[some, columns]
+                forward(ready.program, params, params)
+                for columns, _, reached in places:
+                    found[some, columns] = reached
+                found[some, -self.n_vocab :] = ready.buffer(ready.plan.operations[-1], Y).reshape(-1, self.n_vocab)[:n]
+            return found
+
+    def _places_of_states(self, ready: Prepared, n: int):
+        """Yield the columns of each array of states, and the n rows of it that a level continues and reaches."""
+        first = 0
+        for op in ready.plan.operations:
+            for number, size in enumerate(LAYERS[type(op.layer)].state(op.layer)):
+                assert op.row is not None
+                given, reached = (
+                    ready.arena[op.row[column] :][: n * size].reshape(n, size)
+                    for column in (STATE0 + number, Y if number == 0 else AUX0)
+                )
+                yield slice(first, first + size), given, reached
+                first += size
+
+    def generate(self, params: np.ndarray, n: int, draw: Draw) -> np.ndarray:
+        """Draw n words: see `protocol.Reader`."""
+        with self._turn:
+            # One column more than the longest word, for the 0 that ends it.
+            words, lengths = np.zeros((n, draw.max_length + 1), np.int32), np.zeros(n, np.int64)
+            compiled_generate = machine_function(GENERATE_WORDS, self.dtype)
+            prefix = np.array(draw.prefix, np.int32)
+
+            def generate(ready: Prepared, first: int, last: int) -> None:
+                logits = ready.buffer(ready.plan.operations[-1], Y).reshape(GENERATION_ROWS, self.n_vocab)
+                settings = Settings(
+                    prefix,
+                    float(draw.temperature),
+                    draw.top_k,
+                    float(draw.top_p),
+                    draw.seed,
+                    draw.first + first,
+                    draw.max_length,
+                )
+                compiled_generate(ready.program, params, logits, settings, words[first:last], lengths[first:last])
+
+            with reserved_threads(n // WORDS_PER_THREAD) as threads:
+                replicas = self._replicas_of(threads, GENERATION_ROWS, 1, False)
+                run_parallel([partial(generate, ready, *bounds(n, 1, i, threads)) for i, ready in enumerate(replicas)])
+            return words[np.arange(draw.max_length + 1) <= lengths[:, None]]
+
+
+def take_packed(ready: Prepared, packed: Packed) -> None:
+    """Set the batch of a plan with one shard."""
+    n, levels = len(packed.contexts), levels_of(ready.ints, int(ready.plan.levels[0]))
+    ready.contexts[:n] = packed.contexts
+    levels.head[KEY:7] = np.where(np.arange(KEY, 7) == 6, levels.head[KEY:7], packed.levels.head[KEY:7])
+    for name in ("begins", "sizes", "alive", "parents", "keys", "rows", "targets", "counts"):
+        ours, theirs = getattr(levels, name), getattr(packed.levels, name)
+        size = min(len(ours), len(theirs))
+        ours[:size] = theirs[:size]
+    ready.program.ops[:, 0, ROWS] = n
+
+
+def packed_loss(ready: Prepared) -> float:
+    """The mean nll in nats of the batch in the last forward pass."""
+    levels, last = levels_of(ready.ints, int(ready.plan.levels[0])), ready.plan.operations[-1]
+    n = levels.head[N_PAIRS]
+    assert last.row is not None
+    nll = ready.arena[last.row[Y] :][:n]
+    return float(np.average(nll.astype(np.float64), weights=levels.counts[:n]))
+
+
+__all__ = ["WordTape", "packed_loss", "take_packed"]

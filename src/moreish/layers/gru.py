@@ -1,0 +1,227 @@
+"""GRU: a recurrent layer whose gates decide what it keeps of its state (Cho et al. 2014, in the form of PyTorch).
+
+Its input x = e W + b, from a Linear before it, is the share of the gates that does not depend on the state. From x and
+the state h' after the character before, along each word:
+
+    u = h' U                            three blocks: u_r, u_z, u_n
+    r = sigmoid(x_r + u_r)              reset: how much of the state the candidate sees
+    z = sigmoid(x_z + u_z)              update: how much of the state stays
+    m = u_n + c
+    n = tanh(x_n + r m)                 candidate
+    h = n + z (h' - n)                  the same as (1 - z) n + z h'
+
+Back through time: dh of a row is dy, from the layers above, plus what its children send back. As sigmoid' is s (1 - s)
+and tanh' is 1 - n**2,
+
+    dn = dh (1 - z)                     dx_n = dn (1 - n**2)
+    dz = dh (h' - n)                    dx_z = dz z (1 - z)
+    dr = dx_n m                         dx_r = dr r (1 - r)
+    du = dx_r, dx_z, dx_n r             dc = sum of du_n
+
+h' reaches h directly and through u, so a row sends back
+
+    dh' = dh z + du U^T
+
+Rows with the same parent share h' and u: their du and dh z are added first. Then dU = sum of h'^T du is one product.
+
+With dropout of the state, u = (h' s) U. The mask s (H,) is one for a whole batch, so the rows of U are scaled instead.
+"""
+
+# pyright: reportMissingParameterType=false
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from .init import Constant, Normal
+from .levels import GIVEN, N_LEVELS, STRIDE, begin_past, copy_past, levels_of, mask_gradient, masked, past_size
+from .maths import index, kernel, sigmoid, tanh
+from .matmul import dot, transpose
+from .recurrent import Recurrent, add_past, gradient_of_row, start_gradient
+from .spec import (
+    AUX0,
+    AUX1,
+    AUX2,
+    AUX3,
+    AUX4,
+    AUX5,
+    AUX6,
+    AUX7,
+    AUX8,
+    DX,
+    DY,
+    LEVELS,
+    P0,
+    P1,
+    P2,
+    ROWS,
+    S0,
+    S1,
+    S2,
+    STATE0,
+    Kernels,
+    Parameter,
+    Shape,
+    X,
+    Y,
+)
+from .views import matrix, vector
+
+# Scratch: MASKED is U with its rows scaled, DU the gradient of u, whose memory u itself has in the forward pass.
+GATES, M, PAST, DU, MASKED, TRANSPOSED, DPAST, PRODUCT, DH = AUX0, AUX1, AUX2, AUX3, AUX4, AUX5, AUX6, AUX7, AUX8
+
+
+@dataclass(frozen=True)
+class GRU(Recurrent):
+    """Gates and state of a GRU: (..., 3 n_hidden) becomes (..., n_hidden). See `Recurrent` for the options."""
+
+    blocks: ClassVar[int] = 3
+
+    def parameters(self) -> tuple[Parameter, ...]:
+        U, *start = super().parameters()
+        return (U, Parameter("c", (self.n_hidden,), Constant(0.0)), *start)
+
+
+@kernel
+def forward(levels, x, U, c, gates, m, past, u, y):
+    """x (N, 3H), U (H, 3H), c (H,) -> y (N, H); also gates r, z, n (N, 3H), m (N, H) and past (Q, H). u is scratch."""
+    H, stride, place = y.shape[1], levels.head[STRIDE], 0
+    for level in range(levels.head[N_LEVELS]):
+        count = copy_past(levels, level, y, past, place)
+        dot(past[place : place + count], U, u[place : place + count])
+        for i in range(levels.sizes[level]):
+            n = index(levels.begins[level] + i * stride)
+            q = index(levels.parents[n])
+            for j in range(2 * H):
+                gates[n, j] = sigmoid(x[n, j] + u[q, j])
+            for j in range(H):
+                m[n, j] = u[q, 2 * H + j] + c[j]
+            for j in range(H):
+                gates[n, 2 * H + j] = tanh(x[n, 2 * H + j] + gates[n, j] * m[n, j])
+            for j in range(H):
+                candidate = gates[n, 2 * H + j]
+                y[n, j] = candidate + gates[n, H + j] * (past[q, j] - candidate)
+        place += count
+
+
+@kernel
+def backward(levels, UT, gates, m, past, dy, du, dpast, product, dh, dx):
+    """dy (N, H), the transpose of U (3H, H) -> dx (N, 3H); also du (Q, 3H) and dpast (Q, H), of past."""
+    H, stride, place = dy.shape[1], levels.head[STRIDE], past_size(levels)
+    du[:place].fill(0)
+    dpast[:place].fill(0)
+    one = dh.dtype.type(1)
+    for level in range(levels.head[N_LEVELS] - 1, -1, -1):
+        count = levels.alive[level - 1] if level else levels.head[GIVEN]
+        for i in range(levels.sizes[level]):
+            n = index(levels.begins[level] + i * stride)
+            q = index(levels.parents[n])
+            gradient_of_row(levels, level, i, n, dy, dpast, place, dh)
+            # h = n + z (h' - n), n = tanh(x_n + r m), z = sigmoid(x_z + u_z)
+            for j in range(H):
+                z, candidate = gates[n, H + j], gates[n, 2 * H + j]
+                dx[n, 2 * H + j] = dh[j] * (one - z) * (one - candidate * candidate)
+            for j in range(H):
+                z, candidate = gates[n, H + j], gates[n, 2 * H + j]
+                dx[n, H + j] = dh[j] * (past[q, j] - candidate) * z * (one - z)
+            # r = sigmoid(x_r + u_r)
+            for j in range(H):
+                r = gates[n, j]
+                dx[n, j] = dx[n, 2 * H + j] * m[n, j] * r * (one - r)
+            # x_r + u_r, x_z + u_z, x_n + r (u_n + c)
+            for j in range(2 * H):
+                du[q, j] += dx[n, j]
+            for j in range(H):
+                du[q, 2 * H + j] += dx[n, 2 * H + j] * gates[n, j]
+            for j in range(H):
+                dpast[q, j] += dh[j] * gates[n, H + j]
+        place -= count
+        # u = h' U
+        dot(du[place : place + count], UT, product[:count])
+        add_past(dpast, place, count, product)
+
+
+@kernel
+def weight_gradients(past, du, dU, dc):
+    """past (Q, H), du (Q, 3H) -> dU (H, 3H), dc (H,)."""
+    H = dc.size
+    # u = h' U, m = u_n + c
+    dot(past.T, du, dU)
+    dc.fill(0)
+    for q in range(du.shape[0]):
+        for j in range(H):
+            dc[j] += du[q, 2 * H + j]
+
+
+def forward_op(row, arena, params, grads, ints):
+    N, H, levels = row[ROWS], row[S0], levels_of(ints, row[LEVELS])
+    Q = past_size(levels)
+    past, start = matrix(arena, row[PAST], Q, H), vector(params, row[P2], H * (row[P2] >= 0))
+    begin_past(levels, matrix(arena, row[STATE0], levels.head[GIVEN], H), start, past)
+    forward(
+        levels,
+        matrix(arena, row[X], N, 3 * H),
+        masked(matrix(params, row[P0], H, 3 * H), levels, row[S2], row[S1], matrix(arena, row[MASKED], H, 3 * H)),
+        vector(params, row[P1], H),
+        matrix(arena, row[GATES], N, 3 * H),
+        matrix(arena, row[M], N, H),
+        past,
+        matrix(arena, row[DU], Q, 3 * H),
+        matrix(arena, row[Y], N, H),
+    )
+
+
+def backward_op(row, arena, params, grads, ints):
+    N, H, levels = row[ROWS], row[S0], levels_of(ints, row[LEVELS])
+    Q = past_size(levels)
+    past, du = matrix(arena, row[PAST], Q, H), matrix(arena, row[DU], Q, 3 * H)
+    dU, dpast = matrix(grads, row[P0], H, 3 * H), matrix(arena, row[DPAST], Q, H)
+    UT = matrix(arena, row[TRANSPOSED], 3 * H, H)
+    transpose(matrix(arena, row[MASKED], H, 3 * H) if row[S1] else matrix(params, row[P0], H, 3 * H), UT)
+    backward(
+        levels,
+        UT,
+        matrix(arena, row[GATES], N, 3 * H),
+        matrix(arena, row[M], N, H),
+        past,
+        matrix(arena, row[DY], N, H),
+        du,
+        dpast,
+        matrix(arena, row[PRODUCT], Q, H),
+        vector(arena, row[DH], H),
+        matrix(arena, row[DX], N, 3 * H),
+    )
+    weight_gradients(past, du, dU, vector(grads, row[P1], H))
+    mask_gradient(dU, levels, row[S2], row[S1])
+    start_gradient(dpast, vector(grads, row[P2], H * (row[P2] >= 0)))
+
+
+def scratch(layer: GRU, in_shape: Shape, rows: int) -> tuple[int, ...]:
+    H, Q = layer.n_hidden, rows + 1
+    masked = 3 * H * H * (layer.dropout > 0)
+    return (3 * rows * H, rows * H, Q * H, 3 * Q * H, masked, 3 * H * H, Q * H, Q * H, H)
+
+
+def torch_forward(module, x, levels):
+    from torch import sigmoid, tanh
+
+    U = levels.mask_state(module.U, module.layer)
+
+    def step(x, h):
+        H = module.layer.n_hidden
+        u = h @ U
+        r, z = sigmoid(x[:, : 2 * H] + u[:, : 2 * H]).split(H, 1)
+        n = tanh(x[:, 2 * H :] + r * (u[:, 2 * H :] + module.c))
+        return (n + z * (h - n),)
+
+    return levels.walk(step, x, [module.start if module.layer.learn_start else None])
+
+
+KERNELS = Kernels(
+    forward_op,
+    backward_op,
+    torch=torch_forward,
+    example=GRU(4, Normal(0.4), learn_start=True),
+    scratch=scratch,
+    levels=True,
+    state=lambda layer: (layer.n_hidden,),
+)

@@ -1,0 +1,182 @@
+"""Levels: the rows of a batch in the order in which words are read, for layers that go along words.
+
+A row is a prefix of a word: the place after reading some of its characters. The rows of level 0 have read the token 0
+before the word, those of level 1 its first character as well, and so on. All rows of a level are computed together, from
+those of the level before it. The first rows of a level are the ones that go on: they have children on the next level.
+
+    level 0     ""                      children: m, e
+    level 1     m, e                    children: ma of m; em of e
+    level 2     ma, em, ...
+
+Equal prefixes may be one row. Then it stands for all words that begin so, and the pairs of a row and a token that
+follows it have counts. This is exact, as a row depends on its prefix alone.
+
+States go from level to level through `past`: the states that rows continue, level after level, in one array. The first
+ones are those that level 0 continues: the start of a word, or states from outside.
+"""
+
+# pyright: reportMissingParameterType=false
+
+from typing import NamedTuple
+
+import numpy as np
+from numba.extending import register_jitable
+
+from .maths import index, kernel
+from .random import CHANCES, bits, chance
+
+# The numbers at the head of a shard's levels, in ints.
+KEY = 0  # of the random numbers of this step
+N_LEVELS, N_PAIRS = 1, 2
+STRIDE = 3  # from a row to the next one on its level
+GIVEN = 4  # states that level 0 continues
+FROM_START = 5  # 1 if these are the start of a word, 0 if they are in STATES
+TRAINING = 6  # 1 in training, where dropout is on
+MAX_LEVELS, MAX_ROWS = 7, 8  # room
+HEAD = 9
+
+
+class Levels(NamedTuple):
+    """The levels of a shard's rows; all arrays are views of ints.
+
+    head        the numbers above
+    begins      (levels,): the first row of each level
+    sizes       (levels,): its rows
+    alive       (levels,): those that have children, which are the first ones
+    parents     (rows,): the place in `past` of the state that a row continues
+    keys        (rows,): a random number for each row, which equal prefixes share
+    rows, targets, counts   (pairs,): a row, a token that follows it, and how often
+    """
+
+    head: np.ndarray
+    begins: np.ndarray
+    sizes: np.ndarray
+    alive: np.ndarray
+    parents: np.ndarray
+    keys: np.ndarray
+    rows: np.ndarray
+    targets: np.ndarray
+    counts: np.ndarray
+
+
+@register_jitable
+def levels_size(max_levels, max_rows):
+    """The integers that levels take, with room for a number of levels and of rows."""
+    return HEAD + 3 * max_levels + 5 * max_rows
+
+
+@register_jitable
+def levels_of(ints, start):
+    """The levels that begin at `start` in ints."""
+    levels, rows = ints[start + MAX_LEVELS], ints[start + MAX_ROWS]
+    at = start + HEAD
+    of_rows = at + 3 * levels
+    return Levels(
+        ints[start : start + HEAD],
+        ints[at : at + levels],
+        ints[at + levels : at + 2 * levels],
+        ints[at + 2 * levels : at + 3 * levels],
+        ints[of_rows : of_rows + rows],
+        ints[of_rows + rows : of_rows + 2 * rows],
+        ints[of_rows + 2 * rows : of_rows + 3 * rows],
+        ints[of_rows + 3 * rows : of_rows + 4 * rows],
+        ints[of_rows + 4 * rows : of_rows + 5 * rows],
+    )
+
+
+def regular_levels(ints: np.ndarray, start: int, first: int, examples: int, T: int) -> None:
+    """Write the levels of examples `first`, ... of T positions each: row b T + t is on level t, after row b T + t - 1."""
+    ints[start + MAX_LEVELS], ints[start + MAX_ROWS] = T, examples * T
+    levels = levels_of(ints, start)
+    levels.head[[N_LEVELS, STRIDE, GIVEN, FROM_START]] = T, T, 1, 1
+    levels.begins[:], levels.sizes[:], levels.alive[:-1] = np.arange(T), examples, examples
+    number, position = np.divmod(np.arange(examples * T), T)
+    levels.parents[:] = np.where(position > 0, 1 + (position - 1) * examples + number, 0)
+    levels.keys[:] = first * T + np.arange(examples * T)
+
+
+@kernel
+def copy_past(levels, level, y, past, place):
+    """Copy the states that a level continues to past[place], ...: those of the rows of y before it that go on.
+
+    Returns the number of states. Those of level 0 are there already.
+    """
+    if level == 0:
+        return levels.head[GIVEN]
+    first, stride = levels.begins[level - 1], levels.head[STRIDE]
+    for i in range(levels.alive[level - 1]):
+        n, q = index(first + i * stride), index(place + i)
+        for j in range(past.shape[1]):
+            past[q, j] = y[n, j]
+    return levels.alive[level - 1]
+
+
+@kernel
+def past_size(levels):
+    """The number of states that the rows of all levels continue."""
+    n = levels.head[GIVEN]
+    for level in range(levels.head[N_LEVELS] - 1):
+        n += levels.alive[level]
+    return n
+
+
+@kernel
+def begin_past(levels, given, start, past):
+    """Write the states that level 0 continues to past: start (H,), zero if it has no elements, or given (n, H)."""
+    if levels.head[FROM_START]:
+        for j in range(past.shape[1]):
+            past[0, j] = start[j] if start.size else 0
+    else:
+        for i in range(levels.head[GIVEN]):
+            for j in range(past.shape[1]):
+                past[i, j] = given[i, j]
+
+
+@kernel
+def pairs_of(ints, start):
+    """The rows, targets and counts of the pairs of the levels that begin at `start` in ints: (P,) each."""
+    levels = levels_of(ints, start)
+    n = levels.head[N_PAIRS]
+    return levels.rows[:n], levels.targets[:n], levels.counts[:n]
+
+
+@kernel
+def layer_key(levels, salt):
+    """The key of a layer's random numbers in this step."""
+    return np.int64(bits(levels.head[KEY], salt))
+
+
+@kernel
+def kept(key, unit, dropped):
+    """True if dropout keeps a unit; `dropped` of CHANCES are dropped."""
+    return chance(key, unit) >= dropped
+
+
+@kernel
+def state_factor(levels, salt, dropped, unit, like):
+    """The number by which dropout multiplies a unit of the state in this step, the same for all rows; like is U."""
+    if not kept(layer_key(levels, salt), unit, dropped):
+        return like.dtype.type(0)
+    return like.dtype.type(CHANCES / (CHANCES - dropped))
+
+
+@kernel
+def masked(U, levels, salt, dropped, out):
+    """U (H, M) with its rows multiplied by the mask of the state, in out (H, M); U itself without dropout."""
+    if dropped == 0 or not levels.head[TRAINING]:
+        return U
+    for h in range(U.shape[0]):
+        factor = state_factor(levels, salt, dropped, h, U)
+        for m in range(U.shape[1]):
+            out[h, m] = U[h, m] * factor
+    return out
+
+
+@kernel
+def mask_gradient(dU, levels, salt, dropped):
+    """Multiply the rows of dU (H, M) by the mask of the state: u = (h' s) U."""
+    if dropped:
+        for h in range(dU.shape[0]):
+            factor = state_factor(levels, salt, dropped, h, dU)
+            for m in range(dU.shape[1]):
+                dU[h, m] *= factor

@@ -1,0 +1,238 @@
+"""LSTM: a recurrent layer with a cell c that gates add to, and that is read through a gate.
+
+Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000. Its input x = e W + b, from a Linear before it,
+is the share of the gates that does not depend on the state. From x and the state h', c' after the character before,
+along each word:
+
+    u = h' U                                            four blocks: u_i, u_f, u_g, u_o
+    i = sigmoid(x_i + u_i)      f = sigmoid(x_f + u_f)      input gate and forget gate
+    g = tanh(x_g + u_g)         o = sigmoid(x_o + u_o)      candidate and output gate
+    c = f c' + i g
+    t = tanh(c)
+    h = o t
+
+Back through time: dh of a row is dy, from the layers above, plus what its children send back, and they send back dc too.
+As sigmoid' is s (1 - s) and tanh' is 1 - t**2,
+
+    do = dh t                   dx_o = do o (1 - o)
+    dc += dh o (1 - t**2)
+    df = dc c'                  dx_f = df f (1 - f)
+    di = dc g                   dx_i = di i (1 - i)
+    dg = dc i                   dx_g = dg (1 - g**2)
+    dc' = dc f                  dh' = dx U^T
+
+c' reaches c multiplied by f alone: where f is near 1, the gradient goes far back through the word. So the biases of f
+are 1 at the start (Jozefowicz et al. 2015). Rows with the same parent share h' U: their dx are added first, to du. Then
+dU = sum of h'^T du is one product.
+"""
+
+# pyright: reportMissingParameterType=false
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from .init import Normal
+from .levels import GIVEN, N_LEVELS, STRIDE, begin_past, copy_past, levels_of, mask_gradient, masked, past_size
+from .maths import index, kernel, sigmoid, tanh
+from .matmul import dot, transpose
+from .recurrent import Recurrent, add_past, gradient_of_row, start_gradient
+from .spec import (
+    AUX0,
+    AUX1,
+    AUX2,
+    AUX3,
+    AUX4,
+    AUX5,
+    AUX6,
+    AUX7,
+    AUX8,
+    AUX9,
+    DX,
+    DY,
+    LEVELS,
+    P0,
+    P1,
+    P2,
+    ROWS,
+    S0,
+    S1,
+    S2,
+    STATE0,
+    STATE1,
+    Kernels,
+    Parameter,
+    Shape,
+    X,
+    Y,
+)
+from .views import matrix, vector
+
+# Scratch: PAST holds the h and after them the c that rows continue, DPAST their gradients. MASKED is U with its rows
+# scaled, DU the gradient of u, whose memory u has in the forward pass. TANH_C holds t, DH the dh and the dc of a row.
+C, GATES, TANH_C, PAST, DU, MASKED, TRANSPOSED, DPAST, PRODUCT, DH = (
+    *(AUX0, AUX1, AUX2, AUX3, AUX4, AUX5, AUX6, AUX7, AUX8, AUX9),
+)
+
+
+@dataclass(frozen=True)
+class LSTM(Recurrent):
+    """Gates and state of an LSTM: (..., 4 n_hidden) becomes (..., n_hidden). See `Recurrent` for the options."""
+
+    blocks: ClassVar[int] = 4
+
+    def parameters(self) -> tuple[Parameter, ...]:
+        return (super().parameters()[0], *self.starts("start", "start_c"))
+
+
+@kernel
+def forward(levels, x, U, gates, t, past, past_c, u, c, y):
+    """x (N, 4H), U (H, 4H) -> y and c (N, H); also gates i, f, g, o (N, 4H), t (N, H), past and past_c (Q, H).
+
+    u (Q, 4H) is scratch.
+    """
+    H, stride, place = y.shape[1], levels.head[STRIDE], 0
+    for level in range(levels.head[N_LEVELS]):
+        count = copy_past(levels, level, y, past, place)
+        copy_past(levels, level, c, past_c, place)
+        dot(past[place : place + count], U, u[place : place + count])
+        for i in range(levels.sizes[level]):
+            n = index(levels.begins[level] + i * stride)
+            q = index(levels.parents[n])
+            for j in range(4 * H):
+                gates[n, j] = x[n, j] + u[q, j]
+            for j in range(2 * H):
+                gates[n, j] = sigmoid(gates[n, j])
+            for j in range(2 * H, 3 * H):
+                gates[n, j] = tanh(gates[n, j])
+            for j in range(3 * H, 4 * H):
+                gates[n, j] = sigmoid(gates[n, j])
+            for j in range(H):
+                c[n, j] = gates[n, H + j] * past_c[q, j] + gates[n, j] * gates[n, 2 * H + j]
+            for j in range(H):
+                t[n, j] = tanh(c[n, j])
+            for j in range(H):
+                y[n, j] = gates[n, 3 * H + j] * t[n, j]
+        place += count
+
+
+@kernel
+def backward(levels, UT, gates, t, past_c, dy, du, dpast, dpast_c, product, dh, dc, dx):
+    """dy (N, H), the transpose of U (4H, H) -> dx (N, 4H); also du (Q, 4H), dpast and dpast_c (Q, H), of past."""
+    H, stride, place = dy.shape[1], levels.head[STRIDE], past_size(levels)
+    du[:place].fill(0)
+    dpast[:place].fill(0)
+    dpast_c[:place].fill(0)
+    one = dh.dtype.type(1)
+    for level in range(levels.head[N_LEVELS] - 1, -1, -1):
+        count = levels.alive[level - 1] if level else levels.head[GIVEN]
+        for i in range(levels.sizes[level]):
+            n = index(levels.begins[level] + i * stride)
+            q = index(levels.parents[n])
+            gradient_of_row(levels, level, i, n, dy, dpast, place, dh)
+            # h = o t, t = tanh(c)
+            for j in range(H):
+                dc[j] = dh[j] * gates[n, 3 * H + j] * (one - t[n, j] * t[n, j])
+            if i < levels.alive[level]:
+                for j in range(H):
+                    dc[j] += dpast_c[index(place + i), j]
+            # o = sigmoid(x_o + u_o)
+            for j in range(H):
+                o = gates[n, 3 * H + j]
+                dx[n, 3 * H + j] = dh[j] * t[n, j] * o * (one - o)
+            # c = f c' + i g
+            for j in range(H):
+                i_, g = gates[n, j], gates[n, 2 * H + j]
+                dx[n, j] = dc[j] * g * i_ * (one - i_)
+            for j in range(H):
+                i_, g = gates[n, j], gates[n, 2 * H + j]
+                dx[n, 2 * H + j] = dc[j] * i_ * (one - g * g)
+            for j in range(H):
+                f = gates[n, H + j]
+                dx[n, H + j] = dc[j] * past_c[q, j] * f * (one - f)
+            for j in range(H):
+                dpast_c[q, j] += dc[j] * gates[n, H + j]
+            for j in range(4 * H):
+                du[q, j] += dx[n, j]
+        place -= count
+        # u = h' U
+        dot(du[place : place + count], UT, product[:count])
+        add_past(dpast, place, count, product)
+
+
+def forward_op(row, arena, params, grads, ints):
+    N, H, levels = row[ROWS], row[S0], levels_of(ints, row[LEVELS])
+    Q, given, learnt = past_size(levels), levels.head[GIVEN], H * (row[P1] >= 0)
+    past, past_c = matrix(arena, row[PAST], Q, H), matrix(arena, row[PAST] + Q * H, Q, H)
+    begin_past(levels, matrix(arena, row[STATE0], given, H), vector(params, row[P1], learnt), past)
+    begin_past(levels, matrix(arena, row[STATE1], given, H), vector(params, row[P2], learnt), past_c)
+    forward(
+        levels,
+        matrix(arena, row[X], N, 4 * H),
+        masked(matrix(params, row[P0], H, 4 * H), levels, row[S2], row[S1], matrix(arena, row[MASKED], H, 4 * H)),
+        matrix(arena, row[GATES], N, 4 * H),
+        matrix(arena, row[TANH_C], N, H),
+        past,
+        past_c,
+        matrix(arena, row[DU], Q, 4 * H),
+        matrix(arena, row[C], N, H),
+        matrix(arena, row[Y], N, H),
+    )
+
+
+def backward_op(row, arena, params, grads, ints):
+    N, H, levels = row[ROWS], row[S0], levels_of(ints, row[LEVELS])
+    Q, learnt = past_size(levels), H * (row[P1] >= 0)
+    past, du = matrix(arena, row[PAST], Q, H), matrix(arena, row[DU], Q, 4 * H)
+    dpast, dpast_c = matrix(arena, row[DPAST], Q, H), matrix(arena, row[DPAST] + Q * H, Q, H)
+    dU, UT = matrix(grads, row[P0], H, 4 * H), matrix(arena, row[TRANSPOSED], 4 * H, H)
+    transpose(matrix(arena, row[MASKED], H, 4 * H) if row[S1] else matrix(params, row[P0], H, 4 * H), UT)
+    backward(
+        levels,
+        UT,
+        matrix(arena, row[GATES], N, 4 * H),
+        matrix(arena, row[TANH_C], N, H),
+        matrix(arena, row[PAST] + Q * H, Q, H),
+        matrix(arena, row[DY], N, H),
+        du,
+        dpast,
+        dpast_c,
+        matrix(arena, row[PRODUCT], Q, H),
+        vector(arena, row[DH], H),
+        vector(arena, row[DH] + H, H),
+        matrix(arena, row[DX], N, 4 * H),
+    )
+    dot(past.T, du, dU)
+    mask_gradient(dU, levels, row[S2], row[S1])
+    start_gradient(dpast, vector(grads, row[P1], learnt))
+    start_gradient(dpast_c, vector(grads, row[P2], learnt))
+
+
+def scratch(layer: LSTM, in_shape: Shape, rows: int) -> tuple[int, ...]:
+    H, Q = layer.n_hidden, rows + 1
+    masked = 4 * H * H * (layer.dropout > 0)
+    return (rows * H, 4 * rows * H, rows * H, 2 * Q * H, 4 * Q * H, masked, 4 * H * H, 2 * Q * H, Q * H, 2 * H)
+
+
+def torch_forward(module, x, levels):
+    from torch import sigmoid, tanh
+
+    U = levels.mask_state(module.U, module.layer)
+
+    def step(x, h, c):
+        i, f, g, o = (x + h @ U).split(module.layer.n_hidden, 1)
+        c = sigmoid(f) * c + sigmoid(i) * tanh(g)
+        return sigmoid(o) * tanh(c), c
+
+    learnt = module.layer.learn_start
+    return levels.walk(step, x, [module.start, module.start_c] if learnt else [None, None])
+
+
+KERNELS = Kernels(
+    forward_op,
+    backward_op,
+    torch=torch_forward,
+    example=LSTM(3, Normal(0.4), learn_start=True),
+    scratch=scratch,
+    levels=True,
+    state=lambda layer: (layer.n_hidden, layer.n_hidden),
+)
