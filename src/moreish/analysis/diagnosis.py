@@ -205,8 +205,8 @@ def trace_run(run: Run, *, at_start: bool = False) -> Trace:
     model = run.model
     params = run.first_params if at_start else model.params
     batches = of_run(run).need_steps()
-    if batches.fixed is None:
-        batches = dataclasses.replace(batches, size=min(TRACED_EXAMPLES, batches.n_examples))
+    if not run.options.full_batch:
+        batches = batches.of_size(min(TRACED_EXAMPLES, batches.n_examples))
     return Tracer(model.layers, model.columns, len(model.vocab), batches, TRACED_EXAMPLES)(params, 0)
 
 
@@ -301,7 +301,7 @@ def _of_rate(run: Run, first_loss: float, history: list[dict[str, Any]], steps: 
         row["update"] / row["data"]
         for line in early
         for row in line["tensors"]
-        if row["name"][-1] in "WC" and row["data"] > 0
+        if row["name"][-1] in "WCUV" and row["data"] > 0
     ]
     # With full batches the gradient and the updates fade near the minimum: small ones are no problem.
     if ratios and not o.full_batch and np.median(ratios) < MIN_UPDATE:

@@ -9,20 +9,23 @@ compared too.
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
-from math import prod
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from ..engine.tape import Tape
+from ..engine.tape import Operation, Tape, WordTape
 from ..engine.tape.compile import walks
-from ..engine.tape.plan import Operation
+from ..engine.tape.engine import Prepared
+from ..engine.tape.fuse import fused
+from ..engine.words import Packed, WordBatches
 from ..layers import FUSED, LAYERS, Layer
 from ..layers.layout import Layout
-from ..layers.spec import DY, X, Y
+from ..layers.levels import N_PAIRS
+from ..layers.spec import DY, Y
 from ..models import NETS, NetConfig
 
 N_VOCAB, CHECKED_EXAMPLES = 27, 120  # enough examples per character for the plan to use fused kernels
+CHECKED_LENGTH, CHECKED_LETTERS = 6, 8  # characters of a word, and letters, for layers that go along words
 FUSED_SUFFIX = " (fused)"
 RANDOM_ENTRIES = 16  # entries of a tensor to take central differences of, chosen at random;
 LARGEST_ENTRIES = 8  # and those with the largest gradients
@@ -81,13 +84,48 @@ class _Case:
     context: int
     n_vocab: int
     params: np.ndarray
-    contexts: np.ndarray
-    targets: np.ndarray
-    counts: np.ndarray
+    batch: tuple[np.ndarray, np.ndarray, np.ndarray] | Packed
 
     @property
     def tape(self) -> Tape:
-        return Tape(self.layers, self.context, self.n_vocab, self.params.dtype.type)
+        kind = WordTape if isinstance(self.batch, Packed) else Tape
+        return kind(self.layers, self.context, self.n_vocab, self.params.dtype.type)
+
+    def prepared(self) -> Prepared:
+        """Return the plan without fused kernels, which holds the batch."""
+        tape = self.tape
+        if isinstance(tape, WordTape):
+            return tape.prepared_words(cast(Packed, self.batch))
+        contexts, targets, counts = cast(tuple[np.ndarray, np.ndarray, np.ndarray], self.batch)
+        ready = tape.prepared(*targets.shape, fuse=False)
+        ready.take(contexts, targets, counts)
+        return ready
+
+    @property
+    def pairs(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The row of the logits, the target and the count of each loss: (P,) each."""
+        if isinstance(self.batch, Packed):
+            levels = self.batch.levels
+            return tuple(of[: levels.head[N_PAIRS]] for of in (levels.rows, levels.targets, levels.counts))
+        targets, counts = self.batch[1].ravel(), self.batch[2].ravel()
+        return np.arange(targets.size), targets, counts
+
+    def gradients(self, *, fuse: bool) -> np.ndarray:
+        """Return the gradients of the parameters, flat (n_trained,)."""
+        tape = self.tape
+        if isinstance(tape, WordTape):
+            return tape.loss_and_grads_of_words(self.params, cast(Packed, self.batch), fuse=fuse)[1]
+        return tape.loss_and_grads(self.params, *cast(tuple[np.ndarray, ...], self.batch), fuse=fuse)[1]
+
+    def by_autograd(self) -> dict[str, np.ndarray]:
+        """Return the gradients by autograd; nothing without PyTorch."""
+        if find_spec("torch") is None:
+            return {}
+        from ..engine.torch import engine, words
+
+        if isinstance(self.batch, Packed):
+            return words.gradients_of_words(self.layers, self.params, self.batch)
+        return engine.gradients(self.layers, self.params, *self.batch)
 
 
 def check_model(config: NetConfig, *, seed: int = 1) -> list[Check]:
@@ -96,8 +134,12 @@ def check_model(config: NetConfig, *, seed: int = 1) -> list[Check]:
     return check_layers(config.layers(N_VOCAB), config.context, N_VOCAB, n_places=n_places, seed=seed)
 
 
-def check_layers(layers: list[Layer], context: int, n_vocab: int, *, n_places: int = 1, seed: int = 1) -> list[Check]:
+def check_layers(
+    layers: list[Layer], context: int | None, n_vocab: int, *, n_places: int = 1, seed: int = 1
+) -> list[Check]:
     """Check every gradient of layers from contexts (B, context) to logits (B, n_vocab), in float64 and float32.
+
+    context     its length; None for layers that go along whole words
 
     The weights are initial ones plus noise, so that none is zero. Without PyTorch, central differences are the only
     reference.
@@ -106,11 +148,8 @@ def check_layers(layers: list[Layer], context: int, n_vocab: int, *, n_places: i
     with np.errstate(invalid="ignore"):  # a step may leave the domain of a logarithm; the next one is smaller
         differences = {g.name: _differences(g, seed) for g in _hand_derived(case)}
     for dtype in (np.float64, np.float32):
-        typed, known = replace(case, params=case.params.astype(dtype)), {}
-        if find_spec("torch") is not None:
-            from ..engine.torch.engine import gradients
-
-            known = gradients(layers, typed.params, case.contexts, case.targets, case.counts)
+        typed = replace(case, params=case.params.astype(dtype))
+        known = typed.by_autograd()
         for g in (*_hand_derived(typed), *_fused(typed)):
             tensor = g.name.removesuffix(FUSED_SUFFIX)
             if known:
@@ -156,21 +195,27 @@ def _compare(g: _Gradient, ours: np.ndarray, reference: np.ndarray, dtype: str, 
     )
 
 
-def _case(layers: list[Layer], context: int, n_vocab: int, n_places: int, seed: int) -> _Case:
+def _case(layers: list[Layer], context: int | None, n_vocab: int, n_places: int, seed: int) -> _Case:
     generator = np.random.default_rng(seed)
     layout = Layout(layers)
     params = layout.initial(seed, np.float64)
     params[: layout.n_trained] += 0.1 * generator.standard_normal(layout.n_trained)
+    if context is None:
+        lengths = np.append(generator.integers(1, CHECKED_LENGTH + 1, CHECKED_EXAMPLES), CHECKED_LENGTH)
+        # Few letters, so that words have beginnings in common; the first word is there twice.
+        words = [np.append(generator.integers(1, CHECKED_LETTERS + 1, n), 0) for n in lengths]
+        stream = np.concatenate([[0], words[0], *words]).astype(np.int32)
+        batches = WordBatches.drawn(stream, len(words) + 1, seed, shared=True)
+        return _Case(layers, 1, n_vocab, params, batches.packed(0))
     contexts = generator.integers(0, n_vocab, (CHECKED_EXAMPLES, context - 1 + n_places))
     targets = generator.integers(0, n_vocab, (CHECKED_EXAMPLES, n_places))
-    return _Case(layers, context, n_vocab, params, contexts, targets, generator.integers(1, 4, targets.shape))
+    return _Case(layers, context, n_vocab, params, (contexts, targets, generator.integers(1, 4, targets.shape)))
 
 
 def _hand_derived(case: _Case) -> Iterator[_Gradient]:
     """Yield every gradient of the unfused plan, in the order of the backward pass."""
-    params = case.params.copy()
-    ready = case.tape.prepared(*case.targets.shape, fuse=False)
-    ready.take(case.contexts, case.targets, case.counts)
+    params, (of_rows, targets, counts) = case.params.copy(), case.pairs
+    ready = case.prepared()
     forward, backward = walks(params.dtype.type)
     grads = np.zeros(ready.plan.layout.n_trained, params.dtype)
     for walk in (forward, backward):
@@ -193,13 +238,14 @@ def _hand_derived(case: _Case) -> Iterator[_Gradient]:
         name = "loss" if is_loss else f"{index}.{op.name.lower()}"
         y = ready.buffer(op, Y)
         if is_loss:
-            dy = (case.counts / case.counts.sum()).astype(params.dtype).reshape(y.shape)
+            dy = (counts / counts.sum()).astype(params.dtype).reshape(y.shape)
         else:
             dy = ready.buffer(op, DY).copy()
             yield _Gradient(f"{name}.out", "intermediate", dy, y, lambda n=after: loss_from(n))
-        others = [case.targets.ravel()] if is_loss else [s.view(params) for s in op.slots if s.parameter.trained]
+        others = [targets] if is_loss else [s.view(params) for s in op.slots if s.parameter.trained]
         if LAYERS[type(op.layer)].steps is not None:
-            x = ready.arena[op.row[X] :][: CHECKED_EXAMPLES * prod(op.in_shape)].reshape(-1, op.in_shape[-1])
+            x = ready.input_of(op).reshape(-1, op.in_shape[-1])
+            x = x[of_rows] if is_loss else x
             yield from _in_steps(name, op, x, y, dy, others, lambda n=after: loss_from(n))
         for slot in op.slots:
             if slot.parameter.trained:
@@ -239,11 +285,10 @@ def _in_steps(
 
 def _fused(case: _Case) -> Iterator[_Gradient]:
     """Yield the parameters' gradients by the fused kernels; nothing if the plan has none."""
-    layout, tape = Layout(case.layers), case.tape
-    if not any(type(op.layer) in FUSED.values() for op in tape.plan(*case.targets.shape).operations):
+    if not any(type(layer) in FUSED.values() for layer, _ in fused(case.layers, *case.batch[0].shape)):
         return
-    grads = tape.loss_and_grads(case.params, case.contexts, case.targets, case.counts)[1]
-    for slot in reversed(list(layout)):
+    grads = case.gradients(fuse=True)
+    for slot in reversed(list(Layout(case.layers))):
         if slot.parameter.trained:
             yield _Gradient(
                 slot.name + FUSED_SUFFIX, "parameter", slot.view(grads), slot.view(case.params), lambda: 0.0

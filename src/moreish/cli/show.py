@@ -15,8 +15,10 @@ from typing import Annotated
 import numpy as np
 
 from ..corpus import bundled
-from ..engine.tape import Tape
+from ..engine.tape import Plan, Tape, WordTape
+from ..engine.words import WordBatches
 from ..errors import InputError
+from ..layers.levels import N_LEVELS, N_PAIRS
 from ..layers.spec import Y
 from ..models import MODELS, CountConfig
 from ..models.model import Model
@@ -68,17 +70,49 @@ def show(
             return
         task = of_run(run)
     batches = task.need_steps()
+    if isinstance(batches, WordBatches):
+        show_words(model, batches.of_size(batch_size or batches.size), fuse)
+        return
     tape = Tape(model.layers, model.columns, len(model.vocab))
     plan = tape.plan(batch_size or batches.size, batches.n_places, batches.n_targets, fuse=fuse)
-    B, rows = plan.shape[0], []
+    show_plan(plan, plan.shape[0])
+    print_text(
+        f"\n{model.layout.n_trained:,} parameters, batch {plan.shape[0]}, "
+        f"arena {plan.arena_size * 4 / 2**20:.2f} MiB in float32"
+    )
+
+
+def show_words(model: Model, batches: WordBatches, fuse: bool) -> None:
+    """Print the plan for batches of whole words, and the levels of the first batch."""
+    levels, plan = batches.packed(0).levels, WordTape(model.layers, model.columns, len(model.vocab)).plan_of(batches, fuse=fuse)
+    n = levels.head[N_LEVELS]
+    rows, tokens = levels.sizes[:n].tolist(), np.zeros(n, np.int64)
+    of_rows = np.repeat(np.arange(n), rows)
+    np.add.at(tokens, of_rows[levels.rows[: levels.head[N_PAIRS]]], levels.counts[: levels.head[N_PAIRS]])
+    show_plan(plan, sum(rows))
+    print_text(
+        f"\n{model.layout.n_trained:,} parameters, batch of {batches.size:,} words in "
+        f"{plan.shards} {'shard' if plan.shards == 1 else 'shards'}, "
+        f"arena {plan.arena_size * 4 / 2**20:.2f} MiB in float32\n\nThe first batch, level by level:\n"
+    )
+    print_table(
+        ["characters read", ">tokens to predict", ">different prefixes", ">that go on"],
+        [(level, f"{tokens[level]:,}", f"{rows[level]:,}", f"{levels.alive[level]:,}") for level in range(n)],
+    )
+    print_text(f"\n{tokens.sum():,} tokens, {sum(rows):,} rows: equal prefixes are computed once.")
+
+
+def show_plan(plan: Plan, B: int) -> None:
+    """Print the operations of a plan for batches of B examples or rows."""
+    rows, skip = [], 1 if plan.max_levels else 0  # the rows of whole words are single positions
     for op in plan.operations:
         parameters = ", ".join(f"{slot.parameter.name} {_shape(slot.shape)}" for slot in op.slots)
         buffers = "same memory" if op.row is None else f"arena {op.row[Y]:,}"
         rows.append(
             (
                 op.name,
-                _shape((B, *op.in_shape)),
-                _shape((B, *op.out_shape)),
+                _shape((B, *op.in_shape[skip:])),
+                _shape((B, *op.out_shape[skip:])),
                 parameters,
                 f"{sum(slot.parameter.size for slot in op.slots if slot.parameter.trained):,}",
                 f"{op.layer.flops(op.in_shape, B):,}",
@@ -89,9 +123,6 @@ def show(
     if on_terminal() and shutil.get_terminal_size().columns < WIDE:
         columns, rows = columns[:-1], [row[:-1] for row in rows]
     print_table(columns, rows)
-    print_text(
-        f"\n{model.layout.n_trained:,} parameters, batch {B}, arena {plan.arena_size * 4 / 2**20:.2f} MiB in float32"
-    )
 
 
 def show_counts(model: Model) -> None:

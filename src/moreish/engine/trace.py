@@ -8,8 +8,10 @@ import numpy as np
 from ..layers import LAYERS, Layer
 from ..layers.spec import DY, Y
 from .batches import Batches
-from .tape import Tape
+from .tape import Tape, WordTape
 from .tape.compile import walks
+from .tape.engine import Prepared
+from .words import WordBatches
 
 
 @dataclass(frozen=True)
@@ -57,21 +59,28 @@ class Trace:
 
 
 class Tracer:
-    """Traces up to `size` examples of each batch through layers, without fused kernels."""
+    """Traces up to `size` examples of each batch through layers, without fused kernels.
 
-    def __init__(self, layers: Sequence[Layer], context: int, n_vocab: int, batches: Batches, size: int):
-        self.batches, whole = batches, batches.size
+    For batches of whole words the examples are the rows of that many words, equal prefixes once.
+    """
+
+    def __init__(
+        self, layers: Sequence[Layer], columns: int, n_vocab: int, batches: Batches | WordBatches, size: int
+    ):
+        self.batches, self.size = batches, size
+        if isinstance(batches, WordBatches):
+            self.tape = WordTape(layers, columns, n_vocab)
+            return
         # A fixed batch is sorted: take examples evenly from all of it.
+        whole = batches.size
         self.rows = np.linspace(0, whole - 1, min(size, whole)).astype(int) if batches.fixed else slice(size)
-        self.batch = batches.room(context)
-        tape = Tape(layers, context, n_vocab)
+        self.batch = batches.room(columns)
+        tape = Tape(layers, columns, n_vocab)
         self.ready = tape.prepared(min(size, whole), batches.n_places, batches.n_targets, fuse=False)
 
     def __call__(self, params: np.ndarray, step: int) -> Trace:
         """Trace the batch of a step through weights (P,). The next call overwrites the arrays of the result."""
-        ready = self.ready
-        self.batches.fill(step, *self.batch)
-        ready.take(*(part[self.rows] for part in self.batch))
+        ready = self._taken(step)
         params = params.copy()  # a training forward pass updates running statistics
         grads = np.zeros(ready.plan.layout.n_trained, params.dtype)
         for walk in walks(params.dtype.type):
@@ -84,3 +93,11 @@ class Tracer:
                 output, gradient = ready.buffer(op, Y), ready.buffer(op, DY)
                 layers.append(LayerTrace(f"{index}.{op.name.lower()}", op.layer, output, gradient, weights, of_weights))
         return Trace(ready.loss(), layers)
+
+    def _taken(self, step: int) -> Prepared:
+        """Set the batch of a step."""
+        if isinstance(self.batches, WordBatches):
+            return self.tape.prepared_words(self.batches.packed(step, self.size))
+        self.batches.fill(step, *self.batch)
+        self.ready.take(*(part[self.rows] for part in self.batch))
+        return self.ready

@@ -35,7 +35,7 @@ from .init import Normal
 from .levels import GIVEN, N_LEVELS, STRIDE, begin_past, copy_past, levels_of, mask_gradient, masked, past_size
 from .maths import index, kernel, sigmoid, tanh
 from .matmul import dot, transpose
-from .recurrent import Recurrent, add_past, first_states, gradient_of_row, start_gradient
+from .recurrent import SATURATION, Recurrent, add_past, first_states, gradient_of_row, start_gradient
 from .spec import (
     AUX0,
     AUX1,
@@ -232,6 +232,7 @@ KERNELS = Kernels(
     torch=torch_forward,
     example=LSTM(3, Normal(0.4), learn_start=True),
     scratch=scratch,
+    saturation=SATURATION,
     levels=True,
     state=lambda layer: (layer.n_hidden, layer.n_hidden),
 )

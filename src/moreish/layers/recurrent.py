@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from math import prod
 from typing import ClassVar
 
+import numpy as np
+
 from .dropout import chances
 from .init import Constant, Normal
 from .maths import index, kernel
-from .spec import Init, Parameter, Shape
+from .spec import Init, Parameter, Saturation, Shape
+
+SATURATION = Saturation(lambda y: np.abs(y) > 0.97, much=0.25)  # of a state, which is between -1 and 1
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ class NetConfig(ModelConfig):
 
     @property
     @abstractmethod
-    def context(self) -> int: ...
+    def context(self) -> int | None: ...
 
     @abstractmethod
     def layers(self, n_vocab: int, n_labels: int = 0) -> list[Layer]:

@@ -23,6 +23,7 @@ from ..corpus import Vocab
 from ..errors import InputError
 from ..layers import FlattenConsecutive, LabelledEmbedding, Layer, Shape, Unfold
 from ..layers.layout import Slot
+from ..layers.recurrent import Recurrent
 from ..models import NetConfig, NGram
 from ..models.model import Model
 from .style import COLOURS, GREY, MAX_TITLE, figure, plain, shortened_inside
@@ -34,6 +35,7 @@ WEIGHTS, JOINS, PALE = COLOURS[0], COLOURS[1], "#C4C4C4"
 KINDS = {WEIGHTS: "blue with parameters", JOINS: "orange joining positions", GREY: "grey with neither"}  # of boxes
 COLUMNS = {"layer": "left", "output": "left", "weights": "left", "parameters": "right"}
 EARLIER = "⋯"
+STATE = 0.03  # inches from the end of a bar to the line that stands for the state
 TEXT, SMALL = 7.5, 7  # points
 # Inches: minimal width, width of the vectors, line of text, space between boxes, gap between levels, margin of the
 # figure, inset in a box, indent of a caption, height of the head.
@@ -62,11 +64,13 @@ class Level:
     sources     for each position, the joined positions of the level before (of the characters, for the first level)
     caption     description of the join
     dilation    of a convolution; 0 for other layers
+    state       True for a recurrent layer, whose positions see the one before them on the same level
     """
 
     sources: Sequence[Sequence[int]]
     caption: str = ""
     dilation: int = 0
+    state: bool = False
     boxes: list[Box] = field(default_factory=list)
 
     @property
@@ -79,7 +83,7 @@ class Level:
 
     def places(self, before: Sequence[float]) -> list[float]:
         """x of the positions: below the last joined position for a convolution, otherwise below their middle."""
-        if self.dilation:
+        if self.dilation or self.state:
             return [before[joined[-1]] for joined in self.sources]
         distinct = [{before[i] for i in joined} or set(before) for joined in self.sources]
         return [sum(places) / len(places) for places in distinct]
@@ -149,7 +153,9 @@ def levels_of(model: Model, n: int) -> tuple[int, list[Level]]:
     assert isinstance(config, NetConfig)
     if len(model.layers) > MAX_LAYERS:
         raise InputError(f"{len(model.layers)} layers are too many to draw: at most {MAX_LAYERS}")
-    shape: Shape = (config.context + (n if config.whole_words else 0),)
+    whole = config.whole_words or config.context is None
+    # A net that goes along words reads the boundary and then the characters.
+    shape: Shape = ((config.context or 1) + (n if whole else 0),)
     levels = [Level([[t] for t in range(shape[0])])]
     for i, (layer, slots) in enumerate(zip(model.layers, model.layout.slots, strict=True)):
         T, size = shape[0], ""
@@ -163,6 +169,10 @@ def levels_of(model: Model, n: int) -> tuple[int, list[Level]]:
             d, size = layer.dilation, f"({layer.dilation})"
             caption = f"dilation {d}, each with the one {d} before: {in_words(shape)}"
             levels.append(Level([(t, t + d) for t in range(T - d)], caption, d))
+        elif isinstance(layer, Recurrent):
+            size = f"({layer.n_hidden})"
+            caption = f"a state of {layer.n_hidden} that goes along the word"
+            levels.append(Level([range(t + 1) for t in range(T)], caption, state=True))
         levels[-1].boxes.append(box_of(i, layer, size, shape, slots))
     return len(levels[0].sources), levels
 
@@ -249,9 +259,12 @@ def draw_vectors(ax: Axes, levels: list[Level], heights: list[float], context: s
         joins = {
             (before[t], end, places[j], top): j in inside
             for j in drawn
-            for t in level.sources[j]
+            for t in (level.sources[j][-1:] if level.state else level.sources[j])
             if before[t] != away or j in inside
         }
+        if level.state:  # an arrow from each position to the next one
+            steps = {(places[j - 1], bottom - STATE, places[j], top + STATE): j in inside for j in drawn if j - 1 in drawn}
+            draw_lines(ax, steps, JOINS, 1.6, f"state {i}")
         bars = {(places[j], top, places[j], bottom): j in inside for j in drawn}
         draw_lines(ax, joins, JOINS if level.caption else GREY, 1.1, f"joins {i}")
         draw_lines(ax, bars, WEIGHTS, min(3.5, 36 * step), f"vectors {i}")

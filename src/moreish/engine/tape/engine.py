@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from ...layers import Layer, SoftmaxCrossEntropy
-from ...layers.spec import Y
+from ...layers.spec import X, Y
 from ..batches import Batches
 from ..optim import BETA1, BETA2, EPSILON, decay_segments
 from ..protocol import Draw, Steps
@@ -64,6 +64,12 @@ class Prepared:
         assert op.row is not None
         shape = (self.plan.shape[0], *op.out_shape)
         return self.arena[op.row[column] :][: np.prod(shape)].reshape(shape)
+
+    def input_of(self, op: Operation) -> np.ndarray:
+        """An operation's input as a view: (B, *op.in_shape)."""
+        assert op.row is not None
+        shape = (self.plan.shape[0], *op.in_shape)
+        return self.arena[op.row[X] :][: np.prod(shape)].reshape(shape)
 
     def loss(self) -> float:
         """The mean nll in nats of the batch in the last forward pass."""

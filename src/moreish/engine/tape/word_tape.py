@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from ...layers import LAYERS, Layer, SoftmaxCrossEntropy
-from ...layers.levels import KEY, N_LEVELS, N_PAIRS, levels_of
+from ...layers.levels import N_LEVELS, N_PAIRS, TRAINING, levels_of
 from ...layers.spec import AUX0, ROWS, STATE0, Y
 from ..protocol import Draw
 from ..threads import reserved_threads, run_parallel
@@ -15,7 +15,7 @@ from ..words import Packed, WordBatches, sorted_words
 from .compile import EVALUATE_WORDS, GENERATE_WORDS, TRAIN_WORDS, Part, compile_machine, machine_function, walks
 from .engine import TOKENS_PER_THREAD, WORDS_PER_THREAD, Prepared, Tape
 from .generate import Settings
-from .plan import Plan, make_plan
+from .plan import Operation, Plan, make_plan
 from .shards import GRAIN, bounds, count_word_shards
 
 # Rows computed at a time, however few are needed, so that no result depends on their number.
@@ -81,14 +81,12 @@ class WordTape(Tape):
         replicas += [Prepared(plan, self.dtype) for _ in range(threads - len(replicas))]
         return replicas[:threads]
 
-    def prepared_words(self, packed: Packed, *, gradients: bool = True, fuse: bool = False) -> Prepared:
+    def prepared_words(self, packed: Packed, *, gradients: bool = True, fuse: bool = False) -> "PreparedWords":
         """A new plan with memory of its own that holds a batch, for a caller that runs single operations."""
         head = packed.levels.head
         room = max(len(packed.contexts), int(head[N_PAIRS]))
         plan = self.plan_words(room, int(head[N_LEVELS]), gradients=gradients, fuse=fuse)
-        ready = Prepared(plan, self.dtype)
-        take_packed(ready, packed)
-        return ready
+        return PreparedWords(plan, self.dtype, packed)
 
     def loss_and_grads_of_words(
         self, params: np.ndarray, packed: Packed, *, fuse: bool = True
@@ -98,7 +96,7 @@ class WordTape(Tape):
             ready = self.prepared_words(packed, fuse=fuse)
             for walk in walks(self.dtype):
                 walk(ready.program, params, ready.grads)
-            return packed_loss(ready), ready.grads[: ready.plan.layout.n_trained].copy()
+            return ready.loss(), ready.grads[: ready.plan.layout.n_trained].copy()
 
     def nll(self, params: np.ndarray, stream: np.ndarray) -> np.ndarray:
         """The nll in nats of every token of a stream: see `protocol.Reader`."""
@@ -201,25 +199,32 @@ class WordTape(Tape):
             return words[np.arange(draw.max_length + 1) <= lengths[:, None]]
 
 
-def take_packed(ready: Prepared, packed: Packed) -> None:
-    """Set the batch of a plan with one shard."""
-    n, levels = len(packed.contexts), levels_of(ready.ints, int(ready.plan.levels[0]))
-    ready.contexts[:n] = packed.contexts
-    levels.head[KEY:7] = np.where(np.arange(KEY, 7) == 6, levels.head[KEY:7], packed.levels.head[KEY:7])
-    for name in ("begins", "sizes", "alive", "parents", "keys", "rows", "targets", "counts"):
-        ours, theirs = getattr(levels, name), getattr(packed.levels, name)
-        size = min(len(ours), len(theirs))
-        ours[:size] = theirs[:size]
-    ready.program.ops[:, 0, ROWS] = n
+class PreparedWords(Prepared):
+    """A plan with one shard that holds a batch of whole words."""
 
+    def __init__(self, plan: Plan, dtype: type, packed: Packed):
+        super().__init__(plan, dtype)
+        self.n_rows = len(packed.contexts)
+        self.levels = levels_of(self.ints, int(plan.levels[0]))
+        self.contexts[: self.n_rows] = packed.contexts
+        self.program.ops[:, 0, ROWS] = self.n_rows
+        self.levels.head[:TRAINING] = packed.levels.head[:TRAINING]
+        for ours, theirs in zip(self.levels[1:], packed.levels[1:], strict=True):
+            size = min(len(ours), len(theirs))
+            ours[:size] = theirs[:size]
 
-def packed_loss(ready: Prepared) -> float:
-    """The mean nll in nats of the batch in the last forward pass."""
-    levels, last = levels_of(ready.ints, int(ready.plan.levels[0])), ready.plan.operations[-1]
-    n = levels.head[N_PAIRS]
-    assert last.row is not None
-    nll = ready.arena[last.row[Y] :][:n]
-    return float(np.average(nll.astype(np.float64), weights=levels.counts[:n]))
+    def buffer(self, op: Operation, column: int) -> np.ndarray:
+        """An operation's output (column Y) or its gradient (DY) as a view: (rows, *op.out_shape), or (pairs,) of the loss."""
+        if op is self.plan.operations[-1] and op.name == SoftmaxCrossEntropy.__name__:
+            assert op.row is not None
+            return self.arena[op.row[column] :][: self.levels.head[N_PAIRS]]
+        return super().buffer(op, column)[: self.n_rows]
 
+    def input_of(self, op: Operation) -> np.ndarray:
+        """An operation's input as a view: (rows, *op.in_shape)."""
+        return super().input_of(op)[: self.n_rows]
 
-__all__ = ["WordTape", "packed_loss", "take_packed"]
+    def loss(self) -> float:
+        """The mean nll in nats of the batch in the last forward pass."""
+        nll = self.buffer(self.plan.operations[-1], Y)
+        return float(np.average(nll.astype(np.float64), weights=self.levels.counts[: len(nll)]))
