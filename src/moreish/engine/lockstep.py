@@ -7,8 +7,10 @@ import numpy as np
 
 from .batches import Batches
 from .protocol import Draw, Steps
-from .tape import Tape
+from .tape import Tape, WordTape
 from .torch.engine import Torch
+from .torch.words import WordTorch
+from .words import WordBatches
 
 
 class Lockstep:
@@ -41,10 +43,16 @@ class Lockstep:
         if self._params is None or self._next is None:
             return {}
         batches, step = self._next
-        contexts, targets, counts = batches.room(self.tape.block_size)
-        batches.fill(step, contexts, targets, counts)
-        grads = self.tape.loss_and_grads(params, contexts, targets, counts)[1]
-        torch_grads = self.torch.loss_and_grads(self._params, contexts, targets, counts)[1]
+        if isinstance(batches, WordBatches):
+            assert isinstance(self.tape, WordTape) and isinstance(self.torch, WordTorch)
+            packed = batches.packed(step)
+            grads = self.tape.loss_and_grads_of_words(params, packed)[1]
+            torch_grads = self.torch.loss_and_grads_of_words(self._params, packed)[1]
+        else:
+            batch = batches.room(self.tape.block_size)
+            batches.fill(step, *batch)
+            grads = self.tape.loss_and_grads(params, *batch)[1]
+            torch_grads = self.torch.loss_and_grads(self._params, *batch)[1]
         return {
             "tape_loss": self._losses[0],
             "torch_loss": self._losses[1],

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from importlib.util import find_spec
 
-from ..errors import missing, unknown
+from ..errors import InputError, missing, unknown
 from ..layers import LAYERS, Layer
 from .protocol import ENGINES, Engine
 from .tape import Tape, WordTape
@@ -18,14 +18,21 @@ def make_engine(
     """
     if name not in ENGINES:
         raise unknown("engine", name, ENGINES)
-    tape = (WordTape if go_along_words(layers) else Tape)(layers, block_size, n_vocab)
+    along = go_along_words(layers)
+    tape = (WordTape if along else Tape)(layers, block_size, n_vocab)
     if name == "tape":
         return tape
     require_torch(f"--engine {name}")
     from .lockstep import Lockstep
     from .torch.engine import Torch
+    from .torch.words import WordTorch
 
-    torch = Torch(layers, block_size, n_vocab, device=device, compile=compile)
+    if along and compile:
+        raise InputError("--compile is for models with a block size: leave it out for one that reads whole words")
+    if along:
+        torch = WordTorch(layers, block_size, n_vocab, device=device)
+    else:
+        torch = Torch(layers, block_size, n_vocab, device=device, compile=compile)
     return torch if name == "torch" else Lockstep(tape, torch)
 
 

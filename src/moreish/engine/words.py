@@ -159,11 +159,16 @@ class WordBatches:
         """Return the key of the random numbers of a step."""
         return int(key_of_step(self.source.seed, step))
 
-    def packed(self, step: int, most: int | None = None) -> Packed:
-        """Return the batch of a step as one part; `most` limits it to the first words in sorted order."""
+    def packed(self, step: int, most: int | None = None, *, part: int = 0, parts: int = 1) -> Packed:
+        """Return the batch of a step, or one of several parts of about equally many words.
+
+        most    limit it to the first words in sorted order
+        """
         words = self.words(step)
-        last = len(words.order) if most is None else min(most, len(words.order))
-        return pack_words(words, 0, last, shared=self.source.shared, key=self.key(step))
+        n = len(words.order) if most is None else min(most, len(words.order))
+        return pack_words(
+            words, n * part // parts, n * (part + 1) // parts, shared=self.source.shared, key=self.key(step)
+        )
 
     @classmethod
     def drawn(

@@ -35,7 +35,7 @@ from .init import Normal
 from .levels import GIVEN, N_LEVELS, STRIDE, begin_past, copy_past, levels_of, mask_gradient, masked, past_size
 from .maths import index, kernel, sigmoid, tanh
 from .matmul import dot, transpose
-from .recurrent import SATURATION, Recurrent, add_past, gradient_of_row, start_gradient
+from .recurrent import SATURATION, Recurrent, add_past, first_states, gradient_of_row, start_gradient
 from .spec import (
     AUX0,
     AUX1,
@@ -230,7 +230,7 @@ def torch_forward(module, x, levels):
         n = tanh(x[:, 2 * H :] + (r * h) @ V)
         return (n + z * (h - n),)
 
-    return levels.walk(step, x, [module.start if module.layer.learn_start else None])
+    return levels.walk(step, x, first_states(module, "start"))
 
 
 KERNELS = Kernels(

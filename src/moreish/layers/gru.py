@@ -36,7 +36,7 @@ from .init import Constant, Normal
 from .levels import GIVEN, N_LEVELS, STRIDE, begin_past, copy_past, levels_of, mask_gradient, masked, past_size
 from .maths import index, kernel, sigmoid, tanh
 from .matmul import dot, transpose
-from .recurrent import SATURATION, Recurrent, add_past, gradient_of_row, start_gradient
+from .recurrent import SATURATION, Recurrent, add_past, first_states, gradient_of_row, start_gradient
 from .spec import (
     AUX0,
     AUX1,
@@ -213,7 +213,7 @@ def torch_forward(module, x, levels):
         n = tanh(x[:, 2 * H :] + r * (u[:, 2 * H :] + module.c))
         return (n + z * (h - n),)
 
-    return levels.walk(step, x, [module.start if module.layer.learn_start else None])
+    return levels.walk(step, x, first_states(module, "start"))
 
 
 KERNELS = Kernels(

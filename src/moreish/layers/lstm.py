@@ -35,7 +35,7 @@ from .init import Normal
 from .levels import GIVEN, N_LEVELS, STRIDE, begin_past, copy_past, levels_of, mask_gradient, masked, past_size
 from .maths import index, kernel, sigmoid, tanh
 from .matmul import dot, transpose
-from .recurrent import SATURATION, Recurrent, add_past, gradient_of_row, start_gradient
+from .recurrent import SATURATION, Recurrent, add_past, first_states, gradient_of_row, start_gradient
 from .spec import (
     AUX0,
     AUX1,
@@ -223,8 +223,7 @@ def torch_forward(module, x, levels):
         c = sigmoid(f) * c + sigmoid(i) * tanh(g)
         return sigmoid(o) * tanh(c), c
 
-    learnt = module.layer.learn_start
-    return levels.walk(step, x, [module.start, module.start_c] if learnt else [None, None])
+    return levels.walk(step, x, first_states(module, "start", "start_c"))
 
 
 KERNELS = Kernels(

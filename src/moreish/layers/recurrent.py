@@ -81,3 +81,9 @@ def start_gradient(dpast, dstart):
     """dpast (Q, H) -> dstart (H,), which may have no elements: the start of a word is the first state of the past."""
     for j in range(dstart.size):
         dstart[j] = dpast[0, j]
+
+
+def first_states(module, *names):
+    """The states before a word in PyTorch, (H,) each: the module's parameters of these names, or zeros."""
+    layer = module.layer
+    return [getattr(module, name) if layer.learn_start else module.U.new_zeros(layer.n_hidden) for name in names]

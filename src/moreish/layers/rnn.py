@@ -24,7 +24,7 @@ from .init import Normal
 from .levels import GIVEN, N_LEVELS, STRIDE, begin_past, copy_past, levels_of, mask_gradient, masked, past_size
 from .maths import index, kernel, tanh
 from .matmul import dot, transpose
-from .recurrent import SATURATION, Recurrent, add_past, gradient_of_row, start_gradient
+from .recurrent import SATURATION, Recurrent, add_past, first_states, gradient_of_row, start_gradient
 from .spec import (
     AUX0,
     AUX1,
@@ -145,8 +145,7 @@ def scratch(layer: RNN, in_shape: Shape, rows: int) -> tuple[int, ...]:
 
 def torch_forward(module, x, levels):
     U = levels.mask_state(module.U, module.layer)
-    start = module.start if module.layer.learn_start else None
-    return levels.walk(lambda x, h: ((x + h @ U).tanh(),), x, [start])
+    return levels.walk(lambda x, h: ((x + h @ U).tanh(),), x, first_states(module, "start"))
 
 
 KERNELS = Kernels(

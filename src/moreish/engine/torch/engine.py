@@ -27,6 +27,7 @@ from ..states import WindowStates
 from ..tape.generate import draw_words
 from ..threads import chosen
 from .distributed import batch_shard
+from .levels import RowLevels
 from .step import Stepper, recorded, token_nll
 
 EVALUATION_BATCH = 4096
@@ -43,17 +44,34 @@ class TorchLayer(nn.Module):
         super().__init__()
         self.layer = layer
         self.compute: Callable[..., torch.Tensor] = LAYERS[type(layer)].torch or nn.Identity()
+        self.along = LAYERS[type(layer)].levels
         for slot, value in parameters.items():
             if slot.parameter.trained:
                 self.register_parameter(slot.parameter.name, nn.Parameter(value))
             else:
                 self.register_buffer(slot.parameter.name, value)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.compute(self, x)
+    def forward(self, x: torch.Tensor, levels: RowLevels | None = None) -> torch.Tensor:
+        return self.compute(self, x, levels) if self.along else self.compute(self, x)
 
     def extra_repr(self) -> str:
         return str(self.layer)
+
+
+class TorchNet(nn.Sequential):
+    """Layers as a module, from contexts (B, T), int64, to logits (B, V) or (B, L, V)."""
+
+    def levels_of(self, contexts: torch.Tensor) -> RowLevels | None:
+        """The levels of contexts of one length, if a layer goes along them."""
+        if not any(part.along for part in self):
+            return None
+        return RowLevels.of_contexts(*contexts.shape, self.training)
+
+    def forward(self, x: torch.Tensor, levels: RowLevels | None = None) -> torch.Tensor:
+        levels = levels or self.levels_of(x)
+        for part in self:
+            x = part(x, levels)
+        return x
 
 
 def view(flat: torch.Tensor, slot: Slot) -> torch.Tensor:
@@ -61,13 +79,13 @@ def view(flat: torch.Tensor, slot: Slot) -> torch.Tensor:
     return flat[slot.start : slot.start + slot.parameter.size].view(slot.shape)
 
 
-def to_module(layers: Sequence[Layer], flat: torch.Tensor) -> nn.Sequential:
+def to_module(layers: Sequence[Layer], flat: torch.Tensor) -> TorchNet:
     """Make a module of the layers, from contexts (B, T), int64, to logits (B, V).
 
     Its parameters are views of the flat vector (P,), named by layer and parameter: `0.C`, `2.W`, `2.b` and so on.
     """
     slots = Layout(layers).slots
-    return nn.Sequential(
+    return TorchNet(
         *(TorchLayer(layer, {slot: view(flat, slot) for slot in slots[i]}) for i, layer in enumerate(layers))
     )
 
@@ -124,14 +142,22 @@ class Torch(WindowStates):
         self._stepper = lru_cache(2)(self._make_stepper)
         self._turn = threading.RLock()
 
-    def _make_stepper(self, size: int, n_places: int, n_targets: int, steps: Steps) -> Stepper:
-        """Make the stepper for batches of `size` examples, and for steps with these settings."""
-        least, own = 1 + self._normalised, len(self.shard.of(np.empty(size)))
+    def _stepper_of(self, batches: Batches, steps: Steps) -> Stepper:
+        return self._stepper(batches.size, batches.n_places, batches.n_targets, steps)
+
+    def _check_size(self, size: int) -> None:
+        """Raise InputError for batches of a size that the processes cannot share."""
+        least = 1 + self._normalised
         if size // self.shard.world_size < least:
             raise InputError(
                 f"a batch of {size} is too small for {self.shard.world_size} processes: "
                 f"each needs {least} of its examples at least (--batch-size)"
             )
+
+    def _make_stepper(self, size: int, n_places: int, n_targets: int, steps: Steps) -> Stepper:
+        """Make the stepper for batches of `size` examples, and for steps with these settings."""
+        self._check_size(size)
+        own = len(self.shard.of(np.empty(size)))
         shape = (own, self.block_size - 1 + n_places, n_places * n_targets)
         segments = decay_segments(self.layout, steps.decay, steps.weight_decay)
         return Stepper(self._trained, self.flat, self.grads, shape, steps, segments, self._record)
@@ -162,8 +188,7 @@ class Torch(WindowStates):
         """Make steps with PyTorch's own optimizers: see `protocol.Engine`."""
         with self._turn:
             self.module.train()
-            shape = (batches.size, batches.n_places, batches.n_targets)
-            stepper = self._stepper(*shape, steps)
+            stepper = self._stepper_of(batches, steps)
             losses = self._losses(stepper.run(params, moments, batches, steps, self.shard))
             bad = np.flatnonzero(~np.isfinite(losses))
             if bad.size:  # checking each loss at once would mean waiting for the GPU: the good steps are made again
@@ -220,25 +245,37 @@ def gradients(
 
     Names are as in `gradcheck`: `2.linear.W`, `2.linear.out`, `3.batchnorm1d.xhat`, `loss.probs`.
     """
-    module = to_module(layers, torch.from_numpy(params.copy()))
+    module, x = to_module(layers, torch.from_numpy(params.copy())), torch.from_numpy(contexts)
+    return traced_gradients(module, x, module.levels_of(x), slice(None), torch.from_numpy(targets.ravel()), counts.ravel() / counts.sum())
+
+
+def traced_gradients(
+    module: TorchNet,
+    contexts: torch.Tensor,
+    levels: RowLevels | None,
+    rows: slice | torch.Tensor,
+    targets: torch.Tensor,
+    weights: np.ndarray,
+) -> dict[str, np.ndarray]:
+    """The gradients of `gradients`, for targets (N,) of some rows of logits, with their weights in the loss (N,)."""
     wanted: dict[str, torch.Tensor] = {}
+    x, layers = contexts, [part.layer for part in module]
 
     def traced(name: str) -> Callable[[str, torch.Tensor], torch.Tensor]:
         return lambda step, tensor: wanted.setdefault(f"{name}.{step}", tensor)
 
-    x = torch.from_numpy(contexts)
     for i, (layer, part, slots) in enumerate(zip(layers, module, Layout(layers).slots, strict=True)):
         name, steps = f"{i}.{type(layer).__name__.lower()}", LAYERS[type(layer)].steps
         if steps is None:
-            x = part(x)
+            x = part(x, levels)
         else:
             x = steps.forward(traced(name), torch, x.flatten(0, -2), *part.parameters()).view(x.shape)
         wanted[f"{name}.out"] = x
         wanted.update({s.name: part.get_parameter(s.parameter.name) for s in slots if s.parameter.trained})
     steps = LAYERS[SoftmaxCrossEntropy].steps
     assert steps is not None
-    nll = steps.forward(traced("loss"), torch, x.flatten(0, -2), torch.from_numpy(targets.ravel()))
+    nll = steps.forward(traced("loss"), torch, x.flatten(0, -2)[rows], targets)
     for tensor in wanted.values():
         tensor.retain_grad()
-    (nll @ torch.from_numpy((counts / counts.sum()).astype(params.dtype)).view(-1)).backward()
+    (nll @ torch.from_numpy(weights).to(nll)).backward()
     return {name: np.asarray(tensor.grad) for name, tensor in wanted.items()}

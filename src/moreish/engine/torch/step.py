@@ -7,7 +7,7 @@ weights, gradients, moments and loss have tensors of their own, and only their v
 
 import logging
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -60,11 +60,9 @@ def recorded(work: Work) -> Work:
     return graph.replay
 
 
-class Stepper:
-    """Makes steps on weights `flat` (P,) with gradients `grads` (n_trained,), to which autograd adds.
+class Updater:
+    """Makes steps on weights `flat` (P,) with gradients `grads` (n_trained,), to which autograd adds, from any batches.
 
-    logits      contexts (B, T) -> logits (B, V) or (B, L, V), from these weights
-    shape       (B, T, L) of this process's shard of a batch
     steps       the settings of the steps that it will make
     segments    of the weights by their decay: see optim.decay_segments
     record      turns a step into a faster function that does the same: `recorded`, on a GPU
@@ -72,21 +70,13 @@ class Stepper:
 
     def __init__(
         self,
-        logits: Callable[[torch.Tensor], torch.Tensor],
         flat: torch.Tensor,
         grads: torch.Tensor,
-        shape: tuple[int, int, int],
         steps: Steps,
         segments: Sequence[tuple[int, int, float]],
         record: Callable[[Work], Work] | None = None,
     ):
-        B, T, L = shape
-        self.ahead = max(1, STAGED_TOKENS // (B * (T + L)))  # steps whose batches are sent together
-        self.logits, self.flat, self.grads = logits, flat, grads
-        self.contexts = torch.zeros((B, T), dtype=torch.int64, device=flat.device)
-        self.targets = self.contexts.new_zeros(B * L)
-        self.weights = flat.new_zeros(B * L)
-        self.batch = self.contexts, self.targets, self.weights
+        self.flat, self.grads = flat, grads
         self.loss = flat.new_zeros(())
         n_moments = OPTIMIZERS[steps.optimizer].n_moments
         self.moments = flat.new_zeros((n_moments + (steps.average > 0), grads.numel()))
@@ -113,9 +103,17 @@ class Stepper:
                 self.optimizer.state[own] = {"step": number, "exp_avg": m, "exp_avg_sq": v}
         self._made = self._step if record is None else record(self._step)
 
+    def load(self, batches: Any, steps: Steps, shard: BatchShard) -> Iterator[None]:
+        """Take the batch of one step after another."""
+        raise NotImplementedError
+
+    def loss_of_batch(self) -> torch.Tensor:
+        """This process's loss: the weight of an example is world_size times its fraction of the batch."""
+        raise NotImplementedError
+
     def _step(self) -> None:
         self.grads.zero_()
-        loss = token_nll(self.logits(self.contexts), self.targets) @ self.weights
+        loss = self.loss_of_batch()
         loss.backward()
         self.loss.copy_(loss.detach())
         if self.clip:
@@ -124,30 +122,61 @@ class Stepper:
         for average in self.average:
             average.lerp_(self.trained, self.share)
 
-    def run(
-        self, params: np.ndarray, moments: np.ndarray, batches: Batches, steps: Steps, shard: BatchShard
-    ) -> torch.Tensor:
+    def run(self, params: np.ndarray, moments: np.ndarray, batches: Any, steps: Steps, shard: BatchShard) -> torch.Tensor:
         """Make steps from params (P,) and moments, which are not changed. The results are in `flat` and `self.moments`.
 
         Returns this process's losses (n,). Their mean over the processes is the loss of the batch, and the mean of the
-        gradients is its gradient: the weight of an example is world_size times its fraction of the batch.
+        gradients is its gradient.
         """
         with torch.no_grad():
             self.flat.copy_(torch.from_numpy(params))
             self.moments.copy_(torch.from_numpy(moments))
         self.numbers.fill_(steps.first)
         losses = self.flat.new_zeros(len(steps.rates))
-        for first in range(0, len(losses), self.ahead):
-            rates = steps.rates[first : first + self.ahead].tolist()
-            staged = self._staged(batches, steps.first + first, len(rates), shard)
-            for i, (rate, *batch) in enumerate(zip(rates, *staged, strict=True)):
+        for i, _ in enumerate(self.load(batches, steps, shard)):
+            self.rate.fill_(float(steps.rates[i]))
+            self.share.fill_(max(1 - steps.average, 1 / (steps.first + i + 1)))
+            self._made()
+            losses[i] = self.loss
+        return losses
+
+
+class Stepper(Updater):
+    """Makes steps on batches of contexts, in tensors that stay in place. See `Updater`.
+
+    logits      contexts (B, T) -> logits (B, V) or (B, L, V), from the weights
+    shape       (B, T, L) of this process's shard of a batch
+    """
+
+    def __init__(
+        self,
+        logits: Callable[[torch.Tensor], torch.Tensor],
+        flat: torch.Tensor,
+        grads: torch.Tensor,
+        shape: tuple[int, int, int],
+        steps: Steps,
+        segments: Sequence[tuple[int, int, float]],
+        record: Callable[[Work], Work] | None = None,
+    ):
+        B, T, L = shape
+        self.ahead = max(1, STAGED_TOKENS // (B * (T + L)))  # steps whose batches are sent together
+        self.logits = logits
+        self.contexts = torch.zeros((B, T), dtype=torch.int64, device=flat.device)
+        self.targets = self.contexts.new_zeros(B * L)
+        self.weights = flat.new_zeros(B * L)
+        self.batch = self.contexts, self.targets, self.weights
+        super().__init__(flat, grads, steps, segments, record)
+
+    def loss_of_batch(self) -> torch.Tensor:
+        return token_nll(self.logits(self.contexts), self.targets) @ self.weights
+
+    def load(self, batches: Batches, steps: Steps, shard: BatchShard) -> Iterator[None]:
+        for first in range(0, len(steps.rates), self.ahead):
+            n = min(self.ahead, len(steps.rates) - first)
+            for batch in zip(*self._staged(batches, steps.first + first, n, shard), strict=True):
                 for fixed, values in zip(self.batch, batch, strict=True):
                     fixed.copy_(values)
-                self.rate.fill_(rate)
-                self.share.fill_(max(1 - steps.average, 1 / (steps.first + first + i + 1)))
-                self._made()
-                losses[first + i] = self.loss
-        return losses
+                yield
 
     def _staged(self, batches: Batches, first: int, n: int, shard: BatchShard) -> list[torch.Tensor]:
         """The contexts (n, B, T), targets and weights (n, B L) of n steps, on the device.
