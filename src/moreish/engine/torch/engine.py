@@ -246,7 +246,9 @@ def gradients(
     Names are as in `gradcheck`: `2.linear.W`, `2.linear.out`, `3.batchnorm1d.xhat`, `loss.probs`.
     """
     module, x = to_module(layers, torch.from_numpy(params.copy())), torch.from_numpy(contexts)
-    return traced_gradients(module, x, module.levels_of(x), slice(None), torch.from_numpy(targets.ravel()), counts.ravel() / counts.sum())
+    return traced_gradients(
+        module, x, module.levels_of(x), slice(None), torch.from_numpy(targets.ravel()), counts.ravel() / counts.sum()
+    )
 
 
 def traced_gradients(

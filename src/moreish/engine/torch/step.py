@@ -122,7 +122,9 @@ class Updater:
         for average in self.average:
             average.lerp_(self.trained, self.share)
 
-    def run(self, params: np.ndarray, moments: np.ndarray, batches: Any, steps: Steps, shard: BatchShard) -> torch.Tensor:
+    def run(
+        self, params: np.ndarray, moments: np.ndarray, batches: Any, steps: Steps, shard: BatchShard
+    ) -> torch.Tensor:
         """Make steps from params (P,) and moments, which are not changed. The results are in `flat` and `self.moments`.
 
         Returns this process's losses (n,). Their mean over the processes is the loss of the batch, and the mean of the
