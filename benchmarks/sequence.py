@@ -1,0 +1,186 @@
+"""Recurrent nets: speed beside PyTorch's own layers and beside BLAS, shared prefixes, and losses in a given time.
+
+    python benchmarks/sequence.py --names names.txt [--json benchmarks/results/sequence.json] [--only PART...]
+    python benchmarks/pages.py       puts the figures of that file into the README and the documentation
+
+The parts are epochs, rates, sharing and losses; losses takes half an hour. Parts that are left out keep their figures in
+the file.
+"""
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from machine import best, machine, versions
+from recurrent_loops import nets_loop, products_loop, tape_loop
+from rich.console import Console
+from rich.table import Table
+
+from moreish import Corpus, read_words, set_threads, train
+from moreish.corpus import PARTS
+from moreish.engine.protocol import Draw
+from moreish.models import NetConfig, make_config
+from moreish.models.model import Model
+
+WORDS = 128  # in a batch
+ROUNDS, SECONDS = 7, 1.0  # of each loop
+# Model, hidden units, layers, threads.
+EPOCHS = (("gru", 256, 1, 2), ("lstm", 256, 1, 2), ("rnn", 256, 1, 2), ("gru", 256, 1, 1), ("gru", 384, 2, 1))
+DRAWN = 50_000  # words
+SHARED: dict[str, Any] = {"n_hidden": 256, "epochs": 6, "dropout": 0.3, "recurrent_dropout": 0.3}
+SEEDS = (42, 43, 44)
+# What is trained as a whole process, and in how many seconds.
+TRAININGS: dict[str, tuple[float, list[str]]] = {
+    "defaults": (10, ["--model", "gru"]),
+    "a minute": (60, ["--model", "gru", "--n-hidden", "512", "--dropout", "0.4", "--epochs", "12"]),
+    "20 minutes": (
+        1200,
+        ["--model", "gru", "--n-hidden", "512", "--n-layer", "2", "--dropout", "0.5", "--epochs", "50"],
+    ),
+}
+
+
+def alternate(loops: dict[str, Callable[[int], None]]) -> dict[str, float]:
+    """Time each loop(n), in rounds in which the loops alternate. Returns the shortest seconds per step of each."""
+    counts, found = {}, dict.fromkeys(loops, float("inf"))
+    for name, loop in loops.items():
+        loop(2)
+        began = time.perf_counter()
+        loop(4)
+        counts[name] = max(4, int(SECONDS / ((time.perf_counter() - began) / 4)))
+    for _ in range(ROUNDS):
+        for name, loop in loops.items():
+            began = time.perf_counter()
+            loop(counts[name])
+            found[name] = min(found[name], (time.perf_counter() - began) / counts[name])
+    return found
+
+
+def epochs(corpus: Corpus) -> list[dict[str, Any]]:
+    """Seconds of an epoch of train words: moreish with and without shared prefixes, PyTorch, and the products alone."""
+    rows, steps = [], len(corpus.parts["train"]) / WORDS
+    for kind, n_hidden, n_layer, threads in EPOCHS:
+        config = make_config(kind, {"n_hidden": n_hidden, "n_layer": n_layer})
+        assert isinstance(config, NetConfig)
+        set_threads(threads)
+        loops = {
+            "moreish": tape_loop(corpus, config, WORDS, shared=True),
+            "not shared": tape_loop(corpus, config, WORDS, shared=False),
+            "torch": nets_loop(corpus, kind, n_hidden, n_layer, WORDS, threads),
+            "products": products_loop(corpus, config, WORDS, threads),
+        }
+        seconds = {name: s * steps for name, s in alternate(loops).items()}
+        model = Model(config, corpus.vocab)
+        rows.append(
+            {"model": kind, "n_hidden": n_hidden, "n_layer": n_layer, "threads": threads}
+            | {"parameters": model.n_parameters, "seconds": seconds}
+        )
+    set_threads(None)
+    return rows
+
+
+def rates(corpus: Corpus) -> dict[str, Any]:
+    """Words drawn a second, and seconds of an evaluation of all parts, by a gru of one layer of 256."""
+    set_threads(2)
+    run = train(corpus, "gru", epochs=2, progress=False)
+    model = run.model
+
+    def draw() -> None:
+        model.engine.generate(model.params, DRAWN, Draw(max_length=64))
+
+    def evaluate() -> None:
+        for part in PARTS:
+            model.engine.nll(model.params, corpus.stream(part))
+
+    found = {"words_per_second": DRAWN / best(draw), "evaluation_seconds": best(evaluate), "threads": 2}
+    set_threads(None)
+    return found
+
+
+def sharing(corpus: Corpus) -> list[dict[str, Any]]:
+    """Losses and seconds of a gru with dropout, with prefixes shared and not, over some seeds."""
+    from moreish.engine.words import WordBatches
+
+    rows, drawn = [], WordBatches.drawn
+    for shared in (True, False):
+        losses, seconds = [], []
+        try:
+            if not shared:
+                WordBatches.drawn = lambda *of, **options: drawn(*of, **{**options, "shared": False})  # type: ignore
+            for seed in SEEDS:
+                began = time.perf_counter()
+                losses.append(train(corpus, "gru", seed=seed, progress=False, **SHARED).loss["val"])
+                seconds.append(time.perf_counter() - began)
+        finally:
+            WordBatches.drawn = drawn
+        rows.append({"shared": shared, "val": losses, "seconds": min(seconds)})
+    return rows
+
+
+def losses(names: str) -> list[dict[str, Any]]:
+    """Losses of whole processes, from start to exit."""
+    rows = []
+    for what, (limit, options) in TRAININGS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            command = [sys.executable, "-m", "moreish", "train", names, *options, "--out", f"{folder}/run"]
+            began = time.perf_counter()
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            seconds = time.perf_counter() - began
+        loss = {part: float(re.findall(rf"^{part} +([\d.]+)", done.stdout, re.M)[-1]) for part in PARTS}
+        parameters = int(re.findall(r"([\d,]+) parameters", done.stdout)[-1].replace(",", ""))
+        rows.append(
+            {
+                "what": what,
+                "limit": limit,
+                "options": options,
+                "seconds": seconds,
+                "parameters": parameters,
+                "loss": loss,
+            }
+        )
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--names", required=True, help="the word list")
+    parser.add_argument("--json", type=Path, help="where to write the figures")
+    parts = {"epochs": epochs, "rates": rates, "sharing": sharing, "losses": losses}
+    parser.add_argument("--only", nargs="+", choices=parts, default=list(parts), help="parts to measure")
+    arguments = parser.parse_args()
+    found = json.loads(arguments.json.read_text()) if arguments.json and arguments.json.exists() else {}
+    found |= {"machine": machine(), "versions": versions(), "data": Path(arguments.names).name, "batch": WORDS}
+    found |= {"drawn": DRAWN, "sharing_options": SHARED}
+    corpus = Corpus(read_words(arguments.names))
+    for part in arguments.only:
+        found[part] = losses(arguments.names) if part == "losses" else parts[part](corpus)
+        if arguments.json:
+            arguments.json.write_text(json.dumps(found, indent=2) + "\n")
+    show(found)
+
+
+def show(found: dict[str, Any]) -> None:
+    """Print what was measured."""
+    console = Console(width=120)
+    if "epochs" in found:
+        table = Table("model", "threads", *found["epochs"][0]["seconds"], "times as fast as torch", "of products")
+        for row in found["epochs"]:
+            s = row["seconds"]
+            ratios = f"{s['torch'] / s['moreish']:.2f}", f"{s['moreish'] / s['products']:.2f}"
+            name = f"{row['model']} {row['n_layer']} x {row['n_hidden']}"
+            table.add_row(name, str(row["threads"]), *(f"{x:.2f} s" for x in s.values()), *ratios)
+        console.print(table)
+    for part in ("rates", "sharing", "losses"):
+        if part in found:
+            console.print(part, found[part])
+
+
+if __name__ == "__main__":
+    main()
