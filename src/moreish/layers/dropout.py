@@ -82,4 +82,4 @@ def torch_forward(module, x, levels):
     return x * levels.mask(module.layer.p, module.layer.salt, x) if module.training else x
 
 
-KERNELS = Kernels(forward_op, backward_op, torch=torch_forward, example=Dropout(0.4), levels=True, training_only=True)
+KERNELS = Kernels(forward_op, backward_op, torch=torch_forward, example=Dropout(0.25), levels=True, training_only=True)

@@ -7,6 +7,7 @@ weights, gradients, moments and loss have tensors of their own, and only their v
 
 import logging
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -60,7 +61,7 @@ def recorded(work: Work) -> Work:
     return graph.replay
 
 
-class Updater:
+class Updater(ABC):
     """Makes steps on weights `flat` (P,) with gradients `grads` (n_trained,), to which autograd adds, from any batches.
 
     steps       the settings of the steps that it will make
@@ -103,13 +104,13 @@ class Updater:
                 self.optimizer.state[own] = {"step": number, "exp_avg": m, "exp_avg_sq": v}
         self._made = self._step if record is None else record(self._step)
 
+    @abstractmethod
     def load(self, batches: Any, steps: Steps, shard: BatchShard) -> Iterator[None]:
-        """Take the batch of one step after another."""
-        raise NotImplementedError
+        """Take this process's shard of the batch of one step after another."""
 
+    @abstractmethod
     def loss_of_batch(self) -> torch.Tensor:
-        """This process's loss: the weight of an example is world_size times its fraction of the batch."""
-        raise NotImplementedError
+        """The loss of the shard: the weight of an example is world_size times its fraction of the batch."""
 
     def _step(self) -> None:
         self.grads.zero_()
@@ -122,7 +123,9 @@ class Updater:
         for average in self.average:
             average.lerp_(self.trained, self.share)
 
-    def run(self, params: np.ndarray, moments: np.ndarray, batches: Any, steps: Steps, shard: BatchShard) -> torch.Tensor:
+    def run(
+        self, params: np.ndarray, moments: np.ndarray, batches: Any, steps: Steps, shard: BatchShard
+    ) -> torch.Tensor:
         """Make steps from params (P,) and moments, which are not changed. The results are in `flat` and `self.moments`.
 
         Returns this process's losses (n,). Their mean over the processes is the loss of the batch, and the mean of the
