@@ -130,7 +130,7 @@ def test_runs_with_other_vocabularies_are_compared_on_their_common_words(sources
 
 
 def test_a_run_without_anything_new_is_in_the_first_format(sources, tmp_path):
-    plain = moreish.train(OTHERS, "mlp", steps=5, out=tmp_path / "plain")
+    plain = moreish.train(OTHERS, "mlp", steps=5, decay="all", out=tmp_path / "plain")
     assert plain.path is not None
     stored = json.loads((plain.path / CONFIG).read_text(encoding="utf-8"))
     assert stored["format"] == 1

@@ -173,9 +173,10 @@ def test_the_engine_is_chosen_on_the_command_line(words, tmp_path, capsys):
     assert json.loads((tmp_path / "run" / "config.json").read_text())["train_options"]["engine"] == "torch"
 
 
-def test_both_engines_in_lockstep(words, tmp_path, capsys):
+@pytest.mark.parametrize("settings", [{}, {"grad_clip": 0.2, "average": 0.98}], ids=["plain", "clipped and averaged"])
+def test_both_engines_in_lockstep(words, tmp_path, capsys, settings):
     """The run has the tape's weights. The log compares them with PyTorch's copy."""
-    options: dict[str, Any] = {"n_hidden": 16, "n_embd": 4, "batch_size": 32, "steps": 100, "log_every": 20}
+    options: dict[str, Any] = {"n_hidden": 16, "n_embd": 4, "batch_size": 32, "steps": 100, "log_every": 20, **settings}
     both = moreish.train(words, **options, engine="both", device="cpu")
     assert both.model.params.tobytes() == moreish.train(words, **options).model.params.tobytes()
     lines = [line for line in both.history if "torch_loss" in line]

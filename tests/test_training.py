@@ -155,7 +155,8 @@ AVERAGED: dict[str, Any] = {
 def test_the_average_is_evaluated_and_kept_if_it_is_better(words):
     """At a constant rate the weights swing around a minimum, and their average is nearer to it."""
     runs = {keep: moreish.train(words, **AVERAGED, keep=keep, batch_norm=True) for keep in ("best", "last")}
-    plain = moreish.train(words, **{**AVERAGED, "average": 0.0}, batch_norm=True)
+    without: dict[str, Any] = {**AVERAGED, "average": 0.0}
+    plain = moreish.train(words, **without, batch_norm=True)
     both = {
         name: [line[f"val_of_{name}"] for line in runs["best"].history if line["val"] is not None]
         for name in ("weights", "average")

@@ -84,7 +84,10 @@ def show(
 
 def show_words(model: Model, batches: WordBatches, fuse: bool) -> None:
     """Print the plan for batches of whole words, and the levels of the first batch."""
-    levels, plan = batches.packed(0).levels, WordTape(model.layers, model.columns, len(model.vocab)).plan_of(batches, fuse=fuse)
+    levels, plan = (
+        batches.packed(0).levels,
+        WordTape(model.layers, model.columns, len(model.vocab)).plan_of(batches, fuse=fuse),
+    )
     n = levels.head[N_LEVELS]
     rows, tokens = levels.sizes[:n].tolist(), np.zeros(n, np.int64)
     of_rows = np.repeat(np.arange(n), rows)

@@ -24,8 +24,8 @@ class Words(NamedTuple):
     labels      (n,) int64: the label of each; empty if there are none
     weights     (n,) int64: how often each counts
     order       (n,) int64: the words in sorted order, see `sort_words`
-    common      (n,) int64: for each word in this order, the tokens that it has in common with the one before it, the end
-                included; -1 if they have not the same label
+    common      (n,) int64: for each word in this order, the tokens that it has in common with the one before it, its
+                end included; -1 if they have different labels
     """
 
     stream: np.ndarray
@@ -128,10 +128,10 @@ def split_evenly(words, shared, parts, room, bounds):
 
 @njit
 def pack(words, first, last, shared, contexts, levels, path, pairs):
-    """Words `first` ... `last` - 1, in sorted order -> rows of contexts (room, 1), or (room, 2) with labels, and levels.
+    """Words `first` ... `last` - 1, in sorted order -> rows of contexts (room, 1), (room, 2) with labels, and levels.
 
-    Returns the number of rows. path (4, max_levels) is scratch. If pairs (M - 1,) is not empty, the number of the pair of
-    each token of the stream after the first is written to it.
+    Returns the number of rows. path (4, max_levels) is scratch. If pairs (M - 1,) is not empty, the number of the pair
+    of each token of the stream after the first is written to it.
     """
     head, begins, sizes, alive = levels.head, levels.begins, levels.sizes, levels.alive
     for level in range(sizes.size):

@@ -64,9 +64,7 @@ class Tracer:
     For batches of whole words the examples are the rows of that many words, equal prefixes once.
     """
 
-    def __init__(
-        self, layers: Sequence[Layer], columns: int, n_vocab: int, batches: Batches | WordBatches, size: int
-    ):
+    def __init__(self, layers: Sequence[Layer], columns: int, n_vocab: int, batches: Batches | WordBatches, size: int):
         self.batches, self.size = batches, size
         if isinstance(batches, WordBatches):
             self.tape = WordTape(layers, columns, n_vocab)

@@ -66,8 +66,8 @@ from .spec import (
 )
 from .views import matrix, vector
 
-# Scratch: DU is the gradient of u, and V_OF_ROWS holds v in the order of levels; RESET is v V, and later dx_n. MASKED and
-# TRANSPOSED hold U and after it V.
+# Scratch: DU is the gradient of u, and V_OF_ROWS holds v in the order of levels; RESET is v V, and later dx_n. MASKED
+# and TRANSPOSED hold U and after it V.
 GATES, PAST, DU, V_OF_ROWS, RESET, MASKED, TRANSPOSED, DPAST, PRODUCT, DH = (
     *(AUX0, AUX1, AUX2, AUX3, AUX4, AUX5, AUX6, AUX7, AUX8, AUX9),
 )

@@ -1,8 +1,8 @@
 """Levels: the rows of a batch in the order in which words are read, for layers that go along words.
 
 A row is a prefix of a word: the place after reading some of its characters. The rows of level 0 have read the token 0
-before the word, those of level 1 its first character as well, and so on. All rows of a level are computed together, from
-those of the level before it. The first rows of a level are the ones that go on: they have children on the next level.
+before the word, those of level 1 its first character as well, and so on. All rows of a level are computed together,
+from those of the level before it. The first rows of a level are the ones that go on: they have children on the next.
 
     level 0     ""                      children: m, e
     level 1     m, e                    children: ma of m; em of e
@@ -85,7 +85,7 @@ def levels_of(ints, start):
 
 
 def regular_levels(ints: np.ndarray, start: int, first: int, examples: int, T: int) -> None:
-    """Write the levels of examples `first`, ... of T positions each: row b T + t is on level t, after row b T + t - 1."""
+    """Write the levels of examples `first`, ... of T positions: row b T + t is on level t, after row b T + t - 1."""
     ints[start + MAX_LEVELS], ints[start + MAX_ROWS] = T, examples * T
     levels = levels_of(ints, start)
     levels.head[[N_LEVELS, STRIDE, GIVEN, FROM_START]] = T, T, 1, 1

@@ -60,7 +60,10 @@ DTABLES, TABLES = SHARED0, SHARED1
 
 @dataclass(frozen=True)
 class LookupLinear:
-    """The fused form of two or three layers: tokens (T,) become (T / F, H), or (H,) where F = T; (T, H) without flatten."""
+    """The fused form of two or three layers.
+
+    Tokens (T,) become (T / F, H), or (H,) where F = T. Without flatten, they become (T, H).
+    """
 
     embedding: Embedding
     flatten: FlattenConsecutive | None

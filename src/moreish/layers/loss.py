@@ -5,8 +5,8 @@
 
 In a mini-batch each row of logits has one target with count 1: its share is 1 / N. A row may also stand for all places
 of the data that have the same context. Then it has a target for each different token that follows, and the target's
-count is the number of these places. Padding has count 0. For rows that are prefixes of words, which have from one to all
-tokens as targets, the targets are a list of pairs of a row and a token.
+count is the number of these places. Padding has count 0. For rows that are prefixes of words, which have from one to
+all tokens as targets, the targets are a list of pairs of a row and a token.
 
 The largest logit m of a row is subtracted first, so that exp never overflows; p does not change. With
 nll = log(sum over u of exp(x[u] - m)) - (x[target] - m), the derivative of the logarithm of the sum is the softmax:
@@ -76,7 +76,7 @@ class SoftmaxCrossEntropy:
 
 @kernel
 def softmax(x, p, largest, log_total):
-    """Logits x (N, V) -> probabilities p (N, V); also of each row the largest logit m and log of the sum of exp(x - m)."""
+    """Logits x (N, V) -> probabilities p (N, V), and of each row the largest logit m and log(sum of exp(x - m)), (N,)."""
     N, V = x.shape
     for n in range(N):
         m = x[n, 0]
@@ -99,7 +99,7 @@ def softmax(x, p, largest, log_total):
 
 @kernel
 def forward(x, targets, p, largest, log_total, nll):
-    """logits x (N, V), targets (N, K) -> probabilities p (N, V), nll (N, K) in nats; largest, log_total (N,): scratch."""
+    """logits x (N, V), targets (N, K) -> probabilities p (N, V), nll (N, K) in nats. largest, log_total: see softmax."""
     softmax(x, p, largest, log_total)
     for n in range(targets.shape[0]):
         for k in range(targets.shape[1]):

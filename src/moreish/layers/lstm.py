@@ -1,7 +1,7 @@
 """LSTM: a recurrent layer with a cell c that gates add to, and that is read through a gate.
 
-Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000. Its input x = e W + b, from a Linear before it,
-is the share of the gates that does not depend on the state. From x and the state h', c' after the character before,
+Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000. Its input x = e W + b, from a Linear before
+it, is the share of the gates that does not depend on the state. From x and the state h', c' after the character before,
 along each word:
 
     u = h' U                                            four blocks: u_i, u_f, u_g, u_o
@@ -11,7 +11,7 @@ along each word:
     t = tanh(c)
     h = o t
 
-Back through time: dh of a row is dy, from the layers above, plus what its children send back, and they send back dc too.
+Back through time: dh of a row is dy, from the layers above, plus what its children send back; dc comes from these too.
 As sigmoid' is s (1 - s) and tanh' is 1 - t**2,
 
     do = dh t                   dx_o = do o (1 - o)

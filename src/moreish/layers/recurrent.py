@@ -1,4 +1,4 @@
-"""The sizes, parameters and memory that recurrent layers have in common, and the parts of their passes that are alike."""
+"""The sizes and parameters that recurrent layers have in common, and the parts of their passes that are alike."""
 
 # pyright: reportMissingParameterType=false
 
@@ -78,7 +78,7 @@ def gradient_of_row(levels, level, i, n, dy, dpast, place, dh):
 
 @kernel
 def start_gradient(dpast, dstart):
-    """dpast (Q, H) -> dstart (H,), which may have no elements: the start of all words is the first state of the past."""
+    """dpast (Q, H) -> dstart (H,), which may have no elements: the start of a word is the first state of the past."""
     for j in range(dstart.size):
         dstart[j] = dpast[0, j]
 

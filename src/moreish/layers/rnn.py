@@ -1,7 +1,7 @@
 """RNN: the plain recurrent layer (Elman 1990).
 
-Its input x = e W + b, from a Linear before it, is the share of the sum that does not depend on the state. From x and the
-state h' after the character before, along each word:
+Its input x = e W + b, from a Linear before it, is the share of the sum that does not depend on the state. From x and
+the state h' after the character before, along each word:
 
     h = tanh(x + h' U)
 

@@ -138,8 +138,8 @@ class Kernels:
     steps               the layer in small steps
     batch_statistics    True if training mixes the examples of a batch
     levels              True if the layer goes along words: it reads the levels of the rows
-    state               layer -> the numbers of the states that a word carries from one character to the next, in each of
-                        the arrays STATE0, ...; the states after a row are in the output and, second, in AUX0
+    state               layer -> the numbers of the states that a word carries from one character to the next: n of
+                        STATE0, ... The states after a row are its output and, if there are two, in AUX0
     training_only       True for a layer that changes nothing outside training
     saturation          of an activation: the outputs at which its gradient vanishes
     """

@@ -262,8 +262,10 @@ def draw_vectors(ax: Axes, levels: list[Level], heights: list[float], context: s
             for t in (level.sources[j][-1:] if level.state else level.sources[j])
             if before[t] != away or j in inside
         }
-        if level.state:  # an arrow from each position to the next one
-            steps = {(places[j - 1], bottom - STATE, places[j], top + STATE): j in inside for j in drawn if j - 1 in drawn}
+        if level.state:  # a line from each position to the next one
+            steps = {
+                (places[j - 1], bottom - STATE, places[j], top + STATE): j in inside for j in drawn if j - 1 in drawn
+            }
             draw_lines(ax, steps, JOINS, 1.6, f"state {i}")
         bars = {(places[j], top, places[j], bottom): j in inside for j in drawn}
         draw_lines(ax, joins, JOINS if level.caption else GREY, 1.1, f"joins {i}")

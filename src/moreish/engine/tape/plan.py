@@ -129,8 +129,8 @@ def make_plan(
 ) -> Plan:
     """Plan layers for batches of a shape (B, T, L).
 
-    max_levels  of whole words: B is the room for prefixes, a whole number of grains for each shard, and T is 1, or 2 with
-                labels. Without whole words it is 0
+    max_levels  of whole words: B is the room for prefixes, a whole number of grains for each shard, and T is 1, or 2
+                with labels. Without whole words it is 0
     shards      the number of shards of a batch
     fuse        use the fused kernels; without them every layer has its own buffers, which can be read and checked
     gradients   plan for training: with the backward pass, and the forward pass as it is in training

@@ -214,7 +214,7 @@ class PreparedWords(Prepared):
             ours[:size] = theirs[:size]
 
     def buffer(self, op: Operation, column: int) -> np.ndarray:
-        """An operation's output (column Y) or its gradient (DY) as a view: (rows, *op.out_shape), or (pairs,) of the loss."""
+        """An operation's output (column Y) or its gradient (DY): (rows, *op.out_shape), or (pairs,) of the loss."""
         if op is self.plan.operations[-1] and op.name == SoftmaxCrossEntropy.__name__:
             assert op.row is not None
             return self.arena[op.row[column] :][: self.levels.head[N_PAIRS]]

@@ -44,7 +44,7 @@ def evaluate_words(program, params, words, first, last, nll):
 
 @njit
 def begin_level(program, n, given, from_start):
-    """Let the program compute one level of n rows, which continue `given` states. The parents and tokens are set later."""
+    """Let the program compute one level of n rows, which continue `given` states; parents and tokens are set later."""
     levels = levels_of(program.ints, program.levels[0])
     head = levels.head
     head[N_LEVELS], head[STRIDE], head[GIVEN], head[FROM_START], head[N_PAIRS] = 1, 1, given, from_start, 0
@@ -75,8 +75,8 @@ def copy_rows(arena, source, target, H, rows):
 def generate_words(program, params, logits, settings, words, lengths):
     """Draw n words -> words (n, max_length + 1) int32 tokens, lengths (n,) characters: see `generate.generate`.
 
-    logits (B, V) is the program's output. Up to B words grow at the same time, level by level. Words that are equal so far
-    share a row; each draws its next token with a number of its own.
+    logits (B, V) is the program's output. Up to B words grow at the same time, level by level. Words that are equal so
+    far share a row; each draws its next token with a number of its own.
     """
     contexts, levels = contexts_of(program, 0), levels_of(program.ints, program.levels[0])
     prefix, max_length, thread = settings.prefix, settings.max_length, single_thread()
