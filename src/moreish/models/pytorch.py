@@ -8,8 +8,8 @@ The recurrent layers here are PyTorch's, with other names. For layer k of nn.GRU
     c (H,)          bias_hh_lk of n, which the reset gate multiplies
 
 nn.RNN and nn.LSTM have no c: their two biases are one. makemore.py has an RNN and a GRU of its own. Their linear maps
-take [x, h] side by side, h starts learnt, and the GRU resets before the product. Its z is the share of the new state, ours
-that of the old one: ours = 1 - theirs, so its weights change their sign.
+take [x, h] side by side, h starts learnt, and the GRU resets before the product. Its z is the share of the new state,
+ours that of the old one: ours = 1 - theirs, so its weights change their sign.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -118,7 +118,7 @@ def _arrays(module: nn.Module) -> Arrays:
 
 
 def _slots(layout: Layout) -> dict[str, Slot]:
-    """The parameters of a recurrent model: `embedding.C`; for each layer `0.W`, `0.b`, `0.U`, ...; `head.W`, `head.b`."""
+    """The parameters of a recurrent model: `embedding.C`; for each layer `0.W`, `0.b`, `0.U`, ...; `head.W`, ..."""
     embedding, *layers, head = (slots for slots in layout.slots if slots)
     names = ["embedding", *(str(i // 2) for i in range(len(layers))), "head"]
     return {
@@ -134,18 +134,18 @@ def _resets_before(config: RecurrentConfig) -> bool:
 
 def _of_pytorch(module: nn.Module) -> tuple[type[RecurrentConfig], dict[str, Any], Arrays]:
     """The kind, the options and the weights, in our names and float64, of a module with layers of PyTorch."""
-    parts: list[Any] = []
-    for sort in (nn.Embedding, nn.RNNBase, nn.Linear):
-        own = [part for part in module.modules() if isinstance(part, sort)]
-        if len(own) != 1:
-            wanted = "one nn.Embedding, one nn.RNN, nn.GRU or nn.LSTM, and one nn.Linear"
-            raise InputError(f"the module has {len(own)} layers of the kind nn.{sort.__name__}: it must have {wanted}")
-        parts += own
-    embedding, recurrent, head = parts
+    parts: list[list[Any]] = [
+        [part for part in module.modules() if isinstance(part, kind)] for kind in (nn.Embedding, nn.RNNBase, nn.Linear)
+    ]
+    if any(len(own) != 1 for own in parts):
+        wanted = "one nn.Embedding, one nn.RNN, nn.GRU or nn.LSTM, and one nn.Linear"
+        raise InputError("the module must have {}: it has {}, {} and {}".format(wanted, *map(len, parts)))
+    (embedding,), (recurrent,), (head,) = parts
     kind = next((ours for theirs, ours in KINDS.items() if isinstance(recurrent, theirs)), None)
     is_relu = getattr(recurrent, "nonlinearity", "tanh") == "relu"
     if kind is None or recurrent.bidirectional or recurrent.proj_size or is_relu:
-        raise InputError(f"the module has {recurrent}: it must be nn.RNN with tanh, nn.GRU or nn.LSTM, in one direction")
+        wanted = "nn.RNN with tanh, nn.GRU or nn.LSTM, in one direction"
+        raise InputError(f"the module has {recurrent}: it must be {wanted}")
     weights = {name: array.astype(np.float64) for name, array in _arrays(recurrent).items()}
     found = {"embedding.C": _arrays(embedding)["weight"], "head.W": head.weight.detach().cpu().numpy().T}
     found["head.b"] = np.zeros(len(head.weight)) if head.bias is None else head.bias.detach().cpu().numpy()
