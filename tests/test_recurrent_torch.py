@@ -15,11 +15,16 @@ from torch import nn
 import moreish
 from moreish import InputError
 from moreish.corpus import Vocab
+from moreish.engine.batches import Batches
 from moreish.engine.optim import zero_moments
 from moreish.engine.protocol import Draw, Steps
-from moreish.engine.tape import WordTape
+from moreish.engine.tape import Tape, WordTape
+from moreish.engine.torch.engine import Torch
 from moreish.engine.torch.words import WordTorch, gradients_of_words
 from moreish.engine.words import WordBatches
+from moreish.layers import Dropout, Embedding, FlattenConsecutive, Linear
+from moreish.layers.gru import GRU as GRULayer
+from moreish.layers.init import Normal
 from moreish.layers.layout import Layout
 from moreish.models.model import Model
 from moreish.models.pytorch import recurrent_weights
@@ -317,6 +322,25 @@ def test_a_prediction_needs_no_more_than_the_words(stream):
     np.testing.assert_allclose(engine.nll(params, stream[:-1]), nll[: len(stream) - 2], rtol=1e-12)
     with pytest.raises(ValueError, match="tokens must be from 0"):
         engine.nll(params, np.array([0, V, 0], np.int32))
+
+
+def test_layers_that_go_along_contexts_train_alike(stream):
+    """Contexts of one length, with a new mask at every step."""
+    layers = [
+        Embedding(V, 6),
+        Dropout(0.3, 1),
+        Linear(6, 6),
+        GRULayer(2, Normal(0.4), dropout=0.3),
+        FlattenConsecutive(3),
+        Linear(6, V),
+    ]
+    batches, found = Batches.drawn(stream, 16, 3, 3, False), []
+    for engine in (Tape(layers, 3, V, np.float64), Torch(layers, 3, V, np.float64)):
+        weights, moments = random_weights(layers), zero_moments("adamw", Layout(layers).n_trained, np.float64)
+        losses = engine.train(weights, moments, batches, Steps("adamw", 0.1, 0, np.full(60, 0.01)))
+        found.append((weights, losses, engine.nll(weights, stream)))
+    for ours, theirs in zip(*found, strict=True):
+        assert relative(ours, theirs) <= 1e-9
 
 
 RUN: dict[str, Any] = {"n_hidden": 12, "n_embd": 4, "batch_size": 32, "steps": 40, "log_every": 10, "device": "cpu"}

@@ -33,8 +33,8 @@ from typing import ClassVar
 
 from .init import Normal
 from .levels import GIVEN, N_LEVELS, STRIDE, begin_past, copy_past, levels_of, mask_gradient, masked, past_size
-from .maths import index, kernel, sigmoid, tanh
-from .matmul import dot, transpose
+from .maths import kernel, sigmoid, tanh
+from .matmul import dot, dot_packed, pack, packed_size
 from .recurrent import SATURATION, Recurrent, add_past, first_states, gradient_of_row, start_gradient
 from .spec import (
     AUX0,
@@ -64,11 +64,11 @@ from .spec import (
     X,
     Y,
 )
-from .views import matrix, vector
+from .views import matrix, part, vector
 
 # Scratch: DU is the gradient of u, and V_OF_ROWS holds v in the order of levels; RESET is v V, and later dx_n. MASKED
-# and TRANSPOSED hold U and after it V.
-GATES, PAST, DU, V_OF_ROWS, RESET, MASKED, TRANSPOSED, DPAST, PRODUCT, DH = (
+# holds U and V with their rows scaled, PANELS both, or their transposes, packed.
+GATES, PAST, DU, V_OF_ROWS, RESET, MASKED, PANELS, DPAST, PRODUCT, DH = (
     *(AUX0, AUX1, AUX2, AUX3, AUX4, AUX5, AUX6, AUX7, AUX8, AUX9),
 )
 
@@ -86,42 +86,44 @@ class ChoGRU(Recurrent):
 
 
 @kernel
-def forward(levels, x, U, V, gates, past, u, v, reset, y):
-    """x (N, 3H), U (H, 2H), V (H, H) -> y (N, H); also gates r, z, n (N, 3H), past (Q, H), v (N, H) by level.
+def forward(levels, x, to_u, to_v, gates, past, u, v, reset, y):
+    """x (N, 3H), U (H, 2H) and V (H, H) packed -> y (N, H); also gates r, z, n (N, 3H), past (Q, H), v (N, H) by level.
 
     u (Q, 2H) and reset (N, H) are scratch.
     """
-    H, stride, place, first = y.shape[1], levels.head[STRIDE], 0, 0
+    H, H2, stride, place, first = y.shape[1], 2 * y.shape[1], levels.head[STRIDE], 0, 0
     for level in range(levels.head[N_LEVELS]):
         count, size = copy_past(levels, level, y, past, place), levels.sizes[level]
-        dot(past[place : place + count], U, u[place : place + count])
+        dot_packed(past[place : place + count], to_u, u[:count])
         for i in range(size):
-            n = index(levels.begins[level] + i * stride)
-            q, k = index(levels.parents[n]), index(first + i)
-            for j in range(2 * H):
-                gates[n, j] = sigmoid(x[n, j] + u[q, j])
+            n = levels.begins[level] + i * stride
+            q = levels.parents[n]
+            r_and_z, of_input, of_state = part(gates, n, 0, H2), part(x, n, 0, H2), part(u, q - place, 0, H2)
+            for j in range(H2):
+                r_and_z[j] = sigmoid(of_input[j] + of_state[j])
+            vn, r, before = part(v, first + i, 0, H), part(gates, n, 0, H), part(past, q, 0, H)
             for j in range(H):
-                v[k, j] = gates[n, j] * past[q, j]
-        dot(v[first : first + size], V, reset[:size])
+                vn[j] = r[j] * before[j]
+        dot_packed(v[first : first + size], to_v, reset[:size])
         for i in range(size):
-            n = index(levels.begins[level] + i * stride)
-            q = index(levels.parents[n])
+            n = levels.begins[level] + i * stride
+            candidate, of_input, of_state = part(gates, n, 2, H), part(x, n, 2, H), part(reset, i, 0, H)
             for j in range(H):
-                gates[n, 2 * H + j] = tanh(x[n, 2 * H + j] + reset[i, j])
+                candidate[j] = tanh(of_input[j] + of_state[j])
+            h, z, before = part(y, n, 0, H), part(gates, n, 1, H), part(past, levels.parents[n], 0, H)
             for j in range(H):
-                candidate = gates[n, 2 * H + j]
-                y[n, j] = candidate + gates[n, H + j] * (past[q, j] - candidate)
+                h[j] = candidate[j] + z[j] * (before[j] - candidate[j])
         place += count
         first += size
 
 
 @kernel
-def backward(levels, UT, VT, gates, past, dy, du, dpast, product, dxn, dh, dx):
-    """dy (N, H), the transposes of U (2H, H) and V (H, H) -> dx (N, 3H); also du (Q, 2H), dpast (Q, H), of past.
+def backward(levels, from_u, from_v, gates, past, dy, du, dpast, product, dxn, dh, dx):
+    """dy (N, H), the transposes of U (2H, H) and V (H, H) packed -> dx (N, 3H); also du (Q, 2H), dpast (Q, H), of past.
 
     dxn (N, H) is the last block of dx, in the order of levels.
     """
-    H, stride, place, first = dy.shape[1], levels.head[STRIDE], past_size(levels), dy.shape[0]
+    H, H2, stride, place, first = dy.shape[1], 2 * dy.shape[1], levels.head[STRIDE], past_size(levels), dy.shape[0]
     du[:place].fill(0)
     dpast[:place].fill(0)
     one = dh.dtype.type(1)
@@ -129,36 +131,41 @@ def backward(levels, UT, VT, gates, past, dy, du, dpast, product, dxn, dh, dx):
         count, size = levels.alive[level - 1] if level else levels.head[GIVEN], levels.sizes[level]
         first -= size
         for i in range(size):
-            n = index(levels.begins[level] + i * stride)
-            q, k = index(levels.parents[n]), index(first + i)
+            n = levels.begins[level] + i * stride
+            q = levels.parents[n]
             gradient_of_row(levels, level, i, n, dy, dpast, place, dh)
-            # h = n + z (h' - n), n = tanh(x_n + v V), z = sigmoid(x_z + u_z)
+            # h = n + z (h' - n), n = tanh(x_n + v V)
+            z, candidate, dn = part(gates, n, 1, H), part(gates, n, 2, H), part(dxn, first + i, 0, H)
             for j in range(H):
-                z, candidate = gates[n, H + j], gates[n, 2 * H + j]
-                dxn[k, j] = dh[j] * (one - z) * (one - candidate * candidate)
+                dn[j] = dh[j] * (one - z[j]) * (one - candidate[j] * candidate[j])
+            # z = sigmoid(x_z + u_z)
+            dz, before = part(dx, n, 1, H), part(past, q, 0, H)
             for j in range(H):
-                z, candidate = gates[n, H + j], gates[n, 2 * H + j]
-                dx[n, H + j] = dh[j] * (past[q, j] - candidate) * z * (one - z)
+                dz[j] = dh[j] * (before[j] - candidate[j]) * z[j] * (one - z[j])
+            of_past = part(dpast, q, 0, H)
             for j in range(H):
-                dpast[q, j] += dh[j] * gates[n, H + j]
+                of_past[j] += dh[j] * z[j]
         # v V
-        dot(dxn[first : first + size], VT, product[:size])
+        dot_packed(dxn[first : first + size], from_v, product[:size])
         for i in range(size):
-            n = index(levels.begins[level] + i * stride)
-            q, k = index(levels.parents[n]), index(first + i)
+            n = levels.begins[level] + i * stride
+            q = levels.parents[n]
             # v = r h', r = sigmoid(x_r + u_r)
+            dr, dv, before, r = part(dx, n, 0, H), part(product, i, 0, H), part(past, q, 0, H), part(gates, n, 0, H)
             for j in range(H):
-                r = gates[n, j]
-                dx[n, j] = product[i, j] * past[q, j] * r * (one - r)
+                dr[j] = dv[j] * before[j] * r[j] * (one - r[j])
+            of_past = part(dpast, q, 0, H)
             for j in range(H):
-                dpast[q, j] += product[i, j] * gates[n, j]
+                of_past[j] += dv[j] * r[j]
+            of_input, dn = part(dx, n, 2, H), part(dxn, first + i, 0, H)
             for j in range(H):
-                dx[n, 2 * H + j] = dxn[k, j]
-            for j in range(2 * H):
-                du[q, j] += dx[n, j]
+                of_input[j] = dn[j]
+            of_state, of_input = part(du, q, 0, H2), part(dx, n, 0, H2)
+            for j in range(H2):
+                of_state[j] += of_input[j]
         place -= count
         # u = h' U
-        dot(du[place : place + count], UT, product[:count])
+        dot_packed(du[place : place + count], from_u, product[:count])
         add_past(dpast, place, count, product)
 
 
@@ -167,12 +174,16 @@ def forward_op(row, arena, params, grads, ints):
     Q = past_size(levels)
     past, start = matrix(arena, row[PAST], Q, H), vector(params, row[P2], H * (row[P2] >= 0))
     begin_past(levels, matrix(arena, row[STATE0], levels.head[GIVEN], H), start, past)
-    to_u, to_v = matrix(arena, row[MASKED], H, 2 * H), matrix(arena, row[MASKED] + 2 * H * H, H, H)
+    of_u, of_v = matrix(arena, row[MASKED], H, 2 * H), matrix(arena, row[MASKED] + 2 * H * H, H, H)
+    to_u = vector(arena, row[PANELS], packed_size(2 * H, H))
+    to_v = vector(arena, row[PANELS] + packed_size(2 * H, H), packed_size(H, H))
+    pack(masked(matrix(params, row[P0], H, 2 * H), levels, row[S2], row[S1], of_u), to_u)
+    pack(masked(matrix(params, row[P1], H, H), levels, row[S2], row[S1], of_v), to_v)
     forward(
         levels,
         matrix(arena, row[X], N, 3 * H),
-        masked(matrix(params, row[P0], H, 2 * H), levels, row[S2], row[S1], to_u),
-        masked(matrix(params, row[P1], H, H), levels, row[S2], row[S1], to_v),
+        to_u,
+        to_v,
         matrix(arena, row[GATES], N, 3 * H),
         past,
         matrix(arena, row[DU], Q, 2 * H),
@@ -188,14 +199,17 @@ def backward_op(row, arena, params, grads, ints):
     past, du = matrix(arena, row[PAST], Q, H), matrix(arena, row[DU], Q, 2 * H)
     v, dxn = matrix(arena, row[V_OF_ROWS], N, H), matrix(arena, row[RESET], N, H)
     dU, dV = matrix(grads, row[P0], H, 2 * H), matrix(grads, row[P1], H, H)
-    UT, VT = matrix(arena, row[TRANSPOSED], 2 * H, H), matrix(arena, row[TRANSPOSED] + 2 * H * H, H, H)
+    U = matrix(arena, row[MASKED], H, 2 * H) if row[S1] else matrix(params, row[P0], H, 2 * H)
+    V = matrix(arena, row[MASKED] + 2 * H * H, H, H) if row[S1] else matrix(params, row[P1], H, H)
+    from_u = vector(arena, row[PANELS], packed_size(2 * H, H))
+    from_v = vector(arena, row[PANELS] + packed_size(2 * H, H), packed_size(H, H))
+    pack(U.T, from_u)
+    pack(V.T, from_v)
     dpast = matrix(arena, row[DPAST], Q, H)
-    transpose(matrix(arena, row[MASKED], H, 2 * H) if row[S1] else matrix(params, row[P0], H, 2 * H), UT)
-    transpose(matrix(arena, row[MASKED] + 2 * H * H, H, H) if row[S1] else matrix(params, row[P1], H, H), VT)
     backward(
         levels,
-        UT,
-        VT,
+        from_u,
+        from_v,
         matrix(arena, row[GATES], N, 3 * H),
         past,
         matrix(arena, row[DY], N, H),
@@ -216,7 +230,18 @@ def backward_op(row, arena, params, grads, ints):
 def scratch(layer: ChoGRU, in_shape: Shape, rows: int) -> tuple[int, ...]:
     H, Q = layer.n_hidden, rows + 1
     masked = 3 * H * H * (layer.dropout > 0)
-    return (3 * rows * H, Q * H, 2 * Q * H, rows * H, rows * H, masked, 3 * H * H, Q * H, Q * H, H)
+    return (
+        3 * rows * H,
+        Q * H,
+        2 * Q * H,
+        rows * H,
+        rows * H,
+        masked,
+        packed_size(2 * H, H) + packed_size(H, H),
+        Q * H,
+        Q * H,
+        H,
+    )
 
 
 def torch_forward(module, x, levels):

@@ -34,8 +34,8 @@ from typing import ClassVar
 
 from .init import Constant, Normal
 from .levels import GIVEN, N_LEVELS, STRIDE, begin_past, copy_past, levels_of, mask_gradient, masked, past_size
-from .maths import index, kernel, sigmoid, tanh
-from .matmul import dot, transpose
+from .maths import kernel, sigmoid, tanh
+from .matmul import dot, dot_packed, pack, packed_size
 from .recurrent import SATURATION, Recurrent, add_past, first_states, gradient_of_row, start_gradient
 from .spec import (
     AUX0,
@@ -64,10 +64,10 @@ from .spec import (
     X,
     Y,
 )
-from .views import matrix, vector
+from .views import matrix, part, vector
 
-# Scratch: MASKED is U with its rows scaled, DU the gradient of u, whose memory u itself has in the forward pass.
-GATES, M, PAST, DU, MASKED, TRANSPOSED, DPAST, PRODUCT, DH = AUX0, AUX1, AUX2, AUX3, AUX4, AUX5, AUX6, AUX7, AUX8
+# Scratch: MASKED is U with its rows scaled, PANELS U or its transpose packed, DU the gradient of u, whose memory u itself has in the forward pass.
+GATES, M, PAST, DU, MASKED, PANELS, DPAST, PRODUCT, DH = AUX0, AUX1, AUX2, AUX3, AUX4, AUX5, AUX6, AUX7, AUX8
 
 
 @dataclass(frozen=True)
@@ -82,61 +82,69 @@ class GRU(Recurrent):
 
 
 @kernel
-def forward(levels, x, U, c, gates, m, past, u, y):
-    """x (N, 3H), U (H, 3H), c (H,) -> y (N, H); also gates r, z, n (N, 3H), m (N, H) and past (Q, H). u is scratch."""
-    H, stride, place = y.shape[1], levels.head[STRIDE], 0
+def forward(levels, x, panels, c, gates, m, past, u, y):
+    """x (N, 3H), U (H, 3H) packed, c (H,) -> y (N, H); also gates r, z, n (N, 3H), m (N, H) and past (Q, H). u is scratch."""
+    H, H2, stride, place = y.shape[1], 2 * y.shape[1], levels.head[STRIDE], 0
     for level in range(levels.head[N_LEVELS]):
         count = copy_past(levels, level, y, past, place)
-        dot(past[place : place + count], U, u[place : place + count])
+        dot_packed(past[place : place + count], panels, u[:count])
         for i in range(levels.sizes[level]):
-            n = index(levels.begins[level] + i * stride)
-            q = index(levels.parents[n])
-            for j in range(2 * H):
-                gates[n, j] = sigmoid(x[n, j] + u[q, j])
+            n = levels.begins[level] + i * stride
+            q = levels.parents[n]
+            r_and_z, of_input, of_state = part(gates, n, 0, H2), part(x, n, 0, H2), part(u, q - place, 0, H2)
+            for j in range(H2):
+                r_and_z[j] = sigmoid(of_input[j] + of_state[j])
+            mn, un = part(m, n, 0, H), part(u, q - place, 2, H)
             for j in range(H):
-                m[n, j] = u[q, 2 * H + j] + c[j]
+                mn[j] = un[j] + c[j]
+            r, candidate, xn = part(gates, n, 0, H), part(gates, n, 2, H), part(x, n, 2, H)
             for j in range(H):
-                gates[n, 2 * H + j] = tanh(x[n, 2 * H + j] + gates[n, j] * m[n, j])
+                candidate[j] = tanh(xn[j] + r[j] * mn[j])
+            h, z, before = part(y, n, 0, H), part(gates, n, 1, H), part(past, q, 0, H)
             for j in range(H):
-                candidate = gates[n, 2 * H + j]
-                y[n, j] = candidate + gates[n, H + j] * (past[q, j] - candidate)
+                h[j] = candidate[j] + z[j] * (before[j] - candidate[j])
         place += count
 
 
 @kernel
-def backward(levels, UT, gates, m, past, dy, du, dpast, product, dh, dx):
-    """dy (N, H), the transpose of U (3H, H) -> dx (N, 3H); also du (Q, 3H) and dpast (Q, H), of past."""
-    H, stride, place = dy.shape[1], levels.head[STRIDE], past_size(levels)
+def backward(levels, panels, gates, m, past, dy, du, dpast, product, dh, dx):
+    """dy (N, H), the transpose of U packed (3H, H) -> dx (N, 3H); also du (Q, 3H) and dpast (Q, H), of past."""
+    H, H2, stride, place = dy.shape[1], 2 * dy.shape[1], levels.head[STRIDE], past_size(levels)
     du[:place].fill(0)
     dpast[:place].fill(0)
     one = dh.dtype.type(1)
     for level in range(levels.head[N_LEVELS] - 1, -1, -1):
         count = levels.alive[level - 1] if level else levels.head[GIVEN]
         for i in range(levels.sizes[level]):
-            n = index(levels.begins[level] + i * stride)
-            q = index(levels.parents[n])
+            n = levels.begins[level] + i * stride
+            q = levels.parents[n]
             gradient_of_row(levels, level, i, n, dy, dpast, place, dh)
-            # h = n + z (h' - n), n = tanh(x_n + r m), z = sigmoid(x_z + u_z)
+            r, z, candidate = part(gates, n, 0, H), part(gates, n, 1, H), part(gates, n, 2, H)
+            dr, dz, dn = part(dx, n, 0, H), part(dx, n, 1, H), part(dx, n, 2, H)
+            # h = n + z (h' - n), n = tanh(x_n + r m)
             for j in range(H):
-                z, candidate = gates[n, H + j], gates[n, 2 * H + j]
-                dx[n, 2 * H + j] = dh[j] * (one - z) * (one - candidate * candidate)
+                dn[j] = dh[j] * (one - z[j]) * (one - candidate[j] * candidate[j])
+            # z = sigmoid(x_z + u_z)
+            before = part(past, q, 0, H)
             for j in range(H):
-                z, candidate = gates[n, H + j], gates[n, 2 * H + j]
-                dx[n, H + j] = dh[j] * (past[q, j] - candidate) * z * (one - z)
+                dz[j] = dh[j] * (before[j] - candidate[j]) * z[j] * (one - z[j])
             # r = sigmoid(x_r + u_r)
+            mn = part(m, n, 0, H)
             for j in range(H):
-                r = gates[n, j]
-                dx[n, j] = dx[n, 2 * H + j] * m[n, j] * r * (one - r)
+                dr[j] = dn[j] * mn[j] * r[j] * (one - r[j])
             # x_r + u_r, x_z + u_z, x_n + r (u_n + c)
-            for j in range(2 * H):
-                du[q, j] += dx[n, j]
+            of_state, of_input = part(du, q, 0, H2), part(dx, n, 0, H2)
+            for j in range(H2):
+                of_state[j] += of_input[j]
+            du_n = part(du, q, 2, H)
             for j in range(H):
-                du[q, 2 * H + j] += dx[n, 2 * H + j] * gates[n, j]
+                du_n[j] += dn[j] * r[j]
+            of_past = part(dpast, q, 0, H)
             for j in range(H):
-                dpast[q, j] += dh[j] * gates[n, H + j]
+                of_past[j] += dh[j] * z[j]
         place -= count
         # u = h' U
-        dot(du[place : place + count], UT, product[:count])
+        dot_packed(du[place : place + count], panels, product[:count])
         add_past(dpast, place, count, product)
 
 
@@ -148,8 +156,9 @@ def weight_gradients(past, du, dU, dc):
     dot(past.T, du, dU)
     dc.fill(0)
     for q in range(du.shape[0]):
+        du_n = part(du, q, 2, H)
         for j in range(H):
-            dc[j] += du[q, 2 * H + j]
+            dc[j] += du_n[j]
 
 
 def forward_op(row, arena, params, grads, ints):
@@ -157,10 +166,13 @@ def forward_op(row, arena, params, grads, ints):
     Q = past_size(levels)
     past, start = matrix(arena, row[PAST], Q, H), vector(params, row[P2], H * (row[P2] >= 0))
     begin_past(levels, matrix(arena, row[STATE0], levels.head[GIVEN], H), start, past)
+    U = masked(matrix(params, row[P0], H, 3 * H), levels, row[S2], row[S1], matrix(arena, row[MASKED], H, 3 * H))
+    panels = vector(arena, row[PANELS], packed_size(3 * H, H))
+    pack(U, panels)
     forward(
         levels,
         matrix(arena, row[X], N, 3 * H),
-        masked(matrix(params, row[P0], H, 3 * H), levels, row[S2], row[S1], matrix(arena, row[MASKED], H, 3 * H)),
+        panels,
         vector(params, row[P1], H),
         matrix(arena, row[GATES], N, 3 * H),
         matrix(arena, row[M], N, H),
@@ -175,11 +187,12 @@ def backward_op(row, arena, params, grads, ints):
     Q = past_size(levels)
     past, du = matrix(arena, row[PAST], Q, H), matrix(arena, row[DU], Q, 3 * H)
     dU, dpast = matrix(grads, row[P0], H, 3 * H), matrix(arena, row[DPAST], Q, H)
-    UT = matrix(arena, row[TRANSPOSED], 3 * H, H)
-    transpose(matrix(arena, row[MASKED], H, 3 * H) if row[S1] else matrix(params, row[P0], H, 3 * H), UT)
+    U = matrix(arena, row[MASKED], H, 3 * H) if row[S1] else matrix(params, row[P0], H, 3 * H)
+    panels = vector(arena, row[PANELS], packed_size(3 * H, H))
+    pack(U.T, panels)
     backward(
         levels,
-        UT,
+        panels,
         matrix(arena, row[GATES], N, 3 * H),
         matrix(arena, row[M], N, H),
         past,
@@ -198,7 +211,7 @@ def backward_op(row, arena, params, grads, ints):
 def scratch(layer: GRU, in_shape: Shape, rows: int) -> tuple[int, ...]:
     H, Q = layer.n_hidden, rows + 1
     masked = 3 * H * H * (layer.dropout > 0)
-    return (3 * rows * H, rows * H, Q * H, 3 * Q * H, masked, 3 * H * H, Q * H, Q * H, H)
+    return (3 * rows * H, rows * H, Q * H, 3 * Q * H, masked, packed_size(3 * H, H), Q * H, Q * H, H)
 
 
 def torch_forward(module, x, levels):

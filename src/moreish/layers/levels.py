@@ -22,8 +22,9 @@ from typing import NamedTuple
 import numpy as np
 from numba.extending import register_jitable
 
-from .maths import index, kernel
+from .maths import kernel
 from .random import CHANCES, bits, chance
+from .views import part
 
 # The numbers at the head of a shard's levels, in ints.
 KEY = 0  # of the random numbers of this step
@@ -103,11 +104,11 @@ def copy_past(levels, level, y, past, place):
     """
     if level == 0:
         return levels.head[GIVEN]
-    first, stride = levels.begins[level - 1], levels.head[STRIDE]
+    first, stride, H = levels.begins[level - 1], levels.head[STRIDE], past.shape[1]
     for i in range(levels.alive[level - 1]):
-        n, q = index(first + i * stride), index(place + i)
-        for j in range(past.shape[1]):
-            past[q, j] = y[n, j]
+        state, kept_state = part(y, first + i * stride, 0, H), part(past, place + i, 0, H)
+        for j in range(H):
+            kept_state[j] = state[j]
     return levels.alive[level - 1]
 
 

@@ -33,8 +33,8 @@ from typing import ClassVar
 
 from .init import Normal
 from .levels import GIVEN, N_LEVELS, STRIDE, begin_past, copy_past, levels_of, mask_gradient, masked, past_size
-from .maths import index, kernel, sigmoid, tanh
-from .matmul import dot, transpose
+from .maths import kernel, sigmoid, tanh
+from .matmul import dot, dot_packed, pack, packed_size
 from .recurrent import SATURATION, Recurrent, add_past, first_states, gradient_of_row, start_gradient
 from .spec import (
     AUX0,
@@ -65,11 +65,11 @@ from .spec import (
     X,
     Y,
 )
-from .views import matrix, vector
+from .views import matrix, part, vector
 
 # Scratch: PAST holds the h and after them the c that rows continue, DPAST their gradients. MASKED is U with its rows
 # scaled, DU the gradient of u, whose memory u has in the forward pass. TANH_C holds t, DH the dh and the dc of a row.
-C, GATES, TANH_C, PAST, DU, MASKED, TRANSPOSED, DPAST, PRODUCT, DH = (
+C, GATES, TANH_C, PAST, DU, MASKED, PANELS, DPAST, PRODUCT, DH = (
     *(AUX0, AUX1, AUX2, AUX3, AUX4, AUX5, AUX6, AUX7, AUX8, AUX9),
 )
 
@@ -85,40 +85,43 @@ class LSTM(Recurrent):
 
 
 @kernel
-def forward(levels, x, U, gates, t, past, past_c, u, c, y):
-    """x (N, 4H), U (H, 4H) -> y and c (N, H); also gates i, f, g, o (N, 4H), t (N, H), past and past_c (Q, H).
+def forward(levels, x, panels, gates, t, past, past_c, u, c, y):
+    """x (N, 4H), U (H, 4H) packed -> y and c (N, H); also gates i, f, g, o (N, 4H), t (N, H), past and past_c (Q, H).
 
     u (Q, 4H) is scratch.
     """
-    H, stride, place = y.shape[1], levels.head[STRIDE], 0
+    H, H2, stride, place = y.shape[1], 2 * y.shape[1], levels.head[STRIDE], 0
     for level in range(levels.head[N_LEVELS]):
         count = copy_past(levels, level, y, past, place)
         copy_past(levels, level, c, past_c, place)
-        dot(past[place : place + count], U, u[place : place + count])
+        dot_packed(past[place : place + count], panels, u[:count])
         for i in range(levels.sizes[level]):
-            n = index(levels.begins[level] + i * stride)
-            q = index(levels.parents[n])
-            for j in range(4 * H):
-                gates[n, j] = x[n, j] + u[q, j]
-            for j in range(2 * H):
-                gates[n, j] = sigmoid(gates[n, j])
-            for j in range(2 * H, 3 * H):
-                gates[n, j] = tanh(gates[n, j])
-            for j in range(3 * H, 4 * H):
-                gates[n, j] = sigmoid(gates[n, j])
+            n = levels.begins[level] + i * stride
+            q = levels.parents[n]
+            i_and_f, of_input, of_state = part(gates, n, 0, H2), part(x, n, 0, H2), part(u, q - place, 0, H2)
+            for j in range(H2):
+                i_and_f[j] = sigmoid(of_input[j] + of_state[j])
+            g, of_input, of_state = part(gates, n, 2, H), part(x, n, 2, H), part(u, q - place, 2, H)
             for j in range(H):
-                c[n, j] = gates[n, H + j] * past_c[q, j] + gates[n, j] * gates[n, 2 * H + j]
+                g[j] = tanh(of_input[j] + of_state[j])
+            o, of_input, of_state = part(gates, n, 3, H), part(x, n, 3, H), part(u, q - place, 3, H)
             for j in range(H):
-                t[n, j] = tanh(c[n, j])
+                o[j] = sigmoid(of_input[j] + of_state[j])
+            ig, f, cell, before = part(gates, n, 0, H), part(gates, n, 1, H), part(c, n, 0, H), part(past_c, q, 0, H)
             for j in range(H):
-                y[n, j] = gates[n, 3 * H + j] * t[n, j]
+                cell[j] = f[j] * before[j] + ig[j] * g[j]
+            tn, h = part(t, n, 0, H), part(y, n, 0, H)
+            for j in range(H):
+                tn[j] = tanh(cell[j])
+            for j in range(H):
+                h[j] = o[j] * tn[j]
         place += count
 
 
 @kernel
-def backward(levels, UT, gates, t, past_c, dy, du, dpast, dpast_c, product, dh, dc, dx):
-    """dy (N, H), the transpose of U (4H, H) -> dx (N, 4H); also du (Q, 4H), dpast and dpast_c (Q, H), of past."""
-    H, stride, place = dy.shape[1], levels.head[STRIDE], past_size(levels)
+def backward(levels, panels, gates, t, past_c, dy, du, dpast, dpast_c, product, dh, dc, dx):
+    """dy (N, H), the transpose of U packed (4H, H) -> dx (N, 4H); also du (Q, 4H), dpast and dpast_c (Q, H), of past."""
+    H, H4, stride, place = dy.shape[1], 4 * dy.shape[1], levels.head[STRIDE], past_size(levels)
     du[:place].fill(0)
     dpast[:place].fill(0)
     dpast_c[:place].fill(0)
@@ -126,36 +129,38 @@ def backward(levels, UT, gates, t, past_c, dy, du, dpast, dpast_c, product, dh, 
     for level in range(levels.head[N_LEVELS] - 1, -1, -1):
         count = levels.alive[level - 1] if level else levels.head[GIVEN]
         for i in range(levels.sizes[level]):
-            n = index(levels.begins[level] + i * stride)
-            q = index(levels.parents[n])
+            n = levels.begins[level] + i * stride
+            q = levels.parents[n]
             gradient_of_row(levels, level, i, n, dy, dpast, place, dh)
             # h = o t, t = tanh(c)
+            o, tn = part(gates, n, 3, H), part(t, n, 0, H)
             for j in range(H):
-                dc[j] = dh[j] * gates[n, 3 * H + j] * (one - t[n, j] * t[n, j])
+                dc[j] = dh[j] * o[j] * (one - tn[j] * tn[j])
             if i < levels.alive[level]:
+                of_children = part(dpast_c, place + i, 0, H)
                 for j in range(H):
-                    dc[j] += dpast_c[index(place + i), j]
+                    dc[j] += of_children[j]
             # o = sigmoid(x_o + u_o)
+            do = part(dx, n, 3, H)
             for j in range(H):
-                o = gates[n, 3 * H + j]
-                dx[n, 3 * H + j] = dh[j] * t[n, j] * o * (one - o)
+                do[j] = dh[j] * tn[j] * o[j] * (one - o[j])
             # c = f c' + i g
+            ig, f, g, before = part(gates, n, 0, H), part(gates, n, 1, H), part(gates, n, 2, H), part(past_c, q, 0, H)
+            di, df, dg, of_past = part(dx, n, 0, H), part(dx, n, 1, H), part(dx, n, 2, H), part(dpast_c, q, 0, H)
             for j in range(H):
-                i_, g = gates[n, j], gates[n, 2 * H + j]
-                dx[n, j] = dc[j] * g * i_ * (one - i_)
+                di[j] = dc[j] * g[j] * ig[j] * (one - ig[j])
             for j in range(H):
-                i_, g = gates[n, j], gates[n, 2 * H + j]
-                dx[n, 2 * H + j] = dc[j] * i_ * (one - g * g)
+                dg[j] = dc[j] * ig[j] * (one - g[j] * g[j])
             for j in range(H):
-                f = gates[n, H + j]
-                dx[n, H + j] = dc[j] * past_c[q, j] * f * (one - f)
+                df[j] = dc[j] * before[j] * f[j] * (one - f[j])
             for j in range(H):
-                dpast_c[q, j] += dc[j] * gates[n, H + j]
-            for j in range(4 * H):
-                du[q, j] += dx[n, j]
+                of_past[j] += dc[j] * f[j]
+            of_input, of_state = part(dx, n, 0, H4), part(du, q, 0, H4)
+            for j in range(H4):
+                of_state[j] += of_input[j]
         place -= count
         # u = h' U
-        dot(du[place : place + count], UT, product[:count])
+        dot_packed(du[place : place + count], panels, product[:count])
         add_past(dpast, place, count, product)
 
 
@@ -165,10 +170,13 @@ def forward_op(row, arena, params, grads, ints):
     past, past_c = matrix(arena, row[PAST], Q, H), matrix(arena, row[PAST] + Q * H, Q, H)
     begin_past(levels, matrix(arena, row[STATE0], given, H), vector(params, row[P1], learnt), past)
     begin_past(levels, matrix(arena, row[STATE1], given, H), vector(params, row[P2], learnt), past_c)
+    U = masked(matrix(params, row[P0], H, 4 * H), levels, row[S2], row[S1], matrix(arena, row[MASKED], H, 4 * H))
+    panels = vector(arena, row[PANELS], packed_size(4 * H, H))
+    pack(U, panels)
     forward(
         levels,
         matrix(arena, row[X], N, 4 * H),
-        masked(matrix(params, row[P0], H, 4 * H), levels, row[S2], row[S1], matrix(arena, row[MASKED], H, 4 * H)),
+        panels,
         matrix(arena, row[GATES], N, 4 * H),
         matrix(arena, row[TANH_C], N, H),
         past,
@@ -184,11 +192,13 @@ def backward_op(row, arena, params, grads, ints):
     Q, learnt = past_size(levels), H * (row[P1] >= 0)
     past, du = matrix(arena, row[PAST], Q, H), matrix(arena, row[DU], Q, 4 * H)
     dpast, dpast_c = matrix(arena, row[DPAST], Q, H), matrix(arena, row[DPAST] + Q * H, Q, H)
-    dU, UT = matrix(grads, row[P0], H, 4 * H), matrix(arena, row[TRANSPOSED], 4 * H, H)
-    transpose(matrix(arena, row[MASKED], H, 4 * H) if row[S1] else matrix(params, row[P0], H, 4 * H), UT)
+    dU = matrix(grads, row[P0], H, 4 * H)
+    U = matrix(arena, row[MASKED], H, 4 * H) if row[S1] else matrix(params, row[P0], H, 4 * H)
+    panels = vector(arena, row[PANELS], packed_size(4 * H, H))
+    pack(U.T, panels)
     backward(
         levels,
-        UT,
+        panels,
         matrix(arena, row[GATES], N, 4 * H),
         matrix(arena, row[TANH_C], N, H),
         matrix(arena, row[PAST] + Q * H, Q, H),
@@ -210,7 +220,18 @@ def backward_op(row, arena, params, grads, ints):
 def scratch(layer: LSTM, in_shape: Shape, rows: int) -> tuple[int, ...]:
     H, Q = layer.n_hidden, rows + 1
     masked = 4 * H * H * (layer.dropout > 0)
-    return (rows * H, 4 * rows * H, rows * H, 2 * Q * H, 4 * Q * H, masked, 4 * H * H, 2 * Q * H, Q * H, 2 * H)
+    return (
+        rows * H,
+        4 * rows * H,
+        rows * H,
+        2 * Q * H,
+        4 * Q * H,
+        masked,
+        packed_size(4 * H, H),
+        2 * Q * H,
+        Q * H,
+        2 * H,
+    )
 
 
 def torch_forward(module, x, levels):

@@ -1,10 +1,13 @@
 """Matrix products for the small matrices of these models.
 
 A BLAS is made for large matrices, and is slower on some shapes as small as 32 x 200 by 200 x 27. Here a tile of
-`TILE_ROWS` rows and one or two vectors of columns is in registers while k runs over the inner dimension. This is the
-innermost scheme of Goto and van de Geijn 2008, without packing, which pays only for large matrices:
+`TILE_ROWS` rows and one or two vectors of columns is in registers while k runs over the inner dimension:
 
     out[i, j] = bias[j] + sum over k of a[i, k] b[k, j]
+
+This is the innermost scheme of Goto and van de Geijn 2008. They also copy b into panels of two vectors of columns, which
+are read in one go. That pays where many rows of a meet the panel: from PACKED_ROWS rows on, or for a matrix that is
+packed once and multiplied many times, as the weights of a recurrent layer are (`pack` and `dot_packed`).
 
 Every element is summed in the order of k, whatever the tile. So a row of the result depends neither on the other rows
 of the batch nor on the number of threads.
@@ -20,14 +23,17 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.base import BaseContext
-from numba.extending import overload
+from numba.extending import overload, register_jitable
 from numba.np.arrayobj import make_array
 
 from .maths import intrinsic, kernel
+from .views import matrix
 
 _WIDE = bool(llvm.get_host_cpu_features().get("avx512f"))
 VECTOR_BYTES = 64 if _WIDE else 32
 TILE_ROWS = 8 if _WIDE else 4  # with two vectors a row, a tile takes half of the registers
+PACKED_ROWS = 128
+MAX_PANEL = VECTOR_BYTES // 2  # columns of a panel in float32; half as many in float64
 
 
 def dot(a, b, out):
@@ -57,17 +63,22 @@ def _affine(a, b, bias, out):
 
 @kernel
 def _multiply(a, b, bias, out, wide):
-    M, N = out.shape
+    (M, N), K = out.shape, b.shape[0]
     if wide <= N:
         # The last vector ends with the row, so it may overlap the one before it: both give the same numbers there.
+        panel = np.empty((K if M >= PACKED_ROWS else 0, 2 * wide), b.dtype)
         for j in range(0, N, 2 * wide):
             left, right = min(j, N - wide), min(j + wide, N - wide)
             if left == right:
                 for i in range(0, M, TILE_ROWS):
                     _wide_tile(a, b, bias, out, i, 0, (left,))
             else:
+                source, first, columns = b, 0, (left, right)
+                if M >= PACKED_ROWS and right == left + wide:
+                    _copy_columns(b, left, panel)
+                    source, first, columns = panel, left, (0, wide)
                 for i in range(0, M, TILE_ROWS):
-                    _wide_tile(a, b, bias, out, i, 0, (left, right))
+                    _wide_tile(a, source, bias, out, i, first, columns)
     elif N >= 8:
         for i in range(0, M, TILE_ROWS):
             _tile_of_8(a, b, bias, out, i, 0, (0, N - 8))
@@ -78,6 +89,80 @@ def _multiply(a, b, bias, out, wide):
         for j in range(N):
             for i in range(0, M, TILE_ROWS):
                 _tile_of_1(a, b, bias, out, i, 0, (j,))
+
+
+@kernel
+def _copy_columns(b, first, panel):
+    """Columns `first`, ... of b (K, N) -> panel (K, width)."""
+    for k in range(panel.shape[0]):
+        for c in range(panel.shape[1]):
+            panel[k, c] = b[k, first + c]
+
+
+def pack(b, panels):
+    """b (K, N) -> panels, flat: the columns in groups, group after group. b may be transposed; see `packed_size`."""
+    panels[: b.size] = b.ravel()
+
+
+def dot_packed(a, panels, out):
+    """a (M, K) times b (K, N), which `pack` has packed -> out (M, N), row-major."""
+    K, N = a.shape[1], out.shape[1]
+    np.dot(a, panels[: K * N].reshape(K, N), out)
+
+
+@register_jitable
+def packed_size(K, N):
+    """The numbers that a packed matrix (K, N) takes."""
+    return K * (N + MAX_PANEL)
+
+
+@overload(pack)
+def _pack(b, panels):
+    width = 2 * (VECTOR_BYTES // (panels.dtype.bitwidth // 8))
+    if b.layout == "C":
+        return lambda b, panels: _pack_columns(b, panels, width)
+    return lambda b, panels: _pack_rows(b.T, panels, width)
+
+
+@overload(dot_packed)
+def _dot_packed(a, panels, out):
+    wide = VECTOR_BYTES // (out.dtype.bitwidth // 8)
+    return lambda a, panels, out: _multiply_packed(a, panels, np.zeros(out.shape[1], out.dtype), out, wide)
+
+
+@kernel
+def _pack_columns(b, panels, width):
+    K, N = b.shape
+    if width > N:
+        whole = matrix(panels, 0, K, N)
+        _copy_columns(b, 0, whole)
+    else:
+        for j in range(0, N, width):  # the last panel ends with the row
+            _copy_columns(b, min(j, N - width), matrix(panels, j * K, K, width))
+
+
+@kernel
+def _pack_rows(b, panels, width):
+    """The same for the transpose of b (N, K)."""
+    N, K = b.shape
+    if width > N:
+        transpose(b, matrix(panels, 0, K, N))
+    else:
+        for j in range(0, N, width):
+            first = min(j, N - width)
+            transpose(b[first : first + width], matrix(panels, j * K, K, width))
+
+
+@kernel
+def _multiply_packed(a, panels, bias, out, wide):
+    (M, N), K, width = out.shape, a.shape[1], 2 * wide
+    if width > N:
+        _multiply(a, matrix(panels, 0, K, N), bias, out, wide)
+    else:
+        for j in range(0, N, width):
+            first, panel = min(j, N - width), matrix(panels, j * K, K, width)
+            for i in range(0, M, TILE_ROWS):
+                _wide_tile(a, panel, bias, out, i, first, (0, wide))
 
 
 @kernel

@@ -10,8 +10,9 @@ import numpy as np
 
 from .dropout import chances
 from .init import Constant, Normal
-from .maths import index, kernel
+from .maths import kernel
 from .spec import Init, Parameter, Saturation, Shape
+from .views import part
 
 SATURATION = Saturation(lambda y: np.abs(y) > 0.97, much=0.25)  # of a state, which is between -1 and 1
 
@@ -59,21 +60,23 @@ class Recurrent:
 @kernel
 def add_past(dpast, place, count, product):
     """Add product (count, H) to dpast (Q, H) from `place` on."""
+    H = dpast.shape[1]
     for i in range(count):
-        q = index(place + i)
-        for j in range(dpast.shape[1]):
-            dpast[q, j] += product[i, j]
+        total, added = part(dpast, place + i, 0, H), part(product, i, 0, H)
+        for j in range(H):
+            total[j] += added[j]
 
 
 @kernel
 def gradient_of_row(levels, level, i, n, dy, dpast, place, dh):
     """The gradient dh (H,) of row n, number i on its level: dy[n], and what its children have sent to dpast."""
-    for j in range(dh.size):
-        dh[j] = dy[n, j]
+    H, of_output = dh.size, part(dy, n, 0, dh.size)
+    for j in range(H):
+        dh[j] = of_output[j]
     if i < levels.alive[level]:
-        q = index(place + i)
-        for j in range(dh.size):
-            dh[j] += dpast[q, j]
+        of_children = part(dpast, place + i, 0, H)
+        for j in range(H):
+            dh[j] += of_children[j]
 
 
 @kernel

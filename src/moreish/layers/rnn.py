@@ -22,8 +22,8 @@ from typing import ClassVar
 
 from .init import Normal
 from .levels import GIVEN, N_LEVELS, STRIDE, begin_past, copy_past, levels_of, mask_gradient, masked, past_size
-from .maths import index, kernel, tanh
-from .matmul import dot, transpose
+from .maths import kernel, tanh
+from .matmul import dot, dot_packed, pack, packed_size
 from .recurrent import SATURATION, Recurrent, add_past, first_states, gradient_of_row, start_gradient
 from .spec import (
     AUX0,
@@ -48,10 +48,10 @@ from .spec import (
     X,
     Y,
 )
-from .views import matrix, vector
+from .views import matrix, part, vector
 
-# Scratch: MASKED is U with its rows scaled, DU the gradient of u = h' U, whose memory u has in the forward pass.
-PAST, DU, MASKED, TRANSPOSED, DPAST, PRODUCT, DH = AUX0, AUX1, AUX2, AUX3, AUX4, AUX5, AUX6
+# Scratch: MASKED is U with its rows scaled, PANELS U or its transpose packed, DU the gradient of u = h' U, whose memory u has in the forward pass.
+PAST, DU, MASKED, PANELS, DPAST, PRODUCT, DH = AUX0, AUX1, AUX2, AUX3, AUX4, AUX5, AUX6
 
 
 @dataclass(frozen=True)
@@ -62,23 +62,23 @@ class RNN(Recurrent):
 
 
 @kernel
-def forward(levels, x, U, past, u, y):
-    """x (N, H), U (H, H) -> y (N, H); also past (Q, H). u (Q, H) is scratch."""
+def forward(levels, x, panels, past, u, y):
+    """x (N, H), U (H, H) packed -> y (N, H); also past (Q, H). u (rows of a level, H) is scratch."""
     H, stride, place = y.shape[1], levels.head[STRIDE], 0
     for level in range(levels.head[N_LEVELS]):
         count = copy_past(levels, level, y, past, place)
-        dot(past[place : place + count], U, u[place : place + count])
+        dot_packed(past[place : place + count], panels, u[:count])
         for i in range(levels.sizes[level]):
-            n = index(levels.begins[level] + i * stride)
-            q = index(levels.parents[n])
+            n = levels.begins[level] + i * stride
+            of_input, of_state, h = part(x, n, 0, H), part(u, levels.parents[n] - place, 0, H), part(y, n, 0, H)
             for j in range(H):
-                y[n, j] = tanh(x[n, j] + u[q, j])
+                h[j] = tanh(of_input[j] + of_state[j])
         place += count
 
 
 @kernel
-def backward(levels, UT, y, dy, du, dpast, product, dh, dx):
-    """y and dy (N, H), the transpose of U (H, H) -> dx (N, H); also du and dpast (Q, H), of past."""
+def backward(levels, panels, y, dy, du, dpast, product, dh, dx):
+    """y and dy (N, H), the transpose of U packed (H, H) -> dx (N, H); also du and dpast (Q, H), of past."""
     H, stride, place = dy.shape[1], levels.head[STRIDE], past_size(levels)
     du[:place].fill(0)
     dpast[:place].fill(0)
@@ -86,17 +86,17 @@ def backward(levels, UT, y, dy, du, dpast, product, dh, dx):
     for level in range(levels.head[N_LEVELS] - 1, -1, -1):
         count = levels.alive[level - 1] if level else levels.head[GIVEN]
         for i in range(levels.sizes[level]):
-            n = index(levels.begins[level] + i * stride)
-            q = index(levels.parents[n])
+            n = levels.begins[level] + i * stride
+            h, of_input, of_state = part(y, n, 0, H), part(dx, n, 0, H), part(du, levels.parents[n], 0, H)
             gradient_of_row(levels, level, i, n, dy, dpast, place, dh)
             # h = tanh(x + u)
             for j in range(H):
-                dx[n, j] = dh[j] * (one - y[n, j] * y[n, j])
+                of_input[j] = dh[j] * (one - h[j] * h[j])
             for j in range(H):
-                du[q, j] += dx[n, j]
+                of_state[j] += of_input[j]
         place -= count
         # u = h' U
-        dot(du[place : place + count], UT, product[:count])
+        dot_packed(du[place : place + count], panels, product[:count])
         add_past(dpast, place, count, product)
 
 
@@ -105,10 +105,13 @@ def forward_op(row, arena, params, grads, ints):
     Q = past_size(levels)
     past, start = matrix(arena, row[PAST], Q, H), vector(params, row[P1], H * (row[P1] >= 0))
     begin_past(levels, matrix(arena, row[STATE0], levels.head[GIVEN], H), start, past)
+    U = masked(matrix(params, row[P0], H, H), levels, row[S2], row[S1], matrix(arena, row[MASKED], H, H))
+    panels = vector(arena, row[PANELS], packed_size(H, H))
+    pack(U, panels)
     forward(
         levels,
         matrix(arena, row[X], N, H),
-        masked(matrix(params, row[P0], H, H), levels, row[S2], row[S1], matrix(arena, row[MASKED], H, H)),
+        panels,
         past,
         matrix(arena, row[DU], Q, H),
         matrix(arena, row[Y], N, H),
@@ -120,11 +123,12 @@ def backward_op(row, arena, params, grads, ints):
     Q = past_size(levels)
     past, du = matrix(arena, row[PAST], Q, H), matrix(arena, row[DU], Q, H)
     dU, dpast = matrix(grads, row[P0], H, H), matrix(arena, row[DPAST], Q, H)
-    UT = matrix(arena, row[TRANSPOSED], H, H)
-    transpose(matrix(arena, row[MASKED], H, H) if row[S1] else matrix(params, row[P0], H, H), UT)
+    U = matrix(arena, row[MASKED], H, H) if row[S1] else matrix(params, row[P0], H, H)
+    panels = vector(arena, row[PANELS], packed_size(H, H))
+    pack(U.T, panels)
     backward(
         levels,
-        UT,
+        panels,
         matrix(arena, row[Y], N, H),
         matrix(arena, row[DY], N, H),
         du,
@@ -140,7 +144,7 @@ def backward_op(row, arena, params, grads, ints):
 
 def scratch(layer: RNN, in_shape: Shape, rows: int) -> tuple[int, ...]:
     H, Q = layer.n_hidden, rows + 1
-    return (Q * H, Q * H, H * H * (layer.dropout > 0), H * H, Q * H, Q * H, H)
+    return (Q * H, Q * H, H * H * (layer.dropout > 0), packed_size(H, H), Q * H, Q * H, H)
 
 
 def torch_forward(module, x, levels):

@@ -2,6 +2,7 @@
 
 # pyright: reportMissingParameterType=false
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import overload
@@ -18,6 +19,11 @@ def vector(array, start, n):
 def matrix(array, start, n, m):
     """A view of `n * m` elements of a flat array from `start`, as (n, m)."""
     return array[start : start + n * m].reshape(n, m)
+
+
+def part(array, n, block, size):
+    """A view of block number `block`, of `size` numbers, in row n of an array (N, M): (size,)."""
+    return array[n, block * size : (block + 1) * size]
 
 
 # In compiled code a reshape takes 50 ns and counts references. These views are plain pointers. They are safe, as the
@@ -50,3 +56,8 @@ def _vector(array, start, n):
 @overload(matrix)
 def _matrix(array, start, n, m):
     return lambda array, start, n, m: _view(array, start, (n, m))
+
+
+@overload(part)
+def _part(array, n, block, size):
+    return lambda array, n, block, size: _view(array, np.intp(n) * array.shape[1] + block * size, (size,))

@@ -67,12 +67,17 @@ class TorchNet(nn.Sequential):
         """The layers."""
         return cast(list[TorchLayer], list(self))
 
-    def levels_of(self, contexts: torch.Tensor) -> RowLevels | None:
-        """The levels of contexts of one length, if a layer goes along them."""
-        if not any(part.along for part in self.parts):
+    @property
+    def along(self) -> bool:
+        """True if a layer goes along words, or along contexts as if they were words."""
+        return any(part.along for part in self.parts)
+
+    def levels_of(self, contexts: torch.Tensor, key: int = 0) -> RowLevels | None:
+        """The levels of contexts of one length, if a layer goes along them; `key` of the step's random numbers."""
+        if not self.along:
             return None
         positions = self.parts[0].layer.out_shape(tuple(contexts.shape[1:]))[0]  # without the column of labels
-        return RowLevels.of_contexts(len(contexts), positions, self.training)
+        return RowLevels.of_contexts(len(contexts), positions, self.training, key)
 
     def forward(self, input: torch.Tensor, levels: RowLevels | None = None) -> torch.Tensor:
         x, levels = input, levels or self.levels_of(input)
@@ -144,8 +149,9 @@ class Torch(WindowStates):
             self._trained = DistributedDataParallel(self._logits)
             if self._normalised:
                 log.info("BatchNorm normalises with the statistics of each process's share of the batch")
-        # A graph cannot be recorded where processes wait for each other in the middle of a step.
-        self._record = recorded if graph and self.device == "cuda" and self.shard.world_size == 1 else None
+        # A graph cannot be recorded where processes wait for each other in the middle of a step, nor with random masks.
+        graph = graph and self.device == "cuda" and self.shard.world_size == 1 and not self.module.along
+        self._record = recorded if graph else None
         self._stepper = lru_cache(2)(self._make_stepper)
         self._turn = threading.RLock()
 
@@ -167,7 +173,8 @@ class Torch(WindowStates):
         own = len(self.shard.of(np.empty(size)))
         shape = (own, self.block_size - 1 + n_places, n_places * n_targets)
         segments = decay_segments(self.layout, steps.decay, steps.weight_decay)
-        return Stepper(self._trained, self.flat, self.grads, shape, steps, segments, self._record)
+        levels_of = self.module.levels_of if self.module.along else None
+        return Stepper(self._trained, self.flat, self.grads, shape, steps, segments, self._record, levels_of)
 
     def _nll(self, contexts: np.ndarray, targets: np.ndarray) -> torch.Tensor:
         x, y = (torch.from_numpy(a).to(self.device) for a in (contexts, targets))
