@@ -185,9 +185,8 @@ class Stepper(Updater):
                 for fixed, values in zip(self.batch, batch, strict=True):
                     fixed.copy_(values)
                 if self.levels_of is not None:
-                    self.levels = self.levels_of(
-                        self.contexts, key_of_step(batches.source.seed, steps.first + first + i)
-                    )
+                    key = key_of_step(batches.source.seed, steps.first + first + i)
+                    self.levels = self.levels_of(self.contexts, int(key))
                 yield
 
     def _staged(self, batches: Batches, first: int, n: int, shard: BatchShard) -> list[torch.Tensor]:
