@@ -18,8 +18,10 @@ from moreish.cli import run
 from moreish.engine.batches import Batches
 from moreish.engine.optim import OPTIMIZERS, zero_moments
 from moreish.engine.protocol import Draw, Steps
-from moreish.engine.tape import Tape
+from moreish.engine.tape import Tape, WordTape
 from moreish.engine.torch.engine import Torch
+from moreish.engine.torch.words import WordTorch
+from moreish.engine.words import WordBatches
 from moreish.layers import FUSED, LAYERS, SoftmaxCrossEntropy
 from moreish.layers.layout import Layout
 from moreish.models import NETS
@@ -47,12 +49,18 @@ def test_layer_against_autograd(name, fuse):
 @pytest.mark.parametrize("name", NETS)
 def test_model_against_autograd(name):
     config = NETS[name]()
-    layers, (contexts, targets) = config.layers(27), batch(200, config.context, 27)
-    generator = np.random.default_rng(3)
+    layers, generator = config.layers(27), np.random.default_rng(3)
     params = Layout(layers).initial(3, np.float64)
     params[: Layout(layers).n_trained] += 0.1 * generator.standard_normal(Layout(layers).n_trained)
-    loss, grads = Tape(layers, config.context, 27, np.float64).loss_and_grads(params, contexts, targets)
-    expected_loss, expected = Torch(layers, config.context, 27, np.float64).loss_and_grads(params, contexts, targets)
+    if config.context is None:
+        words = [np.append(generator.integers(1, 27, n), 0) for n in generator.integers(1, 9, 60)]
+        packed = WordBatches.drawn(np.concatenate([[0], *words]).astype(np.int32), 40, 1).packed(0)
+        engines = WordTape(layers, 1, 27, np.float64), WordTorch(layers, 1, 27, np.float64)
+        (loss, grads), (expected_loss, expected) = (e.loss_and_grads_of_words(params, packed) for e in engines)
+    else:
+        contexts, targets = batch(200, config.context, 27)
+        engines = (kind(layers, config.context, 27, np.float64) for kind in (Tape, Torch))
+        (loss, grads), (expected_loss, expected) = (e.loss_and_grads(params, contexts, targets) for e in engines)
     assert loss == pytest.approx(expected_loss, rel=1e-12)
     assert worst(layers, grads, expected) <= 1e-8
 

@@ -44,7 +44,8 @@ class Lockstep:
             return {}
         batches, step = self._next
         if isinstance(batches, WordBatches):
-            assert isinstance(self.tape, WordTape) and isinstance(self.torch, WordTorch)
+            assert isinstance(self.tape, WordTape)
+            assert isinstance(self.torch, WordTorch)
             packed = batches.packed(step)
             grads = self.tape.loss_and_grads_of_words(params, packed)[1]
             torch_grads = self.torch.loss_and_grads_of_words(self._params, packed)[1]

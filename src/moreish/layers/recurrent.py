@@ -87,6 +87,6 @@ def start_gradient(dpast, dstart):
 
 
 def first_states(module, *names):
-    """The states before a word in PyTorch, (H,) each: the module's parameters of these names, or zeros."""
+    """Return the states before a word in PyTorch, (H,) each: parameters of these names, or zeros."""
     layer = module.layer
     return [getattr(module, name) if layer.learn_start else module.U.new_zeros(layer.n_hidden) for name in names]

@@ -216,33 +216,31 @@ class Model(Shown, DrawsWords):
     def to_torch(self) -> "nn.Module":
         """Return a torch.nn.Module from contexts (B, T), int64, to logits (B, V): a copy of the model, in eval mode.
 
-        The module of a model over whole words maps contexts (B, T - 1 + L) to logits (B, L, V).
+        The module of a model over whole words maps contexts (B, T - 1 + L) to logits (B, L, V). That of a recurrent
+        model maps contexts (B, L) of any length, which begin with 0, to logits (B, L, V). It holds an nn.RNN, nn.GRU or
+        nn.LSTM, unless the model has labels, learnt starts, or a reset before the product.
 
         Raises InputError if PyTorch is missing, and for a model without layers.
         """
         require_torch("Model.to_torch")
         self.need_layers()
-        import torch
+        from .pytorch import module_of
 
-        from ..engine.torch.engine import to_module
-
-        return to_module(self.layers, torch.from_numpy(self.params.copy())).eval()
+        return module_of(self)
 
     def from_torch(self, module: "nn.Module") -> "Model":
         """Copy the weights of a module that `to_torch` returned, and return the model.
 
+        A recurrent model takes any module with one nn.Embedding, one nn.RNN, nn.GRU or nn.LSTM and one nn.Linear, and
+        makemore's RNN and GRU.
+
         Raises InputError if the module's parameters do not match the model's.
         """
-        theirs = {name: tensor.detach().cpu().numpy() for name, tensor in module.state_dict().items()}
-        own = {
-            f"{i}.{slot.parameter.name}": slot.view(self.params)
-            for i, slots in enumerate(self.layout.slots)
-            for slot in slots
-        }
-        if {k: w.shape for k, w in theirs.items()} != {k: w.shape for k, w in own.items()}:
-            raise InputError(f"the module's parameters are not those of this model: {', '.join(theirs) or 'none'}")
-        for name, weight in own.items():
-            weight[...] = theirs[name]
+        require_torch("Model.from_torch")
+        self.need_layers()
+        from .pytorch import take
+
+        take(self, module)
         return self
 
     def need_layers(self) -> None:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from typing import cast
 
 import numpy as np
 import torch
@@ -61,15 +62,26 @@ class TorchLayer(nn.Module):
 class TorchNet(nn.Sequential):
     """Layers as a module, from contexts (B, T), int64, to logits (B, V) or (B, L, V)."""
 
-    def levels_of(self, contexts: torch.Tensor) -> RowLevels | None:
-        """The levels of contexts of one length, if a layer goes along them."""
-        if not any(part.along for part in self):
-            return None
-        return RowLevels.of_contexts(*contexts.shape, self.training)
+    @property
+    def parts(self) -> list[TorchLayer]:
+        """The layers."""
+        return cast(list[TorchLayer], list(self))
 
-    def forward(self, x: torch.Tensor, levels: RowLevels | None = None) -> torch.Tensor:
-        levels = levels or self.levels_of(x)
-        for part in self:
+    @property
+    def along(self) -> bool:
+        """True if a layer goes along words, or along contexts as if they were words."""
+        return any(part.along for part in self.parts)
+
+    def levels_of(self, contexts: torch.Tensor, key: int = 0) -> RowLevels | None:
+        """The levels of contexts of one length, if a layer goes along them; `key` of the step's random numbers."""
+        if not self.along:
+            return None
+        positions = self.parts[0].layer.out_shape(tuple(contexts.shape[1:]))[0]  # without the column of labels
+        return RowLevels.of_contexts(len(contexts), positions, self.training, key)
+
+    def forward(self, input: torch.Tensor, levels: RowLevels | None = None) -> torch.Tensor:
+        x, levels = input, levels or self.levels_of(input)
+        for part in self.parts:
             x = part(x, levels)
         return x
 
@@ -130,15 +142,16 @@ class Torch(WindowStates):
         trained = [slot for slot in self.layout if slot.parameter.trained]
         for parameter, slot in zip(self.module.parameters(), trained, strict=True):
             parameter.grad = view(self.grads, slot)  # autograd adds to it in place: all gradients in one flat vector
-        self._logits: Callable[[torch.Tensor], torch.Tensor] = torch.compile(self.module) if compile else self.module
+        self._logits: Callable[..., torch.Tensor] = torch.compile(self.module) if compile else self.module
         self._trained, self.shard = self._logits, batch_shard()
         self._normalised = any(LAYERS[type(layer)].batch_statistics for layer in layers)
         if self.shard.world_size > 1:
             self._trained = DistributedDataParallel(self._logits)
             if self._normalised:
                 log.info("BatchNorm normalises with the statistics of each process's share of the batch")
-        # A graph cannot be recorded where processes wait for each other in the middle of a step.
-        self._record = recorded if graph and self.device == "cuda" and self.shard.world_size == 1 else None
+        # A graph cannot be recorded where processes wait for each other in the middle of a step, nor with random masks.
+        graph = graph and self.device == "cuda" and self.shard.world_size == 1 and not self.module.along
+        self._record = recorded if graph else None
         self._stepper = lru_cache(2)(self._make_stepper)
         self._turn = threading.RLock()
 
@@ -160,7 +173,8 @@ class Torch(WindowStates):
         own = len(self.shard.of(np.empty(size)))
         shape = (own, self.block_size - 1 + n_places, n_places * n_targets)
         segments = decay_segments(self.layout, steps.decay, steps.weight_decay)
-        return Stepper(self._trained, self.flat, self.grads, shape, steps, segments, self._record)
+        levels_of = self.module.levels_of if self.module.along else None
+        return Stepper(self._trained, self.flat, self.grads, shape, steps, segments, self._record, levels_of)
 
     def _nll(self, contexts: np.ndarray, targets: np.ndarray) -> torch.Tensor:
         x, y = (torch.from_numpy(a).to(self.device) for a in (contexts, targets))
@@ -246,9 +260,8 @@ def gradients(
     Names are as in `gradcheck`: `2.linear.W`, `2.linear.out`, `3.batchnorm1d.xhat`, `loss.probs`.
     """
     module, x = to_module(layers, torch.from_numpy(params.copy())), torch.from_numpy(contexts)
-    return traced_gradients(
-        module, x, module.levels_of(x), slice(None), torch.from_numpy(targets.ravel()), counts.ravel() / counts.sum()
-    )
+    all_rows, weights = slice(None), counts.ravel() / counts.sum()
+    return traced_gradients(module, x, module.levels_of(x), all_rows, torch.from_numpy(targets.ravel()), weights)
 
 
 def traced_gradients(
@@ -261,12 +274,12 @@ def traced_gradients(
 ) -> dict[str, np.ndarray]:
     """The gradients of `gradients`, for targets (N,) of some rows of logits, with their weights in the loss (N,)."""
     wanted: dict[str, torch.Tensor] = {}
-    x, layers = contexts, [part.layer for part in module]
+    x, layers = contexts, [part.layer for part in module.parts]
 
     def traced(name: str) -> Callable[[str, torch.Tensor], torch.Tensor]:
         return lambda step, tensor: wanted.setdefault(f"{name}.{step}", tensor)
 
-    for i, (layer, part, slots) in enumerate(zip(layers, module, Layout(layers).slots, strict=True)):
+    for i, (layer, part, slots) in enumerate(zip(layers, module.parts, Layout(layers).slots, strict=True)):
         name, steps = f"{i}.{type(layer).__name__.lower()}", LAYERS[type(layer)].steps
         if steps is None:
             x = part(x, levels)

@@ -34,9 +34,10 @@ class RowLevels:
         self.reached: list[torch.Tensor] = []
 
     @classmethod
-    def of_contexts(cls, examples: int, T: int, training: bool) -> "RowLevels":
+    def of_contexts(cls, examples: int, T: int, training: bool, key: int) -> "RowLevels":
         """Return the levels of contexts of one length: row b T + t is position t of example b."""
         ints = np.zeros(levels_size(T, examples * T), np.int64)
+        ints[KEY] = key
         regular_levels(ints, 0, 0, examples, T)
         return cls(levels_of(ints, 0), training)
 

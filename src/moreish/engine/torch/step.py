@@ -7,6 +7,7 @@ weights, gradients, moments and loss have tensors of their own, and only their v
 
 import logging
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -17,7 +18,9 @@ import torch.nn.functional as F
 from ..batches import Batches
 from ..optim import BETA1, BETA2, EPSILON, OPTIMIZERS
 from ..protocol import Steps
+from ..rng import key_of_step
 from .distributed import BatchShard
+from .levels import RowLevels
 
 log = logging.getLogger("moreish")
 STAGED_TOKENS = 1 << 16  # tokens and targets that are sent to a GPU together
@@ -60,7 +63,7 @@ def recorded(work: Work) -> Work:
     return graph.replay
 
 
-class Updater:
+class Updater(ABC):
     """Makes steps on weights `flat` (P,) with gradients `grads` (n_trained,), to which autograd adds, from any batches.
 
     steps       the settings of the steps that it will make
@@ -103,13 +106,13 @@ class Updater:
                 self.optimizer.state[own] = {"step": number, "exp_avg": m, "exp_avg_sq": v}
         self._made = self._step if record is None else record(self._step)
 
+    @abstractmethod
     def load(self, batches: Any, steps: Steps, shard: BatchShard) -> Iterator[None]:
-        """Take the batch of one step after another."""
-        raise NotImplementedError
+        """Take this process's shard of the batch of one step after another."""
 
+    @abstractmethod
     def loss_of_batch(self) -> torch.Tensor:
-        """This process's loss: the weight of an example is world_size times its fraction of the batch."""
-        raise NotImplementedError
+        """The loss of the shard: the weight of an example is world_size times its fraction of the batch."""
 
     def _step(self) -> None:
         self.grads.zero_()
@@ -148,19 +151,22 @@ class Stepper(Updater):
 
     logits      contexts (B, T) -> logits (B, V) or (B, L, V), from the weights
     shape       (B, T, L) of this process's shard of a batch
+    levels_of   (contexts, the step's key) -> the levels of the rows, for layers that go along them
     """
 
     def __init__(
         self,
-        logits: Callable[[torch.Tensor], torch.Tensor],
+        logits: Callable[..., torch.Tensor],
         flat: torch.Tensor,
         grads: torch.Tensor,
         shape: tuple[int, int, int],
         steps: Steps,
         segments: Sequence[tuple[int, int, float]],
         record: Callable[[Work], Work] | None = None,
+        levels_of: Callable[[torch.Tensor, int], RowLevels | None] | None = None,
     ):
         B, T, L = shape
+        self.levels_of, self.levels = levels_of, None
         self.ahead = max(1, STAGED_TOKENS // (B * (T + L)))  # steps whose batches are sent together
         self.logits = logits
         self.contexts = torch.zeros((B, T), dtype=torch.int64, device=flat.device)
@@ -170,14 +176,17 @@ class Stepper(Updater):
         super().__init__(flat, grads, steps, segments, record)
 
     def loss_of_batch(self) -> torch.Tensor:
-        return token_nll(self.logits(self.contexts), self.targets) @ self.weights
+        return token_nll(self.logits(self.contexts, self.levels), self.targets) @ self.weights
 
     def load(self, batches: Batches, steps: Steps, shard: BatchShard) -> Iterator[None]:
         for first in range(0, len(steps.rates), self.ahead):
             n = min(self.ahead, len(steps.rates) - first)
-            for batch in zip(*self._staged(batches, steps.first + first, n, shard), strict=True):
+            for i, batch in enumerate(zip(*self._staged(batches, steps.first + first, n, shard), strict=True)):
                 for fixed, values in zip(self.batch, batch, strict=True):
                     fixed.copy_(values)
+                if self.levels_of is not None:
+                    key = key_of_step(batches.source.seed, steps.first + first + i)
+                    self.levels = self.levels_of(self.contexts, int(key))
                 yield
 
     def _staged(self, batches: Batches, first: int, n: int, shard: BatchShard) -> list[torch.Tensor]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -103,7 +104,7 @@ class WordTorch(Torch):
             parts = np.cumsum(words.lengths()[words.order] + 1) // EVALUATION_TOKENS
             cuts = [0, *(np.flatnonzero(np.diff(parts)) + 1).tolist(), len(parts)]
             pairs = np.empty(len(nll), np.int64)
-            for first, last in zip(cuts[:-1], cuts[1:], strict=True):
+            for first, last in pairwise(cuts):
                 pairs.fill(-1)
                 of_pairs = self._nll_of_pairs(pack_words(words, first, last, pairs=pairs)).cpu().numpy()
                 own = pairs >= 0
@@ -111,7 +112,7 @@ class WordTorch(Torch):
             return nll[:-1] if unfinished else nll
 
     def begin(self, params: np.ndarray) -> np.ndarray:
-        """The state at the beginning of a word: what the layers carry from one character to the next, and the logits."""
+        """The state at the beginning of a word: what the layers carry along it, and the logits."""
         return self._read(params, None, np.zeros(1, np.int64))
 
     def after(self, params: np.ndarray, states: np.ndarray, tokens: np.ndarray) -> np.ndarray:

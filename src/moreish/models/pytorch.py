@@ -1,0 +1,182 @@
+"""Weights to and from modules of PyTorch. Importing this module needs PyTorch.
+
+The recurrent layers here are PyTorch's, with other names. For layer k of nn.GRU, for example:
+
+    W (in, 3H)      weight_ih_lk transposed; blocks r, z, n
+    U (H, 3H)       weight_hh_lk transposed
+    b (3H,)         bias_ih_lk + bias_hh_lk, except for n
+    c (H,)          bias_hh_lk of n, which the reset gate multiplies
+
+nn.RNN and nn.LSTM have no c: their two biases are one. makemore.py has an RNN and a GRU of its own. Their linear maps
+take [x, h] side by side, h starts learnt, and the GRU resets before the product. Its z is the share of the new state,
+ours that of the old one: ours = 1 - theirs, so its weights change their sign.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..engine.torch.engine import to_module
+from ..errors import InputError
+from ..layers.layout import Layout, Slot
+from .recurrent import GRUConfig, LSTMConfig, RecurrentConfig, RNNConfig
+
+if TYPE_CHECKING:
+    from .model import Model
+
+Arrays = dict[str, np.ndarray]
+
+MAKEMORE = {"cell.xh_to_h.weight", "cell.xh_to_hbar.weight"}
+KINDS: dict[Any, type[RecurrentConfig]] = {nn.RNN: RNNConfig, nn.GRU: GRUConfig, nn.LSTM: LSTMConfig}
+
+
+class RecurrentModule(nn.Module):
+    """An rnn, a gru or an lstm with PyTorch's own layers.
+
+    embedding, recurrent, head      nn.Embedding; nn.RNN, nn.GRU or nn.LSTM with batch_first; nn.Linear
+    """
+
+    def __init__(self, embedding: nn.Embedding, recurrent: nn.RNNBase, head: nn.Linear, dropout: float):
+        super().__init__()
+        self.embedding, self.recurrent, self.dropout, self.head = embedding, recurrent, nn.Dropout(dropout), head
+
+    def forward(self, contexts: torch.Tensor, state: Any = None) -> torch.Tensor:
+        """Contexts (B, T), int64, which begin with 0 -> the logits after each token (B, T, V).
+
+        state   that of `recurrent`, to go on from; by default the start of a word
+        """
+        return self.head(self.dropout(self.recurrent(self.embedding(contexts), state)[0]))
+
+
+def module_of(model: "Model") -> nn.Module:
+    """Make a module in eval mode with a copy of a model's weights: see `Model.to_torch`."""
+    config = model.config
+    kinds = {ours: theirs for theirs, ours in KINDS.items()}
+    if not isinstance(config, RecurrentConfig) or model.labels or config.learn_start or _resets_before(config):
+        return to_module(model.layers, torch.from_numpy(model.params.copy())).eval()
+    V, E, H, n = len(model.vocab), config.n_embd, config.n_hidden, config.n_layer
+    between = config.dropout if n > 1 else 0.0
+    recurrent = kinds[type(config)](E, H, n, batch_first=True, dropout=between)
+    module = RecurrentModule(nn.Embedding(V, E), recurrent, nn.Linear(H, V), config.dropout)
+    own = {name: slot.view(model.params) for name, slot in _slots(model.layout).items()}
+    theirs = {"embedding.weight": own["embedding.C"], "head.weight": own["head.W"].T, "head.bias": own["head.b"]}
+    for k in range(n):
+        theirs[f"recurrent.weight_ih_l{k}"], theirs[f"recurrent.weight_hh_l{k}"] = own[f"{k}.W"].T, own[f"{k}.U"].T
+        bias = np.zeros_like(own[f"{k}.b"])
+        bias[len(bias) - len(own.get(f"{k}.c", ())) :] = own.get(f"{k}.c", ())
+        theirs[f"recurrent.bias_ih_l{k}"], theirs[f"recurrent.bias_hh_l{k}"] = own[f"{k}.b"], bias
+    module.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in theirs.items()})
+    return module.eval()
+
+
+def take(model: "Model", module: nn.Module) -> None:
+    """Copy a module's weights to a model: see `Model.from_torch`."""
+    theirs = _arrays(module)
+    own = {f"{i}.{s.parameter.name}": s for i, slots in enumerate(model.layout.slots) for s in slots}
+    if {k: w.shape for k, w in theirs.items()} == {k: slot.shape for k, slot in own.items()}:
+        for name, slot in own.items():
+            slot.view(model.params)[...] = theirs[name]
+        return
+    if not isinstance(model.config, RecurrentConfig) or model.labels:
+        names = ", ".join(theirs) or "none"
+        raise InputError(f"the module's parameters are not those of this model: {names}")
+    model.params[...] = recurrent_weights(module, model.config, len(model.vocab))
+
+
+def recurrent_weights(module: nn.Module, config: RecurrentConfig, n_vocab: int) -> np.ndarray:
+    """Return the weights of a recurrent model from those of a module that computes the same, flat float64 (P,).
+
+    The module has one nn.Embedding, one nn.RNN, nn.GRU or nn.LSTM, and one nn.Linear; or it is makemore's RNN or GRU.
+    Raises InputError if it does not fit the model.
+    """
+    theirs = _arrays(module)
+    kind, options, found = _of_makemore(theirs) if MAKEMORE & theirs.keys() else _of_pytorch(module)
+    if kind is not type(config):
+        raise InputError(f"the module is {kind.called}, and the model is {config.called}")
+    (V, E), H = found["embedding.C"].shape, len(found["0.U"])
+    options |= {"tokens": V, "n_embd": E, "n_hidden": H}
+    own = {name: n_vocab if name == "tokens" else getattr(config, name) for name in options}
+    if options != own:
+        has, had = (
+            ", ".join(f"{name} {value}" for name, value in of.items() if options[name] != own[name])
+            for of in (options, own)
+        )
+        raise InputError(f"the module does not fit the model: it has {has}, and the model {had}")
+    layout = Layout(config.layers(n_vocab))
+    slots, flat = _slots(layout), np.zeros(layout.size)
+    if {name: array.shape for name, array in found.items()} != {name: slot.shape for name, slot in slots.items()}:
+        raise InputError("the layers of the module do not fit together: their sizes differ")
+    for name, slot in slots.items():
+        slot.view(flat)[...] = found[name]
+    return flat
+
+
+def _arrays(module: nn.Module) -> Arrays:
+    return {name: tensor.detach().cpu().numpy() for name, tensor in module.state_dict().items()}
+
+
+def _slots(layout: Layout) -> dict[str, Slot]:
+    """The parameters of a recurrent model: `embedding.C`; for each layer `0.W`, `0.b`, `0.U`, ...; `head.W`, ..."""
+    embedding, *layers, head = (slots for slots in layout.slots if slots)
+    names = ["embedding", *(str(i // 2) for i in range(len(layers))), "head"]
+    return {
+        f"{name}.{slot.parameter.name}": slot
+        for name, slots in zip(names, (embedding, *layers, head), strict=True)
+        for slot in slots
+    }
+
+
+def _resets_before(config: RecurrentConfig) -> bool:
+    return isinstance(config, GRUConfig) and config.reset == "before"
+
+
+def _of_pytorch(module: nn.Module) -> tuple[type[RecurrentConfig], dict[str, Any], Arrays]:
+    """The kind, the options and the weights, in our names and float64, of a module with layers of PyTorch."""
+    parts: list[list[Any]] = [
+        [part for part in module.modules() if isinstance(part, kind)] for kind in (nn.Embedding, nn.RNNBase, nn.Linear)
+    ]
+    if any(len(own) != 1 for own in parts):
+        wanted = "one nn.Embedding, one nn.RNN, nn.GRU or nn.LSTM, and one nn.Linear"
+        raise InputError("the module must have {}: it has {}, {} and {}".format(wanted, *map(len, parts)))
+    (embedding,), (recurrent,), (head,) = parts
+    kind = next((ours for theirs, ours in KINDS.items() if isinstance(recurrent, theirs)), None)
+    is_relu = getattr(recurrent, "nonlinearity", "tanh") == "relu"
+    if kind is None or recurrent.bidirectional or recurrent.proj_size or is_relu:
+        wanted = "nn.RNN with tanh, nn.GRU or nn.LSTM, in one direction"
+        raise InputError(f"the module has {recurrent}: it must be {wanted}")
+    weights = {name: array.astype(np.float64) for name, array in _arrays(recurrent).items()}
+    found = {"embedding.C": _arrays(embedding)["weight"], "head.W": head.weight.detach().cpu().numpy().T}
+    found["head.b"] = np.zeros(len(head.weight)) if head.bias is None else head.bias.detach().cpu().numpy()
+    for k in range(recurrent.num_layers):
+        W, U = weights[f"weight_ih_l{k}"].T, weights[f"weight_hh_l{k}"].T
+        nothing = np.zeros(W.shape[1])
+        b, of_state = (weights.get(f"bias_{of}_l{k}", nothing) for of in ("ih", "hh"))
+        if kind is GRUConfig:
+            _, found[f"{k}.c"] = np.split(of_state, [-len(U)])
+            of_state = np.where(np.arange(len(b)) < len(b) - len(U), of_state, 0)
+        found |= {f"{k}.W": W, f"{k}.U": U, f"{k}.b": b + of_state}
+    options: dict[str, Any] = {"n_layer": recurrent.num_layers, "learn_start": False}
+    return kind, options | ({"reset": "after"} if kind is GRUConfig else {}), found
+
+
+def _of_makemore(theirs: Arrays) -> tuple[type[RecurrentConfig], dict[str, Any], Arrays]:
+    """The kind, the options and the weights, in our names and float64, of makemore's RNN or GRU."""
+    theirs = {name: array.astype(np.float64) for name, array in theirs.items()}
+    E = theirs["wte.weight"].shape[1]
+
+    def of_gate(name: str, sign: float = 1.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What x and h are multiplied by, and the bias."""
+        weight, bias = (sign * theirs[f"cell.xh_to_{name}.{part}"] for part in ("weight", "bias"))
+        return weight[:, :E].T, weight[:, E:].T, bias
+
+    found = {"embedding.C": theirs["wte.weight"], "0.start": theirs["start"][0]}
+    found |= {"head.W": theirs["lm_head.weight"].T, "head.b": theirs["lm_head.bias"]}
+    options: dict[str, Any] = {"n_layer": 1, "learn_start": True}
+    if "cell.xh_to_h.weight" in theirs:
+        found["0.W"], found["0.U"], found["0.b"] = of_gate("h")
+        return RNNConfig, options, found
+    (Wr, Ur, br), (Wz, Uz, bz), (Wn, found["0.V"], bn) = of_gate("r"), of_gate("z", -1.0), of_gate("hbar")
+    found |= {"0.W": np.hstack([Wr, Wz, Wn]), "0.U": np.hstack([Ur, Uz]), "0.b": np.hstack([br, bz, bn])}
+    return GRUConfig, options | {"reset": "before"}, found
