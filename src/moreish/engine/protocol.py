@@ -118,9 +118,9 @@ class Engine(Reader, Protocol):
     def train(self, params: np.ndarray, moments: np.ndarray, batches: Any, steps: Steps) -> np.ndarray:
         """Make training steps. Updates params (P,) and moments (n_moments, n_trained) in place: see optim.zero_moments.
 
-        Step s takes batch s of `batches`: a `Batches`, or a `WordBatches` for layers that go along words. Its loss is the mean nll over the targets, each
-        weighted by its count. Then the optimizer updates the weights: see `optim`. Both arrays together are the whole
-        state of training, so that two calls of n steps equal one call of 2 n.
+        Step s takes batch s of `batches`: a `Batches`, or a `WordBatches` for layers that go along words. Its loss is
+        the mean nll over the targets, each weighted by its count. Then the optimizer updates the weights: see `optim`.
+        Both arrays together are the whole state of training, so that two calls of n steps equal one call of 2 n.
 
         Returns the loss of each step in nats, before its update, float64 (n,). If a loss is not finite, training stops:
         that loss is the last one returned, and its step and those after it are not made.
