@@ -21,11 +21,13 @@ from ..engine.words import Packed, WordBatches
 from ..layers import FUSED, LAYERS, Layer
 from ..layers.layout import Layout
 from ..layers.levels import N_PAIRS
+from ..layers.recurrent import Recurrent
+from ..layers.recurrent_steps import walk_of
 from ..layers.spec import DY, Y
 from ..models import NETS, NetConfig
 
 N_VOCAB, CHECKED_EXAMPLES = 27, 120  # enough examples per character for the plan to use fused kernels
-CHECKED_LENGTH, CHECKED_LETTERS = 6, 8  # characters of a word, and letters, for layers that go along words
+CHECKED_LENGTH, CHECKED_LETTERS = 4, 8  # characters of a word, and letters, for layers that go along words
 FUSED_SUFFIX = " (fused)"
 RANDOM_ENTRIES = 16  # entries of a tensor to take central differences of, chosen at random;
 LARGEST_ENTRIES = 8  # and those with the largest gradients
@@ -243,10 +245,12 @@ def _hand_derived(case: _Case) -> Iterator[_Gradient]:
         else:
             dy = ready.buffer(op, DY).copy()
             yield _Gradient(f"{name}.out", "intermediate", dy, y, lambda n=after: loss_from(n))
-        others = [targets] if is_loss else [s.view(params) for s in op.slots if s.parameter.trained]
+        others: list[Any] = [targets] if is_loss else [s.view(params) for s in op.slots if s.parameter.trained]
         if LAYERS[type(op.layer)].steps is not None:
             x = ready.input_of(op).reshape(-1, op.in_shape[-1])
             x = x[of_rows] if is_loss else x
+            if isinstance(op.layer, Recurrent):
+                others = [walk_of(ready.levels, op.layer), *others]
             yield from _in_steps(name, op, x, y, dy, others, lambda n=after: loss_from(n))
         for slot in op.slots:
             if slot.parameter.trained:
@@ -261,7 +265,7 @@ def _in_steps(
     x: np.ndarray,
     y: np.ndarray,
     dy: np.ndarray,
-    others: list[np.ndarray],
+    others: list[Any],
     loss_after: Callable[[], float],
 ) -> Iterator[_Gradient]:
     """Yield the gradients inside an operation that has small steps, in the order of its backward pass."""

@@ -25,6 +25,7 @@ from .levels import GIVEN, N_LEVELS, STRIDE, begin_past, copy_past, levels_of, m
 from .maths import kernel, tanh
 from .matmul import dot, dot_packed, pack, packed_size
 from .recurrent import SATURATION, Recurrent, add_past, first_states, gradient_of_row, start_gradient
+from .recurrent_steps import RNN_STEPS
 from .spec import (
     AUX0,
     AUX1,
@@ -159,6 +160,7 @@ KERNELS = Kernels(
     torch=torch_forward,
     example=RNN(12, Normal(0.4), learn_start=True),
     scratch=scratch,
+    steps=RNN_STEPS,
     saturation=SATURATION,
     levels=True,
     state=lambda layer: (layer.n_hidden,),

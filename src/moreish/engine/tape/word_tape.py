@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from ...layers import LAYERS, Layer, SoftmaxCrossEntropy
-from ...layers.levels import N_LEVELS, N_PAIRS, TRAINING, levels_of
+from ...layers.levels import N_LEVELS, N_PAIRS, TRAINING
 from ...layers.spec import AUX0, ROWS, STATE0, Y
 from ..protocol import Draw
 from ..threads import reserved_threads, run_parallel
@@ -140,7 +140,7 @@ class WordTape(Tape):
         with self._turn:
             (ready,) = self._replicas_of(1, GENERATION_ROWS, 1, False)
             forward, found = walks(self.dtype)[0], np.zeros((len(tokens), self.state_size), self.dtype)
-            levels, ops = levels_of(ready.ints, int(ready.plan.levels[0])), ready.program.ops
+            levels, ops = ready.levels, ready.program.ops
             for first in range(0, len(tokens), GENERATION_ROWS):
                 some = slice(first, first + GENERATION_ROWS)
                 n = len(tokens[some])
@@ -205,7 +205,6 @@ class PreparedWords(Prepared):
     def __init__(self, plan: Plan, dtype: type, packed: Packed):
         super().__init__(plan, dtype)
         self.n_rows = len(packed.contexts)
-        self.levels = levels_of(self.ints, int(plan.levels[0]))
         self.contexts[: self.n_rows] = packed.contexts
         self.program.ops[:, 0, ROWS] = self.n_rows
         self.levels.head[:TRAINING] = packed.levels.head[:TRAINING]
