@@ -12,7 +12,7 @@ Back through time: dh of a row is dy, from the layers above, plus what its child
 Rows with the same parent share h' U: their dx are added first, to du. Then dU = sum of h'^T du is one product.
 
 A product of many U^T shrinks or grows like a power: over long words, gradients vanish or explode (Bengio, Simard and
-Frasconi 1994). The gates of a GRU or an LSTM are the cure.
+Frasconi 1994). The gates of a GRU or an LSTM are made against this.
 """
 
 # pyright: reportMissingParameterType=false
@@ -50,7 +50,8 @@ from .spec import (
 )
 from .views import matrix, part, vector
 
-# Scratch: MASKED is U with its rows scaled, PANELS U or its transpose packed, DU the gradient of u = h' U, whose memory u has in the forward pass.
+# Scratch: MASKED is U with its rows scaled, PANELS U or its transpose packed, DU the gradient of u = h' U, whose memory
+# u itself has in the forward pass.
 PAST, DU, MASKED, PANELS, DPAST, PRODUCT, DH = AUX0, AUX1, AUX2, AUX3, AUX4, AUX5, AUX6
 
 
