@@ -106,7 +106,8 @@ class _Case:
         """The row of the logits, the target and the count of each loss: (P,) each."""
         if isinstance(self.batch, Packed):
             levels = self.batch.levels
-            return tuple(of[: levels.head[N_PAIRS]] for of in (levels.rows, levels.targets, levels.counts))
+            n = levels.head[N_PAIRS]
+            return levels.rows[:n], levels.targets[:n], levels.counts[:n]
         targets, counts = self.batch[1].ravel(), self.batch[2].ravel()
         return np.arange(targets.size), targets, counts
 

@@ -14,12 +14,9 @@ Training and evaluation work with any engine. `tape.Tape` computes with compiled
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Any, Protocol
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from .batches import Batches
 
 ENGINES = ("tape", "torch", "both")
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -121,10 +118,10 @@ class Reader(Protocol):
 class Engine(Reader, Protocol):
     """Runs a list of layers over a flat vector of weights, and trains it."""
 
-    def train(self, params: np.ndarray, moments: np.ndarray, batches: "Batches", steps: Steps) -> np.ndarray:
+    def train(self, params: np.ndarray, moments: np.ndarray, batches: Any, steps: Steps) -> np.ndarray:
         """Make training steps. Updates params (P,) and moments (n_moments, n_trained) in place: see optim.zero_moments.
 
-        Step s takes the batch that `batches.fill(s, ...)` writes, or for whole words `batches.packed(s)`. Its loss is
+        Step s takes batch s of `batches`: a `Batches`, or a `WordBatches` for layers that go along words. Its loss is
         the mean nll over the targets, each weighted by its count. Then the optimizer updates the weights: see `optim`.
         Both arrays together are the whole state of training, so that two calls of n steps equal one call of 2 n.
 

@@ -66,8 +66,8 @@ from .spec import (
 )
 from .views import matrix, part, vector
 
-# Scratch: MASKED is U with its rows scaled, PANELS U or its transpose packed, DU the gradient of u, whose memory u
-# itself has in the forward pass.
+# Scratch: MASKED is U with its rows scaled, PANELS U or its transpose packed, DU the gradient of u = h' U, whose memory
+# u has in the forward pass.
 GATES, M, PAST, DU, MASKED, PANELS, DPAST, PRODUCT, DH = AUX0, AUX1, AUX2, AUX3, AUX4, AUX5, AUX6, AUX7, AUX8
 
 

@@ -107,7 +107,8 @@ def forward(levels, x, panels, gates, t, past, past_c, u, c, y):
             o, of_input, of_state = part(gates, n, 3, H), part(x, n, 3, H), part(u, q - place, 3, H)
             for j in range(H):
                 o[j] = sigmoid(of_input[j] + of_state[j])
-            ig, f, cell, before = part(gates, n, 0, H), part(gates, n, 1, H), part(c, n, 0, H), part(past_c, q, 0, H)
+            ig, f = part(gates, n, 0, H), part(gates, n, 1, H)
+            cell, before = part(c, n, 0, H), part(past_c, q, 0, H)
             for j in range(H):
                 cell[j] = f[j] * before[j] + ig[j] * g[j]
             tn, h = part(t, n, 0, H), part(y, n, 0, H)
@@ -145,8 +146,9 @@ def backward(levels, panels, gates, t, past_c, dy, du, dpast, dpast_c, product, 
             for j in range(H):
                 do[j] = dh[j] * tn[j] * o[j] * (one - o[j])
             # c = f c' + i g
-            ig, f, g, before = part(gates, n, 0, H), part(gates, n, 1, H), part(gates, n, 2, H), part(past_c, q, 0, H)
-            di, df, dg, of_past = part(dx, n, 0, H), part(dx, n, 1, H), part(dx, n, 2, H), part(dpast_c, q, 0, H)
+            ig, f, g = part(gates, n, 0, H), part(gates, n, 1, H), part(gates, n, 2, H)
+            di, df, dg = part(dx, n, 0, H), part(dx, n, 1, H), part(dx, n, 2, H)
+            before, of_past = part(past_c, q, 0, H), part(dpast_c, q, 0, H)
             for j in range(H):
                 di[j] = dc[j] * g[j] * ig[j] * (one - ig[j])
             for j in range(H):

@@ -58,16 +58,17 @@ def module_of(model: "Model") -> nn.Module:
         return to_module(model.layers, torch.from_numpy(model.params.copy())).eval()
     V, E, H, n = len(model.vocab), config.n_embd, config.n_hidden, config.n_layer
     between = config.dropout if n > 1 else 0.0
-    recurrent = kinds[type(config)](E, H, n, batch_first=True, dropout=between)
-    module = RecurrentModule(nn.Embedding(V, E), recurrent, nn.Linear(H, V), config.dropout)
+    with torch.device("meta"):  # without memory, and without random numbers for weights that are replaced at once
+        recurrent = kinds[type(config)](E, H, n, batch_first=True, dropout=between)
+        module = RecurrentModule(nn.Embedding(V, E), recurrent, nn.Linear(H, V), config.dropout)
     own = {name: slot.view(model.params) for name, slot in _slots(model.layout).items()}
     theirs = {"embedding.weight": own["embedding.C"], "head.weight": own["head.W"].T, "head.bias": own["head.b"]}
     for k in range(n):
         theirs[f"recurrent.weight_ih_l{k}"], theirs[f"recurrent.weight_hh_l{k}"] = own[f"{k}.W"].T, own[f"{k}.U"].T
-        bias = np.zeros_like(own[f"{k}.b"])
-        bias[len(bias) - len(own.get(f"{k}.c", ())) :] = own.get(f"{k}.c", ())
+        bias, c = np.zeros_like(own[f"{k}.b"]), own.get(f"{k}.c", np.zeros(0))
+        bias[len(bias) - len(c) :] = c
         theirs[f"recurrent.bias_ih_l{k}"], theirs[f"recurrent.bias_hh_l{k}"] = own[f"{k}.b"], bias
-    module.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in theirs.items()})
+    module.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in theirs.items()}, assign=True)
     return module.eval()
 
 
