@@ -1,7 +1,9 @@
 """The protocol of an engine: the methods that training, evaluation and sampling call, and their arguments.
 
 An engine runs one list of layers, which map contexts (B, T) to logits (B, V): T is the block size, V the number of
-tokens. It keeps no weights. Every method takes them as one flat vector, whose layout is `layers.layout.Layout`: first
+tokens. Layers that go along words, such as recurrent ones, map prefixes of any length to logits.
+
+An engine keeps no weights. Every method takes them as one flat vector, whose layout is `layers.layout.Layout`: first
 the n_trained numbers that gradient descent trains, then the others, such as running statistics. So the same weights
 can go from one engine to another.
 
@@ -70,9 +72,10 @@ class Reader(Protocol):
     """Reads words, computes their losses and draws words.
 
     A word is read token by token. A state is what the model knows of the tokens so far, as one row of W numbers: the
-    last T tokens for an engine with a block size of T, the number of a node for a counted model, the states of its
-    parts side by side for a mixture. W and the type of the numbers are those of `begin`. The rows of a call are
-    independent of each other, so that states can be kept, repeated and gathered in any order.
+    last T tokens for an engine with a block size of T; what its layers carry along the word, and the logits, for a
+    recurrent one; the number of a node for a counted model; the states of its parts side by side for a mixture. W and
+    the type of the numbers are those of `begin`. The rows of a call are independent of each other, so that states can
+    be kept, repeated and gathered in any order.
 
     Counted models and mixtures of models are readers too; for these, `params` may have any form of their own.
     No method changes `params`.

@@ -136,7 +136,7 @@ class WordBatches:
         return _lengths_of(self.source)
 
     def room(self, parts: int) -> int:
-        """The largest number of rows and of pairs in a part of a batch that `packing.split_evenly` cuts in `parts`."""
+        """The largest number of rows and of pairs in one of `parts` into which `packing.split_evenly` cuts a batch."""
         source, order = self.source, np.argsort(-self._lengths)
         times = np.ones(len(order))
         if source.ends.size:  # a batch takes part of at most two passes, or of as many as it is large

@@ -21,8 +21,8 @@ As sigmoid' is s (1 - s) and tanh' is 1 - t**2,
     dg = dc i                   dx_g = dg (1 - g**2)
     dc' = dc f                  dh' = dx U^T
 
-c' reaches c multiplied by f alone: where f is near 1, the gradient goes far back through the word. So the biases of f
-are 1 at the start (Jozefowicz et al. 2015). Rows with the same parent share h' U: their dx are added first, to du. Then
+c' reaches c multiplied by f alone: where f is near 1, the gradient goes far back through the word. So models begin with
+biases of 1 for f (Jozefowicz et al. 2015). Rows with the same parent share h' U: their dx are added first, to du. Then
 dU = sum of h'^T du is one product.
 """
 

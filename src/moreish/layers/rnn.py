@@ -12,7 +12,7 @@ Back through time: dh of a row is dy, from the layers above, plus what its child
 Rows with the same parent share h' U: their dx are added first, to du. Then dU = sum of h'^T du is one product.
 
 A product of many U^T shrinks or grows like a power: over long words, gradients vanish or explode (Bengio, Simard and
-Frasconi 1994). The gates of a GRU or an LSTM are the cure.
+Frasconi 1994). The gates of a GRU or an LSTM are made against this.
 """
 
 # pyright: reportMissingParameterType=false

@@ -8,8 +8,8 @@ The recurrent layers here are PyTorch's, with other names. For layer k of nn.GRU
     c (H,)          bias_hh_lk of n, which the reset gate multiplies
 
 nn.RNN and nn.LSTM have no c: their two biases are one. makemore.py has an RNN and a GRU of its own. Their linear maps
-take [x, h] side by side, h starts learnt, and the GRU resets before the product. Its z is the share of the new state,
-ours that of the old one: ours = 1 - theirs, so its weights change their sign.
+take [x, h] side by side, the first h is learnt, and the GRU resets before the product. Its z is the share of the new
+state, ours that of the old one: ours = 1 - theirs, so its weights change their sign.
 """
 
 from typing import TYPE_CHECKING, Any

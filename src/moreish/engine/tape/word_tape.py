@@ -1,4 +1,4 @@
-"""The tape engine for layers that go along words, such as recurrent ones: contexts have no fixed length."""
+"""The tape engine for layers that go along words of any length, such as recurrent ones."""
 
 from collections.abc import Sequence
 from functools import lru_cache, partial
@@ -18,7 +18,8 @@ from .generate import Settings
 from .plan import Operation, Plan, make_plan
 from .shards import GRAIN, bounds, count_word_shards
 
-# Rows computed at a time, however few are needed, so that no result depends on their number.
+# Rows that plans without gradients have room for. Layers are fused for that number, however few rows are used, so that
+# no result depends on how many they are.
 EVALUATION_ROWS = 1024
 GENERATION_ROWS = 2048
 
