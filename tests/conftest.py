@@ -117,7 +117,7 @@ def client(address):
 
 @pytest.fixture(scope="session")
 def models() -> dict[str, moreish.Model]:
-    """Models over three letters: counted ones, nets with a short and a long context, and a mixture."""
+    """Models over three letters: counted ones, nets with a short, a long and an unlimited context, and a mixture."""
     from small_models import MODELS
 
     words = made_up_words(200, seed=3, alphabet="abd")
@@ -128,6 +128,7 @@ def models() -> dict[str, moreish.Model]:
         "order 1": moreish.train(words, "ngram", order=1),
         "mlp 2": moreish.train(words, "mlp", block_size=2, n_hidden=8, n_embd=3, steps=150),
         "mlp 12": moreish.train(words, "mlp", block_size=12, n_hidden=8, n_embd=3, steps=150),
+        "gru": moreish.train(words, "gru", n_hidden=8, n_embd=3, batch_size=32, steps=100),
     }
     runs["mixture"] = moreish.mix([runs["ngram"], runs["mlp 2"]])
     assert tuple(runs) == MODELS  # tests are parametrised with MODELS, so that a missing name would never be tested

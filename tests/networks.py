@@ -66,6 +66,13 @@ def batch(batch_size: int = B, block_size: int = T, n_vocab: int = V):
     return generator.integers(0, n_vocab, (batch_size, block_size)), generator.integers(0, n_vocab, batch_size)
 
 
+def word_stream(n: int, n_vocab: int = V, longest: int = 7) -> np.ndarray:
+    """A stream of n random words of 1 to `longest` characters."""
+    generator = np.random.default_rng(4)
+    words = [np.append(generator.integers(1, n_vocab, size), 0) for size in generator.integers(1, longest + 1, n)]
+    return np.concatenate([[0], *words]).astype(np.int32)
+
+
 def weights(layers: list[Layer], dtype: type = np.float64) -> np.ndarray:
     """Random weights of about unit scale, none near zero: zeros hide a wrong backward pass."""
     generator, layout = np.random.default_rng(2), Layout(layers)

@@ -13,7 +13,7 @@ import pytest
 from conftest import levenshtein, made_up_words
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from small_models import LETTERS, LONGEST, MODELS, WORDS, written_out
+from small_models import ENDLESS, LETTERS, LONGEST, MODELS, WORDS, written_out
 
 import moreish
 from moreish import InputError
@@ -54,7 +54,7 @@ def test_the_probability_of_what_fits_is_the_sum_over_words(models, name, case):
     assert dict(zip(spelt, np.exp(found.log_p), strict=True)) == pytest.approx(p, rel=1e-4, abs=0)
     assert found.proven
     assert list(found.log_p) == sorted(found.log_p, reverse=True)
-    if name != "mlp 12":
+    if name not in ENDLESS:
         sampler = ExactSampler(read, SamplingOptions(), words)
         assert sampler.mass == pytest.approx(sum(p.values()), rel=1e-4)
         assert sampler.converged
@@ -65,7 +65,7 @@ def test_the_probability_of_what_fits_is_the_sum_over_words(models, name, case):
 def test_every_way_draws_words_as_often_as_their_probability_says(models, name, case, monkeypatch):
     constraints, fits, head = CASES[case]
     model, p = models[name], written_out(models[name], fits, head)
-    methods = ["enumeration", "rejection"] if name == "mlp 12" else ["enumeration", "dynamic programming", "rejection"]
+    methods = ["enumeration", "rejection"] if name in ENDLESS else ["enumeration", "dynamic programming", "rejection"]
     for method in methods:
         monkeypatch.setattr(sampling, "MAX_ENUMERATED", 1e9 if method == "enumeration" else 0)
         monkeypatch.setattr(sources, "estimated_steps", lambda *_, method=method: 1e99 * (method == "rejection"))
@@ -258,7 +258,7 @@ def test_a_seed_means_the_same_draws_however_many_are_wanted(models):
 
 def test_sampling_stops_at_the_deadline(models):
     ways = [{"suffix": "a"}, {"near": "bada"}, {"pattern": "*b?"}, {"max_length": 3}, {"distinct": True}]
-    for model in (models["ngram"], models["mlp 12"]):
+    for model in (models["ngram"], models["mlp 12"], models["gru"]):
         for asked in ways:
             with pytest.raises(TimeoutError), done_by(time.monotonic() - 1):
                 model.sample(3, **asked)
@@ -313,7 +313,7 @@ def test_wrong_pieces_are_refused(models, options, says):
         models["ngram"].sample(5, **options)
 
 
-@pytest.mark.parametrize("name", ["ngram", "mlp 12"])
+@pytest.mark.parametrize("name", ["ngram", "mlp 12", "gru"])
 def test_a_stream_gives_the_words_of_a_sample(models, name, monkeypatch):
     """Drawn in small lists, by every method."""
     model = models[name]

@@ -16,7 +16,7 @@ from moreish.engine.optim import OPTIMIZERS, zero_moments
 from moreish.engine.protocol import Steps
 from moreish.engine.tape import Tape, engine
 from moreish.engine.tape.plan import make_plan
-from moreish.engine.tape.shards import MIN_SHARD_EXAMPLES, count_shards, shard_bounds
+from moreish.engine.tape.shards import MIN_SHARD_EXAMPLES, count_shards, count_word_shards, shard_bounds
 from moreish.layers import Layer, LookupLinear, SoftmaxCrossEntropy
 from moreish.layers.layout import Layout
 from moreish.layers.spec import FIRST
@@ -47,7 +47,8 @@ def test_the_shards_of_a_batch_are_all_of_it(B, shards):
 def test_no_shard_is_too_small_for_a_thread(name):
     sizes = (1, 32, 256, 1024, 1 << 16)
     config = NETS[name]()
-    counts = [count_shards([*config.layers(27), SoftmaxCrossEntropy(27)], B, config.context) for B in sizes]
+    layers, T = [*config.layers(27), SoftmaxCrossEntropy(27)], config.context
+    counts = [count_word_shards(layers, B) if T is None else count_shards(layers, B, T) for B in sizes]
     assert counts[0] == 1
     assert counts == sorted(counts)
     assert counts[-1] <= 16

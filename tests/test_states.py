@@ -152,7 +152,7 @@ def test_many_words_are_read_together_and_equal_prefixes_once(readable, name, mo
                 )
 
 
-@pytest.mark.parametrize("name", ["mlp 2", "mlp 12", "ngram"])
+@pytest.mark.parametrize("name", ["mlp 2", "mlp 12", "ngram", "gru"])
 @pytest.mark.parametrize("options", [{}, {"prefix": [2, 3]}, {"temperature": 0.7, "top_p": 0.9}, {"top_k": 2}], ids=str)
 def test_words_drawn_from_states_are_those_of_the_engine(readable, name, options, monkeypatch):
     model = readable[name]
@@ -170,7 +170,7 @@ def test_every_engine_reads_by_the_same_states(readable, name, engine):
         pytest.importorskip("torch")
     model = readable[name]
     assert isinstance(model.config, NetConfig)
-    reader = make_engine(engine, model.layers, model.config.context, V, device="cpu")
+    reader = make_engine(engine, model.layers, model.columns, V, device="cpu")
     states, others = (np.repeat(r.begin(model.params), 5, 0) for r in (reader, model.engine))
     for tokens in np.random.default_rng(2).integers(1, V, (6, 5)):
         np.testing.assert_array_equal(states, others)
@@ -179,7 +179,7 @@ def test_every_engine_reads_by_the_same_states(readable, name, engine):
         states, others = (r.after(model.params, states, tokens) for r in (reader, model.engine))
 
 
-@pytest.mark.parametrize("name", ["memory", "log-linear of nets", "linear of mixtures"])
+@pytest.mark.parametrize("name", ["gru", "memory", "log-linear of nets", "linear of mixtures"])
 def test_models_without_a_limit_to_their_context_sample_under_constraints(readable, name):
     model = readable[name]
     pattern, fits = "[ad]*b?", lambda word: re.fullmatch("[ad].*b.", word)
