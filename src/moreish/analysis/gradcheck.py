@@ -24,7 +24,7 @@ from ..layers.levels import N_PAIRS
 from ..layers.recurrent import Recurrent
 from ..layers.recurrent_steps import walk_of
 from ..layers.spec import DY, Y
-from ..models import NETS, NetConfig
+from ..models import NETS, NetConfig, make_config
 
 N_VOCAB, CHECKED_EXAMPLES = 27, 120  # enough examples per character for the plan to use fused kernels
 CHECKED_LENGTH, CHECKED_LETTERS = 4, 8  # characters of a word, and letters, for layers that go along words
@@ -327,7 +327,7 @@ def _differences(g: _Gradient, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return entries, slopes
 
 
-def check_models(names: list[str]) -> Iterator[tuple[str, list[Check]]]:
-    """Check models at their default sizes, by name; yield the checks of one after the other."""
+def check_models(names: list[str], options: dict[str, Any]) -> Iterator[tuple[str, list[Check]]]:
+    """Check models by name, with these of their options; yield the checks of one after the other."""
     for name in names:
-        yield name, check_model(NETS[name]())
+        yield name, check_model(cast(NetConfig, make_config(name, options, NETS)))

@@ -57,7 +57,7 @@ def small_steps(
 ) -> SmallSteps:
     """Return the passes of a layer from its steps.
 
-    backward    (tensors, dstates, states, *weights) -> gradients of the tensors by name, and those of the states before
+    forward     (trace, xp, x, states, *weights) -> the states after rows x (n, blocks H), from those before, (n, H)
     backward    (tensors, dstates, states, *weights) -> the gradients of the tensors by name, and of the states before
     n_weights   the number of weights, which come before the learnt starts among the parameters
     states      the names of the states, the first of which is the output
