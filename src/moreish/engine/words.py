@@ -126,6 +126,12 @@ class WordBatches:
         """Return batches of another size from the same words."""
         return WordBatches(self.source._replace(size=size))
 
+    @property
+    def tokens(self) -> float:
+        """The mean number of tokens in a batch."""
+        weights = np.diff(self.source.ends, prepend=0) if self.source.ends.size else None
+        return self.size * float(np.average(self._lengths + 1, weights=weights))
+
     @cached_property
     def longest(self) -> int:
         """Characters of the longest word."""

@@ -56,7 +56,7 @@ class WordTape(Tape):
 
     def _training_plan(self, batches: WordBatches) -> tuple[int, int, int]:
         """Return the arguments of `plan_words` for training."""
-        shards = self.shards or count_word_shards(self.layers, batches.room(1))
+        shards = self.shards or count_word_shards(self.layers, batches.tokens, self.block_size)
         return batches.room(shards), batches.longest + 1, shards
 
     def plan_of(self, batches: WordBatches, *, fuse: bool = True) -> Plan:
