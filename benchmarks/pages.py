@@ -16,6 +16,7 @@ import large_section
 import list_sections
 import model_sections
 import readme_sections
+import recurrent_sections
 import speed_sections
 
 from moreish.plots.style import save
@@ -28,7 +29,9 @@ SECTIONS: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "how good": (readme_sections.quality_table, ("quality",)),
     "how fast": (readme_sections.speed_table, ("speed", "scoring", "serving", "steering")),
     "peers": (readme_sections.peers_table, ("speed",)),
+    "recurrent": (recurrent_sections.recurrent_table, ("sequence",)),
     "quality": (model_sections.ladder_section, ("quality",)),
+    "recurrent losses": (recurrent_sections.losses_section, ("sequence",)),
     "short lists": (list_sections.short_lists_section, ("short-lists",)),
     "longer": (list_sections.longer_section, ("longer",)),
     "labels": (model_sections.labels_section, ("labels",)),
@@ -36,6 +39,7 @@ SECTIONS: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "scoring": (model_sections.scoring_section, ("scoring",)),
     "steering": (model_sections.steering_section, ("steering",)),
     "speed": (speed_sections.speed_section, ("speed",)),
+    "recurrent speed": (recurrent_sections.epochs_section, ("sequence",)),
     "fullbatch": (speed_sections.fullbatch_section, ("fullbatch",)),
     "diagnostics": (speed_sections.diagnostics_section, ("diagnostics",)),
     "serving": (speed_sections.serving_section, ("serving",)),

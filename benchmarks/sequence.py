@@ -3,8 +3,8 @@
     python benchmarks/sequence.py --names names.txt [--json benchmarks/results/sequence.json] [--only PART...]
     python benchmarks/pages.py       puts the figures of that file into the README and the documentation
 
-The parts are epochs, rates, sharing and losses; losses takes half an hour. Parts that are left out keep their figures in
-the file.
+The parts are epochs, rates, sharing and losses; losses takes half an hour. Parts that are left out keep their figures
+in the file.
 """
 
 import argparse

@@ -77,6 +77,6 @@ def test_it_names_all_columns():
     """Every column of a row that `spec` names, or the first and the last of a range."""
     table = PAGE[PAGE.index("| column |") : PAGE.index("A place of -1")]
     columns = {name for name in vars(spec) if re.fullmatch(r"[A-Z_]+[0-9]?", name)}
-    columns -= {"PARAMETERS", "SIZES", "AUX", "SHARED", "WIDTH"}
-    inside = {name for name in columns if re.fullmatch(r"(P|S|AUX)[1-6]|SHARED[12]", name)}
+    columns -= {"PARAMETERS", "SIZES", "STATES", "AUX", "SHARED", "WIDTH"}
+    inside = {name for name in columns if re.fullmatch(r"(P|S)[1-6]|AUX[1-8]|SHARED[12]", name)}
     assert set(re.findall(r"`([A-Z_]+[0-9]?)`", table)) == columns - inside

@@ -186,8 +186,11 @@ def test_a_model_takes_the_weights_of_a_module_and_gives_them_back(pair, stream)
     module, model, words = module.float(), Model(config, VOCAB), words_of(WordBatches.drawn(stream, 40, 1), 0)
     assert model.from_torch(module) is model
     logits, targets = read_by(module, words)
+    state = torch.get_rng_state()
     back = model.to_torch()
+    assert torch.equal(torch.get_rng_state(), state)
     assert not back.training
+    assert all(parameter.requires_grad for parameter in back.parameters())
     assert relative(read_by(back, words)[0].detach().numpy(), logits.detach().numpy()) <= 1e-5
     texts = ["".join(LETTERS[token - 1] for token in word) for word in words]
     nll = F.cross_entropy(logits, targets, reduction="none").detach().numpy()

@@ -48,7 +48,7 @@ def test_no_shard_is_too_small_for_a_thread(name):
     sizes = (1, 32, 256, 1024, 1 << 16)
     config = NETS[name]()
     layers, T = [*config.layers(27), SoftmaxCrossEntropy(27)], config.context
-    counts = [count_word_shards(layers, B) if T is None else count_shards(layers, B, T) for B in sizes]
+    counts = [count_word_shards(layers, B, 1) if T is None else count_shards(layers, B, T) for B in sizes]
     assert counts[0] == 1
     assert counts == sorted(counts)
     assert counts[-1] <= 16

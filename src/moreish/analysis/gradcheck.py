@@ -21,11 +21,13 @@ from ..engine.words import Packed, WordBatches
 from ..layers import FUSED, LAYERS, Layer
 from ..layers.layout import Layout
 from ..layers.levels import N_PAIRS
+from ..layers.recurrent import Recurrent
+from ..layers.recurrent_steps import walk_of
 from ..layers.spec import DY, Y
-from ..models import NETS, NetConfig
+from ..models import NETS, NetConfig, make_config
 
 N_VOCAB, CHECKED_EXAMPLES = 27, 120  # enough examples per character for the plan to use fused kernels
-CHECKED_LENGTH, CHECKED_LETTERS = 6, 8  # characters of a word, and letters, for layers that go along words
+CHECKED_LENGTH, CHECKED_LETTERS = 4, 8  # characters of a word, and letters, for layers that go along words
 FUSED_SUFFIX = " (fused)"
 RANDOM_ENTRIES = 16  # entries of a tensor to take central differences of, chosen at random;
 LARGEST_ENTRIES = 8  # and those with the largest gradients
@@ -106,7 +108,8 @@ class _Case:
         """The row of the logits, the target and the count of each loss: (P,) each."""
         if isinstance(self.batch, Packed):
             levels = self.batch.levels
-            return tuple(of[: levels.head[N_PAIRS]] for of in (levels.rows, levels.targets, levels.counts))
+            n = levels.head[N_PAIRS]
+            return levels.rows[:n], levels.targets[:n], levels.counts[:n]
         targets, counts = self.batch[1].ravel(), self.batch[2].ravel()
         return np.arange(targets.size), targets, counts
 
@@ -243,10 +246,12 @@ def _hand_derived(case: _Case) -> Iterator[_Gradient]:
         else:
             dy = ready.buffer(op, DY).copy()
             yield _Gradient(f"{name}.out", "intermediate", dy, y, lambda n=after: loss_from(n))
-        others = [targets] if is_loss else [s.view(params) for s in op.slots if s.parameter.trained]
+        others: list[Any] = [targets] if is_loss else [s.view(params) for s in op.slots if s.parameter.trained]
         if LAYERS[type(op.layer)].steps is not None:
             x = ready.input_of(op).reshape(-1, op.in_shape[-1])
             x = x[of_rows] if is_loss else x
+            if isinstance(op.layer, Recurrent):
+                others = [walk_of(ready.levels, op.layer), *others]
             yield from _in_steps(name, op, x, y, dy, others, lambda n=after: loss_from(n))
         for slot in op.slots:
             if slot.parameter.trained:
@@ -261,7 +266,7 @@ def _in_steps(
     x: np.ndarray,
     y: np.ndarray,
     dy: np.ndarray,
-    others: list[np.ndarray],
+    others: list[Any],
     loss_after: Callable[[], float],
 ) -> Iterator[_Gradient]:
     """Yield the gradients inside an operation that has small steps, in the order of its backward pass."""
@@ -323,7 +328,7 @@ def _differences(g: _Gradient, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return entries, slopes
 
 
-def check_models(names: list[str]) -> Iterator[tuple[str, list[Check]]]:
-    """Check models at their default sizes, by name; yield the checks of one after the other."""
+def check_models(names: list[str], options: dict[str, Any]) -> Iterator[tuple[str, list[Check]]]:
+    """Check models by name, with these of their options; yield the checks of one after the other."""
     for name in names:
-        yield name, check_model(NETS[name]())
+        yield name, check_model(cast(NetConfig, make_config(name, options, NETS)))

@@ -6,21 +6,28 @@ the order of the backward pass. The exit status is 1 if any gradient is wrong.
 Examples:
   moreish gradcheck
   moreish gradcheck mlp --json
+  moreish gradcheck gru --n-layer 2 --dropout 0.3 --recurrent-dropout 0.3
 """
 
 from importlib.util import find_spec
+from typing import Annotated
 
 from ..analysis.gradcheck import Check, as_json, check_models, first_wrong
-from ..errors import WorkError, install_command, unknown
+from ..errors import InputError, WorkError, install_command, unknown
 from ..models import NETS
-from .arguments import NetName
+from .arguments import ModelArguments, NetName
+from .fields import Flat, given_options
 from .terminal import announce_work, print_json, print_table, say
 from .values import Flag
 
 HEADING = ["tensor", ">shape", "against", "equal", ">max abs", ">max rel", ""]
 
 
-def gradcheck(*models: NetName, json: Flag = False) -> None:
+def gradcheck(
+    *models: NetName,
+    json: Flag = False,
+    model_options: Annotated[ModelArguments, Flat] = ModelArguments(),  # pyright: ignore[reportInvalidTypeForm]
+) -> None:
     """Run `moreish gradcheck`.
 
     Parameters
@@ -34,6 +41,10 @@ def gradcheck(*models: NetName, json: Flag = False) -> None:
     for name in models:
         if name not in NETS:
             raise unknown("model with gradients", name, NETS)
+    options = given_options(model_options)
+    if options and len(models) != 1:
+        name = next(iter(options)).replace("_", "-")
+        raise InputError(f"--{name} is an option of a model: name one, as in moreish gradcheck gru --{name} ...")
     announce_work()
     if find_spec("torch") is None:
         say(
@@ -41,7 +52,7 @@ def gradcheck(*models: NetName, json: Flag = False) -> None:
             f"(for autograd too: {install_command('torch')})"
         )
     results = {}
-    for name, checks in check_models(list(models) or list(NETS)):
+    for name, checks in check_models(list(models) or list(NETS), options):
         results[name] = checks
         if not json:
             for dtype in dict.fromkeys(check.dtype for check in checks):

@@ -17,6 +17,7 @@ Examples:
   moreish train
   moreish train dinosaurs
   moreish train people.csv --column name --labels country --weights count
+  moreish train --model gru --n-hidden 512 --dropout 0.4 --epochs 12
   moreish train dinosaurs --from runs/names-mlp
   moreish train places --model mlp --n-hidden 300 --out runs/big
 """

@@ -3,6 +3,8 @@
 The log then shows how far training by hand-derived gradients and training by autograd differ.
 """
 
+from typing import Any
+
 import numpy as np
 
 from .batches import Batches
@@ -21,9 +23,9 @@ class Lockstep:
         self._params: np.ndarray | None = None  # PyTorch's copy
         self._moments = np.zeros(0)
         self._losses = (float("nan"), float("nan"))  # the tape's and PyTorch's, of the last step
-        self._next: tuple[Batches, int] | None = None  # the batches, and the number of the next step
+        self._next: tuple[Batches | WordBatches, int] | None = None  # the batches, and the number of the next step
 
-    def train(self, params: np.ndarray, moments: np.ndarray, batches: Batches, steps: Steps) -> np.ndarray:
+    def train(self, params: np.ndarray, moments: np.ndarray, batches: Any, steps: Steps) -> np.ndarray:
         """Make the steps with both engines. Returns the tape's losses."""
         if self._params is None:
             self._params, self._moments = params.copy(), moments.copy()

@@ -1,7 +1,7 @@
 """Whole words as the rows of a batch, level by level, with equal prefixes as one row (see `layers.levels`).
 
-Words are sorted first. Then the words that share a prefix are neighbours, and a word has the prefixes of the one before
-it as far as both are equal: the number of tokens in common is all that is needed to find the rows.
+Words are sorted first, so that words which share a prefix are neighbours. A word shares rows with the word before it as
+far as both are equal: the number of tokens in common is enough to find all rows.
 """
 
 # pyright: reportMissingParameterType=false
@@ -43,7 +43,7 @@ class Words(NamedTuple):
 
 @njit
 def in_common(words, a, b):
-    """The number of tokens that two words have in common at their beginning, the end included; -1 for two labels."""
+    """The number of equal tokens at the beginning of two words, the end included; -1 if their labels differ."""
     stream = words.stream
     if words.labels.size and words.labels[a] != words.labels[b]:
         return -1
@@ -57,7 +57,7 @@ def in_common(words, a, b):
 
 @njit
 def is_before(words, a, b):
-    """True if word a comes before b or they are equal: by their labels, then by their tokens."""
+    """True if word a comes before word b or equals it, in the order of labels and then of tokens."""
     n = in_common(words, a, b)
     if n < 0:
         return words.labels[a] < words.labels[b]
@@ -128,10 +128,11 @@ def split_evenly(words, shared, parts, room, bounds):
 
 @njit
 def pack(words, first, last, shared, contexts, levels, path, pairs):
-    """Words `first` ... `last` - 1, in sorted order -> rows of contexts (room, 1), (room, 2) with labels, and levels.
+    """Words `first` ... `last` - 1, in sorted order -> rows of contexts (room, 1) and levels.
 
-    Returns the number of rows. path (4, max_levels) is scratch. If pairs (M - 1,) is not empty, the number of the pair
-    of each token of the stream after the first is written to it.
+    Contexts are (room, 2) with labels. Returns the number of rows. path (4, max_levels) is scratch. If pairs (M - 1,)
+    is not empty, the number of each token's pair is written to it, at the place of the token in the stream after its
+    first 0.
     """
     head, begins, sizes, alive = levels.head, levels.begins, levels.sizes, levels.alive
     for level in range(sizes.size):

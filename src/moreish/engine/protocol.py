@@ -1,7 +1,9 @@
 """The protocol of an engine: the methods that training, evaluation and sampling call, and their arguments.
 
 An engine runs one list of layers, which map contexts (B, T) to logits (B, V): T is the block size, V the number of
-tokens. It keeps no weights. Every method takes them as one flat vector, whose layout is `layers.layout.Layout`: first
+tokens. Layers that go along words, such as recurrent ones, map prefixes of any length to logits.
+
+An engine keeps no weights. Every method takes them as one flat vector, whose layout is `layers.layout.Layout`: first
 the n_trained numbers that gradient descent trains, then the others, such as running statistics. So the same weights
 can go from one engine to another.
 
@@ -12,12 +14,9 @@ Training and evaluation work with any engine. `tape.Tape` computes with compiled
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Any, Protocol
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from .batches import Batches
 
 ENGINES = ("tape", "torch", "both")
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -73,9 +72,10 @@ class Reader(Protocol):
     """Reads words, computes their losses and draws words.
 
     A word is read token by token. A state is what the model knows of the tokens so far, as one row of W numbers: the
-    last T tokens for an engine with a block size of T, the number of a node for a counted model, the states of its
-    parts side by side for a mixture. W and the type of the numbers are those of `begin`. The rows of a call are
-    independent of each other, so that states can be kept, repeated and gathered in any order.
+    last T tokens for an engine with a block size of T; what its layers carry along the word, and the logits, for a
+    recurrent one; the number of a node for a counted model; the states of its parts side by side for a mixture. W and
+    the type of the numbers are those of `begin`. The rows of a call are independent of each other, so that states can
+    be kept, repeated and gathered in any order.
 
     Counted models and mixtures of models are readers too; for these, `params` may have any form of their own.
     No method changes `params`.
@@ -118,12 +118,12 @@ class Reader(Protocol):
 class Engine(Reader, Protocol):
     """Runs a list of layers over a flat vector of weights, and trains it."""
 
-    def train(self, params: np.ndarray, moments: np.ndarray, batches: "Batches", steps: Steps) -> np.ndarray:
+    def train(self, params: np.ndarray, moments: np.ndarray, batches: Any, steps: Steps) -> np.ndarray:
         """Make training steps. Updates params (P,) and moments (n_moments, n_trained) in place: see optim.zero_moments.
 
-        Step s takes the batch that `batches.fill(s, ...)` writes. Its loss is the mean nll over the targets, each
-        weighted by its count. Then the optimizer updates the weights: see `optim`. Both arrays together are the whole
-        state of training, so that two calls of n steps equal one call of 2 n.
+        Step s takes batch s of `batches`: a `Batches`, or a `WordBatches` for layers that go along words. Its loss is
+        the mean nll over the targets, each weighted by its count. Then the optimizer updates the weights: see `optim`.
+        Both arrays together are the whole state of training, so that two calls of n steps equal one call of 2 n.
 
         Returns the loss of each step in nats, before its update, float64 (n,). If a loss is not finite, training stops:
         that loss is the last one returned, and its step and those after it are not made.

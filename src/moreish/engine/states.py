@@ -37,8 +37,8 @@ def next_states(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Append a token to each of N prefixes, and read equal prefixes once.
 
-    states (D, W) are those of the different prefixes; of (N,) has the number of each prefix's, tokens (N,) what follows
-    it. Returns both for the longer prefixes.
+    states (D, W) are those of the different prefixes, of (N,) has the number of each prefix's state, and tokens (N,)
+    what follows it. Returns the states and their numbers for the longer prefixes.
     """
     V = int(tokens.max(initial=0)) + 1
     pairs, of = np.unique(of * V + tokens, return_inverse=True)

@@ -126,6 +126,12 @@ class WordBatches:
         """Return batches of another size from the same words."""
         return WordBatches(self.source._replace(size=size))
 
+    @property
+    def tokens(self) -> float:
+        """The mean number of tokens in a batch."""
+        weights = np.diff(self.source.ends, prepend=0) if self.source.ends.size else None
+        return self.size * float(np.average(self._lengths + 1, weights=weights))
+
     @cached_property
     def longest(self) -> int:
         """Characters of the longest word."""
@@ -136,7 +142,7 @@ class WordBatches:
         return _lengths_of(self.source)
 
     def room(self, parts: int) -> int:
-        """The largest number of rows and of pairs in a part of a batch that `packing.split_evenly` cuts in `parts`."""
+        """The largest number of rows and of pairs in one of `parts` into which `packing.split_evenly` cuts a batch."""
         source, order = self.source, np.argsort(-self._lengths)
         times = np.ones(len(order))
         if source.ends.size:  # a batch takes part of at most two passes, or of as many as it is large

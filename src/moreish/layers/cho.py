@@ -36,6 +36,7 @@ from .levels import GIVEN, N_LEVELS, STRIDE, begin_past, copy_past, levels_of, m
 from .maths import kernel, sigmoid, tanh
 from .matmul import dot, dot_packed, pack, packed_size
 from .recurrent import SATURATION, Recurrent, add_past, first_states, gradient_of_row, start_gradient
+from .recurrent_steps import CHO_STEPS
 from .spec import (
     AUX0,
     AUX1,
@@ -264,6 +265,7 @@ KERNELS = Kernels(
     torch=torch_forward,
     example=ChoGRU(4, Normal(0.4), learn_start=True),
     scratch=scratch,
+    steps=CHO_STEPS,
     saturation=SATURATION,
     levels=True,
     state=lambda layer: (layer.n_hidden,),

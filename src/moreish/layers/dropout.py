@@ -5,7 +5,8 @@
 
 The scale keeps the mean of every element, so outside training the layer changes nothing and is left out. The mask is a
 function of the step, the layer, the row and the element alone (see `random`): the backward pass computes it again, and
-PyTorch computes the same. Equal prefixes of words have the same mask in a batch, whether or not they share a row.
+PyTorch computes the same. Where equal prefixes of words share rows, they have one mask in the whole batch, even in two
+shards. Otherwise each word has masks of its own.
 """
 
 # pyright: reportMissingParameterType=false

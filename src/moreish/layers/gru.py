@@ -37,6 +37,7 @@ from .levels import GIVEN, N_LEVELS, STRIDE, begin_past, copy_past, levels_of, m
 from .maths import kernel, sigmoid, tanh
 from .matmul import dot, dot_packed, pack, packed_size
 from .recurrent import SATURATION, Recurrent, add_past, first_states, gradient_of_row, start_gradient
+from .recurrent_steps import GRU_STEPS
 from .spec import (
     AUX0,
     AUX1,
@@ -66,7 +67,8 @@ from .spec import (
 )
 from .views import matrix, part, vector
 
-# Scratch: MASKED is U with its rows scaled, PANELS U or its transpose packed, DU the gradient of u, whose memory u itself has in the forward pass.
+# Scratch: MASKED is U with its rows scaled, PANELS U or its transpose packed, DU the gradient of u = h' U, whose memory
+# u has in the forward pass.
 GATES, M, PAST, DU, MASKED, PANELS, DPAST, PRODUCT, DH = AUX0, AUX1, AUX2, AUX3, AUX4, AUX5, AUX6, AUX7, AUX8
 
 
@@ -83,7 +85,10 @@ class GRU(Recurrent):
 
 @kernel
 def forward(levels, x, panels, c, gates, m, past, u, y):
-    """x (N, 3H), U (H, 3H) packed, c (H,) -> y (N, H); also gates r, z, n (N, 3H), m (N, H) and past (Q, H). u is scratch."""
+    """x (N, 3H), U (H, 3H) packed, c (H,) -> y (N, H); also gates r, z, n (N, 3H), m (N, H) and past (Q, H).
+
+    u (rows of a level, 3H) is scratch.
+    """
     H, H2, stride, place = y.shape[1], 2 * y.shape[1], levels.head[STRIDE], 0
     for level in range(levels.head[N_LEVELS]):
         count = copy_past(levels, level, y, past, place)
@@ -235,6 +240,7 @@ KERNELS = Kernels(
     torch=torch_forward,
     example=GRU(4, Normal(0.4), learn_start=True),
     scratch=scratch,
+    steps=GRU_STEPS,
     saturation=SATURATION,
     levels=True,
     state=lambda layer: (layer.n_hidden,),

@@ -45,7 +45,7 @@ class Levels(NamedTuple):
     sizes       (levels,): its rows
     alive       (levels,): those that have children, which are the first ones
     parents     (rows,): the place in `past` of the state that a row continues
-    keys        (rows,): a random number for each row, which equal prefixes share
+    keys        (rows,): a random number for each row; where equal prefixes may share rows, they have the same one
     rows, targets, counts   (pairs,): a row, a token that follows it, and how often
     """
 
@@ -86,7 +86,10 @@ def levels_of(ints, start):
 
 
 def regular_levels(ints: np.ndarray, start: int, first: int, examples: int, T: int) -> None:
-    """Write the levels of examples `first`, ... of T positions: row b T + t is on level t, after row b T + t - 1."""
+    """Write the levels of contexts of T positions, a number of examples from `first` on.
+
+    Row b T + t is on level t, and continues row b T + t - 1.
+    """
     ints[start + MAX_LEVELS], ints[start + MAX_ROWS] = T, examples * T
     levels = levels_of(ints, start)
     levels.head[[N_LEVELS, STRIDE, GIVEN, FROM_START]] = T, T, 1, 1
@@ -98,7 +101,7 @@ def regular_levels(ints: np.ndarray, start: int, first: int, examples: int, T: i
 
 @kernel
 def copy_past(levels, level, y, past, place):
-    """Copy the states that a level continues to past[place], ...: those of the rows of y before it that go on.
+    """Copy the states that a level continues, rows of y on the level before it that go on, to past[place], ...
 
     Returns the number of states. Those of level 0 are there already.
     """

@@ -72,7 +72,8 @@ class LookupLinear:
     @classmethod
     def of(cls, embedding: Embedding, *others: Any) -> "LookupLinear":
         """Fuse layers: an Embedding, perhaps a FlattenConsecutive, a Linear."""
-        return cls(embedding, others[0] if len(others) > 1 else None, others[-1])
+        *flatten, linear = others
+        return cls(embedding, flatten[0] if flatten else None, linear)
 
     def parameters(self) -> tuple[Parameter, ...]:
         return (*self.embedding.parameters(), *self.linear.parameters())

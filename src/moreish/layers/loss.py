@@ -76,7 +76,7 @@ class SoftmaxCrossEntropy:
 
 @kernel
 def softmax(x, p, largest, log_total):
-    """Logits x (N, V) -> probabilities p (N, V), and of each row the largest logit m and log(sum of exp(x - m)), (N,)."""
+    """Logits x (N, V) -> probabilities p (N, V); of each row the largest logit m, and log(sum of exp(x - m)), (N,)."""
     N, V = x.shape
     for n in range(N):
         m = x[n, 0]
@@ -99,7 +99,7 @@ def softmax(x, p, largest, log_total):
 
 @kernel
 def forward(x, targets, p, largest, log_total, nll):
-    """logits x (N, V), targets (N, K) -> probabilities p (N, V), nll (N, K) in nats. largest, log_total: see softmax."""
+    """Logits x (N, V), targets (N, K) -> nll (N, K) in nats, and the results of `softmax`."""
     softmax(x, p, largest, log_total)
     for n in range(targets.shape[0]):
         for k in range(targets.shape[1]):

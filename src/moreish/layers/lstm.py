@@ -21,8 +21,8 @@ As sigmoid' is s (1 - s) and tanh' is 1 - t**2,
     dg = dc i                   dx_g = dg (1 - g**2)
     dc' = dc f                  dh' = dx U^T
 
-c' reaches c multiplied by f alone: where f is near 1, the gradient goes far back through the word. So the biases of f
-are 1 at the start (Jozefowicz et al. 2015). Rows with the same parent share h' U: their dx are added first, to du. Then
+c' reaches c multiplied by f alone: where f is near 1, the gradient goes far back through the word. So models begin with
+biases of 1 for f (Jozefowicz et al. 2015). Rows with the same parent share h' U: their dx are added first, to du. Then
 dU = sum of h'^T du is one product.
 """
 
@@ -36,6 +36,7 @@ from .levels import GIVEN, N_LEVELS, STRIDE, begin_past, copy_past, levels_of, m
 from .maths import kernel, sigmoid, tanh
 from .matmul import dot, dot_packed, pack, packed_size
 from .recurrent import SATURATION, Recurrent, add_past, first_states, gradient_of_row, start_gradient
+from .recurrent_steps import LSTM_STEPS
 from .spec import (
     AUX0,
     AUX1,
@@ -107,7 +108,8 @@ def forward(levels, x, panels, gates, t, past, past_c, u, c, y):
             o, of_input, of_state = part(gates, n, 3, H), part(x, n, 3, H), part(u, q - place, 3, H)
             for j in range(H):
                 o[j] = sigmoid(of_input[j] + of_state[j])
-            ig, f, cell, before = part(gates, n, 0, H), part(gates, n, 1, H), part(c, n, 0, H), part(past_c, q, 0, H)
+            ig, f = part(gates, n, 0, H), part(gates, n, 1, H)
+            cell, before = part(c, n, 0, H), part(past_c, q, 0, H)
             for j in range(H):
                 cell[j] = f[j] * before[j] + ig[j] * g[j]
             tn, h = part(t, n, 0, H), part(y, n, 0, H)
@@ -120,7 +122,7 @@ def forward(levels, x, panels, gates, t, past, past_c, u, c, y):
 
 @kernel
 def backward(levels, panels, gates, t, past_c, dy, du, dpast, dpast_c, product, dh, dc, dx):
-    """dy (N, H), the transpose of U packed (4H, H) -> dx (N, 4H); also du (Q, 4H), dpast and dpast_c (Q, H), of past."""
+    """dy (N, H), the transpose of U packed (4H, H) -> dx (N, 4H); also du (Q, 4H), dpast and dpast_c (Q, H)."""
     H, H4, stride, place = dy.shape[1], 4 * dy.shape[1], levels.head[STRIDE], past_size(levels)
     du[:place].fill(0)
     dpast[:place].fill(0)
@@ -145,8 +147,9 @@ def backward(levels, panels, gates, t, past_c, dy, du, dpast, dpast_c, product, 
             for j in range(H):
                 do[j] = dh[j] * tn[j] * o[j] * (one - o[j])
             # c = f c' + i g
-            ig, f, g, before = part(gates, n, 0, H), part(gates, n, 1, H), part(gates, n, 2, H), part(past_c, q, 0, H)
-            di, df, dg, of_past = part(dx, n, 0, H), part(dx, n, 1, H), part(dx, n, 2, H), part(dpast_c, q, 0, H)
+            ig, f, g = part(gates, n, 0, H), part(gates, n, 1, H), part(gates, n, 2, H)
+            di, df, dg = part(dx, n, 0, H), part(dx, n, 1, H), part(dx, n, 2, H)
+            before, of_past = part(past_c, q, 0, H), part(dpast_c, q, 0, H)
             for j in range(H):
                 di[j] = dc[j] * g[j] * ig[j] * (one - ig[j])
             for j in range(H):
@@ -253,6 +256,7 @@ KERNELS = Kernels(
     torch=torch_forward,
     example=LSTM(3, Normal(0.4), learn_start=True),
     scratch=scratch,
+    steps=LSTM_STEPS,
     saturation=SATURATION,
     levels=True,
     state=lambda layer: (layer.n_hidden, layer.n_hidden),

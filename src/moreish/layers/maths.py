@@ -46,7 +46,7 @@ def tanh(x):
 
 
 def sigmoid(x):
-    """1 / (1 + e**-x), as 1/2 + 1/2 tanh(x / 2). Float32: within 1e-7, which is much of a value near 0; NaN stays NaN."""
+    """1 / (1 + e**-x), as 1/2 + 1/2 tanh(x / 2). Float32: within 1e-7, also where it is smaller; NaN stays NaN."""
     return 0.5 + 0.5 * np.tanh(0.5 * x)
 
 

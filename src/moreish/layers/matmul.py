@@ -5,8 +5,8 @@ A BLAS is made for large matrices, and is slower on some shapes as small as 32 x
 
     out[i, j] = bias[j] + sum over k of a[i, k] b[k, j]
 
-This is the innermost scheme of Goto and van de Geijn 2008. They also copy b into panels of two vectors of columns, which
-are read in one go. That pays where many rows of a meet the panel: from PACKED_ROWS rows on, or for a matrix that is
+This is the innermost scheme of Goto and van de Geijn 2008. They also copy b into panels of two vectors of columns,
+which are read in one go. That pays where many rows of a meet a panel: from PACKED_ROWS rows on, or for a matrix that is
 packed once and multiplied many times, as the weights of a recurrent layer are (`pack` and `dot_packed`).
 
 Every element is summed in the order of k, whatever the tile. So a row of the result depends neither on the other rows

@@ -22,7 +22,7 @@ class Recurrent:
     """A layer with a state of `n_hidden` numbers: blocks of n_hidden numbers, (..., blocks n_hidden), become one block.
 
     weight      distribution of U, which multiplies the state
-    dropout     probability to drop a unit of the state in the product, with one mask for a whole batch
+    dropout     probability of dropping a unit of the state in the product, with one mask for a whole batch
     salt        a number that no other dropout of the model has
     learn_start learn the state before a word, which is 0 otherwise
     """

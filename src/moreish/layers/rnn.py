@@ -12,7 +12,7 @@ Back through time: dh of a row is dy, from the layers above, plus what its child
 Rows with the same parent share h' U: their dx are added first, to du. Then dU = sum of h'^T du is one product.
 
 A product of many U^T shrinks or grows like a power: over long words, gradients vanish or explode (Bengio, Simard and
-Frasconi 1994). The gates of a GRU or an LSTM are the cure.
+Frasconi 1994). The gates of a GRU or an LSTM are made against this.
 """
 
 # pyright: reportMissingParameterType=false
@@ -25,6 +25,7 @@ from .levels import GIVEN, N_LEVELS, STRIDE, begin_past, copy_past, levels_of, m
 from .maths import kernel, tanh
 from .matmul import dot, dot_packed, pack, packed_size
 from .recurrent import SATURATION, Recurrent, add_past, first_states, gradient_of_row, start_gradient
+from .recurrent_steps import RNN_STEPS
 from .spec import (
     AUX0,
     AUX1,
@@ -50,7 +51,8 @@ from .spec import (
 )
 from .views import matrix, part, vector
 
-# Scratch: MASKED is U with its rows scaled, PANELS U or its transpose packed, DU the gradient of u = h' U, whose memory u has in the forward pass.
+# Scratch: MASKED is U with its rows scaled, PANELS U or its transpose packed, DU the gradient of u = h' U, whose memory
+# u has in the forward pass.
 PAST, DU, MASKED, PANELS, DPAST, PRODUCT, DH = AUX0, AUX1, AUX2, AUX3, AUX4, AUX5, AUX6
 
 
@@ -158,6 +160,7 @@ KERNELS = Kernels(
     torch=torch_forward,
     example=RNN(12, Normal(0.4), learn_start=True),
     scratch=scratch,
+    steps=RNN_STEPS,
     saturation=SATURATION,
     levels=True,
     state=lambda layer: (layer.n_hidden,),

@@ -8,8 +8,8 @@ The recurrent layers here are PyTorch's, with other names. For layer k of nn.GRU
     c (H,)          bias_hh_lk of n, which the reset gate multiplies
 
 nn.RNN and nn.LSTM have no c: their two biases are one. makemore.py has an RNN and a GRU of its own. Their linear maps
-take [x, h] side by side, h starts learnt, and the GRU resets before the product. Its z is the share of the new state,
-ours that of the old one: ours = 1 - theirs, so its weights change their sign.
+take [x, h] side by side, the first h is learnt, and the GRU resets before the product. Its z is the share of the new
+state, ours that of the old one: ours = 1 - theirs, so its weights change their sign.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -58,16 +58,17 @@ def module_of(model: "Model") -> nn.Module:
         return to_module(model.layers, torch.from_numpy(model.params.copy())).eval()
     V, E, H, n = len(model.vocab), config.n_embd, config.n_hidden, config.n_layer
     between = config.dropout if n > 1 else 0.0
-    recurrent = kinds[type(config)](E, H, n, batch_first=True, dropout=between)
-    module = RecurrentModule(nn.Embedding(V, E), recurrent, nn.Linear(H, V), config.dropout)
+    with torch.device("meta"):  # without memory, and without random numbers for weights that are replaced at once
+        recurrent = kinds[type(config)](E, H, n, batch_first=True, dropout=between)
+        module = RecurrentModule(nn.Embedding(V, E), recurrent, nn.Linear(H, V), config.dropout)
     own = {name: slot.view(model.params) for name, slot in _slots(model.layout).items()}
     theirs = {"embedding.weight": own["embedding.C"], "head.weight": own["head.W"].T, "head.bias": own["head.b"]}
     for k in range(n):
         theirs[f"recurrent.weight_ih_l{k}"], theirs[f"recurrent.weight_hh_l{k}"] = own[f"{k}.W"].T, own[f"{k}.U"].T
-        bias = np.zeros_like(own[f"{k}.b"])
-        bias[len(bias) - len(own.get(f"{k}.c", ())) :] = own.get(f"{k}.c", ())
+        bias, c = np.zeros_like(own[f"{k}.b"]), own.get(f"{k}.c", np.zeros(0))
+        bias[len(bias) - len(c) :] = c
         theirs[f"recurrent.bias_ih_l{k}"], theirs[f"recurrent.bias_hh_l{k}"] = own[f"{k}.b"], bias
-    module.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in theirs.items()})
+    module.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in theirs.items()}, assign=True)
     return module.eval()
 
 

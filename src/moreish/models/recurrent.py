@@ -24,10 +24,14 @@ class RecurrentConfig(InitialisedConfig):
     n_hidden: int = option(256, "numbers in the state of a layer", low=1, high=1 << 20, search=(64, 512))
     n_layer: int = option(1, "recurrent layers", low=1, high=100, search=[1, 2])
     dropout: float = option(
-        0.0, "probability to drop a number of a layer's output", low=0, high=0.99, search=[0, 0.2, 0.4]
+        0.0, "probability of dropping a number of a layer's output, in training", low=0, high=0.99, search=[0, 0.2, 0.4]
     )
     recurrent_dropout: float = option(
-        0.0, "probability to drop a number of the state, for a whole batch", low=0, high=0.99, search=[0, 0.2, 0.4]
+        0.0,
+        "probability of dropping a number of the state, for all words of a batch",
+        low=0,
+        high=0.99,
+        search=[0, 0.2, 0.4],
     )
     learn_start: bool = option(False, "learn the state before a word, which is zero otherwise")
 

@@ -29,6 +29,7 @@ def calibrate(model: Model, corpus: Corpus) -> None:
     config = model.config
     if not isinstance(config, NetConfig) or not any(isinstance(layer, BatchNorm1d) for layer in model.layers):
         return
+    assert config.context is not None, "no net that goes along words has BatchNorm"
     labels, weights = corpus.labels("train") if model.labels else None, corpus.weights("train")
     batches = Batches.drawn(
         corpus.stream("train"), CALIBRATION_BATCH, 0, config.context, config.whole_words, labels, weights

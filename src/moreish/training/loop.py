@@ -15,6 +15,7 @@ from ..engine.protocol import Engine
 from ..engine.statistics import RECORDED_EXAMPLES, add_updates, record
 from ..engine.torch.distributed import all_reduce_min
 from ..engine.trace import Tracer
+from ..engine.words import WordBatches
 from ..errors import WorkError
 from ..evaluation import part_loss
 from .checkpoint import Checkpoint
@@ -66,7 +67,9 @@ class Loop:
     Iterating raises Diverged if the loss is no longer finite.
     """
 
-    def __init__(self, run: Run, state: Checkpoint, batches: Batches, engine: Engine, *, evaluate: bool = True):
+    def __init__(
+        self, run: Run, state: Checkpoint, batches: Batches | WordBatches, engine: Engine, *, evaluate: bool = True
+    ):
         self.run, self.state, self.batches, self.engine = run, state, batches, engine
         o, model = run.options, run.model
         self.schedule = o.learning_rates()

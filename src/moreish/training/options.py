@@ -48,7 +48,11 @@ class TrainOptions(Options):
     steps: int | None = option(None, "length of the training, in steps", low=1)
     epochs: float | None = option(None, "length of the training, in passes over the train words", low=0.001, high=1e9)
     batch_size: int | None = option(
-        None, "examples in a step, over all processes; short lists use fewer", low=1, high=1 << 20
+        None,
+        "examples in a step, over all processes: contexts, or whole words for wavenet-conv and recurrent nets; short "
+        "lists use fewer",
+        low=1,
+        high=1 << 20,
     )
     full_batch: bool | None = option(None, "take the exact gradient over all train words at every step")
     optimizer: str | None = option(None, "update rule", choices=tuple(OPTIMIZERS))

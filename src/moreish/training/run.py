@@ -200,7 +200,7 @@ def _config_bytes(run: Run) -> bytes:
     for name, value in EARLIER.items():
         if options[name] in (None, value):
             del options[name]
-    newer = begun or extra or words.has_columns or EARLIER.keys() & options.keys()
+    newer = begun or extra or words.has_columns or EARLIER.keys() & options.keys() or run.model.config.context is None
     config = {
         "format": FORMAT if newer else 1,
         "model": run.model.name,

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from ...layers import Layer, SoftmaxCrossEntropy
+from ...layers.levels import Levels, levels_of
 from ...layers.spec import X, Y
 from ..batches import Batches
 from ..optim import BETA1, BETA2, EPSILON, decay_segments
@@ -48,6 +49,11 @@ class Prepared:
         self.ints = plan.new_ints()
         self.program = self.program_for(1)
         self.contexts, self.targets, self.counts = batch_of(self.ints, plan.shape)
+
+    @property
+    def levels(self) -> Levels:
+        """The levels of the rows of the first shard, for layers that go along words."""
+        return levels_of(self.ints, int(self.plan.levels[0]))
 
     def program_for(self, threads: int) -> Program:
         """The plan as the compiled machine takes it, for a number of threads."""

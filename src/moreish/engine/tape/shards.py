@@ -14,7 +14,8 @@ from ...layers import Layer
 from .fuse import fused
 
 GRAIN = 16  # examples: a thread owns whole vectors and cache lines
-MIN_SHARD_EXAMPLES = 64
+SEVERAL = (2, 4, 8, 16)  # shards: most processors have a power of two, or at least an even number, of cores
+MIN_SHARD_EXAMPLES, MIN_SHARD_TOKENS = 64, 400
 SHARD_FLOPS = 1.2e6  # the cost of one more shard, in floating-point operations of a forward pass
 
 
@@ -53,10 +54,18 @@ def count_shards(layers: Sequence[Layer], B: int, T: int) -> int:
             shape = layer.out_shape(shape)
         return work + SHARD_FLOPS * shards
 
-    several = (2, 4, 8, 16)  # most processors have a power of two, or at least an even number, of cores
-    return min((1, *(n for n in several if MIN_SHARD_EXAMPLES * n <= B and kinds(n) == kinds(1))), key=time)
+    return min((1, *(n for n in SEVERAL if MIN_SHARD_EXAMPLES * n <= B and kinds(n) == kinds(1))), key=time)
 
 
-def count_word_shards(layers: Sequence[Layer], rows: int) -> int:
-    """The number of shards for training layers that go along words, on batches of about a number of rows."""
-    return 1 if rows < 4 * MIN_SHARD_EXAMPLES else 2
+def count_word_shards(layers: Sequence[Layer], tokens: float, T: int) -> int:
+    """The number of shards for training layers that go along words, on batches of about a number of tokens.
+
+    T is the number of columns of their contexts. A shard has fewer rows on each level than the whole batch and shares
+    fewer prefixes, so it needs more of them than a shard of contexts.
+    """
+    shape, work = (T,), 0.0
+    for layer in layers:
+        work += layer.flops(shape, int(tokens))
+        shape = layer.out_shape(shape)
+    several = [n for n in SEVERAL if MIN_SHARD_TOKENS * n <= tokens]
+    return min((1, *several), key=lambda n: work / n + SHARD_FLOPS * n)

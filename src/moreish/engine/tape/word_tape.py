@@ -1,4 +1,4 @@
-"""The tape engine for layers that go along words, such as recurrent ones: contexts have no fixed length."""
+"""The tape engine for layers that go along words of any length, such as recurrent ones."""
 
 from collections.abc import Sequence
 from functools import lru_cache, partial
@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from ...layers import LAYERS, Layer, SoftmaxCrossEntropy
-from ...layers.levels import N_LEVELS, N_PAIRS, TRAINING, levels_of
+from ...layers.levels import N_LEVELS, N_PAIRS, TRAINING
 from ...layers.spec import AUX0, ROWS, STATE0, Y
 from ..protocol import Draw
 from ..threads import reserved_threads, run_parallel
@@ -18,7 +18,8 @@ from .generate import Settings
 from .plan import Operation, Plan, make_plan
 from .shards import GRAIN, bounds, count_word_shards
 
-# Rows computed at a time, however few are needed, so that no result depends on their number.
+# Rows that plans without gradients have room for. Layers are fused for that number, however few rows are used, so that
+# no result depends on how many they are.
 EVALUATION_ROWS = 1024
 GENERATION_ROWS = 2048
 
@@ -55,7 +56,7 @@ class WordTape(Tape):
 
     def _training_plan(self, batches: WordBatches) -> tuple[int, int, int]:
         """Return the arguments of `plan_words` for training."""
-        shards = self.shards or count_word_shards(self.layers, batches.room(1))
+        shards = self.shards or count_word_shards(self.layers, batches.tokens, self.block_size)
         return batches.room(shards), batches.longest + 1, shards
 
     def plan_of(self, batches: WordBatches, *, fuse: bool = True) -> Plan:
@@ -140,7 +141,7 @@ class WordTape(Tape):
         with self._turn:
             (ready,) = self._replicas_of(1, GENERATION_ROWS, 1, False)
             forward, found = walks(self.dtype)[0], np.zeros((len(tokens), self.state_size), self.dtype)
-            levels, ops = levels_of(ready.ints, int(ready.plan.levels[0])), ready.program.ops
+            levels, ops = ready.levels, ready.program.ops
             for first in range(0, len(tokens), GENERATION_ROWS):
                 some = slice(first, first + GENERATION_ROWS)
                 n = len(tokens[some])
@@ -205,7 +206,6 @@ class PreparedWords(Prepared):
     def __init__(self, plan: Plan, dtype: type, packed: Packed):
         super().__init__(plan, dtype)
         self.n_rows = len(packed.contexts)
-        self.levels = levels_of(self.ints, int(plan.levels[0]))
         self.contexts[: self.n_rows] = packed.contexts
         self.program.ops[:, 0, ROWS] = self.n_rows
         self.levels.head[:TRAINING] = packed.levels.head[:TRAINING]

@@ -21,6 +21,8 @@ from torch.nn.parallel import DistributedDataParallel
 from ...errors import InputError
 from ...layers import LAYERS, Layer, SoftmaxCrossEntropy
 from ...layers.layout import Layout, Slot
+from ...layers.recurrent import Recurrent
+from ...layers.recurrent_steps import walk_of
 from ..batches import Batches, windows
 from ..optim import decay_segments
 from ..protocol import Draw, Steps
@@ -275,6 +277,7 @@ def traced_gradients(
     """The gradients of `gradients`, for targets (N,) of some rows of logits, with their weights in the loss (N,)."""
     wanted: dict[str, torch.Tensor] = {}
     x, layers = contexts, [part.layer for part in module.parts]
+    row_levels = levels or module.levels_of(contexts)
 
     def traced(name: str) -> Callable[[str, torch.Tensor], torch.Tensor]:
         return lambda step, tensor: wanted.setdefault(f"{name}.{step}", tensor)
@@ -284,7 +287,9 @@ def traced_gradients(
         if steps is None:
             x = part(x, levels)
         else:
-            x = steps.forward(traced(name), torch, x.flatten(0, -2), *part.parameters()).view(x.shape)
+            walk = [] if row_levels is None or not isinstance(layer, Recurrent) else [walk_of(row_levels.levels, layer)]
+            y = steps.forward(traced(name), torch, x.flatten(0, -2), *walk, *part.parameters())
+            x = y.view(*x.shape[:-1], -1)
         wanted[f"{name}.out"] = x
         wanted.update({s.name: part.get_parameter(s.parameter.name) for s in slots if s.parameter.trained})
     steps = LAYERS[SoftmaxCrossEntropy].steps

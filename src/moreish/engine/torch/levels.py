@@ -43,7 +43,7 @@ class RowLevels:
 
     @classmethod
     def of_one(cls, given: Sequence[torch.Tensor] | None, n: int) -> "RowLevels":
-        """Return one level of n rows. Each continues its own of the given states, or all begin words."""
+        """Return one level of n rows. Each continues a given state of its own; without states, all begin words."""
         ints = np.zeros(levels_size(1, n), np.int64)
         regular_levels(ints, 0, 0, n, 1)
         levels = levels_of(ints, 0)
@@ -99,7 +99,7 @@ class RowLevels:
 
 
 def _factors(keys: np.ndarray, n: int, p: float, like: torch.Tensor) -> torch.Tensor:
-    """The factors of n units for each key, in the shape of keys and counters together; like has their type."""
+    """The factors of n units: keys (1,) -> (n,), or keys (R, 1) -> (R, n), in the type and on the device of `like`."""
     dropped = chances(p)
     kept = (bits_of(keys, np.arange(n)) >> np.uint64(48)) >= dropped
     return torch.from_numpy(np.where(kept, CHANCES / (CHANCES - dropped), 0.0)).to(like)

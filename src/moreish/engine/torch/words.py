@@ -1,4 +1,4 @@
-"""The PyTorch engine for layers that go along words, such as recurrent ones: contexts have no fixed length."""
+"""The PyTorch engine for layers that go along words of any length, such as recurrent ones."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
