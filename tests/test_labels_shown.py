@@ -138,7 +138,7 @@ def test_the_architecture_has_the_tables_of_characters_and_labels(runs, name):
     texts = {text.get_gid(): text.get_text() for text in ax.texts}
     C, D = (model.weights[f"0.labelledembedding.{table}"].shape for table in "CD")
     assert texts["0.labelledembedding.weights"] == f"C {C[0]} × {C[1]}, D 3 × {D[1]}"
-    T = model.config.context + (4 if name == "wavenet-conv" else 0)
+    T = (model.config.context or 1) + (4 if model.config.context is None or name == "wavenet-conv" else 0)
     assert texts["0.labelledembedding.output"] == f"{T} × {C[1]}"
     assert any("The label's row of D is added to each." in text.get_text() for text in ax.texts)
     made.draw_without_rendering()

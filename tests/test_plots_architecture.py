@@ -12,6 +12,7 @@ import moreish
 from moreish import InputError
 from moreish.corpus import Vocab
 from moreish.layers import FlattenConsecutive, Shape, Unfold
+from moreish.layers.recurrent import Recurrent
 from moreish.models import NETS, make_config
 from moreish.models.model import Model
 from moreish.plots.architecture import KINDS, PALE, plot_architecture
@@ -87,7 +88,7 @@ def test_the_boxes_say_what_the_layers_are(vocab, name, options):
 @pytest.mark.parametrize(("name", "options"), CASES)
 def test_the_lines_are_those_that_the_layers_draw(vocab, name, options):
     model, ax, _ = drawn(vocab, name, options)
-    T = model.columns + (4 if name == "wavenet-conv" else 0)
+    T = model.columns + (4 if name == "wavenet-conv" or model.config.context is None else 0)
     shape: Shape = (T,)
     level = 0
     assert len(lines_of(ax, "joins 0")) == len(lines_of(ax, "vectors 0")) == T
@@ -100,6 +101,15 @@ def test_the_lines_are_those_that_the_layers_draw(vocab, name, options):
             joined = before[0] if isinstance(layer, FlattenConsecutive) else 2 * positions
             assert len(lines_of(ax, f"joins {level}")) == joined
             assert any(f"of {width}" in text.get_text() for text in ax.texts), "each level's width is written"
+        if isinstance(layer, Recurrent):
+            level += 1
+            vectors, state = lines_of(ax, f"vectors {level}"), lines_of(ax, f"state {level}")
+            assert len(vectors) == len(lines_of(ax, f"joins {level}")) == T
+            assert len(state) == T - 1
+            for (a, _, _), (b, _, _), (start, end, bright) in zip(vectors, vectors[1:], state, strict=False):
+                assert (start[0], end[0]) == (a[0], b[0]), "from each position to the next one"
+                assert bright, "the last prediction depends on all of them"
+            assert any(f"a state of {layer.n_hidden}" in text.get_text() for text in ax.texts)
     assert not lines_of(ax, f"vectors {level + 1}")
 
 

@@ -206,7 +206,8 @@ def _case(layers: list[Layer], context: int | None, n_vocab: int, n_places: int,
     if context is None:
         lengths = np.append(generator.integers(1, CHECKED_LENGTH + 1, CHECKED_EXAMPLES), CHECKED_LENGTH)
         # Few letters, so that words have beginnings in common; the first word is there twice.
-        words = [np.append(generator.integers(1, CHECKED_LETTERS + 1, n), 0) for n in lengths]
+        letters = min(CHECKED_LETTERS, n_vocab - 1)
+        words = [np.append(generator.integers(1, letters + 1, n), 0) for n in lengths]
         stream = np.concatenate([[0], words[0], *words]).astype(np.int32)
         batches = WordBatches.drawn(stream, len(words) + 1, seed, shared=True)
         return _Case(layers, 1, n_vocab, params, batches.packed(0))

@@ -83,7 +83,7 @@ class Level:
 
     def places(self, before: Sequence[float]) -> list[float]:
         """x of the positions: below the last joined position for a convolution, otherwise below their middle."""
-        if self.dilation or self.state:
+        if self.dilation:
             return [before[joined[-1]] for joined in self.sources]
         distinct = [{before[i] for i in joined} or set(before) for joined in self.sources]
         return [sum(places) / len(places) for places in distinct]
@@ -172,7 +172,7 @@ def levels_of(model: Model, n: int) -> tuple[int, list[Level]]:
         elif isinstance(layer, Recurrent):
             size = f"({layer.n_hidden})"
             caption = f"a state of {layer.n_hidden} that goes along the word"
-            levels.append(Level([range(t + 1) for t in range(T)], caption, state=True))
+            levels.append(Level([(t,) for t in range(T)], caption, state=True))
         levels[-1].boxes.append(box_of(i, layer, size, shape, slots))
     return len(levels[0].sources), levels
 
@@ -259,7 +259,7 @@ def draw_vectors(ax: Axes, levels: list[Level], heights: list[float], context: s
         joins = {
             (before[t], end, places[j], top): j in inside
             for j in drawn
-            for t in (level.sources[j][-1:] if level.state else level.sources[j])
+            for t in level.sources[j]
             if before[t] != away or j in inside
         }
         if level.state:  # a line from each position to the next one
@@ -299,7 +299,10 @@ def draw_lines(ax: Axes, lines: dict[tuple[float, ...], bool], colour: str, widt
 
 def inputs_of_last(levels: list[Level]) -> list[set[int]]:
     """Positions of each level that the last position of the last level depends on."""
-    sets = [{len(levels[-1].sources) - 1}]
-    for level in reversed(levels[1:]):
-        sets.append({t for j in sets[-1] for t in level.sources[j]})
+    inside, sets = {len(levels[-1].sources) - 1}, []
+    for level in reversed(levels):
+        if level.state:
+            inside = set(range(max(inside) + 1))
+        sets.append(inside)
+        inside = {t for j in inside for t in level.sources[j]}
     return sets[::-1]
