@@ -15,7 +15,6 @@ from ..layers.spec import Init
 from ..options import option
 from .config import InitialisedConfig, init_option
 
-
 # With weights that are averaged and decay a little, several passes with dropout do not overfit.
 DEFAULTS: dict[str, Any] = {
     "epochs": 8.0,
