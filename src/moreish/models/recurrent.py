@@ -20,7 +20,7 @@ DEFAULTS: dict[str, Any] = {
     "epochs": 8.0,
     "batch_size": 128,
     "optimizer": "adamw",
-    "lr": 0.005,
+    "lr": 0.006,
     "weight_decay": 0.1,
     "average": 0.99,
 }
@@ -79,7 +79,7 @@ class RNNConfig(RecurrentConfig):
 
     called: ClassVar[str] = "an rnn"
     summary: ClassVar[str] = "a state that goes along the word (Elman 1990)"
-    defaults: ClassVar[dict[str, Any]] = DEFAULTS
+    defaults: ClassVar[dict[str, Any]] = {**DEFAULTS, "grad_clip": 1.0}
 
     @property
     def recurrent(self) -> type[Recurrent]:
