@@ -16,7 +16,7 @@ from ..layers.levels import FROM_START, GIVEN, N_LEVELS, N_PAIRS, STRIDE
 from ..layers.random import bits
 
 
-class Words(NamedTuple):
+class SortedWords(NamedTuple):
     """Some of the words of a stream.
 
     stream      (M,) int32: words one after another, each ended by 0

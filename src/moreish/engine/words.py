@@ -15,7 +15,7 @@ from numba import njit
 from ..corpus.stream import END
 from ..layers.levels import KEY, MAX_LEVELS, MAX_ROWS, Levels, levels_of, levels_size
 from .batches import COUNT_TOTAL, NO_WEIGHTS, choose
-from .packing import Words, pack, sort_words
+from .packing import SortedWords, pack, sort_words
 from .rng import key_of_step
 
 NO_PAIRS = np.zeros(0, np.int64)
@@ -61,7 +61,7 @@ def words_of_step(source, step):
         weights[i] = source.weights[chosen[i]] if source.weights.size else 1
         if labels.size:
             labels[i] = source.labels[chosen[i]]
-    words = Words(source.stream, begins, labels, weights, order, common)
+    words = SortedWords(source.stream, begins, labels, weights, order, common)
     sort_words(words, scratch)
     return words
 
@@ -80,7 +80,7 @@ class Packed(NamedTuple):
 
 
 def pack_words(
-    words: Words, first: int, last: int, *, shared: bool = True, key: int = 0, pairs: np.ndarray = NO_PAIRS
+    words: SortedWords, first: int, last: int, *, shared: bool = True, key: int = 0, pairs: np.ndarray = NO_PAIRS
 ) -> Packed:
     """Pack words `first` ... `last` - 1, in sorted order. See `packing.pack` for pairs."""
     from .tape.compile import whole_words  # which imports this module
@@ -95,13 +95,13 @@ def pack_words(
     return Packed(contexts[:n], levels, int(((lengths + 1) * words.weights).sum()))
 
 
-def sorted_words(stream: np.ndarray) -> Words:
+def sorted_words(stream: np.ndarray) -> SortedWords:
     """All words of a stream, sorted; each counts once."""
     from .tape.compile import whole_words
 
     begins = np.flatnonzero(stream[:-1] == END) + 1
     n = len(begins)
-    words = Words(stream, begins, NO_PAIRS, np.ones(n, np.int64), np.arange(n), np.zeros(n, np.int64))
+    words = SortedWords(stream, begins, NO_PAIRS, np.ones(n, np.int64), np.arange(n), np.zeros(n, np.int64))
     whole_words(sort_words)(words, np.zeros(n, np.int64))
     return words
 
@@ -159,7 +159,7 @@ class WordBatches:
         tokens = int((taken * (self._lengths[order] + 1)).sum())
         return -(-tokens // parts) + 2 * (self.longest + 1)
 
-    def words(self, step: int) -> Words:
+    def words(self, step: int) -> SortedWords:
         """Return the words of a step, sorted."""
         from .tape.compile import whole_words
 
@@ -193,7 +193,10 @@ class WordBatches:
         *,
         shared: bool = True,
     ) -> "WordBatches":
-        """Batches of `size` words; labels and weights (W,) are those of each word."""
+        """Batches of `size` words; labels and weights (W,) are those of each word.
+
+        shared      make equal prefixes one row; without, which is for measurements, each word has rows of its own
+        """
         ends = NO_WEIGHTS if weights is None else np.cumsum(weights)
         if weights is not None:
             ends = ends * (len(ends) / ends[-1])
@@ -211,7 +214,7 @@ class WordBatches:
         return cls(source._replace(weights=counts.astype(np.int64), size=len(counts), seed=seed))
 
 
-def _thinned(words: Words, n: int) -> Words:
+def _thinned(words: SortedWords, n: int) -> SortedWords:
     """Return n of the words, evenly from all in sorted order; neighbours have in common what all in between have."""
     places = np.linspace(0, len(words.order) - 1, n).astype(np.int64)
     common = np.minimum.reduceat(words.common, np.append(0, places[:-1] + 1))

@@ -34,7 +34,7 @@ from typing import ClassVar
 from .init import Normal
 from .levels import GIVEN, N_LEVELS, STRIDE, begin_past, copy_past, levels_of, mask_gradient, masked, past_size
 from .maths import kernel, sigmoid, tanh
-from .matmul import dot, dot_packed, pack, packed_size
+from .matmul import dot, dot_packed, pack_panels, packed_size
 from .recurrent import SATURATION, Recurrent, add_past, first_states, gradient_of_row, start_gradient
 from .recurrent_steps import CHO_STEPS
 from .spec import (
@@ -65,7 +65,7 @@ from .spec import (
     X,
     Y,
 )
-from .views import matrix, part, vector
+from .views import block, matrix, vector
 
 # Scratch: DU is the gradient of u, and V_OF_ROWS holds v in the order of levels; RESET is v V, and later dx_n. MASKED
 # holds U and V with their rows scaled, PANELS both, or their transposes, packed.
@@ -99,19 +99,19 @@ def forward(levels, x, to_u, to_v, gates, past, u, v, reset, y):
         for i in range(size):
             n = levels.begins[level] + i * stride
             q = levels.parents[n]
-            r_and_z, of_input, of_state = part(gates, n, 0, H2), part(x, n, 0, H2), part(u, q - place, 0, H2)
+            r_and_z, of_input, of_state = block(gates, n, 0, H2), block(x, n, 0, H2), block(u, q - place, 0, H2)
             for j in range(H2):
                 r_and_z[j] = sigmoid(of_input[j] + of_state[j])
-            vn, r, before = part(v, first + i, 0, H), part(gates, n, 0, H), part(past, q, 0, H)
+            vn, r, before = block(v, first + i, 0, H), block(gates, n, 0, H), block(past, q, 0, H)
             for j in range(H):
                 vn[j] = r[j] * before[j]
         dot_packed(v[first : first + size], to_v, reset[:size])
         for i in range(size):
             n = levels.begins[level] + i * stride
-            candidate, of_input, of_state = part(gates, n, 2, H), part(x, n, 2, H), part(reset, i, 0, H)
+            candidate, of_input, of_state = block(gates, n, 2, H), block(x, n, 2, H), block(reset, i, 0, H)
             for j in range(H):
                 candidate[j] = tanh(of_input[j] + of_state[j])
-            h, z, before = part(y, n, 0, H), part(gates, n, 1, H), part(past, levels.parents[n], 0, H)
+            h, z, before = block(y, n, 0, H), block(gates, n, 1, H), block(past, levels.parents[n], 0, H)
             for j in range(H):
                 h[j] = candidate[j] + z[j] * (before[j] - candidate[j])
         place += count
@@ -136,14 +136,14 @@ def backward(levels, from_u, from_v, gates, past, dy, du, dpast, product, dxn, d
             q = levels.parents[n]
             gradient_of_row(levels, level, i, n, dy, dpast, place, dh)
             # h = n + z (h' - n), n = tanh(x_n + v V)
-            z, candidate, dn = part(gates, n, 1, H), part(gates, n, 2, H), part(dxn, first + i, 0, H)
+            z, candidate, dn = block(gates, n, 1, H), block(gates, n, 2, H), block(dxn, first + i, 0, H)
             for j in range(H):
                 dn[j] = dh[j] * (one - z[j]) * (one - candidate[j] * candidate[j])
             # z = sigmoid(x_z + u_z)
-            dz, before = part(dx, n, 1, H), part(past, q, 0, H)
+            dz, before = block(dx, n, 1, H), block(past, q, 0, H)
             for j in range(H):
                 dz[j] = dh[j] * (before[j] - candidate[j]) * z[j] * (one - z[j])
-            of_past = part(dpast, q, 0, H)
+            of_past = block(dpast, q, 0, H)
             for j in range(H):
                 of_past[j] += dh[j] * z[j]
         # v V
@@ -152,16 +152,16 @@ def backward(levels, from_u, from_v, gates, past, dy, du, dpast, product, dxn, d
             n = levels.begins[level] + i * stride
             q = levels.parents[n]
             # v = r h', r = sigmoid(x_r + u_r)
-            dr, dv, before, r = part(dx, n, 0, H), part(product, i, 0, H), part(past, q, 0, H), part(gates, n, 0, H)
+            dr, dv, before, r = block(dx, n, 0, H), block(product, i, 0, H), block(past, q, 0, H), block(gates, n, 0, H)
             for j in range(H):
                 dr[j] = dv[j] * before[j] * r[j] * (one - r[j])
-            of_past = part(dpast, q, 0, H)
+            of_past = block(dpast, q, 0, H)
             for j in range(H):
                 of_past[j] += dv[j] * r[j]
-            of_input, dn = part(dx, n, 2, H), part(dxn, first + i, 0, H)
+            of_input, dn = block(dx, n, 2, H), block(dxn, first + i, 0, H)
             for j in range(H):
                 of_input[j] = dn[j]
-            of_state, of_input = part(du, q, 0, H2), part(dx, n, 0, H2)
+            of_state, of_input = block(du, q, 0, H2), block(dx, n, 0, H2)
             for j in range(H2):
                 of_state[j] += of_input[j]
         place -= count
@@ -178,8 +178,8 @@ def forward_op(row, arena, params, grads, ints):
     of_u, of_v = matrix(arena, row[MASKED], H, 2 * H), matrix(arena, row[MASKED] + 2 * H * H, H, H)
     to_u = vector(arena, row[PANELS], packed_size(2 * H, H))
     to_v = vector(arena, row[PANELS] + packed_size(2 * H, H), packed_size(H, H))
-    pack(masked(matrix(params, row[P0], H, 2 * H), levels, row[S2], row[S1], of_u), to_u)
-    pack(masked(matrix(params, row[P1], H, H), levels, row[S2], row[S1], of_v), to_v)
+    pack_panels(masked(matrix(params, row[P0], H, 2 * H), levels, row[S2], row[S1], of_u), to_u)
+    pack_panels(masked(matrix(params, row[P1], H, H), levels, row[S2], row[S1], of_v), to_v)
     forward(
         levels,
         matrix(arena, row[X], N, 3 * H),
@@ -204,8 +204,8 @@ def backward_op(row, arena, params, grads, ints):
     V = matrix(arena, row[MASKED] + 2 * H * H, H, H) if row[S1] else matrix(params, row[P1], H, H)
     from_u = vector(arena, row[PANELS], packed_size(2 * H, H))
     from_v = vector(arena, row[PANELS] + packed_size(2 * H, H), packed_size(H, H))
-    pack(U.T, from_u)
-    pack(V.T, from_v)
+    pack_panels(U.T, from_u)
+    pack_panels(V.T, from_v)
     dpast = matrix(arena, row[DPAST], Q, H)
     backward(
         levels,

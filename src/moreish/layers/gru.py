@@ -35,7 +35,7 @@ from typing import ClassVar
 from .init import Constant, Normal
 from .levels import GIVEN, N_LEVELS, STRIDE, begin_past, copy_past, levels_of, mask_gradient, masked, past_size
 from .maths import kernel, sigmoid, tanh
-from .matmul import dot, dot_packed, pack, packed_size
+from .matmul import dot, dot_packed, pack_panels, packed_size
 from .recurrent import SATURATION, Recurrent, add_past, first_states, gradient_of_row, start_gradient
 from .recurrent_steps import GRU_STEPS
 from .spec import (
@@ -65,7 +65,7 @@ from .spec import (
     X,
     Y,
 )
-from .views import matrix, part, vector
+from .views import block, matrix, vector
 
 # Scratch: MASKED is U with its rows scaled, PANELS U or its transpose packed, DU the gradient of u = h' U, whose memory
 # u has in the forward pass.
@@ -96,16 +96,16 @@ def forward(levels, x, panels, c, gates, m, past, u, y):
         for i in range(levels.sizes[level]):
             n = levels.begins[level] + i * stride
             q = levels.parents[n]
-            r_and_z, of_input, of_state = part(gates, n, 0, H2), part(x, n, 0, H2), part(u, q - place, 0, H2)
+            r_and_z, of_input, of_state = block(gates, n, 0, H2), block(x, n, 0, H2), block(u, q - place, 0, H2)
             for j in range(H2):
                 r_and_z[j] = sigmoid(of_input[j] + of_state[j])
-            mn, un = part(m, n, 0, H), part(u, q - place, 2, H)
+            mn, un = block(m, n, 0, H), block(u, q - place, 2, H)
             for j in range(H):
                 mn[j] = un[j] + c[j]
-            r, candidate, xn = part(gates, n, 0, H), part(gates, n, 2, H), part(x, n, 2, H)
+            r, candidate, xn = block(gates, n, 0, H), block(gates, n, 2, H), block(x, n, 2, H)
             for j in range(H):
                 candidate[j] = tanh(xn[j] + r[j] * mn[j])
-            h, z, before = part(y, n, 0, H), part(gates, n, 1, H), part(past, q, 0, H)
+            h, z, before = block(y, n, 0, H), block(gates, n, 1, H), block(past, q, 0, H)
             for j in range(H):
                 h[j] = candidate[j] + z[j] * (before[j] - candidate[j])
         place += count
@@ -124,27 +124,27 @@ def backward(levels, panels, gates, m, past, dy, du, dpast, product, dh, dx):
             n = levels.begins[level] + i * stride
             q = levels.parents[n]
             gradient_of_row(levels, level, i, n, dy, dpast, place, dh)
-            r, z, candidate = part(gates, n, 0, H), part(gates, n, 1, H), part(gates, n, 2, H)
-            dr, dz, dn = part(dx, n, 0, H), part(dx, n, 1, H), part(dx, n, 2, H)
+            r, z, candidate = block(gates, n, 0, H), block(gates, n, 1, H), block(gates, n, 2, H)
+            dr, dz, dn = block(dx, n, 0, H), block(dx, n, 1, H), block(dx, n, 2, H)
             # h = n + z (h' - n), n = tanh(x_n + r m)
             for j in range(H):
                 dn[j] = dh[j] * (one - z[j]) * (one - candidate[j] * candidate[j])
             # z = sigmoid(x_z + u_z)
-            before = part(past, q, 0, H)
+            before = block(past, q, 0, H)
             for j in range(H):
                 dz[j] = dh[j] * (before[j] - candidate[j]) * z[j] * (one - z[j])
             # r = sigmoid(x_r + u_r)
-            mn = part(m, n, 0, H)
+            mn = block(m, n, 0, H)
             for j in range(H):
                 dr[j] = dn[j] * mn[j] * r[j] * (one - r[j])
             # x_r + u_r, x_z + u_z, x_n + r (u_n + c)
-            of_state, of_input = part(du, q, 0, H2), part(dx, n, 0, H2)
+            of_state, of_input = block(du, q, 0, H2), block(dx, n, 0, H2)
             for j in range(H2):
                 of_state[j] += of_input[j]
-            du_n = part(du, q, 2, H)
+            du_n = block(du, q, 2, H)
             for j in range(H):
                 du_n[j] += dn[j] * r[j]
-            of_past = part(dpast, q, 0, H)
+            of_past = block(dpast, q, 0, H)
             for j in range(H):
                 of_past[j] += dh[j] * z[j]
         place -= count
@@ -161,7 +161,7 @@ def weight_gradients(past, du, dU, dc):
     dot(past.T, du, dU)
     dc.fill(0)
     for q in range(du.shape[0]):
-        du_n = part(du, q, 2, H)
+        du_n = block(du, q, 2, H)
         for j in range(H):
             dc[j] += du_n[j]
 
@@ -173,7 +173,7 @@ def forward_op(row, arena, params, grads, ints):
     begin_past(levels, matrix(arena, row[STATE0], levels.head[GIVEN], H), start, past)
     U = masked(matrix(params, row[P0], H, 3 * H), levels, row[S2], row[S1], matrix(arena, row[MASKED], H, 3 * H))
     panels = vector(arena, row[PANELS], packed_size(3 * H, H))
-    pack(U, panels)
+    pack_panels(U, panels)
     forward(
         levels,
         matrix(arena, row[X], N, 3 * H),
@@ -194,7 +194,7 @@ def backward_op(row, arena, params, grads, ints):
     dU, dpast = matrix(grads, row[P0], H, 3 * H), matrix(arena, row[DPAST], Q, H)
     U = matrix(arena, row[MASKED], H, 3 * H) if row[S1] else matrix(params, row[P0], H, 3 * H)
     panels = vector(arena, row[PANELS], packed_size(3 * H, H))
-    pack(U.T, panels)
+    pack_panels(U.T, panels)
     backward(
         levels,
         panels,

@@ -24,7 +24,7 @@ from numba.extending import register_jitable
 
 from .maths import kernel
 from .random import CHANCES, bits, chance
-from .views import part
+from .views import block
 
 # The numbers at the head of a shard's levels, in ints.
 KEY = 0  # of the random numbers of this step
@@ -109,7 +109,7 @@ def copy_past(levels, level, y, past, place):
         return levels.head[GIVEN]
     first, stride, H = levels.begins[level - 1], levels.head[STRIDE], past.shape[1]
     for i in range(levels.alive[level - 1]):
-        state, kept_state = part(y, first + i * stride, 0, H), part(past, place + i, 0, H)
+        state, kept_state = block(y, first + i * stride, 0, H), block(past, place + i, 0, H)
         for j in range(H):
             kept_state[j] = state[j]
     return levels.alive[level - 1]

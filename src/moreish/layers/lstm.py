@@ -34,7 +34,7 @@ from typing import ClassVar
 from .init import Normal
 from .levels import GIVEN, N_LEVELS, STRIDE, begin_past, copy_past, levels_of, mask_gradient, masked, past_size
 from .maths import kernel, sigmoid, tanh
-from .matmul import dot, dot_packed, pack, packed_size
+from .matmul import dot, dot_packed, pack_panels, packed_size
 from .recurrent import SATURATION, Recurrent, add_past, first_states, gradient_of_row, start_gradient
 from .recurrent_steps import LSTM_STEPS
 from .spec import (
@@ -66,7 +66,7 @@ from .spec import (
     X,
     Y,
 )
-from .views import matrix, part, vector
+from .views import block, matrix, vector
 
 # Scratch: PAST holds the h and after them the c that rows continue, DPAST their gradients. MASKED is U with its rows
 # scaled, DU the gradient of u, whose memory u has in the forward pass. TANH_C holds t, DH the dh and the dc of a row.
@@ -99,20 +99,20 @@ def forward(levels, x, panels, gates, t, past, past_c, u, c, y):
         for i in range(levels.sizes[level]):
             n = levels.begins[level] + i * stride
             q = levels.parents[n]
-            i_and_f, of_input, of_state = part(gates, n, 0, H2), part(x, n, 0, H2), part(u, q - place, 0, H2)
+            i_and_f, of_input, of_state = block(gates, n, 0, H2), block(x, n, 0, H2), block(u, q - place, 0, H2)
             for j in range(H2):
                 i_and_f[j] = sigmoid(of_input[j] + of_state[j])
-            g, of_input, of_state = part(gates, n, 2, H), part(x, n, 2, H), part(u, q - place, 2, H)
+            g, of_input, of_state = block(gates, n, 2, H), block(x, n, 2, H), block(u, q - place, 2, H)
             for j in range(H):
                 g[j] = tanh(of_input[j] + of_state[j])
-            o, of_input, of_state = part(gates, n, 3, H), part(x, n, 3, H), part(u, q - place, 3, H)
+            o, of_input, of_state = block(gates, n, 3, H), block(x, n, 3, H), block(u, q - place, 3, H)
             for j in range(H):
                 o[j] = sigmoid(of_input[j] + of_state[j])
-            ig, f = part(gates, n, 0, H), part(gates, n, 1, H)
-            cell, before = part(c, n, 0, H), part(past_c, q, 0, H)
+            ig, f = block(gates, n, 0, H), block(gates, n, 1, H)
+            cell, before = block(c, n, 0, H), block(past_c, q, 0, H)
             for j in range(H):
                 cell[j] = f[j] * before[j] + ig[j] * g[j]
-            tn, h = part(t, n, 0, H), part(y, n, 0, H)
+            tn, h = block(t, n, 0, H), block(y, n, 0, H)
             for j in range(H):
                 tn[j] = tanh(cell[j])
             for j in range(H):
@@ -135,21 +135,21 @@ def backward(levels, panels, gates, t, past_c, dy, du, dpast, dpast_c, product, 
             q = levels.parents[n]
             gradient_of_row(levels, level, i, n, dy, dpast, place, dh)
             # h = o t, t = tanh(c)
-            o, tn = part(gates, n, 3, H), part(t, n, 0, H)
+            o, tn = block(gates, n, 3, H), block(t, n, 0, H)
             for j in range(H):
                 dc[j] = dh[j] * o[j] * (one - tn[j] * tn[j])
             if i < levels.alive[level]:
-                of_children = part(dpast_c, place + i, 0, H)
+                of_children = block(dpast_c, place + i, 0, H)
                 for j in range(H):
                     dc[j] += of_children[j]
             # o = sigmoid(x_o + u_o)
-            do = part(dx, n, 3, H)
+            do = block(dx, n, 3, H)
             for j in range(H):
                 do[j] = dh[j] * tn[j] * o[j] * (one - o[j])
             # c = f c' + i g
-            ig, f, g = part(gates, n, 0, H), part(gates, n, 1, H), part(gates, n, 2, H)
-            di, df, dg = part(dx, n, 0, H), part(dx, n, 1, H), part(dx, n, 2, H)
-            before, of_past = part(past_c, q, 0, H), part(dpast_c, q, 0, H)
+            ig, f, g = block(gates, n, 0, H), block(gates, n, 1, H), block(gates, n, 2, H)
+            di, df, dg = block(dx, n, 0, H), block(dx, n, 1, H), block(dx, n, 2, H)
+            before, of_past = block(past_c, q, 0, H), block(dpast_c, q, 0, H)
             for j in range(H):
                 di[j] = dc[j] * g[j] * ig[j] * (one - ig[j])
             for j in range(H):
@@ -158,7 +158,7 @@ def backward(levels, panels, gates, t, past_c, dy, du, dpast, dpast_c, product, 
                 df[j] = dc[j] * before[j] * f[j] * (one - f[j])
             for j in range(H):
                 of_past[j] += dc[j] * f[j]
-            of_input, of_state = part(dx, n, 0, H4), part(du, q, 0, H4)
+            of_input, of_state = block(dx, n, 0, H4), block(du, q, 0, H4)
             for j in range(H4):
                 of_state[j] += of_input[j]
         place -= count
@@ -175,7 +175,7 @@ def forward_op(row, arena, params, grads, ints):
     begin_past(levels, matrix(arena, row[STATE1], given, H), vector(params, row[P2], learnt), past_c)
     U = masked(matrix(params, row[P0], H, 4 * H), levels, row[S2], row[S1], matrix(arena, row[MASKED], H, 4 * H))
     panels = vector(arena, row[PANELS], packed_size(4 * H, H))
-    pack(U, panels)
+    pack_panels(U, panels)
     forward(
         levels,
         matrix(arena, row[X], N, 4 * H),
@@ -198,7 +198,7 @@ def backward_op(row, arena, params, grads, ints):
     dU = matrix(grads, row[P0], H, 4 * H)
     U = matrix(arena, row[MASKED], H, 4 * H) if row[S1] else matrix(params, row[P0], H, 4 * H)
     panels = vector(arena, row[PANELS], packed_size(4 * H, H))
-    pack(U.T, panels)
+    pack_panels(U.T, panels)
     backward(
         levels,
         panels,

@@ -7,7 +7,7 @@ A BLAS is made for large matrices, and is slower on some shapes as small as 32 x
 
 This is the innermost scheme of Goto and van de Geijn 2008. They also copy b into panels of two vectors of columns,
 which are read in one go. That pays where many rows of a meet a panel: from PACKED_ROWS rows on, or for a matrix that is
-packed once and multiplied many times, as the weights of a recurrent layer are (`pack` and `dot_packed`).
+packed once and multiplied many times, as the weights of a recurrent layer are (`pack_panels` and `dot_packed`).
 
 Every element is summed in the order of k, whatever the tile. So a row of the result depends neither on the other rows
 of the batch nor on the number of threads.
@@ -99,13 +99,13 @@ def _copy_columns(b, first, panel):
             panel[k, c] = b[k, first + c]
 
 
-def pack(b, panels):
+def pack_panels(b, panels):
     """b (K, N) -> panels, flat: the columns in groups, group after group. b may be transposed; see `packed_size`."""
     panels[: b.size] = b.ravel()
 
 
 def dot_packed(a, panels, out):
-    """a (M, K) times b (K, N), which `pack` has packed -> out (M, N), row-major."""
+    """a (M, K) times b (K, N), which `pack_panels` has packed -> out (M, N), row-major."""
     K, N = a.shape[1], out.shape[1]
     np.dot(a, panels[: K * N].reshape(K, N), out)
 
@@ -116,7 +116,7 @@ def packed_size(K, N):
     return K * (N + MAX_PANEL)
 
 
-@overload(pack)
+@overload(pack_panels)
 def _pack(b, panels):
     width = 2 * (VECTOR_BYTES // (panels.dtype.bitwidth // 8))
     if b.layout == "C":

@@ -12,7 +12,7 @@ from .dropout import chances
 from .init import Constant, Normal
 from .maths import kernel
 from .spec import Init, Parameter, Saturation, Shape
-from .views import part
+from .views import block
 
 SATURATION = Saturation(lambda y: np.abs(y) > 0.97, much=0.25)  # of a state, which is between -1 and 1
 
@@ -62,7 +62,7 @@ def add_past(dpast, place, count, product):
     """Add product (count, H) to dpast (Q, H) from `place` on."""
     H = dpast.shape[1]
     for i in range(count):
-        total, added = part(dpast, place + i, 0, H), part(product, i, 0, H)
+        total, added = block(dpast, place + i, 0, H), block(product, i, 0, H)
         for j in range(H):
             total[j] += added[j]
 
@@ -70,11 +70,11 @@ def add_past(dpast, place, count, product):
 @kernel
 def gradient_of_row(levels, level, i, n, dy, dpast, place, dh):
     """The gradient dh (H,) of row n, number i on its level: dy[n], and what its children have sent to dpast."""
-    H, of_output = dh.size, part(dy, n, 0, dh.size)
+    H, of_output = dh.size, block(dy, n, 0, dh.size)
     for j in range(H):
         dh[j] = of_output[j]
     if i < levels.alive[level]:
-        of_children = part(dpast, place + i, 0, H)
+        of_children = block(dpast, place + i, 0, H)
         for j in range(H):
             dh[j] += of_children[j]
 

@@ -23,7 +23,7 @@ from typing import ClassVar
 from .init import Normal
 from .levels import GIVEN, N_LEVELS, STRIDE, begin_past, copy_past, levels_of, mask_gradient, masked, past_size
 from .maths import kernel, tanh
-from .matmul import dot, dot_packed, pack, packed_size
+from .matmul import dot, dot_packed, pack_panels, packed_size
 from .recurrent import SATURATION, Recurrent, add_past, first_states, gradient_of_row, start_gradient
 from .recurrent_steps import RNN_STEPS
 from .spec import (
@@ -49,7 +49,7 @@ from .spec import (
     X,
     Y,
 )
-from .views import matrix, part, vector
+from .views import block, matrix, vector
 
 # Scratch: MASKED is U with its rows scaled, PANELS U or its transpose packed, DU the gradient of u = h' U, whose memory
 # u has in the forward pass.
@@ -72,7 +72,7 @@ def forward(levels, x, panels, past, u, y):
         dot_packed(past[place : place + count], panels, u[:count])
         for i in range(levels.sizes[level]):
             n = levels.begins[level] + i * stride
-            of_input, of_state, h = part(x, n, 0, H), part(u, levels.parents[n] - place, 0, H), part(y, n, 0, H)
+            of_input, of_state, h = block(x, n, 0, H), block(u, levels.parents[n] - place, 0, H), block(y, n, 0, H)
             for j in range(H):
                 h[j] = tanh(of_input[j] + of_state[j])
         place += count
@@ -89,7 +89,7 @@ def backward(levels, panels, y, dy, du, dpast, product, dh, dx):
         count = levels.alive[level - 1] if level else levels.head[GIVEN]
         for i in range(levels.sizes[level]):
             n = levels.begins[level] + i * stride
-            h, of_input, of_state = part(y, n, 0, H), part(dx, n, 0, H), part(du, levels.parents[n], 0, H)
+            h, of_input, of_state = block(y, n, 0, H), block(dx, n, 0, H), block(du, levels.parents[n], 0, H)
             gradient_of_row(levels, level, i, n, dy, dpast, place, dh)
             # h = tanh(x + u)
             for j in range(H):
@@ -109,7 +109,7 @@ def forward_op(row, arena, params, grads, ints):
     begin_past(levels, matrix(arena, row[STATE0], levels.head[GIVEN], H), start, past)
     U = masked(matrix(params, row[P0], H, H), levels, row[S2], row[S1], matrix(arena, row[MASKED], H, H))
     panels = vector(arena, row[PANELS], packed_size(H, H))
-    pack(U, panels)
+    pack_panels(U, panels)
     forward(
         levels,
         matrix(arena, row[X], N, H),
@@ -127,7 +127,7 @@ def backward_op(row, arena, params, grads, ints):
     dU, dpast = matrix(grads, row[P0], H, H), matrix(arena, row[DPAST], Q, H)
     U = matrix(arena, row[MASKED], H, H) if row[S1] else matrix(params, row[P0], H, H)
     panels = vector(arena, row[PANELS], packed_size(H, H))
-    pack(U.T, panels)
+    pack_panels(U.T, panels)
     backward(
         levels,
         panels,

@@ -21,9 +21,9 @@ def matrix(array, start, n, m):
     return array[start : start + n * m].reshape(n, m)
 
 
-def part(array, n, block, size):
-    """A view of block number `block`, of `size` numbers, in row n of an array (N, M): (size,)."""
-    return array[n, block * size : (block + 1) * size]
+def block(array, n, number, size):
+    """A view of block `number`, of `size` numbers, in row n of an array (N, M): (size,)."""
+    return array[n, number * size : (number + 1) * size]
 
 
 # In compiled code a reshape takes 50 ns and counts references. These views are plain pointers. They are safe, as the
@@ -58,6 +58,6 @@ def _matrix(array, start, n, m):
     return lambda array, start, n, m: _view(array, start, (n, m))
 
 
-@overload(part)
-def _part(array, n, block, size):
-    return lambda array, n, block, size: _view(array, np.intp(n) * array.shape[1] + block * size, (size,))
+@overload(block)
+def _block(array, n, number, size):
+    return lambda array, n, number, size: _view(array, np.intp(n) * array.shape[1] + number * size, (size,))

@@ -23,7 +23,7 @@ from ...layers.levels import Levels
 from ...layers.maths import FASTMATH
 from ..batches import Source, draw_batch
 from ..optim import OPTIMIZERS
-from ..packing import Words
+from ..packing import SortedWords
 from ..threads import get_threads, interruptible
 from ..words import WordSource
 from . import generate, machine, words
@@ -53,7 +53,7 @@ class Signatures:
         )
         source = types.NamedTuple((tokens, ints, tokens, numbers, count), Source)
         word_source = types.NamedTuple((tokens, ints, ints, numbers, ints, count, types.boolean, count), WordSource)
-        of_words = types.NamedTuple((tokens, *5 * (ints,)), Words)
+        of_words = types.NamedTuple((tokens, *5 * (ints,)), SortedWords)
         update = types.NamedTuple(
             (types.FunctionType(self.optimizer), reals2, ints, numbers, number, numbers, reals, number), Update
         )
@@ -253,7 +253,7 @@ def compiler(signatures: Mapping[Function, Any], what: str) -> Callable[[Functio
     return cache(lambda function: compiled([Job(function, "")], what)[0])
 
 
-class Part(NamedTuple):
+class Entry(NamedTuple):
     """A function of the machine, its role in `Signatures`, and what it is called while it is compiled."""
 
     function: Function
@@ -261,28 +261,28 @@ class Part(NamedTuple):
     what: str
 
 
-TRAIN = Part(machine.train, "train", "the training loop")
-EVALUATE = Part(machine.evaluate, "evaluate", "evaluation")
-GENERATE = Part(generate.generate, "generate", "sampling")
+TRAIN = Entry(machine.train, "train", "the training loop")
+EVALUATE = Entry(machine.evaluate, "evaluate", "evaluation")
+GENERATE = Entry(generate.generate, "generate", "sampling")
 # The same for whole words.
-TRAIN_WORDS = Part(machine.train, "train_words", "the training loop")
-EVALUATE_WORDS = Part(words.evaluate_words, "evaluate_words", "evaluation")
-GENERATE_WORDS = Part(words.generate_words, "generate", "sampling")
+TRAIN_WORDS = Entry(machine.train, "train_words", "the training loop")
+EVALUATE_WORDS = Entry(words.evaluate_words, "evaluate_words", "evaluation")
+GENERATE_WORDS = Entry(words.generate_words, "generate", "sampling")
 
 
-def compile_machine(parts: Sequence[Part], plans: Iterable[Plan], optimizers: Iterable[str], dtype: type) -> None:
-    """Compile parts of the machine, the kernels of plans and optimizers, all at the same time."""
+def compile_machine(entries: Sequence[Entry], plans: Iterable[Plan], optimizers: Iterable[str], dtype: type) -> None:
+    """Compile functions of the machine, the kernels of plans and optimizers, all at the same time."""
     jobs = [job for plan in plans for job in kernel_jobs(plan.codes(), dtype)]
     jobs += [Job(OPTIMIZERS[name].step, "optimizer", dtype) for name in optimizers]
     # The longest comes last: other processes begin with it.
-    jobs += [Job(part.function, part.role, dtype) for part in reversed(parts)]
-    compiled(jobs, parts[0].what)
+    jobs += [Job(entry.function, entry.role, dtype) for entry in reversed(entries)]
+    compiled(jobs, entries[0].what)
 
 
 @cache
-def machine_function(part: Part, dtype: type) -> Function:
-    """The function of a part of the machine, compiled."""
-    return compiled([Job(part.function, part.role, dtype)], part.what)[0]
+def machine_function(entry: Entry, dtype: type) -> Function:
+    """A function of the machine, compiled."""
+    return compiled([Job(entry.function, entry.role, dtype)], entry.what)[0]
 
 
 @cache

@@ -17,7 +17,7 @@ from ..states import WindowStates
 from ..threads import reserved_threads, run_parallel
 from .barrier import thread_group
 from .batch import Program, batch_of
-from .compile import EVALUATE, GENERATE, TRAIN, Part, compile_machine, kernel_table, machine_function, optimizer, walks
+from .compile import EVALUATE, GENERATE, TRAIN, Entry, compile_machine, kernel_table, machine_function, optimizer, walks
 from .generate import Settings
 from .plan import Operation, Plan, make_plan
 from .shards import bounds, count_shards
@@ -91,7 +91,9 @@ class Tape(WindowStates):
     default it is the fastest for the layers and the batch size. Threads that share one Tape take turns.
     """
 
-    training: ClassVar[Part] = TRAIN
+    # The machine's functions that train and draw words.
+    training: ClassVar[Entry] = TRAIN
+    drawing: ClassVar[Entry] = GENERATE
 
     def __init__(
         self,
@@ -256,16 +258,20 @@ class Tape(WindowStates):
                 logits[first : first + len(some)] = y[: len(some)]
             return logits
 
+    def _drawing(self, threads: int) -> list[Prepared]:
+        """A plan that draws words, with memory of its own for each thread."""
+        return self._replicated(threads, GENERATION_BATCH, 1, False)
+
     def generate(self, params: np.ndarray, n: int, draw: Draw) -> np.ndarray:
         """Draw n words: see `protocol.Reader`."""
         with self._turn:
             # One column more than the longest word, for the 0 that ends it.
             words, lengths = np.zeros((n, draw.max_length + 1), np.int32), np.zeros(n, np.int64)
-            compiled_generate = machine_function(GENERATE, self.dtype)
+            compiled_generate = machine_function(self.drawing, self.dtype)
             prefix = np.array(draw.prefix, np.int32)
 
             def generate(ready: Prepared, first: int, last: int) -> None:
-                logits = ready.buffer(ready.plan.operations[-1], Y).reshape(GENERATION_BATCH, self.n_vocab)
+                logits = ready.buffer(ready.plan.operations[-1], Y).reshape(-1, self.n_vocab)
                 settings = Settings(
                     prefix,
                     float(draw.temperature),
@@ -278,6 +284,6 @@ class Tape(WindowStates):
                 compiled_generate(ready.program, params, logits, settings, words[first:last], lengths[first:last])
 
             with reserved_threads(n // WORDS_PER_THREAD) as threads:
-                replicas = self._replicated(threads, GENERATION_BATCH, 1, False)
+                replicas = self._drawing(threads)
                 run_parallel([partial(generate, ready, *bounds(n, 1, i, threads)) for i, ready in enumerate(replicas)])
             return words[np.arange(draw.max_length + 1) <= lengths[:, None]]

@@ -9,12 +9,10 @@ import numpy as np
 from ...layers import LAYERS, Layer, SoftmaxCrossEntropy
 from ...layers.levels import N_LEVELS, N_PAIRS, TRAINING
 from ...layers.spec import AUX0, ROWS, STATE0, Y
-from ..protocol import Draw
 from ..threads import reserved_threads, run_parallel
 from ..words import Packed, WordBatches, sorted_words
-from .compile import EVALUATE_WORDS, GENERATE_WORDS, TRAIN_WORDS, Part, compile_machine, machine_function, walks
-from .engine import TOKENS_PER_THREAD, WORDS_PER_THREAD, Prepared, Tape
-from .generate import Settings
+from .compile import EVALUATE_WORDS, GENERATE_WORDS, TRAIN_WORDS, Entry, compile_machine, machine_function, walks
+from .engine import TOKENS_PER_THREAD, Prepared, Tape
 from .plan import Operation, Plan, make_plan
 from .shards import GRAIN, bounds, count_word_shards
 
@@ -31,7 +29,8 @@ class WordTape(Tape):
     columns     of a row of contexts: 1 for its token, 2 with the label of its word
     """
 
-    training: ClassVar[Part] = TRAIN_WORDS
+    training: ClassVar[Entry] = TRAIN_WORDS
+    drawing: ClassVar[Entry] = GENERATE_WORDS
 
     def __init__(
         self,
@@ -179,31 +178,8 @@ class WordTape(Tape):
                 yield slice(first, first + size), given, reached
                 first += size
 
-    def generate(self, params: np.ndarray, n: int, draw: Draw) -> np.ndarray:
-        """Draw n words: see `protocol.Reader`."""
-        with self._turn:
-            # One column more than the longest word, for the 0 that ends it.
-            words, lengths = np.zeros((n, draw.max_length + 1), np.int32), np.zeros(n, np.int64)
-            compiled_generate = machine_function(GENERATE_WORDS, self.dtype)
-            prefix = np.array(draw.prefix, np.int32)
-
-            def generate(ready: Prepared, first: int, last: int) -> None:
-                logits = ready.buffer(ready.plan.operations[-1], Y).reshape(GENERATION_ROWS, self.n_vocab)
-                settings = Settings(
-                    prefix,
-                    float(draw.temperature),
-                    draw.top_k,
-                    float(draw.top_p),
-                    draw.seed,
-                    draw.first + first,
-                    draw.max_length,
-                )
-                compiled_generate(ready.program, params, logits, settings, words[first:last], lengths[first:last])
-
-            with reserved_threads(n // WORDS_PER_THREAD) as threads:
-                replicas = self._replicas_of(threads, GENERATION_ROWS, 1, False)
-                run_parallel([partial(generate, ready, *bounds(n, 1, i, threads)) for i, ready in enumerate(replicas)])
-            return words[np.arange(draw.max_length + 1) <= lengths[:, None]]
+    def _drawing(self, threads: int) -> list[Prepared]:
+        return self._replicas_of(threads, GENERATION_ROWS, 1, False)
 
 
 class PreparedWords(Prepared):
