@@ -67,7 +67,7 @@ def epochs(corpus: Corpus) -> list[dict[str, Any]]:
     """Seconds of an epoch of train words: moreish with and without shared prefixes, PyTorch, and the products alone."""
     rows, steps = [], len(corpus.parts["train"]) / WORDS
     for kind, n_hidden, n_layer, threads in EPOCHS:
-        config = make_config(kind, {"n_hidden": n_hidden, "n_layer": n_layer})
+        config = make_config(kind, {"n_hidden": n_hidden, "n_layer": n_layer, "dropout": 0.0})
         assert isinstance(config, NetConfig)
         set_threads(threads)
         loops = {

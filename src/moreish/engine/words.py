@@ -144,11 +144,15 @@ class WordBatches:
     def room(self, parts: int) -> int:
         """The largest number of rows and of pairs in one of `parts` into which `packing.split_evenly` cuts a batch."""
         source, order = self.source, np.argsort(-self._lengths)
+        if source.weights.size:  # the same batch at every step
+            words = self.words(0)
+            pairs = self._lengths[words.order] + 1 - np.maximum(words.common, 0)
+            return -(-int(pairs.sum()) // parts) + 2 * (self.longest + 1)
         times = np.ones(len(order))
         if source.ends.size:  # a batch takes part of at most two passes, or of as many as it is large
             passes = 1 + -(-self.size // self.n_examples)
             times = passes * (1 + np.floor(np.diff(source.ends, prepend=0)))
-        elif not source.weights.size:
+        else:
             times *= -(-self.size // self.n_examples) + 1
         before = np.cumsum(times[order]) - times[order]
         taken = np.clip(self.size - before, 0, times[order])
@@ -168,10 +172,12 @@ class WordBatches:
     def packed(self, step: int, most: int | None = None, *, part: int = 0, parts: int = 1) -> Packed:
         """Return the batch of a step, or one of several parts of about equally many words.
 
-        most    limit it to the first words in sorted order
+        most    limit it to some words, evenly from all in sorted order
         """
         words = self.words(step)
-        n = len(words.order) if most is None else min(most, len(words.order))
+        if most is not None and most < len(words.order):
+            words = _thinned(words, most)
+        n = len(words.order)
         return pack_words(
             words, n * part // parts, n * (part + 1) // parts, shared=self.source.shared, key=self.key(step)
         )
@@ -203,6 +209,14 @@ class WordBatches:
         if not (counts == np.rint(counts)).all():
             counts = np.maximum(1, np.rint(counts * (COUNT_TOTAL / (counts * (1 + _lengths_of(source))).sum())))
         return cls(source._replace(weights=counts.astype(np.int64), size=len(counts), seed=seed))
+
+
+def _thinned(words: Words, n: int) -> Words:
+    """Return n of the words, evenly from all in sorted order; neighbours have in common what all in between have."""
+    places = np.linspace(0, len(words.order) - 1, n).astype(np.int64)
+    common = np.minimum.reduceat(words.common, np.append(0, places[:-1] + 1))
+    common[0] = -1
+    return words._replace(order=words.order[places], common=common)
 
 
 def _source(stream: np.ndarray, labels: np.ndarray | None) -> WordSource:

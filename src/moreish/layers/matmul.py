@@ -161,8 +161,11 @@ def _multiply_packed(a, panels, bias, out, wide):
     else:
         for j in range(0, N, width):
             first, panel = min(j, N - width), matrix(panels, j * K, K, width)
-            for i in range(0, M, TILE_ROWS):
+            whole = M - M % TILE_ROWS if 2 * (M % TILE_ROWS) <= TILE_ROWS else M
+            for i in range(0, whole, TILE_ROWS):
                 _wide_tile(a, panel, bias, out, i, first, (0, wide))
+            if whole < M:  # few rows are left, as on most levels of a batch of words
+                _half_tile(a, panel, bias, out, whole, first, (0, wide))
 
 
 @kernel
@@ -233,8 +236,8 @@ def _lanes(numbers) -> ir.Constant:
     return ir.Constant(ir.VectorType(ir.IntType(32), len(numbers)), numbers)
 
 
-def _tile(lanes_of):
-    """Make an intrinsic that fills rows i ... i + TILE_ROWS - 1 of out, for a vector of columns from each of `columns`.
+def _tile(lanes_of, n_rows=TILE_ROWS):
+    """Make an intrinsic that fills rows i ... i + n_rows - 1 of out, for a vector of columns from each of `columns`.
 
     Column c of b is column first + c of out. A row past the last is the last row.
     """
@@ -251,7 +254,7 @@ def _tile(lanes_of):
             vector, (rows, inner) = OUT.vector, A.shape
             last = builder.sub(rows, ir.Constant(rows.type, 1))
             tile_rows = []
-            for r in range(TILE_ROWS):
+            for r in range(n_rows):
                 row = builder.add(args[4], ir.Constant(rows.type, r))
                 tile_rows.append(builder.select(builder.icmp_signed("<", row, last), row, last))
             columns = cgutils.unpack_tuple(builder, args[6])
@@ -302,6 +305,7 @@ def _transpose_tile(typing_context, source, target, i, j):
 
 
 _wide_tile = _tile(lambda dtype: VECTOR_BYTES // (dtype.bitwidth // 8))
+_half_tile = _tile(lambda dtype: VECTOR_BYTES // (dtype.bitwidth // 8), TILE_ROWS // 2)
 _tile_of_8 = _tile(lambda dtype: 8)
 _tile_of_4 = _tile(lambda dtype: 4)
 _tile_of_1 = _tile(lambda dtype: 1)

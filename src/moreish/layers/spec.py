@@ -34,9 +34,8 @@ FIRST = 11  # the first of the shards of the same thread, which runs them one af
 BARRIER = 12  # 1 where all threads wait for each other, before the forward pass and after the backward pass
 INT_SHARED = 13  # ints: scratch that all shards see, (SHARDS, n)
 LEVELS = 14  # ints: the levels of this shard's rows, for a layer that reads them
-STATES = range(
-    15, 17
-)  # arena: the states that the words of the first level continue, (rows, n) each, with n as in `state`
+# arena: the states that the rows of the first level continue, (rows, n) each, with n as in `state`
+STATES = range(15, 17)
 PARAMETERS = range(17, 25)  # params and grads: the layer's parameters, in its own order
 SIZES = range(25, 33)  # the numbers that the layer's `sizes` returns
 AUX = range(33, 43)  # arena: this shard's scratch arrays, of the sizes in `scratch`; they last from forward to backward
@@ -137,7 +136,7 @@ class Kernels:
     pays                (layer, rows) -> True if a fused layer is faster than the layers that it stands for
     steps               the layer in small steps
     batch_statistics    True if training mixes the examples of a batch
-    levels              True if the layer goes along words: it reads the levels of the rows
+    levels              True if the layer reads the levels of the rows
     state               layer -> the numbers of the states that a word carries from one character to the next: n of
                         STATE0, ... The states after a row are its output and, if there are two, in AUX0
     training_only       True for a layer that changes nothing outside training

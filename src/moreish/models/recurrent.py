@@ -15,6 +15,16 @@ from ..layers.spec import Init
 from ..options import option
 from .config import InitialisedConfig, init_option
 
+# With weights that are averaged and decay a little, several passes with dropout do not overfit.
+DEFAULTS: dict[str, Any] = {
+    "epochs": 8.0,
+    "batch_size": 128,
+    "optimizer": "adamw",
+    "lr": 0.006,
+    "weight_decay": 0.1,
+    "average": 0.99,
+}
+
 
 @dataclass(frozen=True)
 class RecurrentConfig(InitialisedConfig):
@@ -24,7 +34,7 @@ class RecurrentConfig(InitialisedConfig):
     n_hidden: int = option(256, "numbers in the state of a layer", low=1, high=1 << 20, search=(64, 512))
     n_layer: int = option(1, "recurrent layers", low=1, high=100, search=[1, 2])
     dropout: float = option(
-        0.0, "probability of dropping a number of a layer's output, in training", low=0, high=0.99, search=[0, 0.2, 0.4]
+        0.2, "probability of dropping a number of a layer's output, in training", low=0, high=0.99, search=[0, 0.2, 0.4]
     )
     recurrent_dropout: float = option(
         0.0,
@@ -69,7 +79,7 @@ class RNNConfig(RecurrentConfig):
 
     called: ClassVar[str] = "an rnn"
     summary: ClassVar[str] = "a state that goes along the word (Elman 1990)"
-    defaults: ClassVar[dict[str, Any]] = {"epochs": 4.0, "batch_size": 128, "optimizer": "adamw", "lr": 0.004}
+    defaults: ClassVar[dict[str, Any]] = {**DEFAULTS, "grad_clip": 1.0}
 
     @property
     def recurrent(self) -> type[Recurrent]:
@@ -82,7 +92,7 @@ class GRUConfig(RecurrentConfig):
 
     called: ClassVar[str] = "a gru"
     summary: ClassVar[str] = "the same with gates that decide what it keeps (Cho et al. 2014)"
-    defaults: ClassVar[dict[str, Any]] = {"epochs": 4.0, "batch_size": 128, "optimizer": "adamw", "lr": 0.004}
+    defaults: ClassVar[dict[str, Any]] = DEFAULTS
 
     reset: str = option(
         "after",
@@ -101,7 +111,7 @@ class LSTMConfig(RecurrentConfig):
 
     called: ClassVar[str] = "an lstm"
     summary: ClassVar[str] = "the same with a cell that gates add to (Hochreiter and Schmidhuber 1997)"
-    defaults: ClassVar[dict[str, Any]] = {"epochs": 4.0, "batch_size": 128, "optimizer": "adamw", "lr": 0.004}
+    defaults: ClassVar[dict[str, Any]] = DEFAULTS
 
     @property
     def recurrent(self) -> type[Recurrent]:

@@ -173,9 +173,11 @@ class Loop:
     def _val_of(self, params: np.ndarray) -> float | None:
         """The val loss of weights, None if it is not finite. The best weights are remembered."""
         state, current = self.state, self.state.params.copy()
-        state.params[:] = params  # which self.nll reads
-        val = part_loss(self.nll, self.run.corpus, "val")
-        state.params[:] = current
+        try:
+            state.params[:] = params  # which self.nll reads
+            val = part_loss(self.nll, self.run.corpus, "val")
+        finally:
+            state.params[:] = current
         if val < state.best_loss:
             state.best_loss, state.best = val, params.copy()
         return val if math.isfinite(val) else None

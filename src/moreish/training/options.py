@@ -108,13 +108,14 @@ class TrainOptions(Options):
             return self.full_batch
         return model_defaults.get("full_batch", False) and self.batch_size is None
 
-    def resolved(self, model_defaults: dict[str, Any], n_examples: int) -> "TrainOptions":
+    def resolved(self, model_defaults: dict[str, Any], n_examples: int, *, of_words: bool = False) -> "TrainOptions":
         """These options with the model's choices filled in and epochs turned into steps, for n_examples to train on.
 
         With neither --steps nor --batch-size, a list too short for ENOUGH_STEPS batches takes smaller batches, in
         powers of two down to MIN_BATCH, and a learning rate smaller by the square root of that ratio. A default length
         is at least MIN_STEPS steps; for more passes, the rate is lowered by the ratio to the power of 2/3. At a higher
-        rate they would overfit. (Measured on 12 to 4,000 names.)
+        rate they would overfit. (Measured on 12 to 4,000 names.) If examples are whole words (`of_words`), smaller
+        batches keep their rate.
         """
         given: dict[str, Any] = {k: v for k, v in dataclasses.asdict(self).items() if v is not None}
         own_full, own_optimizer = model_defaults.get("full_batch", False), model_defaults["optimizer"]
@@ -142,7 +143,7 @@ class TrainOptions(Options):
             if "batch_size" not in given:
                 fitting = 2 ** int(math.log2(max(examples / ENOUGH_STEPS, MIN_BATCH)))
                 if fitting < chosen["batch_size"]:
-                    if "lr" not in given:
+                    if "lr" not in given and not of_words:
                         chosen["lr"] *= math.sqrt(fitting / chosen["batch_size"])
                     chosen["batch_size"] = fitting
             chosen["steps"] = max(1, round(examples / chosen["batch_size"]))

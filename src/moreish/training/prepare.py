@@ -112,7 +112,7 @@ def prepare(
         return Task(model, corpus, config, chosen, None)
     full = chosen.takes_full_batch(config.defaults)
     batches = _batches(config, corpus, full, 1, chosen.seed)
-    chosen = chosen.resolved(config.defaults, batches.n_examples)
+    chosen = chosen.resolved(config.defaults, batches.n_examples, of_words=isinstance(batches, WordBatches))
     if not full:
         batches = batches.of_size(resolved(chosen.batch_size))
         if not {"keep", "steps", "epochs"} & options.keys() and len(corpus.parts["val"]) < MIN_VAL_WORDS:

@@ -13,7 +13,8 @@ from ..protocol import Draw, Reader
 from ..rng import draw_number
 from ..states import next_states, state_after
 from .barrier import single_thread
-from .machine import batch_of, forward
+from .batch import batch_of
+from .machine import forward
 
 WORDS_AT_A_TIME = 1 << 14  # drawn from a reader's states
 

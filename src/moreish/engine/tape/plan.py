@@ -162,7 +162,7 @@ def make_plan(
                     f"{type(layer).__name__} normalises by the variance over the batch, and one example has none: "
                     "train with --batch-size 2 or more"
                 )
-            if kernels.state(layer) and not max_levels and in_shape[0] != T:
+            if kernels.levels and not max_levels and prod(in_shape[:-1]) != T:
                 raise ValueError(
                     f"{type(layer).__name__} goes along {T} positions, and the layer before it gives {in_shape}"
                 )

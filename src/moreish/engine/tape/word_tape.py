@@ -21,6 +21,7 @@ from .shards import GRAIN, bounds, count_word_shards
 # Rows that plans without gradients have room for. Layers are fused for that number, however few rows are used, so that
 # no result depends on how many they are.
 EVALUATION_ROWS = 1024
+EVALUATION_LEVELS = 256  # of words with up to 255 characters; longer ones have a plan of their own
 GENERATION_ROWS = 2048
 
 
@@ -77,7 +78,9 @@ class WordTape(Tape):
 
     def _replicas_of(self, threads: int, room: int, max_levels: int, loss: bool) -> list[Prepared]:
         """A plan for forward passes, with memory of its own for each thread."""
-        replicas = self._of_threads.setdefault((room, max_levels, loss), [])
+        replicas: list[Prepared] = []
+        if max_levels <= EVALUATION_LEVELS:  # plans for longer words are large, and not kept
+            replicas = self._of_threads.setdefault((room, max_levels, loss), replicas)
         plan = self.plan_words(room, max_levels, loss=loss, gradients=False)
         replicas += [Prepared(plan, self.dtype) for _ in range(threads - len(replicas))]
         return replicas[:threads]
@@ -103,13 +106,14 @@ class WordTape(Tape):
         """The nll in nats of every token of a stream: see `protocol.Reader`."""
         if stream.min() < 0 or stream.max() >= self.n_vocab:
             raise ValueError(f"tokens must be from 0 to {self.n_vocab - 1}")
+        if len(stream) == 1:
+            return np.zeros(0)
         unfinished = stream[-1] != 0
         if unfinished:
             stream = np.append(stream, 0).astype(np.int32)
         with self._turn:
             words, nll = sorted_words(stream), np.zeros(len(stream) - 1)
-            n_levels = 1 + int(words.lengths().max())
-            n_levels = 1 << (n_levels - 1).bit_length()
+            n_levels = max(EVALUATION_LEVELS, 1 + int(words.lengths().max()))
             evaluate, room = machine_function(EVALUATE_WORDS, self.dtype), max(EVALUATION_ROWS, n_levels)
             with reserved_threads(len(nll) // TOKENS_PER_THREAD) as threads:
                 calls = [
@@ -129,7 +133,9 @@ class WordTape(Tape):
         return self._stepped(params, None, np.zeros(1, np.int64))
 
     def after(self, params: np.ndarray, states: np.ndarray, tokens: np.ndarray) -> np.ndarray:
-        """The states after one more token of each: see `protocol.Reader`."""
+        """The states after one more token of each: see `protocol.Reader`. Raises ValueError for an unknown token."""
+        if tokens.min(initial=0) < 0 or tokens.max(initial=0) >= self.n_vocab:
+            raise ValueError(f"tokens must be from 0 to {self.n_vocab - 1}")
         return self._stepped(params, states, tokens)
 
     def logits(self, params: np.ndarray, states: np.ndarray) -> np.ndarray:

@@ -94,6 +94,8 @@ class WordTorch(Torch):
         """The nll in nats of every token of a stream: see `protocol.Reader`."""
         if stream.min() < 0 or stream.max() >= self.n_vocab:
             raise ValueError(f"tokens must be from 0 to {self.n_vocab - 1}")
+        if len(stream) == 1:
+            return np.zeros(0)
         unfinished = stream[-1] != 0
         if unfinished:
             stream = np.append(stream, 0).astype(np.int32)
