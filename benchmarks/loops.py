@@ -16,7 +16,7 @@ from moreish.engine.optim import zero_moments
 from moreish.engine.protocol import Steps
 from moreish.engine.tape import Tape
 from moreish.layers import BatchNorm1d, Embedding, FlattenConsecutive, Linear, Tanh
-from moreish.models import MLP, NetConfig
+from moreish.models import MLP, WaveNet
 from moreish.models.model import Model
 
 ROUNDS = 7
@@ -41,7 +41,7 @@ def alternate(loops: dict) -> dict[str, float]:
     return best
 
 
-def tape_loop(corpus: Corpus, config: NetConfig, batch: int, optimizer="sgd"):
+def tape_loop(corpus: Corpus, config: MLP | WaveNet, batch: int, optimizer="sgd"):
     """Training steps of the tape."""
     model = Model(config, corpus.vocab)
     engine = Tape(model.layers, config.context, len(corpus.vocab))
@@ -57,7 +57,7 @@ def tape_loop(corpus: Corpus, config: NetConfig, batch: int, optimizer="sgd"):
     return loop
 
 
-def module_loop(corpus: Corpus, config: NetConfig, batch: int):
+def module_loop(corpus: Corpus, config: MLP | WaveNet, batch: int):
     """The training loop of the lecture in eager PyTorch, on a Sequential of PyTorch's own modules."""
     import torch
     import torch.nn.functional as F
@@ -159,7 +159,7 @@ def torch_loop(corpus: Corpus, config: MLP, batch: int, how: str = "eager", thre
     return loop
 
 
-def products_loop(corpus: Corpus, config: NetConfig, batch: int):
+def products_loop(corpus: Corpus, config: MLP | WaveNet, batch: int):
     """The matrix products of a step alone, three for each Linear, by BLAS from compiled code, on one thread."""
     import scipy.linalg.cython_blas  # noqa: F401  Numba finds gemm in it
 

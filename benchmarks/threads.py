@@ -20,11 +20,11 @@ from moreish.engine.batches import Batches
 from moreish.engine.optim import zero_moments
 from moreish.engine.protocol import Draw, Steps
 from moreish.engine.tape import Tape
-from moreish.models import MLP, NetConfig, WaveNet, WaveNetConv
+from moreish.models import MLP, WaveNet, WaveNetConv
 from moreish.ngram.windows import count_windows
 
 OF_MLP, OF_TREE = MLP(block_size=4, n_embd=10, n_hidden=200), WaveNet(block_size=8, n_embd=24, n_hidden=128)
-STEPS: list[tuple[str, NetConfig, int]] = [
+STEPS: list[tuple[str, MLP | WaveNet, int]] = [
     *(("mlp 4 / 10 / 200", OF_MLP, batch) for batch in (32, 256, 1024, 4096)),
     ("mlp 6 / 24 / 256, the default", MLP(), 256),
     ("mlp 3 / 10 / 200, BatchNorm", MLP(block_size=3, n_embd=10, n_hidden=200, batch_norm=True), 256),
@@ -78,7 +78,7 @@ def repeated(work: Callable[[], object]) -> Callable[[int], None]:
     return loop
 
 
-def same_steps(corpus: Corpus, config: NetConfig, batch: int, threads: int) -> bool:
+def same_steps(corpus: Corpus, config: MLP | WaveNet, batch: int, threads: int) -> bool:
     """True if the weights after some steps are the same, bit for bit."""
     found = []
     for n in (1, threads):

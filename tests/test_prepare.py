@@ -38,7 +38,8 @@ def test_a_run_trained_by_pytorch_is_evaluated_as_when_it_is_loaded(corpus, tmp_
 
 
 def test_a_run_has_the_options_and_batches_that_were_prepared(corpus):
-    for model, options in (("mlp", {}), ("wavenet-conv", {}), ("mlp", {"full_batch": True}), ("bigram", {})):
+    nets = (("mlp", {}), ("wavenet-conv", {}), ("mlp", {"full_batch": True}), ("bigram", {}))
+    for model, options in (*nets, ("gru", {}), ("lstm", {"full_batch": True})):
         task = prepare(corpus, model, options)
         again = of_run(task.start())
         assert again.options == task.options

@@ -212,7 +212,8 @@ def test_a_module_without_biases_is_one_whose_biases_are_zero(stream):
 
 def test_the_module_of_a_model_goes_on_from_a_state_and_drops_in_training():
     model = Model(LSTM(n_embd=E, n_hidden=H, n_layer=2, dropout=0.5), VOCAB, seed=1)
-    module, contexts = model.to_torch(), torch.tensor([[0, 3, 1, 5], [0, 2, 2, 4]])
+    module: Any = model.to_torch()
+    contexts = torch.tensor([[0, 3, 1, 5], [0, 2, 2, 4]])
     state = module.recurrent(module.embedding(contexts[:, :2]))[1]
     torch.testing.assert_close(module(contexts[:, 2:], state), module(contexts)[:, 2:])
     module.train()
@@ -278,7 +279,7 @@ def test_two_engines_have_the_same_gradients_and_train_alike(name, shared, strea
     config = dataclasses.replace(CONFIGS[name], **DROPOUT)
     layers, batches = config.layers(V), WordBatches.drawn(stream, 24, 3, shared=shared)
     layout, found = Layout(layers), []
-    engines = [kind(layers, 1, V, np.float64) for kind in (WordTape, WordTorch)]
+    engines: list[Any] = [kind(layers, 1, V, np.float64) for kind in (WordTape, WordTorch)]
     params, packed = random_weights(layers), batches.packed(7)
     (loss, grads), (their_loss, their_grads) = (e.loss_and_grads_of_words(params, packed) for e in engines)
     assert loss == pytest.approx(their_loss, rel=1e-12)

@@ -21,7 +21,7 @@ from moreish.training.train import first_state
 
 OTHERS = made_up_words(80, seed=9, alphabet="aekmz")  # shares only a and e with the words of the run
 SMALL = {"mlp": {"n_hidden": 16, "n_embd": 4}, "wavenet": {"n_hidden": 8, "n_embd": 4}}
-SMALL |= dict.fromkeys(("wavenet-conv", "rnn", "gru", "lstm"), SMALL["wavenet"])
+SMALL.update(dict.fromkeys(("wavenet-conv", "rnn", "gru", "lstm"), SMALL["wavenet"]))
 
 
 @pytest.fixture(scope="module")

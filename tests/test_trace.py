@@ -12,6 +12,7 @@ from moreish import InputError
 from moreish.analysis.diagnosis import replay, trace_run
 from moreish.engine.statistics import record
 from moreish.engine.trace import Tracer
+from moreish.engine.words import WordBatches
 from moreish.training.loop import stride
 from moreish.training.prepare import of_run
 from moreish.training.run import MODEL
@@ -49,6 +50,28 @@ def test_outputs_and_gradients_are_those_of_autograd(words, model):
         theirs = kept[index]
         np.testing.assert_allclose(layer.output.ravel(), theirs.detach().ravel(), rtol=1e-3, atol=1e-5)
         np.testing.assert_allclose(layer.gradient.ravel(), theirs.grad.ravel(), rtol=1e-3, atol=1e-7)
+
+
+@pytest.mark.parametrize("model", ["rnn", "gru", "lstm"])
+def test_a_batch_of_words_is_traced_as_autograd_sees_it(words, model):
+    """With the masks of the step. The rows are those of some words, equal prefixes once."""
+    pytest.importorskip("torch")
+    from moreish.engine.torch.words import gradients_of_words
+
+    options: dict[str, Any] = {"dropout": 0.3, "recurrent_dropout": 0.3, "n_layer": 2}
+    run = moreish.train(words, model, n_hidden=8, n_embd=4, steps=20, batch_size=16, **options)
+    params, batches = run.model.params, of_run(run).need_steps()
+    assert isinstance(batches, WordBatches)
+    found, packed = Tracer(run.model.layers, 1, len(run.model.vocab), batches, 12)(params, 5), batches.packed(5, 12)
+    known = gradients_of_words(run.model.layers, params, packed._replace(total=int(packed.levels.counts.sum())))
+    assert len(found.layers) == len(run.model.layers) == 8
+    for layer in found.layers:
+        assert len(layer.output) == len(layer.gradient) == len(packed.contexts)
+        np.testing.assert_allclose(layer.gradient, known[f"{layer.name}.out"], rtol=1e-3, atol=1e-7)
+        for name, gradient in layer.grads.items():
+            np.testing.assert_allclose(gradient, known[name], rtol=1e-3, atol=1e-6)
+    (saturated,) = {layer.name for layer in found.activations} - {"5." + model}
+    assert saturated == "2." + model
 
 
 def test_a_record_holds_what_it_says(saved_run):
