@@ -220,7 +220,7 @@ def test_equal_prefixes_have_equal_keys_and_others_have_other_ones(listed, label
 
 
 def test_a_batch_may_be_packed_in_parts(batches):
-    """The parts have the pairs of the whole; `most` limits it to the first words."""
+    """The parts have the pairs of the whole; `most` takes some words evenly from all."""
     whole, many = Counter(), batches.of_size(29)
     for part in range(3):
         packed = many.packed(4, part=part, parts=3)
@@ -228,5 +228,12 @@ def test_a_batch_may_be_packed_in_parts(batches):
             whole[row, token] += count
         assert packed.total == 29 * 4
     assert whole == Counter({(row, token): count for row, token, count in pairs_of(many.packed(4))})
-    few = pairs_of(many.packed(4, 5))
-    assert sum(count for _, token, count in few if token == 0) == 5
+    sorted_words = [word for _, word, _ in words_at(many.words(4), 0, 29)]
+    wanted = Counter()
+    for place in (0, 7, 14, 21, 28):
+        word = sorted_words[place]
+        wanted.update((word[:n], token) for n, token in enumerate((*word, 0)))
+    found = Counter()
+    for (_, prefix), token, count in pairs_of(many.packed(4, 5)):
+        found[prefix, token] += count
+    assert found == wanted
