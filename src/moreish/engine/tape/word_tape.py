@@ -80,8 +80,9 @@ class WordTape(Tape):
         replicas: list[Prepared] = []
         if max_levels <= EVALUATION_LEVELS:  # plans for longer words are large, and not kept
             replicas = self._of_threads.setdefault((room, max_levels, loss), replicas)
-        plan = self.plan_words(room, max_levels, loss=loss, gradients=False)
-        replicas += [Prepared(plan, self.dtype) for _ in range(threads - len(replicas))]
+        if len(replicas) < threads:
+            plan = self.plan_words(room, max_levels, loss=loss, gradients=False)
+            replicas += [Prepared(plan, self.dtype) for _ in range(threads - len(replicas))]
         return replicas[:threads]
 
     def prepared_words(self, packed: Packed, *, gradients: bool = True, fuse: bool = False) -> "PreparedWords":
