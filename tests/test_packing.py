@@ -152,6 +152,19 @@ def test_parts_of_a_batch_fit_their_room_and_lose_no_word(listed, labelled, weig
             assert n_pairs <= -(-whole // parts) + 2 * (batches.longest + 1), "about as many in each"
 
 
+@given(LISTS, st.booleans(), st.integers(1, 4), st.integers(6, 20))
+def test_no_part_is_larger_than_its_room(listed, shared, parts, room):
+    """Even if the room is too small for all words: it is at least that of one word."""
+    batches, bounds = WordBatches.of_all(stream_of(w for w, _, _ in listed), 1), np.zeros(parts + 1, np.int64)
+    words = batches.words(0)
+    split_evenly(words, shared, parts, room, bounds)
+    sizes = [pack_words(words, *cut, shared=shared).levels.head[N_PAIRS] for cut in pairwise(bounds.tolist())]
+    assert max(sizes) <= room
+    if bounds[-1] < len(listed):
+        longer = pack_words(words, int(bounds[-2]), int(bounds[-1]) + 1, shared=shared)
+        assert longer.levels.head[N_PAIRS] > room, "the last part takes all that fits"
+
+
 @pytest.fixture
 def batches():
     """Batches of 7 of 30 different words."""
