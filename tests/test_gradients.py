@@ -8,7 +8,7 @@ from networks import NETWORKS, SPREAD, B, T, V, always_fuse, batch, differences,
 
 from moreish.engine.tape import Tape, WordTape, make_plan
 from moreish.engine.words import WordBatches
-from moreish.layers import FUSED, LAYERS, Embedding, FlattenConsecutive, Linear, Tanh
+from moreish.layers import FUSED, LAYERS, Dropout, Embedding, FlattenConsecutive, Linear, Tanh
 from moreish.layers.layout import Layout
 from moreish.layers.spec import AUX, PARAMETERS, SHARD, SHARDS, SHARED, SIZES, Parameter, Shape
 from moreish.models import MLP, NETS, NetConfig
@@ -108,10 +108,11 @@ def test_a_wrong_gradient_is_found(monkeypatch):
 
 def test_layers_that_do_not_fit_are_refused():
     for layers in (
+        [Embedding(V, 3), FlattenConsecutive(T), Dropout(0.5)],  # its masks are those of positions
         [Embedding(V, 3), FlattenConsecutive(3)],
         [Embedding(V, 3), FlattenConsecutive(T), Linear(50, V, SPREAD)],
     ):
-        with pytest.raises(ValueError, match="FlattenConsecutive|Linear"):
+        with pytest.raises(ValueError, match="FlattenConsecutive|Linear|Dropout"):
             Tape(layers, T, V).plan(B)
 
 

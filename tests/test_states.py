@@ -200,3 +200,8 @@ def test_a_mixture_refuses_tokens_outside_its_vocabulary(readable, name):
     for token in (-1, V):
         with pytest.raises(ValueError, match=f"from 0 to {V - 1}"):
             readable[name].nll(np.array([0, 1, token, 0], np.int32))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_stream_without_words_has_no_losses(readable, name):
+    assert readable[name].nll(np.zeros(1, np.int32)).shape == (0,)
