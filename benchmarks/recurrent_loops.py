@@ -8,8 +8,8 @@ from threadpoolctl import threadpool_limits
 
 from moreish import Corpus
 from moreish.engine.optim import zero_moments
-from moreish.engine.protocol import Engine, Steps
-from moreish.engine.tape import WordTape
+from moreish.engine.protocol import Steps
+from moreish.engine.registry import make_engine
 from moreish.engine.words import WordBatches
 from moreish.models import NetConfig
 from moreish.models.model import Model
@@ -21,7 +21,7 @@ PREPARED = 20  # batches that PyTorch finds packed
 def tape_loop(corpus: Corpus, config: NetConfig, words: int, *, shared: bool) -> Callable[[int], None]:
     """Training steps of the tape."""
     model, made = Model(config, corpus.vocab), 0
-    engine: Engine = WordTape(model.layers, 1, len(corpus.vocab))
+    engine = make_engine("tape", model.layers, 1, len(corpus.vocab))
     moments = zero_moments("adamw", model.layout.n_trained)
     batches = WordBatches.drawn(corpus.stream("train"), words, 1, shared=shared)
 

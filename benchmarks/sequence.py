@@ -152,7 +152,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--names", required=True, help="the word list")
     parser.add_argument("--json", type=Path, help="where to write the figures")
-    parts = {"epochs": epochs, "rates": rates, "sharing": sharing, "losses": losses}
+    parts: dict[str, Callable[..., Any]] = {"epochs": epochs, "rates": rates, "sharing": sharing, "losses": losses}
     parser.add_argument("--only", nargs="+", choices=parts, default=list(parts), help="parts to measure")
     arguments = parser.parse_args()
     found = json.loads(arguments.json.read_text()) if arguments.json and arguments.json.exists() else {}
