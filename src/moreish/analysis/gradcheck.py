@@ -18,7 +18,7 @@ from ..engine.tape.compile import walks
 from ..engine.tape.engine import Prepared
 from ..engine.tape.fuse import fused
 from ..engine.words import Packed, WordBatches
-from ..layers import FUSED, LAYERS, Layer
+from ..layers import FUSED, LAYERS, LabelledEmbedding, Layer
 from ..layers.layout import Layout
 from ..layers.levels import N_PAIRS
 from ..layers.recurrent import Recurrent
@@ -209,7 +209,9 @@ def _case(layers: list[Layer], context: int | None, n_vocab: int, n_places: int,
         letters = min(CHECKED_LETTERS, n_vocab - 1)
         words = [np.append(generator.integers(1, letters + 1, n), 0) for n in lengths]
         stream = np.concatenate([[0], words[0], *words]).astype(np.int32)
-        batches = WordBatches.drawn(stream, len(words) + 1, seed, shared=True)
+        first, n = layers[0], len(words) + 1
+        labels = generator.integers(0, first.n_labels, n) if isinstance(first, LabelledEmbedding) else None
+        batches = WordBatches.drawn(stream, n, seed, labels)
         return _Case(layers, 1, n_vocab, params, batches.packed(0))
     contexts = generator.integers(0, n_vocab, (CHECKED_EXAMPLES, context - 1 + n_places))
     targets = generator.integers(0, n_vocab, (CHECKED_EXAMPLES, n_places))

@@ -12,10 +12,11 @@ first ... last - 1 and their moments:
 The factor clips gradients: it is min(1, grad_clip / norm). After step t, a moving average with decay A follows the
 weights:
 
-    average <- average + s (p - average),        s = max(1 - A, 1 / t)
+    average <- average + s (p - average),        s = max(1 - A, (n + 1) / (t + n)),    n = 9
 
-1 / t makes it the mean of all weights so far, until that is the smaller share. So the first average is the first
-weights, and A = 1 gives the mean over the whole training (Polyak and Juditsky 1992).
+The second share lets the average forget the first weights: it reaches back over a tenth of the steps so far, until
+1 - A is larger. So the first average is the first weights. With A = 1 it is the polynomial-decay average of Shamir and
+Zhang 2013, section 4.
 """
 
 # pyright: reportMissingParameterType=false
@@ -25,10 +26,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numba.extending import register_jitable
 
 if TYPE_CHECKING:
     from ..layers.layout import Layout
 
+AVERAGE_POWER = 9  # n above
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 CLIP_EPSILON = 1e-6  # added to the norm of a gradient, as PyTorch does
 HYPER = 5  # the length of `hyper`
@@ -71,6 +74,12 @@ class Optimizer(NamedTuple):
 
 
 OPTIMIZERS = {"sgd": Optimizer(sgd, 0), "adamw": Optimizer(adamw, 2)}
+
+
+@register_jitable
+def average_share(decay, number):
+    """The share s of the weights after step `number`, from 1, in the moving average with a decay."""
+    return max(1 - decay, (AVERAGE_POWER + 1) / (number + AVERAGE_POWER))
 
 
 def zero_moments(name: str, n_trained: int, dtype: type = np.float32, average: float = 0.0) -> np.ndarray:

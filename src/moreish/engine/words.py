@@ -92,7 +92,7 @@ def pack_words(
     ints[MAX_LEVELS], ints[MAX_ROWS], ints[KEY] = n_levels, room, key
     contexts, levels = np.zeros((room, 2 if words.labels.size else 1), np.int64), levels_of(ints, 0)
     n = whole_words(pack)(words, first, last, shared, contexts, levels, np.zeros((4, n_levels), np.int64), pairs)
-    return Packed(contexts[:n], levels, int(((lengths + 1) * words.weights).sum()))
+    return Packed(contexts[:n], levels, int(((lengths + 1) * words.weights)[words.order].sum()))
 
 
 def sorted_words(stream: np.ndarray) -> SortedWords:

@@ -67,7 +67,7 @@ class TrainOptions(Options):
     average: float | None = option(
         None,
         "keep a moving average of the weights with this decay a step, such as 0.999, if its val loss is better or with "
-        "--keep last; 1: the mean over all steps; 0: no average",
+        "--keep last; 1: always over a tenth of the steps so far; 0: no average",
         low=0,
         high=1,
     )

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...layers.maths import kernel
 from ...layers.views import vector
-from ..optim import CLIP_EPSILON, HYPER
+from ..optim import CLIP_EPSILON, HYPER, average_share
 from .barrier import barrier
 
 GRADIENTS_PER_BLOCK = 256  # gradients that are summed at a time; a thread owns whole blocks
@@ -70,6 +70,6 @@ def update_weights(update, params, grads, rate, number, first, last, thread):
             update.step(params, grads, update.moments, rate, number, hyper, begin, end)
             begin = end
     if update.average.size > 0:
-        share = params.dtype.type(max(1 - update.decay, 1 / number))
+        share = params.dtype.type(average_share(update.decay, number))
         for i in range(np.uint64(first), np.uint64(last)):
             update.average[i] += share * (params[i] - update.average[i])

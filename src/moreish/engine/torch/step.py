@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 
 from ..batches import Batches
-from ..optim import BETA1, BETA2, EPSILON, OPTIMIZERS
+from ..optim import BETA1, BETA2, EPSILON, OPTIMIZERS, average_share
 from ..protocol import Steps
 from ..rng import key_of_step
 from .distributed import BatchShard
@@ -140,7 +140,7 @@ class Updater(ABC):
         losses = self.flat.new_zeros(len(steps.rates))
         for i, _ in enumerate(self.load(batches, steps, shard)):
             self.rate.fill_(float(steps.rates[i]))
-            self.share.fill_(max(1 - steps.average, 1 / (steps.first + i + 1)))
+            self.share.fill_(average_share(steps.average, steps.first + i + 1))
             self._made()
             losses[i] = self.loss
         return losses
