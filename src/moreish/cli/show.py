@@ -24,6 +24,7 @@ from ..layers.levels import N_LEVELS, N_PAIRS
 from ..layers.spec import Y
 from ..models import MODELS, CountConfig
 from ..models.model import Model
+from ..training.options import TrainOptions
 from ..training.prepare import of_run, prepare
 from ..training.run import load
 from ..training.train import count
@@ -54,8 +55,7 @@ def show(
     fuse
         Use the fused kernels, as in training. With --no-fuse, every layer is a separate operation.
     """
-    if batch_size is not None and batch_size < 1:
-        raise InputError(f"--batch-size is {batch_size}: it must be at least 1")
+    TrainOptions(batch_size=batch_size)  # raises for a size out of range
     if what in MODELS or not Path(what).exists():
         task = prepare(bundled(), what, given_options(model_options))
         if task.batches is None:
