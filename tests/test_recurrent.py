@@ -29,7 +29,7 @@ from moreish.models.recurrent import GRUConfig, LSTMConfig, RecurrentConfig, RNN
 from moreish.training.prepare import engine_of, prepare
 
 V, E, H = 7, 5, 6
-SMALL: dict[str, Any] = {"n_embd": E, "n_hidden": H}
+SMALL: dict[str, Any] = {"n_embd": E, "n_hidden": H, "dropout": 0.0}
 KINDS: dict[str, RecurrentConfig] = {
     "rnn": RNNConfig(**SMALL),
     "gru": GRUConfig(**SMALL),
@@ -473,7 +473,8 @@ def test_a_word_of_3000_characters_is_read_to_its_end(name):
 def test_a_net_learns_to_remember_the_first_character_of_a_word():
     generator = np.random.default_rng(1)
     words = [c + "x" * int(generator.integers(8, 11)) + c for c in generator.choice(list("abcd"), 400)]
-    run = moreish.train(words, "lstm", n_hidden=24, n_embd=8, steps=2000, batch_size=32, lr=0.02)
+    options = {"n_hidden": 24, "n_embd": 8, "dropout": 0.0, "weight_decay": 0.0, "batch_size": 32, "lr": 0.02}
+    run = moreish.train(words, "lstm", steps=2000, **options)  # pyright: ignore[reportArgumentType]
     for c in "abcd":
         assert run.model.next(c + 10 * "x")[c] > 0.9
 
@@ -501,12 +502,12 @@ def drawn(model: Model, n: int, **options: Any) -> list[str]:
 @pytest.mark.usefixtures("threads_as_before")
 def test_words_depend_on_the_seed_and_their_number_alone(three_letters, monkeypatch, made_by):
     """Not on how many are drawn, in which rows, or by how many threads."""
-    whole, made = drawn(three_letters, 300, seed=5), made_by(word_tape)
+    whole, made = drawn(three_letters, 300, seed=5), made_by(tape_engine)
     assert len(set(whole)) > 50
     assert drawn(three_letters, 40, seed=5) == whole[:40]
     assert drawn(three_letters, 40, seed=5, first=100) == whole[100:140]
     assert drawn(three_letters, 300, seed=6) != whole
-    monkeypatch.setattr(word_tape, "WORDS_PER_THREAD", 50)
+    monkeypatch.setattr(tape_engine, "WORDS_PER_THREAD", 50)
     for n in (1, 2, 4):
         set_threads(n)
         assert drawn(three_letters, 300, seed=5) == whole

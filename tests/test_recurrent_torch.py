@@ -38,10 +38,10 @@ VOCAB = Vocab(LETTERS)
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 CONFIGS: dict[str, Any] = {
-    "rnn": RNN(n_embd=E, n_hidden=H),
-    "gru": GRU(n_embd=E, n_hidden=H, n_layer=2),
-    "gru, reset before": GRU(n_embd=E, n_hidden=H, n_layer=2, reset="before", learn_start=True),
-    "lstm": LSTM(n_embd=E, n_hidden=H, n_layer=2, learn_start=True),
+    "rnn": RNN(n_embd=E, n_hidden=H, dropout=0.0),
+    "gru": GRU(n_embd=E, n_hidden=H, dropout=0.0, n_layer=2),
+    "gru, reset before": GRU(n_embd=E, n_hidden=H, dropout=0.0, n_layer=2, reset="before", learn_start=True),
+    "lstm": LSTM(n_embd=E, n_hidden=H, dropout=0.0, n_layer=2, learn_start=True),
 }
 DROPOUT: dict[str, Any] = {"dropout": 0.3, "recurrent_dropout": 0.2}
 
@@ -114,13 +114,13 @@ MODULES: dict[str, Any] = {
     **{
         f"nn.{kind.__name__}, {n} layers": (
             lambda kind=kind, n=n: Tagger(kind, n),
-            config(n_embd=E, n_hidden=H, n_layer=n),
+            config(n_embd=E, n_hidden=H, dropout=0.0, n_layer=n),
         )
         for kind, config in ((nn.RNN, RNN), (nn.GRU, GRU), (nn.LSTM, LSTM))
         for n in (1, 2, 3)
     },
-    "makemore's RNN": (MakemoreRNN, RNN(n_embd=E, n_hidden=H, learn_start=True)),
-    "makemore's GRU": (MakemoreGRU, GRU(n_embd=E, n_hidden=H, learn_start=True, reset="before")),
+    "makemore's RNN": (MakemoreRNN, RNN(n_embd=E, n_hidden=H, dropout=0.0, learn_start=True)),
+    "makemore's GRU": (MakemoreGRU, GRU(n_embd=E, n_hidden=H, dropout=0.0, learn_start=True, reset="before")),
 }
 
 
@@ -203,7 +203,7 @@ def test_a_model_takes_the_weights_of_a_module_and_gives_them_back(pair, stream)
 
 def test_a_module_without_biases_is_one_whose_biases_are_zero(stream):
     torch.manual_seed(5)
-    module, config = Tagger(nn.GRU, 2, bias=False), GRU(n_embd=E, n_hidden=H, n_layer=2)
+    module, config = Tagger(nn.GRU, 2, bias=False), GRU(n_embd=E, n_hidden=H, dropout=0.0, n_layer=2)
     words = words_of(WordBatches.drawn(stream, 20, 1), 0)
     back = Model(config, VOCAB).from_torch(module).to_torch()
     expected = read_by(module, words)[0].detach().numpy()
@@ -238,12 +238,12 @@ WRONG = {
         lambda: Tagger(nn.GRU, 1),
         GRU(n_hidden=7),
     ),
-    "it has n_layer 2, and the model n_layer 1": (lambda: Tagger(nn.RNN, 2), RNN(n_embd=E, n_hidden=H)),
+    "it has n_layer 2, and the model n_layer 1": (lambda: Tagger(nn.RNN, 2), RNN(n_embd=E, n_hidden=H, dropout=0.0)),
     "it has reset after, and the model reset before": (
         lambda: Tagger(nn.GRU, 1),
-        GRU(n_embd=E, n_hidden=H, reset="before"),
+        GRU(n_embd=E, n_hidden=H, dropout=0.0, reset="before"),
     ),
-    "it has learn_start True, and the model learn_start False": (MakemoreRNN, RNN(n_embd=E, n_hidden=H)),
+    "it has learn_start True, and the model learn_start False": (MakemoreRNN, RNN(n_embd=E, n_hidden=H, dropout=0.0)),
     "and one nn.Linear: it has 0, 0 and 1": (lambda: nn.Linear(2, 3), RNN()),
 }
 
@@ -269,7 +269,7 @@ def test_a_layer_that_has_no_counterpart_is_refused(core):
     module = nn.ModuleList([nn.Embedding(V, E), core, nn.Linear(H, V)])
     kind = {nn.GRU: GRU, nn.LSTM: LSTM, nn.RNN: RNN}[type(core)]
     with pytest.raises(InputError, match="it must be nn.RNN with tanh, nn.GRU or nn.LSTM, in one direction"):
-        Model(kind(n_embd=E, n_hidden=H), VOCAB).from_torch(module)
+        Model(kind(n_embd=E, n_hidden=H, dropout=0.0), VOCAB).from_torch(module)
 
 
 @pytest.mark.parametrize("shared", [True, False], ids=["shared", "unshared"])
@@ -306,7 +306,7 @@ def test_two_engines_have_the_same_gradients_and_train_alike(name, shared, strea
 
 def test_the_mask_of_the_state_is_one_for_a_batch_and_another_one_for_the_next(stream):
     """A unit whose row of U has no gradient is dropped for all words."""
-    config = RNN(n_embd=E, n_hidden=40, recurrent_dropout=0.5)
+    config = RNN(n_embd=E, n_hidden=40, dropout=0.0, recurrent_dropout=0.5)
     layers, batches = config.layers(V), WordBatches.drawn(stream, 24, 3)
     engine, params, dropped = WordTorch(layers, 1, V, np.float64), random_weights(layers), []
     for step in range(2):
