@@ -40,10 +40,13 @@ SEEDS = (42, 43, 44)
 LARGE = ["--model", "gru", "--n-hidden", "512"]
 TRAININGS: dict[str, tuple[float, list[str]]] = {
     "defaults": (10, ["--model", "gru"]),
-    "a minute": (60, [*LARGE, *"--dropout 0.4 --epochs 12 --lr 0.004 --average 0.998".split()]),
+    "a minute": (60, [*LARGE, "--dropout", "0.4", "--epochs", "12", "--lr", "0.004", "--average", "0.998"]),
     "20 minutes": (
         1200,
-        [*LARGE, *"--dropout 0.5 --recurrent-dropout 0.25 --epochs 30 --lr 0.005 --average 0.999".split()],
+        [
+            *(*LARGE, "--dropout", "0.5", "--recurrent-dropout", "0.25"),
+            *("--epochs", "30", "--lr", "0.005", "--average", "0.999"),
+        ],
     ),
 }
 
