@@ -118,7 +118,7 @@ STREAM = word_stream(60, V, 5)
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_the_forward_pass_is_the_formula_word_by_word(name):
-    """Where rows of equal prefixes are one, where each word is alone, and where a word is read step by step."""
+    """With rows of equal prefixes as one, with each word alone, and with a word read step by step."""
     layers = CONFIGS[name].layers(V)
     params, tape = weights(layers), WordTape(layers, 1, V, np.float64)
     expected = nll_of_stream(layers, params, STREAM)

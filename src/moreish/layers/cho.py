@@ -34,8 +34,8 @@ from typing import ClassVar
 from .init import Normal
 from .levels import GIVEN, N_LEVELS, STRIDE, begin_past, copy_past, levels_of, mask_gradient, masked, past_size
 from .maths import kernel, sigmoid, tanh
-from .matmul import dot, dot_packed, pack_panels, packed_size
-from .recurrent import SATURATION, Recurrent, add_past, first_states, gradient_of_row, start_gradient
+from .matmul import dot_packed, pack_panels, packed_size
+from .recurrent import SATURATION, Recurrent, add_past, first_states, gradient_of_row, start_gradient, weight_gradient
 from .recurrent_steps import CHO_STEPS
 from .spec import (
     AUX0,
@@ -221,8 +221,9 @@ def backward_op(row, arena, params, grads, ints):
         vector(arena, row[DH], H),
         matrix(arena, row[DX], N, 3 * H),
     )
-    dot(past.T, du, dU)
-    dot(v.T, dxn, dV)
+    # The panels of the weights are no longer needed.
+    weight_gradient(past, du, vector(arena, row[PANELS], packed_size(Q, 2 * H)), dU)
+    weight_gradient(v, dxn, vector(arena, row[PANELS], packed_size(N, H)), dV)
     mask_gradient(dU, levels, row[S2], row[S1])
     mask_gradient(dV, levels, row[S2], row[S1])
     start_gradient(dpast, vector(grads, row[P2], H * (row[P2] >= 0)))
@@ -238,7 +239,7 @@ def scratch(layer: ChoGRU, in_shape: Shape, rows: int) -> tuple[int, ...]:
         rows * H,
         rows * H,
         masked,
-        packed_size(2 * H, H) + packed_size(H, H),
+        max(packed_size(2 * H, H) + packed_size(H, H), packed_size(Q, 2 * H)),
         Q * H,
         Q * H,
         H,

@@ -35,8 +35,17 @@ from typing import ClassVar
 from .init import Constant, Normal
 from .levels import GIVEN, N_LEVELS, STRIDE, begin_past, copy_past, levels_of, mask_gradient, masked, past_size
 from .maths import kernel, sigmoid, tanh
-from .matmul import dot, dot_packed, pack_panels, packed_size
-from .recurrent import SATURATION, Recurrent, add_past, first_states, gradient_of_row, start_gradient
+from .matmul import dot_packed, pack_panels
+from .recurrent import (
+    SATURATION,
+    Recurrent,
+    add_past,
+    first_states,
+    gradient_of_row,
+    panels_size,
+    start_gradient,
+    weight_gradient,
+)
 from .recurrent_steps import GRU_STEPS
 from .spec import (
     AUX0,
@@ -154,11 +163,10 @@ def backward(levels, panels, gates, m, past, dy, du, dpast, product, dh, dx):
 
 
 @kernel
-def weight_gradients(past, du, dU, dc):
-    """past (Q, H), du (Q, 3H) -> dU (H, 3H), dc (H,)."""
+def bias_gradient(du, dc):
+    """du (Q, 3H) -> dc (H,)."""
     H = dc.size
-    # u = h' U, m = u_n + c
-    dot(past.T, du, dU)
+    # m = u_n + c
     dc.fill(0)
     for q in range(du.shape[0]):
         du_n = block(du, q, 2, H)
@@ -172,7 +180,7 @@ def forward_op(row, arena, params, grads, ints):
     past, start = matrix(arena, row[PAST], Q, H), vector(params, row[P2], H * (row[P2] >= 0))
     begin_past(levels, matrix(arena, row[STATE0], levels.head[GIVEN], H), start, past)
     U = masked(matrix(params, row[P0], H, 3 * H), levels, row[S2], row[S1], matrix(arena, row[MASKED], H, 3 * H))
-    panels = vector(arena, row[PANELS], packed_size(3 * H, H))
+    panels = vector(arena, row[PANELS], panels_size(H, 3 * H, Q))
     pack_panels(U, panels)
     forward(
         levels,
@@ -193,7 +201,7 @@ def backward_op(row, arena, params, grads, ints):
     past, du = matrix(arena, row[PAST], Q, H), matrix(arena, row[DU], Q, 3 * H)
     dU, dpast = matrix(grads, row[P0], H, 3 * H), matrix(arena, row[DPAST], Q, H)
     U = matrix(arena, row[MASKED], H, 3 * H) if row[S1] else matrix(params, row[P0], H, 3 * H)
-    panels = vector(arena, row[PANELS], packed_size(3 * H, H))
+    panels = vector(arena, row[PANELS], panels_size(H, 3 * H, Q))
     pack_panels(U.T, panels)
     backward(
         levels,
@@ -208,7 +216,8 @@ def backward_op(row, arena, params, grads, ints):
         vector(arena, row[DH], H),
         matrix(arena, row[DX], N, 3 * H),
     )
-    weight_gradients(past, du, dU, vector(grads, row[P1], H))
+    weight_gradient(past, du, panels, dU)
+    bias_gradient(du, vector(grads, row[P1], H))
     mask_gradient(dU, levels, row[S2], row[S1])
     start_gradient(dpast, vector(grads, row[P2], H * (row[P2] >= 0)))
 
@@ -216,7 +225,7 @@ def backward_op(row, arena, params, grads, ints):
 def scratch(layer: GRU, in_shape: Shape, rows: int) -> tuple[int, ...]:
     H, Q = layer.n_hidden, rows + 1
     masked = 3 * H * H * (layer.dropout > 0)
-    return (3 * rows * H, rows * H, Q * H, 3 * Q * H, masked, packed_size(3 * H, H), Q * H, Q * H, H)
+    return (3 * rows * H, rows * H, Q * H, 3 * Q * H, masked, panels_size(H, 3 * H, Q), Q * H, Q * H, H)
 
 
 def torch_forward(module, x, levels):

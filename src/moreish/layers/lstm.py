@@ -34,8 +34,17 @@ from typing import ClassVar
 from .init import Normal
 from .levels import GIVEN, N_LEVELS, STRIDE, begin_past, copy_past, levels_of, mask_gradient, masked, past_size
 from .maths import kernel, sigmoid, tanh
-from .matmul import dot, dot_packed, pack_panels, packed_size
-from .recurrent import SATURATION, Recurrent, add_past, first_states, gradient_of_row, start_gradient
+from .matmul import dot_packed, pack_panels
+from .recurrent import (
+    SATURATION,
+    Recurrent,
+    add_past,
+    first_states,
+    gradient_of_row,
+    panels_size,
+    start_gradient,
+    weight_gradient,
+)
 from .recurrent_steps import LSTM_STEPS
 from .spec import (
     AUX0,
@@ -174,7 +183,7 @@ def forward_op(row, arena, params, grads, ints):
     begin_past(levels, matrix(arena, row[STATE0], given, H), vector(params, row[P1], learnt), past)
     begin_past(levels, matrix(arena, row[STATE1], given, H), vector(params, row[P2], learnt), past_c)
     U = masked(matrix(params, row[P0], H, 4 * H), levels, row[S2], row[S1], matrix(arena, row[MASKED], H, 4 * H))
-    panels = vector(arena, row[PANELS], packed_size(4 * H, H))
+    panels = vector(arena, row[PANELS], panels_size(H, 4 * H, Q))
     pack_panels(U, panels)
     forward(
         levels,
@@ -197,7 +206,7 @@ def backward_op(row, arena, params, grads, ints):
     dpast, dpast_c = matrix(arena, row[DPAST], Q, H), matrix(arena, row[DPAST] + Q * H, Q, H)
     dU = matrix(grads, row[P0], H, 4 * H)
     U = matrix(arena, row[MASKED], H, 4 * H) if row[S1] else matrix(params, row[P0], H, 4 * H)
-    panels = vector(arena, row[PANELS], packed_size(4 * H, H))
+    panels = vector(arena, row[PANELS], panels_size(H, 4 * H, Q))
     pack_panels(U.T, panels)
     backward(
         levels,
@@ -214,7 +223,7 @@ def backward_op(row, arena, params, grads, ints):
         vector(arena, row[DH] + H, H),
         matrix(arena, row[DX], N, 4 * H),
     )
-    dot(past.T, du, dU)
+    weight_gradient(past, du, panels, dU)
     mask_gradient(dU, levels, row[S2], row[S1])
     start_gradient(dpast, vector(grads, row[P1], learnt))
     start_gradient(dpast_c, vector(grads, row[P2], learnt))
@@ -230,7 +239,7 @@ def scratch(layer: LSTM, in_shape: Shape, rows: int) -> tuple[int, ...]:
         2 * Q * H,
         4 * Q * H,
         masked,
-        packed_size(4 * H, H),
+        panels_size(H, 4 * H, Q),
         2 * Q * H,
         Q * H,
         2 * H,

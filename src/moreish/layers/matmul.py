@@ -6,8 +6,8 @@ A BLAS is made for large matrices, and is slower on some shapes as small as 32 x
     out[i, j] = bias[j] + sum over k of a[i, k] b[k, j]
 
 This is the innermost scheme of Goto and van de Geijn 2008. They also copy b into panels of two vectors of columns,
-which are read in one go. That pays where many rows of a meet a panel: from PACKED_ROWS rows on, or for a matrix that is
-packed once and multiplied many times, as the weights of a recurrent layer are (`pack_panels` and `dot_packed`).
+which are read in one go. That pays for a matrix that is multiplied many times, as the weights of a recurrent layer are,
+or by many rows (`pack_panels` and `dot_packed`). It is no part of `dot`, which every kernel compiles anew.
 
 Every element is summed in the order of k, whatever the tile. So a row of the result depends neither on the other rows
 of the batch nor on the number of threads.
@@ -32,7 +32,6 @@ from .views import matrix
 _WIDE = bool(llvm.get_host_cpu_features().get("avx512f"))
 VECTOR_BYTES = 64 if _WIDE else 32
 TILE_ROWS = 8 if _WIDE else 4  # with two vectors a row, a tile takes half of the registers
-PACKED_ROWS = 128
 MAX_PANEL = VECTOR_BYTES // 2  # columns of a panel in float32; half as many in float64
 
 
@@ -63,22 +62,17 @@ def _affine(a, b, bias, out):
 
 @kernel
 def _multiply(a, b, bias, out, wide):
-    (M, N), K = out.shape, b.shape[0]
+    M, N = out.shape
     if wide <= N:
         # The last vector ends with the row, so it may overlap the one before it: both give the same numbers there.
-        panel = np.empty((K if M >= PACKED_ROWS else 0, 2 * wide), b.dtype)
         for j in range(0, N, 2 * wide):
             left, right = min(j, N - wide), min(j + wide, N - wide)
             if left == right:
                 for i in range(0, M, TILE_ROWS):
                     _wide_tile(a, b, bias, out, i, 0, (left,))
             else:
-                source, first, columns = b, 0, (left, right)
-                if M >= PACKED_ROWS and right == left + wide:
-                    _copy_columns(b, left, panel)
-                    source, first, columns = panel, left, (0, wide)
                 for i in range(0, M, TILE_ROWS):
-                    _wide_tile(a, source, bias, out, i, first, columns)
+                    _wide_tile(a, b, bias, out, i, 0, (left, right))
     elif N >= 8:
         for i in range(0, M, TILE_ROWS):
             _tile_of_8(a, b, bias, out, i, 0, (0, N - 8))

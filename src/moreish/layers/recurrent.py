@@ -7,10 +7,12 @@ from math import prod
 from typing import ClassVar
 
 import numpy as np
+from numba.extending import register_jitable
 
 from .dropout import chances
 from .init import Constant, Normal
 from .maths import kernel
+from .matmul import dot_packed, pack_panels, packed_size
 from .spec import Init, Parameter, Saturation, Shape
 from .views import block
 
@@ -77,6 +79,20 @@ def gradient_of_row(levels, level, i, n, dy, dpast, place, dh):
         of_children = block(dpast, place + i, 0, H)
         for j in range(H):
             dh[j] += of_children[j]
+
+
+@register_jitable
+def panels_size(H, M, rows):
+    """The numbers that the panels of a weight (H, M), of its transpose, or of a gradient (rows, M) take."""
+    return max(packed_size(H, M), packed_size(M, H), packed_size(rows, M))
+
+
+@kernel
+def weight_gradient(past, du, panels, dU):
+    """past (Q, H), du (Q, M) -> dU (H, M), the sum of past^T du. panels is scratch."""
+    # u = past U
+    pack_panels(du, panels)
+    dot_packed(past.T, panels, dU)
 
 
 @kernel

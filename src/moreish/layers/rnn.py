@@ -23,8 +23,17 @@ from typing import ClassVar
 from .init import Normal
 from .levels import GIVEN, N_LEVELS, STRIDE, begin_past, copy_past, levels_of, mask_gradient, masked, past_size
 from .maths import kernel, tanh
-from .matmul import dot, dot_packed, pack_panels, packed_size
-from .recurrent import SATURATION, Recurrent, add_past, first_states, gradient_of_row, start_gradient
+from .matmul import dot_packed, pack_panels
+from .recurrent import (
+    SATURATION,
+    Recurrent,
+    add_past,
+    first_states,
+    gradient_of_row,
+    panels_size,
+    start_gradient,
+    weight_gradient,
+)
 from .recurrent_steps import RNN_STEPS
 from .spec import (
     AUX0,
@@ -108,7 +117,7 @@ def forward_op(row, arena, params, grads, ints):
     past, start = matrix(arena, row[PAST], Q, H), vector(params, row[P1], H * (row[P1] >= 0))
     begin_past(levels, matrix(arena, row[STATE0], levels.head[GIVEN], H), start, past)
     U = masked(matrix(params, row[P0], H, H), levels, row[S2], row[S1], matrix(arena, row[MASKED], H, H))
-    panels = vector(arena, row[PANELS], packed_size(H, H))
+    panels = vector(arena, row[PANELS], panels_size(H, H, Q))
     pack_panels(U, panels)
     forward(
         levels,
@@ -126,7 +135,7 @@ def backward_op(row, arena, params, grads, ints):
     past, du = matrix(arena, row[PAST], Q, H), matrix(arena, row[DU], Q, H)
     dU, dpast = matrix(grads, row[P0], H, H), matrix(arena, row[DPAST], Q, H)
     U = matrix(arena, row[MASKED], H, H) if row[S1] else matrix(params, row[P0], H, H)
-    panels = vector(arena, row[PANELS], packed_size(H, H))
+    panels = vector(arena, row[PANELS], panels_size(H, H, Q))
     pack_panels(U.T, panels)
     backward(
         levels,
@@ -139,14 +148,14 @@ def backward_op(row, arena, params, grads, ints):
         vector(arena, row[DH], H),
         matrix(arena, row[DX], N, H),
     )
-    dot(past.T, du, dU)
+    weight_gradient(past, du, panels, dU)
     mask_gradient(dU, levels, row[S2], row[S1])
     start_gradient(dpast, vector(grads, row[P1], H * (row[P1] >= 0)))
 
 
 def scratch(layer: RNN, in_shape: Shape, rows: int) -> tuple[int, ...]:
     H, Q = layer.n_hidden, rows + 1
-    return (Q * H, Q * H, H * H * (layer.dropout > 0), packed_size(H, H), Q * H, Q * H, H)
+    return (Q * H, Q * H, H * H * (layer.dropout > 0), panels_size(H, H, Q), Q * H, Q * H, H)
 
 
 def torch_forward(module, x, levels):

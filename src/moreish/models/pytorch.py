@@ -168,7 +168,7 @@ def _of_makemore(theirs: Arrays) -> tuple[type[RecurrentConfig], dict[str, Any],
     E = theirs["wte.weight"].shape[1]
 
     def of_gate(name: str, sign: float = 1.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """What x and h are multiplied by, and the bias."""
+        """Return the weights of x and of h, and the bias."""
         weight, bias = (sign * theirs[f"cell.xh_to_{name}.{part}"] for part in ("weight", "bias"))
         return weight[:, :E].T, weight[:, E:].T, bias
 

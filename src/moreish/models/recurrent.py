@@ -5,6 +5,7 @@
 files in `layers`. They are trained on whole words.
 """
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -52,9 +53,9 @@ class RecurrentConfig(InitialisedConfig):
         return None
 
     @property
+    @abstractmethod
     def recurrent(self) -> type[Recurrent]:
         """The kind of its recurrent layers."""
-        raise NotImplementedError
 
     def bias(self) -> Init:
         """Return the initial biases of the gates."""
