@@ -95,6 +95,13 @@ def pack_words(
     return Packed(contexts[:n], levels, int(((lengths + 1) * words.weights)[words.order].sum()))
 
 
+def ended(stream: np.ndarray, n_vocab: int) -> np.ndarray:
+    """Return a stream (1 + N,) with the end of its last word. Raises ValueError for a token outside 0 ... n_vocab - 1."""
+    if stream.min() < 0 or stream.max() >= n_vocab:
+        raise ValueError(f"tokens must be from 0 to {n_vocab - 1}")
+    return stream if stream[-1] == END else np.append(stream, END).astype(np.int32)
+
+
 def sorted_words(stream: np.ndarray) -> SortedWords:
     """All words of a stream, sorted; each counts once."""
     from .tape.compile import whole_words

@@ -10,7 +10,7 @@ from ...layers import LAYERS, Layer, SoftmaxCrossEntropy
 from ...layers.levels import N_LEVELS, N_PAIRS, TRAINING
 from ...layers.spec import AUX0, ROWS, STATE0, Y
 from ..threads import reserved_threads, run_parallel
-from ..words import Packed, WordBatches, sorted_words
+from ..words import Packed, WordBatches, ended, sorted_words
 from .compile import EVALUATE_WORDS, GENERATE_WORDS, TRAIN_WORDS, Entry, compile_machine, machine_function, walks
 from .engine import TOKENS_PER_THREAD, Prepared, Tape
 from .plan import Operation, Plan, make_plan
@@ -104,13 +104,9 @@ class WordTape(Tape):
 
     def nll(self, params: np.ndarray, stream: np.ndarray) -> np.ndarray:
         """The nll in nats of every token of a stream: see `protocol.Reader`."""
-        if stream.min() < 0 or stream.max() >= self.n_vocab:
-            raise ValueError(f"tokens must be from 0 to {self.n_vocab - 1}")
-        if len(stream) == 1:
+        n_tokens, stream = len(stream) - 1, ended(stream, self.n_vocab)
+        if not n_tokens:
             return np.zeros(0)
-        unfinished = stream[-1] != 0
-        if unfinished:
-            stream = np.append(stream, 0).astype(np.int32)
         with self._turn:
             words, nll = sorted_words(stream), np.zeros(len(stream) - 1)
             n_levels = max(EVALUATION_LEVELS, 1 + int(words.lengths().max()))
@@ -121,7 +117,7 @@ class WordTape(Tape):
                     for thread, ready in enumerate(self._replicas_of(threads, room, n_levels, True))
                 ]
                 run_parallel(calls)
-            return nll[:-1] if unfinished else nll
+            return nll[:n_tokens]
 
     @property
     def state_size(self) -> int:

@@ -11,7 +11,7 @@ from ...layers import LAYERS, Layer
 from ...layers.levels import N_PAIRS
 from ..optim import decay_segments
 from ..protocol import Steps
-from ..words import Packed, WordBatches, pack_words, sorted_words
+from ..words import Packed, WordBatches, ended, pack_words, sorted_words
 from .distributed import BatchShard
 from .engine import Torch, to_module, traced_gradients
 from .levels import RowLevels
@@ -92,13 +92,9 @@ class WordTorch(Torch):
     @torch.no_grad()
     def nll(self, params: np.ndarray, stream: np.ndarray) -> np.ndarray:
         """The nll in nats of every token of a stream: see `protocol.Reader`."""
-        if stream.min() < 0 or stream.max() >= self.n_vocab:
-            raise ValueError(f"tokens must be from 0 to {self.n_vocab - 1}")
-        if len(stream) == 1:
+        n_tokens, stream = len(stream) - 1, ended(stream, self.n_vocab)
+        if not n_tokens:
             return np.zeros(0)
-        unfinished = stream[-1] != 0
-        if unfinished:
-            stream = np.append(stream, 0).astype(np.int32)
         with self._turn:
             self._take(params)
             self.module.eval()
@@ -111,7 +107,7 @@ class WordTorch(Torch):
                 of_pairs = self._nll_of_pairs(pack_words(words, first, last, pairs=pairs)).cpu().numpy()
                 own = pairs >= 0
                 nll[own] = of_pairs[pairs[own]]
-            return nll[:-1] if unfinished else nll
+            return nll[:n_tokens]
 
     def begin(self, params: np.ndarray) -> np.ndarray:
         """The state at the beginning of a word: what the layers carry along it, and the logits."""
