@@ -96,7 +96,7 @@ def pack_words(
 
 
 def ended(stream: np.ndarray, n_vocab: int) -> np.ndarray:
-    """Return a stream (1 + N,) with the end of its last word. Raises ValueError for tokens outside 0 ... n_vocab - 1."""
+    """Return a stream (1 + N,) with the end of its last word. Raises ValueError for tokens not in 0 ... n_vocab - 1."""
     if stream.min() < 0 or stream.max() >= n_vocab:
         raise ValueError(f"tokens must be from 0 to {n_vocab - 1}")
     return stream if stream[-1] == END else np.append(stream, END).astype(np.int32)
