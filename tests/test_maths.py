@@ -1,10 +1,12 @@
 """The float32 polynomials, and the matrix products."""
 
+import math
+
 import numpy as np
 import pytest
 from numba import njit
 
-from moreish.layers.maths import exp, kernel, tanh
+from moreish.layers.maths import erf, exp, kernel, tanh
 from moreish.layers.matmul import affine, dot
 
 
@@ -18,6 +20,16 @@ def apply_exp(x, y):
 def apply_tanh(x, y):
     for i in range(x.size):
         y[i] = tanh(x[i])
+
+
+@kernel
+def apply_erf(x, y):
+    for i in range(x.size):
+        y[i] = erf(x[i])
+
+
+def exact_erf(x):
+    return np.array([math.erf(element) for element in x])
 
 
 def ulp_error(y, reference):
@@ -34,7 +46,7 @@ def points(low, high):
 
 @pytest.mark.parametrize(
     ("function", "reference", "low", "high", "ulp"),
-    [(apply_exp, np.exp, -87, 88, 2), (apply_tanh, np.tanh, -20, 20, 5)],
+    [(apply_exp, np.exp, -87, 88, 2), (apply_tanh, np.tanh, -20, 20, 5), (apply_erf, exact_erf, -5, 5, 7)],
 )
 def test_float32_polynomials_are_as_exact_as_documented(function, reference, low, high, ulp):
     x = points(low, high)
@@ -43,23 +55,34 @@ def test_float32_polynomials_are_as_exact_as_documented(function, reference, low
     assert ulp_error(y.astype(np.float64), reference(x.astype(np.float64))) <= ulp
 
 
-@pytest.mark.parametrize("function", [apply_exp, apply_tanh])
+@pytest.mark.parametrize("function", [apply_exp, apply_tanh, apply_erf])
 def test_nan_stays_nan_and_infinity_has_its_limit(function):
     x = np.array([np.nan] * 17 + [np.inf, -np.inf], np.float32)
     y = np.empty_like(x)
     function(x, y)
     assert np.isnan(y[:17]).all()
     assert np.isfinite(y[17:]).all()
-    if function is apply_tanh:
+    if function is not apply_exp:
         assert y[17:].tolist() == pytest.approx([1, -1])
         assert np.abs(y[17:]).max() <= 1
 
 
-def test_float64_is_the_exact_function():
+@pytest.mark.parametrize("function", [apply_tanh, apply_erf])
+def test_an_odd_function_is_odd_to_the_last_bit_and_never_exceeds_1(function):
+    x = points(-20, 20)
+    y, of_negative = np.empty((2, x.size), np.float32)
+    function(x, y)
+    function(-x, of_negative)
+    np.testing.assert_array_equal(y, -of_negative)
+    assert np.abs(y).max() == 1
+
+
+@pytest.mark.parametrize(("function", "reference"), [(apply_tanh, np.tanh), (apply_erf, exact_erf)])
+def test_float64_is_the_exact_function(function, reference):
     x = np.linspace(-30, 30, 1001)
     y = np.empty_like(x)
-    apply_tanh(x, y)
-    np.testing.assert_allclose(y, np.tanh(x), rtol=1e-15)
+    function(x, y)
+    np.testing.assert_allclose(y, reference(x), rtol=1e-15)
 
 
 @njit
