@@ -1,4 +1,4 @@
-"""BatchNorm: the layer against PyTorch's, its running statistics, calibration, folding."""
+"""BatchNorm: the layer against PyTorch's, its running statistics, calibration, folding. LayerNorm: its rows."""
 
 import json
 from typing import Any
@@ -15,7 +15,7 @@ from moreish.engine.protocol import Steps
 from moreish.engine.tape import Tape
 from moreish.engine.tape.compile import walks
 from moreish.engine.torch.engine import Torch
-from moreish.layers import LAYERS, BatchNorm1d, Embedding, FlattenConsecutive, Linear, norm
+from moreish.layers import LAYERS, BatchNorm1d, Embedding, FlattenConsecutive, Linear, layernorm, norm
 from moreish.layers.layout import Layout
 from moreish.layers.norm import EPSILON
 from moreish.layers.spec import Y
@@ -192,3 +192,34 @@ def test_they_move_to_pytorch_and_back(normalised):
     other = moreish.Model(model.config, model.vocab, seed=9).from_torch(module)
     np.testing.assert_array_equal(other.params, model.params)
     assert isinstance(model.config, WaveNet)
+
+
+@pytest.mark.parametrize(("dtype", "rounding"), [(np.float64, 1e-12), (np.float32, 1e-5)])
+@pytest.mark.parametrize("C", [1, 7, 64, 100])
+def test_a_row_of_layer_norm_has_mean_0_and_variance_1(C, dtype, rounding):
+    """But for EPSILON: the variance is var / (var + EPSILON). A constant that is added to a row has no effect."""
+    generator = np.random.default_rng(C)
+    x = (generator.uniform(-3, 3, (9, 1)) + generator.standard_normal((9, C))).astype(dtype)
+    gamma, beta = np.ones(C, dtype), np.zeros(C, dtype)
+
+    def normalised(x):
+        y, (mean, s) = np.empty_like(x), np.empty((2, len(x)), dtype)
+        layernorm.forward(x, gamma, beta, mean, s, y)
+        return y
+
+    y, var = normalised(x), x.astype(np.float64).var(1)
+    np.testing.assert_allclose(y.mean(1), 0, atol=rounding)
+    np.testing.assert_allclose(y.var(1), var / (var + layernorm.EPSILON), rtol=10 * rounding)
+    np.testing.assert_allclose(normalised(x + generator.uniform(1, 3, (9, 1)).astype(dtype)), y, atol=10 * rounding)
+    gamma, beta = generator.uniform(0.5, 2, (2, C)).astype(dtype)
+    np.testing.assert_allclose(normalised(x), gamma * y + beta, atol=10 * rounding)
+
+
+def test_a_row_of_layer_norm_does_not_depend_on_the_others():
+    x = np.random.default_rng(0).standard_normal((37, 50), np.float32)
+    gamma, beta = np.random.default_rng(1).uniform(0.5, 2, (2, 50)).astype(np.float32)
+    y, alone, (mean, s) = np.empty_like(x), np.empty((1, 50), np.float32), np.empty((2, 37), np.float32)
+    layernorm.forward(x, gamma, beta, mean, s, y)
+    for i in (0, 20, 36):
+        layernorm.forward(x[i : i + 1], gamma, beta, mean[:1], s[:1], alone)
+        assert alone.tobytes() == y[i : i + 1].tobytes()

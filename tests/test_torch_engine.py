@@ -19,11 +19,24 @@ from moreish.engine.batches import Batches
 from moreish.engine.optim import OPTIMIZERS, zero_moments
 from moreish.engine.protocol import Draw, Steps
 from moreish.engine.tape import Tape, WordTape
+from moreish.engine.tape.compile import walks
 from moreish.engine.torch.engine import Torch
 from moreish.engine.torch.words import WordTorch
 from moreish.engine.words import WordBatches
-from moreish.layers import FUSED, LAYERS, SoftmaxCrossEntropy
+from moreish.layers import (
+    FUSED,
+    GELU,
+    LAYERS,
+    Embedding,
+    FlattenConsecutive,
+    Layer,
+    LayerNorm,
+    Linear,
+    SoftmaxCrossEntropy,
+    TanhGELU,
+)
 from moreish.layers.layout import Layout
+from moreish.layers.spec import Y
 from moreish.models import NETS
 from moreish.training.run import MODEL
 
@@ -44,6 +57,37 @@ def test_layer_against_autograd(name, fuse):
         expected_loss, expected = Torch(layers, T, V, np.float64).loss_and_grads(params, contexts, targets, how_often)
         assert loss == pytest.approx(expected_loss, rel=1e-12)
         assert worst(layers, grads, expected) <= 1e-8
+
+
+@pytest.mark.parametrize(
+    ("layer", "theirs"),
+    [
+        (LayerNorm(12), torch.nn.LayerNorm(12, dtype=torch.float64)),
+        (GELU(), torch.nn.GELU()),
+        (TanhGELU(), torch.nn.GELU(approximate="tanh")),
+    ],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_layer_is_the_module_of_pytorch(layer: Layer, theirs):
+    """Its output and every gradient, in a network that is otherwise made of PyTorch's functions."""
+    layers = [Embedding(V, 12), layer, FlattenConsecutive(T), Linear(12 * T, V)]
+    params, (contexts, targets) = 2 * weights(layers), batch(30)
+    ready = Tape(layers, T, V, np.float64).prepared(30, fuse=False)
+    ready.take(contexts, targets)
+    grads = np.zeros_like(params)
+    for walk in walks(np.float64):
+        walk(ready.program, params, grads)
+    C, *of_layer, W, b = (torch.from_numpy(view.copy()) for view in Layout(layers).views(params).values())
+    with torch.no_grad():
+        for theirs_of, ours in zip(theirs.parameters(), of_layer, strict=True):
+            theirs_of.copy_(ours)
+    inputs = [tensor.requires_grad_() for tensor in (C, W, b)]
+    y = theirs(C[contexts])
+    loss = torch.nn.functional.cross_entropy(y.flatten(1) @ W + b, torch.from_numpy(targets))
+    dC, dW, db, *of_theirs = torch.autograd.grad(loss, [*inputs, *theirs.parameters()])
+    np.testing.assert_allclose(ready.buffer(ready.plan.operations[1], Y), y.detach(), rtol=1e-10, atol=1e-12)
+    expected = torch.cat([gradient.flatten() for gradient in (dC, *of_theirs, dW, db)]).numpy()
+    assert worst(layers, grads, expected) <= 1e-8
 
 
 @pytest.mark.parametrize("name", NETS)

@@ -6,14 +6,33 @@ in FUSED. The plan, the checks of gradients and the common tests find it in thes
 
 from typing import Any
 
-from . import activation, cho, conv, dropout, embedding, gru, label, linear, lookup, loss, lstm, norm, reshape, rnn
+from . import (
+    activation,
+    cho,
+    conv,
+    dropout,
+    embedding,
+    gelu,
+    gru,
+    label,
+    layernorm,
+    linear,
+    lookup,
+    loss,
+    lstm,
+    norm,
+    reshape,
+    rnn,
+)
 from .activation import ReLU, Tanh
 from .cho import ChoGRU
 from .conv import Unfold
 from .dropout import Dropout
 from .embedding import Embedding
+from .gelu import GELU, TanhGELU
 from .gru import GRU
 from .label import LabelledEmbedding
+from .layernorm import LayerNorm
 from .linear import Linear
 from .lookup import LookupLinear
 from .loss import SoftmaxCrossEntropy
@@ -39,6 +58,9 @@ LAYERS: dict[type[Any], Kernels] = {
     GRU: gru.KERNELS,
     ChoGRU: cho.KERNELS,
     LSTM: lstm.KERNELS,
+    LayerNorm: layernorm.KERNELS,
+    GELU: gelu.EXACT,
+    TanhGELU: gelu.TANH,
 }
 
 # A run of layers of these kinds may be planned as one layer of the kind on the right, which takes them as arguments.
@@ -49,6 +71,7 @@ FUSED: dict[tuple[type[Any], ...], type[Any]] = {
 
 __all__ = [
     "FUSED",
+    "GELU",
     "GRU",
     "LAYERS",
     "LSTM",
@@ -61,6 +84,7 @@ __all__ = [
     "Kernels",
     "LabelledEmbedding",
     "Layer",
+    "LayerNorm",
     "Linear",
     "LookupLinear",
     "Parameter",
@@ -69,5 +93,6 @@ __all__ = [
     "SmallSteps",
     "SoftmaxCrossEntropy",
     "Tanh",
+    "TanhGELU",
     "Unfold",
 ]
