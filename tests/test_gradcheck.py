@@ -16,9 +16,9 @@ from networks import NETWORKS, T, V, always_fuse
 from moreish.analysis.gradcheck import CHECKED_EXAMPLES, check_layers, check_model, first_wrong
 from moreish.cli import run
 from moreish.engine.tape import Tape
-from moreish.layers import FUSED, LAYERS
+from moreish.layers import FUSED, LAYERS, leaves
 from moreish.layers.maths import kernel
-from moreish.layers.spec import DX, P0, P1, P2, P3
+from moreish.layers.spec import DX, DY, P0, P1, P2, P3
 from moreish.models import NETS
 
 SMALL = {"n_embd": 6, "n_hidden": 12}  # the same kernels and derivations as at full width
@@ -29,7 +29,7 @@ def test_every_gradient_of_every_model_holds(name):
     config = NETS[name](**{option: size for option, size in SMALL.items() if hasattr(NETS[name], option)})
     checks = check_model(config)
     assert first_wrong(checks) is None
-    layers = config.layers(27)
+    layers = [layer for _, layer in leaves(config.layers(27))]
     parameters = {c.name for c in checks if c.kind == "parameter"}
     assert len({name.removesuffix(" (fused)") for name in parameters}) == sum(
         parameter.trained for layer in layers for parameter in layer.parameters()
@@ -97,9 +97,8 @@ def test_a_broken_backward_is_seen_and_named_first(kind, what, column, factor, m
     op = operations[place]
     assert op.row is not None
     if what == "x":
-        before = operations[place - 1]
-        index = layers.index(before.layer)
-        size, first = CHECKED_EXAMPLES * math.prod(op.in_shape), f"{index}.{before.name.lower()}.out"
+        before = next(o for o in reversed(operations) if o.row is not None and o.row[DY] == op.row[DX])
+        size, first = CHECKED_EXAMPLES * math.prod(op.in_shape), f"{before.name}.out"
     else:
         slot = next(s for s in op.slots if s.parameter.name == what)
         size, first = slot.parameter.size, slot.name + " (fused)" * fuse

@@ -32,6 +32,7 @@ from moreish.layers import (
     Layer,
     LayerNorm,
     Linear,
+    Residual,
     SoftmaxCrossEntropy,
     TanhGELU,
 )
@@ -42,9 +43,9 @@ from moreish.training.run import MODEL
 
 
 def test_every_layer_has_its_forward_pass_in_pytorch():
-    """Except fused kinds, which stand for others, and the loss, for which PyTorch has its own."""
+    """Except fused kinds, which stand for others, the loss, for which PyTorch has its own, and a sum of layers."""
     without = {kind for kind, kernels in LAYERS.items() if kernels.torch is None}
-    assert without == {*FUSED.values(), SoftmaxCrossEntropy}
+    assert without == {*FUSED.values(), SoftmaxCrossEntropy, Residual}
 
 
 @pytest.mark.parametrize("fuse", [True, False], ids=["fused", "unfused"])

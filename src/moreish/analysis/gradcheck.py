@@ -21,8 +21,6 @@ from ..engine.words import Packed, WordBatches
 from ..layers import FUSED, LAYERS, LabelledEmbedding, Layer
 from ..layers.layout import Layout
 from ..layers.levels import N_PAIRS
-from ..layers.recurrent import Recurrent
-from ..layers.recurrent_steps import walk_of
 from ..layers.spec import DY, Y
 from ..models import NETS, NetConfig, make_config
 
@@ -234,14 +232,13 @@ def _hand_derived(case: _Case) -> Iterator[_Gradient]:
         forward(program._replace(ops=program.ops[step:]), params, grads)
         return ready.loss()
 
-    step, index = len(program.ops), len(case.layers) + 1
+    step = len(program.ops)
     for op in reversed(ready.plan.operations):
-        index -= 1
+        after, step = step, step - len(op.rows)
         if op.row is None:
             continue
-        after, step = step, step - len(op.rows)
-        is_loss = index == len(case.layers)
-        name = "loss" if is_loss else f"{index}.{op.name.lower()}"
+        is_loss = op is ready.plan.operations[-1]
+        name = "loss" if is_loss else op.name
         y = ready.buffer(op, Y)
         if is_loss:
             dy = (counts / counts.sum()).astype(params.dtype).reshape(y.shape)
@@ -249,11 +246,11 @@ def _hand_derived(case: _Case) -> Iterator[_Gradient]:
             dy = ready.buffer(op, DY).copy()
             yield _Gradient(f"{name}.out", "intermediate", dy, y, lambda n=after: loss_from(n))
         others: list[Any] = [targets] if is_loss else [s.view(params) for s in op.slots if s.parameter.trained]
-        if LAYERS[type(op.layer)].steps is not None:
+        if (steps := LAYERS[type(op.layer)].steps) is not None:
             x = ready.input_of(op).reshape(-1, op.in_shape[-1])
             x = x[of_rows] if is_loss else x
-            if isinstance(op.layer, Recurrent):
-                others = [walk_of(ready.levels, op.layer), *others]
+            if LAYERS[type(op.layer)].levels:
+                others = [*steps.along(ready.levels, op.layer, len(x)), *others]
             yield from _in_steps(name, op, x, y, dy, others, lambda n=after: loss_from(n))
         for slot in op.slots:
             if slot.parameter.trained:

@@ -115,7 +115,7 @@ def show_plan(plan: Plan, B: int) -> None:
         buffers = "same memory" if op.row is None else f"arena {op.row[Y]:,}"
         rows.append(
             (
-                op.name,
+                op.kind,
                 _shape((B, *op.in_shape[skip:])),
                 _shape((B, *op.out_shape[skip:])),
                 parameters,

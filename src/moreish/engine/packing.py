@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from ..corpus.stream import END
-from ..layers.levels import FROM_START, GIVEN, N_LEVELS, N_PAIRS, STRIDE
+from ..layers.levels import DEPTH, FROM_START, GIVEN, N_LEVELS, N_PAIRS, REMEMBERED, STRIDE
 from ..layers.random import bits
 
 
@@ -148,6 +148,7 @@ def pack(words, first, last, shared, contexts, levels, path, pairs):
         begin += sizes[n_levels]
         n_levels += 1
     head[N_LEVELS], head[STRIDE], head[GIVEN], head[FROM_START] = n_levels, 1, 1, 1
+    head[REMEMBERED] = head[DEPTH] = 0
     # The next free place on each level: for rows that go on, and for the others behind them.
     going, ended = path[2], path[3]
     for level in range(n_levels):
@@ -167,6 +168,7 @@ def pack(words, first, last, shared, contexts, levels, path, pairs):
                 contexts[row, 0] = token
                 if contexts.shape[1] > 1:
                     contexts[row, 1] = label
+                levels.before[row] = rows[level - 1] if level else -1
                 if level:
                     parent = rows[level - 1]
                     levels.parents[row] = past + parent - begins[level - 1]

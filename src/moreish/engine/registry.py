@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 
 from ..errors import InputError, missing, unknown
-from ..layers import LAYERS, Layer
+from ..layers import LAYERS, Layer, leaves
 from .protocol import ENGINES, Engine
-from .tape import Tape, WordTape
+from .tape import PrefixTape, Tape, WordTape
 
 
 def make_engine(
@@ -18,27 +18,32 @@ def make_engine(
     """
     if name not in ENGINES:
         raise unknown("engine", name, ENGINES)
-    along = go_along_words(layers)
-    tape = (WordTape if along else Tape)(layers, block_size, n_vocab)
+    along, back = go_along_words(layers), look_back(layers)
+    tape = (PrefixTape if back else WordTape if along else Tape)(layers, block_size, n_vocab)
     if name == "tape":
         return tape
     require_torch(f"--engine {name}")
     from .lockstep import Lockstep
     from .torch.engine import Torch
-    from .torch.words import WordTorch
+    from .torch.words import PrefixTorch, WordTorch
 
     if along and compile:
         raise InputError("--compile is for models with a block size: leave it out for one that reads whole words")
     if along:
-        torch = WordTorch(layers, block_size, n_vocab, device=device)
+        torch = (PrefixTorch if back else WordTorch)(layers, block_size, n_vocab, device=device)
     else:
         torch = Torch(layers, block_size, n_vocab, device=device, compile=compile)
     return torch if name == "torch" else Lockstep(tape, torch)
 
 
 def go_along_words(layers: Sequence[Layer]) -> bool:
-    """True for layers with a state that goes along words; others take contexts of one length."""
-    return any(LAYERS[type(layer)].state(layer) for layer in layers)
+    """True for layers that see all of a word so far; others take contexts of one length."""
+    return look_back(layers) or any(LAYERS[type(layer)].state(layer) for _, layer in leaves(layers))
+
+
+def look_back(layers: Sequence[Layer]) -> bool:
+    """True for layers that look back at all rows of a word, as attention does."""
+    return any(LAYERS[type(layer)].looks_back for _, layer in leaves(layers))
 
 
 def require_torch(what: str) -> None:

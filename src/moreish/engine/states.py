@@ -1,13 +1,17 @@
 """Reading words by the states of a `Reader`."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from ..corpus import END, whole_words
+from ..errors import InputError
 from .protocol import Reader
+from .words import Packed, pack_words, sorted_words
 
 TOKENS_AT_A_TIME = 1 << 14
+LONGEST_PREFIX, PREFIXES_AT_A_TIME = 255, 512
 
 
 class WindowStates:
@@ -22,6 +26,43 @@ class WindowStates:
     def after(self, params: np.ndarray, states: np.ndarray, tokens: np.ndarray) -> np.ndarray:
         """Append a token (N,) to each state: int64 (N, block_size) -> (N, block_size)."""
         return np.concatenate([states[:, 1:], tokens[:, None]], axis=1, dtype=np.int64)
+
+
+class PrefixStates(ABC):
+    """States of an engine whose layers look back at all of a word: the tokens so far, then zeros.
+
+    The logits of a state are computed from its whole prefix, and equal beginnings once.
+    """
+
+    @abstractmethod
+    def logits_of_rows(self, params: np.ndarray, packed: Packed) -> np.ndarray:
+        """Compute the logits of the rows of some words (rows, n_vocab)."""
+
+    def begin(self, params: np.ndarray) -> np.ndarray:
+        """The state at the beginning of a word: zeros, int32 (1, LONGEST_PREFIX)."""
+        return np.zeros((1, LONGEST_PREFIX), np.int32)
+
+    def after(self, params: np.ndarray, states: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+        """Append a token (N,) to each prefix. Raises InputError for a prefix of LONGEST_PREFIX tokens."""
+        lengths = np.count_nonzero(states, 1)
+        if lengths.max(initial=0) == LONGEST_PREFIX:
+            raise InputError(f"words of over {LONGEST_PREFIX} characters are too long to be read one by one")
+        longer = states.copy()
+        longer[np.arange(len(states)), lengths] = tokens
+        return longer
+
+    def logits(self, params: np.ndarray, states: np.ndarray) -> np.ndarray:
+        """Prefixes (N, LONGEST_PREFIX) -> logits (N, n_vocab)."""
+        found = []
+        for first in range(0, len(states), PREFIXES_AT_A_TIME):
+            some = states[first : first + PREFIXES_AT_A_TIME]
+            ends = np.cumsum(np.count_nonzero(some, 1) + 1)
+            stream = np.zeros(1 + ends[-1], np.int32)
+            stream[1:][~np.isin(np.arange(ends[-1]), ends - 1)] = some[some != END]
+            pairs = np.zeros(ends[-1], np.int64)
+            packed = pack_words(sorted_words(stream), 0, len(some), pairs=pairs)
+            found.append(self.logits_of_rows(params, packed)[packed.levels.rows[pairs[ends - 1]]])
+        return np.concatenate(found)
 
 
 def state_after(reader: Reader, params: np.ndarray, tokens: Sequence[int]) -> np.ndarray:

@@ -18,7 +18,7 @@ from .words import WordBatches
 class LayerTrace:
     """A layer on one batch. Layers that only reshape their input have none.
 
-    name        index in the list of layers and kind, such as 2.tanh
+    name        path of the layer and kind, such as 2.tanh
     output      (B, *shape); gradient: of the loss with respect to it
     weights     trained parameters by their names in the model; grads: their gradients
     """
@@ -84,12 +84,12 @@ class Tracer:
         for walk in walks(params.dtype.type):
             walk(ready.program, params, grads)
         layers = []
-        for index, op in enumerate(ready.plan.operations[:-1]):
+        for op in ready.plan.operations[:-1]:
             if op.row is not None:
                 of_op = [slot for slot in op.slots if slot.parameter.trained]
                 weights, of_weights = ({slot.name: slot.view(flat) for slot in of_op} for flat in (params, grads))
                 output, gradient = ready.buffer(op, Y), ready.buffer(op, DY)
-                layers.append(LayerTrace(f"{index}.{op.name.lower()}", op.layer, output, gradient, weights, of_weights))
+                layers.append(LayerTrace(op.name, op.layer, output, gradient, weights, of_weights))
         return Trace(ready.loss(), layers)
 
     def _taken(self, step: int) -> Prepared:

@@ -8,6 +8,8 @@ from typing import Any
 
 from . import (
     activation,
+    attention,
+    average,
     cho,
     conv,
     dropout,
@@ -21,10 +23,14 @@ from . import (
     loss,
     lstm,
     norm,
+    position,
     reshape,
+    residual,
     rnn,
 )
 from .activation import ReLU, Tanh
+from .attention import CausalSelfAttention
+from .average import CausalAverage
 from .cho import ChoGRU
 from .conv import Unfold
 from .dropout import Dropout
@@ -38,7 +44,9 @@ from .lookup import LookupLinear
 from .loss import SoftmaxCrossEntropy
 from .lstm import LSTM
 from .norm import BatchNorm1d
+from .position import PositionalEmbedding
 from .reshape import FlattenConsecutive
+from .residual import Residual, leaves
 from .rnn import RNN
 from .spec import Kernels, Layer, Parameter, Shape, SmallSteps
 
@@ -58,6 +66,10 @@ LAYERS: dict[type[Any], Kernels] = {
     GRU: gru.KERNELS,
     ChoGRU: cho.KERNELS,
     LSTM: lstm.KERNELS,
+    Residual: residual.KERNELS,
+    CausalSelfAttention: attention.KERNELS,
+    CausalAverage: average.KERNELS,
+    PositionalEmbedding: position.KERNELS,
     LayerNorm: layernorm.KERNELS,
     GELU: gelu.EXACT,
     TanhGELU: gelu.TANH,
@@ -77,6 +89,8 @@ __all__ = [
     "LSTM",
     "RNN",
     "BatchNorm1d",
+    "CausalAverage",
+    "CausalSelfAttention",
     "ChoGRU",
     "Dropout",
     "Embedding",
@@ -88,11 +102,14 @@ __all__ = [
     "Linear",
     "LookupLinear",
     "Parameter",
+    "PositionalEmbedding",
     "ReLU",
+    "Residual",
     "Shape",
     "SmallSteps",
     "SoftmaxCrossEntropy",
     "Tanh",
     "TanhGELU",
     "Unfold",
+    "leaves",
 ]

@@ -17,7 +17,7 @@ import numpy as np
 
 from .levels import kept, layer_key, levels_of
 from .maths import kernel
-from .random import CHANCES, bits
+from .random import CHANCES, bits, bits_of
 from .spec import DX, DY, LEVELS, ROWS, S0, S1, S2, Kernels, Parameter, Shape, X, Y
 from .views import matrix
 
@@ -48,6 +48,13 @@ class Dropout:
 def chances(p: float) -> int:
     """A probability as a number of CHANCES."""
     return round(p * CHANCES)
+
+
+def factors_of(keys: np.ndarray, n: int, p: float) -> np.ndarray:
+    """The factors, 0 or 1 / (1 - p), of n units: keys (1,) -> (n,), or keys (R, 1) -> (R, n)."""
+    dropped = chances(p)
+    kept = (bits_of(keys, np.arange(n)) >> np.uint64(48)) >= dropped
+    return np.where(kept, CHANCES / (CHANCES - dropped), 0.0)
 
 
 @kernel

@@ -52,7 +52,7 @@ def given(weights: dict[str, np.ndarray], label: int) -> dict[str, np.ndarray]:
     """Turn the weights of a net with a LabelledEmbedding, by name, into those of the same net with an Embedding."""
     found = {}
     for name, weight in weights.items():
-        index, kind, parameter = name.split(".")
+        index, kind, parameter = name.rsplit(".", 2)
         if kind != LabelledEmbedding.__name__.lower():
             found[name] = weight
         elif parameter == "C":

@@ -8,12 +8,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .residual import leaves
 from .spec import Layer, Parameter, Shape
 
 
 @dataclass(frozen=True)
 class Slot:
-    """A parameter's place: `name` is unique in the model, such as `2.linear.W`; `start` counts elements."""
+    """A parameter's place: `name` is unique in the model; `start` counts elements.
+
+    The name has the path of its layer, the kind and the parameter, such as `2.linear.W`, or `3.1.linear.W` in a
+    Residual.
+    """
 
     name: str
     start: int
@@ -31,19 +36,20 @@ class Slot:
 class Layout:
     """The places of all parameters of `layers`.
 
-    slots       slots[i] are the slots of layer i
+    slots       slots[i] are the slots of layer i, where a Residual counts as its layers: see `residual.leaves`
     n_trained   the number of elements that gradient descent trains. They come first, so gradients have this length
     size        the length of the vector, with the parameters that are not trained at its end
     """
 
     def __init__(self, layers: Sequence[Layer]):
-        self.slots: list[list[Slot]] = [[] for _ in layers]
-        self.n_trained = sum(p.size for layer in layers for p in layer.parameters() if p.trained)
+        self.slots: list[list[Slot]] = []
+        self.n_trained = sum(p.size for _, layer in leaves(layers) for p in layer.parameters() if p.trained)
         ends = {True: 0, False: self.n_trained}
-        for index, layer in enumerate(layers):
+        for path, layer in leaves(layers):
+            self.slots.append([])
             for parameter in layer.parameters():
-                name = f"{index}.{type(layer).__name__.lower()}.{parameter.name}"
-                self.slots[index].append(Slot(name, ends[parameter.trained], parameter))
+                name = f"{path}.{type(layer).__name__.lower()}.{parameter.name}"
+                self.slots[-1].append(Slot(name, ends[parameter.trained], parameter))
                 ends[parameter.trained] += parameter.size
         self.size = ends[False]
 

@@ -13,6 +13,9 @@ follows it have counts. This is exact, as a row depends on its prefix alone.
 
 States go from level to level through `past`: the states that rows continue, level after level, in one array. The first
 ones are those that level 0 continues: the start of a word, or states from outside.
+
+A layer that looks back at all rows before a row, as attention does, follows `before` from row to row. Where the levels
+of a batch are computed one by one, as they are to draw words, such a layer remembers the rows of the levels before.
 """
 
 # pyright: reportMissingParameterType=false
@@ -24,7 +27,8 @@ from numba.extending import register_jitable
 
 from .maths import kernel
 from .random import CHANCES, bits, chance
-from .views import block
+from .spec import MEMORY, ROWS, X
+from .views import block, matrix
 
 # The numbers at the head of a shard's levels, in ints.
 KEY = 0  # of the random numbers of this step
@@ -34,7 +38,9 @@ GIVEN = 4  # states that level 0 continues
 FROM_START = 5  # 1 if these are the start of a word, 0 if they are in STATES
 TRAINING = 6  # 1 in training, where dropout is on
 MAX_LEVELS, MAX_ROWS = 7, 8  # room
-HEAD = 9
+MEMORY_ROWS = 9  # rows that layers which look back have room for, where levels are computed one by one; 0 elsewhere
+REMEMBERED, DEPTH = 10, 11  # rows and levels before level 0
+HEAD = 12
 
 
 class Levels(NamedTuple):
@@ -47,6 +53,7 @@ class Levels(NamedTuple):
     parents     (rows,): the place in `past` of the state that a row continues
     keys        (rows,): a random number for each row; where equal prefixes may share rows, they have the same one
     rows, targets, counts   (pairs,): a row, a token that follows it, and how often
+    before      (rows,), or those remembered: the row before each row in its word; -1 for the first one
     """
 
     head: np.ndarray
@@ -58,18 +65,19 @@ class Levels(NamedTuple):
     rows: np.ndarray
     targets: np.ndarray
     counts: np.ndarray
+    before: np.ndarray
 
 
 @register_jitable
-def levels_size(max_levels, max_rows):
+def levels_size(max_levels, max_rows, memory=0):
     """The integers that levels take, with room for a number of levels and of rows."""
-    return HEAD + 3 * max_levels + 5 * max_rows
+    return HEAD + 3 * max_levels + 5 * max_rows + max(max_rows, memory)
 
 
 @register_jitable
 def levels_of(ints, start):
     """The levels that begin at `start` in ints."""
-    levels, rows = ints[start + MAX_LEVELS], ints[start + MAX_ROWS]
+    levels, rows, memory = ints[start + MAX_LEVELS], ints[start + MAX_ROWS], ints[start + MEMORY_ROWS]
     at = start + HEAD
     of_rows = at + 3 * levels
     return Levels(
@@ -82,6 +90,7 @@ def levels_of(ints, start):
         ints[of_rows + 2 * rows : of_rows + 3 * rows],
         ints[of_rows + 3 * rows : of_rows + 4 * rows],
         ints[of_rows + 4 * rows : of_rows + 5 * rows],
+        ints[of_rows + 5 * rows : of_rows + 5 * rows + max(rows, memory)],
     )
 
 
@@ -90,13 +99,25 @@ def regular_levels(ints: np.ndarray, start: int, first: int, examples: int, T: i
 
     Row b T + t is on level t, and continues row b T + t - 1.
     """
-    ints[start + MAX_LEVELS], ints[start + MAX_ROWS] = T, examples * T
+    ints[start + MAX_LEVELS], ints[start + MAX_ROWS], ints[start + MEMORY_ROWS] = T, examples * T, 0
     levels = levels_of(ints, start)
     levels.head[[N_LEVELS, STRIDE, GIVEN, FROM_START]] = T, T, 1, 1
     levels.begins[:], levels.sizes[:], levels.alive[:-1] = np.arange(T), examples, examples
     number, position = np.divmod(np.arange(examples * T), T)
     levels.parents[:] = np.where(position > 0, 1 + (position - 1) * examples + number, 0)
     levels.keys[:] = first * T + np.arange(examples * T)
+    levels.before[:] = np.where(position > 0, np.arange(examples * T) - 1, -1)
+
+
+def rows_before(levels: Levels, n: int) -> np.ndarray:
+    """Return the rows from each of n rows back to the start of its word (n, D): itself first, -1 where there is none."""
+    found = [np.arange(n)]
+    while True:
+        last = found[-1]
+        more = np.where(last >= 0, levels.before[last], -1)
+        if (more < 0).all():
+            return np.stack(found, 1)
+        found.append(more)
 
 
 @kernel
@@ -137,6 +158,23 @@ def begin_past(levels, given, start, past):
 
 
 @kernel
+def remembered(row, arena, levels, C):
+    """The rows x (M, C) that a layer which looks back reads: all of the batch.
+
+    Where levels are computed one by one, they are those of the levels before, and the new ones are added to them.
+    """
+    N, first = row[ROWS], levels.head[REMEMBERED]
+    x = matrix(arena, row[X], N, C)
+    if row[MEMORY] < 0:
+        return x
+    memory = matrix(arena, row[MEMORY], first + N, C)
+    for n in range(N):
+        for c in range(C):
+            memory[first + n, c] = x[n, c]
+    return memory
+
+
+@kernel
 def pairs_of(ints, start):
     """The rows, targets and counts of the pairs of the levels that begin at `start` in ints: (P,) each."""
     levels = levels_of(ints, start)
@@ -162,6 +200,15 @@ def state_factor(levels, salt, dropped, unit, like):
     if not kept(layer_key(levels, salt), unit, dropped):
         return like.dtype.type(0)
     return like.dtype.type(CHANCES / (CHANCES - dropped))
+
+
+@kernel
+def weight_factor(levels, key, n, unit, dropped, like):
+    """The number by which dropout multiplies a weight of attention of row n, the same for equal prefixes."""
+    if dropped == 0 or not levels.head[TRAINING]:
+        return like.dtype.type(1)
+    of_row = np.int64(bits(key, levels.keys[n]))
+    return like.dtype.type(CHANCES / (CHANCES - dropped) if kept(of_row, unit, dropped) else 0)
 
 
 @kernel

@@ -2,6 +2,9 @@
 
 # pyright: reportMissingParameterType=false
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from numba import njit
 from numba.core import config
@@ -22,6 +25,10 @@ def bits(key, counter):
     z = (z ^ (z >> _30)) * MIX_1
     z = (z ^ (z >> _27)) * MIX_2
     return z ^ (z >> _31)
+
+
+# The plain Python function, which takes arrays. Where nothing is compiled, there is no other.
+bits_of: Callable[[Any, np.ndarray], np.ndarray] = getattr(bits, "py_func", bits)
 
 
 @njit

@@ -103,7 +103,7 @@ def small_steps(
                 np.add.at(of_parents, parents, gradient)
         return found
 
-    return SmallSteps(whole_forward, whole_backward)
+    return SmallSteps(whole_forward, whole_backward, lambda levels, layer, n: [walk_of(levels, layer)])
 
 
 def _sigmoid(xp: Any, x: Any) -> Any:

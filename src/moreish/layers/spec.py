@@ -36,11 +36,12 @@ INT_SHARED = 13  # ints: scratch that all shards see, (SHARDS, n)
 LEVELS = 14  # ints: the levels of this shard's rows, for a layer that reads them
 # arena: the states that the rows of the first level continue, (rows, n) each, with n as in `state`
 STATES = range(15, 17)
-PARAMETERS = range(17, 25)  # params and grads: the layer's parameters, in its own order
-SIZES = range(25, 33)  # the numbers that the layer's `sizes` returns
-AUX = range(33, 43)  # arena: this shard's scratch arrays, of the sizes in `scratch`; they last from forward to backward
-SHARED = range(43, 47)  # arena: scratch arrays that all shards see, (SHARDS, n) each, with n as in `shared`
-WIDTH = 47
+MEMORY = 17  # arena: the inputs of the rows of levels before, for a layer that looks back at them
+PARAMETERS = range(18, 26)  # params and grads: the layer's parameters, in its own order
+SIZES = range(26, 34)  # the numbers that the layer's `sizes` returns
+AUX = range(34, 44)  # arena: this shard's scratch arrays, of the sizes in `scratch`; they last from forward to backward
+SHARED = range(44, 48)  # arena: scratch arrays that all shards see, (SHARDS, n) each, with n as in `shared`
+WIDTH = 48
 
 P0, P1, P2, P3, P4, P5, P6, P7 = PARAMETERS
 S0, S1, S2, S3, S4, S5, S6, S7 = SIZES
@@ -100,10 +101,12 @@ class SmallSteps(NamedTuple):
     forward     (trace, xp, x, *others) -> y, where others are its parameters, or the targets. It passes each
                 intermediate tensor through `trace(name, tensor)`; xp is numpy or torch
     backward    (tensors, dy, *others) -> the gradient of each traced tensor by name, in the order of a backward pass
+    along       (levels, layer, N) -> the first of the others, for a layer that goes along words: what its N rows see
     """
 
     forward: Callable[..., Any]
     backward: Callable[..., dict[str, np.ndarray]]
+    along: Callable[[Any, Any, int], list[Any]] = lambda levels, layer, n: []
 
 
 class Saturation(NamedTuple):
@@ -139,6 +142,8 @@ class Kernels:
     levels              True if the layer reads the levels of the rows
     state               layer -> the numbers of the states that a word carries from one character to the next: n of
                         STATE0, ... The states after a row are its output and, if there are two, in AUX0
+    looks_back          True if a row depends on the inputs of all rows before it in its word. Where levels are computed
+                        one by one, these are in MEMORY
     training_only       True for a layer that changes nothing outside training
     saturation          of an activation: the outputs at which its gradient vanishes
     """
@@ -159,4 +164,5 @@ class Kernels:
     saturation: Saturation | None = None
     levels: bool = False
     state: Callable[[Any], Sequence[int]] = lambda layer: ()
+    looks_back: bool = False
     training_only: bool = False

@@ -9,11 +9,13 @@ from typing import Any
 
 from ..errors import unknown
 from .bigram import Bigram
+from .bow import BagOfWords
 from .config import CountConfig, ModelConfig, NetConfig, ReaderConfig
 from .mixture import Mixture
 from .mlp import MLP
 from .ngram import BigramCounts, NGram
 from .recurrent import GRUConfig, LSTMConfig, RNNConfig
+from .transformer import TransformerConfig
 from .wavenet import WaveNet, WaveNetConv
 
 MODELS: dict[str, type[ModelConfig]] = {
@@ -23,9 +25,11 @@ MODELS: dict[str, type[ModelConfig]] = {
     "mlp": MLP,
     "wavenet": WaveNet,
     "wavenet-conv": WaveNetConv,
+    "bow": BagOfWords,
     "rnn": RNNConfig,
     "gru": GRUConfig,
     "lstm": LSTMConfig,
+    "transformer": TransformerConfig,
 }
 
 NETS: dict[str, type[NetConfig]] = {name: kind for name, kind in MODELS.items() if issubclass(kind, NetConfig)}

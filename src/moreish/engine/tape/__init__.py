@@ -2,6 +2,6 @@
 
 from .engine import Tape
 from .plan import Operation, Plan, make_plan
-from .word_tape import WordTape
+from .word_tape import PrefixTape, WordTape
 
-__all__ = ["Operation", "Plan", "Tape", "WordTape", "make_plan"]
+__all__ = ["Operation", "Plan", "PrefixTape", "Tape", "WordTape", "make_plan"]

@@ -66,7 +66,7 @@ class Signatures:
         self.evaluate_words = types.void(program, reals, of_words, count, count, numbers)
         self.words_of_step = of_words(word_source, count)
         self.sort_words = types.void(of_words, ints)
-        levels = types.NamedUniTuple(ints, 9, Levels)
+        levels = types.NamedUniTuple(ints, 10, Levels)
         self.pack = count(of_words, count, count, types.boolean, count[:, ::1], levels, count[:, ::1], ints)
         self.walk = types.void(program, reals, reals, ints)
 

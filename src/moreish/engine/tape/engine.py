@@ -8,13 +8,14 @@ from typing import ClassVar
 import numpy as np
 
 from ...layers import Layer, SoftmaxCrossEntropy
-from ...layers.levels import Levels, levels_of
-from ...layers.spec import X, Y
+from ...layers.levels import TRAINING, Levels, levels_of
+from ...layers.spec import ROWS, X, Y
 from ..batches import Batches
 from ..optim import BETA1, BETA2, EPSILON, decay_segments
 from ..protocol import Draw, Steps
 from ..states import WindowStates
 from ..threads import reserved_threads, run_parallel
+from ..words import Packed
 from .barrier import thread_group
 from .batch import Program, batch_of
 from .compile import EVALUATE, GENERATE, TRAIN, Entry, compile_machine, kernel_table, machine_function, optimizer, walks
@@ -64,6 +65,16 @@ class Prepared:
         self.contexts[:] = contexts
         self.targets[:] = targets.reshape(self.targets.shape)
         self.counts[:] = 1 if counts is None else counts.reshape(self.counts.shape)
+
+    def hold(self, packed: Packed) -> None:
+        """Set the batch: whole words, for a plan of such."""
+        n = len(packed.contexts)
+        self.contexts[:n] = packed.contexts
+        self.program.ops[:, 0, ROWS] = n
+        self.levels.head[:TRAINING] = packed.levels.head[:TRAINING]
+        for ours, theirs in zip(self.levels[1:], packed.levels[1:], strict=True):
+            size = min(len(ours), len(theirs))
+            ours[:size] = theirs[:size]
 
     def buffer(self, op: Operation, column: int) -> np.ndarray:
         """An operation's output (column Y) or its gradient (DY) as a view: (B, *op.out_shape)."""
@@ -258,8 +269,8 @@ class Tape(WindowStates):
                 logits[first : first + len(some)] = y[: len(some)]
             return logits
 
-    def _drawing(self, threads: int) -> list[Prepared]:
-        """A plan that draws words, with memory of its own for each thread."""
+    def _drawing(self, threads: int, max_length: int) -> list[Prepared]:
+        """A plan that draws words of up to max_length characters, with memory of its own for each thread."""
         return self._replicated(threads, GENERATION_BATCH, 1, False)
 
     def generate(self, params: np.ndarray, n: int, draw: Draw) -> np.ndarray:
@@ -284,6 +295,6 @@ class Tape(WindowStates):
                 compiled_generate(ready.program, params, logits, settings, words[first:last], lengths[first:last])
 
             with reserved_threads(n // WORDS_PER_THREAD) as threads:
-                replicas = self._drawing(threads)
+                replicas = self._drawing(threads, draw.max_length)
                 run_parallel([partial(generate, ready, *bounds(n, 1, i, threads)) for i, ready in enumerate(replicas)])
             return words[np.arange(draw.max_length + 1) <= lengths[:, None]]

@@ -33,6 +33,8 @@ def forward(program, params, grads, thread):
     for i in range(n):
         if ops[i, 0, BARRIER]:
             barrier(thread)
+        if ops[i, 0, FORWARD] < 0:
+            continue
         for shard in range(first, last):
             pick(program.like, program.table, ops[i, shard, FORWARD])(ops[i, shard], arena, params, grads, ints)
 
@@ -45,6 +47,8 @@ def backward(program, params, grads, thread):
     first, last = bounds(shards, 1, thread[THREAD], thread[THREADS])
     size = grads.size // shards
     for i in range(n - 1, -1, -1):
+        if ops[i, 0, BACKWARD] < 0:
+            continue
         for shard in range(first, last):
             own = vector(grads, shard * size, size)
             pick(program.like, program.table, ops[i, shard, BACKWARD])(ops[i, shard], arena, params, own, ints)

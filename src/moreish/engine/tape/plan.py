@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from ...errors import InputError
-from ...layers import LAYERS, Kernels, Layer, Shape
+from ...layers import LAYERS, Kernels, Layer, Residual, Shape, leaves
 from ...layers.layout import Layout, Slot
-from ...layers.levels import MAX_LEVELS, MAX_ROWS, TRAINING, levels_size, regular_levels
+from ...layers.levels import MAX_LEVELS, MAX_ROWS, MEMORY_ROWS, TRAINING, levels_size, regular_levels
+from ...layers.residual import BRANCH
 from ...layers.spec import (
     AUX,
     BACKWARD,
@@ -24,6 +25,7 @@ from ...layers.spec import (
     INT_SHARED,
     INTS,
     LEVELS,
+    MEMORY,
     PARAMETERS,
     ROWS,
     SHARD,
@@ -40,29 +42,40 @@ from .shards import bounds, shard_bounds
 
 ALIGN = 16  # floats: buffers start at cache lines
 N_KERNELS = 5  # entries of each kind of layer in the kernel table
+NOTHING = -1  # instead of the number of a kernel
 
 
 @dataclass(frozen=True)
 class Operation:
     """One step of a plan: a layer, perhaps a fused one, with its shapes for one example, its parameters and buffers.
 
+    path    of the layer: see `residual.leaves`
     rows    (n, shards, WIDTH) int64: n rows for each shard, run one after another; n = 0 if the layer computes nothing
+    begins  True where the branch of a Residual begins: the operation only adds to a gradient
     """
 
+    path: str
     layer: Layer
     in_shape: Shape
     out_shape: Shape
     slots: list[Slot]
     rows: np.ndarray
+    begins: bool = False
 
     @property
     def row(self) -> np.ndarray | None:
-        """The first row, in which the buffers of the whole batch begin; None for a layer that computes nothing."""
-        return self.rows[0, 0] if len(self.rows) else None
+        """The first row, in which the buffers of the whole batch begin; None for an operation without an output."""
+        return self.rows[0, 0] if len(self.rows) and not self.begins else None
+
+    @property
+    def kind(self) -> str:
+        """The kind of the layer, such as "Linear"."""
+        return type(self.layer).__name__
 
     @property
     def name(self) -> str:
-        return type(self.layer).__name__
+        """The name of the layer in the model, such as "2.linear"."""
+        return f"{self.path}.{self.kind.lower()}"
 
 
 @dataclass(frozen=True)
@@ -74,6 +87,7 @@ class Plan:
     layout      the places of the parameters in the flat vector
     arena_size, ints_size   in elements
     max_levels  of whole words, whose prefixes are the contexts; 0 for contexts of one length
+    memory      the rows that layers which look back remember
     levels      (shards,) or (0,): the place in ints of the levels of each shard's rows
     """
 
@@ -85,6 +99,7 @@ class Plan:
     ints_size: int
     gradients: bool
     max_levels: int
+    memory: int
     levels: np.ndarray
 
     def new_ints(self) -> np.ndarray:
@@ -94,6 +109,7 @@ class Plan:
             first, last = shard_bounds(self.shape[0], shard, self.shards)
             if self.max_levels:
                 ints[start + MAX_LEVELS], ints[start + MAX_ROWS] = self.max_levels, last - first
+                ints[start + MEMORY_ROWS] = self.memory
             else:
                 regular_levels(ints, start, first, last - first, self.shape[1])
             ints[start + TRAINING] = self.gradients
@@ -107,7 +123,8 @@ class Plan:
     def codes(self) -> list[int]:
         """The numbers of the kernels that the plan runs."""
         columns = (FORWARD, BACKWARD) if self.gradients else (FORWARD,)
-        return np.unique(self.ops()[:, 0, columns]).tolist()
+        codes = np.unique(self.ops()[:, 0, columns])
+        return codes[codes != NOTHING].tolist()
 
     def ops(self, threads: int = 1) -> np.ndarray:
         """The rows of all operations that compute, for a number of threads: (n, shards, WIDTH) int64."""
@@ -123,6 +140,7 @@ def make_plan(
     shape: tuple[int, int, int],
     *,
     max_levels: int = 0,
+    memory: int = 0,
     shards: int = 1,
     fuse: bool = True,
     gradients: bool = True,
@@ -131,6 +149,7 @@ def make_plan(
 
     max_levels  of whole words: B is the room for prefixes, a whole number of grains for each shard, and T is 1, or 2
                 with labels. Without whole words it is 0
+    memory      the rows that layers which look back remember, where the levels of words are computed one by one
     shards      the number of shards of a batch
     fuse        use the fused kernels; without them every layer has its own buffers, which can be read and checked
     gradients   plan for training: with the backward pass, and the forward pass as it is in training
@@ -138,66 +157,145 @@ def make_plan(
     Raises InputError if a layer cannot be trained on so few examples, and ValueError if a layer needs more columns than
     a row has.
     """
-    B, T, L = shape
-    layout, arena, ints = Layout(layers), _Memory(ALIGN), _Memory(1)
-    batch = {"contexts": (ints.take(B * T), T), "targets": (ints.take(B * L), L)}  # (offset, numbers an example)
-    counts = ints.take(B * L)
-    goes_along = max_levels > 0 or any(LAYERS[type(layer)].levels for layer in layers)
-    sizes_of_shards = [last - first for first, last in (shard_bounds(B, shard, shards) for shard in range(shards))]
-    room = [(max_levels, n) if max_levels else (T, n * T) for n in sizes_of_shards if goes_along]
-    levels = np.array([ints.take(levels_size(*of_shard)) for of_shard in room], np.int64)
-    operations: list[Operation] = []
-    in_shape: Shape = (T,)
-    x = dx = -1
-    place = 0  # the index of the next layer to plan
+    planner = _Planner(layers, shape, max_levels, memory, shards, gradients)
+    B, T, _ = shape
+    number = 0
     for layer, stands_for in fused(layers, B // shards, T) if fuse else ((layer, 1) for layer in layers):
-        slots = [slot for of_layer in layout.slots[place : place + stands_for] for slot in of_layer]
-        kernels, out_shape = LAYERS[type(layer)], layer.out_shape(in_shape)
-        rows = np.zeros((0, shards, WIDTH), np.int64)
-        if kernels.forward is not None and (gradients or not kernels.training_only):
-            # A kernel that reads contexts works on the rows of its output, another kernel on the rows of its input.
-            rows_per_example = prod(out_shape[:-1] if kernels.reads == "contexts" else in_shape[:-1])
-            if gradients and kernels.batch_statistics and B * rows_per_example < 2:
-                raise InputError(
-                    f"{type(layer).__name__} normalises by the variance over the batch, and one example has none: "
-                    "train with --batch-size 2 or more"
-                )
-            if kernels.levels and not max_levels and prod(in_shape[:-1]) != T:
-                raise ValueError(
-                    f"{type(layer).__name__} goes along {T} positions, and the layer before it gives {in_shape}"
-                )
-            codes = _codes(type(layer), kernels, gradients)
-            rows = np.full((len(codes), shards, WIDTH), -1, np.int64)
-            rows[:, :, (FORWARD, BACKWARD)] = np.array(codes)[:, None]
-            rows[:, :, BARRIER] = np.arange(len(codes))[:, None]
-            y = arena.take(B * prod(out_shape))
-            dy = arena.take(B * prod(out_shape)) if gradients else -1
-            _fill(rows, layer, "parameters", PARAMETERS, [slot.start for slot in slots])
-            _fill(rows, layer, "sizes", SIZES, layer.sizes(in_shape))
-            shared = [shards * size for size in kernels.shared(layer)]
-            _fill(rows, layer, "shared arrays", SHARED, _offsets(arena, shared))
-            rows[:, :, INT_SHARED] = ints.take(shards * kernels.int_shared)
-            rows[:, :, SHARDS] = shards
-            for shard in range(shards):
-                first, last = shard_bounds(B, shard, shards)
-                row = rows[:, shard].T
-                rows_in_shard = (last - first) * rows_per_example
-                row[SHARD], row[ROWS] = shard, rows_in_shard
-                for column, start, size in (X, x, in_shape), (DX, dx, in_shape), (Y, y, out_shape), (DY, dy, out_shape):
-                    row[column] = start + first * prod(size) if start >= 0 else -1
-                if goes_along:
-                    row[LEVELS] = levels[shard]
-                states = [(rows_in_shard if max_levels and not gradients else 1) * n for n in kernels.state(layer)]
-                _fill(rows[:, shard : shard + 1], layer, "states", STATES, _offsets(arena, states))
-                if kernels.reads is not None:
-                    start, size = batch[kernels.reads]
-                    row[INTS], row[COUNTS] = start + first * size, counts + first * L
-                scratch = kernels.scratch(layer, in_shape, rows_in_shard)
-                _fill(rows[:, shard : shard + 1], layer, "scratch arrays", AUX, _offsets(arena, scratch))
-            x, dx = y, dy
-        operations.append(Operation(layer, in_shape, out_shape, slots, rows))
-        in_shape, place = out_shape, place + stands_for
-    return Plan(shape, shards, layout, operations, arena.size, ints.size, gradients, max_levels, levels)
+        planner.add(layer, str(number), stands_for)
+        number += stands_for
+    return planner.plan()
+
+
+class _Planner:
+    """Adds one layer after another to a plan. x and dx are the places of the next layer's input and its gradient."""
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        shape: tuple[int, int, int],
+        max_levels: int,
+        memory: int,
+        shards: int,
+        gradients: bool,
+    ):
+        (B, T, L), self.shape = shape, shape
+        self.max_levels, self.memory, self.shards, self.gradients = max_levels, memory, shards, gradients
+        self.layout, self.arena, self.ints = Layout(layers), _Memory(ALIGN), _Memory(1)
+        # Of each part of the batch: where it begins, and its numbers an example.
+        self.batch = {"contexts": (self.ints.take(B * T), T), "targets": (self.ints.take(B * L), L)}
+        self.counts = self.ints.take(B * L)
+        self.bounds = [shard_bounds(B, shard, shards) for shard in range(shards)]
+        self.goes_along = max_levels > 0 or any(LAYERS[type(layer)].levels for _, layer in leaves(layers))
+        room = [(max_levels or T, (last - first) * (1 if max_levels else T)) for first, last in self.bounds]
+        sizes = [levels_size(*of_shard, memory) for of_shard in room if self.goes_along]
+        self.levels = np.array([self.ints.take(size) for size in sizes], np.int64)
+        self.operations: list[Operation] = []
+        self.slots = iter(self.layout.slots)
+        self.in_shape: Shape = (T,)
+        self.x = self.dx = -1
+
+    def plan(self) -> Plan:
+        """Return the plan of all layers added."""
+        return Plan(
+            self.shape,
+            self.shards,
+            self.layout,
+            self.operations,
+            self.arena.size,
+            self.ints.size,
+            self.gradients,
+            self.max_levels,
+            self.memory,
+            self.levels,
+        )
+
+    def add(self, layer: Layer, path: str, stands_for: int = 1) -> None:
+        """Add a layer, which stands for a number of layers if it is fused."""
+        if isinstance(layer, Residual):
+            self._add_residual(layer, path)
+            return
+        slots = [slot for _ in range(stands_for) for slot in next(self.slots)]
+        kernels, in_shape, out_shape = LAYERS[type(layer)], self.in_shape, layer.out_shape(self.in_shape)
+        rows = np.zeros((0, self.shards, WIDTH), np.int64)
+        if kernels.forward is not None and (self.gradients or not kernels.training_only):
+            self._check(layer, kernels)
+            rows = self._rows(layer, _codes(type(layer), kernels, self.gradients), slots, out_shape)
+        self.operations.append(Operation(path, layer, in_shape, out_shape, slots, rows))
+        self.in_shape = out_shape
+
+    def _add_residual(self, layer: Residual, path: str) -> None:
+        """Add a sum after its branch; before the branch, in training, what adds to dx at the end of a backward pass.
+
+        The last operation of the branch has its gradient where the sum has it.
+        """
+        x, dx, before = self.x, self.dx, len(self.operations)
+        for number, inner in enumerate(layer.layers):
+            self.add(inner, f"{path}.{number}")
+        z = self.x
+        ((forward, backward),) = _codes(Residual, LAYERS[Residual], self.gradients)
+        self.x, self.dx = x, dx
+        rows = self._rows(layer, [(forward, NOTHING)], [], self.in_shape)
+        for shard, (first, _) in enumerate(self.bounds):
+            rows[:, shard, BRANCH] = z + first * prod(self.in_shape)
+        branch = self.operations[before:]
+        if self.gradients:
+            start = rows.copy()
+            start[:, :, (FORWARD, BACKWARD)] = NOTHING, backward
+            branch.insert(0, Operation(path, layer, self.in_shape, self.in_shape, [], start, begins=True))
+            last = max(n for n, op in enumerate(branch) if op.row is not None)
+            branch[last].rows[:, :, DY] = rows[:, :, DY]
+        self.operations[before:] = [*branch, Operation(path, layer, self.in_shape, self.in_shape, [], rows)]
+
+    def _check(self, layer: Layer, kernels: Kernels) -> None:
+        """Raise an error for a layer that does not fit the batch or its input."""
+        (B, T, _), positions = self.shape, prod(self.in_shape[:-1])
+        if self.gradients and kernels.batch_statistics and B * positions < 2:
+            raise InputError(
+                f"{type(layer).__name__} normalises by the variance over the batch, and one example has none: "
+                "train with --batch-size 2 or more"
+            )
+        if kernels.levels and not self.max_levels and positions != T:
+            raise ValueError(
+                f"{type(layer).__name__} goes along {T} positions, and the layer before it gives {self.in_shape}"
+            )
+
+    def _rows(self, layer: Layer, codes: list[tuple[int, int]], slots: list[Slot], out_shape: Shape) -> np.ndarray:
+        """Return the rows of a layer (n, shards, WIDTH), with memory for its output, which is the next input."""
+        (B, _, L), shards, in_shape, kernels = self.shape, self.shards, self.in_shape, LAYERS[type(layer)]
+        # A kernel that reads contexts works on the rows of its output, another kernel on the rows of its input.
+        rows_per_example = prod(out_shape[:-1] if kernels.reads == "contexts" else in_shape[:-1])
+        rows = np.full((len(codes), shards, WIDTH), -1, np.int64)
+        rows[:, :, (FORWARD, BACKWARD)] = np.array(codes)[:, None]
+        rows[:, :, BARRIER] = np.arange(len(codes))[:, None]
+        y = self.arena.take(B * prod(out_shape))
+        dy = self.arena.take(B * prod(out_shape)) if self.gradients else -1
+        _fill(rows, layer, "parameters", PARAMETERS, [slot.start for slot in slots])
+        _fill(rows, layer, "sizes", SIZES, layer.sizes(in_shape))
+        shared = [shards * size for size in kernels.shared(layer)]
+        _fill(rows, layer, "shared arrays", SHARED, _offsets(self.arena, shared))
+        rows[:, :, INT_SHARED] = self.ints.take(shards * kernels.int_shared)
+        rows[:, :, SHARDS] = shards
+        buffers = (X, self.x, in_shape), (DX, self.dx, in_shape), (Y, y, out_shape), (DY, dy, out_shape)
+        for shard, (first, last) in enumerate(self.bounds):
+            of_shard, row = rows[:, shard : shard + 1], rows[:, shard].T
+            rows_in_shard = (last - first) * rows_per_example
+            row[SHARD], row[ROWS] = shard, rows_in_shard
+            for column, start, size in buffers:
+                row[column] = start + first * prod(size) if start >= 0 else -1
+            if self.goes_along:
+                row[LEVELS] = self.levels[shard]
+            one_by_one = self.max_levels and not self.gradients
+            states = [(rows_in_shard if one_by_one else 1) * n for n in kernels.state(layer)]
+            _fill(of_shard, layer, "states", STATES, _offsets(self.arena, states))
+            if kernels.looks_back and self.memory:
+                row[MEMORY] = self.arena.take(self.memory * in_shape[-1])
+            if kernels.reads is not None:
+                start, size = self.batch[kernels.reads]
+                row[INTS], row[COUNTS] = start + first * size, self.counts + first * L
+            scratch = kernels.scratch(layer, in_shape, rows_in_shard)
+            _fill(of_shard, layer, "scratch arrays", AUX, _offsets(self.arena, scratch))
+        self.x, self.dx = y, dy
+        return rows
 
 
 def _fill(rows: np.ndarray, layer: Layer, what: str, columns: range, values: Sequence[int]) -> None:

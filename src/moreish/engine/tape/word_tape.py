@@ -6,9 +6,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from ...layers import LAYERS, Layer, SoftmaxCrossEntropy
-from ...layers.levels import N_LEVELS, N_PAIRS, TRAINING
+from ...layers import LAYERS, Layer, SoftmaxCrossEntropy, leaves
+from ...layers.levels import FROM_START, N_LEVELS, N_PAIRS
 from ...layers.spec import AUX0, ROWS, STATE0, Y
+from ..states import LONGEST_PREFIX, PrefixStates
 from ..threads import reserved_threads, run_parallel
 from ..words import Packed, WordBatches, ended, sorted_words
 from .compile import EVALUATE_WORDS, GENERATE_WORDS, TRAIN_WORDS, Entry, compile_machine, machine_function, walks
@@ -21,6 +22,7 @@ from .shards import GRAIN, bounds, count_word_shards
 EVALUATION_ROWS = 1024
 EVALUATION_LEVELS = 256  # of words with up to 255 characters; longer ones have a plan of their own
 GENERATION_ROWS = 2048
+GENERATION_MEMORY = 8192  # rows that layers which look back remember; more for words that are longer than that
 
 
 class WordTape(Tape):
@@ -43,16 +45,28 @@ class WordTape(Tape):
     ):
         super().__init__(layers, columns, n_vocab, dtype, shards=shards)
         self._word_plans = lru_cache(4)(lambda *shape: Prepared(self.plan_words(*shape), self.dtype))
-        self._of_threads: dict[tuple[int, int, bool], list[Prepared]] = {}
+        self._of_threads: dict[tuple[int, int, bool, int], list[Prepared]] = {}
 
     def plan_words(
-        self, room: int, max_levels: int, shards: int = 1, loss: bool = True, gradients: bool = True, fuse: bool = True
+        self,
+        room: int,
+        max_levels: int,
+        shards: int = 1,
+        loss: bool = True,
+        gradients: bool = True,
+        fuse: bool = True,
+        memory: int = 0,
     ) -> Plan:
-        """Plan batches of whole words, with room for a number of rows in each shard and for a number of levels."""
+        """Plan batches of whole words, with room for a number of rows in each shard and for a number of levels.
+
+        memory      the rows of levels before that layers which look back remember
+        """
         layers = [*self.layers, SoftmaxCrossEntropy(self.n_vocab, 0)] if loss else self.layers
         rows = -(-room // GRAIN) * GRAIN * shards
         shape = (rows, self.block_size, 0)
-        return make_plan(layers, shape, max_levels=max_levels, shards=shards, fuse=fuse, gradients=gradients)
+        return make_plan(
+            layers, shape, max_levels=max_levels, memory=memory, shards=shards, fuse=fuse, gradients=gradients
+        )
 
     def _training_plan(self, batches: WordBatches) -> tuple[int, int, int]:
         """Return the arguments of `plan_words` for training."""
@@ -75,13 +89,15 @@ class WordTape(Tape):
     def _ready_to_train(self, batches: WordBatches) -> Prepared:  # pyright: ignore[reportIncompatibleMethodOverride]
         return self._word_plans(*self._training_plan(batches))
 
-    def _replicas_of(self, threads: int, room: int, max_levels: int, loss: bool) -> list[Prepared]:
+    def _replicas_of(self, threads: int, room: int, max_levels: int, loss: bool, memory: int = 0) -> list[Prepared]:
         """A plan for forward passes, with memory of its own for each thread."""
         replicas: list[Prepared] = []
-        if max_levels <= EVALUATION_LEVELS:  # plans for longer words are large, and not kept
-            replicas = self._of_threads.setdefault((room, max_levels, loss), replicas)
+        if (
+            max_levels <= EVALUATION_LEVELS and memory <= GENERATION_MEMORY
+        ):  # larger plans, for long words, are not kept
+            replicas = self._of_threads.setdefault((room, max_levels, loss, memory), replicas)
         if len(replicas) < threads:
-            plan = self.plan_words(room, max_levels, loss=loss, gradients=False)
+            plan = self.plan_words(room, max_levels, loss=loss, gradients=False, memory=memory)
             replicas += [Prepared(plan, self.dtype) for _ in range(threads - len(replicas))]
         return replicas[:threads]
 
@@ -122,7 +138,7 @@ class WordTape(Tape):
     @property
     def state_size(self) -> int:
         """Numbers in a state: what the layers carry from one character to the next, and the logits."""
-        return sum(sum(LAYERS[type(layer)].state(layer)) for layer in self.layers) + self.n_vocab
+        return sum(sum(LAYERS[type(layer)].state(layer)) for _, layer in leaves(self.layers)) + self.n_vocab
 
     def begin(self, params: np.ndarray) -> np.ndarray:
         """The state at the beginning of a word: see `protocol.Reader`."""
@@ -149,7 +165,7 @@ class WordTape(Tape):
                 n = len(tokens[some])
                 ready.contexts[:n, 0] = tokens[some]
                 levels.parents[:n] = np.arange(n)
-                levels.head[N_LEVELS : N_LEVELS + 5] = 1, 0, 1, n, states is None
+                levels.head[N_LEVELS : FROM_START + 1] = 1, 0, 1, n, states is None
                 levels.begins[0], levels.sizes[0], levels.alive[0] = 0, n, 0
                 ops[:, 0, ROWS] = n
                 places = list(self._places_of_states(ready, n))
@@ -175,8 +191,25 @@ class WordTape(Tape):
                 yield slice(first, first + size), given, reached
                 first += size
 
-    def _drawing(self, threads: int) -> list[Prepared]:
+    def _drawing(self, threads: int, max_length: int) -> list[Prepared]:
         return self._replicas_of(threads, GENERATION_ROWS, 1, False)
+
+
+class PrefixTape(PrefixStates, WordTape):
+    """Runs layers that look back at all rows of a word. See `WordTape`."""
+
+    def logits_of_rows(self, params: np.ndarray, packed: Packed) -> np.ndarray:
+        with self._turn:
+            rows, n_levels = len(packed.contexts), int(packed.levels.head[N_LEVELS])
+            room = 1 << max(8, (rows - 1).bit_length())  # few different plans
+            (ready,) = self._replicas_of(1, room, max(n_levels, LONGEST_PREFIX + 1), False)
+            ready.hold(packed)
+            walks(self.dtype)[0](ready.program, params, params)
+            return ready.buffer(ready.plan.operations[-1], Y).reshape(-1, self.n_vocab)[:rows].copy()
+
+    def _drawing(self, threads: int, max_length: int) -> list[Prepared]:
+        memory = max(GENERATION_MEMORY, max_length + 1)
+        return self._replicas_of(threads, GENERATION_ROWS, 1, False, memory)
 
 
 class PreparedWords(Prepared):
@@ -185,16 +218,11 @@ class PreparedWords(Prepared):
     def __init__(self, plan: Plan, dtype: type, packed: Packed):
         super().__init__(plan, dtype)
         self.n_rows = len(packed.contexts)
-        self.contexts[: self.n_rows] = packed.contexts
-        self.program.ops[:, 0, ROWS] = self.n_rows
-        self.levels.head[:TRAINING] = packed.levels.head[:TRAINING]
-        for ours, theirs in zip(self.levels[1:], packed.levels[1:], strict=True):
-            size = min(len(ours), len(theirs))
-            ours[:size] = theirs[:size]
+        self.hold(packed)
 
     def buffer(self, op: Operation, column: int) -> np.ndarray:
         """An operation's output (column Y) or its gradient (DY): (rows, *op.out_shape), or (pairs,) of the loss."""
-        if op is self.plan.operations[-1] and op.name == SoftmaxCrossEntropy.__name__:
+        if op is self.plan.operations[-1] and isinstance(op.layer, SoftmaxCrossEntropy):
             assert op.row is not None
             return self.arena[op.row[column] :][: self.levels.head[N_PAIRS]]
         return super().buffer(op, column)[: self.n_rows]

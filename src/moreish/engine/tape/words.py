@@ -5,7 +5,17 @@
 import numpy as np
 from numba import njit
 
-from ...layers.levels import FROM_START, GIVEN, N_LEVELS, N_PAIRS, STRIDE, levels_of
+from ...layers.levels import (
+    DEPTH,
+    FROM_START,
+    GIVEN,
+    MEMORY_ROWS,
+    N_LEVELS,
+    N_PAIRS,
+    REMEMBERED,
+    STRIDE,
+    levels_of,
+)
 from ...layers.spec import AUX0, S0, STATE0, STATE1, Y
 from ..packing import pack, pairs_from
 from ..rng import bits, draw_number
@@ -43,11 +53,19 @@ def evaluate_words(program, params, words, first, last, nll):
 
 
 @njit
-def begin_level(program, n, given, from_start):
-    """Let the program compute one level of n rows, which continue `given` states; parents and tokens are set later."""
+def begin_level(program, n, given, length):
+    """Let the program compute the level of n rows after `length` characters, which continue `given` states.
+
+    Their parents and tokens are set elsewhere. The rows of the levels before are remembered, if there is memory.
+    """
     levels = levels_of(program.ints, program.levels[0])
     head = levels.head
-    head[N_LEVELS], head[STRIDE], head[GIVEN], head[FROM_START], head[N_PAIRS] = 1, 1, given, from_start, 0
+    head[N_LEVELS], head[STRIDE], head[GIVEN], head[FROM_START], head[N_PAIRS] = 1, 1, given, length == 0, 0
+    if length == 0:
+        head[REMEMBERED] = 0
+    elif head[MEMORY_ROWS]:
+        head[REMEMBERED] += levels.sizes[0]
+    head[DEPTH] = length
     levels.begins[0], levels.sizes[0], levels.alive[0] = 0, n, 0
     set_rows(program, 0, n)
 
@@ -75,12 +93,14 @@ def copy_rows(arena, source, target, H, rows):
 def generate_words(program, params, logits, settings, words, lengths):
     """Draw n words -> words (n, max_length + 1) int32 tokens, lengths (n,) characters: see `generate.generate`.
 
-    logits (B, V) is the program's output. Up to B words grow at the same time, level by level. Words that are equal so
-    far share a row; each draws its next token with a number of its own.
+    logits (B, V) is the program's output. Up to B words grow at the same time, level by level, or as many as there is
+    memory for. Words that are equal so far share a row; each draws its next token with a number of its own.
     """
     contexts, levels = contexts_of(program, 0), levels_of(program.ints, program.levels[0])
     prefix, max_length, thread = settings.prefix, settings.max_length, single_thread()
-    (B, V), n, P = logits.shape, lengths.size, settings.prefix.size
+    (B, V), n, P, head = logits.shape, lengths.size, settings.prefix.size, levels.head
+    if head[MEMORY_ROWS]:
+        B = min(B, head[MEMORY_ROWS] // (max_length + 1))
     row_of, weight = np.empty(B, np.int64), np.empty(V, logits.dtype)
     growing, place = np.empty(B, np.int64), np.empty(B, np.int64)  # rows with children, and their numbers among these
     size = 2
@@ -89,14 +109,15 @@ def generate_words(program, params, logits, settings, words, lengths):
     slots, keys = np.empty(size, np.int64), np.empty(size, np.int64)
     for first in range(0, n, B):
         count, rows, given = min(B, n - first), 1, 1
-        contexts[0, 0], levels.parents[0] = 0, 0
+        contexts[0, 0], levels.parents[0], levels.before[0] = 0, 0, -1
         for i in range(count):
             row_of[i] = 0
         for length in range(max_length + 1):
-            begin_level(program, rows, given, length == 0)
+            begin_level(program, rows, given, length)
             forward(program, params, params, thread)
             for row in range(rows):
                 place[row] = -1
+            after = head[REMEMBERED] + rows  # the number of the first row of the next level, if rows are remembered
             given = rows = 0
             for slot in range(size):
                 slots[slot] = -1
@@ -126,6 +147,8 @@ def generate_words(program, params, logits, settings, words, lengths):
                         given += 1
                     slots[slot], keys[slot] = rows, key
                     contexts[rows, 0], levels.parents[rows] = token, place[row]
+                    if head[MEMORY_ROWS]:
+                        levels.before[after + rows] = head[REMEMBERED] + row
                     rows += 1
                 row_of[i] = slots[slot]
             if rows == 0:

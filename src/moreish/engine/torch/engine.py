@@ -19,10 +19,8 @@ from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ...errors import InputError
-from ...layers import LAYERS, Layer, SoftmaxCrossEntropy
+from ...layers import LAYERS, Layer, Residual, SoftmaxCrossEntropy, leaves
 from ...layers.layout import Layout, Slot
-from ...layers.recurrent import Recurrent
-from ...layers.recurrent_steps import walk_of
 from ..batches import Batches, windows
 from ..optim import decay_segments
 from ..protocol import Draw, Steps
@@ -61,29 +59,48 @@ class TorchLayer(nn.Module):
         return str(self.layer)
 
 
+class TorchResidual(nn.Sequential):
+    """A Residual as a module."""
+
+    @property
+    def along(self) -> bool:
+        """True if a layer of the branch goes along words."""
+        return any(part.along for part in parts_of(self))
+
+    def forward(self, input: torch.Tensor, levels: RowLevels | None = None) -> torch.Tensor:
+        z = input
+        for part in parts_of(self):
+            z = part(z, levels)
+        return input + z
+
+
+Part = TorchLayer | TorchResidual
+
+
+def parts_of(module: nn.Sequential) -> list[Part]:
+    """The modules of layers in a module."""
+    return cast(list[Part], list(module))
+
+
 class TorchNet(nn.Sequential):
     """Layers as a module, from contexts (B, T), int64, to logits (B, V) or (B, L, V)."""
 
     @property
-    def parts(self) -> list[TorchLayer]:
-        """The layers."""
-        return cast(list[TorchLayer], list(self))
-
-    @property
     def along(self) -> bool:
         """True if a layer goes along words, or along contexts as if they were words."""
-        return any(part.along for part in self.parts)
+        return any(part.along for part in parts_of(self))
 
     def levels_of(self, contexts: torch.Tensor, key: int = 0) -> RowLevels | None:
         """The levels of contexts of one length, if a layer goes along them; `key` of the step's random numbers."""
         if not self.along:
             return None
-        positions = self.parts[0].layer.out_shape(tuple(contexts.shape[1:]))[0]  # without the column of labels
+        first = cast(TorchLayer, self[0]).layer
+        positions = first.out_shape(tuple(contexts.shape[1:]))[0]  # without the column of labels
         return RowLevels.of_contexts(len(contexts), positions, self.training, key)
 
     def forward(self, input: torch.Tensor, levels: RowLevels | None = None) -> torch.Tensor:
         x, levels = input, levels or self.levels_of(input)
-        for part in self.parts:
+        for part in parts_of(self):
             x = part(x, levels)
         return x
 
@@ -96,12 +113,17 @@ def view(flat: torch.Tensor, slot: Slot) -> torch.Tensor:
 def to_module(layers: Sequence[Layer], flat: torch.Tensor) -> TorchNet:
     """Make a module of the layers, from contexts (B, T), int64, to logits (B, V).
 
-    Its parameters are views of the flat vector (P,), named by layer and parameter: `0.C`, `2.W`, `2.b` and so on.
+    Its parameters are views of the flat vector (P,), named by layer and parameter: `0.C`, `2.W`, `2.b` and so on, and
+    `3.1.W` in a Residual.
     """
-    slots = Layout(layers).slots
-    return TorchNet(
-        *(TorchLayer(layer, {slot: view(flat, slot) for slot in slots[i]}) for i, layer in enumerate(layers))
-    )
+    slots = iter(Layout(layers).slots)
+
+    def module_of(layer: Layer) -> Part:
+        if isinstance(layer, Residual):
+            return TorchResidual(*map(module_of, layer.layers))
+        return TorchLayer(layer, {slot: view(flat, slot) for slot in next(slots)})
+
+    return TorchNet(*map(module_of, layers))
 
 
 def choose_device(wanted: str) -> str:
@@ -146,7 +168,7 @@ class Torch(WindowStates):
             parameter.grad = view(self.grads, slot)  # autograd adds to it in place: all gradients in one flat vector
         self._logits: Callable[..., torch.Tensor] = torch.compile(self.module) if compile else self.module
         self._trained, self.shard = self._logits, batch_shard()
-        self._normalised = any(LAYERS[type(layer)].batch_statistics for layer in layers)
+        self._normalised = any(LAYERS[type(layer)].batch_statistics for _, layer in leaves(layers))
         if self.shard.world_size > 1:
             self._trained = DistributedDataParallel(self._logits)
             if self._normalised:
@@ -276,22 +298,33 @@ def traced_gradients(
 ) -> dict[str, np.ndarray]:
     """The gradients of `gradients`, for targets (N,) of some rows of logits, with their weights in the loss (N,)."""
     wanted: dict[str, torch.Tensor] = {}
-    x, layers = contexts, [part.layer for part in module.parts]
     row_levels = levels or module.levels_of(contexts)
 
     def traced(name: str) -> Callable[[str, torch.Tensor], torch.Tensor]:
         return lambda step, tensor: wanted.setdefault(f"{name}.{step}", tensor)
 
-    for i, (layer, part, slots) in enumerate(zip(layers, module.parts, Layout(layers).slots, strict=True)):
-        name, steps = f"{i}.{type(layer).__name__.lower()}", LAYERS[type(layer)].steps
-        if steps is None:
-            x = part(x, levels)
+    def output(part: Part, path: str, x: torch.Tensor) -> torch.Tensor:
+        """Compute a layer's output, and keep it and all tensors inside."""
+        if isinstance(part, TorchResidual):
+            name, y = f"{path}.residual", x
+            for number, inner in enumerate(parts_of(part)):
+                y = output(inner, f"{path}.{number}", y)
+            y = x + y
         else:
-            walk = [] if row_levels is None or not isinstance(layer, Recurrent) else [walk_of(row_levels.levels, layer)]
-            y = steps.forward(traced(name), torch, x.flatten(0, -2), *walk, *part.parameters())
-            x = y.view(*x.shape[:-1], -1)
-        wanted[f"{name}.out"] = x
-        wanted.update({s.name: part.get_parameter(s.parameter.name) for s in slots if s.parameter.trained})
+            name, steps = f"{path}.{type(part.layer).__name__.lower()}", LAYERS[type(part.layer)].steps
+            if steps is None:
+                y = part(x, levels)
+            else:
+                rows = x.flatten(0, -2)
+                along = [] if row_levels is None else steps.along(row_levels.levels, part.layer, len(rows))
+                y = steps.forward(traced(name), torch, rows, *along, *part.parameters()).view(*x.shape[:-1], -1)
+            wanted.update({f"{name}.{parameter}": tensor for parameter, tensor in part.named_parameters()})
+        wanted[f"{name}.out"] = y
+        return y
+
+    x = contexts
+    for number, part in enumerate(parts_of(module)):
+        x = output(part, str(number), x)
     steps = LAYERS[SoftmaxCrossEntropy].steps
     assert steps is not None
     nll = steps.forward(traced("loss"), torch, x.flatten(0, -2)[rows], targets)

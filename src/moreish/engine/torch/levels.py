@@ -5,18 +5,27 @@ See `layers.levels`. The masks are the tape's, bit for bit: functions of the ste
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
 
-from ...layers.dropout import chances
-from ...layers.levels import FROM_START, GIVEN, KEY, N_LEVELS, STRIDE, Levels, levels_of, levels_size, regular_levels
-from ...layers.random import CHANCES, bits
+from ...layers.attention import CausalSelfAttention
+from ...layers.attention_steps import Looking, looking
+from ...layers.dropout import factors_of
+from ...layers.levels import (
+    FROM_START,
+    GIVEN,
+    KEY,
+    N_LEVELS,
+    STRIDE,
+    Levels,
+    levels_of,
+    levels_size,
+    regular_levels,
+    rows_before,
+)
+from ...layers.random import bits_of
 from ...layers.recurrent import Recurrent
-
-# The plain Python function, which takes arrays. Where nothing is compiled, there is no other.
-bits_of: Callable[[Any, np.ndarray], np.ndarray] = getattr(bits, "py_func", bits)
 
 
 class RowLevels:
@@ -89,17 +98,24 @@ class RowLevels:
         """The numbers, 0 or 1 / (1 - p), by which dropout multiplies x (..., C)."""
         C = x.shape[-1]
         of_rows = bits_of(self._key(salt), self.levels.keys[: x.numel() // C])
-        return _factors(of_rows[:, None], C, p, x).view(x.shape)
+        return torch.from_numpy(factors_of(of_rows[:, None], C, p)).to(x).view(x.shape)
 
     def mask_state(self, weight: torch.Tensor, layer: Recurrent) -> torch.Tensor:
         """A weight (H, M) that multiplies the state, with its rows scaled by the mask of the state in training."""
         if not (self.training and layer.dropout):
             return weight
-        return weight * _factors(self._key(layer.salt), len(weight), layer.dropout, weight)[:, None]
+        factors = factors_of(self._key(layer.salt), len(weight), layer.dropout)
+        return weight * torch.from_numpy(factors).to(weight)[:, None]
 
+    def before(self, x: torch.Tensor) -> torch.Tensor:
+        """For each of the rows x (..., C), the rows of its word up to it (N, D): see `layers.levels.rows_before`."""
+        return torch.from_numpy(rows_before(self.levels, x.numel() // x.shape[-1])).to(x.device)
 
-def _factors(keys: np.ndarray, n: int, p: float, like: torch.Tensor) -> torch.Tensor:
-    """The factors of n units: keys (1,) -> (n,), or keys (R, 1) -> (R, n), in the type and on the device of `like`."""
-    dropped = chances(p)
-    kept = (bits_of(keys, np.arange(n)) >> np.uint64(48)) >= dropped
-    return torch.from_numpy(np.where(kept, CHANCES / (CHANCES - dropped), 0.0)).to(like)
+    def positions(self, x: torch.Tensor) -> torch.Tensor:
+        """The number of rows before each of the rows x (..., C) in its word (N,)."""
+        return (self.before(x) >= 0).sum(1) - 1
+
+    def looking(self, layer: CausalSelfAttention, x: torch.Tensor) -> Looking:
+        """What each of the rows x (..., 3E) looks back at."""
+        at = looking(self.levels, layer, x.numel() // x.shape[-1], self.training)
+        return Looking(torch.from_numpy(at.before).to(x.device), torch.from_numpy(at.factors).to(x))

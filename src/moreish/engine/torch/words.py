@@ -7,10 +7,11 @@ from itertools import pairwise
 import numpy as np
 import torch
 
-from ...layers import LAYERS, Layer
+from ...layers import LAYERS, Layer, leaves
 from ...layers.levels import N_PAIRS
 from ..optim import decay_segments
 from ..protocol import Steps
+from ..states import PrefixStates
 from ..words import Packed, WordBatches, ended, pack_words, sorted_words
 from .distributed import BatchShard
 from .engine import Torch, to_module, traced_gradients
@@ -58,7 +59,7 @@ class WordTorch(Torch):
     ):
         super().__init__(layers, columns, n_vocab, dtype, device, graph=False)
         self._word_stepper = lru_cache(2)(self._make_word_stepper)
-        self._states = [size for layer in layers for size in LAYERS[type(layer)].state(layer)]
+        self._states = [size for _, layer in leaves(layers) for size in LAYERS[type(layer)].state(layer)]
 
     def _make_word_stepper(self, size: int, steps: Steps) -> WordStepper:
         """Make the stepper for batches of `size` words, and for steps with these settings."""
@@ -131,6 +132,18 @@ class WordTorch(Torch):
             levels = RowLevels.of_one(given, len(tokens))
             logits = self._logits(torch.from_numpy(tokens[:, None].astype(np.int64)).to(self.device), levels)
             return torch.cat([*levels.reached, logits.flatten(0, -2)], 1).cpu().numpy()
+
+
+class PrefixTorch(PrefixStates, WordTorch):
+    """Runs layers that look back at all rows of a word. See `WordTorch`."""
+
+    @torch.no_grad()
+    def logits_of_rows(self, params: np.ndarray, packed: Packed) -> np.ndarray:
+        with self._turn:
+            self._take(params)
+            self.module.eval()
+            x = torch.from_numpy(packed.contexts).to(self.device)
+            return self._logits(x, RowLevels(packed.levels, False)).flatten(0, -2).cpu().numpy()
 
 
 def gradients_of_words(layers: Sequence[Layer], params: np.ndarray, packed: Packed) -> dict[str, np.ndarray]:

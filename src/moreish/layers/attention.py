@@ -1,0 +1,201 @@
+"""CausalSelfAttention: every row takes a weighted mean of what the rows before it in its word, and it itself, offer.
+
+Vaswani et al. 2017, section 3.2. Its input is three vectors of a row, side by side, from a Linear before it: a query q,
+a key k and a value v. A row asks by its query, and another row answers by its key. Row n gives row m, which is m = n or
+before it in its word, a score and a weight:
+
+    s[m] = q[n] . k[m] / sqrt(C)        C numbers in a query
+    a[m] = exp(s[m]) / sum over l of exp(s[l])
+    y[n] = sum over m of a[m] v[m]
+
+Rows after n have no weight, as they are what the model predicts. The vectors are divided into heads, each of which has
+weights of its own; all that is said here is of one head. Without the root, the variance of a score would be C.
+
+y[n] depends on v directly, and on q and k through the weights. With da[m] = dy[n] . v[m], the Jacobian of a softmax is
+da[m] / ds[l] = a[m] ((m = l) - a[l]), so
+
+    ds[m] = a[m] (da[m] - sum over l of a[l] da[l])
+          = a[m] (da[m] - dy[n] . y[n])                 as the sum of a[l] v[l] is y[n]
+
+    dq[n]  = sum over m of ds[m] k[m] / sqrt(C)
+    dk[m] += ds[m] q[n] / sqrt(C)                       from every row n that looks back at m
+    dv[m] += a[m] dy[n]
+
+The forward pass goes along the word once, with the largest score so far: when a larger one comes, it scales down what
+it has (Milakov and Gimelshein 2018). It keeps log sum exp(s) of each row, from which the backward pass computes the
+weights again: these are as many as pairs of characters, and nothing else grows with the square of a word's length.
+
+Dropout sets weights to zero and scales the others up, after the softmax. So its factors multiply a[m] in y and in dv,
+and da[m]; dy[n] . y[n] is still the sum of a[l] da[l].
+"""
+
+# pyright: reportMissingParameterType=false
+
+import math
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from .attention_steps import STEPS
+from .dropout import chances
+from .levels import REMEMBERED, layer_key, levels_of, remembered, weight_factor
+from .maths import exp, kernel
+from .spec import AUX0, DX, DY, LEVELS, ROWS, S0, S1, S2, S3, Kernels, Parameter, Shape, X, Y
+from .views import block, matrix
+
+LOG_SUM = AUX0
+
+
+@dataclass(frozen=True)
+class CausalSelfAttention:
+    """Attention of `n_head` heads over `n_embd` numbers: (..., 3 n_embd), queries, keys and values, become (..., n_embd).
+
+    dropout     probability of dropping a weight in training
+    salt        a number that no other dropout of the model has
+    """
+
+    n_embd: int
+    n_head: int
+    dropout: float = 0.0
+    salt: int = 0
+
+    def parameters(self) -> tuple[Parameter, ...]:
+        return ()
+
+    def out_shape(self, in_shape: Shape) -> Shape:
+        if in_shape[-1] != 3 * self.n_embd:
+            raise ValueError(
+                f"CausalSelfAttention takes {3 * self.n_embd} numbers, and the layer before it gives {in_shape[-1]}"
+            )
+        return (*in_shape[:-1], self.n_embd)
+
+    def sizes(self, in_shape: Shape) -> tuple[int, ...]:
+        return (self.n_embd, self.n_head, chances(self.dropout), self.salt)
+
+    def flops(self, in_shape: Shape, batch_size: int) -> int:
+        rows_before = 8  # a guess: it depends on the words
+        return batch_size * prod(in_shape[:-1]) * 4 * self.n_embd * rows_before
+
+
+@kernel
+def dot_product(a, b):
+    """The dot product of two vectors (C,)."""
+    total = a.dtype.type(0)
+    for c in range(a.size):
+        total += a[c] * b[c]
+    return total
+
+
+@kernel
+def forward(levels, x, heads, key, dropped, log_sum, y):
+    """x (M, 3E), all rows; the last N of them -> y (N, E), and log_sum (N, heads) for the backward pass."""
+    N, E = y.shape
+    C, first = E // heads, levels.head[REMEMBERED]
+    scale = y.dtype.type(1 / math.sqrt(C))
+    for n in range(N):
+        for head in range(heads):
+            q, out = block(x, first + n, head, C), block(y, n, head, C)
+            out.fill(0)
+            m, distance, total, largest = first + n, 0, q.dtype.type(0), q.dtype.type(-np.inf)
+            while m >= 0:
+                k, v = block(x, m, heads + head, C), block(x, m, 2 * heads + head, C)
+                s = scale * dot_product(q, k)
+                if s > largest:
+                    shrink = exp(largest - s)
+                    total *= shrink
+                    for c in range(C):
+                        out[c] *= shrink
+                    largest = s
+                a = exp(s - largest)
+                total += a
+                a *= weight_factor(levels, key, n, distance * heads + head, dropped, x)
+                for c in range(C):
+                    out[c] += a * v[c]
+                m, distance = levels.before[m], distance + 1
+            for c in range(C):
+                out[c] /= total
+            log_sum[n, head] = largest + math.log(total)
+
+
+@kernel
+def backward(levels, x, heads, key, dropped, log_sum, y, dy, dx):
+    """x (N, 3E), log_sum (N, heads), y, dy (N, E) -> dx (N, 3E)."""
+    N, E = y.shape
+    C = E // heads
+    scale = y.dtype.type(1 / math.sqrt(C))
+    dx.fill(0)
+    for n in range(N):
+        for head in range(heads):
+            q, dq = block(x, n, head, C), block(dx, n, head, C)
+            dout = block(dy, n, head, C)
+            mean = dot_product(dout, block(y, n, head, C))
+            m, distance = np.int64(n), 0
+            while m >= 0:
+                k, v = block(x, m, heads + head, C), block(x, m, 2 * heads + head, C)
+                dk, dv = block(dx, m, heads + head, C), block(dx, m, 2 * heads + head, C)
+                a = exp(scale * dot_product(q, k) - log_sum[n, head])
+                factor = weight_factor(levels, key, n, distance * heads + head, dropped, x)
+                # y[n] = sum over m of factor a[m] v[m]
+                da = factor * dot_product(dout, v)
+                # a = softmax(s)
+                ds = a * (da - mean)
+                # s[m] = q[n] . k[m] / sqrt(C)
+                ds *= scale
+                a *= factor
+                for c in range(C):
+                    dv[c] += a * dout[c]
+                    dq[c] += ds * k[c]
+                    dk[c] += ds * q[c]
+                m, distance = levels.before[m], distance + 1
+
+
+def forward_op(row, arena, params, grads, ints):
+    N, E, heads, levels = row[ROWS], row[S0], row[S1], levels_of(ints, row[LEVELS])
+    forward(
+        levels,
+        remembered(row, arena, levels, 3 * E),
+        heads,
+        layer_key(levels, row[S3]),
+        row[S2],
+        matrix(arena, row[LOG_SUM], N, heads),
+        matrix(arena, row[Y], N, E),
+    )
+
+
+def backward_op(row, arena, params, grads, ints):
+    N, E, heads, levels = row[ROWS], row[S0], row[S1], levels_of(ints, row[LEVELS])
+    backward(
+        levels,
+        matrix(arena, row[X], N, 3 * E),
+        heads,
+        layer_key(levels, row[S3]),
+        row[S2],
+        matrix(arena, row[LOG_SUM], N, heads),
+        matrix(arena, row[Y], N, E),
+        matrix(arena, row[DY], N, E),
+        matrix(arena, row[DX], N, 3 * E),
+    )
+
+
+def scratch(layer: CausalSelfAttention, in_shape: Shape, rows: int) -> tuple[int, ...]:
+    return (rows * layer.n_head,)
+
+
+def torch_forward(module, x, levels):
+    import torch
+
+    y = STEPS.forward(lambda name, tensor: tensor, torch, x.flatten(0, -2), levels.looking(module.layer, x))
+    return y.view(*x.shape[:-1], -1)
+
+
+KERNELS = Kernels(
+    forward_op,
+    backward_op,
+    torch=torch_forward,
+    example=CausalSelfAttention(4, 2),
+    scratch=scratch,
+    steps=STEPS,
+    levels=True,
+    looks_back=True,
+)

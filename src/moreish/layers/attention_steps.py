@@ -1,0 +1,74 @@
+"""Attention in small steps, to read and check beside its fused kernels, and the weights that it gives."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .dropout import factors_of
+from .levels import KEY, Levels, rows_before
+from .random import bits_of
+from .spec import SmallSteps
+
+if TYPE_CHECKING:
+    from .attention import CausalSelfAttention
+
+
+@dataclass(frozen=True)
+class Looking:
+    """The rows that each row looks back at.
+
+    before      (N, D): the row itself, the row before it in its word, and so on; -1 where there is none
+    factors     (N, D, heads): the numbers by which dropout multiplies the weights
+    """
+
+    before: Any
+    factors: Any
+
+
+def looking(levels: Levels, layer: "CausalSelfAttention", n: int, training: bool = True) -> Looking:
+    """Return what n rows look back at."""
+    before = rows_before(levels, n)
+    factors = np.ones((*before.shape, layer.n_head))
+    if layer.dropout and training:
+        of_rows = bits_of(bits_of(levels.head[KEY], np.array([layer.salt])), levels.keys[:n])
+        factors = factors_of(of_rows[:, None], factors[0].size, layer.dropout).reshape(factors.shape)
+    return Looking(before, factors)
+
+
+def _of_heads(x: Any, block: int, n_head: int) -> Any:
+    """Queries (block 0), keys (1) or values (2) of rows (..., 3E), divided into heads: (..., heads, C)."""
+    E = x.shape[-1] // 3
+    return x[..., block * E : (block + 1) * E].reshape(*x.shape[:-1], n_head, E // n_head)
+
+
+def forward(trace: Any, xp: Any, x: Any, at: Looking) -> Any:
+    """x (N, 3E) -> y (N, E)."""
+    n_head, there = at.factors.shape[-1], xp.asarray(at.before >= 0)[..., None]
+    factors = xp.asarray(at.factors, dtype=x.dtype)
+    looked_at = x[at.before]  # (N, D, 3E); instead of no row it has the last one, which gets no weight
+    q = trace("q", _of_heads(x, 0, n_head))
+    k, v = trace("k", _of_heads(looked_at, 1, n_head)), trace("v", _of_heads(looked_at, 2, n_head))
+    scores = trace("scores", (q[:, None] * k).sum(-1) / q.shape[-1] ** 0.5)
+    scores = xp.where(there, scores, -np.inf)
+    exps = xp.exp(scores - xp.amax(scores, 1)[:, None])
+    weights = trace("weights", exps / exps.sum(1)[:, None])
+    return ((weights * factors)[..., None] * v).sum(1).reshape(len(x), -1)
+
+
+def backward(tensors: dict[str, np.ndarray], dy: np.ndarray, at: Looking) -> dict[str, np.ndarray]:
+    """dy (N, E) -> the gradients of the tensors above."""
+    q, k, v, a = (tensors[name] for name in ("q", "k", "v", "weights"))
+    dy = dy.reshape(len(dy), 1, *q.shape[1:])
+    # y = sum over m of factor a[m] v[m]
+    da = at.factors * (dy * v).sum(-1)
+    dv = (at.factors * a)[..., None] * dy
+    # a = softmax(s)
+    ds = a * (da - (a * da).sum(1)[:, None])
+    # s[m] = q . k[m] / sqrt(C)
+    of_products = ds[..., None] / q.shape[-1] ** 0.5
+    dk, dq = of_products * q[:, None], (of_products * k).sum(1)
+    return {"weights": da, "scores": ds, "v": dv, "k": dk, "q": dq}
+
+
+STEPS = SmallSteps(forward, backward, lambda levels, layer, n: [looking(levels, layer, n)])
