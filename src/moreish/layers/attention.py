@@ -49,7 +49,7 @@ LOG_SUM = AUX0
 
 @dataclass(frozen=True)
 class CausalSelfAttention:
-    """Attention of `n_head` heads over `n_embd` numbers: (..., 3 n_embd), queries, keys and values, become (..., n_embd).
+    """Attention of `n_head` heads: queries, keys and values of `n_embd` numbers, (..., 3 n_embd), become (..., n_embd).
 
     dropout     probability of dropping a weight in training
     salt        a number that no other dropout of the model has

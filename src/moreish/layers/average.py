@@ -17,7 +17,7 @@ import numpy as np
 
 from .levels import REMEMBERED, levels_of, remembered
 from .maths import kernel
-from .spec import DX, DY, LEVELS, ROWS, S0, Kernels, Parameter, Shape, X, Y
+from .spec import DX, DY, LEVELS, ROWS, S0, Kernels, Parameter, Shape, Y
 from .views import block, matrix
 
 

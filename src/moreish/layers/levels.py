@@ -110,7 +110,7 @@ def regular_levels(ints: np.ndarray, start: int, first: int, examples: int, T: i
 
 
 def rows_before(levels: Levels, n: int) -> np.ndarray:
-    """Return the rows from each of n rows back to the start of its word (n, D): itself first, -1 where there is none."""
+    """Return the rows from each of n rows, itself first, to the start of its word (n, D), -1 where there is none."""
     found = [np.arange(n)]
     while True:
         last = found[-1]

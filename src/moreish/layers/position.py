@@ -2,7 +2,7 @@
 
     y[n] = x[n] + P[t],     t the number of characters before row n in its word
 
-Attention and averages do not see the order of rows; from P they learn it (Vaswani et al. 2017, section 3.5). The rows of
+Attention and averages do not see the order of rows; P tells it to them (Vaswani et al. 2017, section 3.5). The rows of
 a word beyond the table have its last vector. P[t] is added at every row with place t, so
 
     dP[t] = sum over n at t of dy[n]        dx = dy
