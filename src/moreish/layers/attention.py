@@ -41,10 +41,10 @@ from .attention_steps import STEPS
 from .dropout import chances
 from .levels import REMEMBERED, layer_key, levels_of, remembered, weight_factor
 from .maths import exp, kernel
-from .spec import AUX0, DX, DY, LEVELS, ROWS, S0, S1, S2, S3, Kernels, Parameter, Shape, X, Y
+from .spec import AUX0, AUX1, DX, DY, LEVELS, ROWS, S0, S1, S2, S3, Kernels, Parameter, Shape, X, Y
 from .views import block, matrix
 
-LOG_SUM = AUX0
+LOG_SUM, OF_HEADS = AUX0, AUX1
 
 
 @dataclass(frozen=True)
@@ -88,66 +88,79 @@ def dot_product(a, b):
 
 
 @kernel
-def forward(levels, x, heads, key, dropped, log_sum, y):
-    """x (M, 3E), all rows; the last N of them -> y (N, E), and log_sum (N, heads) for the backward pass."""
-    N, E = y.shape
-    C, first = E // heads, levels.head[REMEMBERED]
-    scale = y.dtype.type(1 / math.sqrt(C))
-    for n in range(N):
-        for head in range(heads):
-            q, out = block(x, first + n, head, C), block(y, n, head, C)
-            out.fill(0)
-            m, distance, total, largest = first + n, 0, q.dtype.type(0), q.dtype.type(-np.inf)
-            while m >= 0:
-                k, v = block(x, m, heads + head, C), block(x, m, 2 * heads + head, C)
-                s = scale * dot_product(q, k)
-                if s > largest:
-                    shrink = exp(largest - s)
-                    total *= shrink
-                    for c in range(C):
-                        out[c] *= shrink
-                    largest = s
-                a = exp(s - largest)
-                total += a
-                a *= weight_factor(levels, key, n, distance * heads + head, dropped, x)
-                for c in range(C):
-                    out[c] += a * v[c]
-                m, distance = levels.before[m], distance + 1
-            for c in range(C):
-                out[c] /= total
-            log_sum[n, head] = largest + math.log(total)
+def add_scaled(factor, a, total):
+    """Add factor a (C,) to total (C,)."""
+    for c in range(total.size):
+        total[c] += factor * a[c]
 
 
 @kernel
-def backward(levels, x, heads, key, dropped, log_sum, y, dy, dx):
-    """x (N, 3E), log_sum (N, heads), y, dy (N, E) -> dx (N, 3E)."""
-    N, E = y.shape
+def forward(levels, x, key, dropped, of_heads, log_sum, y):
+    """x (M, 3E), all rows; the last N of them -> y (N, E), and log_sum (N, heads) for the backward pass.
+
+    of_heads (4, heads) is scratch.
+    """
+    (N, heads), E = log_sum.shape, y.shape[1]
+    C, first = E // heads, levels.head[REMEMBERED]
+    scale = y.dtype.type(1 / math.sqrt(C))
+    weight, shrink, largest, total = of_heads[0], of_heads[1], of_heads[2], of_heads[3]
+    y.fill(0)
+    for n in range(N):
+        largest.fill(-np.inf)
+        total.fill(0)
+        m, distance = first + n, 0
+        while m >= 0:
+            for head in range(heads):
+                weight[head] = scale * dot_product(block(x, first + n, head, C), block(x, m, heads + head, C))
+            for head in range(heads):
+                larger = max(largest[head], weight[head])
+                shrink[head] = exp(largest[head] - larger)
+                weight[head] = exp(weight[head] - larger)
+                largest[head] = larger
+                total[head] = total[head] * shrink[head] + weight[head]
+            for head in range(heads):
+                a = weight[head] * weight_factor(levels, key, n, distance * heads + head, dropped, x)
+                v, out = block(x, m, 2 * heads + head, C), block(y, n, head, C)
+                for c in range(C):
+                    out[c] = out[c] * shrink[head] + a * v[c]
+            m, distance = levels.before[m], distance + 1
+        for head in range(heads):
+            out = block(y, n, head, C)
+            for c in range(C):
+                out[c] /= total[head]
+            log_sum[n, head] = largest[head] + math.log(total[head])
+
+
+@kernel
+def backward(levels, x, key, dropped, of_heads, log_sum, y, dy, dx):
+    """x (N, 3E), log_sum (N, heads), y, dy (N, E) -> dx (N, 3E). of_heads (4, heads) is scratch."""
+    (N, heads), E = log_sum.shape, y.shape[1]
     C = E // heads
     scale = y.dtype.type(1 / math.sqrt(C))
+    mean, a, da, ds = of_heads[0], of_heads[1], of_heads[2], of_heads[3]
     dx.fill(0)
     for n in range(N):
         for head in range(heads):
-            q, dq = block(x, n, head, C), block(dx, n, head, C)
-            dout = block(dy, n, head, C)
-            mean = dot_product(dout, block(y, n, head, C))
-            m, distance = np.int64(n), 0
-            while m >= 0:
-                k, v = block(x, m, heads + head, C), block(x, m, 2 * heads + head, C)
-                dk, dv = block(dx, m, heads + head, C), block(dx, m, 2 * heads + head, C)
-                a = exp(scale * dot_product(q, k) - log_sum[n, head])
+            mean[head] = dot_product(block(dy, n, head, C), block(y, n, head, C))
+        m, distance = np.int64(n), 0
+        while m >= 0:
+            for head in range(heads):
+                a[head] = scale * dot_product(block(x, n, head, C), block(x, m, heads + head, C))
+                da[head] = dot_product(block(dy, n, head, C), block(x, m, 2 * heads + head, C))
+            for head in range(heads):
                 factor = weight_factor(levels, key, n, distance * heads + head, dropped, x)
-                # y[n] = sum over m of factor a[m] v[m]
-                da = factor * dot_product(dout, v)
-                # a = softmax(s)
-                ds = a * (da - mean)
+                a[head] = exp(a[head] - log_sum[n, head])
+                # a = softmax(s), and y[n] = sum over m of factor a[m] v[m]
+                ds[head] = scale * a[head] * (factor * da[head] - mean[head])
+                a[head] *= factor
+            for head in range(heads):
+                q, k, out = block(x, n, head, C), block(x, m, heads + head, C), block(dy, n, head, C)
+                dq, dk, dv = block(dx, n, head, C), block(dx, m, heads + head, C), block(dx, m, 2 * heads + head, C)
                 # s[m] = q[n] . k[m] / sqrt(C)
-                ds *= scale
-                a *= factor
-                for c in range(C):
-                    dv[c] += a * dout[c]
-                    dq[c] += ds * k[c]
-                    dk[c] += ds * q[c]
-                m, distance = levels.before[m], distance + 1
+                add_scaled(a[head], out, dv)
+                add_scaled(ds[head], k, dq)
+                add_scaled(ds[head], q, dk)
+            m, distance = levels.before[m], distance + 1
 
 
 def forward_op(row, arena, params, grads, ints):
@@ -155,9 +168,9 @@ def forward_op(row, arena, params, grads, ints):
     forward(
         levels,
         remembered(row, arena, levels, 3 * E),
-        heads,
         layer_key(levels, row[S3]),
         row[S2],
+        matrix(arena, row[OF_HEADS], 4, heads),
         matrix(arena, row[LOG_SUM], N, heads),
         matrix(arena, row[Y], N, E),
     )
@@ -168,9 +181,9 @@ def backward_op(row, arena, params, grads, ints):
     backward(
         levels,
         matrix(arena, row[X], N, 3 * E),
-        heads,
         layer_key(levels, row[S3]),
         row[S2],
+        matrix(arena, row[OF_HEADS], 4, heads),
         matrix(arena, row[LOG_SUM], N, heads),
         matrix(arena, row[Y], N, E),
         matrix(arena, row[DY], N, E),
@@ -179,7 +192,7 @@ def backward_op(row, arena, params, grads, ints):
 
 
 def scratch(layer: CausalSelfAttention, in_shape: Shape, rows: int) -> tuple[int, ...]:
-    return (rows * layer.n_head,)
+    return (rows * layer.n_head, 4 * layer.n_head)
 
 
 def torch_forward(module, x, levels):

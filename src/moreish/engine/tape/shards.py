@@ -10,12 +10,12 @@ from collections.abc import Sequence
 
 from numba.extending import register_jitable
 
-from ...layers import Layer
+from ...layers import LAYERS, Layer, leaves
 from .fuse import fused
 
 GRAIN = 16  # examples: a thread owns whole vectors and cache lines
 SEVERAL = (2, 4, 8, 16)  # shards: most processors have a power of two, or at least an even number, of cores
-MIN_SHARD_EXAMPLES, MIN_SHARD_TOKENS = 64, 400
+MIN_SHARD_EXAMPLES, MIN_SHARD_TOKENS, MIN_RECURRENT_TOKENS = 64, 100, 400
 SHARD_FLOPS = 1.2e6  # the cost of one more shard, in floating-point operations of a forward pass
 
 
@@ -61,11 +61,13 @@ def count_word_shards(layers: Sequence[Layer], tokens: float, T: int) -> int:
     """The number of shards for training layers that go along words, on batches of about a number of tokens.
 
     T is the number of columns of their contexts. A shard has fewer rows on each level than the whole batch and shares
-    fewer prefixes, so it needs more of them than a shard of contexts.
+    fewer prefixes. If layers go from level to level, it needs more of them than a shard of contexts.
     """
+    recurrent = any(LAYERS[type(layer)].state(layer) for _, layer in leaves(layers))
+    least = MIN_RECURRENT_TOKENS if recurrent else MIN_SHARD_TOKENS
     shape, work = (T,), 0.0
     for layer in layers:
         work += layer.flops(shape, int(tokens))
         shape = layer.out_shape(shape)
-    several = [n for n in SEVERAL if MIN_SHARD_TOKENS * n <= tokens]
+    several = [n for n in SEVERAL if least * n <= tokens]
     return min((1, *several), key=lambda n: work / n + SHARD_FLOPS * n)
