@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-ROUNDS = 5
+ROUNDS, ALTERNATIONS = 5, 7
 
 
 def best(work: Callable[[], object]) -> float:
@@ -20,6 +20,25 @@ def best(work: Callable[[], object]) -> float:
         work()
         seconds.append(time.perf_counter() - began)
     return min(seconds)
+
+
+def alternate(loops: dict[str, Callable[[int], None]], seconds: float) -> dict[str, float]:
+    """Time each loop(n), in rounds of some seconds in which the loops alternate.
+
+    Returns the shortest seconds per step of each.
+    """
+    counts, found = {}, dict.fromkeys(loops, float("inf"))
+    for name, loop in loops.items():
+        loop(2)
+        began = time.perf_counter()
+        loop(4)
+        counts[name] = max(4, int(seconds / ((time.perf_counter() - began) / 4)))
+    for _ in range(ALTERNATIONS):
+        for name, loop in loops.items():
+            began = time.perf_counter()
+            loop(counts[name])
+            found[name] = min(found[name], (time.perf_counter() - began) / counts[name])
+    return found
 
 
 def versions() -> dict[str, str]:

@@ -15,6 +15,7 @@ from typing import Any
 import large_section
 import list_sections
 import model_sections
+import peer_sections
 import readme_sections
 import recurrent_sections
 import speed_sections
@@ -29,7 +30,7 @@ SECTIONS: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "how good": (readme_sections.quality_table, ("quality",)),
     "how fast": (readme_sections.speed_table, ("speed", "scoring", "serving", "steering")),
     "peers": (readme_sections.peers_table, ("speed",)),
-    "recurrent": (recurrent_sections.recurrent_table, ("sequence",)),
+    "makemore": (peer_sections.makemore_table, ("peers", "sequence")),
     "quality": (model_sections.ladder_section, ("quality",)),
     "recurrent losses": (recurrent_sections.losses_section, ("sequence",)),
     "short lists": (list_sections.short_lists_section, ("short-lists",)),
@@ -40,6 +41,7 @@ SECTIONS: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "steering": (model_sections.steering_section, ("steering",)),
     "speed": (speed_sections.speed_section, ("speed",)),
     "recurrent speed": (recurrent_sections.epochs_section, ("sequence",)),
+    "makemore speed": (peer_sections.makemore_section, ("peers",)),
     "fullbatch": (speed_sections.fullbatch_section, ("fullbatch",)),
     "diagnostics": (speed_sections.diagnostics_section, ("diagnostics",)),
     "serving": (speed_sections.serving_section, ("serving",)),

@@ -3,31 +3,6 @@
 import shlex
 from typing import Any
 
-IN_README = 3  # rows of speeds
-
-
-def recurrent_table(found: dict[str, Any]) -> str:
-    """Table of speeds and losses for the README."""
-    lines = ["| recurrent nets | time | against PyTorch | val | test |", "|---|---:|---:|---:|---:|"]
-    for row in found["epochs"][:IN_README]:
-        ours, theirs = row["seconds"]["moreish"], row["seconds"]["torch"]
-        lines.append(
-            f"| one epoch, {name_of(row)}, {threads_of(row)} | {ours:.2f} s | {theirs / ours:.1f} times as fast | | |"
-        )
-    for row in found["losses"]:
-        lines.append(
-            f"| `{command_of(row, found['data'])}` | {row['seconds']:,.0f} s | | **{row['loss']['val']:.3f}** "
-            f"| {row['loss']['test']:.3f} |"
-        )
-    lines += [
-        "",
-        f"An epoch is a pass over the train words of {found['data']} in batches of {found['batch']} words, without"
-        " dropout. PyTorch runs its own layers on batches that are packed by length beforehand. Commands are timed"
-        f" from start to exit. `benchmarks/sequence.py`, {found['machine']['processor']}, torch"
-        f" {found['versions']['torch']}.",
-    ]
-    return "\n".join(lines)
-
 
 def epochs_section(found: dict[str, Any]) -> str:
     """Table of the seconds of an epoch, and the rates of drawing and evaluation."""

@@ -9,16 +9,13 @@ in the file.
 
 import argparse
 import json
-import re
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from machine import best, machine, versions
+from commands import trained
+from machine import alternate, best, machine, versions
 from recurrent_loops import nets_loop, products_loop, tape_loop
 from rich.console import Console
 from rich.table import Table
@@ -30,7 +27,7 @@ from moreish.models import NetConfig, make_config
 from moreish.models.model import Model
 
 WORDS = 128  # in a batch
-ROUNDS, SECONDS = 7, 1.0  # of each loop
+ROUND_SECONDS = 1.0  # of each loop
 # Model, hidden units, layers, threads.
 EPOCHS = (("gru", 256, 1, 2), ("lstm", 256, 1, 2), ("rnn", 256, 1, 2), ("gru", 256, 1, 1), ("gru", 384, 2, 1))
 DRAWN = 50_000  # words
@@ -51,22 +48,6 @@ TRAININGS: dict[str, tuple[float, list[str]]] = {
 }
 
 
-def alternate(loops: dict[str, Callable[[int], None]]) -> dict[str, float]:
-    """Time each loop(n), in rounds in which the loops alternate. Returns the shortest seconds per step of each."""
-    counts, found = {}, dict.fromkeys(loops, float("inf"))
-    for name, loop in loops.items():
-        loop(2)
-        began = time.perf_counter()
-        loop(4)
-        counts[name] = max(4, int(SECONDS / ((time.perf_counter() - began) / 4)))
-    for _ in range(ROUNDS):
-        for name, loop in loops.items():
-            began = time.perf_counter()
-            loop(counts[name])
-            found[name] = min(found[name], (time.perf_counter() - began) / counts[name])
-    return found
-
-
 def epochs(corpus: Corpus) -> list[dict[str, Any]]:
     """Seconds of an epoch of train words: moreish with and without shared prefixes, PyTorch, and the products alone."""
     rows, steps = [], len(corpus.parts["train"]) / WORDS
@@ -80,7 +61,7 @@ def epochs(corpus: Corpus) -> list[dict[str, Any]]:
             "torch": nets_loop(corpus, kind, n_hidden, n_layer, WORDS, threads),
             "products": products_loop(corpus, config, WORDS, threads),
         }
-        seconds = {name: s * steps for name, s in alternate(loops).items()}
+        seconds = {name: s * steps for name, s in alternate(loops, ROUND_SECONDS).items()}
         model = Model(config, corpus.vocab)
         rows.append(
             {"model": kind, "n_hidden": n_hidden, "n_layer": n_layer, "threads": threads}
@@ -130,26 +111,7 @@ def sharing(corpus: Corpus) -> list[dict[str, Any]]:
 
 def losses(names: str) -> list[dict[str, Any]]:
     """Losses of whole processes, from start to exit."""
-    rows = []
-    for what, (limit, options) in TRAININGS.items():
-        with tempfile.TemporaryDirectory() as folder:
-            command = [sys.executable, "-m", "moreish", "train", names, *options, "--out", f"{folder}/run"]
-            began = time.perf_counter()
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
-            seconds = time.perf_counter() - began
-        loss = {part: float(re.findall(rf"^{part} +([\d.]+)", done.stdout, re.M)[-1]) for part in PARTS}
-        parameters = int(re.findall(r"([\d,]+) parameters", done.stdout)[-1].replace(",", ""))
-        rows.append(
-            {
-                "what": what,
-                "limit": limit,
-                "options": options,
-                "seconds": seconds,
-                "parameters": parameters,
-                "loss": loss,
-            }
-        )
-    return rows
+    return [{"what": what, "limit": limit, **trained(names, options)} for what, (limit, options) in TRAININGS.items()]
 
 
 def main() -> None:
