@@ -226,12 +226,14 @@ class _Planner:
     def _add_residual(self, layer: Residual, path: str) -> None:
         """Add a sum after its branch; before the branch, in training, what adds to dx at the end of a backward pass.
 
-        The last operation of the branch has its gradient where the sum has it.
+        The branch ends with its gradient where the sum has it.
         """
         x, dx, before = self.x, self.dx, len(self.operations)
         for number, inner in enumerate(layer.layers):
             self.add(inner, f"{path}.{number}")
         z = self.x
+        if all(op.row is None for op in self.operations[before:]) and self.gradients:
+            raise ValueError("the layers of a Residual compute nothing")
         ((forward, backward),) = _codes(Residual, LAYERS[Residual], self.gradients)
         self.x, self.dx = x, dx
         rows = self._rows(layer, [(forward, NOTHING)], [], self.in_shape)
@@ -241,9 +243,10 @@ class _Planner:
         if self.gradients:
             start = rows.copy()
             start[:, :, (FORWARD, BACKWARD)] = NOTHING, backward
+            dz = next(op.rows[0, :, DY].copy() for op in reversed(branch) if op.row is not None)
+            for op in branch:  # several end there if the last one is itself the sum of a Residual
+                np.copyto(op.rows[:, :, DY], rows[:, :, DY], where=op.rows[:, :, DY] == dz)
             branch.insert(0, Operation(path, layer, self.in_shape, self.in_shape, [], start, begins=True))
-            last = max(n for n, op in enumerate(branch) if op.row is not None)
-            branch[last].rows[:, :, DY] = rows[:, :, DY]
         self.operations[before:] = [*branch, Operation(path, layer, self.in_shape, self.in_shape, [], rows)]
 
     def _check(self, layer: Layer, kernels: Kernels) -> None:
