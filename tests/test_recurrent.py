@@ -2,20 +2,32 @@
 
 import dataclasses
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 import test_gradcheck
-from networks import weights, word_stream, worst
-from small_models import conditional
+from along_words import (
+    DRAWN,
+    STREAM,
+    assert_drawn_as_often_as_probable,
+    drawn,
+    nll_by,
+    read,
+    relative,
+    steps,
+    train,
+    words_in,
+)
+from networks import V, weights, word_stream, worst
 from test_gradcheck import Mistake, mistaken
 
 import moreish
 from moreish import Model, Vocab, set_threads
 from moreish.analysis.gradcheck import check_layers, first_wrong
 from moreish.engine.optim import zero_moments
-from moreish.engine.protocol import Draw, Engine, Steps
+from moreish.engine.protocol import Draw
 from moreish.engine.tape import Tape, WordTape, word_tape
 from moreish.engine.tape import engine as tape_engine
 from moreish.engine.tape.compile import walks
@@ -28,7 +40,7 @@ from moreish.layers.spec import Y
 from moreish.models.recurrent import GRUConfig, LSTMConfig, RecurrentConfig, RNNConfig
 from moreish.training.prepare import engine_of, prepare
 
-V, E, H = 7, 5, 6
+E, H = 5, 6
 SMALL: dict[str, Any] = {"n_embd": E, "n_hidden": H, "dropout": 0.0}
 KINDS: dict[str, RecurrentConfig] = {
     "rnn": RNNConfig(**SMALL),
@@ -96,24 +108,7 @@ def logits_of_word(layers, params, word) -> np.ndarray:
 
 def nll_of_stream(layers, params, stream) -> np.ndarray:
     """The nll of every token of a stream by the same."""
-    found = []
-    for word in words_in(stream):
-        logits = logits_of_word(layers, params, word)
-        log_p = logits - np.log(np.exp(logits).sum(1, keepdims=True))
-        found.append(-log_p[np.arange(len(word) + 1), [*word, 0]])
-    return np.concatenate(found)
-
-
-def words_in(stream) -> list[list[int]]:
-    return [part.tolist()[1:] for part in np.split(stream, np.flatnonzero(stream == 0)[1:])[:-1]]
-
-
-def relative(ours, theirs) -> float:
-    assert np.shape(ours) == np.shape(theirs)
-    return float(np.abs(ours - theirs).max() / np.abs(theirs).max())
-
-
-STREAM = word_stream(60, V, 5)
+    return nll_by(partial(logits_of_word, layers, params), stream)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -129,11 +124,7 @@ def test_the_forward_pass_is_the_formula_word_by_word(name):
         loss, _ = tape.loss_and_grads_of_words(params, packed)
         assert loss == pytest.approx(expected.mean(), rel=1e-12)
     for word in words_in(STREAM)[:5]:
-        states = [tape.begin(params)]
-        for token in word:
-            states.append(tape.after(params, states[-1], np.array([token])))
-        logits = np.concatenate([tape.logits(params, state) for state in states])
-        assert relative(logits, logits_of_word(layers, params, word)) <= 1e-12
+        assert relative(read(tape, params, word), logits_of_word(layers, params, word)) <= 1e-12
 
 
 @pytest.mark.parametrize("labels", [0, V], ids=["", "labels"])
@@ -254,14 +245,6 @@ def test_a_step_on_several_shards_is_the_step_on_one(name):
     params = weights(layers)
     loss, _ = WordTape(layers, 1, V, np.float64).loss_and_grads_of_words(params, batches.packed(0))
     assert found[0][0][0] == pytest.approx(loss, rel=1e-12)
-
-
-def train(engine: Engine, *arguments: Any) -> np.ndarray:
-    return engine.train(*arguments)
-
-
-def steps(n: int, optimizer: str = "adamw", rate: float = 0.01, first: int = 0, **settings: Any) -> Steps:
-    return Steps(optimizer, 0.01, first, np.full(n, rate), **settings)
 
 
 @pytest.mark.usefixtures("threads_as_before")
@@ -490,15 +473,6 @@ def three_letters() -> Model:
     return model
 
 
-def drawn(model: Model, n: int, **options: Any) -> list[str]:
-    tape = WordTape(model.layers, 1, len(model.vocab))
-    tokens = tape.generate(model.params, n, Draw(**options))
-    return [
-        "".join(model.vocab.characters[t - 1] for t in part[part > 0])
-        for part in np.split(tokens, np.flatnonzero(tokens == 0) + 1)[:-1]
-    ]
-
-
 @pytest.mark.usefixtures("threads_as_before")
 def test_words_depend_on_the_seed_and_their_number_alone(three_letters, monkeypatch, made_by):
     """Not on how many are drawn, in which rows, or by how many threads."""
@@ -516,41 +490,9 @@ def test_words_depend_on_the_seed_and_their_number_alone(three_letters, monkeypa
     assert drawn(three_letters, 300, seed=5) == whole
 
 
-OPTIONS: list[dict[str, Any]] = [
-    {},
-    {"prefix": [2, 1]},
-    {"temperature": 0.6},
-    {"temperature": 1.7, "top_k": 2},
-    {"top_p": 0.8},
-]
-
-
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("options", DRAWN, ids=str)
 def test_words_are_drawn_as_often_as_their_probability_says(three_letters, options):
-    """The probability of a word is the product of those of its characters; the last one may be cut off."""
-    longest, n, p = 4, 20_000, {}
-
-    def grow(prefix: str, share: float) -> None:
-        if len(prefix) == longest:
-            p[prefix] = share
-            return
-        ways = conditional(three_letters, prefix, options)
-        for token in np.flatnonzero(ways):
-            if token == 0:
-                p[prefix] = share * ways[0]
-            else:
-                grow(prefix + "abd"[token - 1], share * ways[token])
-
-    grow("".join("abd"[t - 1] for t in options.get("prefix", [])), 1.0)
-    assert sum(p.values()) == pytest.approx(1, rel=1e-5)
-    words = drawn(three_letters, n, **options, seed=9, max_length=longest)
-    assert set(words) <= set(p)
-    expected = n * np.array(list(p.values()))
-    counts = np.array([words.count(word) for word in p])
-    often = expected >= 5
-    statistic = ((counts - expected)[often] ** 2 / expected[often]).sum()
-    assert often.sum() > 3
-    assert (statistic - often.sum()) / math.sqrt(2 * often.sum()) < 5
+    assert_drawn_as_often_as_probable(three_letters, options)
 
 
 def test_the_largest_length_ends_a_word_and_a_temperature_of_zero_takes_the_likeliest(three_letters):

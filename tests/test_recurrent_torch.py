@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from along_words import read, read_by, relative, words_of
 from torch import nn
 
 import moreish
@@ -55,11 +56,6 @@ def random_weights(layers, seed=3):
     """Weights of about unit scale, so that gates differ, and biases are not zero."""
     layout = Layout(layers)
     return layout.initial(seed, np.float64) + 0.3 * np.random.default_rng(seed).standard_normal(layout.size)
-
-
-def relative(ours, theirs):
-    assert ours.shape == theirs.shape
-    return np.abs(ours - theirs).max() / np.abs(theirs).max()
 
 
 class Tagger(nn.Module):
@@ -132,29 +128,6 @@ def pair(request):
     return make().double(), config
 
 
-def read_by(module, words):
-    """The logits of a module after each prefix of some words, and the tokens that follow: (N, V) and (N,)."""
-    T = 1 + max(map(len, words))
-    contexts, targets, there = (torch.zeros((len(words), T), dtype=torch.int64) for _ in range(3))
-    for i, word in enumerate(words):
-        contexts[i, 1 : len(word) + 1] = targets[i, : len(word)] = torch.tensor(word)
-        there[i, : len(word) + 1] = 1
-    return module(contexts)[there == 1], targets[there == 1]
-
-
-def logits_by(engine, params, word):
-    """The logits of an engine after each prefix of a word, (N, V)."""
-    states = [engine.begin(params)]
-    for token in word:
-        states.append(engine.after(params, states[-1], np.array([token])))
-    return np.concatenate([engine.logits(params, state) for state in states])
-
-
-def words_of(batches, step):
-    words = batches.words(step)
-    return [words.stream[b : b + n].tolist() for b, n in zip(words.begins, words.lengths(), strict=True)]
-
-
 @pytest.mark.parametrize("kind", [WordTape, WordTorch])
 def test_a_module_of_pytorch_gives_the_same_logits_and_gradients(pair, stream, kind):
     """In float64. The engines compute equal prefixes once, the module reads each word for itself."""
@@ -168,7 +141,7 @@ def test_a_module_of_pytorch_gives_the_same_logits_and_gradients(pair, stream, k
     loss.backward()
     found, grads = engine.loss_and_grads_of_words(params, packed)
     assert found == pytest.approx(loss.item(), rel=1e-12)
-    of_words = np.concatenate([logits_by(engine, params, word) for word in words])
+    of_words = np.concatenate([read(engine, params, word) for word in words])
     assert relative(of_words, logits.detach().numpy()) <= 1e-10
     for name, parameter in module.named_parameters():  # gradients are converted as weights are
         assert parameter.grad is not None

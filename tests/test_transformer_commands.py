@@ -1,0 +1,254 @@
+"""Runs of the transformer and the bow: options, training to the same bytes, lists of all kinds, and drawing by command."""
+
+import dataclasses
+import itertools
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import made_up_words
+from test_recurrent_commands import LABELS_AND_WEIGHTS, flags, given
+
+import moreish
+from moreish.cli import run as command
+from moreish.engine.states import LONGEST_PREFIX
+from moreish.engine.tape import engine, shards
+from moreish.models.transformer import TransformerConfig
+from moreish.training.checkpoint import CHECKPOINT
+from moreish.training.loop import Loop
+from moreish.training.prepare import engine_of, prepare
+from moreish.training.run import MODEL, begin_folder
+from moreish.training.train import first_state
+
+NET: dict[str, dict[str, Any]] = {
+    "transformer": {"n_layer": 1, "n_head": 2, "n_embd": 8, "dropout": 0.1},
+    "bow": {"n_embd": 8, "n_hidden": 8},
+}
+TRAINED: dict[str, Any] = {"batch_size": 64, "steps": 40, "lr": 0.03, "schedule": "constant"}
+ALL: dict[str, Any] = {**TRAINED, "average": 0.8, "grad_clip": 0.1, "block_size": 4}
+WAYS = ["drawn", "full batch", LABELS_AND_WEIGHTS]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--n-embd", "10", "--n-head", "4"], "--n-embd is 10: it must be a multiple of --n-head, which is 4"),
+        (["--n-head", "0"], "--n-head"),
+        (["--n-layer", "0"], "--n-layer"),
+        (["--n-layer", "101"], "--n-layer"),
+        (["--block-size", "0"], "--block-size"),
+        (["--dropout", "1"], "--dropout"),
+        (["--n-hidden", "8"], "--n-hidden"),
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_option_gives_one_clear_line(options, says, file, tmp_path, capsys):
+    name = file("\n".join(made_up_words(30)))
+    assert command(["train", name, "--model", "transformer", *options, "--out", str(tmp_path / "run")]) == 2
+    out, err = capsys.readouterr()
+    assert not out
+    assert says in err
+    assert len(err.strip().splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.usefixtures("threads_as_before")
+@pytest.mark.parametrize("what", WAYS)
+@pytest.mark.parametrize("model", NET)
+def test_no_number_of_threads_changes_a_byte(model, what, words, tmp_path, made_by, monkeypatch):
+    monkeypatch.setattr(shards, "MIN_SHARD_TOKENS", 40)
+    monkeypatch.setattr(shards, "SHARD_FLOPS", 100.0)
+    listed, more = given(words, what)
+    made, found = made_by(engine), []
+    for n in (1, 2, 3):
+        moreish.set_threads(n)
+        run = moreish.train(listed, model, **{**ALL, **NET[model], **more}, out=tmp_path / str(n))
+        found.append((tmp_path / str(n) / MODEL).read_bytes())
+        assert run.loss["train"] < math.log(len(run.corpus.vocab))
+    assert found[0] == found[1] == found[2]
+    assert set(made) == {1, 2, 3}
+
+
+@pytest.mark.parametrize("what", WAYS)
+@pytest.mark.parametrize("model", NET)
+def test_a_stopped_run_is_resumed_to_the_same_bytes(model, what, words, tmp_path):
+    """And a run that is loaded has the same nll and draws the same words."""
+    listed, more = given(words, what)
+    options = {**ALL, **NET[model], **more}
+    whole = moreish.train(listed, model, **options, out=tmp_path / "whole")
+    task = prepare(listed, model, options)
+    stopped = task.start()
+    state = first_state(stopped)
+    for at in Loop(stopped, state, task.need_steps(), engine_of(stopped)):
+        if at.step >= 15:
+            break
+    assert 0 < state.step < ALL["steps"]
+    begin_folder(stopped, tmp_path / "stopped", CHECKPOINT, state.to_bytes())
+    resumed = moreish.resume(tmp_path / "stopped")
+    assert (tmp_path / "stopped" / MODEL).read_bytes() == (tmp_path / "whole" / MODEL).read_bytes()
+    loaded = moreish.load(tmp_path / "whole")
+    assert resumed.loss == whole.loss == loaded.loss
+    assert loaded.model.config == whole.model.config
+    nlls = [run.model.nll_of_words(listed[:40])[0] for run in (whole, resumed, loaded)]
+    np.testing.assert_array_equal(nlls[0], nlls[1])
+    np.testing.assert_array_equal(nlls[0], nlls[2])
+    assert resumed.model.sample(20, seed=3) == whole.model.sample(20, seed=3) == loaded.model.sample(20, seed=3)
+
+
+@pytest.mark.parametrize(
+    "changed", [{"dropout": 0.4}, {"n_head": 4}, {"block_size": 2}, {"init": "naive"}, {"n_layer": 2}], ids=str
+)
+def test_these_options_change_what_is_learnt(changed, words):
+    plain, other = (
+        moreish.train(words, "transformer", **{**NET["transformer"], **TRAINED, **o, "steps": 10}) for o in ({}, changed)
+    )
+    assert plain.loss["val"] != other.loss["val"]
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["", "weights"])
+@pytest.mark.parametrize("labelled", [False, True], ids=["", "labels"])
+@pytest.mark.parametrize("model", NET)
+def test_the_loss_of_a_step_on_the_full_batch_is_the_train_loss(model, labelled, weighted, words):
+    distinct = list(dict.fromkeys(words))
+    options: dict[str, Any] = {**NET[model], "full_batch": True, "steps": 5, "lr": 0.01}
+    options |= {"dropout": 0.0} if model == "transformer" else {}
+    if labelled:
+        options["labels"] = ["ab"[word < "d"] for word in distinct]
+    if weighted:
+        options["weights"] = np.random.default_rng(1).uniform(0.2, 30, len(distinct))
+    task = prepare(distinct if labelled or weighted else words, model, options)
+    run = task.start()
+    expected = moreish.evaluate(run.model, run.corpus, ["train"]).loss["train"]
+    state = first_state(run)
+    losses = [at.loss for at in Loop(run, state, task.need_steps(), engine_of(run)) if at.step]
+    after = moreish.evaluate(run.model, run.corpus, ["train"]).loss["train"]
+    assert after < losses[0] or losses[0] == pytest.approx(expected, rel=1e-5)
+    assert after < expected
+
+
+LISTS: dict[str, list[str]] = {
+    "two letters": ["".join(w) for n in range(1, 6) for w in itertools.product("ab", repeat=n)],
+    "one-character words": [*"abcdefghijklmnopqrstuvwxyz"] * 3,
+    "one character in two lengths": ["a", "aa"] * 20,
+    "3,000 tokens": ["".join(chr(0x4E00 + 3 * n + k) for k in range(3)) for n in range(1000)],
+    "a word of 400 characters": [*made_up_words(60), "ab" * 200],
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+@pytest.mark.parametrize("model", NET)
+def test_lists_of_all_kinds_are_learnt_and_drawn_from(model, name, tmp_path):
+    words = LISTS[name]
+    options = {**NET[model], "steps": 25, "batch_size": 32, "lr": 0.02}
+    run = moreish.train(words, model, **options, out=tmp_path / "run")
+    V = len(run.corpus.vocab)
+    assert {"two letters": V == 3, "3,000 tokens": V == 3001}.get(name, True)
+    assert run.loss["train"] < math.log(V)
+    drawn = run.model.sample(20, seed=1)
+    assert all(set(word) <= set("".join(words)) for word in drawn)
+    assert moreish.load(tmp_path / "run").model.sample(20, seed=1) == drawn
+
+
+@pytest.mark.parametrize("options", [{"n_layer": 12}, {"block_size": 1}, {"n_head": 8}, {"n_embd": 1, "n_head": 1}], ids=str)
+def test_sizes_at_their_ends(options, words):
+    run = moreish.train(words, "transformer", **{**NET["transformer"], **TRAINED, "steps": 20, "lr": 0.003, **options})
+    assert math.isfinite(run.loss["val"])
+    assert run.loss["train"] < math.log(len(run.corpus.vocab)) + 0.1
+    assert len(run.model.sample(10, seed=1)) == 10
+
+
+def test_an_epoch_of_a_transformer_is_better_than_counts_of_single_characters(words):
+    run = moreish.train(words, "transformer", n_layer=1, n_head=2, n_embd=16, steps=300, batch_size=32)
+    counts = moreish.train(words, "ngram", order=1)
+    assert run.loss["val"] < counts.loss["val"]
+
+
+def test_training_goes_on_from_a_run_with_more_characters(words, tmp_path):
+    moreish.train(words, "transformer", **NET["transformer"], **TRAINED, out=tmp_path / "run")
+    others = made_up_words(80, seed=9, alphabet="aekmz")
+    begun = moreish.train(others, from_run=tmp_path / "run", steps=30, batch_size=32)
+    assert begun.model.config == moreish.load(tmp_path / "run").model.config
+    assert set("".join(begun.model.sample(200))) & set("kmz")
+
+
+@pytest.fixture(scope="module")
+def folders(words, tmp_path_factory):
+    """Small runs of both models and of an n-gram model, made by the command."""
+    path = tmp_path_factory.mktemp("runs")
+    (path / "words.txt").write_text("\n".join(words), encoding="utf-8")
+    for model, options in {**NET, "ngram": {"order": 3}}.items():
+        more = TRAINED if model != "ngram" else {}
+        trained = flags({**options, **more, "model": model})
+        assert command(["train", str(path / "words.txt"), *trained, "--out", str(path / model)]) == 0
+    return path
+
+
+def answer(capsys, *arguments: object) -> Any:
+    """Run a command with --json and return what it prints."""
+    assert command([*map(str, arguments), "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("model", NET)
+def test_show_names_the_layers_and_the_options(model, folders, capsys):
+    run = moreish.load(folders / model)
+    assert command(["show", str(folders / model)]) == 0
+    out = capsys.readouterr().out
+    assert f"{run.model.n_parameters:,} parameters" in out
+    inside = {"transformer": "3.2.causalselfattention", "bow": "2.0.causalaverage"}[model]
+    assert inside in out.lower()
+
+
+@pytest.mark.parametrize("model", NET)
+def test_gradcheck_names_what_is_inside_a_residual(model, capsys):
+    found = answer(capsys, "gradcheck", model)["models"][model]
+    assert found["ok"]
+    names = {tensor["name"] for tensor in found["tensors"]}
+    inside = {"transformer": {"3.2.causalselfattention.weights", "4.1.linear.W"}, "bow": {"3.0.linear.W"}}[model]
+    assert names >= {"0.embedding.C", "1.positionalembedding.P", *inside}
+
+
+@pytest.mark.parametrize("model", NET)
+def test_words_longer_than_can_be_read_one_by_one(model, folders, tmp_path, capsys):
+    """They are drawn and scored whole; what reads a word character by character says so in one line."""
+    long = "ba" * (LONGEST_PREFIX // 2 + 1)
+    scored = answer(capsys, "score", folders / model, long, "--false-positive-rate", 0.1)
+    assert len(scored["chars"]) == len(long) + 1
+    run = moreish.load(folders / model)
+    assert len(run.model.next(long[:LONGEST_PREFIX])) == len(run.corpus.vocab)
+    assert all(word.startswith(long) for word in run.model.sample(3, prefix=long, seed=1, max_length=600))
+    moreish.mix([run, moreish.load(folders / "ngram")]).save(tmp_path / "mixed")
+    for wanted in (["next"], ["sample"]):
+        if wanted == ["next"]:
+            with pytest.raises(moreish.InputError, match="words of over 255 characters are too long"):
+                run.model.next(long)
+        else:
+            assert command(["sample", str(tmp_path / "mixed"), "--prefix", long, "--max-length", "600"]) == 2
+            out, err = capsys.readouterr()
+            assert "words of over 255 characters are too long" in err
+            assert len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("model", NET)
+def test_labels_are_told_apart(model, words, capsys, tmp_path):
+    """The label is the first letter's half of the alphabet: a net that has learnt it classifies well."""
+    distinct = list(dict.fromkeys(words))
+    labels = ["early" if word < "d" else "late" for word in distinct]
+    options = {**NET[model], "steps": 150, "batch_size": 64, "lr": 0.03}
+    moreish.train(distinct, model, labels=labels, **options, out=tmp_path / "run")
+    assert answer(capsys, "eval", tmp_path / "run")["accuracy"]["val"] > 0.9
+    found = answer(capsys, "classify", tmp_path / "run", "bada", "gaga")
+    assert "early" in json.dumps(found)
+    drawn = moreish.load(tmp_path / "run").model.sample(100, label="late", seed=2)
+    assert np.mean([word >= "d" for word in drawn]) > 0.9
+
+
+def test_a_config_is_the_one_that_was_given():
+    config = TransformerConfig(n_layer=2, n_head=2, n_embd=6, block_size=5, dropout=0.25)
+    attention = [layer for _, layer in moreish.layers.leaves(config.layers(9)) if type(layer).__name__ == "CausalSelfAttention"]
+    assert [(layer.n_embd, layer.n_head, layer.dropout) for layer in attention] == [(6, 2, 0.25)] * 2
+    salts = [layer.salt for _, layer in moreish.layers.leaves(config.layers(9)) if hasattr(layer, "salt")]
+    assert len(set(salts)) == len(salts) == 7
+    assert not [layer for layer in dataclasses.replace(config, dropout=0.0).layers(9) if hasattr(layer, "p")]
