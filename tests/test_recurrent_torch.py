@@ -11,6 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from along_words import read, read_by, relative, words_of
+from makemore_modules import MakemoreGRU, MakemoreRNN
 from torch import nn
 
 import moreish
@@ -72,40 +73,6 @@ class Tagger(nn.Module):
         return self.parts["out"](self.core(self.parts["table"](contexts).transpose(0, 1))[0].transpose(0, 1))
 
 
-class MakemoreRNN(nn.Module):
-    """The names and shapes of makemore's RNN."""
-
-    gates = ("h",)
-
-    def __init__(self):
-        super().__init__()
-        self.start, self.wte, self.lm_head = nn.Parameter(torch.randn(1, H)), nn.Embedding(V, E), nn.Linear(H, V)
-        self.cell = nn.ModuleDict({f"xh_to_{gate}": nn.Linear(E + H, H) for gate in self.gates})
-
-    def gate(self, name, x, h):
-        return self.cell[f"xh_to_{name}"](torch.cat([x, h], 1))
-
-    def step(self, x, h):
-        return self.gate("h", x, h).tanh()
-
-    def forward(self, contexts):
-        h, found = self.start.expand(len(contexts), -1), []
-        for x in self.wte(contexts).unbind(1):
-            h = self.step(x, h)
-            found.append(self.lm_head(h))
-        return torch.stack(found, 1)
-
-
-class MakemoreGRU(MakemoreRNN):
-    """The same for its GRU."""
-
-    gates = ("z", "r", "hbar")
-
-    def step(self, x, h):
-        r, z = self.gate("r", x, h).sigmoid(), self.gate("z", x, h).sigmoid()
-        return (1 - z) * h + z * self.gate("hbar", x, r * h).tanh()
-
-
 MODULES: dict[str, Any] = {
     **{
         f"nn.{kind.__name__}, {n} layers": (
@@ -115,8 +82,11 @@ MODULES: dict[str, Any] = {
         for kind, config in ((nn.RNN, RNN), (nn.GRU, GRU), (nn.LSTM, LSTM))
         for n in (1, 2, 3)
     },
-    "makemore's RNN": (MakemoreRNN, RNN(n_embd=E, n_hidden=H, dropout=0.0, learn_start=True)),
-    "makemore's GRU": (MakemoreGRU, GRU(n_embd=E, n_hidden=H, dropout=0.0, learn_start=True, reset="before")),
+    "makemore's RNN": (lambda: MakemoreRNN(V, E, H), RNN(n_embd=E, n_hidden=H, dropout=0.0, learn_start=True)),
+    "makemore's GRU": (
+        lambda: MakemoreGRU(V, E, H),
+        GRU(n_embd=E, n_hidden=H, dropout=0.0, learn_start=True, reset="before"),
+    ),
 }
 
 
@@ -216,7 +186,10 @@ WRONG = {
         lambda: Tagger(nn.GRU, 1),
         GRU(n_embd=E, n_hidden=H, dropout=0.0, reset="before"),
     ),
-    "it has learn_start True, and the model learn_start False": (MakemoreRNN, RNN(n_embd=E, n_hidden=H, dropout=0.0)),
+    "it has learn_start True, and the model learn_start False": (
+        lambda: MakemoreRNN(V, E, H),
+        RNN(n_embd=E, n_hidden=H, dropout=0.0),
+    ),
     "and one nn.Linear: it has 0, 0 and 1": (lambda: nn.Linear(2, 3), RNN()),
 }
 

@@ -1,4 +1,4 @@
-"""Runs of the transformer and the bow: options, training to the same bytes, lists of all kinds, and drawing by command."""
+"""Runs of the transformer and the bow: options, training to the same bytes, lists of all kinds, and commands."""
 
 import dataclasses
 import itertools
@@ -15,6 +15,7 @@ import moreish
 from moreish.cli import run as command
 from moreish.engine.states import LONGEST_PREFIX
 from moreish.engine.tape import engine, shards
+from moreish.layers import CausalSelfAttention, leaves
 from moreish.models.transformer import TransformerConfig
 from moreish.training.checkpoint import CHECKPOINT
 from moreish.training.loop import Loop
@@ -102,7 +103,8 @@ def test_a_stopped_run_is_resumed_to_the_same_bytes(model, what, words, tmp_path
 )
 def test_these_options_change_what_is_learnt(changed, words):
     plain, other = (
-        moreish.train(words, "transformer", **{**NET["transformer"], **TRAINED, **o, "steps": 10}) for o in ({}, changed)
+        moreish.train(words, "transformer", **{**NET["transformer"], **TRAINED, **o, "steps": 10})
+        for o in ({}, changed)
     )
     assert plain.loss["val"] != other.loss["val"]
 
@@ -151,7 +153,9 @@ def test_lists_of_all_kinds_are_learnt_and_drawn_from(model, name, tmp_path):
     assert moreish.load(tmp_path / "run").model.sample(20, seed=1) == drawn
 
 
-@pytest.mark.parametrize("options", [{"n_layer": 12}, {"block_size": 1}, {"n_head": 8}, {"n_embd": 1, "n_head": 1}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{"n_layer": 12}, {"block_size": 1}, {"n_head": 8}, {"n_embd": 1, "n_head": 1}], ids=str
+)
 def test_sizes_at_their_ends(options, words):
     run = moreish.train(words, "transformer", **{**NET["transformer"], **TRAINED, "steps": 20, "lr": 0.003, **options})
     assert math.isfinite(run.loss["val"])
@@ -247,8 +251,8 @@ def test_labels_are_told_apart(model, words, capsys, tmp_path):
 
 def test_a_config_is_the_one_that_was_given():
     config = TransformerConfig(n_layer=2, n_head=2, n_embd=6, block_size=5, dropout=0.25)
-    attention = [layer for _, layer in moreish.layers.leaves(config.layers(9)) if type(layer).__name__ == "CausalSelfAttention"]
+    attention = [layer for _, layer in leaves(config.layers(9)) if isinstance(layer, CausalSelfAttention)]
     assert [(layer.n_embd, layer.n_head, layer.dropout) for layer in attention] == [(6, 2, 0.25)] * 2
-    salts = [layer.salt for _, layer in moreish.layers.leaves(config.layers(9)) if hasattr(layer, "salt")]
+    salts = [layer.salt for _, layer in leaves(config.layers(9)) if hasattr(layer, "salt")]
     assert len(set(salts)) == len(salts) == 7
     assert not [layer for layer in dataclasses.replace(config, dropout=0.0).layers(9) if hasattr(layer, "p")]

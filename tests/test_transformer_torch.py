@@ -216,8 +216,7 @@ def test_dropout_of_attention_alone_is_the_same_in_both_engines(p):
     batches, params, losses = WordBatches.drawn(STREAM, 24, 3), weights(layers), set()
     for step in range(3):
         (loss, grads), (theirs, their_grads) = (
-            kind(layers, 1, V, np.float64).loss_and_grads_of_words(params, batches.packed(step))
-            for kind in ENGINES
+            kind(layers, 1, V, np.float64).loss_and_grads_of_words(params, batches.packed(step)) for kind in ENGINES
         )
         assert loss == pytest.approx(theirs, rel=1e-12)
         assert relative(grads, their_grads) <= 1e-10

@@ -24,6 +24,7 @@ from .errors import MoreishError as MoreishError
 from .errors import WorkError as WorkError
 from .evaluation import Evaluation as Evaluation
 from .evaluation import evaluate as evaluate
+from .models.makemore import from_makemore as from_makemore
 from .models.model import Model as Model
 from .models.model import Score as Score
 from .reporting.report import report as report

@@ -271,8 +271,8 @@ def _in_steps(
     """Yield the gradients inside an operation that has small steps, in the order of its backward pass."""
     steps = LAYERS[type(op.layer)].steps
     assert steps is not None
-    tensors: dict[str, np.ndarray] = {}
-    steps.forward(lambda step, tensor: tensors.setdefault(step, tensor), np, x, *others)
+    tensors: dict[str, np.ndarray] = {}  # contiguous, so that differences can move each entry in its flat view
+    steps.forward(lambda step, tensor: tensors.setdefault(step, np.ascontiguousarray(tensor)), np, x, *others)
     dy = dy.reshape(-1, *dy.shape[len(op.in_shape) :])
     for step, gradient in steps.backward(tensors, dy, *others).items():
 

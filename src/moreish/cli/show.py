@@ -1,6 +1,6 @@
 """Show what a model computes: each operation with its shapes, parameters and cost.
 
-For a recurrent net, also shows how the words of the first batch are packed, level by level. For a counted model, shows
+For a net that reads whole words, also shows how the words of the first batch are packed, level by level. For a counted model, shows
 the number of contexts of each order, and the strengths of its smoothing. A terminal of less than 100 columns has no
 room for the place of each output in memory.
 
@@ -51,7 +51,7 @@ def show(
     what
         The name of a model, shown as it would train on the bundled names, or the folder of a run.
     batch_size
-        Batch size to plan for, in words for a recurrent net [default: that of the model].
+        Batch size to plan for, in words for a net that reads whole words [default: that of the model].
     fuse
         Use the fused kernels, as in training. With --no-fuse, every layer is a separate operation.
     """

@@ -34,6 +34,8 @@ class PrefixStates(ABC):
     The logits of a state are computed from its whole prefix, and equal beginnings once.
     """
 
+    n_vocab: int
+
     @abstractmethod
     def logits_of_rows(self, params: np.ndarray, packed: Packed) -> np.ndarray:
         """Compute the logits of the rows of some words (rows, n_vocab)."""
@@ -43,7 +45,12 @@ class PrefixStates(ABC):
         return np.zeros((1, LONGEST_PREFIX), np.int32)
 
     def after(self, params: np.ndarray, states: np.ndarray, tokens: np.ndarray) -> np.ndarray:
-        """Append a token (N,) to each prefix. Raises InputError for a prefix of LONGEST_PREFIX tokens."""
+        """Append a token (N,) to each prefix.
+
+        Raises InputError for a prefix of LONGEST_PREFIX tokens, and ValueError for an unknown token.
+        """
+        if tokens.min(initial=0) < 0 or tokens.max(initial=0) >= self.n_vocab:
+            raise ValueError(f"tokens must be from 0 to {self.n_vocab - 1}")
         lengths = np.count_nonzero(states, 1)
         if lengths.max(initial=0) == LONGEST_PREFIX:
             raise InputError(f"words of over {LONGEST_PREFIX} characters are too long to be read one by one")
@@ -53,7 +60,7 @@ class PrefixStates(ABC):
 
     def logits(self, params: np.ndarray, states: np.ndarray) -> np.ndarray:
         """Prefixes (N, LONGEST_PREFIX) -> logits (N, n_vocab)."""
-        found = []
+        found = [np.zeros((0, self.n_vocab), params.dtype)]
         for first in range(0, len(states), PREFIXES_AT_A_TIME):
             some = states[first : first + PREFIXES_AT_A_TIME]
             ends = np.cumsum(np.count_nonzero(some, 1) + 1)

@@ -60,6 +60,18 @@ class Layout:
         """Every parameter of a flat vector of weights or gradients by name, as views in their shapes."""
         return {slot.name: slot.view(flat) for slot in self if slot.start < flat.size}
 
+    def joined(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
+        """Put arrays, one for each parameter in order, into a flat vector, float64: the reverse of `views`.
+
+        Raises ValueError unless each has the shape of its parameter.
+        """
+        flat = np.zeros(self.size)
+        for slot, array in zip(self, arrays, strict=True):
+            if array.shape != slot.shape:
+                raise ValueError(f"{slot.name} is {array.shape}, not {slot.shape}")
+            slot.view(flat)[...] = array
+        return flat
+
     def initial(self, seed: int, dtype: type = np.float32) -> np.ndarray:
         """Draw initial weights (size,): each parameter from its own distribution, in order, by one generator."""
         generator = np.random.default_rng(seed)

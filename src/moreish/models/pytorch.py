@@ -7,11 +7,10 @@ The recurrent layers here are PyTorch's, with other names. For layer k of nn.GRU
     b (3H,)         bias_ih_lk + bias_hh_lk, except for n
     c (H,)          bias_hh_lk of n, which the reset gate multiplies
 
-nn.RNN and nn.LSTM have no c: their two biases are one. makemore.py has an RNN and a GRU of its own. Their linear maps
-take [x, h] side by side, the first h is learnt, and the GRU resets before the product. Its z is the share of the new
-state, ours that of the old one: ours = 1 - theirs, so its weights change their sign.
+nn.RNN and nn.LSTM have no c: their two biases are one. makemore.py has an RNN and a GRU of its own: see `makemore`.
 """
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +20,8 @@ from torch import nn
 from ..engine.torch.engine import to_module
 from ..errors import InputError
 from ..layers.layout import Layout, Slot
+from .config import NetConfig
+from .makemore import CELL, converted
 from .recurrent import GRUConfig, LSTMConfig, RecurrentConfig, RNNConfig
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 Arrays = dict[str, np.ndarray]
 
-MAKEMORE = {"cell.xh_to_h.weight", "cell.xh_to_hbar.weight"}
+OF_TRAINING = ("dropout", "recurrent_dropout", "init")  # options on which the weights' shapes and meaning do not depend
 KINDS: dict[Any, type[RecurrentConfig]] = {nn.RNN: RNNConfig, nn.GRU: GRUConfig, nn.LSTM: LSTMConfig}
 
 
@@ -92,25 +93,20 @@ def recurrent_weights(module: nn.Module, config: RecurrentConfig, n_vocab: int) 
     The module has one nn.Embedding, one nn.RNN, nn.GRU or nn.LSTM, and one nn.Linear; or it is makemore's RNN or GRU.
     Raises InputError if it does not fit the model.
     """
-    theirs = _arrays(module)
-    kind, options, found = _of_makemore(theirs) if MAKEMORE & theirs.keys() else _of_pytorch(module)
-    if kind is not type(config):
-        raise InputError(f"the module is {kind.called}, and the model is {config.called}")
-    (V, E), H = found["embedding.C"].shape, len(found["0.U"])
-    options |= {"tokens": V, "n_embd": E, "n_hidden": H}
-    own = {name: n_vocab if name == "tokens" else getattr(config, name) for name in options}
+    theirs = module.state_dict()
+    found, V, flat = converted(theirs) if CELL & theirs.keys() else _of_pytorch(module)
+    if type(found) is not type(config):
+        raise InputError(f"the module is {found.called}, and the model is {config.called}")
+    options, own = (
+        {"tokens": tokens} | {name: value for name, value in asdict(of).items() if name not in OF_TRAINING}
+        for of, tokens in ((found, V), (config, n_vocab))
+    )
     if options != own:
         has, had = (
             ", ".join(f"{name} {value}" for name, value in of.items() if options[name] != own[name])
             for of in (options, own)
         )
         raise InputError(f"the module does not fit the model: it has {has}, and the model {had}")
-    layout = Layout(config.layers(n_vocab))
-    slots, flat = _slots(layout), np.zeros(layout.size)
-    if {name: array.shape for name, array in found.items()} != {name: slot.shape for name, slot in slots.items()}:
-        raise InputError("the layers of the module do not fit together: their sizes differ")
-    for name, slot in slots.items():
-        slot.view(flat)[...] = found[name]
     return flat
 
 
@@ -133,8 +129,8 @@ def _resets_before(config: RecurrentConfig) -> bool:
     return isinstance(config, GRUConfig) and config.reset == "before"
 
 
-def _of_pytorch(module: nn.Module) -> tuple[type[RecurrentConfig], dict[str, Any], Arrays]:
-    """The kind, the options and the weights, in our names and float64, of a module with layers of PyTorch."""
+def _of_pytorch(module: nn.Module) -> tuple[NetConfig, int, np.ndarray]:
+    """The config, the number of tokens and the weights, flat float64 (P,), of a module with layers of PyTorch."""
     parts: list[list[Any]] = [
         [part for part in module.modules() if isinstance(part, kind)] for kind in (nn.Embedding, nn.RNNBase, nn.Linear)
     ]
@@ -148,36 +144,21 @@ def _of_pytorch(module: nn.Module) -> tuple[type[RecurrentConfig], dict[str, Any
         wanted = "nn.RNN with tanh, nn.GRU or nn.LSTM, in one direction"
         raise InputError(f"the module has {recurrent}: it must be {wanted}")
     weights = {name: array.astype(np.float64) for name, array in _arrays(recurrent).items()}
-    found = {"embedding.C": _arrays(embedding)["weight"], "head.W": head.weight.detach().cpu().numpy().T}
-    found["head.b"] = np.zeros(len(head.weight)) if head.bias is None else head.bias.detach().cpu().numpy()
+    found = [_arrays(embedding)["weight"]]
     for k in range(recurrent.num_layers):
         W, U = weights[f"weight_ih_l{k}"].T, weights[f"weight_hh_l{k}"].T
         nothing = np.zeros(W.shape[1])
         b, of_state = (weights.get(f"bias_{of}_l{k}", nothing) for of in ("ih", "hh"))
+        c = []
         if kind is GRUConfig:
-            _, found[f"{k}.c"] = np.split(of_state, [-len(U)])
+            c = [of_state[-len(U) :]]
             of_state = np.where(np.arange(len(b)) < len(b) - len(U), of_state, 0)
-        found |= {f"{k}.W": W, f"{k}.U": U, f"{k}.b": b + of_state}
-    options: dict[str, Any] = {"n_layer": recurrent.num_layers, "learn_start": False}
-    return kind, options | ({"reset": "after"} if kind is GRUConfig else {}), found
-
-
-def _of_makemore(theirs: Arrays) -> tuple[type[RecurrentConfig], dict[str, Any], Arrays]:
-    """The kind, the options and the weights, in our names and float64, of makemore's RNN or GRU."""
-    theirs = {name: array.astype(np.float64) for name, array in theirs.items()}
-    E = theirs["wte.weight"].shape[1]
-
-    def of_gate(name: str, sign: float = 1.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the weights of x and of h, and the bias."""
-        weight, bias = (sign * theirs[f"cell.xh_to_{name}.{part}"] for part in ("weight", "bias"))
-        return weight[:, :E].T, weight[:, E:].T, bias
-
-    found = {"embedding.C": theirs["wte.weight"], "0.start": theirs["start"][0]}
-    found |= {"head.W": theirs["lm_head.weight"].T, "head.b": theirs["lm_head.bias"]}
-    options: dict[str, Any] = {"n_layer": 1, "learn_start": True}
-    if "cell.xh_to_h.weight" in theirs:
-        found["0.W"], found["0.U"], found["0.b"] = of_gate("h")
-        return RNNConfig, options, found
-    (Wr, Ur, br), (Wz, Uz, bz), (Wn, found["0.V"], bn) = of_gate("r"), of_gate("z", -1.0), of_gate("hbar")
-    found |= {"0.W": np.hstack([Wr, Wz, Wn]), "0.U": np.hstack([Ur, Uz]), "0.b": np.hstack([br, bz, bn])}
-    return GRUConfig, options | {"reset": "before"}, found
+        found += [W, b + of_state, U, *c]
+    bias = np.zeros(len(head.weight)) if head.bias is None else head.bias.detach().cpu().numpy()
+    found += [head.weight.detach().cpu().numpy().T, bias]
+    V, E = embedding.weight.shape
+    config = kind(n_embd=E, n_hidden=recurrent.hidden_size, n_layer=recurrent.num_layers, dropout=0.0)
+    try:
+        return config, V, Layout(config.layers(V)).joined(found)
+    except ValueError:
+        raise InputError("the layers of the module do not fit together: their sizes differ") from None

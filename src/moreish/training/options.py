@@ -49,8 +49,8 @@ class TrainOptions(Options):
     epochs: float | None = option(None, "length of the training, in passes over the train words", low=0.001, high=1e9)
     batch_size: int | None = option(
         None,
-        "examples in a step, over all processes: contexts, or whole words for wavenet-conv and recurrent nets; short "
-        "lists use fewer",
+        "examples in a step, over all processes: contexts, or whole words for models that read these; short lists use "
+        "fewer",
         low=1,
         high=1 << 20,
     )
