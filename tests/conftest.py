@@ -129,6 +129,8 @@ def models() -> dict[str, moreish.Model]:
         "mlp 2": moreish.train(words, "mlp", block_size=2, n_hidden=8, n_embd=3, steps=150),
         "mlp 12": moreish.train(words, "mlp", block_size=12, n_hidden=8, n_embd=3, steps=150),
         "gru": moreish.train(words, "gru", n_hidden=8, n_embd=3, batch_size=32, steps=100),
+        "transformer": moreish.train(words, "transformer", n_layer=1, n_head=2, n_embd=8, batch_size=32, steps=100),
+        "bow": moreish.train(words, "bow", n_embd=8, n_hidden=8, batch_size=32, steps=100),
     }
     runs["mixture"] = moreish.mix([runs["ngram"], runs["mlp 2"]])
     assert tuple(runs) == MODELS  # tests are parametrised with MODELS, so that a missing name would never be tested

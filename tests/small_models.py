@@ -13,8 +13,8 @@ LONGEST = 5
 WORDS = ["".join(letters) for length in range(1, LONGEST + 1) for letters in product(LETTERS, repeat=length)]
 
 
-MODELS = ("bigram-counts", "ngram", "order 1", "mlp 2", "mlp 12", "gru", "mixture")
-ENDLESS = ("mlp 12", "gru")  # with more contexts than fit a table
+MODELS = ("bigram-counts", "ngram", "order 1", "mlp 2", "mlp 12", "gru", "transformer", "bow", "mixture")
+ENDLESS = ("mlp 12", "gru", "transformer", "bow")  # with more contexts than fit a table
 
 
 def conditional(model: moreish.Model, prefix: str, options: dict[str, Any]) -> np.ndarray:

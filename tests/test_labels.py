@@ -27,7 +27,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "mlp": {"steps": 60, "n_hidden": 12, "n_embd": 5},
     "wavenet": {"steps": 30, "n_hidden": 8, "n_embd": 5, "block_size": 4},
     "wavenet-conv": {"steps": 30, "n_hidden": 8, "n_embd": 5, "block_size": 4},
-    **{name: {"steps": 20, "n_hidden": 8, "n_embd": 5} for name in ("rnn", "gru", "lstm")},
+    **{name: {"steps": 20, "n_hidden": 8, "n_embd": 5} for name in ("bow", "rnn", "gru", "lstm")},
+    "transformer": {"steps": 20, "n_layer": 1, "n_head": 2, "n_embd": 8},
 }
 assert set(OPTIONS) == set(MODELS)
 WITH_CONTEXT = [name for name, kind in NETS.items() if kind().context]

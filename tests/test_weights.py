@@ -24,7 +24,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "mlp": {"steps": 30, "n_hidden": 12},
     "wavenet": {"steps": 20, "n_hidden": 8, "block_size": 4},
     "wavenet-conv": {"steps": 20, "n_hidden": 8, "block_size": 4},
-    **{name: {"steps": 60, "n_hidden": 8} for name in ("rnn", "gru", "lstm")},
+    **{name: {"steps": 60, "n_hidden": 8} for name in ("bow", "rnn", "gru", "lstm")},
+    "transformer": {"steps": 60, "n_layer": 1, "n_head": 2, "n_embd": 8},
 }
 assert set(OPTIONS) == set(MODELS)
 

@@ -1,8 +1,8 @@
 """Show what a model computes: each operation with its shapes, parameters and cost.
 
-For a net that reads whole words, also shows how the words of the first batch are packed, level by level. For a counted model, shows
-the number of contexts of each order, and the strengths of its smoothing. A terminal of less than 100 columns has no
-room for the place of each output in memory.
+For a net that reads whole words, also shows how the words of the first batch are packed, level by level. For a counted
+model, shows the number of contexts of each order, and the strengths of its smoothing. A terminal of less than 100
+columns has no room for the place of each output in memory.
 
 Examples:
   moreish show mlp --n-layer 3
@@ -11,15 +11,17 @@ Examples:
 """
 
 import shutil
+from math import prod
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 
 from ..corpus import bundled
-from ..engine.tape import Plan, Tape, WordTape
+from ..engine.tape import Operation, Plan, Tape, WordTape
 from ..engine.words import WordBatches
 from ..errors import InputError
+from ..layers import Residual
 from ..layers.levels import N_LEVELS, N_PAIRS
 from ..layers.spec import Y
 from ..models import MODELS, CountConfig
@@ -120,7 +122,7 @@ def show_plan(plan: Plan, B: int) -> None:
                 _shape((B, *op.out_shape[skip:])),
                 parameters,
                 f"{sum(slot.parameter.size for slot in op.slots if slot.parameter.trained):,}",
-                f"{op.layer.flops(op.in_shape, B):,}",
+                f"{_flops(op, B):,}",
                 buffers,
             )
         )
@@ -147,6 +149,13 @@ def show_counts(model: Model) -> None:
     strengths = [">a", ">b", ">d", ">w"][: len(model.arrays.get("strengths", ()))]
     print_table([">order", ">contexts", ">different next characters", *strengths], rows)
     print_text(f"\n{model.n_parameters:,} probabilities and shares")
+
+
+def _flops(op: Operation, B: int) -> int:
+    """Floating-point operations of a forward pass: a Residual's own are those of the sum after its branch."""
+    if isinstance(op.layer, Residual):
+        return 0 if op.begins else B * prod(op.out_shape)
+    return op.layer.flops(op.in_shape, B)
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -11,7 +11,8 @@ from .protocol import Reader
 from .words import Packed, pack_words, sorted_words
 
 TOKENS_AT_A_TIME = 1 << 14
-LONGEST_PREFIX, PREFIXES_AT_A_TIME = 255, 512
+LONGEST_PREFIX = 255
+ROWS_AT_A_TIME = 1 << 12  # of the prefixes whose logits are computed together, which bounds the memory
 
 
 class WindowStates:
@@ -61,8 +62,10 @@ class PrefixStates(ABC):
     def logits(self, params: np.ndarray, states: np.ndarray) -> np.ndarray:
         """Prefixes (N, LONGEST_PREFIX) -> logits (N, n_vocab)."""
         found = [np.zeros((0, self.n_vocab), params.dtype)]
-        for first in range(0, len(states), PREFIXES_AT_A_TIME):
-            some = states[first : first + PREFIXES_AT_A_TIME]
+        longest = np.count_nonzero(states, 1).max(initial=0)
+        size = ROWS_AT_A_TIME // (1 + longest)
+        for first in range(0, len(states), size):
+            some = states[first : first + size]
             ends = np.cumsum(np.count_nonzero(some, 1) + 1)
             stream = np.zeros(1 + ends[-1], np.int32)
             stream[1:][~np.isin(np.arange(ends[-1]), ends - 1)] = some[some != END]

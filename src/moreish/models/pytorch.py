@@ -76,7 +76,10 @@ def module_of(model: "Model") -> nn.Module:
 def take(model: "Model", module: nn.Module) -> None:
     """Copy a module's weights to a model: see `Model.from_torch`."""
     theirs = _arrays(module)
-    own = {f"{i}.{s.parameter.name}": s for i, slots in enumerate(model.layout.slots) for s in slots}
+    own: dict[str, Slot] = {}
+    for slot in model.layout:
+        *path, _, name = slot.name.split(".")  # the module has no names of kinds
+        own[".".join([*path, name])] = slot
     if {k: w.shape for k, w in theirs.items()} == {k: slot.shape for k, slot in own.items()}:
         for name, slot in own.items():
             slot.view(model.params)[...] = theirs[name]
