@@ -262,6 +262,16 @@ def test_labels_are_told_apart(model, words, capsys, tmp_path):
     assert np.mean([word >= "d" for word in drawn]) > 0.9
 
 
+def test_tuning_leaves_out_options_that_do_not_fit_together(words, tmp_path):
+    """Rows of 12 numbers have no 8 heads."""
+    fixed: dict[str, Any] = {"n_embd": 12, "n_layer": 1, "steps": 2, "batch_size": 16}
+    tuned = moreish.tune(words[:100], "transformer", out=tmp_path / "study", trials=14, **fixed)
+    states = {(trial.params["n_head"], trial.state.name) for trial in tuned.study.trials}
+    assert {heads for heads, state in states if state == "COMPLETE"} <= {2, 4}
+    assert (8, "PRUNED") in states
+    assert tuned.run.model.config.n_embd == 12
+
+
 def test_a_config_is_the_one_that_was_given():
     config = TransformerConfig(n_layer=2, n_head=2, n_embd=6, block_size=5, dropout=0.25)
     attention = [layer for _, layer in leaves(config.layers(9)) if isinstance(layer, CausalSelfAttention)]

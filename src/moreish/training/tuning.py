@@ -203,7 +203,10 @@ class _Search:
         import optuna
 
         options = {name: self._suggest(trial, name, values) for name, values in self.space.items()}
-        task = prepare(self.corpus, self.model, {**self.fixed, **options})
+        try:
+            task = prepare(self.corpus, self.model, {**self.fixed, **options})
+        except InputError:  # each of the options is allowed, but not all of them together
+            raise optuna.TrialPruned from None
         if task.batches is None:
             run = count(task)
         else:
