@@ -21,7 +21,7 @@ from moreish.layers.maths import kernel
 from moreish.layers.spec import DX, DY, P0, P1, P2, P3
 from moreish.models import NETS
 
-SMALL = {"n_embd": 6, "n_hidden": 12}  # the same kernels and derivations as at full width
+SMALL = {"n_embd": 6, "n_hidden": 12, "n_head": 2, "n_layer": 1}  # the same kernels and derivations as at full width
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -99,6 +99,8 @@ def test_a_broken_backward_is_seen_and_named_first(kind, what, column, factor, m
     if what == "x":
         before = next(o for o in reversed(operations) if o.row is not None and o.row[DY] == op.row[DX])
         size, first = CHECKED_EXAMPLES * math.prod(op.in_shape), f"{before.name}.out"
+        if kind is CausalSelfAttention:  # whose queries, keys and values are its input
+            pass
     else:
         slot = next(s for s in op.slots if s.parameter.name == what)
         size, first = slot.parameter.size, slot.name + " (fused)" * fuse
