@@ -1,8 +1,8 @@
 """Show what a model computes: each operation with its shapes, parameters and cost.
 
-For a net that reads whole words, also shows how the words of the first batch are packed, level by level. For a counted model, shows
-the number of contexts of each order, and the strengths of its smoothing. A terminal of less than 100 columns has no
-room for the place of each output in memory.
+For a net that reads whole words, also shows how the words of the first batch are packed, level by level. For a counted
+model, shows the number of contexts of each order, and the strengths of its smoothing. A terminal of less than 100
+columns has no room for the place of each output in memory.
 
 Examples:
   moreish show mlp --n-layer 3

@@ -37,7 +37,7 @@ def looking(levels: Levels, layer: "CausalSelfAttention", n: int, training: bool
 
 
 def _of_heads(x: Any, block: int, rows: Any, n_head: int) -> Any:
-    """Queries (block 0), keys (1) or values (2) of some rows (...) of x (N, 3E), divided into heads: (..., heads, C)."""
+    """Queries (block 0), keys (1) or values (2) of rows (...) of x (N, 3E), divided into heads: (..., heads, C)."""
     E = x.shape[-1] // 3
     return x[:, block * E : (block + 1) * E][rows].reshape(*rows.shape, n_head, E // n_head)
 
