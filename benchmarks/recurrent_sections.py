@@ -1,4 +1,4 @@
-"""Sections on recurrent nets, made from results/sequence.json: one function for each."""
+"""Sections on models of whole words, made from results/sequence.json: one function for each."""
 
 import shlex
 from typing import Any
@@ -26,7 +26,7 @@ def epochs_section(found: dict[str, Any]) -> str:
         " beforehand. The products are those of all tokens, without shared prefixes, alone in BLAS: 1.06 in the last"
         " column means that the whole epoch takes 6% longer than they do.",
         "",
-        "| default model | parameters | words drawn a second | losses on all words |",
+        "| default model, 2 threads | parameters | words drawn a second | losses on all words |",
         "|---|---:|---:|---:|",
         *(
             f"| {row['model']} | {row['parameters']:,} | {row['words_per_second']:,.0f} "
