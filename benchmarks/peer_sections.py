@@ -32,7 +32,7 @@ def makemore_table(found: dict[str, Any], recurrent: dict[str, Any]) -> str:
         f" [options](docs/speed.md#against-makemorepy). {steps_sentence(found)} `benchmarks/peers.py`,"
         f" {found['machine']['processor']}, torch {found['versions']['torch']}. With more time, a {best['options'][1]}"
         f" reaches **{best['loss']['val']:.3f}** in {best['seconds']:,.0f} s:"
-        " [recurrent nets](docs/quality.md#recurrent-nets).",
+        " [recurrent nets and Transformers](docs/quality.md#recurrent-nets-and-transformers).",
     ]
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""Sections on recurrent nets, made from results/sequence.json: one function for each."""
+"""Sections on models of whole words, made from results/sequence.json: one function for each."""
 
 import shlex
 from typing import Any
@@ -26,8 +26,13 @@ def epochs_section(found: dict[str, Any]) -> str:
         " beforehand. The products are those of all tokens, without shared prefixes, alone in BLAS: 1.06 in the last"
         " column means that the whole epoch takes 6% longer than they do.",
         "",
-        f"- Sampling from a gru 1 × 256: {rates['words_per_second']:,.0f} words a second with {threads_of(rates)}.",
-        f"- Its losses on train, val and test together: {rates['evaluation_seconds']:.2f} s.",
+        "| default model, 2 threads | parameters | words drawn a second | losses on all words |",
+        "|---|---:|---:|---:|",
+        *(
+            f"| {row['model']} | {row['parameters']:,} | {row['words_per_second']:,.0f} "
+            f"| {row['evaluation_seconds']:.2f} s |"
+            for row in rates
+        ),
         "",
         f"Measured by `benchmarks/sequence.py`, {machine['processor']}, {machine['cores']} cores, {machine['system']};"
         f" {listed(versions, 'python', 'moreish', 'numpy', 'numba', 'torch')}. Loops that are compared alternate within"

@@ -1,4 +1,4 @@
-"""Recurrent nets: speed beside PyTorch's own layers and beside BLAS, shared prefixes, and losses in a given time.
+"""Models of whole words: speed beside PyTorch and BLAS, sampling, shared prefixes, and losses in a given time.
 
     python benchmarks/sequence.py --names names.txt [--json benchmarks/results/sequence.json] [--only PART...]
     python benchmarks/pages.py       puts the figures of that file into the README and the documentation
@@ -11,6 +11,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +31,17 @@ WORDS = 128  # in a batch
 ROUND_SECONDS = 1.0  # of each loop
 # Model, hidden units, layers, threads.
 EPOCHS = (("gru", 256, 1, 2), ("lstm", 256, 1, 2), ("rnn", 256, 1, 2), ("gru", 256, 1, 1), ("gru", 384, 2, 1))
+RATED: dict[str, dict[str, Any]] = {"gru": {"epochs": 2}, "transformer": {"epochs": 2}}
 DRAWN = 50_000  # words
 SHARED: dict[str, Any] = {"n_hidden": 256, "epochs": 6, "dropout": 0.3, "recurrent_dropout": 0.3}
 SEEDS = (42, 43, 44)
 # What is trained as a whole process, and in how many seconds.
 LARGE = ["--model", "gru", "--n-hidden", "512"]
 TRAININGS: dict[str, tuple[float, list[str]]] = {
-    "defaults": (10, ["--model", "gru"]),
-    "a minute": (60, [*LARGE, "--dropout", "0.4", "--epochs", "12", "--lr", "0.004", "--average", "0.998"]),
-    "20 minutes": (
+    "gru": (10, ["--model", "gru"]),
+    "transformer": (15, ["--model", "transformer"]),
+    "gru, a minute": (60, [*LARGE, "--dropout", "0.4", "--epochs", "12", "--lr", "0.004", "--average", "0.998"]),
+    "gru, 20 minutes": (
         1200,
         [
             *(*LARGE, "--dropout", "0.5", "--recurrent-dropout", "0.25"),
@@ -71,22 +74,22 @@ def epochs(corpus: Corpus) -> list[dict[str, Any]]:
     return rows
 
 
-def rates(corpus: Corpus) -> dict[str, Any]:
-    """Words drawn a second, and seconds of an evaluation of all parts, by a gru of one layer of 256."""
+def rates(corpus: Corpus) -> list[dict[str, Any]]:
+    """Words drawn a second, and seconds of an evaluation of all parts, by models of their default sizes."""
+    rows = []
     set_threads(2)
-    run = train(corpus, "gru", epochs=2, progress=False)
-    model = run.model
+    for name, options in RATED.items():
+        model = train(corpus, name, progress=False, **options).model
+        draw = partial(model.engine.generate, model.params, DRAWN, Draw(max_length=64))
 
-    def draw() -> None:
-        model.engine.generate(model.params, DRAWN, Draw(max_length=64))
+        def evaluate(model: Model = model) -> None:
+            for part in PARTS:
+                model.engine.nll(model.params, corpus.stream(part))
 
-    def evaluate() -> None:
-        for part in PARTS:
-            model.engine.nll(model.params, corpus.stream(part))
-
-    found = {"words_per_second": DRAWN / best(draw), "evaluation_seconds": best(evaluate), "threads": 2}
+        seconds = {"words_per_second": DRAWN / best(draw), "evaluation_seconds": best(evaluate)}
+        rows.append({"model": name, "parameters": model.n_parameters, "threads": 2, **seconds})
     set_threads(None)
-    return found
+    return rows
 
 
 def sharing(corpus: Corpus) -> list[dict[str, Any]]:

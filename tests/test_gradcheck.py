@@ -21,7 +21,7 @@ from moreish.layers.maths import kernel
 from moreish.layers.spec import DX, DY, P0, P1, P2, P3
 from moreish.models import NETS
 
-SMALL = {"n_embd": 6, "n_hidden": 12, "n_head": 2}  # the same kernels and derivations as at full width
+SMALL = {"n_embd": 6, "n_hidden": 12, "n_head": 2, "n_layer": 1}  # the same kernels and derivations as at full width
 
 
 @pytest.mark.parametrize("name", NETS)

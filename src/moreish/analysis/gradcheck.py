@@ -29,6 +29,7 @@ CHECKED_LENGTH, CHECKED_LETTERS = 4, 8  # characters of a word, and letters, for
 FUSED_SUFFIX = " (fused)"
 RANDOM_ENTRIES = 16  # entries of a tensor to take central differences of, chosen at random;
 LARGEST_ENTRIES = 8  # and those with the largest gradients
+MANY_OPERATIONS = 20  # of a net that is so deep that fewer entries have to do
 LARGEST_STEP = 1e-2  # the first step to try, relative to the entry
 
 # Largest allowed max |difference| / max |reference|, by float type and by reference.
@@ -147,7 +148,8 @@ def check_layers(
     """
     checks, case = [], _case(layers, context, n_vocab, n_places, seed)
     with np.errstate(invalid="ignore"):  # a step may leave the domain of a logarithm; the next one is smaller
-        differences = {g.name: _differences(g, seed) for g in _hand_derived(case)}
+        share = min(1.0, MANY_OPERATIONS / len(case.prepared().plan.operations))
+        differences = {g.name: _differences(g, share, seed) for g in _hand_derived(case)}
     for dtype in (np.float64, np.float32):
         typed = replace(case, params=case.params.astype(dtype))
         known = typed.by_autograd()
@@ -300,13 +302,17 @@ def _fused(case: _Case) -> Iterator[_Gradient]:
             )
 
 
-def _differences(g: _Gradient, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Central differences of the loss at some entries of a tensor: their flat indices (n,), and the slopes (n,)."""
+def _differences(g: _Gradient, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Central differences of the loss at some entries of a tensor: their flat indices (n,), and the slopes (n,).
+
+    share   of the usual number of entries
+    """
     generator = np.random.default_rng(seed)
     flat = g.tensor.reshape(-1)
     # Random entries are not enough: most rows of an embedding table are not used by the batch.
-    largest = np.argsort(-np.abs(g.gradient.ravel()))[:LARGEST_ENTRIES]
-    entries = np.union1d(largest, generator.integers(0, flat.size, RANDOM_ENTRIES))
+    n_random, n_largest = (max(2, round(share * n)) for n in (RANDOM_ENTRIES, LARGEST_ENTRIES))
+    largest = np.argsort(-np.abs(g.gradient.ravel()))[:n_largest]
+    entries = np.union1d(largest, generator.integers(0, flat.size, n_random))
     slopes = np.zeros(len(entries))
     for i, entry in enumerate(entries):
         before = flat[entry]

@@ -36,19 +36,19 @@ def looking(levels: Levels, layer: "CausalSelfAttention", n: int, training: bool
     return Looking(before, factors)
 
 
-def _of_heads(x: Any, block: int, n_head: int) -> Any:
-    """Queries (block 0), keys (1) or values (2) of rows (..., 3E), divided into heads: (..., heads, C)."""
+def _of_heads(x: Any, block: int, rows: Any, n_head: int) -> Any:
+    """Queries (block 0), keys (1) or values (2) of rows (...) of x (N, 3E), divided into heads: (..., heads, C)."""
     E = x.shape[-1] // 3
-    return x[..., block * E : (block + 1) * E].reshape(*x.shape[:-1], n_head, E // n_head)
+    return x[:, block * E : (block + 1) * E][rows].reshape(*rows.shape, n_head, E // n_head)
 
 
 def forward(trace: Any, xp: Any, x: Any, at: Looking) -> Any:
     """x (N, 3E) -> y (N, E)."""
     n_head, there = at.factors.shape[-1], xp.asarray(at.before >= 0)[..., None]
     factors = xp.asarray(at.factors, dtype=x.dtype)
-    looked_at = x[at.before]  # (N, D, 3E); instead of no row it has the last one, which gets no weight
-    q = trace("q", _of_heads(x, 0, n_head))
-    k, v = trace("k", _of_heads(looked_at, 1, n_head)), trace("v", _of_heads(looked_at, 2, n_head))
+    q = trace("q", _of_heads(x, 0, at.before[:, 0], n_head))
+    # Where there is no row, these are of the last one, which gets no weight.
+    k, v = trace("k", _of_heads(x, 1, at.before, n_head)), trace("v", _of_heads(x, 2, at.before, n_head))
     scores = trace("scores", (q[:, None] * k).sum(-1) / q.shape[-1] ** 0.5)
     scores = xp.where(there, scores, -np.inf)
     exps = xp.exp(scores - xp.amax(scores, 1)[:, None])

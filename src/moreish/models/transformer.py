@@ -14,8 +14,8 @@ from ..options import option
 from .config import InitialisedConfig, init_option
 
 DEFAULTS: dict[str, Any] = {
-    "epochs": 8.0,
-    "batch_size": 128,
+    "epochs": 10.0,
+    "batch_size": 64,
     "optimizer": "adamw",
     "lr": 0.004,
     "weight_decay": 0.1,
@@ -36,7 +36,7 @@ class TransformerConfig(InitialisedConfig):
     n_embd: int = option(64, "numbers in a row: a multiple of the heads", low=1, high=1 << 16, search=[32, 64, 128])
     block_size: int = option(32, "places that are told apart; all characters after them share one", low=1, high=1 << 16)
     dropout: float = option(
-        0.1,
+        0.0,
         "probability of dropping a number of a layer's output, or a weight of attention, in training",
         low=0,
         high=0.99,

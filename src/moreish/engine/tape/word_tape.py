@@ -22,7 +22,7 @@ from .shards import GRAIN, bounds, count_word_shards
 EVALUATION_ROWS = 1024
 EVALUATION_LEVELS = 256  # of words with up to 255 characters; longer ones have a plan of their own
 GENERATION_ROWS = 2048
-GENERATION_MEMORY = 8192  # rows that layers which look back remember; more for words that are longer than that
+GENERATION_MEMORY = 1 << 14  # rows that layers which look back remember; more for words that are longer than that
 
 
 class WordTape(Tape):
