@@ -1,7 +1,8 @@
 """Draw pictures of a run.
 
 Pictures: loss, bigrams, next, word, attention, embedding, activations, saturation, gradients, ratios, weights, start,
-samples, novelty, confusion, architecture. In Python, each is a function of moreish.plots that returns a matplotlib Figure.
+samples, novelty, confusion, architecture. In Python, each is a function of moreish.plots that returns a matplotlib
+Figure.
 
 Examples:
   moreish plot runs/names-mlp
