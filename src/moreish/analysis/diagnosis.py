@@ -18,7 +18,7 @@ from ..display.shown import Shown, Table, more
 from ..engine.statistics import record
 from ..engine.trace import Trace, Tracer
 from ..errors import InputError
-from ..layers import LAYERS
+from ..layers import LAYERS, leaves
 from ..models.model import Model
 from ..training.loop import Diverged, Loop, stride
 from ..training.options import resolved
@@ -35,7 +35,7 @@ MAX_FIRST_LOSS = 1.25  # loss before the first step, as a multiple of log V
 MAX_RISE = 1.1  # batch loss, as a multiple of the first loss or of log V
 MIN_UPDATE = 10**-3.4  # update-to-weight ratio: healthy ones are near 1e-3, and higher early in training
 MAX_DEAD = 0.1  # share of dead units in a layer
-MAX_GRADIENT_RATIO = 30.0  # between the gradients at the first and the last hidden layer, in either direction
+MAX_GRADIENT_RATIO = 30.0  # between the gradients at the first and the last hidden layer or residual, either way
 MAX_VAL_RISE, MAX_VAL_GAP = 0.02, 0.5  # nats: last val loss above the best one; last val loss above train
 
 
@@ -241,18 +241,21 @@ def _verdicts(
     # A vanishing or exploding gradient makes updates small or losses large at any learning rate.
     gradient = any(verdict.trouble.endswith("gradient") for verdict in began)
     rate = [] if gradient and not run.diverged else _of_rate(run, first_loss, history, steps)
+    if any(verdict.trouble == "first loss" for verdict in began):  # from large weights, of which a step is a small part
+        rate = [verdict for verdict in rate if verdict.trouble != "rate too low"]
     too_high = any(verdict.trouble == "rate too high" for verdict in rate)  # which makes val rise without overfitting
     return [
         *began,
         *rate,
         *_of_dead(run, end),
-        *([] if too_high else _of_overfitting(history)),
+        *([] if too_high else _of_overfitting(run, history)),
     ]
 
 
 def _of_start(run: Run, loss: float, start: dict[str, Any]) -> list[Verdict]:
     """Problems before the first step."""
-    found, even = [], math.log(len(run.model.vocab))
+    found: list[Verdict] = []
+    even = math.log(len(run.model.vocab))
     hidden = [row for row in start["layers"] if "saturated" in row]
     weights = [row for row in start["tensors"] if row["name"].endswith(".W")]
     if len(weights) > 1 and all(row["data"] == 0 for row in weights):
@@ -264,15 +267,18 @@ def _of_start(run: Run, loss: float, start: dict[str, Any]) -> list[Verdict]:
         remedy = "initialise the last layer with smaller weights (--init kaiming)"
         seen = f"the loss starts at {loss:.2f} nats; equal odds for all {len(run.model.vocab)} tokens give {even:.2f}"
         found.append(Verdict("first loss", seen, remedy))
+    layers = dict(leaves(run.model.layers))
     for row in hidden:
-        layer = run.model.layers[int(row["name"].split(".")[0])]
-        saturation = LAYERS[type(layer)].saturation
+        saturation = LAYERS[type(layers[row["name"].rpartition(".")[0]])].saturation
         if saturation is not None and row["saturated"] > saturation.much:
             seen = f"layer {row['name']}: {row['saturated']:.0%} saturated at step 0"
             found.append(Verdict("saturation", seen, "scale W by gain / sqrt(fan_in) (5/3 for tanh): --init kaiming"))
-    if len(hidden) > 1 and hidden[-1]["gradient"] != 0:
-        ratio, deep = hidden[0]["gradient"] / hidden[-1]["gradient"], f"over {len(hidden)} hidden layers"
-        remedy = "use --init kaiming, whose gain is the activation's, or --batch-norm"
+    # A gradient goes back past the branches of residuals, so it is compared between their sums.
+    sums = [row for row in start["layers"] if row["name"].endswith(".residual")]
+    deep, what = (sums, "residuals") if sums else (hidden, "hidden layers")
+    if len(deep) > 1 and deep[-1]["gradient"] != 0:
+        ratio, deep = deep[0]["gradient"] / deep[-1]["gradient"], f"over {len(deep)} {what}"
+        remedy = f"use --init kaiming, whose gain is the activation's{_or_batch_norm(run)}"
         if ratio < 1 / MAX_GRADIENT_RATIO:
             seen = (
                 f"the gradient shrinks by a factor of {1 / ratio if ratio else math.inf:,.0f} {deep}, back to the first"
@@ -301,7 +307,7 @@ def _of_rate(run: Run, first_loss: float, history: list[dict[str, Any]], steps: 
         row["update"] / row["data"]
         for line in early
         for row in line["tensors"]
-        if row["name"][-1] in "WCUV" and row["data"] > 0
+        if row["name"][-1] in "WCUVP" and row["data"] > 0
     ]
     # With full batches the gradient and the updates fade near the minimum: small ones are no problem.
     if ratios and not o.full_batch and np.median(ratios) < MIN_UPDATE:
@@ -319,11 +325,17 @@ def _of_dead(run: Run, end: dict[str, Any]) -> list[Verdict]:
     seen = f"layer {worst['name']}: {worst['dead']} of {worst['units']} units are dead, saturated on every example"
     if len(bad) > 1:
         seen += f"; many units of {len(bad) - 1} other layer{'s' * (len(bad) > 2)} are too"
-    return [Verdict("dead units", seen, f"use an --lr below {resolved(run.options.lr):g}, or --batch-norm")]
+    return [Verdict("dead units", seen, f"use an --lr below {resolved(run.options.lr):g}{_or_batch_norm(run)}")]
 
 
-def _of_overfitting(history: list[dict[str, Any]]) -> list[Verdict]:
+def _or_batch_norm(run: Run) -> str:
+    """End of a remedy: the option --batch-norm, if the model has it."""
+    return ", or --batch-norm" if hasattr(run.model.config, "batch_norm") else ""
+
+
+def _of_overfitting(run: Run, history: list[dict[str, Any]]) -> list[Verdict]:
     """A val loss that rises while the train loss falls, or that is far above it."""
+    even = math.log(len(run.model.vocab))
     vals = [line for line in history if line["val"] is not None]
     if not vals:
         return []
@@ -332,7 +344,7 @@ def _of_overfitting(history: list[dict[str, Any]]) -> list[Verdict]:
     if last["val"] - best["val"] > MAX_VAL_RISE and last["train"] < best["train"]:
         seen = f"val was best at step {best['step']:,} ({best['val']:.3f} nats) and ended at {last['val']:.3f}"
         return [Verdict("overfitting", seen, remedy)]
-    if last["val"] - last["train"] > MAX_VAL_GAP:
+    if last["train"] < even and last["val"] - last["train"] > MAX_VAL_GAP:  # otherwise the net has learnt nothing yet
         seen = f"val ends {last['val'] - last['train']:.2f} nats above train"
         return [Verdict("overfitting", seen, remedy)]
     return []

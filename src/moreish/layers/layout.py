@@ -13,7 +13,7 @@ from .spec import Layer, Parameter, Shape
 
 
 def outputs(layers: Sequence[Layer], in_shape: Shape, path: str = "") -> Iterator[tuple[str, Layer, Shape]]:
-    """Yield the path of each layer, the layer, and the shape of its output; a Residual after the layers of its branch."""
+    """Yield the path of each layer, the layer, and the shape of its output; a Residual comes after its branch."""
     for number, layer in enumerate(layers):
         if isinstance(layer, Residual):
             yield from outputs(layer.layers, in_shape, f"{path}{number}.")

@@ -1,7 +1,6 @@
 """Picture of the attention of a net over a word: a map for each layer and head."""
 
 import unicodedata
-from collections.abc import Sequence
 
 import numpy as np
 from matplotlib import colormaps
@@ -11,7 +10,7 @@ from matplotlib.figure import Figure
 from ..analysis.attention import attention, likeliest_label, need_attention
 from ..errors import InputError
 from ..models.model import Model
-from .style import figure, headline
+from .style import ends, figure, headline, of_ends
 from .text import END_SHOWN, quoted, visible
 
 MAX_LAYERS, MAX_HEADS = 6, 8  # of maps
@@ -24,7 +23,7 @@ def plot_attention(model: Model, word: str, *, label: str | None = None) -> Figu
     """Draw the attention of each layer (downwards) and head (to the right) over a word.
 
     The rows of a map are the characters read last, which predict the next one; the columns are the characters that they
-    look at. A dot is the word boundary. Up to 6 layers, the first and the last ones, and 8 heads are drawn, and the
+    look at. A dot is the word boundary. Up to 6 layers and 8 heads are drawn, the first and the last ones, and the
     last characters of a long word.
 
     label   of a model with labels; None for the likeliest given the word
@@ -39,17 +38,17 @@ def plot_attention(model: Model, word: str, *, label: str | None = None) -> Figu
         label = likeliest_label(model, word)
     layers = attention(model, word, label=label)
     heads, T = layers[0].shape[:2]
-    drawn, columns = ends(len(layers), MAX_LAYERS), min(heads, MAX_HEADS)
+    drawn = [(layer, head) for layer in ends(len(layers), MAX_LAYERS) for head in ends(heads, MAX_HEADS)]
+    columns, rows = min(heads, MAX_HEADS), min(len(layers), MAX_LAYERS)
     side = float(np.clip(WIDEST / columns, *SIDES))
     positions = min(T, int(72 * side * FILLED / LEAST_FONT))
     side = max(min(side, 0.3 * positions), SIDES[0])
-    size = (max(columns * (side + 0.15) + 1.4, 5), len(drawn) * (side + 0.25) + 1.2)
-    made, axes = figure(len(drawn), columns, size=size, sharex=True, sharey=True)
+    size = (max(columns * (side + 0.15) + 1.4, 5), rows * (side + 0.25) + 1.2)
+    made, axes = figure(rows, columns, size=size, sharex=True, sharey=True)
     characters = [visible(character) for character in (END_SHOWN + word)[T - positions :]]
     colours = ListedColormap(colormaps["Blues"](np.linspace(0.08, 1, 256)))  # no blue is the white outside of the map
     later = np.triu(np.ones((positions, positions), bool), 1)
-    for i, ax in enumerate(axes):
-        layer, head = drawn[i // columns], i % columns
+    for ax, (layer, head) in zip(axes, drawn, strict=True):
         weights = layers[layer][head, T - positions :, T - positions :]
         image = ax.imshow(np.ma.masked_array(weights, later), cmap=colours, vmin=0, vmax=1, interpolation="nearest")
         ax.set_title(f"layer {layer + 1}, head {head + 1}", fontsize=8, pad=3)
@@ -62,22 +61,8 @@ def plot_attention(model: Model, word: str, *, label: str | None = None) -> Figu
     made.supxlabel(f"character looked at{boundary}", fontsize=9)
     made.supylabel("character read last", fontsize=9)
     given = "" if label is None else f" given {label}"
-    limits = [*limited(len(layers), drawn, "layers"), *limited(heads, range(columns), "heads")]
+    limits = of_ends(len(layers), MAX_LAYERS, "layers") + of_ends(heads, MAX_HEADS, "heads")
     if positions < T:
-        limits.append(f"the last {positions} of {T} positions")
-    headline(made, model.title, f"attention over {quoted(word, 40)}{given}" + "".join(f"; {x}" for x in limits))
+        limits += f"; the last {positions} of {T} positions"
+    headline(made, model.title, f"attention over {quoted(word, 40)}{given}{limits}")
     return made
-
-
-def ends(n: int, most: int) -> list[int]:
-    """Return the numbers below n, of more than `most` the first and the last ones."""
-    return [*range(n)] if n <= most else [*range(most // 2), *range(n - most // 2, n)]
-
-
-def limited(n: int, drawn: Sequence[int], what: str) -> list[str]:
-    """Return an item for a title that says how many of n are drawn; nothing if all are."""
-    if len(drawn) == n:
-        return []
-    together = drawn[-1] - drawn[0] < len(drawn)
-    which = f"first {len(drawn)}" if together else f"first and last {len(drawn) // 2}"
-    return [f"the {which} of {n} {what}"]
