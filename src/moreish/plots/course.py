@@ -53,8 +53,8 @@ def plot_loss(run: Run, unit: Unit = "nats") -> Figure:
 def plot_ratios(run: Run | Diagnosis) -> Figure:
     """Draw the ratios of gradient and update to the values of each weight matrix, as std, over the steps.
 
-    Of more than 10 matrices, the first and the last 5 are drawn. The steps are those of the history if it has diagnostics; otherwise the first ones, trained again. Raises InputError
-    for a model without layers.
+    Of more than 8 matrices, the first and last 4 are drawn. The steps are those of the history if it has diagnostics;
+    otherwise the first ones, trained again. Raises InputError for a model without layers.
     """
     found = as_diagnosis(run)
     model, steps = found.run.model, found.steps
@@ -81,8 +81,9 @@ def plot_ratios(run: Run | Diagnosis) -> Figure:
 def plot_start(run: Run | Diagnosis, unit: Unit = "nats") -> Figure:
     """Draw the losses of the first steps from the run's initial weights and from others, and saturation at step 0.
 
-    The saturation is that of the first activation; that of GELU has none. The other weights are drawn from N(0, 1) or, for a run that did not start with `--init kaiming`, are kaiming's.
-    Raises InputError for a model without hidden layers and for an unknown unit.
+    The saturation is that of the first activation, unless it is GELU. The other weights are drawn from N(0, 1) or, for a
+    run that did not start with `--init kaiming`, are kaiming's. Raises InputError for a model without hidden layers and
+    for an unknown unit.
     """
     found, nats = as_diagnosis(run), nats_in(unit)
     saturates = found.start_trace.activations[0].saturated is not None
