@@ -195,8 +195,8 @@ def test_a_diagnosis_of_a_run_in_training_keeps_the_weights_of_that_step(words):
 
 
 @pytest.mark.parametrize(
-    "name", sorted(set(PICTURES) - {"confusion"})
-)  # test_labels_shown draws that of runs with labels
+    "name", sorted(set(PICTURES) - {"confusion", "attention"})
+)  # test_labels_shown and test_attention draw those
 def test_every_picture_has_labelled_axes_and_is_saved(looked_at, name, tmp_path, capsys):
     made = PICTURES[name].draw(Findings(looked_at), PictureOptions())
     for ax in made.axes:

@@ -81,9 +81,9 @@ def plot_ratios(run: Run | Diagnosis) -> Figure:
 def plot_start(run: Run | Diagnosis, unit: Unit = "nats") -> Figure:
     """Draw the losses of the first steps from the run's initial weights and from others, and saturation at step 0.
 
-    The saturation is that of the first activation, unless it is GELU. The other weights are drawn from N(0, 1) or, for a
-    run that did not start with `--init kaiming`, are kaiming's. Raises InputError for a model without hidden layers and
-    for an unknown unit.
+    The saturation is that of the first activation, unless it is GELU. The other weights are drawn from N(0, 1) or, for
+    a run that did not start with `--init kaiming`, are kaiming's. Raises InputError for a model without hidden layers
+    and for an unknown unit.
     """
     found, nats = as_diagnosis(run), nats_in(unit)
     saturates = found.start_trace.activations[0].saturated is not None

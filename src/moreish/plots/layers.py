@@ -139,6 +139,7 @@ def _histograms(
     """Draw a panel for the start and one for now, with a curve for each array of each layer, labelled by its key."""
     found = as_diagnosis(run)
     made, axes = figure(1, 2, size=(10, 4.2))
+    named: list[tuple[str, np.ndarray]] = []
     for ax, trace, when in zip(axes, (found.start_trace, found.end_trace), ("step 0", "now"), strict=True):
         with np.errstate(invalid="ignore", over="ignore"):
             named = [pair for layer in layers(trace) for pair in arrays(layer).items()]
