@@ -219,8 +219,8 @@ def test_the_command_draws_what_there_is(words, tmp_path, capsys):
     assert drawn == {"bigrams", "next", "word", "samples", "novelty", "architecture"}
     (told,) = [line for line in shown.err.splitlines() if "skipped" in line]
     assert told == (
-        "skipped: loss (an n-gram is not trained by steps); embedding, activations, saturation, gradients, ratios, "
-        "weights, start (an n-gram has no layers); confusion (this run has no labels)"
+        "skipped: loss (an n-gram is not trained by steps); attention, embedding, activations, saturation, gradients, "
+        "ratios, weights, start (an n-gram has no layers); confusion (this run has no labels)"
     )
     assert run(["plot", str(tmp_path / "counted"), "embedding"]) == 2
     assert capsys.readouterr().err == "moreish: an n-gram has no layers: train a net, as with --model mlp\n"

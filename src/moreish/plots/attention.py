@@ -49,16 +49,17 @@ def plot_attention(model: Model, word: str, *, label: str | None = None) -> Figu
     characters = [visible(character) for character in (END_SHOWN + word)[T - positions :]]
     later = np.triu(np.ones((positions, positions), bool), 1)
     # The lightest blue differs from the white of what a position cannot see.
-    scale = ScalarMappable(Normalize(0, 1), ListedColormap(colormaps["Blues"](np.linspace(0.08, 1, 256))))
+    norm, colours = Normalize(0, 1), ListedColormap(colormaps["Blues"](np.linspace(0.08, 1, 256)))
     for ax, (layer, head) in zip(axes, drawn, strict=True):
         weights = layers[layer][head, T - positions :, T - positions :]
-        ax.imshow(np.ma.masked_array(weights, later), scale.get_cmap(), scale.norm, interpolation="nearest")
+        ax.imshow(np.ma.masked_array(weights, later), colours, norm, interpolation="nearest")
         ax.set_title(f"layer {layer + 1}, head {head + 1}", fontsize=8, pad=3)
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_ticks(range(positions), characters, fontsize=min(LARGEST_FONT, 72 * FILLED * side / positions))
             axis.set_tick_params(length=0, pad=2)
         ax.spines[:].set_visible(False)
-    made.colorbar(scale, ax=axes, shrink=min(1, 2.4 / size[1]), aspect=15, pad=0.02, label="weight")
+    shrink = min(1, 2.4 / size[1])
+    made.colorbar(ScalarMappable(norm, colours), ax=axes, shrink=shrink, aspect=15, pad=0.02, label="weight")
     boundary = f" ({END_SHOWN} the beginning of the word)" if positions == T else ""
     made.supxlabel(f"character looked at{boundary}", fontsize=9)
     made.supylabel("character read last", fontsize=9)
