@@ -195,8 +195,8 @@ def test_a_diagnosis_of_a_run_in_training_keeps_the_weights_of_that_step(words):
 
 
 @pytest.mark.parametrize(
-    "name", sorted(set(PICTURES) - {"confusion"})
-)  # test_labels_shown draws that of runs with labels
+    "name", sorted(set(PICTURES) - {"confusion", "attention"})
+)  # test_labels_shown and test_attention draw those
 def test_every_picture_has_labelled_axes_and_is_saved(looked_at, name, tmp_path, capsys):
     made = PICTURES[name].draw(Findings(looked_at), PictureOptions())
     for ax in made.axes:
@@ -219,8 +219,8 @@ def test_the_command_draws_what_there_is(words, tmp_path, capsys):
     assert drawn == {"bigrams", "next", "word", "samples", "novelty", "architecture"}
     (told,) = [line for line in shown.err.splitlines() if "skipped" in line]
     assert told == (
-        "skipped: loss (an n-gram is not trained by steps); embedding, activations, saturation, gradients, ratios, "
-        "weights, start (an n-gram has no layers); confusion (this run has no labels)"
+        "skipped: loss (an n-gram is not trained by steps); attention, embedding, activations, saturation, gradients, "
+        "ratios, weights, start (an n-gram has no layers); confusion (this run has no labels)"
     )
     assert run(["plot", str(tmp_path / "counted"), "embedding"]) == 2
     assert capsys.readouterr().err == "moreish: an n-gram has no layers: train a net, as with --model mlp\n"

@@ -11,11 +11,25 @@ from matplotlib.colors import to_hex
 import moreish
 from moreish import InputError
 from moreish.corpus import Vocab
-from moreish.layers import FlattenConsecutive, Shape, Unfold
+from moreish.layers import (
+    CausalAverage,
+    CausalSelfAttention,
+    Dropout,
+    FlattenConsecutive,
+    Layer,
+    Linear,
+    Residual,
+    Shape,
+    Tanh,
+    Unfold,
+    leaves,
+)
+from moreish.layers.layout import outputs
 from moreish.layers.recurrent import Recurrent
 from moreish.models import NETS, make_config
 from moreish.models.model import Model
 from moreish.plots.architecture import KINDS, PALE, plot_architecture
+from moreish.plots.levels import blocks_of
 from moreish.plots.style import save
 
 CASES: list[tuple[str, dict[str, Any]]] = [
@@ -23,6 +37,8 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("mlp", {"n_layer": 20}),
     ("mlp", {"block_size": 1}),
     ("wavenet", {"block_size": 32}),
+    ("transformer", {"n_layer": 1, "dropout": 0.0}),
+    ("transformer", {"n_layer": 12, "n_head": 8, "n_embd": 256}),
 ]
 
 
@@ -37,10 +53,21 @@ def drawn(vocab, name: str, options: dict) -> tuple[Model, Any, dict[str, dict[s
     (ax,) = plot_architecture(model).axes
     texts: dict[str, dict[str, str]] = defaultdict(dict)
     for text in ax.texts:
-        if gid := text.get_gid():
+        if (gid := text.get_gid()) and not gid.endswith(".past"):
             layer, _, column = gid.rpartition(".")
             texts[layer][column] = text.get_text()
     return model, ax, texts
+
+
+def drawn_layers(model: Model) -> list[tuple[str, Layer, Shape]]:
+    """Paths, layers and the shapes of their outputs for "emma", without the blocks that repeat the first."""
+    T = model.columns + (4 if model.name == "wavenet-conv" or model.config.context is None else 0)
+    listed = list(outputs(model.layers, (T,)))
+    if model.name != "transformer":
+        return listed
+    first = 3 if model.config.dropout else 2
+    left_out = {str(number) for number in range(first + 2, len(model.layers) - 2)}
+    return [row for row in listed if row[0].split(".")[0] not in left_out]
 
 
 def lines_of(ax, label: str) -> list[tuple[tuple[float, float], tuple[float, float], bool]]:
@@ -61,26 +88,25 @@ def letters_of(ax) -> list[str]:
 @pytest.mark.parametrize(("name", "options"), CASES)
 def test_the_boxes_say_what_the_layers_are(vocab, name, options):
     model, ax, texts = drawn(vocab, name, options)
-    shape, trained, untrained = (len(lines_of(ax, "vectors 0")),), 0, 0
-    assert len(texts) == len(model.layers)
-    for i, (layer, slots, (place, box)) in enumerate(zip(model.layers, model.layout.slots, texts.items(), strict=True)):
-        shape = layer.out_shape(shape)
+    untrained, listed = 0, drawn_layers(model)
+    of_path = dict(zip(leaves(model.layers), model.layout.slots, strict=True))
+    assert list(texts) == [f"{path}.{type(layer).__name__.lower()}" for path, layer, _ in listed]
+    for (path, layer, shape), box in zip(listed, texts.values(), strict=True):
         kind = type(layer).__name__
-        assert place == f"{i}.{kind.lower()}"
-        assert box["layer"].split("(")[0] == kind
+        assert box["layer"].removeprefix("+ ").split("(")[0] == kind
+        assert box["layer"].startswith("+ ") == (kind == "Residual")
         assert [int(n) for n in box["output"].split(" × ")] == list(shape)
-        listed = {False: box.get("untrained", ""), True: box["weights"]}
+        written = {False: box.get("untrained", ""), True: box["weights"]}
+        slots = of_path.get((path, layer), [])
         for slot in slots:
-            assert f"{slot.parameter.name} {' × '.join(map(str, slot.shape))}" in listed[slot.parameter.trained]
+            assert f"{slot.parameter.name} {' × '.join(map(str, slot.shape))}" in written[slot.parameter.trained]
         here = sum(prod(slot.shape) for slot in slots if slot.parameter.trained)
         assert box["parameters"] == (f"{here:,}" if here else "")
         assert ("untrained" in box) == (kind == "BatchNorm1d")
-        trained += here
         untrained += int(box["untrained"].split()[1].replace(",", "")) if "untrained" in box else 0
     said = [text.get_text() for text in ax.texts]
-    assert trained == model.n_parameters
-    assert f"{trained:,} parameters" in said
-    assert untrained == model.layout.size - trained
+    assert f"{model.n_parameters:,} parameters" in said
+    assert untrained == model.layout.size - model.layout.n_trained
     assert any("untrained numbers" in text for text in said) == bool(untrained)
     assert [patch.get_label() for patch in ax.patches if patch.get_label() in texts] == list(texts)
 
@@ -92,8 +118,8 @@ def test_the_lines_are_those_that_the_layers_draw(vocab, name, options):
     shape: Shape = (T,)
     level = 0
     assert len(lines_of(ax, "joins 0")) == len(lines_of(ax, "vectors 0")) == T
-    for layer in model.layers:
-        before, shape = shape, layer.out_shape(shape)
+    for _, layer, after in drawn_layers(model):
+        before, shape = shape, after
         if isinstance(layer, FlattenConsecutive | Unfold):
             level += 1
             positions, width = (1, *shape)[-2:]
@@ -110,7 +136,61 @@ def test_the_lines_are_those_that_the_layers_draw(vocab, name, options):
                 assert (start[0], end[0]) == (a[0], b[0]), "from each position to the next one"
                 assert bright, "the last prediction depends on all of them"
             assert any(f"a state of {layer.n_hidden}" in text.get_text() for text in ax.texts)
+        if isinstance(layer, CausalSelfAttention | CausalAverage):
+            level += 1
+            columns = [a[0] for a, *_ in lines_of(ax, f"vectors {level}")]
+            joins = [(above[0], below[0]) for above, below, _ in lines_of(ax, f"joins {level}")]
+            earlier = [(x, y) for y in columns for x in columns if x <= y]
+            assert sorted(joins) == sorted(earlier), "each with itself and all before it"
+    if name == "transformer" and options.get("n_layer") != 1:
+        level += 1  # after the blocks: only the last position counts for the last prediction
+        assert [bright for *_, bright in sorted(lines_of(ax, f"vectors {level}"))] == [False] * (T - 1) + [True]
+        assert all(bright for *_, bright in lines_of(ax, f"vectors {level - 1}")), "the next block looks at all of them"
     assert not lines_of(ax, f"vectors {level + 1}")
+
+
+def test_a_line_goes_past_each_branch_to_its_sum(vocab):
+    _, ax, _ = drawn(vocab, "transformer", {"n_layer": 2})
+    boxes = {patch.get_label(): patch.get_path().get_extents(patch.get_patch_transform()) for patch in ax.patches}
+    past = {text.get_gid().removesuffix(".past"): text for text in ax.texts if (text.get_gid() or "").endswith(".past")}
+    assert list(past) == ["3", "4"]
+    for path, before, sum_of in (("3", "2.dropout", "3.residual"), ("4", "3.residual", "4.residual")):
+        (x, start), (at, end) = past[path].xyann, past[path].xy
+        assert x == at
+        assert start == pytest.approx(boxes[before].y1), "it begins at the layer before the branch"
+        assert end == pytest.approx(boxes[sum_of].y0)
+        inside = [box for name, box in boxes.items() if name.startswith(f"{path}.") and name != sum_of]
+        assert len(inside) == 5
+        assert all(start < box.y0 < box.y1 < end and x < box.x0 for box in inside), "beside the boxes of the branch"
+        assert all(box.x0 > boxes[sum_of].x0 for box in inside), "which are indented"
+
+
+@pytest.mark.parametrize("n_layer", [2, 4, 100])
+def test_equal_blocks_are_drawn_once(vocab, n_layer):
+    _, ax, texts = drawn(vocab, "transformer", {"n_layer": n_layer})
+    assert len(texts) == 3 + 12 + 2
+    said = [text.get_text() for text in ax.texts]
+    assert f"× {n_layer}" in said
+    assert f"layers 3 to {2 + 2 * n_layer}." in " ".join(said)
+    (bracket,) = [line for line in ax.lines if line.get_label() == "blocks"]
+    boxes = {patch.get_label(): patch.get_path().get_extents(patch.get_patch_transform()) for patch in ax.patches}
+    top, bottom = boxes["3.0.layernorm"].y0, boxes["4.residual"].y1
+    assert bracket.get_ydata().tolist() == pytest.approx([top, top, bottom, bottom])
+
+
+def test_blocks_that_differ_are_not_taken_for_equal():
+    def block(n: int) -> Residual:
+        return Residual((Linear(4, n), Tanh(), Dropout(0.1, n), Linear(n, 4)))
+
+    def again(salt: int) -> Residual:
+        return Residual((Dropout(0.1, salt),))
+
+    assert blocks_of([Linear(4, 4), block(2), block(3), Linear(4, 4)]).times == 1
+    assert blocks_of([Linear(4, 4), Tanh(), Linear(4, 4), Tanh()]).times == 1, "no residuals"
+    assert blocks_of([Tanh(), again(1), again(2), again(3), Tanh()]) == (range(1, 2), 3), "masks of their own"
+    mixed = [Tanh(), again(1), block(2), again(3), block(2), Tanh()]
+    assert blocks_of(mixed) == (range(1, 3), 2)
+    assert blocks_of(mixed).last == 4
 
 
 @pytest.mark.parametrize("name", ["wavenet", "wavenet-conv"])
@@ -161,7 +241,7 @@ def test_long_contexts_are_cut_short(vocab, name, block_size):
     assert any(bright for *_, bright in lines_of(ax, f"vectors {last}"))
 
 
-@pytest.mark.parametrize(("name", "options"), [*CASES[:-2], ("wavenet-conv", {"block_size": 16})])
+@pytest.mark.parametrize(("name", "options"), [*CASES[:-4], *CASES[-2:], ("wavenet-conv", {"block_size": 16})])
 def test_it_is_legible(vocab, tmp_path, name, options):
     _, ax, _ = drawn(vocab, name, options)
     made: Any = ax.get_figure()

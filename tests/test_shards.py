@@ -15,7 +15,7 @@ from moreish.engine.batches import Batches
 from moreish.engine.optim import OPTIMIZERS, zero_moments
 from moreish.engine.protocol import Steps
 from moreish.engine.tape import Tape, engine
-from moreish.engine.tape.plan import make_plan
+from moreish.engine.tape.planner import make_plan
 from moreish.engine.tape.shards import MIN_SHARD_EXAMPLES, count_shards, count_word_shards, shard_bounds
 from moreish.layers import Layer, LookupLinear, SoftmaxCrossEntropy
 from moreish.layers.layout import Layout

@@ -6,7 +6,6 @@ otherwise the first steps are trained again.
 """
 
 import dataclasses
-import math
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,37 +17,18 @@ from ..display.shown import Shown, Table, more
 from ..engine.statistics import record
 from ..engine.trace import Trace, Tracer
 from ..errors import InputError
-from ..layers import LAYERS
 from ..models.model import Model
 from ..training.loop import Diverged, Loop, stride
 from ..training.options import resolved
 from ..training.prepare import engine_of, of_run
 from ..training.run import Run
 from ..training.train import first_state
+from .verdicts import Verdict, verdicts_of
 
 TRACED_EXAMPLES = 1024  # train examples in a trace
 REPLAYED_STEPS = 500  # steps that are trained again if the history has no diagnostics
 COMPARED_STEPS = 300  # steps over which two starts are compared
 MOST_LAYERS = 6  # shown
-# Each limit separates a healthy value from a problem.
-MAX_FIRST_LOSS = 1.25  # loss before the first step, as a multiple of log V
-MAX_RISE = 1.1  # batch loss, as a multiple of the first loss or of log V
-MIN_UPDATE = 10**-3.4  # update-to-weight ratio: healthy ones are near 1e-3, and higher early in training
-MAX_DEAD = 0.1  # share of dead units in a layer
-MAX_GRADIENT_RATIO = 30.0  # between the gradients at the first and the last hidden layer, in either direction
-MAX_VAL_RISE, MAX_VAL_GAP = 0.02, 0.5  # nats: last val loss above the best one; last val loss above train
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """One problem: a short name, the observation, and the remedy."""
-
-    trouble: str
-    seen: str
-    remedy: str
-
-    def __str__(self) -> str:
-        return f"{self.seen}: {self.remedy}"
 
 
 @dataclass(frozen=True)
@@ -97,7 +77,7 @@ class Diagnosis(Shown):
     @cached_property
     def verdicts(self) -> list[Verdict]:
         """The problems that were found, in the order in which they arise."""
-        return _verdicts(self.run, self.start_trace.loss, self.start, self.end, self.steps)
+        return verdicts_of(self.run, self.start_trace.loss, self.start, self.end, self.steps)
 
     @cached_property
     def beginnings(self) -> dict[str, Beginning]:
@@ -231,108 +211,3 @@ def beginning(run: Run, steps: int, init: str | None = None, diagnostics: bool =
                 break
     again.history = [line for line in again.history if line["step"] <= steps]
     return again
-
-
-def _verdicts(
-    run: Run, first_loss: float, start: dict[str, Any], end: dict[str, Any], steps: list[dict[str, Any]]
-) -> list[Verdict]:
-    history = [line for line in run.history if line["step"]]
-    began = _of_start(run, first_loss, start) if run.start is None else []
-    # A vanishing or exploding gradient makes updates small or losses large at any learning rate.
-    gradient = any(verdict.trouble.endswith("gradient") for verdict in began)
-    rate = [] if gradient and not run.diverged else _of_rate(run, first_loss, history, steps)
-    too_high = any(verdict.trouble == "rate too high" for verdict in rate)  # which makes val rise without overfitting
-    return [
-        *began,
-        *rate,
-        *_of_dead(run, end),
-        *([] if too_high else _of_overfitting(history)),
-    ]
-
-
-def _of_start(run: Run, loss: float, start: dict[str, Any]) -> list[Verdict]:
-    """Problems before the first step."""
-    found, even = [], math.log(len(run.model.vocab))
-    hidden = [row for row in start["layers"] if "saturated" in row]
-    weights = [row for row in start["tensors"] if row["name"].endswith(".W")]
-    if len(weights) > 1 and all(row["data"] == 0 for row in weights):
-        remedy = "initialise them at random (--init kaiming)"
-        found.append(
-            Verdict("zero weights", "all weights start at zero, so that the units of a layer stay equal", remedy)
-        )
-    if not loss <= MAX_FIRST_LOSS * even:
-        remedy = "initialise the last layer with smaller weights (--init kaiming)"
-        seen = f"the loss starts at {loss:.2f} nats; equal odds for all {len(run.model.vocab)} tokens give {even:.2f}"
-        found.append(Verdict("first loss", seen, remedy))
-    for row in hidden:
-        layer = run.model.layers[int(row["name"].split(".")[0])]
-        saturation = LAYERS[type(layer)].saturation
-        if saturation is not None and row["saturated"] > saturation.much:
-            seen = f"layer {row['name']}: {row['saturated']:.0%} saturated at step 0"
-            found.append(Verdict("saturation", seen, "scale W by gain / sqrt(fan_in) (5/3 for tanh): --init kaiming"))
-    if len(hidden) > 1 and hidden[-1]["gradient"] != 0:
-        ratio, deep = hidden[0]["gradient"] / hidden[-1]["gradient"], f"over {len(hidden)} hidden layers"
-        remedy = "use --init kaiming, whose gain is the activation's, or --batch-norm"
-        if ratio < 1 / MAX_GRADIENT_RATIO:
-            seen = (
-                f"the gradient shrinks by a factor of {1 / ratio if ratio else math.inf:,.0f} {deep}, back to the first"
-            )
-            found.append(Verdict("vanishing gradient", seen, remedy))
-        elif not ratio <= MAX_GRADIENT_RATIO:  # true of nan
-            seen = f"the gradient grows by a factor of {ratio:,.0f} {deep}, back to the first"
-            found.append(Verdict("exploding gradient", seen, remedy))
-    return found
-
-
-def _of_rate(run: Run, first_loss: float, history: list[dict[str, Any]], steps: list[dict[str, Any]]) -> list[Verdict]:
-    """A learning rate that is too high or too low."""
-    o, began = run.options, max(first_loss, math.log(len(run.model.vocab)))
-    find = "moreish lr-find suggests one"
-    losses = [line["train"] for line in [*history, *steps] if line["step"] > 1]  # the first loss is that of the start
-    if run.diverged:
-        seen = f"the loss is no longer finite after step {history[-1]['step'] if history else 0:,}"
-        return [Verdict("rate too high", seen, f"use an --lr below {o.lr:g} ({find})")]
-    if losses and max(losses) > MAX_RISE * began:
-        seen = f"the loss rose from {began:.2f} to {max(losses):.2f} nats"
-        return [Verdict("rate too high", seen, f"use an --lr below {o.lr:g} ({find})")]
-    whole = resolved(o.steps)
-    early = [line for line in steps if resolved(o.warmup) * whole < line["step"] <= max(whole // 2, 1)]
-    ratios = [
-        row["update"] / row["data"]
-        for line in early
-        for row in line["tensors"]
-        if row["name"][-1] in "WCUV" and row["data"] > 0
-    ]
-    # With full batches the gradient and the updates fade near the minimum: small ones are no problem.
-    if ratios and not o.full_batch and np.median(ratios) < MIN_UPDATE:
-        seen = f"a step changes the weights by 10^{np.log10(np.median(ratios)):.1f} of their size, where 10^-3 is usual"
-        return [Verdict("rate too low", seen, f"use a larger --lr than {o.lr:g}; {find}")]
-    return []
-
-
-def _of_dead(run: Run, end: dict[str, Any]) -> list[Verdict]:
-    """Layers with many units that are saturated on every example."""
-    bad = [row for row in end["layers"] if row.get("dead", 0) > MAX_DEAD * row.get("units", 1)]
-    if not bad:
-        return []
-    worst = max(bad, key=lambda row: row["dead"] / row["units"])
-    seen = f"layer {worst['name']}: {worst['dead']} of {worst['units']} units are dead, saturated on every example"
-    if len(bad) > 1:
-        seen += f"; many units of {len(bad) - 1} other layer{'s' * (len(bad) > 2)} are too"
-    return [Verdict("dead units", seen, f"use an --lr below {resolved(run.options.lr):g}, or --batch-norm")]
-
-
-def _of_overfitting(history: list[dict[str, Any]]) -> list[Verdict]:
-    """A val loss that rises while the train loss falls, or that is far above it."""
-    vals = [line for line in history if line["val"] is not None]
-    if not vals:
-        return []
-    best, last = min(vals, key=lambda line: line["val"]), vals[-1]
-    remedy = "train for fewer --epochs, increase --weight-decay, or use a smaller net"
-    if last["val"] - best["val"] > MAX_VAL_RISE and last["train"] < best["train"]:
-        seen = f"val was best at step {best['step']:,} ({best['val']:.3f} nats) and ended at {last['val']:.3f}"
-        return [Verdict("overfitting", seen, remedy)]
-    if last["val"] - last["train"] > MAX_VAL_GAP:
-        seen = f"val ends {last['val'] - last['train']:.2f} nats above train"
-        return [Verdict("overfitting", seen, remedy)]
-    return []

@@ -1,11 +1,13 @@
 """Draw pictures of a run.
 
-Pictures: loss, bigrams, next, word, embedding, activations, saturation, gradients, ratios, weights, start, samples,
-novelty, confusion, architecture. In Python, each is a function of moreish.plots that returns a matplotlib Figure.
+Pictures: loss, bigrams, next, word, attention, embedding, activations, saturation, gradients, ratios, weights, start,
+samples, novelty, confusion, architecture. In Python, each is a function of moreish.plots that returns a matplotlib
+Figure.
 
 Examples:
   moreish plot runs/names-mlp
   moreish plot runs/names-mlp loss word --word emma --format svg
+  moreish plot runs/names-transformer attention --word emma
 """
 
 from pathlib import Path
@@ -25,6 +27,7 @@ else:  # written out, because importing the pictures takes a second
             "bigrams",
             "next",
             "word",
+            "attention",
             "embedding",
             "activations",
             "saturation",
@@ -69,7 +72,7 @@ def plot(
     prefix
         Start of the word in the picture next.
     word
-        Word in the picture word [default: a sample of the model].
+        Word in the pictures word and attention [default: a sample of the model].
     seed
         Seed of the samples.
     unit

@@ -1,12 +1,14 @@
 """Show what a model computes: each operation with its shapes, parameters and cost.
 
-For a net that reads whole words, also shows how the words of the first batch are packed, level by level. For a counted
-model, shows the number of contexts of each order, and the strengths of its smoothing. A terminal of less than 100
-columns has no room for the place of each output in memory.
+The layers of a branch are indented: the Residual after them adds the input of the branch to its output. For a net that
+is trained on whole words, also shows how the words of the first batch are packed, level by level. For a counted model,
+shows the number of contexts of each order, and the strengths of its smoothing. A terminal of less than 100 columns has
+no room for the place of each output in memory.
 
 Examples:
   moreish show mlp --n-layer 3
   moreish show gru --batch-size 1000
+  moreish show transformer --n-layer 2
   moreish show runs/names-mlp --no-fuse
 """
 
@@ -18,7 +20,7 @@ from typing import Annotated
 import numpy as np
 
 from ..corpus import bundled
-from ..engine.tape import Operation, Plan, Tape, WordTape
+from ..engine.tape import Plan, Tape, WordTape
 from ..engine.words import WordBatches
 from ..errors import InputError
 from ..layers import Residual
@@ -35,6 +37,7 @@ from .fields import Flat, given_options
 from .terminal import on_terminal, print_table, print_text
 from .values import WholeNumber
 
+BRANCH = "  "  # before the operations of a branch
 WIDE = 100  # columns of a terminal that shows the whole table
 
 
@@ -53,7 +56,7 @@ def show(
     what
         The name of a model, shown as it would train on the bundled names, or the folder of a run.
     batch_size
-        Batch size to plan for, in words for a net that reads whole words [default: that of the model].
+        Batch size to plan for, in words for a net that is trained on whole words [default: that of the model].
     fuse
         Use the fused kernels, as in training. With --no-fuse, every layer is a separate operation.
     """
@@ -110,19 +113,23 @@ def show_words(model: Model, batches: WordBatches, fuse: bool) -> None:
 
 
 def show_plan(plan: Plan, B: int) -> None:
-    """Print the operations of a plan for batches of B examples or rows."""
+    """Print the operations of a plan for batches of B examples or rows; those of a branch are indented."""
     rows, skip = [], 1 if plan.max_levels else 0  # the rows of whole words are single positions
     for op in plan.operations:
+        if op.begins:
+            continue
+        # The cost of a branch is that of its layers, and one addition for each number.
+        flops = B * prod(op.in_shape) if isinstance(op.layer, Residual) else op.layer.flops(op.in_shape, B)
         parameters = ", ".join(f"{slot.parameter.name} {_shape(slot.shape)}" for slot in op.slots)
         buffers = "same memory" if op.row is None else f"arena {op.row[Y]:,}"
         rows.append(
             (
-                op.kind,
+                f"{BRANCH * op.path.count('.')}{op.path} {op.kind}",
                 _shape((B, *op.in_shape[skip:])),
                 _shape((B, *op.out_shape[skip:])),
                 parameters,
                 f"{sum(slot.parameter.size for slot in op.slots if slot.parameter.trained):,}",
-                f"{_flops(op, B):,}",
+                f"{flops:,}",
                 buffers,
             )
         )
@@ -149,13 +156,6 @@ def show_counts(model: Model) -> None:
     strengths = [">a", ">b", ">d", ">w"][: len(model.arrays.get("strengths", ()))]
     print_table([">order", ">contexts", ">different next characters", *strengths], rows)
     print_text(f"\n{model.n_parameters:,} probabilities and shares")
-
-
-def _flops(op: Operation, B: int) -> int:
-    """Floating-point operations of a forward pass: a Residual's own are those of the sum after its branch."""
-    if isinstance(op.layer, Residual):
-        return 0 if op.begins else B * prod(op.out_shape)
-    return op.layer.flops(op.in_shape, B)
 
 
 def _shape(shape: tuple[int, ...]) -> str:

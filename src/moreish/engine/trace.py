@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..layers import LAYERS, Layer
+from ..layers.activation import Activation
 from ..layers.spec import DY, Y
 from .batches import Batches
 from .tape import Tape, WordTape
@@ -31,6 +32,11 @@ class LayerTrace:
     grads: dict[str, np.ndarray] = field(repr=False)
 
     @property
+    def is_activation(self) -> bool:
+        """True for an activation and for a layer with a state, which is one."""
+        return isinstance(self.layer, Activation) or LAYERS[type(self.layer)].saturation is not None
+
+    @property
     def saturated(self) -> np.ndarray | None:
         """Mask of saturated outputs of an activation, shaped like output; None for other layers."""
         saturation = LAYERS[type(self.layer)].saturation
@@ -54,8 +60,8 @@ class Trace:
 
     @property
     def activations(self) -> list[LayerTrace]:
-        """The activations; all layers of a model without any."""
-        return [layer for layer in self.layers if layer.saturated is not None] or self.layers
+        """The activations and the layers with a state; all layers of a model without any."""
+        return [layer for layer in self.layers if layer.is_activation] or self.layers
 
 
 class Tracer:

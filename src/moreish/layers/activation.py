@@ -100,7 +100,7 @@ TANH = Kernels(
     tanh_backward_op,
     torch=lambda module, x: x.tanh(),
     example=Tanh(),
-    saturation=Saturation(lambda y: np.abs(y) > 0.97, much=0.25),
+    saturation=Saturation(lambda y: np.abs(y) > 0.97, much=0.4),
 )
 RELU = Kernels(
     relu_forward_op,

@@ -8,8 +8,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .residual import leaves
+from .residual import Residual, leaves
 from .spec import Layer, Parameter, Shape
+
+
+def outputs(layers: Sequence[Layer], in_shape: Shape, path: str = "") -> Iterator[tuple[str, Layer, Shape]]:
+    """Yield the path of each layer, the layer, and the shape of its output; a Residual comes after its branch."""
+    for number, layer in enumerate(layers):
+        if isinstance(layer, Residual):
+            yield from outputs(layer.layers, in_shape, f"{path}{number}.")
+        in_shape = layer.out_shape(in_shape)
+        yield f"{path}{number}", layer, in_shape
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from ..engine.registry import make_engine, require_torch
 from ..engine.states import state_after
 from ..errors import InputError
 from ..layers import Layer
-from ..layers.layout import Layout
+from ..layers.layout import Layout, outputs
 from ..sampling import SamplingModel
 from ..sampling.sources import label_weights
 from . import ALL_MODELS, ModelConfig, NetConfig, ReaderConfig
@@ -109,11 +109,10 @@ class Model(Shown, DrawsWords):
     def _table(self) -> Table:
         if isinstance(self.config, ReaderConfig):
             return Table(self.summary, self.config.rows(self.arrays))
-        shape, rows = (self.columns,), []
-        for number, layer in enumerate(self.layers):
-            shape = layer.out_shape(shape)
+        rows = []
+        for path, layer, shape in outputs(self.layers, (self.columns,)):
             size = sum(parameter.size for parameter in layer.parameters() if parameter.trained)
-            name = f"{number}.{type(layer).__name__.lower()}"
+            name = f"{path}.{type(layer).__name__.lower()}"
             rows.append((name, "×".join(map(str, shape)), f"{size:,}" if size else ""))
         shown = rows if len(rows) <= MOST_LAYERS else rows[:MOST_LAYERS]
         return Table(self.summary, shown, ["layer", ">output", ">parameters"], more(len(rows), len(shown)))

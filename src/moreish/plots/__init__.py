@@ -1,6 +1,7 @@
 """Pictures of runs, models and word lists. Every function returns a matplotlib Figure."""
 
 from .architecture import plot_architecture
+from .attention import plot_attention
 from .comparison import plot_comparison
 from .confusion import plot_confusion
 from .course import plot_loss, plot_ratios, plot_start
@@ -13,6 +14,7 @@ from .text import plot_bigrams, plot_next, plot_samples, plot_word
 __all__ = [
     "plot_activations",
     "plot_architecture",
+    "plot_attention",
     "plot_bigrams",
     "plot_comparison",
     "plot_confusion",

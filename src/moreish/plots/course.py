@@ -7,11 +7,11 @@ from matplotlib.figure import Figure
 
 from ..analysis.diagnosis import Diagnosis, as_diagnosis
 from ..errors import InputError
-from ..layers import BatchNorm1d
+from ..layers import BatchNorm1d, leaves
 from ..training.loop import stride
 from ..training.run import Run
 from .layers import LINES, draw_saturation, saturation_legend
-from .style import COLOURS, GREY, GUIDE, Unit, figure, headline, legend, nats_in, step_axis
+from .style import COLOURS, GREY, GUIDE, MAX_LINES, Unit, ends, figure, headline, legend, nats_in, of_ends, step_axis
 
 SMOOTHING_WINDOWS = 50  # of a whole run: batch losses are averaged over one of them
 DIVERGING = 30.0  # loss, as a multiple of log V, from which on the axis is logarithmic
@@ -53,15 +53,15 @@ def plot_loss(run: Run, unit: Unit = "nats") -> Figure:
 def plot_ratios(run: Run | Diagnosis) -> Figure:
     """Draw the ratios of gradient and update to the values of each weight matrix, as std, over the steps.
 
-    The steps are those of the history if it has diagnostics; otherwise the first ones, trained again. Raises InputError
-    for a model without layers.
+    Of more than 8 matrices, the first and last 4 are drawn. The steps are those of the history if it has diagnostics;
+    otherwise the first ones, trained again. Raises InputError for a model without layers.
     """
     found = as_diagnosis(run)
     model, steps = found.run.model, found.steps
     made, axes = figure(1, 2, size=(10, 4), sharex=True)
     matrices = [slot.name for slot in model.layout if slot.parameter.trained and len(slot.shape) == 2]
     for ax, what in zip(axes, ("gradient", "update"), strict=True):
-        for i, name in enumerate(matrices):
+        for i, name in enumerate(matrices[place] for place in ends(len(matrices), MAX_LINES)):
             rows = [next(row for row in line["tensors"] if row["name"] == name) for line in steps]
             with np.errstate(divide="ignore", invalid="ignore"):
                 ratio = np.log10([row[what] for row in rows]) - np.log10([row["data"] for row in rows])
@@ -74,22 +74,28 @@ def plot_ratios(run: Run | Diagnosis) -> Figure:
     axes[1].legend(handles=[usual], frameon=False, fontsize=7)
     legend(axes[0])
     again = " (first steps retrained)" if found.replayed else ""
-    headline(made, model.title, f"gradient and update ratios{again}")
+    headline(made, model.title, f"gradient and update ratios{again}{of_ends(len(matrices), MAX_LINES)}")
     return made
 
 
 def plot_start(run: Run | Diagnosis, unit: Unit = "nats") -> Figure:
     """Draw the losses of the first steps from the run's initial weights and from others, and saturation at step 0.
 
-    The other weights are drawn from N(0, 1) or, for a run that did not start with `--init kaiming`, are kaiming's.
-    Raises InputError for a model without hidden layers and for an unknown unit.
+    The saturation is that of the first activation, unless it is GELU. The other weights are drawn from N(0, 1) or, for
+    a run that did not start with `--init kaiming`, are kaiming's. Raises InputError for a model without hidden layers
+    and for an unknown unit.
     """
     found, nats = as_diagnosis(run), nats_in(unit)
-    made, (loss, *beside) = figure(1, 3, size=(10, 4), width_ratios=[1.3, 1, 1])
-    for i, (ax, (init, begun)) in enumerate(zip(beside, found.beginnings.items(), strict=True)):
+    saturates = found.start_trace.activations[0].saturated is not None
+    if saturates:
+        made, (loss, *beside) = figure(1, 3, size=(10, 4), width_ratios=[1.3, 1, 1])
+    else:
+        made, (loss, *beside) = figure(size=(7.5, 4))
+    for i, (init, begun) in enumerate(found.beginnings.items()):
         style: dict[str, Any] = {"color": COLOURS[i], "linewidth": 1, "label": f"--init {init}"}
         loss.plot(begun.steps, begun.losses / nats, ("-", "--")[i], **style)
-        draw_saturation(ax, begun.trace.activations[0], f"--init {init}, step 0\n")
+        if saturates:
+            draw_saturation(beside[i], begun.trace.activations[0], f"--init {init}, step 0\n")
     n_vocab = len(found.run.model.vocab)
     even = float(np.log(n_vocab)) / nats
     loss.axhline(even, **GUIDE, label=f"uniform over {n_vocab:,} tokens")
@@ -98,8 +104,9 @@ def plot_start(run: Run | Diagnosis, unit: Unit = "nats") -> Figure:
     step_axis(loss)
     loss.set_ylabel(f"batch loss ({unit} per token)")
     loss.legend(frameon=False, fontsize=8)
-    saturation_legend(made)
-    normalised = any(isinstance(layer, BatchNorm1d) for layer in found.run.model.layers)
+    if saturates:
+        saturation_legend(made)
+    normalised = any(isinstance(layer, BatchNorm1d) for _, layer in leaves(found.run.model.layers))
     note = " (with BatchNorm, the activations hardly differ)" if normalised else ""
     headline(made, found.run.model.title, f"good and bad initialisation{note}")
     return made

@@ -12,18 +12,19 @@ from ..analysis.diagnosis import Diagnosis, as_diagnosis
 from ..engine.trace import LayerTrace, Trace
 from ..errors import InputError
 from ..training.run import Run
-from .style import COLOURS, Unit, figure, headline, legend, nats_in
+from .style import COLOURS, MAX_LINES, Unit, ends, figure, headline, legend, nats_in, of_ends
 
 BINS = 80
 SMOOTHING = 2.0  # bins: standard deviation of the kernel that smooths a histogram
 LEAST_DENSITY = 1e-3  # of weights, as a fraction of the highest one of the flattest histogram
 MAX_IMAGES = 6  # layers that are drawn as images
 MAX_EXAMPLES, MAX_UNITS = 200, 400  # of an image
+SATURATING = "choose a net with tanh or relu, such as an mlp"
 LINES = ("-", "--", ":", "-.")  # distinct in greyscale, too
 
 
 def plot_activations(run: Run | Diagnosis) -> Figure:
-    """Smoothed histograms of each activation's output, at the start and now.
+    """Smoothed histograms of each activation's output, at the start and now; of the first and last 4.
 
     Raises InputError for a model without activations.
     """
@@ -40,7 +41,7 @@ def plot_activations(run: Run | Diagnosis) -> Figure:
 
 
 def plot_gradients(run: Run | Diagnosis, unit: Unit = "nats") -> Figure:
-    """Smoothed histograms of the gradient at each activation's output, at the start and now.
+    """Smoothed histograms of the gradient at each activation's output, at the start and now; of the first and last 4.
 
     Raises InputError for a model without activations and for an unknown unit.
     """
@@ -56,7 +57,7 @@ def plot_gradients(run: Run | Diagnosis, unit: Unit = "nats") -> Figure:
 
 
 def plot_weights(run: Run | Diagnosis) -> Figure:
-    """Smoothed histograms of each weight matrix on a log scale, at the start and now.
+    """Smoothed histograms of each weight matrix on a log scale, at the start and now; of the first and last 4.
 
     Raises InputError for a model without layers.
     """
@@ -82,13 +83,17 @@ def plot_saturation(run: Run | Diagnosis) -> Figure:
     Raises InputError for a model without activations.
     """
     found = _with_activations(run)
-    shown = found.end_trace.activations[:MAX_IMAGES]
+    all_of_them = [layer for layer in found.end_trace.activations if layer.saturated is not None]
+    if not all_of_them:
+        raise InputError(f"{found.run.model.kind} has no activations that saturate", SATURATING)
+    shown = [all_of_them[i] for i in ends(len(all_of_them), MAX_IMAGES)]
     made, axes = figure(len(shown), 2, size=(10, 0.6 + 2.2 * len(shown)))
     names = {layer.name for layer in shown}
     for column, (trace, when) in enumerate(((found.start_trace, "step 0"), (found.end_trace, "now"))):
         for row, layer in enumerate(layer for layer in trace.layers if layer.name in names):
             draw_saturation(axes[2 * row + column], layer, f"{when}: ")
-    headline(made, found.run.model.title, "saturated outputs of the activations")
+    limits = of_ends(len(all_of_them), MAX_IMAGES)
+    headline(made, found.run.model.title, f"saturated outputs of the activations{limits}")
     saturation_legend(made)
     return made
 
@@ -118,8 +123,8 @@ def draw_saturation(ax: Axes, layer: LayerTrace, title: str) -> None:
 def _with_activations(run: Run | Diagnosis) -> Diagnosis:
     """Return the diagnosis of a run. Raises InputError for a model without activations."""
     found = as_diagnosis(run)
-    if all(layer.saturated is None for layer in found.end_trace.activations):
-        raise InputError(f"{found.run.model.kind} has no activations", "choose a net with tanh or relu, such as an mlp")
+    if not found.end_trace.activations[0].is_activation:
+        raise InputError(f"{found.run.model.kind} has no activations", SATURATING)
     return found
 
 
@@ -134,19 +139,18 @@ def _histograms(
     """Draw a panel for the start and one for now, with a curve for each array of each layer, labelled by its key."""
     found = as_diagnosis(run)
     made, axes = figure(1, 2, size=(10, 4.2))
+    named: list[tuple[str, np.ndarray]] = []
     for ax, trace, when in zip(axes, (found.start_trace, found.end_trace), ("step 0", "now"), strict=True):
-        i = 0
-        for layer in layers(trace):
-            with np.errstate(invalid="ignore", over="ignore"):
-                named = arrays(layer)
-            for name, array in named.items():
-                finite = array[np.isfinite(array)].astype(np.float64)  # a diverging training has infinite values
-                if not finite.size:
-                    continue
-                density, edges = np.histogram(finite, BINS, density=True)
-                colour, style = COLOURS[i % len(COLOURS)], LINES[i % len(LINES)]
-                ax.plot(*smoothed(density, edges, bounded), style, color=colour, linewidth=1.2, label=name)
-                i += 1
+        with np.errstate(invalid="ignore", over="ignore"):
+            named = [pair for layer in layers(trace) for pair in arrays(layer).items()]
+        for place, i in enumerate(ends(len(named), MAX_LINES)):
+            name, array = named[i]
+            finite = array[np.isfinite(array)].astype(np.float64)  # a diverging training has infinite values
+            if not finite.size:
+                continue
+            density, edges = np.histogram(finite, BINS, density=True)
+            colour, style = COLOURS[place % len(COLOURS)], LINES[place % len(LINES)]
+            ax.plot(*smoothed(density, edges, bounded), style, color=colour, linewidth=1.2, label=name)
         ax.set_xlabel(label)
         ax.set_ylabel("density")
         ax.xaxis.set_major_locator(MaxNLocator(5))
@@ -154,7 +158,7 @@ def _histograms(
         ax.set_title(when, fontsize=10)
         ax.set_ylim(0, 1.3 * max([np.asarray(line.get_ydata()).max() for line in ax.lines], default=1.0))
         legend(ax)
-    headline(made, found.run.model.title, title)
+    headline(made, found.run.model.title, title + of_ends(len(named), MAX_LINES))
     return made
 
 

@@ -11,6 +11,7 @@ from ..analysis.findings import Findings
 from ..engine.threads import reserved_threads
 from ..errors import InputError
 from .architecture import plot_architecture
+from .attention import plot_attention
 from .confusion import plot_confusion
 from .course import plot_loss, plot_ratios, plot_start
 from .embedding import plot_embedding
@@ -26,7 +27,7 @@ class PictureOptions:
 
     order   of the rows of the bigrams
     prefix  of which the next characters are predicted
-    word    to score; None for a sample of the model
+    word    of the pictures word and attention; None for a sample of the model
     seed    of the samples
     unit    of losses and surprises
     """
@@ -45,9 +46,8 @@ class Picture(NamedTuple):
     draw: Callable[[Findings, PictureOptions], Figure]
 
 
-def _word(found: Findings, options: PictureOptions) -> Figure:
-    model = found.run.model
-    return plot_word(model, options.word or model.sample(1, seed=options.seed)[0], options.unit)
+def _word(found: Findings, options: PictureOptions) -> str:
+    return options.word or found.run.model.sample(1, seed=options.seed)[0]
 
 
 # In the order of the report.
@@ -61,7 +61,13 @@ PICTURES = {
         "probabilities of the next character, at the start of a word or after a prefix",
         lambda f, o: plot_next(f.run.model, o.prefix),
     ),
-    "word": Picture("the surprise at each character of a word", _word),
+    "word": Picture(
+        "the surprise at each character of a word", lambda f, o: plot_word(f.run.model, _word(f, o), o.unit)
+    ),
+    "attention": Picture(
+        "attention over a word: the weights of the characters that each character looks at",
+        lambda f, o: plot_attention(f.run.model, _word(f, o)),
+    ),
     "embedding": Picture("2-D map of the character embeddings", lambda f, o: plot_embedding(f.run.model)),
     "activations": Picture(
         "smoothed histograms of the outputs of each activation", lambda f, o: plot_activations(f.diagnosis)

@@ -30,6 +30,7 @@ DPI = 150
 MAX_TICKS = 5  # of an axis of values
 FORMATS = (".png", ".svg", ".pdf")
 PIXELS_PER_INCH = 80  # of a picture in a notebook
+MAX_LINES = 8  # in one picture, so that each differs and the legend can be read
 MAX_TITLE = 52  # characters of the names of a list and of a model
 
 
@@ -123,11 +124,19 @@ def short_number(x: float) -> str:
 
 
 def legend(ax: Axes) -> None:
-    """Add a legend; if there are more than ten lines, of the first and the last five."""
+    """Add a legend of the lines."""
     if ax.lines:
-        lines, names = ax.get_legend_handles_labels()
-        some = [*range(len(lines))] if len(lines) <= 10 else [*range(5), *range(len(lines) - 5, len(lines))]
-        ax.legend([lines[i] for i in some], [names[i] for i in some], frameon=False, fontsize=7)
+        ax.legend(frameon=False, fontsize=7)
+
+
+def ends(n: int, most: int) -> list[int]:
+    """Return the numbers below n, of more than `most` the first and the last ones."""
+    return [*range(n)] if n <= most else [*range(most // 2), *range(n - most // 2, n)]
+
+
+def of_ends(n: int, most: int, what: str = "") -> str:
+    """End of a title: how many of n are drawn, if only those of `ends` are."""
+    return "" if n <= most else f"; the first and last {most // 2} of {n} {what}".rstrip()
 
 
 def spread(heights: Sequence[float], least: float) -> list[float]:

@@ -90,7 +90,7 @@ def plot_next(model: Model, prefix: str = "") -> Figure:
     ax.yaxis.set_major_formatter(_percent)
     ax.set_xlabel("next character, most likely first")
     ax.set_ylabel("probability (%)")
-    which = f"next character after {_quoted(prefix, 12)}" if prefix else "first character of a word"
+    which = f"next character after {quoted(prefix, 12)}" if prefix else "first character of a word"
     headline(made, model.title, which + of_all(n, len(p), "most likely", "tokens"))
     return made
 
@@ -147,7 +147,7 @@ def plot_word(model: Model, word: str, unit: Unit = "nats") -> Figure:
     table.set_ylabel("most likely")
     table.set_xlabel("characters of the word (bold: the one that follows)")
     total = f"{surprise.sum():.1f} {unit} in total, {surprise.mean():.2f} per token"
-    headline(made, model.title, f"surprise of {_quoted(word, 40)}, {total}")
+    headline(made, model.title, f"surprise of {quoted(word, 40)}, {total}")
     return made
 
 
@@ -230,7 +230,7 @@ def _percent(share: float, _: float) -> str:
     return f"{100 * share:g}"
 
 
-def _quoted(word: str, most: int) -> str:
+def quoted(word: str, most: int) -> str:
     """Quote a word for a title, only the last `most` characters of a longer one."""
     return f"“{left_to_right(word if len(word) <= most else '…' + word[1 - most :])}”"
 

@@ -9,9 +9,8 @@ from ..engine.batches import Batches
 from ..engine.tape import Tape
 from ..engine.tape.compile import walks
 from ..errors import InputError
-from ..layers import BatchNorm1d
+from ..layers import BatchNorm1d, leaves
 from ..layers.norm import fold as fold_arrays
-from ..layers.spec import Y
 from ..models import NetConfig
 from ..models.model import Model
 
@@ -27,7 +26,9 @@ def calibrate(model: Model, corpus: Corpus) -> None:
     """
     model.check_vocab(corpus)
     config = model.config
-    if not isinstance(config, NetConfig) or not any(isinstance(layer, BatchNorm1d) for layer in model.layers):
+    if not isinstance(config, NetConfig) or not any(
+        isinstance(layer, BatchNorm1d) for _, layer in leaves(model.layers)
+    ):
         return
     assert config.context is not None, "no net that goes along words has BatchNorm"
     labels, weights = corpus.labels("train") if model.labels else None, corpus.weights("train")
@@ -41,7 +42,7 @@ def calibrate(model: Model, corpus: Corpus) -> None:
     for number, op in enumerate(steps):
         if not isinstance(op.layer, BatchNorm1d):
             continue
-        C, inputs = op.layer.n_features, ready.buffer(steps[number - 1], Y).reshape(CALIBRATION_BATCH, -1)
+        C, inputs = op.layer.n_features, ready.input_of(op).reshape(CALIBRATION_BATCH, -1)
         before = sum(len(step.rows) for step in steps[:number])
         n, total, squares = 0, np.zeros(C), np.zeros(C)
         for first in range(0, batches.n_examples, CALIBRATION_BATCH):
@@ -58,17 +59,17 @@ def calibrate(model: Model, corpus: Corpus) -> None:
 
 
 def fold(model: Model) -> Model:
-    """Return an equal model without BatchNorm: each one is folded into the Linear before it.
+    """Return an equal model without BatchNorm: each one is folded into the Linear before it, in the same branch.
 
     Raises InputError for a model that has none.
     """
-    if not any(isinstance(layer, BatchNorm1d) for layer in model.layers):
+    if not _has_batchnorm(model):
         hint = "; train one with --batch-norm" if hasattr(model.config, "batch_norm") else ""
         raise InputError(f"this {model.name} has no BatchNorm to fold{hint}")
     folded = Model(dataclasses.replace(model.config, batch_norm=False), model.vocab, labels=model.labels)
     targets = iter(folded.layout.slots)
     into: dict[str, np.ndarray] = {}
-    for layer, slots in zip(model.layers, model.layout.slots, strict=True):
+    for (_, layer), slots in zip(leaves(model.layers), model.layout.slots, strict=True):
         weights = {slot.parameter.name: slot.view(model.params) for slot in slots}
         if isinstance(layer, BatchNorm1d):
             into["W"][:], into["b"][:] = fold_arrays(into["W"], into["b"], **weights)
@@ -77,3 +78,7 @@ def fold(model: Model) -> Model:
         for name, place in into.items():
             place[:] = weights.get(name, 0)
     return folded
+
+
+def _has_batchnorm(model: Model) -> bool:
+    return any(isinstance(layer, BatchNorm1d) for _, layer in leaves(model.layers))

@@ -20,7 +20,8 @@ from .barrier import thread_group
 from .batch import Program, batch_of
 from .compile import EVALUATE, GENERATE, TRAIN, Entry, compile_machine, kernel_table, machine_function, optimizer, walks
 from .generate import Settings
-from .plan import Operation, Plan, make_plan
+from .plan import Operation, Plan
+from .planner import make_plan
 from .shards import bounds, count_shards
 from .update import GRADIENTS_PER_BLOCK, Update
 

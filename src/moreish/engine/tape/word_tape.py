@@ -14,7 +14,8 @@ from ..threads import reserved_threads, run_parallel
 from ..words import Packed, WordBatches, ended, sorted_words
 from .compile import EVALUATE_WORDS, GENERATE_WORDS, TRAIN_WORDS, Entry, compile_machine, machine_function, walks
 from .engine import TOKENS_PER_THREAD, Prepared, Tape
-from .plan import Operation, Plan, make_plan
+from .plan import Operation, Plan
+from .planner import make_plan
 from .shards import GRAIN, bounds, count_word_shards
 
 # Rows that plans without gradients have room for. Layers are fused for that number, however few rows are used, so that
