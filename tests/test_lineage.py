@@ -152,7 +152,7 @@ def test_unfold_and_linear_are_a_dilated_convolution():
     W = torch.from_numpy(weights["2.linear.W"].copy()).view(2, C, M).permute(2, 1, 0)  # (out, in, tap)
     x = torch.from_numpy(weights["0.embedding.C"].copy())[tokens].transpose(1, 2)
     conv = torch.nn.functional.conv1d(x, W, torch.from_numpy(weights["2.linear.b"].copy()), dilation=d)
-    from moreish.engine.torch.engine import to_module
+    from moreish.engine.torch.module import to_module
 
     ours = to_module(layers, torch.from_numpy(params))(torch.from_numpy(tokens))
     torch.testing.assert_close(ours, conv.transpose(1, 2), rtol=1e-12, atol=1e-12)

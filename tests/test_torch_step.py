@@ -18,7 +18,8 @@ from moreish.engine.protocol import Steps
 from moreish.engine.tape import Tape
 from moreish.engine.torch import step
 from moreish.engine.torch.distributed import BatchShard
-from moreish.engine.torch.engine import Torch, to_module
+from moreish.engine.torch.engine import Torch
+from moreish.engine.torch.module import to_module
 from moreish.engine.torch.step import Stepper, recorded
 from moreish.layers.layout import Layout
 from moreish.models import MLP, WaveNetConv

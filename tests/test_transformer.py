@@ -63,11 +63,11 @@ from moreish.models.bow import BagOfWords
 from moreish.models.transformer import TransformerConfig
 
 E, PLACES = 8, 3  # words are longer than the table of places
-SMALL: dict[str, Any] = {"n_embd": E, "n_head": 2, "block_size": PLACES, "dropout": 0.0}
+SMALL: dict[str, Any] = {"n_embd": E, "n_head": 2, "n_positions": PLACES, "dropout": 0.0}
 CONFIGS: dict[str, NetConfig] = {
     "transformer, 1 layer": TransformerConfig(**SMALL, n_layer=1),
-    "transformer, 2 layers": TransformerConfig(**{**SMALL, "n_head": 4, "block_size": 20}, n_layer=2),
-    "bow": BagOfWords(n_embd=E, n_hidden=9, block_size=PLACES),
+    "transformer, 2 layers": TransformerConfig(**{**SMALL, "n_head": 4, "n_positions": 20}, n_layer=2),
+    "bow": BagOfWords(n_embd=E, n_hidden=9, n_positions=PLACES),
 }
 TRANSFORMERS = [name for name in CONFIGS if name != "bow"]
 
@@ -382,7 +382,7 @@ def test_a_prediction_depends_on_the_characters_before_it_alone(name, dtype, mon
     ],
 )
 def test_who_sees_the_order_of_the_characters_before_the_last(name, places, sees):
-    layers = dataclasses.replace(CONFIGS[name], block_size=places).layers(V)  # pyright: ignore[reportCallIssue]
+    layers = dataclasses.replace(CONFIGS[name], n_positions=places).layers(V)  # pyright: ignore[reportCallIssue]
     tape, params = PrefixTape(layers, 1, V, np.float64), 0.5 * weights(layers)
     first, reordered, other = (read(tape, params, word)[-1] for word in ([1, 2, 3, 4], [3, 1, 2, 4], [2, 2, 3, 4]))
     assert relative(other, first) > 1e-3
@@ -394,8 +394,8 @@ def test_who_sees_the_order_of_the_characters_before_the_last(name, places, sees
 
 @pytest.mark.parametrize("name", TRANSFORMERS)
 def test_words_beyond_the_table_have_its_last_place(name):
-    layers = dataclasses.replace(CONFIGS[name], block_size=PLACES).layers(V)  # pyright: ignore[reportCallIssue]
-    longer = dataclasses.replace(CONFIGS[name], block_size=40).layers(V)  # pyright: ignore[reportCallIssue]
+    layers = dataclasses.replace(CONFIGS[name], n_positions=PLACES).layers(V)  # pyright: ignore[reportCallIssue]
+    longer = dataclasses.replace(CONFIGS[name], n_positions=40).layers(V)  # pyright: ignore[reportCallIssue]
     params = 0.5 * weights(layers)
     own, other = Layout(layers).views(params), np.zeros(Layout(longer).size)
     for view, place in zip(own.values(), Layout(longer).views(other).values(), strict=True):

@@ -32,7 +32,7 @@ NET: dict[str, dict[str, Any]] = {
     "bow": {"n_embd": 8, "n_hidden": 8},
 }
 TRAINED: dict[str, Any] = {"batch_size": 64, "steps": 40, "lr": 0.03, "schedule": "constant"}
-ALL: dict[str, Any] = {**TRAINED, "average": 0.8, "grad_clip": 0.1, "block_size": 4}
+ALL: dict[str, Any] = {**TRAINED, "average": 0.8, "grad_clip": 0.1, "n_positions": 4}
 WAYS = ["drawn", "full batch", LABELS_AND_WEIGHTS]
 
 
@@ -103,7 +103,7 @@ def test_a_stopped_run_is_resumed_to_the_same_bytes(model, what, words, tmp_path
 
 
 @pytest.mark.parametrize(
-    "changed", [{"dropout": 0.4}, {"n_head": 4}, {"block_size": 2}, {"init": "naive"}, {"n_layer": 2}], ids=str
+    "changed", [{"dropout": 0.4}, {"n_head": 4}, {"n_positions": 2}, {"init": "naive"}, {"n_layer": 2}], ids=str
 )
 def test_these_options_change_what_is_learnt(changed, words):
     plain, other = (
@@ -158,7 +158,7 @@ def test_lists_of_all_kinds_are_learnt_and_drawn_from(model, name, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options", [{"n_layer": 12}, {"block_size": 1}, {"n_head": 8}, {"n_embd": 1, "n_head": 1}], ids=str
+    "options", [{"n_layer": 12}, {"n_positions": 1}, {"n_head": 8}, {"n_embd": 1, "n_head": 1}], ids=str
 )
 def test_sizes_at_their_ends(options, words):
     run = moreish.train(words, "transformer", **{**NET["transformer"], **TRAINED, "steps": 20, "lr": 0.003, **options})
@@ -273,7 +273,7 @@ def test_tuning_leaves_out_options_that_do_not_fit_together(words, tmp_path):
 
 
 def test_a_config_is_the_one_that_was_given():
-    config = TransformerConfig(n_layer=2, n_head=2, n_embd=6, block_size=5, dropout=0.25)
+    config = TransformerConfig(n_layer=2, n_head=2, n_embd=6, n_positions=5, dropout=0.25)
     attention = [layer for _, layer in leaves(config.layers(9)) if isinstance(layer, CausalSelfAttention)]
     assert [(layer.n_embd, layer.n_head, layer.dropout) for layer in attention] == [(6, 2, 0.25)] * 2
     salts = [layer.salt for _, layer in leaves(config.layers(9)) if hasattr(layer, "salt")]

@@ -42,8 +42,8 @@ from moreish.models.transformer import TransformerConfig
 E, PLACES = 8, 12
 SMALL: dict[str, Any] = {"n_embd": E, "n_head": 2, "dropout": 0.0}
 CONFIGS: dict[str, NetConfig] = {
-    "transformer": TransformerConfig(**SMALL, n_layer=2, block_size=4),
-    "bow": BagOfWords(n_embd=E, n_hidden=9, block_size=4),
+    "transformer": TransformerConfig(**SMALL, n_layer=2, n_positions=4),
+    "bow": BagOfWords(n_embd=E, n_hidden=9, n_positions=4),
 }
 ENGINES: tuple[Any, Any] = (PrefixTape, PrefixTorch)
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
@@ -133,7 +133,7 @@ def attention(n_head: int) -> list[Layer]:
 
 
 def decoder(n_layer: int, n_head: int) -> list[Layer]:
-    return exact(TransformerConfig(n_layer=n_layer, n_head=n_head, n_embd=E, block_size=PLACES, dropout=0).layers(V))
+    return exact(TransformerConfig(n_layer=n_layer, n_head=n_head, n_embd=E, n_positions=PLACES, dropout=0).layers(V))
 
 
 MODULES: dict[str, tuple[Any, list[Layer]]] = {

@@ -8,7 +8,8 @@ from ..engine.tape.compile import walks
 from ..engine.words import pack_words, sorted_words
 from ..errors import InputError
 from ..layers import CausalSelfAttention, leaves
-from ..layers.attention_steps import STEPS, looking
+from ..layers.attention_steps import STEPS, attended_rows
+from ..layers.levels import rows_before
 from ..models.model import Model
 from ..sampling.sources import label_weights
 
@@ -35,11 +36,12 @@ def attention(model: Model, word: str, *, label: str | None = None) -> list[np.n
     for op in ready.plan.operations:
         if isinstance(op.layer, CausalSelfAttention):
             tensors: dict[str, np.ndarray] = {}
-            at, x = looking(ready.levels, op.layer, T, training=False), ready.input_of(op).reshape(T, -1)
-            STEPS.forward(lambda name, tensor, tensors=tensors: tensors.setdefault(name, tensor), np, x, at)
+            before, x = rows_before(ready.levels, T), ready.input_of(op).reshape(T, -1)
+            attended = attended_rows(ready.levels, op.layer, before, training=False)
+            STEPS.forward(lambda name, tensor, tensors=tensors: tensors.setdefault(name, tensor), np, x, attended)
             weights = np.zeros((op.layer.n_head, T, T), x.dtype)
-            row, back = np.nonzero(at.before >= 0)
-            weights[:, row, at.before[row, back]] = tensors["weights"][row, back].T
+            row, back = np.nonzero(before >= 0)
+            weights[:, row, before[row, back]] = tensors["weights"][row, back].T
             found.append(weights)
     return found
 

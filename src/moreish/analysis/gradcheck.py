@@ -29,7 +29,7 @@ CHECKED_LENGTH, CHECKED_LETTERS = 4, 8  # characters of a word, and letters, for
 FUSED_SUFFIX = " (fused)"
 RANDOM_ENTRIES = 16  # entries of a tensor to take central differences of, chosen at random;
 LARGEST_ENTRIES = 8  # and those with the largest gradients
-MANY_OPERATIONS = 20  # of a net that is so deep that fewer entries have to do
+MANY_OPERATIONS = 20  # of a net; if there are more, fewer entries are checked
 LARGEST_STEP = 1e-2  # the first step to try, relative to the entry
 
 # Largest allowed max |difference| / max |reference|, by float type and by reference.
@@ -326,7 +326,7 @@ def _differences(g: _Gradient, share: float, seed: int) -> tuple[np.ndarray, np.
         for h in LARGEST_STEP * max(0.1, abs(float(before))) * 4.0 ** -np.arange(8):
             near, far = moved(h) - moved(-h), moved(2 * h) - moved(-2 * h)
             slopes[i] = (8 * near - far) / (12 * h)
-            if abs(slopes[i] - near / (2 * h)) <= 1e-4 * abs(slopes[i]):
+            if abs(slopes[i] - near / (2 * h)) <= 2e-5 * abs(slopes[i]):
                 break
         flat[entry] = before
     g.loss()

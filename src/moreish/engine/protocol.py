@@ -73,7 +73,8 @@ class Reader(Protocol):
 
     A word is read token by token. A state is what the model knows of the tokens so far, as one row of W numbers: the
     last T tokens for an engine with a block size of T; what its layers carry along the word, and the logits, for a
-    recurrent one; the number of a node for a counted model; the states of its parts side by side for a mixture. W and
+    recurrent one; all tokens so far for a Transformer; the number of a node for a counted model; the states of its
+    parts side by side for a mixture. W and
     the type of the numbers are those of `begin`. The rows of a call are independent of each other, so that states can
     be kept, repeated and gathered in any order.
 

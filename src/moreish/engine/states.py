@@ -54,7 +54,10 @@ class PrefixStates(ABC):
             raise ValueError(f"tokens must be from 0 to {self.n_vocab - 1}")
         lengths = np.count_nonzero(states, 1)
         if lengths.max(initial=0) == LONGEST_PREFIX:
-            raise InputError(f"words of over {LONGEST_PREFIX} characters are too long to be read one by one")
+            raise InputError(
+                f"a word has more than {LONGEST_PREFIX} characters, too many for a model that reads all of it at every "
+                f"step: limit the length (--max-length {LONGEST_PREFIX})"
+            )
         longer = states.copy()
         longer[np.arange(len(states)), lengths] = tokens
         return longer

@@ -1,15 +1,15 @@
-"""CausalSelfAttention: every row takes a weighted mean of what the rows before it in its word, and it itself, offer.
+"""CausalSelfAttention: for each row, a weighted mean of the values of the row and of all rows before it in its word.
 
-Vaswani et al. 2017, section 3.2. Its input is three vectors of a row, side by side, from a Linear before it: a query q,
-a key k and a value v. A row asks by its query, and another row answers by its key. Row n gives row m, which is m = n or
-before it in its word, a score and a weight:
+Vaswani et al. 2017, section 3.2. The input is three vectors for each row, side by side, from a Linear before it: a
+query q, a key k and a value v. The query of row n and the key of row m, which is n or a row before it in its word, give
+a score and a weight:
 
     s[m] = q[n] . k[m] / sqrt(C)        C numbers in a query
     a[m] = exp(s[m]) / sum over l of exp(s[l])
     y[n] = sum over m of a[m] v[m]
 
-Rows after n have no weight, as they are what the model predicts. The vectors are divided into heads, each of which has
-weights of its own; all that is said here is of one head. Without the root, the variance of a score would be C.
+Rows after n have no weight, because the model predicts them. The vectors are divided into heads, each with weights of
+its own, and these formulas are those of one head. Without the root, the variance of a score would be C.
 
 y[n] depends on v directly, and on q and k through the weights. With da[m] = dy[n] . v[m], the Jacobian of a softmax is
 da[m] / ds[l] = a[m] ((m = l) - a[l]), so
@@ -21,12 +21,12 @@ da[m] / ds[l] = a[m] ((m = l) - a[l]), so
     dk[m] += ds[m] q[n] / sqrt(C)                       from every row n that looks back at m
     dv[m] += a[m] dy[n]
 
-The forward pass goes along the word once, with the largest score so far: when a larger one comes, it scales down what
-it has (Milakov and Gimelshein 2018). It keeps log sum exp(s) of each row, from which the backward pass computes the
-weights again: these are as many as pairs of characters, and nothing else grows with the square of a word's length.
+The forward pass visits the rows of a word once. It subtracts the largest score so far, and scales the sums down when a
+larger one comes (Milakov and Gimelshein 2018). It keeps log sum exp(s) of each row, from which the backward pass
+computes the weights again. So the memory does not grow with the square of a word's length.
 
-Dropout sets weights to zero and scales the others up, after the softmax. So its factors multiply a[m] in y and in dv,
-and da[m]; dy[n] . y[n] is still the sum of a[l] da[l].
+Dropout sets weights to zero and scales the others up, after the softmax. Its factors multiply a[m] in y and in dv, and
+da[m]; dy[n] . y[n] is still the sum of a[l] da[l].
 """
 
 # pyright: reportMissingParameterType=false
@@ -39,7 +39,7 @@ import numpy as np
 
 from .attention_steps import STEPS
 from .dropout import chances
-from .levels import REMEMBERED, layer_key, levels_of, remembered, weight_factor
+from .levels import REMEMBERED, USUAL_LENGTH, layer_key, levels_of, weight_factor, with_remembered
 from .maths import exp, kernel
 from .spec import AUX0, AUX1, DX, DY, LEVELS, ROWS, S0, S1, S2, S3, Kernels, Parameter, Shape, X, Y
 from .views import block, matrix
@@ -68,14 +68,15 @@ class CausalSelfAttention:
             raise ValueError(
                 f"CausalSelfAttention takes {3 * self.n_embd} numbers, and the layer before it gives {in_shape[-1]}"
             )
+        if self.n_embd % self.n_head:
+            raise ValueError(f"{self.n_embd} numbers cannot be divided into {self.n_head} heads")
         return (*in_shape[:-1], self.n_embd)
 
     def sizes(self, in_shape: Shape) -> tuple[int, ...]:
         return (self.n_embd, self.n_head, chances(self.dropout), self.salt)
 
     def flops(self, in_shape: Shape, batch_size: int) -> int:
-        rows_before = 8  # a guess: it depends on the words
-        return batch_size * prod(in_shape[:-1]) * 4 * self.n_embd * rows_before
+        return batch_size * prod(in_shape[:-1]) * 4 * self.n_embd * USUAL_LENGTH
 
 
 @kernel
@@ -167,7 +168,7 @@ def forward_op(row, arena, params, grads, ints):
     N, E, heads, levels = row[ROWS], row[S0], row[S1], levels_of(ints, row[LEVELS])
     forward(
         levels,
-        remembered(row, arena, levels, 3 * E),
+        with_remembered(row, arena, levels, 3 * E),
         layer_key(levels, row[S3]),
         row[S2],
         matrix(arena, row[OF_HEADS], 4, heads),
@@ -198,7 +199,7 @@ def scratch(layer: CausalSelfAttention, in_shape: Shape, rows: int) -> tuple[int
 def torch_forward(module, x, levels):
     import torch
 
-    y = STEPS.forward(lambda name, tensor: tensor, torch, x.flatten(0, -2), levels.looking(module.layer, x))
+    y = STEPS.forward(lambda name, tensor: tensor, torch, x.flatten(0, -2), levels.attended(module.layer, x))
     return y.view(*x.shape[:-1], -1)
 
 

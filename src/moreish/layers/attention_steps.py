@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Looking:
-    """The rows that each row looks back at.
+class Attended:
+    """The rows that each row attends to.
 
     before      (N, D): the row itself, the row before it in its word, and so on; -1 where there is none
     factors     (N, D, heads): the numbers by which dropout multiplies the weights
@@ -26,14 +26,13 @@ class Looking:
     factors: Any
 
 
-def looking(levels: Levels, layer: "CausalSelfAttention", n: int, training: bool = True) -> Looking:
-    """Return what n rows look back at."""
-    before = rows_before(levels, n)
+def attended_rows(levels: Levels, layer: "CausalSelfAttention", before: np.ndarray, training: bool = True) -> Attended:
+    """Return what rows attend to; before (N, D) is that of `rows_before`."""
     factors = np.ones((*before.shape, layer.n_head))
     if layer.dropout and training:
-        of_rows = bits_of(bits_of(levels.head[KEY], np.array([layer.salt])), levels.keys[:n])
+        of_rows = bits_of(bits_of(levels.head[KEY], np.array([layer.salt])), levels.keys[: len(before)])
         factors = factors_of(of_rows[:, None], factors[0].size, layer.dropout).reshape(factors.shape)
-    return Looking(before, factors)
+    return Attended(before, factors)
 
 
 def _of_heads(x: Any, block: int, rows: Any, n_head: int) -> Any:
@@ -42,13 +41,14 @@ def _of_heads(x: Any, block: int, rows: Any, n_head: int) -> Any:
     return x[:, block * E : (block + 1) * E][rows].reshape(*rows.shape, n_head, E // n_head)
 
 
-def forward(trace: Any, xp: Any, x: Any, at: Looking) -> Any:
+def forward(trace: Any, xp: Any, x: Any, attended: Attended) -> Any:
     """x (N, 3E) -> y (N, E)."""
-    n_head, there = at.factors.shape[-1], xp.asarray(at.before >= 0)[..., None]
-    factors = xp.asarray(at.factors, dtype=x.dtype)
-    q = trace("q", _of_heads(x, 0, at.before[:, 0], n_head))
-    # Where there is no row, these are of the last one, which gets no weight.
-    k, v = trace("k", _of_heads(x, 1, at.before, n_head)), trace("v", _of_heads(x, 2, at.before, n_head))
+    n_head, there = attended.factors.shape[-1], xp.asarray(attended.before >= 0)[..., None]
+    factors = xp.asarray(attended.factors, dtype=x.dtype)
+    q = trace("q", _of_heads(x, 0, attended.before[:, 0], n_head))
+    # Where there is no row, these are of the row itself, which gets no weight there.
+    rows = xp.where(there[..., 0], xp.asarray(attended.before), xp.asarray(attended.before[:, :1]))
+    k, v = trace("k", _of_heads(x, 1, rows, n_head)), trace("v", _of_heads(x, 2, rows, n_head))
     scores = trace("scores", (q[:, None] * k).sum(-1) / q.shape[-1] ** 0.5)
     scores = xp.where(there, scores, -np.inf)
     exps = xp.exp(scores - xp.amax(scores, 1)[:, None])
@@ -56,13 +56,13 @@ def forward(trace: Any, xp: Any, x: Any, at: Looking) -> Any:
     return ((weights * factors)[..., None] * v).sum(1).reshape(len(x), -1)
 
 
-def backward(tensors: dict[str, np.ndarray], dy: np.ndarray, at: Looking) -> dict[str, np.ndarray]:
+def backward(tensors: dict[str, np.ndarray], dy: np.ndarray, attended: Attended) -> dict[str, np.ndarray]:
     """dy (N, E) -> the gradients of the tensors above."""
     q, k, v, a = (tensors[name] for name in ("q", "k", "v", "weights"))
     dy = dy.reshape(len(dy), 1, *q.shape[1:])
     # y = sum over m of factor a[m] v[m]
-    da = at.factors * (dy * v).sum(-1)
-    dv = (at.factors * a)[..., None] * dy
+    da = attended.factors * (dy * v).sum(-1)
+    dv = (attended.factors * a)[..., None] * dy
     # a = softmax(s)
     ds = a * (da - (a * da).sum(1)[:, None])
     # s[m] = q . k[m] / sqrt(C)
@@ -71,4 +71,4 @@ def backward(tensors: dict[str, np.ndarray], dy: np.ndarray, at: Looking) -> dic
     return {"weights": da, "scores": ds, "v": dv, "k": dk, "q": dq}
 
 
-STEPS = SmallSteps(forward, backward, lambda levels, layer, n: [looking(levels, layer, n)])
+STEPS = SmallSteps(forward, backward, lambda levels, layer, n: [attended_rows(levels, layer, rows_before(levels, n))])

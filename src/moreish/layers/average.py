@@ -15,7 +15,7 @@ from math import prod
 
 import numpy as np
 
-from .levels import REMEMBERED, levels_of, remembered
+from .levels import REMEMBERED, USUAL_LENGTH, levels_of, with_remembered
 from .maths import kernel
 from .spec import DX, DY, LEVELS, ROWS, S0, Kernels, Parameter, Shape, Y
 from .views import block, matrix
@@ -35,8 +35,7 @@ class CausalAverage:
         return (in_shape[-1],)
 
     def flops(self, in_shape: Shape, batch_size: int) -> int:
-        rows_before = 8  # a guess: it depends on the words
-        return batch_size * prod(in_shape) * rows_before
+        return batch_size * prod(in_shape) * USUAL_LENGTH
 
 
 @kernel
@@ -80,7 +79,7 @@ def backward(levels, dy, dx):
 
 def forward_op(row, arena, params, grads, ints):
     N, E, levels = row[ROWS], row[S0], levels_of(ints, row[LEVELS])
-    forward(levels, remembered(row, arena, levels, E), matrix(arena, row[Y], N, E))
+    forward(levels, with_remembered(row, arena, levels, E), matrix(arena, row[Y], N, E))
 
 
 def backward_op(row, arena, params, grads, ints):
@@ -89,10 +88,9 @@ def backward_op(row, arena, params, grads, ints):
 
 
 def torch_forward(module, x, levels):
-    before = levels.before(x)
-    there = (before >= 0).unsqueeze(-1)
-    total = (x.flatten(0, -2)[before] * there).sum(1)
-    return (total / there.sum(1)).view(x.shape)
+    before, there = levels.before(x)
+    total = (x.flatten(0, -2)[before] * there.unsqueeze(-1)).sum(1)
+    return (total / there.sum(1, keepdim=True)).view(x.shape)
 
 
 KERNELS = Kernels(

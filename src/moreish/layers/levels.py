@@ -41,6 +41,7 @@ MAX_LEVELS, MAX_ROWS = 7, 8  # room
 MEMORY_ROWS = 9  # rows that layers which look back have room for, where levels are computed one by one; 0 elsewhere
 REMEMBERED, DEPTH = 10, 11  # rows and levels before level 0
 HEAD = 12
+USUAL_LENGTH = 8  # rows of a word before one of its rows: a guess, for estimates of cost
 
 
 class Levels(NamedTuple):
@@ -158,10 +159,10 @@ def begin_past(levels, given, start, past):
 
 
 @kernel
-def remembered(row, arena, levels, C):
-    """The rows x (M, C) that a layer which looks back reads: all of the batch.
+def with_remembered(row, arena, levels, C):
+    """All rows that a layer may look back at (M, C), the new ones last.
 
-    Where levels are computed one by one, they are those of the levels before, and the new ones are added to them.
+    These are the rows of the input. Where levels are computed one by one, they are first added to those in memory.
     """
     N, first = row[ROWS], levels.head[REMEMBERED]
     x = matrix(arena, row[X], N, C)

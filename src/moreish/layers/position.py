@@ -2,8 +2,9 @@
 
     y[n] = x[n] + P[t],     t the number of characters before row n in its word
 
-Attention and averages do not see the order of rows; P tells it to them (Vaswani et al. 2017, section 3.5). The rows of
-a word beyond the table have its last vector. P[t] is added at every row with place t, so
+Attention and averages ignore the order of rows, and these vectors show it to them (Vaswani et al. 2017, section 3.5).
+The rows of a word beyond the table have its last vector. The vectors begin at zero, so that a place that occurs in no
+train word changes nothing. P[t] is added at every row with place t, so
 
     dP[t] = sum over n at t of dy[n]        dx = dy
 """
@@ -13,7 +14,7 @@ a word beyond the table have its last vector. P[t] is added at every row with pl
 from dataclasses import dataclass
 from math import prod
 
-from .init import Normal
+from .init import Constant
 from .levels import DEPTH, N_LEVELS, STRIDE, levels_of
 from .maths import kernel
 from .spec import DX, DY, LEVELS, P0, ROWS, S0, S1, Init, Kernels, Parameter, Shape, X, Y
@@ -26,7 +27,7 @@ class PositionalEmbedding:
 
     n_positions: int
     n_embd: int
-    init: Init = Normal(1.0)
+    init: Init = Constant(0.0)
 
     def parameters(self) -> tuple[Parameter, ...]:
         return (Parameter("P", (self.n_positions, self.n_embd), self.init),)
@@ -61,7 +62,7 @@ def backward(levels, dy, dx, dP):
     """dy (N, E) -> dx (N, E), dP (T, E)."""
     dP.fill(0)
     for level in range(levels.head[N_LEVELS]):
-        t = min(level, dP.shape[0] - 1)
+        t = min(levels.head[DEPTH] + level, dP.shape[0] - 1)
         for i in range(levels.sizes[level]):
             n = levels.begins[level] + i * levels.head[STRIDE]
             # y[n] = x[n] + P[t]
@@ -98,4 +99,6 @@ def torch_forward(module, x, levels):
     return x + embedding(places, module.P).view(x.shape)
 
 
-KERNELS = Kernels(forward_op, backward_op, torch=torch_forward, example=PositionalEmbedding(3, 12), levels=True)
+KERNELS = Kernels(
+    forward_op, backward_op, torch=torch_forward, example=PositionalEmbedding(3, 12), levels=True, looks_back=True
+)

@@ -30,7 +30,7 @@ BRANCH = AUX0  # z, the end of the branch
 
 @dataclass(frozen=True)
 class Residual:
-    """The sum of the input and of what `layers` make of it; the shape stays. It is the only layer that has layers."""
+    """Adds the output of `layers` to their input: the shape stays. No other layer contains layers."""
 
     layers: tuple[Layer, ...]
 

@@ -142,8 +142,8 @@ class Kernels:
     levels              True if the layer reads the levels of the rows
     state               layer -> the numbers of the states that a word carries from one character to the next: n of
                         STATE0, ... The states after a row are its output and, if there are two, in AUX0
-    looks_back          True if a row depends on the inputs of all rows before it in its word. Where levels are computed
-                        one by one, these are in MEMORY
+    looks_back          True if a row depends on all rows before it in its word. Where levels are computed one by one,
+                        the inputs of these are in MEMORY
     training_only       True for a layer that changes nothing outside training
     saturation          of an activation: the outputs at which its gradient vanishes
     """

@@ -1,16 +1,16 @@
 """The bag of words: a prediction depends on the mean of all characters before it.
 
-The mean does not see the order of the characters, only what each is and its place, which has a vector of its own. It is
-a Transformer with one block, whose attention weighs all characters alike. It is trained on whole words.
+The mean ignores the order of the characters, but for the vectors of their places, which are added to them. It is like a
+block of a Transformer in which attention weighs all characters alike. It is trained on whole words.
 """
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..layers import CausalAverage, Layer, Linear, PositionalEmbedding, Residual, Tanh
-from ..layers.init import GAINS, Normal, bias_init, weight_init
+from ..layers.init import GAINS, bias_init, weight_init
 from ..options import option
-from .config import InitialisedConfig, init_option
+from .config import InitialisedConfig, init_option, positions_option
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class BagOfWords(InitialisedConfig):
 
     n_embd: int = option(64, "numbers in a row", low=1, high=1 << 16, search=(16, 128))
     n_hidden: int = option(64, "units in the hidden layer", low=1, high=1 << 20, search=(32, 512))
-    block_size: int = option(32, "places that are told apart; all characters after them share one", low=1, high=1 << 16)
+    n_positions: int = positions_option()
 
     init: str = init_option()
 
@@ -36,7 +36,7 @@ class BagOfWords(InitialisedConfig):
         hidden = Linear(E, H, weight_init(self.init, E, H, GAINS["tanh"]), bias)
         return [
             self.embedding(n_vocab, E, n_labels),
-            PositionalEmbedding(self.block_size, E, Normal(0.1)),
+            PositionalEmbedding(self.n_positions, E),
             Residual((CausalAverage(),)),
             Residual((hidden, Tanh(), Linear(H, E, weight_init(self.init, H, E, 1.0), bias))),
             self.logits(E, n_vocab),

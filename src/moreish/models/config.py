@@ -100,6 +100,13 @@ def init_option() -> str:
     )
 
 
+def positions_option() -> int:
+    """Define the option for the number of positions that have a vector of their own."""
+    return option(
+        32, "places in a word that have a vector of their own; later characters share the last one", low=1, high=1 << 16
+    )
+
+
 @dataclass(frozen=True)
 class InitialisedConfig(NetConfig):
     """Options of the nets whose initial weights follow a scheme, and methods that build their first and last layer."""

@@ -164,7 +164,7 @@ def _transformer(tensors: Tensors, n_head: int) -> Found:
         found += tensors.linear(f"{block}.mlp.c_fc", E, 4 * E)
         found += tensors.linear(f"{block}.mlp.c_proj", 4 * E, E)
     found += [*norm("transformer.ln_f"), tensors.take("lm_head.weight", V, E).T, np.zeros(V)]
-    return TransformerConfig(n_layer=n_layer, n_head=n_head, n_embd=E, block_size=len(P), dropout=0.0), V, found
+    return TransformerConfig(n_layer=n_layer, n_head=n_head, n_embd=E, n_positions=len(P), dropout=0.0), V, found
 
 
 def _bow(tensors: Tensors) -> Found:
@@ -174,7 +174,7 @@ def _bow(tensors: Tensors) -> Found:
     W, b = tensors.linear("context_block.mlp.c_fc", E, None)
     H = len(b)
     found = [C, P, W, b, *tensors.linear("context_block.mlp.c_proj", H, E), *tensors.linear("lm_head", E, V)]
-    return BagOfWords(n_embd=E, n_hidden=H, block_size=len(P)), V, found
+    return BagOfWords(n_embd=E, n_hidden=H, n_positions=len(P)), V, found
 
 
 def _mlp(tensors: Tensors) -> Found:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..engine.torch.engine import to_module
+from ..engine.torch.module import to_module
 from ..errors import InputError
 from ..layers.layout import Layout, Slot
 from .config import NetConfig

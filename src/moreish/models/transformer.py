@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 from ..errors import InputError
 from ..layers import CausalSelfAttention, Dropout, Layer, LayerNorm, Linear, PositionalEmbedding, Residual, TanhGELU
-from ..layers.init import Normal, bias_init, weight_init
+from ..layers.init import bias_init, weight_init
 from ..options import option
-from .config import InitialisedConfig, init_option
+from .config import InitialisedConfig, init_option, positions_option
 
 DEFAULTS: dict[str, Any] = {
     "epochs": 10.0,
@@ -34,7 +34,7 @@ class TransformerConfig(InitialisedConfig):
     n_layer: int = option(4, "blocks", low=1, high=100, search=[2, 4])
     n_head: int = option(4, "heads of attention in a block", low=1, high=1 << 10, search=[2, 4, 8])
     n_embd: int = option(64, "numbers in a row: a multiple of the heads", low=1, high=1 << 16, search=[32, 64, 128])
-    block_size: int = option(32, "places that are told apart; all characters after them share one", low=1, high=1 << 16)
+    n_positions: int = positions_option()
     dropout: float = option(
         0.0,
         "probability of dropping a number of a layer's output, or a weight of attention, in training",
@@ -55,8 +55,8 @@ class TransformerConfig(InitialisedConfig):
         return None
 
     def layers(self, n_vocab: int, n_labels: int = 0) -> list[Layer]:
-        E, positions = self.n_embd, Normal(0.1)
-        layers = [self.embedding(n_vocab, E, n_labels), PositionalEmbedding(self.block_size, E, positions)]
+        E = self.n_embd
+        layers = [self.embedding(n_vocab, E, n_labels), PositionalEmbedding(self.n_positions, E)]
         layers += self._dropout(0)
         for block in range(self.n_layer):
             salt = 1 + 3 * block

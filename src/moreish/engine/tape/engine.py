@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from ...layers import Layer, SoftmaxCrossEntropy
-from ...layers.levels import TRAINING, Levels, levels_of
+from ...layers.levels import DEPTH, REMEMBERED, TRAINING, Levels, levels_of
 from ...layers.spec import ROWS, X, Y
 from ..batches import Batches
 from ..optim import BETA1, BETA2, EPSILON, decay_segments
@@ -68,11 +68,12 @@ class Prepared:
         self.counts[:] = 1 if counts is None else counts.reshape(self.counts.shape)
 
     def hold(self, packed: Packed) -> None:
-        """Set the batch: whole words, for a plan of such."""
+        """Set the batch of a plan for whole words."""
         n = len(packed.contexts)
         self.contexts[:n] = packed.contexts
         self.program.ops[:, 0, ROWS] = n
         self.levels.head[:TRAINING] = packed.levels.head[:TRAINING]
+        self.levels.head[[REMEMBERED, DEPTH]] = 0
         for ours, theirs in zip(self.levels[1:], packed.levels[1:], strict=True):
             size = min(len(ours), len(theirs))
             ours[:size] = theirs[:size]

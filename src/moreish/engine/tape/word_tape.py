@@ -93,9 +93,8 @@ class WordTape(Tape):
     def _replicas_of(self, threads: int, room: int, max_levels: int, loss: bool, memory: int = 0) -> list[Prepared]:
         """A plan for forward passes, with memory of its own for each thread."""
         replicas: list[Prepared] = []
-        if (
-            max_levels <= EVALUATION_LEVELS and memory <= GENERATION_MEMORY
-        ):  # larger plans, for long words, are not kept
+        # Plans for longer words are large, and not kept.
+        if max_levels <= EVALUATION_LEVELS and memory <= GENERATION_MEMORY:
             replicas = self._of_threads.setdefault((room, max_levels, loss, memory), replicas)
         if len(replicas) < threads:
             plan = self.plan_words(room, max_levels, loss=loss, gradients=False, memory=memory)

@@ -93,22 +93,22 @@ def copy_rows(arena, source, target, H, rows):
 def generate_words(program, params, logits, settings, words, lengths):
     """Draw n words -> words (n, max_length + 1) int32 tokens, lengths (n,) characters: see `generate.generate`.
 
-    logits (B, V) is the program's output. Up to B words grow at the same time, level by level, or as many as there is
-    memory for. Words that are equal so far share a row; each draws its next token with a number of its own.
+    logits (B, V) is the program's output. Up to B words grow at the same time, level by level. Words that are equal so
+    far share a row; each draws its next token with a number of its own. If there is too little memory for the rows of
+    all levels, half as many words begin again.
     """
     contexts, levels = contexts_of(program, 0), levels_of(program.ints, program.levels[0])
     prefix, max_length, thread = settings.prefix, settings.max_length, single_thread()
     (B, V), n, P, head = logits.shape, lengths.size, settings.prefix.size, levels.head
-    if head[MEMORY_ROWS]:
-        B = min(B, head[MEMORY_ROWS] // (max_length + 1))
     row_of, weight = np.empty(B, np.int64), np.empty(V, logits.dtype)
     growing, place = np.empty(B, np.int64), np.empty(B, np.int64)  # rows with children, and their numbers among these
     size = 2
     while size < 2 * B:
         size *= 2
     slots, keys = np.empty(size, np.int64), np.empty(size, np.int64)
-    for first in range(0, n, B):
-        count, rows, given = min(B, n - first), 1, 1
+    first, most = 0, B
+    while first < n:
+        count, rows, given, fits = min(most, n - first), 1, 1, True
         contexts[0, 0], levels.parents[0], levels.before[0] = 0, 0, -1
         for i in range(count):
             row_of[i] = 0
@@ -142,6 +142,9 @@ def generate_words(program, params, logits, settings, words, lengths):
                 while slots[slot] >= 0 and keys[slot] != key:
                     slot = (slot + 1) & (size - 1)
                 if slots[slot] < 0:
+                    if head[MEMORY_ROWS] and after + rows == head[MEMORY_ROWS]:
+                        fits = False
+                        break
                     if place[row] < 0:
                         growing[given], place[row] = row, given
                         given += 1
@@ -151,6 +154,10 @@ def generate_words(program, params, logits, settings, words, lengths):
                         levels.before[after + rows] = head[REMEMBERED] + row
                     rows += 1
                 row_of[i] = slots[slot]
-            if rows == 0:
+            if rows == 0 or not fits:
                 break
             keep_states(program, growing[:given])
+        if fits:
+            first += count
+        else:
+            most = count // 2

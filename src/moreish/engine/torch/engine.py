@@ -11,16 +11,15 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import cast
 
 import numpy as np
 import torch
-from torch import distributed, nn
+from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
 
 from ...errors import InputError
-from ...layers import LAYERS, Layer, Residual, SoftmaxCrossEntropy, leaves
-from ...layers.layout import Layout, Slot
+from ...layers import LAYERS, Layer, SoftmaxCrossEntropy, leaves
+from ...layers.layout import Layout
 from ..batches import Batches, windows
 from ..optim import decay_segments
 from ..protocol import Draw, Steps
@@ -29,101 +28,11 @@ from ..tape.generate import draw_words
 from ..threads import chosen
 from .distributed import batch_shard
 from .levels import RowLevels
+from .module import Part, TorchNet, TorchResidual, parts_of, to_module, view
 from .step import Stepper, recorded, token_nll
 
 EVALUATION_BATCH = 4096
 log = logging.getLogger("moreish")
-
-
-class TorchLayer(nn.Module):
-    """A layer as a module. Its parameters have their own names and are views of the flat vector.
-
-    Parameters that are not trained are buffers.
-    """
-
-    def __init__(self, layer: Layer, parameters: dict[Slot, torch.Tensor]):
-        super().__init__()
-        self.layer = layer
-        self.compute: Callable[..., torch.Tensor] = LAYERS[type(layer)].torch or nn.Identity()
-        self.along = LAYERS[type(layer)].levels
-        for slot, value in parameters.items():
-            if slot.parameter.trained:
-                self.register_parameter(slot.parameter.name, nn.Parameter(value))
-            else:
-                self.register_buffer(slot.parameter.name, value)
-
-    def forward(self, x: torch.Tensor, levels: RowLevels | None = None) -> torch.Tensor:
-        return self.compute(self, x, levels) if self.along else self.compute(self, x)
-
-    def extra_repr(self) -> str:
-        return str(self.layer)
-
-
-class TorchResidual(nn.Sequential):
-    """A Residual as a module."""
-
-    @property
-    def along(self) -> bool:
-        """True if a layer of the branch goes along words."""
-        return any(part.along for part in parts_of(self))
-
-    def forward(self, input: torch.Tensor, levels: RowLevels | None = None) -> torch.Tensor:
-        z = input
-        for part in parts_of(self):
-            z = part(z, levels)
-        return input + z
-
-
-Part = TorchLayer | TorchResidual
-
-
-def parts_of(module: nn.Sequential) -> list[Part]:
-    """The modules of layers in a module."""
-    return cast(list[Part], list(module))
-
-
-class TorchNet(nn.Sequential):
-    """Layers as a module, from contexts (B, T), int64, to logits (B, V) or (B, L, V)."""
-
-    @property
-    def along(self) -> bool:
-        """True if a layer goes along words, or along contexts as if they were words."""
-        return any(part.along for part in parts_of(self))
-
-    def levels_of(self, contexts: torch.Tensor, key: int = 0) -> RowLevels | None:
-        """The levels of contexts of one length, if a layer goes along them; `key` of the step's random numbers."""
-        if not self.along:
-            return None
-        first = cast(TorchLayer, self[0]).layer
-        positions = first.out_shape(tuple(contexts.shape[1:]))[0]  # without the column of labels
-        return RowLevels.of_contexts(len(contexts), positions, self.training, key)
-
-    def forward(self, input: torch.Tensor, levels: RowLevels | None = None) -> torch.Tensor:
-        x, levels = input, levels or self.levels_of(input)
-        for part in parts_of(self):
-            x = part(x, levels)
-        return x
-
-
-def view(flat: torch.Tensor, slot: Slot) -> torch.Tensor:
-    """A parameter as a view of a flat vector, in its own shape."""
-    return flat[slot.start : slot.start + slot.parameter.size].view(slot.shape)
-
-
-def to_module(layers: Sequence[Layer], flat: torch.Tensor) -> TorchNet:
-    """Make a module of the layers, from contexts (B, T), int64, to logits (B, V).
-
-    Its parameters are views of the flat vector (P,), named by layer and parameter: `0.C`, `2.W`, `2.b` and so on, and
-    `3.1.W` in a Residual.
-    """
-    slots = iter(Layout(layers).slots)
-
-    def module_of(layer: Layer) -> Part:
-        if isinstance(layer, Residual):
-            return TorchResidual(*map(module_of, layer.layers))
-        return TorchLayer(layer, {slot: view(flat, slot) for slot in next(slots)})
-
-    return TorchNet(*map(module_of, layers))
 
 
 def choose_device(wanted: str) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from ...layers.attention import CausalSelfAttention
-from ...layers.attention_steps import Looking, looking
+from ...layers.attention_steps import Attended, attended_rows
 from ...layers.dropout import factors_of
 from ...layers.levels import (
     FROM_START,
@@ -107,15 +107,24 @@ class RowLevels:
         factors = factors_of(self._key(layer.salt), len(weight), layer.dropout)
         return weight * torch.from_numpy(factors).to(weight)[:, None]
 
-    def before(self, x: torch.Tensor) -> torch.Tensor:
-        """For each of the rows x (..., C), the rows of its word up to it (N, D): see `layers.levels.rows_before`."""
-        return torch.from_numpy(rows_before(self.levels, x.numel() // x.shape[-1])).to(x.device)
+    @cached_property
+    def _before(self) -> np.ndarray:
+        return rows_before(self.levels, int(self.levels.sizes[: self.levels.head[N_LEVELS]].sum()))
+
+    def before(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """For each row, the rows of its word from it to the first (N, D), and True where there is one (N, D).
+
+        Where there is none, it has the row itself. Both are on the device of x.
+        """
+        before = torch.from_numpy(self._before).to(x.device)
+        there = before >= 0
+        return torch.where(there, before, before[:, :1]), there
 
     def positions(self, x: torch.Tensor) -> torch.Tensor:
-        """The number of rows before each of the rows x (..., C) in its word (N,)."""
-        return (self.before(x) >= 0).sum(1) - 1
+        """The number of rows before each row in its word (N,), on the device of x."""
+        return torch.from_numpy((self._before >= 0).sum(1) - 1).to(x.device)
 
-    def looking(self, layer: CausalSelfAttention, x: torch.Tensor) -> Looking:
-        """What each of the rows x (..., 3E) looks back at."""
-        at = looking(self.levels, layer, x.numel() // x.shape[-1], self.training)
-        return Looking(torch.from_numpy(at.before).to(x.device), torch.from_numpy(at.factors).to(x))
+    def attended(self, layer: CausalSelfAttention, x: torch.Tensor) -> Attended:
+        """What the rows x (..., 3E) attend to."""
+        of = attended_rows(self.levels, layer, self._before, self.training)
+        return Attended(torch.from_numpy(of.before).to(x.device), torch.from_numpy(of.factors).to(x))

@@ -19,6 +19,7 @@ from .levels import RowLevels
 from .step import Updater, token_nll
 
 EVALUATION_TOKENS = 1 << 14  # of the words that are evaluated together
+PAIRS_OF_ROWS = 1 << 18  # that attention computes together
 
 
 class WordStepper(Updater):
@@ -100,7 +101,8 @@ class WordTorch(Torch):
             self._take(params)
             self.module.eval()
             words, nll = sorted_words(stream), np.zeros(len(stream) - 1)
-            parts = np.cumsum(words.lengths()[words.order] + 1) // EVALUATION_TOKENS
+            lengths = words.lengths()
+            parts = np.cumsum(lengths[words.order] + 1) // self._tokens_at_a_time(int(lengths.max()))
             cuts = [0, *(np.flatnonzero(np.diff(parts)) + 1).tolist(), len(parts)]
             pairs = np.empty(len(nll), np.int64)
             for first, last in pairwise(cuts):
@@ -109,6 +111,10 @@ class WordTorch(Torch):
                 own = pairs >= 0
                 nll[own] = of_pairs[pairs[own]]
             return nll[:n_tokens]
+
+    def _tokens_at_a_time(self, longest: int) -> int:
+        """The number of tokens that an evaluation computes together, of words of up to `longest` characters."""
+        return EVALUATION_TOKENS
 
     def begin(self, params: np.ndarray) -> np.ndarray:
         """The state at the beginning of a word: what the layers carry along it, and the logits."""
@@ -136,6 +142,9 @@ class WordTorch(Torch):
 
 class PrefixTorch(PrefixStates, WordTorch):
     """Runs layers that look back at all rows of a word. See `WordTorch`."""
+
+    def _tokens_at_a_time(self, longest: int) -> int:
+        return 1 + min(EVALUATION_TOKENS, PAIRS_OF_ROWS // (longest + 1))
 
     @torch.no_grad()
     def logits_of_rows(self, params: np.ndarray, packed: Packed) -> np.ndarray:
