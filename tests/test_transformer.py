@@ -66,7 +66,7 @@ E, PLACES = 8, 3  # words are longer than the table of places
 SMALL: dict[str, Any] = {"n_embd": E, "n_head": 2, "block_size": PLACES, "dropout": 0.0}
 CONFIGS: dict[str, NetConfig] = {
     "transformer, 1 layer": TransformerConfig(**SMALL, n_layer=1),
-    "transformer, 2 layers": TransformerConfig(**{**SMALL, "n_head": 4, "block_size": 20}, n_layer=2),
+    "transformer, 2 layers": TransformerConfig(n_embd=E, n_head=4, block_size=20, dropout=0.0, n_layer=2),
     "bow": BagOfWords(n_embd=E, n_hidden=9, block_size=PLACES),
 }
 TRANSFORMERS = [name for name in CONFIGS if name != "bow"]
@@ -624,7 +624,8 @@ def test_words_drawn_in_levels_are_those_drawn_from_states(name, options):
     """In float64, in which no rounding decides a draw; words are longer than the table of places."""
     layers = MODELS[name].layers(V)
     tape, params = PrefixTape(layers, 1, V, np.float64), 0.4 * weights(layers)
-    draw = Draw(**{"seed": 4, "max_length": 20, **options})
+    settings: dict[str, Any] = {"seed": 4, "max_length": 20, **options}
+    draw = Draw(**settings)
     tokens = tape.generate(params, 150, draw)
     np.testing.assert_array_equal(tokens, draw_words(tape, params, 150, draw))
     lengths = [len(word) for word in words_in(np.append(0, tokens))]
