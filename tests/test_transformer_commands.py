@@ -220,6 +220,13 @@ def test_show_counts_the_work_of_every_layer_once(model, folders, capsys):
     assert loss > 0
 
 
+@pytest.mark.parametrize("model", NET)
+def test_a_notebook_shows_the_parameters_of_every_layer(model, folders):
+    loaded = moreish.load(folders / model).model
+    sizes = re.findall(r">([\d,]+)</td></tr>", loaded._repr_html_())
+    assert sum(int(size.replace(",", "")) for size in sizes) == loaded.n_parameters
+
+
 def test_gradcheck_names_what_is_inside_a_residual(capsys):
     found = answer(capsys, "gradcheck", "transformer", *flags({**NET["transformer"], "n_embd": 4}))["models"]
     assert found["transformer"]["ok"]

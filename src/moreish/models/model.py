@@ -112,7 +112,7 @@ class Model(Shown, DrawsWords):
         shape, rows = (self.columns,), []
         for number, layer in enumerate(self.layers):
             shape = layer.out_shape(shape)
-            size = sum(parameter.size for parameter in layer.parameters() if parameter.trained)
+            size = Layout([layer]).n_trained
             name = f"{number}.{type(layer).__name__.lower()}"
             rows.append((name, "×".join(map(str, shape)), f"{size:,}" if size else ""))
         shown = rows if len(rows) <= MOST_LAYERS else rows[:MOST_LAYERS]
