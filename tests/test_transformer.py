@@ -66,7 +66,7 @@ E, PLACES = 8, 3  # words are longer than the table of places
 SMALL: dict[str, Any] = {"n_embd": E, "n_head": 2, "n_positions": PLACES, "dropout": 0.0}
 CONFIGS: dict[str, NetConfig] = {
     "transformer, 1 layer": TransformerConfig(**SMALL, n_layer=1),
-    "transformer, 2 layers": TransformerConfig(**{**SMALL, "n_head": 4, "n_positions": 20}, n_layer=2),
+    "transformer, 2 layers": TransformerConfig(n_embd=E, n_head=4, n_positions=20, dropout=0.0, n_layer=2),
     "bow": BagOfWords(n_embd=E, n_hidden=9, n_positions=PLACES),
 }
 TRANSFORMERS = [name for name in CONFIGS if name != "bow"]
@@ -143,13 +143,12 @@ def test_the_forward_pass_is_the_formula_word_by_word(name):
 # Gradients
 
 
-@pytest.mark.parametrize("name", CONFIGS)
-@pytest.mark.parametrize("dry", [True, False], ids=["", "dropout"])
+@pytest.mark.parametrize(
+    ("name", "dry"), [("transformer, 1 layer", True), ("transformer, 2 layers", False), ("bow", True)]
+)
 def test_every_gradient_is_that_of_autograd(name, dry):
     """In float64, and that of differences: parameters, outputs of layers, and steps inside them such as weights."""
     pytest.importorskip("torch")
-    if name == "bow" and not dry:
-        pytest.skip("it has no dropout")
     layers = CONFIGS[name].layers(V) if dry else wet(name)
     checks = check_layers(layers, None, V)
     assert first_wrong(checks) is None
@@ -213,12 +212,37 @@ def around(name: str) -> tuple[list[Layer], int | None]:
     return [*first, *inner, affine_layer(6, V)], None if words else 4
 
 
-@pytest.mark.parametrize("name", BRANCHES)
-def test_a_residual_takes_any_layers(name):
+@pytest.mark.parametrize("name", ["a residual last", "BatchNorm", "attention in a state"])
+def test_every_gradient_inside_a_residual_holds(name):
     layers, context = around(name)
     checks = check_layers(layers, context, V)
     assert first_wrong(checks) is None
     assert {c.name for c in checks} >= {slot.name for slot in Layout(layers) if slot.parameter.trained}
+
+
+@pytest.mark.parametrize("name", BRANCHES)
+def test_a_residual_takes_any_layers(name):
+    """Also in evaluation, where its dropout does nothing, and BatchNorm and layers along words compute otherwise."""
+    pytest.importorskip("torch")
+    from moreish.engine.torch.engine import Torch, gradients
+    from moreish.engine.torch.words import PrefixTorch, gradients_of_words
+
+    (layers, context), generator = around(name), np.random.default_rng(1)
+    params = 0.5 * weights(layers)
+    if context is None:
+        tape, packed = PrefixTape(layers, 1, V, np.float64), WordBatches.drawn(STREAM, 40, 1).packed(0)
+        grads = tape.loss_and_grads_of_words(params, packed)[1]
+        known, other = gradients_of_words(layers, params, packed), PrefixTorch(layers, 1, V, np.float64)
+    else:
+        contexts, targets = generator.integers(0, V, (30, context)), generator.integers(0, V, (30, 1))
+        tape, counts = Tape(layers, context, V, np.float64), np.ones_like(targets)
+        grads = tape.loss_and_grads(params, contexts, targets, counts)[1]
+        known = gradients(layers, params, contexts, targets, counts)
+        other = Torch(layers, context, V, np.float64)
+    for gradient, slot in zip(Layout(layers).views(grads).values(), Layout(layers), strict=False):
+        assert relative(gradient, known[slot.name]) <= 1e-8, slot.name
+    params[Layout(layers).n_trained :] = generator.uniform(0.5, 1.5, len(params) - Layout(layers).n_trained)
+    assert relative(tape.nll(params, STREAM), other.nll(params, STREAM)) <= 1e-12
 
 
 @pytest.mark.parametrize("name", ["BatchNorm last", "a residual last"])
@@ -255,8 +279,7 @@ LOOKING_BACK = (CausalSelfAttention, CausalAverage, PositionalEmbedding, LayerNo
     [mistake for mistake in test_gradcheck.MISTAKES if mistake[0] in LOOKING_BACK],
     ids=lambda value: getattr(value, "__name__", value),
 )
-@pytest.mark.parametrize("factor", [-1.0, 1.01])
-def test_a_backward_pass_that_is_wrong_on_words_is_seen_and_named_first(kind, what, column, factor, monkeypatch):
+def test_a_backward_pass_that_is_wrong_on_words_by_1_percent_is_named_first(kind, what, column, monkeypatch):
     name = "bow" if kind in (CausalAverage, PositionalEmbedding) else "transformer, 1 layer"
     layers = wet(name)
     ways = PrefixTape(layers, 1, V).plan_words(200, 8, fuse=False).operations
@@ -266,10 +289,10 @@ def test_a_backward_pass_that_is_wrong_on_words_is_seen_and_named_first(kind, wh
         if kind is Residual:  # it adds to the gradient where its branch begins
             (begin,) = (op for op in ways if op.begins and op.path == ways[place].path)
             before = [op for op in before if op.row is not None and op.row[DY] == begin.rows[0, 0, column]]
-        mistake, first = Mistake(column, 0, 10 * E, factor), f"{before[-1].name}.out"  # numbers of the first rows
+        mistake, first = Mistake(column, 0, 10 * E, 1.01), f"{before[-1].name}.out"  # numbers of the first rows
     else:
         slot = next(slot for slot in ways[place].slots if slot.parameter.name == what)
-        mistake, first = Mistake(column, slot.start, slot.parameter.size, factor), slot.name
+        mistake, first = Mistake(column, slot.start, slot.parameter.size, 1.01), slot.name
     monkeypatch.setattr(test_gradcheck, "mistake", mistake)
     monkeypatch.setitem(LAYERS, kind, dataclasses.replace(LAYERS[kind], backward=mistaken(kind)))
     bad = first_wrong(check_layers(layers, None, V))
@@ -624,7 +647,8 @@ def test_words_drawn_in_levels_are_those_drawn_from_states(name, options):
     """In float64, in which no rounding decides a draw; words are longer than the table of places."""
     layers = MODELS[name].layers(V)
     tape, params = PrefixTape(layers, 1, V, np.float64), 0.4 * weights(layers)
-    draw = Draw(**{"seed": 4, "max_length": 20, **options})
+    settings: dict[str, Any] = {"seed": 4, "max_length": 20, **options}
+    draw = Draw(**settings)
     tokens = tape.generate(params, 150, draw)
     np.testing.assert_array_equal(tokens, draw_words(tape, params, 150, draw))
     lengths = [len(word) for word in words_in(np.append(0, tokens))]

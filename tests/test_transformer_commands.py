@@ -106,10 +106,8 @@ def test_a_stopped_run_is_resumed_to_the_same_bytes(model, what, words, tmp_path
     "changed", [{"dropout": 0.4}, {"n_head": 4}, {"n_positions": 2}, {"init": "naive"}, {"n_layer": 2}], ids=str
 )
 def test_these_options_change_what_is_learnt(changed, words):
-    plain, other = (
-        moreish.train(words, "transformer", **{**NET["transformer"], **TRAINED, **o, "steps": 10})
-        for o in ({}, changed)
-    )
+    options: dict[str, Any] = {**NET["transformer"], **TRAINED, "steps": 10}
+    plain, other = (moreish.train(words, "transformer", **dict(options, **more)) for more in ({}, changed))
     assert plain.loss["val"] != other.loss["val"]
 
 
@@ -147,7 +145,7 @@ LISTS: dict[str, list[str]] = {
 @pytest.mark.parametrize("model", NET)
 def test_lists_of_all_kinds_are_learnt_and_drawn_from(model, name, tmp_path):
     words = LISTS[name]
-    options = {**NET[model], "steps": 25, "batch_size": 32, "lr": 0.02}
+    options: dict[str, Any] = {**NET[model], "steps": 25, "batch_size": 32, "lr": 0.02}
     run = moreish.train(words, model, **options, out=tmp_path / "run")
     V = len(run.corpus.vocab)
     assert {"two letters": V == 3, "3,000 tokens": V == 3001}.get(name, True)
@@ -161,7 +159,8 @@ def test_lists_of_all_kinds_are_learnt_and_drawn_from(model, name, tmp_path):
     "options", [{"n_layer": 12}, {"n_positions": 1}, {"n_head": 8}, {"n_embd": 1, "n_head": 1}], ids=str
 )
 def test_sizes_at_their_ends(options, words):
-    run = moreish.train(words, "transformer", **{**NET["transformer"], **TRAINED, "steps": 20, "lr": 0.003, **options})
+    sized: dict[str, Any] = {**NET["transformer"], **TRAINED, "steps": 20, "lr": 0.003, **options}
+    run = moreish.train(words, "transformer", **sized)
     assert math.isfinite(run.loss["val"])
     assert run.loss["train"] < math.log(len(run.corpus.vocab)) + 0.1
     assert len(run.model.sample(10, seed=1)) == 10
@@ -221,6 +220,13 @@ def test_show_counts_the_work_of_every_layer_once(model, folders, capsys):
     assert loss > 0
 
 
+@pytest.mark.parametrize("model", NET)
+def test_a_notebook_shows_the_parameters_of_every_layer(model, folders):
+    loaded = moreish.load(folders / model).model
+    sizes = re.findall(r">([\d,]+)</td></tr>", loaded._repr_html_())
+    assert sum(int(size.replace(",", "")) for size in sizes) == loaded.n_parameters
+
+
 def test_gradcheck_names_what_is_inside_a_residual(capsys):
     found = answer(capsys, "gradcheck", "transformer", *flags({**NET["transformer"], "n_embd": 4}))["models"]
     assert found["transformer"]["ok"]
@@ -252,7 +258,7 @@ def test_labels_are_told_apart(model, words, capsys, tmp_path):
     """The label is the first letter's half of the alphabet: a net that has learnt it classifies well."""
     distinct = list(dict.fromkeys(words))
     labels = ["early" if word < "d" else "late" for word in distinct]
-    options = {**NET[model], "steps": 150, "batch_size": 64, "lr": 0.03}
+    options: dict[str, Any] = {**NET[model], "steps": 150, "batch_size": 64, "lr": 0.03}
     moreish.train(distinct, model, labels=labels, **options, out=tmp_path / "run")
     assert answer(capsys, "eval", tmp_path / "run")["accuracy"]["val"] > 0.9
     found = answer(capsys, "classify", tmp_path / "run", "bada")
@@ -269,6 +275,7 @@ def test_tuning_leaves_out_options_that_do_not_fit_together(words, tmp_path):
     states = {(trial.params["n_head"], trial.state.name) for trial in tuned.study.trials}
     assert {heads for heads, state in states if state == "COMPLETE"} <= {2, 4}
     assert (8, "PRUNED") in states
+    assert isinstance(tuned.run.model.config, TransformerConfig)
     assert tuned.run.model.config.n_embd == 12
 
 
@@ -276,6 +283,6 @@ def test_a_config_is_the_one_that_was_given():
     config = TransformerConfig(n_layer=2, n_head=2, n_embd=6, n_positions=5, dropout=0.25)
     attention = [layer for _, layer in leaves(config.layers(9)) if isinstance(layer, CausalSelfAttention)]
     assert [(layer.n_embd, layer.n_head, layer.dropout) for layer in attention] == [(6, 2, 0.25)] * 2
-    salts = [layer.salt for _, layer in leaves(config.layers(9)) if hasattr(layer, "salt")]
+    salts = [getattr(layer, "salt") for _, layer in leaves(config.layers(9)) if hasattr(layer, "salt")]  # noqa: B009
     assert len(set(salts)) == len(salts) == 7
     assert not [layer for layer in dataclasses.replace(config, dropout=0.0).layers(9) if hasattr(layer, "p")]

@@ -64,10 +64,8 @@ class Decoder(nn.Module):
     def __init__(self, n_layer: int, n_head: int):
         super().__init__()
         self.table, self.places = nn.Embedding(V, E), nn.Embedding(PLACES, E)
-        self.blocks = nn.ModuleList(
-            nn.TransformerEncoderLayer(E, n_head, 4 * E, 0.0, "gelu", batch_first=True, norm_first=True)
-            for _ in range(n_layer)
-        )
+        kind, options = nn.TransformerEncoderLayer, {"batch_first": True, "norm_first": True}
+        self.blocks: Any = nn.ModuleList(kind(E, n_head, 4 * E, 0.0, "gelu", **options) for _ in range(n_layer))
         self.norm, self.out = nn.LayerNorm(E), nn.Linear(E, V)
 
     def forward(self, contexts):
@@ -256,7 +254,7 @@ def test_the_parts_of_a_batch_are_the_batch(name):
 def test_attention_along_contexts_trains_alike():
     """Contexts of one length, with a new mask at every step."""
     block = Residual((LayerNorm(6), Linear(6, 18), CausalSelfAttention(6, 2, 0.3, 2), Dropout(0.2, 3)))
-    layers = [Embedding(V, 6), PositionalEmbedding(2, 6), block, FlattenConsecutive(3), Linear(18, V)]
+    layers: list[Layer] = [Embedding(V, 6), PositionalEmbedding(2, 6), block, FlattenConsecutive(3), Linear(18, V)]
     batches, found = Batches.drawn(STREAM, 16, 3, 3, False), []
     for engine in (Tape(layers, 3, V, np.float64), Torch(layers, 3, V, np.float64)):
         params, moments = 0.5 * weights(layers), zero_moments("adamw", Layout(layers).n_trained, np.float64)
