@@ -21,7 +21,7 @@ from moreish.layers.maths import kernel
 from moreish.layers.spec import DX, DY, P0, P1, P2, P3
 from moreish.models import NETS
 
-SMALL = {"n_embd": 6, "n_hidden": 12}  # the same kernels and derivations as at full width
+SMALL = {"n_embd": 6, "n_hidden": 12, "n_head": 2, "n_layer": 2}  # the same kernels and derivations as at full width
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -123,6 +123,17 @@ def test_the_command(capsys):
     assert "WRONG" not in out
     assert run(["gradcheck", "mpl"]) == 2
     assert run(["gradcheck", "ngram"]) == 2, "it has no gradients"
+
+
+def test_the_weights_of_attention_are_checked():
+    checks = check_model(NETS["transformer"](n_layer=1, n_head=2, n_embd=8))
+    assert first_wrong(checks) is None
+    steps = [c.name.rpartition(".")[2] for c in checks if c.name.startswith("3.2.causalselfattention")]
+    assert list(dict.fromkeys(steps)) == ["out", "weights", "scores", "v", "k", "q"], (
+        "in the order of the backward pass"
+    )
+    shapes = {c.name: c.shape for c in checks}
+    assert shapes["3.2.causalselfattention.weights"][1:] == (5, 2), "a weight for each row before, and each head"
 
 
 def test_without_pytorch_it_checks_against_differences_and_says_so():
