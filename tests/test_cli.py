@@ -109,6 +109,25 @@ def test_show_accounts_for_every_parameter(name, capsys):
             assert out.count(parameter) >= shown.count(parameter)
 
 
+def test_show_indents_the_layers_of_a_branch_and_counts_their_cost_once(capsys):
+    assert run(["show", "bow", "--no-fuse"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "×" in line]
+    assert [line[:23].rstrip() for line in lines] == [
+        "0 Embedding",
+        "1 PositionalEmbedding",
+        "  2.0 CausalAverage",
+        "2 Residual",
+        "  3.0 Linear",
+        "  3.1 Tanh",
+        "  3.2 Linear",
+        "3 Residual",
+        "4 Linear",
+        "5 SoftmaxCrossEntropy",
+    ]
+    costs = {line[:23].strip(): line.split("  ")[-2].strip() for line in lines}
+    assert costs["3 Residual"] == costs["3.1 Tanh"], "the sum is one operation for each number, as is tanh"
+
+
 def test_show_of_a_run(saved_run, capsys):
     assert run(["show", str(saved_run.path)]) == 0
     assert f"{saved_run.model.params.size:,} parameters" in capsys.readouterr().out

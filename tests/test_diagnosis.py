@@ -9,6 +9,7 @@ import pytest
 
 import moreish
 from moreish import WorkError
+from moreish.analysis.verdicts import verdicts_of
 from moreish.cli import run
 
 
@@ -61,6 +62,49 @@ def test_trouble_is_named(names, options, named):
     assert [trouble for trouble in named if trouble not in found] == []
     if named[0] not in ("rate too high", "vanishing gradient", "first loss"):  # which cause others
         assert found == named
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "named"),
+    [
+        ("transformer", {}, []),
+        ("bow", {}, []),
+        ("transformer", {"init": "small"}, []),
+        ("transformer", {"init": "naive"}, ["first loss"]),
+        ("transformer", {"init": "zero"}, ["zero weights"]),
+        ("transformer", {"lr": 1e-5}, ["rate too low"]),
+        ("transformer", {"lr": 0.3}, ["rate too high"]),
+        ("transformer", {"lr": 3.0}, ["rate too high"]),
+        ("bow", {"init": "naive"}, ["first loss", "saturation"]),
+        ("bow", {"init": "zero"}, ["zero weights"]),
+        ("bow", {"lr": 1e-5}, ["rate too low"]),
+    ],
+)
+def test_nets_with_residuals_are_judged_by_the_same_measures(names, model, options, named):
+    small = {"n_layer": 2, "n_embd": 32} if model == "transformer" else {}
+    all_options: dict[str, Any] = {"steps": 300, "diagnostics": True, **small, **options}
+    assert troubles(moreish.train(names, model, **all_options)) == named
+
+
+def test_a_gradient_is_compared_between_the_sums_of_residuals(names):
+    run = moreish.train(names, "transformer", n_layer=2, n_embd=8, n_head=2, steps=2)
+    start = moreish.diagnose(run).start
+    sums = [row for row in start["layers"] if row["name"].count(".") == 1 and row["name"].endswith("residual")]
+    assert [row["name"] for row in sums] == ["3.residual", "4.residual", "5.residual", "6.residual"]
+    for factor, named in ((1e-3, ["vanishing gradient"]), (0.1, []), (10.0, []), (1e3, ["exploding gradient"])):
+        changed = [dict(row) for row in start["layers"]]
+        next(row for row in changed if row["name"] == "3.residual")["gradient"] = factor * sums[-1]["gradient"]
+        found = verdicts_of(run, 3.3, {**start, "layers": changed}, start, [])
+        assert [verdict.trouble for verdict in found] == named
+        assert not named or "over 4 residuals" in str(found[0])
+
+
+def test_a_remedy_is_an_option_of_the_model(names):
+    for model, extra in (("mlp", {"activation": "relu", "lr": 0.2}), ("bow", {"lr": 0.5})):
+        options: dict[str, Any] = {"steps": 500 if model == "mlp" else 300, **extra}
+        run = moreish.train(names, model, **options)
+        (dead,) = [verdict for verdict in moreish.diagnose(run).verdicts if verdict.trouble == "dead units"]
+        assert ("--batch-norm" in dead.remedy) == (model == "mlp")
 
 
 def test_a_first_batch_that_is_harder_than_most_says_nothing_of_the_rate(names):

@@ -125,6 +125,17 @@ def test_the_command(capsys):
     assert run(["gradcheck", "ngram"]) == 2, "it has no gradients"
 
 
+def test_the_weights_of_attention_are_checked():
+    checks = check_model(NETS["transformer"](n_layer=1, n_head=2, n_embd=8))
+    assert first_wrong(checks) is None
+    steps = [c.name.rpartition(".")[2] for c in checks if c.name.startswith("3.2.causalselfattention")]
+    assert list(dict.fromkeys(steps)) == ["out", "weights", "scores", "v", "k", "q"], (
+        "in the order of the backward pass"
+    )
+    shapes = {c.name: c.shape for c in checks}
+    assert shapes["3.2.causalselfattention.weights"][1:] == (5, 2), "a weight for each row before, and each head"
+
+
 def test_without_pytorch_it_checks_against_differences_and_says_so():
     code = (
         "import sys, importlib.util as u; found = u.find_spec\n"

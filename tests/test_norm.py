@@ -1,6 +1,7 @@
 """BatchNorm: the layer against PyTorch's, its running statistics, calibration, folding. LayerNorm: its rows."""
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,25 @@ from moreish.engine.protocol import Steps
 from moreish.engine.tape import Tape
 from moreish.engine.tape.compile import walks
 from moreish.engine.torch.engine import Torch
-from moreish.layers import LAYERS, BatchNorm1d, Embedding, FlattenConsecutive, Linear, layernorm, norm
+from moreish.layers import (
+    LAYERS,
+    BatchNorm1d,
+    Embedding,
+    FlattenConsecutive,
+    Layer,
+    Linear,
+    Residual,
+    Tanh,
+    layernorm,
+    leaves,
+    norm,
+)
+from moreish.layers.init import Normal
 from moreish.layers.layout import Layout
 from moreish.layers.norm import EPSILON
 from moreish.layers.spec import Y
 from moreish.models import MLP, WaveNet
+from moreish.models.model import Model
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +169,44 @@ def test_a_folded_model_is_the_same_function(words, model):
     assert folded.layout.n_trained < run.model.layout.n_trained
     with pytest.raises(InputError, match="no BatchNorm to fold"):
         fold(folded)
+
+
+@dataclass(frozen=True)
+class Branched(MLP):
+    """A net with BatchNorm in the branches of residuals."""
+
+    def layers(self, n_vocab: int, n_labels: int = 0) -> list[Layer]:
+        def norm() -> tuple[Layer, ...]:
+            return (BatchNorm1d(8),) if self.batch_norm else ()
+
+        branches = [Residual((Linear(8, 8, Normal(0.4)), *norm(), Tanh())) for _ in range(2)]
+        return [Embedding(n_vocab, 4), FlattenConsecutive(2), *branches, Linear(8, n_vocab, Normal(0.4))]
+
+
+def test_batch_norm_is_calibrated_and_folded_in_branches_too(words):
+    corpus = moreish.Corpus(words)
+    model = Model(Branched(block_size=2, batch_norm=True), corpus.vocab)
+    calibrate(model, corpus)
+    X, _ = corpus.windows("train", 2)
+    w, x = model.weights, model.weights["0.embedding.C"][X].reshape(len(X), -1).astype(np.float64)
+    for branch in (2, 3):
+        h = x @ w[f"{branch}.0.linear.W"]
+        norm = f"{branch}.1.batchnorm1d"
+        np.testing.assert_allclose(w[f"{norm}.running_mean"], h.mean(0), rtol=1e-3, atol=1e-5)
+        np.testing.assert_allclose(w[f"{norm}.running_var"], h.var(0, ddof=1), rtol=1e-3)
+        x = x + np.tanh((h - h.mean(0)) / np.sqrt(h.var(0, ddof=1) + EPSILON))
+    folded, stream = fold(model), corpus.stream("val")
+    assert not any(isinstance(layer, BatchNorm1d) for _, layer in leaves(folded.layers))
+    np.testing.assert_allclose(folded.nll(stream), model.nll(stream), rtol=1e-4, atol=1e-5)
+
+
+def test_a_transformer_has_nothing_to_fold(words):
+    run = moreish.train(words, "transformer", n_layer=1, n_head=2, n_embd=8, steps=2)
+    before = run.model.params.copy()
+    calibrate(run.model, run.corpus)
+    np.testing.assert_array_equal(run.model.params, before)
+    with pytest.raises(InputError, match="this transformer has no BatchNorm to fold"):
+        fold(run.model)
 
 
 def test_the_fold_command(normalised, tmp_path, capsys):

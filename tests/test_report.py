@@ -6,6 +6,7 @@ import re
 import time
 from html import escape, unescape
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 from browser import browsed, needs_browser
@@ -93,6 +94,17 @@ def test_words_are_text_and_never_markup(tmp_path):
     assert not {f"b{c}" for c in "abcdefghij"} & hostile.tags
     assert not re.search(r"<b[a-j]>", page)
     assert re.search(r"<b[a-j]", hostile.text), "they are there as text"
+
+
+@pytest.mark.parametrize("model", ["transformer", "bow"])
+def test_nets_with_residuals_have_all_pictures_that_say_something(words, model):
+    options: dict[str, Any] = {"n_layer": 1, "n_head": 2} if model == "transformer" else {"n_hidden": 6}
+    found = Page(report(moreish.train(words, model, n_embd=8, steps=30, **options)))
+    drawn = {name.removeprefix("picture-") for name in found.ids if name.startswith("picture-")}
+    everywhere = {"loss", "next", "word", "embedding", "activations", "gradients", "ratios", "weights", "start"}
+    assert everywhere | {"architecture"} <= drawn
+    assert ("attention" in drawn, "saturation" in drawn) == ((True, False) if model == "transformer" else (False, True))
+    assert "3.residual" in found.text, "the diagnosis names the layers"
 
 
 @pytest.mark.parametrize("model", ["ngram", "bigram", "mixture"])

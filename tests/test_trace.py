@@ -13,6 +13,7 @@ from moreish.analysis.diagnosis import replay, trace_run
 from moreish.engine.statistics import record
 from moreish.engine.trace import Tracer
 from moreish.engine.words import WordBatches
+from moreish.layers.layout import outputs
 from moreish.training.loop import stride
 from moreish.training.prepare import of_run
 from moreish.training.run import MODEL
@@ -72,6 +73,33 @@ def test_a_batch_of_words_is_traced_as_autograd_sees_it(words, model):
             np.testing.assert_allclose(gradient, known[name], rtol=1e-3, atol=1e-6)
     (saturated,) = {layer.name for layer in found.activations} - {"5." + model}
     assert saturated == "2." + model
+
+
+@pytest.mark.parametrize(("model", "activation"), [("transformer", "tanhgelu"), ("bow", "tanh")])
+def test_a_net_with_residuals_is_traced_as_autograd_sees_it(words, model, activation):
+    pytest.importorskip("torch")
+    from moreish.engine.torch.words import gradients_of_words
+
+    options: dict[str, Any] = {"n_layer": 2, "n_head": 2} if model == "transformer" else {"n_hidden": 6}
+    run = moreish.train(words, model, n_embd=8, steps=20, batch_size=16, **options)
+    params, batches = run.model.params, of_run(run).need_steps()
+    assert isinstance(batches, WordBatches)
+    found, packed = Tracer(run.model.layers, 1, len(run.model.vocab), batches, 12)(params, 5), batches.packed(5, 12)
+    known = gradients_of_words(run.model.layers, params, packed._replace(total=int(packed.levels.counts.sum())))
+    expected = [f"{path}.{type(layer).__name__.lower()}" for path, layer, _ in outputs(run.model.layers, (1,))]
+    assert [layer.name for layer in found.layers] == expected, "a sum comes after its branch"
+    for layer in found.layers:
+        np.testing.assert_allclose(layer.gradient, known[f"{layer.name}.out"], rtol=2e-3, atol=1e-7)
+        for name, gradient in layer.grads.items():
+            np.testing.assert_allclose(gradient, known[name], rtol=2e-3, atol=1e-6)
+    by_name = {layer.name: layer for layer in found.layers}
+    terms = {
+        "transformer": ("3.residual", "2.dropout", "3.4.dropout"),
+        "bow": ("2.residual", "1.positionalembedding", "2.0.causalaverage"),
+    }
+    total, x, z = (by_name[name].output for name in terms[model])
+    np.testing.assert_allclose(total, x + z, rtol=1e-5, atol=1e-6)
+    assert {layer.name.partition(".")[2].split(".")[-1] for layer in found.activations} == {activation}
 
 
 def test_a_record_holds_what_it_says(saved_run):
