@@ -152,7 +152,7 @@ def test_many_words_are_read_together_and_equal_prefixes_once(readable, name, mo
                 )
 
 
-@pytest.mark.parametrize("name", ["mlp 2", "mlp 12", "ngram", "gru"])
+@pytest.mark.parametrize("name", ["mlp 2", "mlp 12", "ngram", "gru", "transformer"])
 @pytest.mark.parametrize("options", [{}, {"prefix": [2, 3]}, {"temperature": 0.7, "top_p": 0.9}, {"top_k": 2}], ids=str)
 def test_words_drawn_from_states_are_those_of_the_engine(readable, name, options, monkeypatch):
     model = readable[name]
@@ -164,7 +164,7 @@ def test_words_drawn_from_states_are_those_of_the_engine(readable, name, options
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("name", ["mlp 2", "mlp 12", "gru"])
+@pytest.mark.parametrize("name", ["mlp 2", "mlp 12", "gru", "transformer", "bow"])
 def test_every_engine_reads_by_the_same_states(readable, name, engine):
     if engine != "tape":
         pytest.importorskip("torch")
@@ -179,7 +179,7 @@ def test_every_engine_reads_by_the_same_states(readable, name, engine):
         states, others = (r.after(model.params, states, tokens) for r in (reader, model.engine))
 
 
-@pytest.mark.parametrize("name", ["gru", "memory", "log-linear of nets", "linear of mixtures"])
+@pytest.mark.parametrize("name", ["gru", "transformer", "memory", "log-linear of nets", "linear of mixtures"])
 def test_models_without_a_limit_to_their_context_sample_under_constraints(readable, name):
     model = readable[name]
     pattern, fits = "[ad]*b?", lambda word: re.fullmatch("[ad].*b.", word)
