@@ -43,7 +43,7 @@ TRAININGS: dict[str, dict[float, list[str]]] = {
         10: [],
         60: ["--n-hidden", "512", "--dropout", "0.4", "--epochs", "12", "--lr", "0.004", "--average", "0.998"],
     },
-    "transformer": {15: [], 60: ["--epochs", "30"]},
+    "transformer": {15: [], 60: ["--dropout", "0.1", "--epochs", "30", "--lr", "0.003", "--average", "0.998"]},
 }
 
 

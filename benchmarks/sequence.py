@@ -3,7 +3,7 @@
     python benchmarks/sequence.py --names names.txt [--json benchmarks/results/sequence.json] [--only PART...]
     python benchmarks/pages.py       puts the figures of that file into the README and the documentation
 
-The parts are epochs, rates, sharing and losses; losses takes half an hour. Parts that are left out keep their figures
+The parts are epochs, rates, sharing and losses; losses takes ten minutes. Parts that are left out keep their figures
 in the file.
 """
 
@@ -41,6 +41,17 @@ TRAININGS: dict[str, tuple[float, list[str]]] = {
     "gru": (10, ["--model", "gru"]),
     "transformer": (15, ["--model", "transformer"]),
     "gru, a minute": (60, [*LARGE, "--dropout", "0.4", "--epochs", "12", "--lr", "0.004", "--average", "0.998"]),
+    "transformer, a minute": (
+        60,
+        ["--model", "transformer", *("--dropout", "0.1", "--epochs", "30", "--lr", "0.003", "--average", "0.998")],
+    ),
+    "transformer, 10 minutes": (
+        600,
+        [
+            *("--model", "transformer", "--n-embd", "128", "--dropout", "0.25"),
+            *("--epochs", "45", "--lr", "0.002", "--average", "0.999"),
+        ],
+    ),
     "gru, 20 minutes": (
         1200,
         [
