@@ -116,7 +116,7 @@ def test_large_maps_stay_legible(letters, options, word, told, tmp_path):
     made.draw_without_rendering()
     assert not overlapping_ticks(made)
     for label in maps[0].get_yticklabels():
-        assert label.get_fontsize() >= 6.4
+        assert float(label.get_fontsize()) >= 6.4
     titles = [ax.title.get_window_extent() for ax in maps]
     assert not any(one.overlaps(other) for i, one in enumerate(titles) for other in titles[:i])
     drawn: Any = maps[-1].images[0].get_array()
@@ -135,6 +135,7 @@ def test_labels_have_attention_of_their_own(words):
         assert plots.plot_attention(model, "badge", label=label).get_suptitle().endswith(f"“badge” given {label}")
     likeliest = likeliest_label(model, "badge")
     chances = {label: model.given(label).nll_of_words(["badge"])[0][:-1].sum() for label in ("long", "short")}
+    assert model.labels is not None
     shares = dict(zip(model.labels.names, model.labels.shares.tolist(), strict=True))
     assert likeliest == max(chances, key=lambda label: np.log(shares[label]) - chances[label])
     np.testing.assert_array_equal(attention(model, "badge")[0], attention(model, "badge", label=likeliest)[0])
@@ -145,7 +146,7 @@ def test_labels_have_attention_of_their_own(words):
 
 def test_what_has_no_attention_says_so(trained, words):
     for name, reason in {"bow": "a bow has no attention", "ngram": "an n-gram has no layers"}.items():
-        options = {"steps": 2} if name == "bow" else {}
+        options: dict[str, Any] = {"steps": 2} if name == "bow" else {}
         with pytest.raises(InputError, match=reason):
             plots.plot_attention(moreish.train(words, name, **options).model, "badge")
     with pytest.raises(InputError, match="'z' is not in the word list"):

@@ -115,6 +115,7 @@ def test_of_many_labels_the_most_frequent_are_drawn():
 UNDRAWN = {
     "counted": {"loss", "embedding", "activations", "saturation", "gradients", "ratios", "weights", "start"},
     "bigram": {"activations", "saturation", "gradients", "start"},
+    "transformer": {"saturation"},
 }
 
 
@@ -124,6 +125,8 @@ def test_every_picture_of_every_model_with_labels_is_drawn(runs, name, tmp_path,
     undrawn = UNDRAWN.get(name, set() if name in NETS else UNDRAWN["counted"])
     if name == "mixture":
         undrawn = undrawn | {"architecture"}
+    if name != "transformer":
+        undrawn = undrawn | {"attention"}
     assert {path.stem for path in tmp_path.iterdir()} == set(PICTURES) - undrawn
     told = [re.sub(r"\(.*?\)", "", line) for line in capsys.readouterr().err.splitlines() if "skipped: " in line]
     assert len(told) == bool(undrawn)
@@ -140,7 +143,7 @@ def test_the_architecture_has_the_tables_of_characters_and_labels(runs, name):
     assert texts["0.labelledembedding.weights"] == f"C {C[0]} × {C[1]}, D 3 × {D[1]}"
     T = (model.config.context or 1) + (4 if model.config.context is None or name == "wavenet-conv" else 0)
     assert texts["0.labelledembedding.output"] == f"{T} × {C[1]}"
-    assert any("The label's row of D is added to each." in text.get_text() for text in ax.texts)
+    assert "The label's row of D is added to each." in " ".join(text.get_text() for text in ax.texts)
     made.draw_without_rendering()
     assert max(text.get_window_extent().x1 for text in ax.texts) < made.bbox.x1
     C = model.weights["0.labelledembedding.C"]  # pyright: ignore[reportConstantRedefinition]

@@ -327,6 +327,46 @@ def test_a_picture_that_is_named_twice_is_drawn_once(looked_at):
     assert named == ["loss", "bigrams"]
 
 
+def test_of_many_layers_the_first_and_last_are_drawn_and_the_title_says_so(words):
+    options: dict[str, Any] = {"n_layer": 10, "n_head": 2, "n_embd": 8, "batch_size": 16, "dropout": 0.0}
+    found = moreish.diagnose(moreish.train(words, "transformer", steps=10, diagnostics=True, **options))
+    matrices = [slot.name for slot in found.run.model.layout if len(slot.shape) == 2]
+    assert len(matrices) == 43
+    for made in (plots.plot_weights(found), plots.plot_ratios(found)):
+        assert made.get_suptitle().endswith("; the first and last 4 of 43")
+        names = [str(line.get_label()).split(":")[0] for line in made.axes[0].lines]
+        assert names == matrices[:4] + matrices[-4:]
+        styles = {(line.get_color(), line.get_linestyle()) for line in made.axes[0].lines}
+        assert len(styles) == 8, "each line looks different"
+        legend: Any = made.axes[0].get_legend()
+        assert [text.get_text().split(":")[0] for text in legend.get_texts()] == names
+    for made in (plots.plot_activations(found), plots.plot_gradients(found)):
+        assert made.get_suptitle().endswith("; the first and last 4 of 10")
+        names = [str(line.get_label()).split(":")[0] for line in made.axes[0].lines]
+        assert names == [f"{number}.2.tanhgelu" for number in (3, 5, 7, 9, 15, 17, 19, 21)]
+    with pytest.raises(InputError, match="a transformer has no activations that saturate"):
+        plots.plot_saturation(found)
+    (loss,) = plots.plot_start(found).axes
+    assert {"--init kaiming", "--init naive"} < {line.get_label() for line in loss.lines}
+
+
+def test_a_net_with_residuals_shows_its_layers_by_their_paths(words):
+    model = moreish.train(words, "bow", n_embd=8, n_hidden=6, steps=2).model
+    assert [(name, size) for name, _, size in model._table().rows] == [
+        ("0.embedding", "64"),
+        ("1.positionalembedding", "256"),
+        ("2.0.causalaverage", ""),
+        ("2.residual", ""),
+        ("3.0.linear", "54"),
+        ("3.1.tanh", ""),
+        ("3.2.linear", "56"),
+        ("3.residual", ""),
+        ("4.linear", "72"),
+    ]
+    deep = moreish.train(words, "transformer", n_layer=10, n_head=2, n_embd=8, steps=1).model._table()
+    assert len(deep.rows) == 20
+
+
 @pytest.mark.parametrize("steps", [1, 2, 5])
 def test_a_short_training_has_whole_steps_and_no_mean_of_one(words, steps):
     trained = moreish.train(words, n_hidden=8, n_embd=2, steps=steps)

@@ -65,7 +65,8 @@ def drawn_layers(model: Model) -> list[tuple[str, Layer, Shape]]:
     listed = list(outputs(model.layers, (T,)))
     if model.name != "transformer":
         return listed
-    first = 3 if model.config.dropout else 2
+    config: Any = model.config
+    first = 3 if config.dropout else 2
     left_out = {str(number) for number in range(first + 2, len(model.layers) - 2)}
     return [row for row in listed if row[0].split(".")[0] not in left_out]
 

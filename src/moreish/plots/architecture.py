@@ -96,12 +96,10 @@ def key(model: Model, levels: list[Level], blocks: Blocks) -> str:
         told = ["Boxes are layers; bars are the vectors at each position."]
     if len(levels[-1].sources) > 1:
         told.append("Colour: inputs of the last prediction.")
-    tables = ["The label's row of D"] if model.labels and model.layers else []
+    if model.labels and model.layers:
+        told.append("The label's row of D is added to each.")
     if any(isinstance(layer, PositionalEmbedding) for layer in model.layers):
-        tables.append("the place's row of P")
-    if tables:
-        what = " and ".join(tables)
-        told.append(f"{what[0].upper()}{what[1:]} {'are' if len(tables) > 1 else 'is'} added to each.")
+        told.append("The place's row of P is added to each.")
     if any(isinstance(layer, Residual) for layer in model.layers):
         told.append("Residual: the output of a branch plus its input.")
     if blocks.times > 1:
