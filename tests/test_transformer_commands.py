@@ -43,7 +43,7 @@ WAYS = ["drawn", "full batch", LABELS_AND_WEIGHTS]
         (["--n-head", "0"], "--n-head"),
         (["--n-layer", "0"], "--n-layer"),
         (["--n-layer", "101"], "--n-layer"),
-        (["--block-size", "0"], "--block-size"),
+        (["--n-positions", "0"], "--n-positions is 0: it must be between 1 and"),
         (["--dropout", "1"], "--dropout"),
         (["--n-hidden", "8"], "--n-hidden"),
     ],
