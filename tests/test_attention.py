@@ -37,7 +37,7 @@ def by_numpy(model: Model, word: str) -> list[np.ndarray]:
     tokens = [0, *model.vocab.encode(word)]
     config: Any = model.config
     T, heads, first = len(tokens), config.n_head, 3 if config.dropout else 2
-    x = w["0.embedding.C"][tokens] + w["1.positionalembedding.P"][np.minimum(np.arange(T), config.block_size - 1)]
+    x = w["0.embedding.C"][tokens] + w["1.positionalembedding.P"][np.minimum(np.arange(T), config.n_positions - 1)]
     found = []
     for block in range(config.n_layer):
         one, two = first + 2 * block, first + 2 * block + 1

@@ -583,7 +583,7 @@ def test_a_prefix_of_255_characters_is_the_longest_to_read_one_by_one():
     state = state_after(tape, params, word)
     expected = logits_of_word(CONFIGS["transformer, 1 layer"], params, word)[-1:]
     assert relative(tape.logits(params, state), expected) <= 1e-11
-    with pytest.raises(InputError, match="words of over 255 characters are too long to be read one by one"):
+    with pytest.raises(InputError, match="a word of over 255 characters is too long"):
         tape.after(params, np.concatenate([tape.begin(params), state]), np.array([1, 1]))
 
 
