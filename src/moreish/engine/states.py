@@ -55,7 +55,7 @@ class PrefixStates(ABC):
         lengths = np.count_nonzero(states, 1)
         if lengths.max(initial=0) == LONGEST_PREFIX:
             raise InputError(
-                f"a word of over {LONGEST_PREFIX} characters is too long for a model that reads all of it at every step: "
+                f"a word of over {LONGEST_PREFIX} characters is too long for a model that reads it all at every step: "
                 f"limit the length (--max-length {LONGEST_PREFIX})"
             )
         longer = states.copy()
