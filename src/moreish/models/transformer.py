@@ -14,7 +14,7 @@ from ..options import option
 from .config import InitialisedConfig, init_option, positions_option
 
 DEFAULTS: dict[str, Any] = {
-    "epochs": 10.0,
+    "epochs": 8.0,
     "batch_size": 64,
     "optimizer": "adamw",
     "lr": 0.004,
