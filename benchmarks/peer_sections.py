@@ -28,7 +28,7 @@ def makemore_table(found: dict[str, Any], recurrent: dict[str, Any]) -> str:
         "",
         f"Nats per token on {found['data']}, within that time from the start of a process, on {found['threads']}"
         " threads. makemore.py trains with its default options and `--num-workers 0`, and never stops to evaluate;"
-        " a dash means that it has not made a step yet. Each figure of moreish is of a process that ends in that time:"
+        " a dash means that it has not made a step yet. moreish trains, evaluates and samples in the seconds given:"
         f" [options](docs/speed.md#against-makemorepy). {steps_sentence(found)} `benchmarks/peers.py`,"
         f" {found['machine']['processor']}, torch {found['versions']['torch']}. With more time, a {best['options'][1]}"
         f" reaches **{best['loss']['val']:.3f}** in {best['seconds']:,.0f} s:"
@@ -47,11 +47,12 @@ def reached_by_makemore(rows: list[dict[str, Any]], seconds: list[float]) -> lis
 
 
 def reached_by_moreish(rows: list[dict[str, Any]], seconds: list[float]) -> list[str]:
-    """Cells with the lowest loss of the trainings that ended by each time."""
+    """Cells with the lowest loss of the trainings that ended by each time, and when that one ended."""
     cells = []
     for limit in seconds:
-        vals = [row["loss"]["val"] for row in rows if row["seconds"] <= limit]
-        cells.append(f"**{min(vals):.3f}**" if vals else "")
+        ended = [row for row in rows if row["seconds"] <= limit]
+        best = min(ended, key=lambda row: row["loss"]["val"], default=None)
+        cells.append(f"**{best['loss']['val']:.3f}** ({best['seconds']:.1f} s)" if best else "–")
     return cells
 
 

@@ -11,6 +11,9 @@ from moreish import InputError, plots
 from moreish.analysis.attention import attention, likeliest_label
 from moreish.cli import run
 from moreish.corpus import Vocab
+from moreish.engine.trace import Tracer
+from moreish.engine.words import WordBatches
+from moreish.layers.levels import rows_before
 from moreish.models import make_config
 from moreish.models.model import Model
 from moreish.plots.style import save
@@ -166,3 +169,19 @@ def test_the_command_draws_a_word_or_a_sample(trained, tmp_path, capsys):
     assert run(["plot", str(trained.path), "attention", "--format", "svg", "--out", str(tmp_path)]) == 0
     sample = trained.model.sample(1, seed=42)[0]
     assert f"“{sample}”" in (tmp_path / "attention.svg").read_text(encoding="utf-8")
+
+
+def test_a_trace_has_the_weights_of_attention_of_every_row(trained):
+    model, batches = trained.model, WordBatches.drawn(trained.corpus.stream("train"), 3, 1)
+    trace = Tracer(model.layers, model.columns, len(model.vocab), batches, 3)(model.params, 0)
+    found = [layer.attention for layer in trace.layers if layer.attention is not None]
+    assert [layer.name for layer in trace.layers if layer.attention is not None] == [
+        "2.2.causalselfattention",
+        "4.2.causalselfattention",
+    ]
+    packed = batches.packed(0, 3)
+    before = rows_before(packed.levels, len(packed.contexts))
+    for weights in found:
+        assert weights.shape == (*before.shape, 2)
+        np.testing.assert_allclose(weights.sum(1), 1, rtol=1e-5)
+        assert ((weights == 0) == (before < 0)[..., None]).all()

@@ -144,7 +144,7 @@ def check_layers(
     context     its length; None for layers that go along whole words
 
     The weights are initial ones plus noise, so that none is zero. Without PyTorch, central differences are the only
-    reference.
+    reference. These are taken of some entries of each tensor, of fewer if the net is deep.
     """
     checks, case = [], _case(layers, context, n_vocab, n_places, seed)
     with np.errstate(invalid="ignore"):  # a step may leave the domain of a logarithm; the next one is smaller

@@ -151,7 +151,8 @@ def _of_overfitting(run: Run, history: list[dict[str, Any]]) -> list[Verdict]:
     if not vals:
         return []
     best, last = min(vals, key=lambda line: line["val"]), vals[-1]
-    remedy = "train for fewer --epochs, increase --weight-decay, or use a smaller net"
+    dropout = ", --dropout" if hasattr(run.model.config, "dropout") else ""
+    remedy = f"train for fewer --epochs, increase --weight-decay{dropout}, or use a smaller net"
     if last["val"] - best["val"] > MAX_VAL_RISE and last["train"] < best["train"]:
         seen = f"val was best at step {best['step']:,} ({best['val']:.3f} nats) and ended at {last['val']:.3f}"
         return [Verdict("overfitting", seen, remedy)]

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..layers import LAYERS, Layer
+from ..layers import LAYERS, CausalSelfAttention, Layer
 from ..layers.activation import Activation
+from ..layers.attention_steps import STEPS, Attended, attended_rows
+from ..layers.levels import rows_before
 from ..layers.spec import DY, Y
 from .batches import Batches
 from .tape import Tape, WordTape
@@ -22,6 +24,7 @@ class LayerTrace:
     name        path of the layer and kind, such as 2.tanh
     output      (B, *shape); gradient: of the loss with respect to it
     weights     trained parameters by their names in the model; grads: their gradients
+    attends     of attention: its input (N, 3E), and the rows that each row attends to
     """
 
     name: str
@@ -30,6 +33,18 @@ class LayerTrace:
     gradient: np.ndarray = field(repr=False)
     weights: dict[str, np.ndarray] = field(repr=False)
     grads: dict[str, np.ndarray] = field(repr=False)
+    attends: tuple[np.ndarray, Attended] | None = field(default=None, repr=False)
+
+    @property
+    def attention(self) -> np.ndarray | None:
+        """Weights of attention before dropout (N, D, heads): of each row for itself, for the row before it, and so on.
+
+        They sum to 1 over D, and are 0 where a word has no row. None for other layers.
+        """
+        tensors: dict[str, np.ndarray] = {}
+        if self.attends is not None:
+            STEPS.forward(lambda name, tensor: tensors.setdefault(name, tensor), np, *self.attends)
+        return tensors.get("weights")
 
     @property
     def is_activation(self) -> bool:
@@ -95,7 +110,11 @@ class Tracer:
                 of_op = [slot for slot in op.slots if slot.parameter.trained]
                 weights, of_weights = ({slot.name: slot.view(flat) for slot in of_op} for flat in (params, grads))
                 output, gradient = ready.buffer(op, Y), ready.buffer(op, DY)
-                layers.append(LayerTrace(op.name, op.layer, output, gradient, weights, of_weights))
+                attends = None
+                if isinstance(op.layer, CausalSelfAttention):
+                    x = ready.input_of(op).reshape(-1, op.in_shape[-1])
+                    attends = x, attended_rows(ready.levels, op.layer, rows_before(ready.levels, len(x)))
+                layers.append(LayerTrace(op.name, op.layer, output, gradient, weights, of_weights, attends))
         return Trace(ready.loss(), layers)
 
     def _taken(self, step: int) -> Prepared:
