@@ -28,8 +28,8 @@ def makemore_table(found: dict[str, Any], recurrent: dict[str, Any]) -> str:
         "",
         f"Nats per token on {found['data']}, within that time from the start of a process, on {found['threads']}"
         " threads. makemore.py trains with its default options and `--num-workers 0`, and never stops to evaluate;"
-        " a dash means that it has not made a step yet. moreish trains, evaluates and samples in the seconds given:"
-        f" [options](docs/speed.md#against-makemorepy). {steps_sentence(found)} `benchmarks/peers.py`,"
+        " moreish trains, evaluates and samples in the seconds given. A dash: no step yet, or no training that ended."
+        f" [Options](docs/speed.md#against-makemorepy). {steps_sentence(found)} `benchmarks/peers.py`,"
         f" {found['machine']['processor']}, torch {found['versions']['torch']}. With more time, a {best['options'][1]}"
         f" reaches **{best['loss']['val']:.3f}** in {best['seconds']:,.0f} s:"
         " [recurrent nets and Transformers](docs/quality.md#recurrent-nets-and-transformers).",
