@@ -151,7 +151,7 @@ def test_the_lines_are_those_that_the_layers_draw(vocab, name, options):
 
 
 def test_a_line_goes_past_each_branch_to_its_sum(vocab):
-    _, ax, _ = drawn(vocab, "transformer", {"n_layer": 2})
+    _, ax, _ = drawn(vocab, "transformer", {"n_layer": 2, "dropout": 0.1})
     boxes = {patch.get_label(): patch.get_path().get_extents(patch.get_patch_transform()) for patch in ax.patches}
     past = {text.get_gid().removesuffix(".past"): text for text in ax.texts if (text.get_gid() or "").endswith(".past")}
     assert list(past) == ["3", "4"]
@@ -168,7 +168,7 @@ def test_a_line_goes_past_each_branch_to_its_sum(vocab):
 
 @pytest.mark.parametrize("n_layer", [2, 4, 100])
 def test_equal_blocks_are_drawn_once(vocab, n_layer):
-    _, ax, texts = drawn(vocab, "transformer", {"n_layer": n_layer})
+    _, ax, texts = drawn(vocab, "transformer", {"n_layer": n_layer, "dropout": 0.1})
     assert len(texts) == 3 + 12 + 2
     said = [text.get_text() for text in ax.texts]
     assert f"× {n_layer}" in said

@@ -69,7 +69,7 @@ def folder(words_file) -> Path:
 @pytest.mark.parametrize("what", ["drawn", "full batch", LABELS_AND_WEIGHTS])
 @pytest.mark.parametrize("name", KINDS)
 def test_no_number_of_threads_changes_a_byte(name, what, words, tmp_path, made_by, monkeypatch):
-    monkeypatch.setattr(shards, "MIN_SHARD_TOKENS", 40)
+    monkeypatch.setattr(shards, "MIN_RECURRENT_TOKENS", 40)
     monkeypatch.setattr(shards, "SHARD_FLOPS", 100.0)
     (model, of_kind), (listed, more), made = KINDS[name], given(words, what), made_by(engine)
     options, found = {**ALL, **of_kind, **more}, []

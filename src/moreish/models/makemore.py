@@ -37,7 +37,8 @@ from .model import Model
 from .recurrent import GRUConfig, RNNConfig
 from .transformer import TransformerConfig
 
-MASKS = (".attn.bias", ".cbow.bias")  # ends of the names of buffers that are no weights
+MASKS = (".attn.bias", ".cbow.bias")  # ends of the names of buffers that are not weights
+COMPILED = "_orig_mod."  # beginning of all names in a module that torch.compile has compiled
 CELL = {"cell.xh_to_h.weight", "cell.xh_to_hbar.weight"}  # of an RNN or a GRU
 
 Found = tuple[NetConfig, int, list[np.ndarray]]  # a config, the number of tokens V, the weights in the layout's order
@@ -49,14 +50,14 @@ def from_makemore(state_dict: Mapping[str, Any], words: Iterable[str], *, n_head
     state_dict  tensors or arrays by name, of its Transformer, BoW, MLP, Bigram, RNN or GRU: model.state_dict(), or
                 torch.load("out/model.pt", weights_only=True). Nothing is unpickled here
     words       the list that it was trained on, from which it has its characters
-    n_head      heads of the Transformer, which its weights do not tell
+    n_head      heads of the Transformer, which its weights do not tell: another number gives other logits
 
-    Token 0 and the order of the characters are the same in both. An MLP with embeddings of E numbers becomes one with
-    E + 1. In a word longer than the block size of a Transformer or a BoW, makemore.py forgets the first characters;
-    here all further places share the last vector.
+    Token 0 and the order of the characters are the same in both. Another list with as many characters passes unnoticed.
+    An MLP with embeddings of E numbers becomes one with E + 1. In a word longer than the block size of a Transformer or
+    a BoW, makemore.py forgets the first characters; here all further places share the last vector.
 
-    Raises InputError for other names or shapes, for characters whose number is not that of the model, and for a number
-    of heads that does not divide the size of the embedding.
+    Raises InputError for other names or shapes, for values that are not finite, for words with more or fewer different
+    characters than the model knows, and for a number of heads that does not divide the size of the embedding.
     """
     config, n_vocab, params = converted(state_dict, n_head)
     listed = WordList.of(words)
@@ -109,7 +110,8 @@ class Tensors:
     """
 
     def __init__(self, state_dict: Mapping[str, Any]):
-        self.left = {str(k): value for k, value in state_dict.items() if not str(k).endswith(MASKS)}
+        names = {str(name).removeprefix(COMPILED): value for name, value in state_dict.items()}
+        self.left = {name: value for name, value in names.items() if not name.endswith(MASKS)}
 
     def take(self, name: str, *shape: int | None) -> np.ndarray:
         """Take a tensor as float64; None in its shape is any size. Raises InputError if it is missing or another."""
@@ -120,6 +122,8 @@ class Tensors:
             array = np.asarray(value.detach().cpu().double() if hasattr(value, "detach") else value, np.float64)
         except (TypeError, ValueError):
             raise InputError(f"{name} is of type {type(value).__name__}: it must be an array of numbers") from None
+        if not np.isfinite(array).all():
+            raise InputError(f"{name} has values that are not finite: the training has diverged")
         fits = array.ndim == len(shape) and all(
             own in (size, None) for own, size in zip(shape, array.shape, strict=True)
         )

@@ -99,7 +99,7 @@ def key(model: Model, levels: list[Level], blocks: Blocks) -> str:
     if model.labels and model.layers:
         told.append("The label's row of D is added to each.")
     if any(isinstance(layer, PositionalEmbedding) for layer in model.layers):
-        told.append("The place's row of P is added to each.")
+        told.append("Each gets the row of P for its place.")
     if any(isinstance(layer, Residual) for layer in model.layers):
         told.append("Residual: the output of a branch plus its input.")
     if blocks.times > 1:

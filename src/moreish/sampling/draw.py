@@ -140,6 +140,8 @@ class Drawing:
         self.method, self.share, self.tried = source.method, source.share or 0.0, 0
         while found < self.n:
             check_time()
+            if tried and not satisfying and self.options.temperature == 0 and len(self.models) == 1:
+                raise _TooFew(str(never_generated(self.options)))  # all words are the same
             if tried >= most:
                 raise self._too_few(found, tried)
             rate = (found + 1) / (tried + 1)
