@@ -8,7 +8,7 @@ from ..engine.tape.compile import walks
 from ..engine.words import pack_words, sorted_words
 from ..errors import InputError
 from ..layers import CausalSelfAttention, leaves
-from ..layers.attention_steps import STEPS, attended_rows
+from ..layers.attention_steps import attended_rows, weights_of
 from ..layers.levels import rows_before
 from ..models.model import Model
 from ..sampling.sources import label_weights
@@ -35,13 +35,11 @@ def attention(model: Model, word: str, *, label: str | None = None) -> list[np.n
     found, T = [], ready.n_rows  # the row of a word's only prefix of t characters is row t
     for op in ready.plan.operations:
         if isinstance(op.layer, CausalSelfAttention):
-            tensors: dict[str, np.ndarray] = {}
             before, x = rows_before(ready.levels, T), ready.input_of(op).reshape(T, -1)
             attended = attended_rows(ready.levels, op.layer, before, training=False)
-            STEPS.forward(lambda name, tensor, tensors=tensors: tensors.setdefault(name, tensor), np, x, attended)
             weights = np.zeros((op.layer.n_head, T, T), x.dtype)
             row, back = np.nonzero(before >= 0)
-            weights[:, row, before[row, back]] = tensors["weights"][row, back].T
+            weights[:, row, before[row, back]] = weights_of(x, attended)[row, back].T
             found.append(weights)
     return found
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..layers import LAYERS, CausalSelfAttention, Layer
 from ..layers.activation import Activation
-from ..layers.attention_steps import STEPS, Attended, attended_rows
+from ..layers.attention_steps import Attended, attended_rows, weights_of
 from ..layers.levels import rows_before
 from ..layers.spec import DY, Y
 from .batches import Batches
@@ -41,10 +41,7 @@ class LayerTrace:
 
         They sum to 1 over D, and are 0 where a word has no row. None for other layers.
         """
-        tensors: dict[str, np.ndarray] = {}
-        if self.attends is not None:
-            STEPS.forward(lambda name, tensor: tensors.setdefault(name, tensor), np, *self.attends)
-        return tensors.get("weights")
+        return None if self.attends is None else weights_of(*self.attends)
 
     @property
     def is_activation(self) -> bool:

@@ -71,4 +71,11 @@ def backward(tensors: dict[str, np.ndarray], dy: np.ndarray, attended: Attended)
     return {"weights": da, "scores": ds, "v": dv, "k": dk, "q": dq}
 
 
+def weights_of(x: np.ndarray, attended: Attended) -> np.ndarray:
+    """Compute the weights of attention before dropout (N, D, heads) from x (N, 3E); 0 where there is no row."""
+    tensors: dict[str, np.ndarray] = {}
+    forward(lambda name, tensor: tensors.setdefault(name, tensor), np, x, attended)
+    return tensors["weights"]
+
+
 STEPS = SmallSteps(forward, backward, lambda levels, layer, n: [attended_rows(levels, layer, rows_before(levels, n))])

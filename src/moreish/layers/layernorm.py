@@ -66,13 +66,13 @@ def forward(x, gamma, beta, mean, s, y):
         total, squares = real(0), real(0)
         for c in range(C):
             total += x[n, c]
-        of_row = total * one_Cth
+        row_mean = total * one_Cth
         for c in range(C):
-            squares += (x[n, c] - of_row) * (x[n, c] - of_row)
+            squares += (x[n, c] - row_mean) * (x[n, c] - row_mean)
         scale = real(1) / np.sqrt(squares * one_Cth + real(EPSILON))
         for c in range(C):
-            y[n, c] = gamma[c] * ((x[n, c] - of_row) * scale) + beta[c]
-        mean[n], s[n] = of_row, scale
+            y[n, c] = gamma[c] * ((x[n, c] - row_mean) * scale) + beta[c]
+        mean[n], s[n] = row_mean, scale
 
 
 @kernel
@@ -84,19 +84,19 @@ def backward(x, gamma, mean, s, dy, dx, dgamma, dbeta):
     dgamma.fill(0)
     dbeta.fill(0)
     for n in range(N):
-        of_row, scale, total, along = mean[n], s[n], real(0), real(0)
+        row_mean, scale, total, along = mean[n], s[n], real(0), real(0)
         # y[n, c] = gamma[c] * xhat + beta[c]
         for c in range(C):
-            xhat = (x[n, c] - of_row) * scale
+            xhat = (x[n, c] - row_mean) * scale
             dbeta[c] += dy[n, c]
             dgamma[c] += dy[n, c] * xhat
             total += gamma[c] * dy[n, c]
             along += gamma[c] * dy[n, c] * xhat
         total *= one_Cth
         along *= one_Cth
-        # xhat = (x[n, c] - of_row) * scale
+        # xhat = (x[n, c] - row_mean) * scale
         for c in range(C):
-            xhat = (x[n, c] - of_row) * scale
+            xhat = (x[n, c] - row_mean) * scale
             dx[n, c] = scale * (gamma[c] * dy[n, c] - total - xhat * along)
 
 

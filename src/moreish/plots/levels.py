@@ -159,7 +159,7 @@ def levels_of(model: Model, n: int, blocks: Blocks) -> tuple[int, list[Level]]:
 
 
 def join_of(layer: Layer, T: int, shape: Shape) -> tuple[str, Level | None]:
-    """What a layer adds to the name of its kind, and the level that it begins if it joins some of T positions."""
+    """Suffix of a layer's name, such as "(4 heads)", and the level that it begins if it joins some of T positions."""
     match layer:
         case FlattenConsecutive():
             joined = ("both" if T == 2 else f"all {T}") if layer.n == T else f"every {layer.n} neighbours"

@@ -101,16 +101,16 @@ class _Planner:
     def plan(self) -> Plan:
         """Return the plan of all layers added."""
         return Plan(
-            self.shape,
-            self.shards,
-            self.layout,
-            self.operations,
-            self.arena.size,
-            self.ints.size,
-            self.gradients,
-            self.max_levels,
-            self.memory,
-            self.levels,
+            shape=self.shape,
+            shards=self.shards,
+            layout=self.layout,
+            operations=self.operations,
+            arena_size=self.arena.size,
+            ints_size=self.ints.size,
+            gradients=self.gradients,
+            max_levels=self.max_levels,
+            memory=self.memory,
+            levels=self.levels,
         )
 
     def add(self, layer: Layer, path: str, stands_for: int = 1) -> None:

@@ -125,6 +125,6 @@ class RowLevels:
         return torch.from_numpy((self._before >= 0).sum(1) - 1).to(x.device)
 
     def attended(self, layer: CausalSelfAttention, x: torch.Tensor) -> Attended:
-        """What the rows x (..., 3E) attend to."""
+        """The rows that each of the rows x (..., 3E) attends to, with the factors of dropout."""
         of = attended_rows(self.levels, layer, self._before, self.training)
         return Attended(torch.from_numpy(of.before).to(x.device), torch.from_numpy(of.factors).to(x))
