@@ -2,8 +2,8 @@
 
 Prints the loss on train, val and test, in nats per predicted token (every character, and the end of a word). Then it
 prints new words, each marked "new", or with the part of the list (train, val, test) that contains it. The run is saved
-in a folder. Ctrl-C saves it too, unless it is a mixture, and --resume continues it. The last lines name commands for
-what to do next.
+in a folder. Ctrl-C saves it too, unless it is the mixture of a short list, and --resume continues it. The last lines
+name commands for what to do next.
 
 The list is a text with one word per line, a table, JSON or another common format, compressed or not. --column,
 --weights and --labels name the columns of a table. Weights say how often each word counts. Labels are kinds of words,
@@ -19,6 +19,7 @@ Examples:
   moreish train people.csv --column name --labels country --weights count
   moreish train --model gru --n-hidden 512 --dropout 0.4 --epochs 12
   moreish train dinosaurs --from runs/names-mlp
+  moreish train --model gru --epochs 12 --with-ngram runs/names-ngram
   moreish train places --model mlp --n-hidden 300 --out runs/big
 """
 
@@ -63,6 +64,7 @@ def train(
     out: Path | None = None,
     resume: Path | None = None,
     from_run: Annotated[Path | None, Parameter(name="--from")] = None,
+    with_ngram: Path | None = None,
     samples: WholeNumber = 10,
     list_options: Annotated[ListArguments, Flat] = ListArguments(),  # pyright: ignore[reportInvalidTypeForm]
     model_options: Annotated[ModelArguments, Flat] = ModelArguments(),  # pyright: ignore[reportInvalidTypeForm]
@@ -85,6 +87,10 @@ def train(
     from_run
         Start from the weights of this run, even of another list. It helps with lists of a few hundred words. The model
         and its options come from that run.
+    with_ngram
+        Train the net with the n-gram of this run inside, which has the same list: the n-gram's log-probabilities are
+        added to the logits with a learnt strength. Its counts leave out each example, so that the net learns what the
+        n-gram does not know. For nets over whole words, such as gru. The run is a mixture of both.
     samples
         Number of new words to print at the end.
     """
@@ -98,7 +104,7 @@ def train(
     with TrainingView() if first else nullcontext() as view:
         if resume is not None:
             options = (list_options, model_options, train_options)
-            if file or model or out or from_run or any(map(given_options, options)):
+            if file or model or out or from_run or with_ngram or any(map(given_options, options)):
                 raise InputError(
                     "--resume continues a run with its own list and options: use it without a file or other options"
                 )
@@ -108,9 +114,12 @@ def train(
             options = {**given_options(model_options), **given_options(train_options)}
             words = words_of(file, **of_list)
             source = load(from_run) if from_run else None
-            request = Request(file, model, of_list, {**options, **({"from": from_run} if from_run else {})})
+            of_runs = {"from": from_run, "with_ngram": with_ngram}
+            request = Request(file, model, of_list, {**options, **{k: v for k, v in of_runs.items() if v}})
             out = out or request.folder(model or (source.model.name if source else default_model(words, options)))
-            run = train_model(words, model, from_run=source, out=out, on_progress=view, **options)
+            run = train_model(
+                words, model, from_run=source, with_ngram=with_ngram, out=out, on_progress=view, **options
+            )
     if not first:
         return
     report(run, time.perf_counter() - seconds_compiling() - began, samples, request)
@@ -122,11 +131,13 @@ def report(run: Run, seconds: float, n_samples: int, request: Request | None) ->
     """Print the results of a training run."""
     o, config = run.options, run.model.config
     how = f"{o.steps:,} steps of {o.batch_size or 'all words'}" if o.steps else "counted"
-    if isinstance(config, Mixture):
+    if isinstance(config, Mixture) and o.steps:
+        how += f", with an n-gram inside (strength {run.model.weights['weights'][1]:.2f})"
+    elif isinstance(config, Mixture):
         shares = zip(run.model.weights["weights"], config.parts or [], strict=True)
         how = " + ".join(f"{share:.0%} {part['model']}" for share, part in shares)
     print_text(f"{run.model.name}: {run.model.n_parameters:,} parameters, {how}, {seconds:.1f} s")
-    if isinstance(config, Mixture):
+    if isinstance(config, Mixture) and not o.steps:
         print_text(
             f"(a mixture usually has the lowest loss on lists under {SHORT_LIST:,} words; for a net alone: --model mlp)"
         )

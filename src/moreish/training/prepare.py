@@ -15,6 +15,7 @@ from ..engine.words import WordBatches
 from ..errors import InputError
 from ..layers import LAYERS, Layer
 from ..models import CountConfig, ModelConfig, NetConfig, make_config
+from ..models.inside import NGramInside
 from ..models.labels import Labels
 from ..models.model import Model
 from .options import MIN_VAL_WORDS, TrainOptions, resolved
@@ -127,9 +128,9 @@ def prepare(
 def of_run(run: Run) -> Task:
     """The task of a run that was prepared before. Raises InputError for a model that has no layers."""
     run.model.need_layers()
-    o = run.options
-    batches = _batches(run.model.config, run.corpus, bool(o.full_batch), o.batch_size or 1, o.seed)
-    return _checked(Task(run.model.name, run.corpus, run.model.config, o, batches))
+    o, config = run.options, run.model.net if isinstance(run.model, NGramInside) else run.model.config
+    batches = _batches(config, run.corpus, bool(o.full_batch), o.batch_size or 1, o.seed)
+    return _checked(Task(run.model.name, run.corpus, config, o, batches))
 
 
 def engine_of(run: Run) -> Engine:

@@ -6,6 +6,7 @@ history.jsonl           a line for each point of the log: step, seconds so far, 
                         batch losses since the last point, with --average the val losses of the weights and of their
                         average, and with --diagnostics the statistics of the layers
 checkpoint.safetensors  the state of an unfinished training: see `Checkpoint`
+ngram.safetensors       the n-gram inside a net whose training is unfinished
 model.safetensors       the weights by name, once the training has ended
 start.safetensors       the weights that the training began with, if they come from another run
 config.json             model, options, vocabulary, split, data hash, versions
@@ -36,7 +37,8 @@ from ..display.shown import SHOWN, Shown, Table, marked
 from ..errors import InputError, WorkError
 from ..evaluation import evaluate
 from ..files import write_atomically
-from ..models import ALL_MODELS, ModelConfig, NetConfig, ReaderConfig
+from ..models import ALL_MODELS, Mixture, ModelConfig, NetConfig, ReaderConfig
+from ..models.inside import NGramInside
 from ..models.labels import Labels
 from ..models.model import Model
 from .checkpoint import CHECKPOINT, damaged, load_checkpoint
@@ -44,13 +46,14 @@ from .options import EARLIER, TrainOptions
 from .starting import Start
 
 FORMAT = 2  # of the folder; raised by a change that older versions cannot read
-CONFIG, WORDS, COLUMNS, MODEL, HISTORY, START = (
+CONFIG, WORDS, COLUMNS, MODEL, HISTORY, START, INSIDE = (
     "config.json",
     "words.txt",
     "columns.safetensors",
     "model.safetensors",
     "history.jsonl",
     "start.safetensors",
+    "ngram.safetensors",
 )
 
 
@@ -155,6 +158,8 @@ def begin_folder(run: Run, path: str | Path, name: str, data: bytes) -> None:
         write_atomically(folder / name, data)
         if run.start is not None:
             write_atomically(folder / START, run.start.to_bytes(run.model.layout))
+        if isinstance(run.model, NGramInside):
+            write_atomically(folder / INSIDE, save_tensors(run.model.arrays))
         write_atomically(folder / CONFIG, _config_bytes(run))
     except WorkError:
         discard_folder(folder, made)
@@ -177,7 +182,7 @@ def check_free(path: str | Path) -> None:
 
 def discard_folder(folder: Path, made: bool = True) -> None:
     """Remove the files of a run that could not begin, and the folder if it was made for this run."""
-    for name in (CONFIG, WORDS, COLUMNS, HISTORY, CHECKPOINT, MODEL, START):
+    for name in (CONFIG, WORDS, COLUMNS, HISTORY, CHECKPOINT, MODEL, START, INSIDE):
         (folder / name).unlink(missing_ok=True)
     if made:
         folder.rmdir()
@@ -237,10 +242,11 @@ def model_bytes(model: Model) -> bytes:
 
 
 def end_folder(run: Run, folder: Path) -> None:
-    """Write the trained weights and remove the checkpoint."""
+    """Write the trained weights and remove what only an unfinished training needs."""
     write_history(folder, run.history)
     write_atomically(folder / MODEL, model_bytes(run.model))
-    (folder / CHECKPOINT).unlink(missing_ok=True)
+    for name in (CHECKPOINT, INSIDE):
+        (folder / name).unlink(missing_ok=True)
 
 
 def state_of(folder: Path, history: list[dict[str, Any]], steps: int | None) -> str:
@@ -275,7 +281,7 @@ def load(path: str | Path) -> Run:
         )
     try:
         config = ALL_MODELS[stored["model"]](**stored["model_options"])
-        trained = isinstance(config, NetConfig)
+        trained = isinstance(config, NetConfig) or stored["train_options"].get("steps") is not None
         options = TrainOptions(**{**(EARLIER if trained else {}), **stored["train_options"]})
         vocab = Vocab(stored["vocab"])
         split, split_seed, data_hash = stored["split"]["kind"], stored["split"]["seed"], stored["data_sha256"]
@@ -330,6 +336,8 @@ def _load_model(folder: Path, config: ModelConfig, corpus: Corpus, options: Trai
     vocab, labels = corpus.vocab, Labels.of(corpus)
     model = Model(config, vocab, labels=labels)
     if not (folder / MODEL).is_file():
+        if isinstance(config, Mixture) and (folder / INSIDE).is_file():
+            return _load_inside(folder, config, vocab, options)
         if isinstance(config, ReaderConfig) or not (folder / CHECKPOINT).is_file():
             raise damaged(folder, MODEL, "missing")
         model.params[:] = load_checkpoint(folder, model, options).best
@@ -347,6 +355,16 @@ def _load_model(folder: Path, config: ModelConfig, corpus: Corpus, options: Trai
     except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
         raise damaged(folder, MODEL, error) from None
     return model
+
+
+def _load_inside(folder: Path, config: Mixture, vocab: Vocab, options: TrainOptions) -> Model:
+    """Return a net with an n-gram inside whose training is unfinished, as a mixture with the best weights so far."""
+    try:
+        model = NGramInside(config, vocab, load_tensors((folder / INSIDE).read_bytes()))
+    except (SafetensorError, InputError, KeyError, TypeError, ValueError, OSError) as error:
+        raise damaged(folder, INSIDE, error) from None
+    model.params[:] = load_checkpoint(folder, model, options).best
+    return model.finished()
 
 
 def _load_start(folder: Path, name: str, model: Model) -> Start:

@@ -1,5 +1,6 @@
 """Training: from words and options to a run, and from a stopped run to its end."""
 
+import dataclasses
 import shlex
 import time
 from collections.abc import Callable, Iterable, Sized
@@ -12,16 +13,18 @@ from ..engine.tape.compile import seconds_compiling
 from ..engine.threads import interruptible
 from ..engine.torch.distributed import all_reduce_min, process_group, rank
 from ..files import write_atomically
-from ..models import CountConfig
+from ..models import CountConfig, Mixture
+from ..models.inside import NGramInside
 from ..models.labels import Labels
 from ..models.model import Model
 from .batchnorm import calibrate
 from .checkpoint import CHECKPOINT, Checkpoint, first_moments, load_checkpoint
+from .inside import batches_and_engine, begin_with_ngram
 from .loop import Diverged, Loop, Progress
 from .mixing import mix
 from .options import OF_ALL_MODELS
 from .prepare import Task, engine_of, of_run, prepare
-from .run import Run, begin_folder, check_free, discard_folder, end_folder, load, write_history
+from .run import MODEL, Run, begin_folder, check_free, discard_folder, end_folder, load, write_history
 from .watching import TrainingView
 
 CHECKPOINT_SECONDS = 5.0  # between two checkpoints
@@ -33,6 +36,7 @@ def train(
     model: str | None = None,
     *,
     from_run: Run | str | Path | None = None,
+    with_ngram: Run | str | Path | None = None,
     out: str | Path | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     progress: bool | None = None,
@@ -45,6 +49,9 @@ def train(
     from_run    start with the weights of this run of a net, or of the run in this folder; it may have been trained on a
                 list of another kind. The vocabulary is that of both lists; the model and its options are the run's. The
                 val loss is too low if val words are in the run's list
+    with_ngram  train a net over whole words with the n-gram of this run, or of the run in this folder, inside: its
+                log-probabilities, from counts that leave the example out, are added to the logits with a learnt
+                strength. The run is a mixture of both
     options     those of `TrainOptions` and of the model's config, by name; and `weights` and `labels`, with a value for
                 each word: how often it counts, and its kind
     out         save the run in this folder while it is trained; without, call `Run.save` later
@@ -58,7 +65,7 @@ def train(
     Processes that torchrun has started train together (engine="torch"). All of them return the run; the first one alone
     saves it and calls on_progress.
     """
-    if model is None and from_run is None:
+    if model is None and from_run is None and with_ngram is None:
         if not isinstance(words, Corpus):
             refuse_what_is_no_list(words)
             words = words if isinstance(words, Sized) else list(words)
@@ -73,10 +80,10 @@ def train(
                 raise KeyboardInterrupt(f"stopped: nothing is saved, because {why}") from None
             return run if out is None or rank() else run.save(out)
     task = prepare(words, model, options, from_run)
-    if task.batches is None:
+    if task.batches is None and with_ngram is None:
         run = count(task)
         return run if out is None or rank() else run.save(out)
-    run = task.start()
+    run = task.start() if with_ngram is None else begin_with_ngram(task, with_ngram)
     return _to_the_end(task, run, first_state(run), on_progress, progress, out)
 
 
@@ -114,6 +121,8 @@ def resume(
     """
     folder = Path(path)
     run = load(folder)
+    if isinstance(run.model.config, Mixture) and not (folder / MODEL).exists():
+        run = dataclasses.replace(run, model=NGramInside.of(run.model))
     state = load_checkpoint(folder, run.model, run.options)
     run.history = [line for line in run.history if line["step"] <= state.step]
     run.model.params = state.params
@@ -139,12 +148,15 @@ def first_state(run: Run) -> Checkpoint:
 def finish(run: Run, state: Checkpoint) -> None:
     """Give a run the weights that its options ask for, and calibrate its BatchNorm if asked.
 
-    They are the best weights, or the last ones, or with --average the last average.
+    They are the best weights, or the last ones, or with --average the last average. A net with an n-gram inside becomes
+    a mixture.
     """
     last = state.averaged() if run.options.average else state.params
     run.model.params = state.best if run.options.keep == "best" else last
     if run.options.calibrate:
         calibrate(run.model, run.corpus)
+    if isinstance(run.model, NGramInside):
+        run.model = run.model.finished()
 
 
 def _to_the_end(
@@ -161,7 +173,8 @@ def _to_the_end(
     o = run.options
     same_for_all = f"{run.model.name} {run.model.config} {o} {run.corpus.data_hash} {state.step}"
     with process_group(o.engine, o.device, same_for_all), TrainingView(run, progress) as view:
-        loop = Loop(run, state, task.need_steps(), engine_of(run))
+        inside = isinstance(run.model, NGramInside)
+        loop = Loop(run, state, *(batches_and_engine(task, run) if inside else (task.need_steps(), engine_of(run))))
         if out is not None:
             begin_folder(run, out, CHECKPOINT, state.to_bytes())
         try:
