@@ -12,6 +12,8 @@ from moreish.layers.layout import Layout
 
 V, T, B = 7, 4, 6
 SPREAD = Normal(0.2)
+# A loss that needs a guide has no example, and tests of its own.
+WITH_EXAMPLE = [kind for kind, kernels in LAYERS.items() if kernels.example is not None]
 
 
 def head(width: int) -> list[Layer]:
@@ -41,7 +43,7 @@ def network_around(kind: type) -> list[Layer]:
 
 
 NETWORKS: dict[str, list[Layer]] = {
-    **{kind.__name__: network_around(kind) for kind in LAYERS},
+    **{kind.__name__: network_around(kind) for kind in WITH_EXAMPLE},
     "wide products": [
         Embedding(V, 3),
         FlattenConsecutive(T),

@@ -18,10 +18,13 @@ class Guide(NamedTuple):
 
     keys    (D,) int64: those of the prefixes, sorted, each once
     rows    (D, n) float32: the numbers of each
+    inside  False if the numbers are a teacher's probabilities after the prefix, for `layers.soft_loss`. True if they
+            are the log-probabilities of an n-gram before the last token of the prefix, for `layers.ngram_loss`
     """
 
     keys: np.ndarray
     rows: np.ndarray
+    inside: bool = False
 
     def entries(self, keys: np.ndarray) -> np.ndarray:
         """Return the entry of each key (N,) -> (N,), -1 for a key without one."""

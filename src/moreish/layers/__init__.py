@@ -22,6 +22,7 @@ from . import (
     lookup,
     loss,
     lstm,
+    ngram_loss,
     norm,
     position,
     reshape,
@@ -44,6 +45,7 @@ from .linear import Linear
 from .lookup import LookupLinear
 from .loss import SoftmaxCrossEntropy
 from .lstm import LSTM
+from .ngram_loss import NGramCrossEntropy
 from .norm import BatchNorm1d
 from .position import PositionalEmbedding
 from .reshape import FlattenConsecutive
@@ -76,6 +78,7 @@ LAYERS: dict[type[Any], Kernels] = {
     GELU: gelu.EXACT,
     TanhGELU: gelu.TANH,
     SoftCrossEntropy: soft_loss.KERNELS,
+    NGramCrossEntropy: ngram_loss.KERNELS,
 }
 
 # A run of layers of these kinds may be planned as one layer of the kind on the right, which takes them as arguments.
@@ -104,6 +107,7 @@ __all__ = [
     "LayerNorm",
     "Linear",
     "LookupLinear",
+    "NGramCrossEntropy",
     "Parameter",
     "PositionalEmbedding",
     "ReLU",

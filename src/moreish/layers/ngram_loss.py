@@ -74,6 +74,12 @@ class NGramCrossEntropy:
         return 6 * batch_size * prod(in_shape)
 
 
+def strength_of(params: np.ndarray) -> float:
+    """Return a, given all parameters of a net with an n-gram inside, flat: its logarithm is the last one."""
+    with np.errstate(over="ignore"):
+        return float(np.exp(params[-1]))
+
+
 @kernel
 def entry_of_pair(keys, of_rows, row, target):
     """The entry of a pair in keys (D,): -1 if there is none; of_rows (N,) are the keys of the rows."""

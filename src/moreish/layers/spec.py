@@ -128,7 +128,8 @@ class Kernels:
     torch               (module, x) -> y: the forward pass in PyTorch, which autograd differentiates. The module has
                         the layer as `layer` and its parameters by their names. A layer that goes along words takes the
                         levels of the rows as a third argument. None for the loss and fused layers
-    example             a layer for the common tests: for 4 positions of 12 numbers, or 4 of 7 tokens
+    example             a layer for the common tests: for 4 positions of 12 numbers, or 4 of 7 tokens; None for a loss
+                        that needs a guide
     inference           the adapter of the forward pass outside training, if it differs
     reads               the part of the batch that the layer reads: "contexts", "targets" or None
     before              the adapters of a first forward and a first backward kernel, after which all threads wait for

@@ -10,6 +10,7 @@ from ..corpus import Vocab
 from ..engine.protocol import Reader
 from ..layers import NGramCrossEntropy
 from ..layers.layout import Layout
+from ..layers.ngram_loss import strength_of
 from .config import NetConfig
 from .mixture import Mixture, of_part
 from .model import Model
@@ -21,7 +22,7 @@ NET, INSIDE = 0, 1  # the numbers of the parts
 class NGramInside(Model):
     """A net over whole words, and the n-gram inside it.
 
-    config  that of the mixture; its parts are the net and the n-gram, whose smoothing is fitted and counts all sequences
+    config  that of the mixture; its parts are the net and the n-gram, with fitted smoothing and no minimum count
     ngram   the n-gram's arrays by name
     params  the net's weights, and the logarithm of the n-gram's weight, flat
 
@@ -49,11 +50,6 @@ class NGramInside(Model):
         return 1
 
     @property
-    def strength(self) -> float:
-        """The n-gram's weight."""
-        return float(np.exp(self.params[-1]))
-
-    @property
     def weights(self) -> dict[str, np.ndarray]:
         """The arrays of the mixture by name."""
         of_parts: dict[int, dict[str, np.ndarray]] = {
@@ -61,7 +57,7 @@ class NGramInside(Model):
             INSIDE: self.arrays,
         }
         named = {f"part{i}.{name}": array for i, arrays in of_parts.items() for name, array in arrays.items()}
-        return {**named, "n_vocab": np.array([len(self.vocab)]), "weights": np.array([1.0, self.strength])}
+        return {**named, "n_vocab": np.array([len(self.vocab)]), "weights": np.array([1.0, strength_of(self.params)])}
 
     @property
     def n_parameters(self) -> int:

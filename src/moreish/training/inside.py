@@ -1,4 +1,4 @@
-"""Training of a net with an n-gram inside: what both must be like, and what the n-gram tells the net of train and val."""
+"""Training of a net with an n-gram inside: conditions on both, and the n-gram's log-probabilities on train and val."""
 
 import dataclasses
 from pathlib import Path
@@ -66,8 +66,10 @@ def begin_with_ngram(task: Task, source: Run | str | Path) -> Run:
 def batches_and_engine(task: Task, run: Run) -> tuple[WordBatches, WordTape]:
     """Return the batches and the engine of a net with an n-gram inside, which have its log-probabilities."""
     batches, engine = task.need_steps(), engine_of(run)
-    assert isinstance(run.model, NGramInside) and isinstance(batches, WordBatches) and isinstance(engine, WordTape)
-    batches = dataclasses.replace(batches, inside=guide_of_train(run.model, run.corpus))
+    assert isinstance(run.model, NGramInside)
+    assert isinstance(batches, WordBatches)
+    assert isinstance(engine, WordTape)
+    batches = dataclasses.replace(batches, guide=guide_of_train(run.model, run.corpus))
     engine.inside = guide_of(run.model, run.corpus.stream("val"))
     return batches, engine
 
@@ -77,7 +79,8 @@ def guide_of_train(model: NGramInside, corpus: Corpus) -> Guide:
     stream, n_vocab, config = corpus.stream("train"), len(corpus.vocab), model.inside
     keys, at = _pairs(stream, n_vocab)
     tables = count_tables(stream, config.order, n_vocab, memory=int(config.memory * 2**30))
-    return Guide(keys, log_left_out(tables, model.arrays["strengths"], *trace_tokens(tables, stream, at)))
+    rows = log_left_out(tables, model.arrays["strengths"], *trace_tokens(tables, stream, at))
+    return Guide(keys, rows, inside=True)
 
 
 def guide_of(model: NGramInside, stream: np.ndarray) -> Guide:
@@ -88,7 +91,7 @@ def guide_of(model: NGramInside, stream: np.ndarray) -> Guide:
     for first, states, of in read(reader, none, stream):
         here = np.flatnonzero((at >= first) & (at < first + len(of)))
         rows[here] = reader.logits(none, states)[of[at[here] - first]]
-    return Guide(keys, rows)
+    return Guide(keys, rows, inside=True)
 
 
 def _pairs(stream: np.ndarray, n_vocab: int) -> tuple[np.ndarray, np.ndarray]:

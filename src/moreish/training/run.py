@@ -364,7 +364,12 @@ def _load_inside(folder: Path, config: Mixture, vocab: Vocab, options: TrainOpti
     except (SafetensorError, InputError, KeyError, TypeError, ValueError, OSError) as error:
         raise damaged(folder, INSIDE, error) from None
     model.params[:] = load_checkpoint(folder, model, options).best
-    return model.finished()
+    mixture = model.finished()
+    try:
+        mixture.check()
+    except ValueError as error:
+        raise damaged(folder, CHECKPOINT, error) from None
+    return mixture
 
 
 def _load_start(folder: Path, name: str, model: Model) -> Start:

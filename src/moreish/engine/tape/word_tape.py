@@ -6,10 +6,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ...layers import LAYERS, Layer, leaves
+from ...layers import LAYERS, Layer, NGramCrossEntropy, leaves
 from ...layers.levels import FROM_START, N_LEVELS, N_PAIRS
+from ...layers.ngram_loss import strength_of
 from ...layers.soft_loss import loss_layer
 from ...layers.spec import AUX0, ROWS, STATE0, Y
+from ..guide import Guide
 from ..states import LONGEST_PREFIX, PrefixStates
 from ..threads import reserved_threads, run_parallel
 from ..words import Packed, WordBatches, ended, sorted_words
@@ -31,6 +33,8 @@ class WordTape(Tape):
     """Runs `layers`, which map the prefixes of words, level by level, to logits (rows, n_vocab). See `Tape`.
 
     columns     of a row of contexts: 1 for its token, 2 with the label of its word
+    inside      the log-probabilities of an n-gram that `nll` reads inside the net, for all pairs of its stream; None,
+                unless it is set, for a net alone
     """
 
     training: ClassVar[Entry] = TRAIN_WORDS
@@ -46,6 +50,7 @@ class WordTape(Tape):
         shards: int | None = None,
     ):
         super().__init__(layers, columns, n_vocab, dtype, shards=shards)
+        self.inside: Guide | None = None
         self._word_plans = lru_cache(4)(lambda *shape, **kind: Prepared(self.plan_words(*shape, **kind), self.dtype))
         self._of_threads: dict[tuple[int, int, bool, int], list[Prepared]] = {}
 
@@ -60,13 +65,18 @@ class WordTape(Tape):
         memory: int = 0,
         softness: float = 0.0,
         entries: int = 0,
+        inside: bool = False,
     ) -> Plan:
         """Plan batches of whole words, with room for a number of rows in each shard and for a number of levels.
 
         memory              the rows of levels before that layers which look back remember
         softness, entries   of the targets, and of their guide: see `layers.soft_loss`
+        inside              the entries are those of an n-gram inside the net: see `layers.ngram_loss`
         """
-        layers = [*self.layers, loss_layer(self.n_vocab, 0, softness, entries)] if loss else self.layers
+        layers = self.layers
+        if loss:
+            of_net = loss_layer(self.n_vocab, 0, softness, entries)
+            layers = [*layers, NGramCrossEntropy(self.n_vocab, entries) if inside else of_net]
         rows = -(-room // GRAIN) * GRAIN * shards
         shape = (rows, self.block_size, 0)
         return make_plan(
@@ -103,7 +113,8 @@ class WordTape(Tape):
         if max_levels <= EVALUATION_LEVELS and memory <= GENERATION_MEMORY:
             replicas = self._of_threads.setdefault((room, max_levels, loss, memory), replicas)
         if len(replicas) < threads:
-            plan = self.plan_words(room, max_levels, loss=loss, gradients=False, memory=memory)
+            kind = _kind_of(self.inside) if loss else {}
+            plan = self.plan_words(room, max_levels, loss=loss, gradients=False, memory=memory, **kind)
             replicas += [Prepared(plan, self.dtype) for _ in range(threads - len(replicas))]
         return replicas[:threads]
 
@@ -134,12 +145,19 @@ class WordTape(Tape):
             n_levels = max(EVALUATION_LEVELS, 1 + int(words.lengths().max()))
             evaluate, room = machine_function(EVALUATE_WORDS, self.dtype), max(EVALUATION_ROWS, n_levels)
             with reserved_threads(len(nll) // TOKENS_PER_THREAD) as threads:
+                replicas = self._replicas_of(threads, room, n_levels, True)
+                for ready in replicas:
+                    ready.follow(self.inside)
                 calls = [
                     partial(evaluate, ready.program, params, words, *bounds(len(words.order), 1, thread, threads), nll)
-                    for thread, ready in enumerate(self._replicas_of(threads, room, n_levels, True))
+                    for thread, ready in enumerate(replicas)
                 ]
                 run_parallel(calls)
             return nll[:n_tokens]
+
+    def notes(self, params: np.ndarray) -> dict[str, float]:
+        """Return the strength of the n-gram inside the net, if there is one."""
+        return {} if self.inside is None else {"strength": strength_of(params)}
 
     @property
     def state_size(self) -> int:
@@ -220,7 +238,12 @@ class PrefixTape(PrefixStates, WordTape):
 
 def _targets_of(batch: WordBatches | Packed) -> dict[str, Any]:
     """The arguments of `plan_words` for the targets of a batch."""
-    return {"softness": batch.softness, "entries": 0 if batch.guide is None else len(batch.guide.keys)}
+    return {"softness": batch.softness, **_kind_of(batch.guide)}
+
+
+def _kind_of(guide: Guide | None) -> dict[str, Any]:
+    """The arguments of `plan_words` for a guide."""
+    return {} if guide is None else {"entries": len(guide.keys), "inside": guide.inside}
 
 
 class PreparedWords(Prepared):
