@@ -118,6 +118,7 @@ def prepare(
         if not {"keep", "steps", "epochs"} & options.keys() and len(corpus.parts["val"]) < MIN_VAL_WORDS:
             chosen = dataclasses.replace(chosen, keep="last")
     origin = source and start_from(source.model, _name(source), corpus.vocab, chosen.seed)
+    batches = dataclasses.replace(batches, softness=resolved(chosen.label_smoothing))
     task = _checked(Task(model, corpus, config, chosen, batches, origin))
     if chosen.calibrate and not _has_batch_norm(task):  # of a run this is allowed: fold removes BatchNorm from it
         raise InputError("--calibrate is for models with BatchNorm, but this one has none")
@@ -129,6 +130,7 @@ def of_run(run: Run) -> Task:
     run.model.need_layers()
     o = run.options
     batches = _batches(run.model.config, run.corpus, bool(o.full_batch), o.batch_size or 1, o.seed)
+    batches = dataclasses.replace(batches, softness=o.label_smoothing or 0.0)
     return _checked(Task(run.model.name, run.corpus, run.model.config, o, batches))
 
 
