@@ -202,7 +202,7 @@ def test_a_damaged_note_of_a_teacher_is_refused(stopped, change):
     [
         (
             {"model": "mlp"},
-            "must be a net that reads whole words, and mlp is none: choose bow, rnn, gru, lstm, transformer",
+            "whole words, and mlp is none: choose bow, rnn, gru, lstm, transformer",
         ),
         ({"model": "ngram"}, "must be a net that reads whole words, and ngram is none"),
         ({"model": "guru"}, "unknown model guru; did you mean gru"),

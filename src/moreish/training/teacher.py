@@ -37,7 +37,8 @@ class Taught:
     @classmethod
     def of(cls, stored: dict[str, Any]) -> "Taught":
         """Return the note of a config. Raises KeyError, TypeError or ValueError if it is none."""
-        taught = cls(**{**stored, "runs": tuple(map(str, stored["runs"]))})
+        fields: dict[str, Any] = {**stored, "runs": tuple(map(str, stored["runs"]))}
+        taught = cls(**fields)
         if type(taught.share) is not float or not 0 <= taught.share <= 1:
             raise ValueError(f"the share of the teacher is {taught.share}")
         if type(taught.drawn) is not int or taught.drawn < 0 or type(taught.parameters) is not int:
