@@ -243,6 +243,7 @@ def test_a_damaged_unfinished_run_is_refused(unfinished, tmp_path, damage, reads
         ("ngram", {}, "nets over whole words"),
         ("gru", {"engine": "torch"}, "without --engine torch"),
         ("gru", {"diagnostics": True}, "without --diagnostics"),
+        ("gru", {"label_smoothing": 0.1}, "without --label-smoothing"),
         ("gru", {"split": "distinct"}, "another split"),
         ("gru", {"labels": True}, "without --labels"),
         ("gru", {"weights": True}, "without --weights"),

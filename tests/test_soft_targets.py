@@ -1,6 +1,7 @@
 """Soft targets: label smoothing and the distributions of a teacher, in the loss of both engines."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from networks import NETWORKS, T, V, batch, weights, word_stream, worst
 
+import moreish
 from moreish.engine.batches import Batches
 from moreish.engine.guide import Guide, prefix_keys
 from moreish.engine.optim import zero_moments
@@ -192,3 +194,39 @@ def test_without_softness_the_plan_has_the_plain_loss():
     for softness in (0.0, 1e-6, 0.1):
         plan = tape.plan_of(dataclasses.replace(batches, softness=softness))
         assert isinstance(plan.operations[-1].layer, SoftCrossEntropy) == (softness == 0.1)
+
+
+TRAINED: dict[str, Any] = {"steps": 60, "batch_size": 16, "lr": 0.02, "seed": 3}
+
+
+@pytest.mark.parametrize("model", ["mlp", "wavenet", "gru"])
+def test_a_training_with_label_smoothing(model, tmp_path):
+    """Both engines make the same steps, and evaluated losses are those of the words alone."""
+    words = moreish.bundled("minerals")[:200]
+    options: dict[str, Any] = {**TRAINED, "model": model, "n_hidden": 16}
+    run = moreish.train(words, **options, label_smoothing=0.2, engine="both", out=tmp_path / "run")
+    assert max(line["gradient_difference"] for line in run.history) < 1e-3
+    assert max(line["weight_difference"] for line in run.history) < 1e-2
+    assert run.history[-1]["tape_loss"] == pytest.approx(run.history[-1]["torch_loss"], rel=1e-4)
+    plain = moreish.train(words, **options)
+    assert plain.history[0]["losses"] != run.history[0]["losses"]
+    vals = [line["val"] for line in run.history if line["val"] is not None]
+    assert min(vals) >= run.loss["val"] > 0
+    again = moreish.load(tmp_path / "run")
+    assert again.options.label_smoothing == 0.2
+    assert np.mean(again.model.nll(again.corpus.stream("val"))) == pytest.approx(run.loss["val"], rel=1e-6)
+    assert moreish.diagnose(again).end_trace.loss > 0
+
+
+def test_smoothed_labels_make_a_trained_model_less_certain():
+    """The optimum of a bigram model is known: (1 - s) times the shares of the list, and s spread evenly."""
+    words = [*["ab"] * 30, *["ba"] * 10] * 2
+    s = 0.3
+    options: dict[str, Any] = {"steps": 400, "lr": 0.1, "full_batch": True, "optimizer": "adamw", "weight_decay": 0}
+    run = moreish.train(words, "bigram", **options, keep="last", label_smoothing=s)
+    counts = np.zeros((3, 3))
+    stream = run.corpus.stream("train")
+    np.add.at(counts, (stream[:-1], stream[1:]), 1)
+    p = (1 - s) * counts / counts.sum(1, keepdims=True) + s / 3
+    for prefix, token in (("", 0), ("a", 1), ("b", 2)):
+        assert [*run.model.next(prefix).values()] == pytest.approx(p[token], rel=1e-2)

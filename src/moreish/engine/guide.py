@@ -1,4 +1,4 @@
-"""A guide: numbers for prefixes of words, which a kernel finds by the random key of a prefix.
+"""A guide: numbers for prefixes of words, which the rows of a batch find by the random keys of their prefixes.
 
 The key of the empty prefix is `bits(label, 0)`, with label 0 if words have none, and that of a longer one is
 `bits(key of the prefix without its last token, the token)`. `packing.pack` gives the rows of a batch the same keys, if

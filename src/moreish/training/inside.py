@@ -40,6 +40,7 @@ def begin_with_ngram(task: Task, source: Run | str | Path) -> Run:
     for wrong, option in (
         (o.engine != "tape", "--engine " + o.engine),
         (o.diagnostics, "--diagnostics"),
+        (bool(o.label_smoothing), "--label-smoothing"),
         (task.origin is not None, "--from"),
         (bool(corpus.label_names), "--labels"),
         (corpus.words.weights is not None, "--weights"),

@@ -25,6 +25,7 @@ from .mixing import mix
 from .options import OF_ALL_MODELS
 from .prepare import Task, engine_of, of_run, prepare
 from .run import MODEL, Run, begin_folder, check_free, discard_folder, end_folder, load, write_history
+from .teacher import load_teacher
 from .watching import TrainingView
 
 CHECKPOINT_SECONDS = 5.0  # between two checkpoints
@@ -83,7 +84,22 @@ def train(
     if task.batches is None and with_ngram is None:
         run = count(task)
         return run if out is None or rank() else run.save(out)
-    run = task.start() if with_ngram is None else begin_with_ngram(task, with_ngram)
+    run = None if with_ngram is None else begin_with_ngram(task, with_ngram)
+    return train_task(task, on_progress, progress, out, run)
+
+
+def train_task(
+    task: Task,
+    on_progress: Callable[[Progress], None] | None,
+    progress: bool | None,
+    out: str | Path | None,
+    run: Run | None = None,
+) -> Run:
+    """Make all steps of a task and return its run. The other arguments are those of `train`.
+
+    run     the task's run before its first step; by default a new one with the net alone
+    """
+    run = run or task.start()
     return _to_the_end(task, run, first_state(run), on_progress, progress, out)
 
 
@@ -126,7 +142,8 @@ def resume(
     state = load_checkpoint(folder, run.model, run.options)
     run.history = [line for line in run.history if line["step"] <= state.step]
     run.model.params = state.params
-    return _to_the_end(of_run(run), run, state, on_progress, progress)
+    teacher = run.taught and load_teacher(folder, run.taught, len(run.model.vocab))
+    return _to_the_end(of_run(run, teacher), run, state, on_progress, progress)
 
 
 def count(task: Task) -> Run:
@@ -176,7 +193,7 @@ def _to_the_end(
         inside = isinstance(run.model, NGramInside)
         loop = Loop(run, state, *(batches_and_engine(task, run) if inside else (task.need_steps(), engine_of(run))))
         if out is not None:
-            begin_folder(run, out, CHECKPOINT, state.to_bytes())
+            begin_folder(run, out, CHECKPOINT, state.to_bytes(), task.teacher and task.teacher.to_bytes())
         try:
             _follow(loop, view, on_progress)
         except Diverged:
