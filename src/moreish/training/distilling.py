@@ -103,6 +103,7 @@ def distill(
     guide = guide_of(source.model, pool, report)
     report("evaluating the teacher", 0, 1)
     loss = evaluate(source.model, corpus, ("val", "test")).loss
+    report("evaluating the teacher", 1, 1)
     taught = Taught(names, float(teacher_share), drawn, source.model.name, source.model.n_parameters, loss)
     teacher = Teacher(taught, stream, guide)
     return train_task(prepare(corpus, model, options, teacher=teacher), on_progress, progress, out)
