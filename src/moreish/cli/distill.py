@@ -11,7 +11,7 @@ Prints what moreish train prints, and the losses of teacher and student. Ctrl-C 
 
 Examples:
   moreish distill runs/names-mixture --out runs/student
-  moreish distill runs/a runs/b runs/c --model gru --n-hidden 320 --epochs 12 --out runs/student
+  moreish distill runs/a runs/b --model lstm --n-hidden 320 --out runs/student
 """
 
 import time

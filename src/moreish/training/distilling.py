@@ -20,6 +20,7 @@ from ..engine.states import LONGEST_PREFIX, read
 from ..engine.torch.distributed import rank
 from ..engine.words import WordBatches, sorted_words
 from ..errors import InputError
+from ..evaluation import evaluate
 from ..models import NETS
 from ..models.model import Model
 from .loop import Progress
@@ -89,15 +90,20 @@ def distill(
         raise InputError(
             f"a student must be a net that reads whole words, and {model} is none: choose {', '.join(known)}"
         )
-    source = loaded[0] if len(loaded) == 1 else mix(loaded)
     report = on_stage or (lambda what, done, whole: None)
+    source = loaded[0]
+    if len(loaded) > 1:
+        report("fitting the weights of the teachers", 0, 1)
+        source = mix(loaded)
     if drawn is None:
         drawn = min(DRAWN_PER_WORD * len(corpus.parts["train"]), MOST_DRAWN)
     names = tuple(run.path.resolve().name if run.path else run.model.name for run in loaded)
     stream = drawn_words(source.model, drawn, task.options.seed, report)
     pool = np.concatenate([corpus.stream("train"), stream[1:]])
     guide = guide_of(source.model, pool, report)
-    loss = {part: source.loss[part] for part in ("val", "test")}
+    report("evaluating the teacher", 0, 1)
+    loss = evaluate(source.model, corpus, ("val", "test")).loss
+    report("evaluating the teacher", 1, 1)
     taught = Taught(names, float(teacher_share), drawn, source.model.name, source.model.n_parameters, loss)
     teacher = Teacher(taught, stream, guide)
     return train_task(prepare(corpus, model, options, teacher=teacher), on_progress, progress, out)
