@@ -23,8 +23,10 @@ EM_ROUNDS = 500
 EM_GAIN = 1e-9  # nats; EM stops at a round that gains less
 
 
-def mix(runs: Sequence[Run], kind: str = "linear") -> Run:
+def mix(runs: Sequence[Run], kind: str = "linear", *, equal: bool = False) -> Run:
     """Return a run whose model is a mixture of several runs, with weights fitted on val; kind is one of MIXTURES.
+
+    equal   give all runs the same weight: the mean of their probabilities, or of their log-probabilities
 
     Raises InputError for fewer than two runs, and for runs on different words or splits.
     """
@@ -47,7 +49,7 @@ def mix(runs: Sequence[Run], kind: str = "linear") -> Run:
     )
     arrays = {f"part{i}.{name}": array for i, run in enumerate(runs) for name, array in run.model.weights.items()}
     arrays["n_vocab"] = np.array([len(corpus.vocab)])
-    arrays["weights"] = _fitted(config, arrays, corpus)
+    arrays["weights"] = np.full(len(runs), 1 / len(runs)) if equal else _fitted(config, arrays, corpus)
     of_parts = [run.seconds for run in runs]
     known = [seconds for seconds in of_parts if seconds is not None]
     own = time.perf_counter() - began
