@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import unknown
+from ..models import make_config
 
 GAINED_WORDS = (1_437, 3_948, 7_555, 32_033)  # in the lists of the gains: dinosaurs, minerals, places, names.txt
 MEASURED_WORDS = 32_033
@@ -39,6 +40,13 @@ class Recipe:
     seconds: float = 0.0
     gains: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
 
+    @property
+    def nets(self) -> str:
+        """Its nets in a sentence."""
+        if self.members > 1:
+            return f"{self.members} nets"
+        return make_config(self.model, {}).called if self.model else "no net"
+
     def epochs(self, n_words: int) -> float:
         """Return the passes over a list of n_words words."""
         return self.passes * max(1.0, (MEASURED_WORDS / n_words) ** MORE_PASSES)
@@ -67,3 +75,14 @@ def recipe_of(name: str) -> Recipe:
     if name not in BY_NAME:
         raise unknown("recipe", name, BY_NAME)
     return BY_NAME[name]
+
+
+def expected(seconds: float, n_words: int) -> Recipe:
+    """Return the recipe to expect for a time and a list, on the machine of the benchmark."""
+    fitting = (
+        recipe
+        for recipe in RECIPES
+        if recipe.counts
+        and recipe.least * recipe.seconds * recipe.epochs(n_words) * n_words <= seconds * recipe.passes * MEASURED_WORDS
+    )
+    return list(fitting)[-1]

@@ -78,7 +78,8 @@ class Choice:
         if recipe.counts:
             members.append(Member("ngram", {"seed": self.seed}))
         if recipe.model is not None:
-            own = {**recipe.options, "epochs": self.epochs}
+            full = _of_all_passes(recipe, self.corpus, self.seed).options  # a shorter training has the same batches
+            own = {**recipe.options, "epochs": self.epochs, "batch_size": full.batch_size, "lr": full.lr}
             members += [Member(recipe.model, {**own, "seed": self.seed + k}) for k in range(self.members)]
         return Plan(tuple(members), most=self.most)
 
@@ -138,8 +139,7 @@ def best_within(words: Iterable[str] | Corpus, seconds: float, options: dict[str
     for recipe in reversed(RECIPES):
         if recipe.counts != counts or recipe.model is None:
             continue
-        full = recipe.epochs(n_words)
-        task = prepare(corpus, recipe.model, {**recipe.options, "epochs": full, "seed": seed})
+        full, task = recipe.epochs(n_words), _of_all_passes(recipe, corpus, seed)
         steps, work = task.options.steps or 1, _work(task)
         if recipe.least * steps * work > ROUGH * left * speed:
             continue
@@ -165,6 +165,11 @@ def _corpus(words: Iterable[str] | Corpus, options: dict[str, Any], what: str) -
         raise InputError(f"{what} chooses the model and its training: leave out --{other[0].replace('_', '-')}")
     task = prepare(words, "ngram", options)
     return task.corpus, task.options.seed
+
+
+def _of_all_passes(recipe: Recipe, corpus: Corpus, seed: int) -> Task:
+    """Prepare the training of a net of a recipe with all its passes."""
+    return prepare(corpus, recipe.model, {**recipe.options, "epochs": recipe.epochs(len(corpus.words)), "seed": seed})
 
 
 def _rounded(epochs: float) -> float:
