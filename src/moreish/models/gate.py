@@ -3,10 +3,14 @@
     linear      w(h) = softmax over the parts of theta_i . f(h)
     log-linear  w_i(h) = exp(theta_i . f(h))
 
-The features of a context are its length (the position in the word), the entropy of each part there, and for each n-gram
-how much of the context it has counted, and how often: the length of its longest known context, and the share of the
-probability that this one leaves to shorter ones. Weights that depend on the context alone keep all probabilities a
-distribution.
+The features of a context are
+
+    its length, which is the position in the word
+    for each part, the entropy and the probability of the end of the word
+    for each n-gram among the parts, the length of the longest context that it has counted, and the share of the
+    probability that this one leaves to shorter contexts, which falls with its count
+
+No feature depends on the next token, so the probabilities of all tokens sum to one.
 
 Features are standardised: their mean over val is 0, their standard deviation 1.
 """
@@ -16,6 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..corpus import END
 from ..engine.protocol import Reader
 from ..ngram import Automaton
 
@@ -30,7 +35,7 @@ class Features:
     def __init__(self, readers: Sequence[Reader]):
         counted = [(i, reader) for i, reader in enumerate(readers) if isinstance(reader, Automaton)]
         self._of_nodes = [(i, of_nodes(reader)) for i, reader in counted]
-        self.n = 2 + len(readers) + 2 * len(counted)
+        self.n = 2 + 2 * len(readers) + 2 * len(counted)
 
     def __call__(self, positions: np.ndarray, states: Sequence[np.ndarray], logs: np.ndarray) -> np.ndarray:
         """Return the features of N contexts, not standardised, float64 (N, n).
@@ -39,9 +44,10 @@ class Features:
         states      of each part, (N, W) each
         logs        log-probabilities of every next token by each part, (parts, N, V)
         """
-        entropies = -(np.exp(logs) * logs).sum(2)
-        found = [table[states[i][:, 0]] for i, table in self._of_nodes]
-        return np.concatenate([np.log1p(positions)[:, None], positions[:, None] == 0, entropies.T, *found], axis=1)
+        at, p = positions[:, None], np.exp(logs)
+        entropies, ends = -(p * logs).sum(2), p[:, :, END]
+        counted = [table[states[i][:, 0]] for i, table in self._of_nodes]
+        return np.concatenate([np.log1p(at), at == 0, entropies.T, ends.T, *counted], axis=1)
 
 
 def of_nodes(reader: Automaton) -> np.ndarray:

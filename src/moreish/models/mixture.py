@@ -92,7 +92,8 @@ class Mixture(ReaderConfig):
 
     def rows(self, arrays: dict[str, np.ndarray]) -> list[tuple[str, object]]:
         names = [part["model"] for part in self.parts or []]
-        rows = [("kind", self.kind), *((name, f"{w:.3f}") for name, w in zip(names, arrays["weights"], strict=True))]
+        rows: list[tuple[str, object]] = [("kind", self.kind)]
+        rows += [(name, f"{w:.3f}") for name, w in zip(names, arrays["weights"], strict=True)]
         if self.by_context:
             rows.append(("gain by context", f"{arrays['gate_gain'][0]:.4f} nats on held-out val words"))
         return rows
@@ -171,7 +172,7 @@ class MixtureReader:
         return np.array(logs)
 
     def features(self, states: np.ndarray, logs: np.ndarray) -> np.ndarray:
-        """Return the features of states (N, W) that the gate takes, float64 (N, n_features); logs are their `part_logs`."""
+        """Return the features of states (N, W) for the gate, float64 (N, n_features); logs are their `part_logs`."""
         if self._features is None:
             return np.zeros((len(states), 0))
         return self._features(states[:, -1], self._of_parts(states), logs)

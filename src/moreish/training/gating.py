@@ -6,6 +6,7 @@ others are better on the held-out words by more than TRUSTED standard errors of 
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -14,10 +15,11 @@ from ..engine.bfgs import minimised
 from ..evaluation import FEWEST
 from ..models.gate import LARGEST_SCORE, Gate, log_sum, log_weights
 
-STRENGTHS = (0.1, 0.01, 0.001, 0.0001)  # of the penalty: theta**2 * strength / 2 is added to the loss in nats per token
+STRENGTHS = (0.1, 0.01, 0.001)  # of the penalty: theta**2 * strength / 2 is added to the loss in nats per token
 FOLDS = 5
 TRUSTED = 2.0
-LEAST_GAIN = 1e-5  # nats per token
+LEAST_GAIN = 1e-5  # nats per token; smaller differences may be rounding
+FIT_GAIN = 1e-6  # nats per token; a fit stops at a step that gains less
 LEAST_WEIGHT = 0.01  # that a part starts with: at a weight of 0 the loss has no slope
 
 
@@ -46,15 +48,16 @@ class Tokens(NamedTuple):
     def some(self, which: np.ndarray) -> "Tokens":
         """Return some of the tokens: which (N,) is bool."""
         logs = None if self.logs is None else self.logs[:, which]
-        one_row = (self.features, self.words, self.counts, self.targets)
-        return Tokens(self.hit[:, which], *(rows[which] for rows in one_row), logs)
+        features, words, counts, targets = (rows[which] for rows in self[1:5])
+        return Tokens(self.hit[:, which], features, words, counts, targets, logs)
 
 
 def joined(pieces: Sequence[Tokens]) -> Tokens:
     """Join the tokens of several pieces."""
     hit, *rows, logs = zip(*pieces, strict=True)
+    features, words, counts, targets = map(np.concatenate, rows)
     whole = None if logs[0] is None else np.concatenate(logs, axis=1)
-    return Tokens(np.concatenate(hit, axis=1), *map(np.concatenate, rows), whole)
+    return Tokens(np.concatenate(hit, axis=1), features, words, counts, targets, whole)
 
 
 def losses(tokens: Tokens, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -67,10 +70,12 @@ def losses(tokens: Tokens, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         # the weights are a softmax, so d whole / d score_i = responsibility_i - w_i
         return -whole, w - np.exp(joint - whole)
     mixed = np.einsum("kn,knv->nv", w, tokens.logs)
-    z = log_sum(mixed.T)
-    # the loss is z - w . hit, and dz / dw_i = sum over v of p_v log p_iv
-    expected = np.einsum("nv,knv->kn", np.exp(mixed - z[:, None]), tokens.logs)
-    return z - (w * tokens.hit).sum(0), w * (expected - tokens.hit) * (scores < LARGEST_SCORE)
+    largest = mixed.max(1)
+    p = np.exp(mixed - largest[:, None])
+    total = p.sum(1)
+    # the loss is z - w . hit, where z = log sum over v of exp(mixed_v), and dz / dw_i = sum over v of p_v log p_iv
+    expected = np.einsum("nv,knv->kn", p, tokens.logs) / total
+    return largest + np.log(total) - (w * tokens.hit).sum(0), w * (expected - tokens.hit) * (scores < LARGEST_SCORE)
 
 
 def penalised(tokens: Tokens, f: np.ndarray, strength: float, theta: np.ndarray) -> tuple[float, np.ndarray]:
@@ -93,7 +98,8 @@ def fit_gate(tokens: Tokens, weights: np.ndarray, strengths: tuple[float, ...]) 
     f, theta, found = gate.standardised(tokens.features), gate.theta, []
     theta[:, 0] = np.log(np.maximum(weights, LEAST_WEIGHT))
     for strength in strengths:
-        theta = minimised(lambda x, s=strength: penalised(tokens, f, s, x), theta.ravel()).reshape(gate.theta.shape)
+        x = minimised(partial(penalised, tokens, f, strength), theta.ravel(), least=FIT_GAIN)
+        theta = x.reshape(theta.shape)
         found.append(gate._replace(theta=theta))
     return found
 

@@ -1,4 +1,7 @@
-"""Mixtures of runs. Their weights are fitted on val: by EM if linear, by gradient descent if log-linear."""
+"""Mixtures of runs. Their weights are fitted on val: by EM if linear, by gradient descent if log-linear.
+
+Weights that depend on the context are fitted in `gating`.
+"""
 
 import dataclasses
 import time
@@ -21,7 +24,8 @@ from .gating import Tokens, chosen_gate, joined
 from .options import TrainOptions
 from .run import Run
 
-FITTED_TOKENS = 50_000  # of val at most, for log-linear weights
+FITTED_TOKENS = 50_000  # of val at most, for log-linear weights and weights by context
+FITTED_LOGS = 1 << 26  # log-probabilities at most, for log-linear weights by context: they take half a GB
 EM_ROUNDS = 500
 EM_GAIN = 1e-9  # nats; EM stops at a round that gains less
 
@@ -114,8 +118,10 @@ def _fitted(config: Mixture, arrays: dict[str, np.ndarray], corpus: Corpus) -> n
 
 def _gated(config: Mixture, arrays: dict[str, np.ndarray], corpus: Corpus) -> tuple[Gate, np.ndarray] | None:
     """Return the gate of a mixture of models and the mean weights, fitted on val; None if fixed weights are as good."""
-    pieces = []
-    for piece in _pieces(config, arrays, corpus, FITTED_TOKENS):
+    pieces, most = [], FITTED_TOKENS
+    if config.kind == "log-linear":
+        most = min(most, FITTED_LOGS // (len(config.configs) * len(corpus.vocab)))
+    for piece in _pieces(config, arrays, corpus, most):
         mixed = piece.mixed
         even = Gate.even([part.reader for part in mixed.parts])
         gated = MixtureReader(mixed.kind, mixed.parts, mixed.weights, mixed.n_vocab, even)
