@@ -25,7 +25,7 @@ from ..engine.protocol import Reader
 from ..ngram import Automaton
 
 FURTHEST = 4.0  # standard deviations; a feature further from its mean counts as this far
-LARGEST_THETA = 1e6
+LARGEST = 1e6  # size of a number in the arrays
 LARGEST_SCORE = 30.0  # the logarithm of the largest log-linear weight
 
 
@@ -93,11 +93,9 @@ class Gate(NamedTuple):
         """Raise ValueError unless the arrays fit a number of parts and of features, and hold finite numbers."""
         if self.theta.shape != (n_parts, 1 + n) or not self.centre.shape == self.scale.shape == (n,):
             raise ValueError("its gate is not that of its parts")
-        if (
-            not all((np.abs(array) < LARGEST_THETA).all() for array in self.arrays.values())
-            or not (self.scale > 0).all()
-        ):
-            raise ValueError("its gate holds a number that is not finite, or too large")
+        small = all((np.abs(array) < LARGEST).all() for array in self.arrays.values())  # and no NaN
+        if not small or not (self.scale > 0).all():
+            raise ValueError("its gate holds a number that is out of range")
 
     def standardised(self, features: np.ndarray) -> np.ndarray:
         """Return f(h) of features (N, n): float64 (N, 1 + n)."""
