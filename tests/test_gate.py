@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import moreish
-from moreish import mix
+from moreish import InputError, mix
 from moreish.cli import run
 from moreish.corpus.stream import per_token
 from moreish.engine.states import read, state_after
@@ -224,6 +224,8 @@ def test_fixed_weights_stay_where_others_are_no_better(parts, kind):
         assert same.model.config.kind == "linear"
         assert "gate" not in same.model.weights
         assert same.loss == pytest.approx(parts[0].loss, rel=1e-6)
+    with pytest.raises(InputError, match="equal weights do not depend on the context"):
+        mix(parts, kind, by_context=True, equal=True)
 
 
 def test_a_gated_mixture_is_a_run_like_any(mixed, parts, tmp_path):

@@ -36,7 +36,7 @@ def mix(*runs: Path, out: Path, log_linear: Flag = False, by_context: Flag = Fal
     """
     announce_work()
     loaded = [load(run) for run in runs]
-    mixture = mix_runs(loaded, "log-linear" if log_linear else "linear", by_context).save(out)
+    mixture = mix_runs(loaded, "log-linear" if log_linear else "linear", by_context=by_context).save(out)
     weights, gain = mixture.model.weights["weights"], mixture.model.weights.get("gate_gain")
     rows = [
         (str(run.path), run.model.name, f"{weight:.3f}", f"{run.loss['val']:.4f}", f"{run.loss['test']:.4f}")

@@ -30,15 +30,18 @@ EM_ROUNDS = 500
 EM_GAIN = 1e-9  # nats; EM stops at a round that gains less
 
 
-def mix(runs: Sequence[Run], kind: str = "linear", by_context: bool = False) -> Run:
+def mix(runs: Sequence[Run], kind: str = "linear", *, equal: bool = False, by_context: bool = False) -> Run:
     """Return a run whose model is a mixture of several runs, with weights fitted on val; kind is one of MIXTURES.
 
+    equal       give all runs the same weight: the mean of their probabilities, or of their log-probabilities
     by_context  let the weights depend on the context, unless fixed ones are as good on held-out words of val
 
     Raises InputError for fewer than two runs, and for runs on different words or splits.
     """
     if kind not in MIXTURES:
         raise unknown("mixture", kind, MIXTURES)
+    if equal and by_context:
+        raise InputError("equal weights do not depend on the context: choose equal or by_context")
     if len(runs) < 2:
         raise InputError("a mixture needs at least two runs")
     corpus = runs[0].corpus
@@ -57,12 +60,14 @@ def mix(runs: Sequence[Run], kind: str = "linear", by_context: bool = False) -> 
     arrays = {f"part{i}.{name}": array for i, run in enumerate(runs) for name, array in run.model.weights.items()}
     arrays["n_vocab"] = np.array([len(corpus.vocab)])
     found = _gated(config, arrays, corpus) if by_context else None
-    if found is None:
-        arrays["weights"] = _fitted(config, arrays, corpus)
-    else:
+    if found is not None:
         gate, arrays["weights"] = found
         arrays |= gate.arrays
         config = dataclasses.replace(config, kind=kind + BY_CONTEXT)
+    elif equal:
+        arrays["weights"] = np.full(len(runs), 1 / len(runs))
+    else:
+        arrays["weights"] = _fitted(config, arrays, corpus)
     of_parts = [run.seconds for run in runs]
     known = [seconds for seconds in of_parts if seconds is not None]
     own = time.perf_counter() - began

@@ -44,8 +44,9 @@ from .options import EARLIER, TrainOptions
 from .starting import Start
 
 FORMAT = 2  # of the folder; raised by a change that older versions cannot read
-CONFIG, WORDS, COLUMNS, MODEL, HISTORY, START = (
+CONFIG, PLAN, WORDS, COLUMNS, MODEL, HISTORY, START = (
     "config.json",
+    "plan.json",
     "words.txt",
     "columns.safetensors",
     "model.safetensors",
@@ -141,24 +142,38 @@ def begin_folder(run: Run, path: str | Path, name: str, data: bytes) -> None:
     that case nothing is left behind.
     """
     folder = Path(path)
+    made = make_folder(folder)
+    try:
+        write_folder(run, folder, name, data)
+    except WorkError:
+        discard_folder(folder, made)
+        raise
+
+
+def make_folder(folder: Path) -> bool:
+    """Make the folder of a run, unless it is there and empty; return True if it was made.
+
+    Raises InputError if the folder holds something or cannot be created.
+    """
     check_free(folder)
     made = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot be created ({error.strerror}): choose another folder (--out)") from None
-    try:
-        write_atomically(folder / WORDS, run.corpus.words.pieces())
-        if run.corpus.words.has_columns:
-            write_atomically(folder / COLUMNS, _columns_bytes(run.corpus.words))
-        write_history(folder, run.history)
-        write_atomically(folder / name, data)
-        if run.start is not None:
-            write_atomically(folder / START, run.start.to_bytes(run.model.layout))
-        write_atomically(folder / CONFIG, _config_bytes(run))
-    except WorkError:
-        discard_folder(folder, made)
-        raise
+    return made
+
+
+def write_folder(run: Run, folder: Path, name: str, data: bytes) -> None:
+    """Write all files of a run into a folder, config.json last. Raises WorkError if it cannot be written."""
+    write_atomically(folder / WORDS, run.corpus.words.pieces())
+    if run.corpus.words.has_columns:
+        write_atomically(folder / COLUMNS, _columns_bytes(run.corpus.words))
+    write_history(folder, run.history)
+    write_atomically(folder / name, data)
+    if run.start is not None:
+        write_atomically(folder / START, run.start.to_bytes(run.model.layout))
+    write_atomically(folder / CONFIG, _config_bytes(run))
     run.path = folder
 
 
@@ -171,7 +186,7 @@ def check_free(path: str | Path) -> None:
     except OSError as error:
         raise InputError(f"{folder}: cannot be read ({error.strerror}): choose another folder (--out)") from None
     what = "already exists and is not empty" if folder.is_dir() else "is not a folder"
-    what = "already holds a run" if (folder / CONFIG).exists() else what
+    what = "already holds a run" if (folder / CONFIG).exists() or (folder / PLAN).exists() else what
     raise InputError(f"{folder} {what}: choose another folder (--out)")
 
 
@@ -261,6 +276,10 @@ def load(path: str | Path) -> Run:
         raise InputError(
             f"{folder}: no such run folder; train one with: moreish train --out {shlex.quote(str(folder))}"
         )
+    if (folder / PLAN).is_file():
+        from .ensemble import so_far  # which loads its members
+
+        return so_far(folder)
     if not (folder / CONFIG).is_file():
         raise InputError(f"{folder}: not a run folder, it has no {CONFIG}; train one with: moreish train --out DIR")
     try:
