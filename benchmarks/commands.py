@@ -11,7 +11,10 @@ from moreish.corpus import PARTS
 
 
 def trained(names: str, options: list[str]) -> dict[str, Any]:
-    """Train as a process of its own. Returns its options, seconds, number of parameters and losses."""
+    """Train as a process of its own. Returns its options, seconds, number of parameters and losses.
+
+    With --within, it also returns what was chosen.
+    """
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "moreish", "train", names, *options, "--out", f"{folder}/run"]
         began = time.perf_counter()
@@ -19,4 +22,6 @@ def trained(names: str, options: list[str]) -> dict[str, Any]:
         seconds = time.perf_counter() - began
     loss = {part: float(re.findall(rf"^{part} +([\d.]+)", done.stdout, re.M)[-1]) for part in PARTS}
     parameters = int(re.findall(r"([\d,]+) parameters", done.stdout)[-1].replace(",", ""))
-    return {"options": options, "seconds": seconds, "parameters": parameters, "loss": loss}
+    found = re.search(r"^moreish: (.*); the same again: ", done.stderr, re.M)
+    chosen = {"chosen": found[1]} if found else {}
+    return {**chosen, "options": options, "seconds": seconds, "parameters": parameters, "loss": loss}

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import best_sections
 import large_section
 import list_sections
 import model_sections
@@ -32,6 +33,9 @@ SECTIONS: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "peers": (readme_sections.peers_table, ("speed",)),
     "makemore": (peer_sections.makemore_table, ("peers", "sequence")),
     "quality": (model_sections.ladder_section, ("quality",)),
+    "best": (best_sections.ladder_section, ("best",)),
+    "within": (best_sections.within_section, ("best",)),
+    "regularisation": (best_sections.regularisation_section, ("best",)),
     "recurrent losses": (recurrent_sections.losses_section, ("sequence",)),
     "short lists": (list_sections.short_lists_section, ("short-lists",)),
     "longer": (list_sections.longer_section, ("longer",)),

@@ -22,10 +22,10 @@ from moreish.plots.pictures import PICTURES, PictureOptions
 from moreish.plots.style import save
 from moreish.plots.text import next_probabilities, plot_samples
 from moreish.reporting.report import report
+from moreish.training.fit import first_state
 from moreish.training.loop import Loop
 from moreish.training.prepare import engine_of, prepare
 from moreish.training.run import CHECKPOINT, MODEL, begin_folder
-from moreish.training.train import first_state
 
 KINDS = {
     "eight": made_up_words(300, 1, "abcdefghklm"),

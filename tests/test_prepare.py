@@ -7,9 +7,9 @@ import pytest
 
 import moreish
 from moreish import InputError
+from moreish.training.fit import first_state
 from moreish.training.loop import Loop
 from moreish.training.prepare import engine_of, of_run, prepare
-from moreish.training.train import first_state
 
 SMALL: dict[str, Any] = {"n_hidden": 16, "n_embd": 4, "batch_size": 32}
 

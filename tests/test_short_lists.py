@@ -1,5 +1,7 @@
 """Short lists: enough steps, words that look like the list, and a mixture by default."""
 
+import signal
+
 import numpy as np
 import pytest
 from conftest import made_up_words
@@ -57,13 +59,14 @@ def test_a_folder_in_use_is_refused_before_a_mixture_is_trained(words, saved_run
         moreish.train(words, out=saved_run.path, on_progress=unexpected)
 
 
-def test_a_stopped_mixture_says_that_nothing_is_saved(words, tmp_path):
+def test_a_stopped_mixture_is_saved_and_resumes_to_the_same_run(words, tmp_path):
     def stop(_):
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
 
-    with pytest.raises(KeyboardInterrupt, match="nothing is saved, because a mixture is saved only when"):
+    with pytest.raises(KeyboardInterrupt, match="saved; continue with: moreish train --resume"):
         moreish.train(words, out=tmp_path / "run", on_progress=stop)
-    assert not (tmp_path / "run").exists()
+    assert moreish.resume(tmp_path / "run").loss == moreish.train(words).loss
+    assert moreish.load(tmp_path / "run").model.name == "mixture"
 
 
 def test_options_of_a_net_choose_the_net(words, saved_run):

@@ -81,19 +81,24 @@ class Evaluation(Shown):
         return {**{name: getattr(self, name) for name in names}, **more}
 
 
-def evaluate(model: Model, corpus: Corpus, parts: Iterable[str] = PARTS, *, intervals: bool = False) -> Evaluation:
+def evaluate(
+    model: Model, corpus: Corpus, parts: Iterable[str] = PARTS, *, intervals: bool = False, most: int | None = None
+) -> Evaluation:
     """Evaluate a model on every token of parts of a corpus. Raises InputError if their vocabularies differ.
 
     intervals   compute intervals too, and separate losses for words that are in train and for words that are not
+    most        evaluate only so many tokens of a part, those of its first words, if the list has no weights or labels;
+                words are in random order
     """
     model.check_vocab(corpus)
     found = Evaluation({}, {})
     for part in parts:
-        found.tokens[part] = len(corpus.stream(part)) - 1
         weights = corpus.weights(part)
         if not intervals and weights is None:
-            found.loss[part] = part_loss(model.nll, corpus, part)
+            found.tokens[part] = len(stream_of(corpus, part, most)) - 1
+            found.loss[part] = part_loss(model.nll, corpus, part, most)
             continue
+        found.tokens[part] = len(corpus.stream(part)) - 1
         nll, tokens = part_nll(model.nll, corpus, part)
         if weights is not None:
             found.each_once[part] = float(nll.sum() / tokens.sum())
@@ -108,11 +113,19 @@ def evaluate(model: Model, corpus: Corpus, parts: Iterable[str] = PARTS, *, inte
     return found
 
 
-def part_loss(nll: NLL, corpus: Corpus, part: str) -> float:
-    """Return the mean nll in nats of the tokens of a part, by the weights of its words."""
+def stream_of(corpus: Corpus, part: str, most: int | None = None) -> np.ndarray:
+    """Return the stream of a part, or of its first words, with about `most` tokens, if it has no weights or labels."""
+    stream = corpus.stream(part)
+    if most is None or len(stream) <= most or corpus.words.has_columns:
+        return stream
+    return stream[: most + 1 + int(np.argmax(stream[most:] == END))]
+
+
+def part_loss(nll: NLL, corpus: Corpus, part: str, most: int | None = None) -> float:
+    """Return the mean nll in nats of the tokens of a part, by the weights of its words; for `most` see `evaluate`."""
     weights = corpus.weights(part)
     if weights is None and not corpus.label_names:
-        return mean_nll(nll, corpus.stream(part))
+        return mean_nll(nll, stream_of(corpus, part, most))
     sums, tokens = part_nll(nll, corpus, part)
     return float(np.average(sums, weights=weights) / np.average(tokens, weights=weights))
 

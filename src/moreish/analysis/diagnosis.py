@@ -18,11 +18,11 @@ from ..engine.statistics import record
 from ..engine.trace import Trace, Tracer
 from ..errors import InputError
 from ..models.model import Model
+from ..training.fit import first_state
 from ..training.loop import Diverged, Loop, stride
 from ..training.options import resolved
 from ..training.prepare import engine_of, of_run
 from ..training.run import Run
-from ..training.train import first_state
 from .verdicts import Verdict, verdicts_of
 
 TRACED_EXAMPLES = 1024  # train examples in a trace

@@ -11,6 +11,7 @@ from ..models import Mixture, NGram
 from ..training.mixing import mix
 from ..training.options import resolved
 from ..training.prepare import of_run
+from ..training.recipes import expected
 from ..training.run import Run
 from ..training.train import OF_ALL_MODELS, SHORT_LIST
 from .request import Request
@@ -22,6 +23,7 @@ RISEN = 0.01  # nats; with val so much above its lowest value, the training was 
 FALLEN = 0.001  # nats; with val falling less over the last fifth, the training is at its end
 OVERFITTED = 0.15  # nats; with val so much above train, the default net overfits if it trains longer
 MORE_DECAY = 0.1  # weight decay with which it does not (both are measured by benchmarks/longer.py)
+TIMES = {"10": 10, "60": 60, "10min": 600, "1h": 3600}  # of --within
 WITHOUT_EFFECT = {"diagnostics", "log_every"}  # options that change nothing in what is trained
 
 Advice = Iterator[tuple[str, str]]
@@ -43,10 +45,31 @@ def advice(run: Run, request: Request | None) -> Advice:
     if run.model.name == "ngram":
         yield "a net; mixed with these counts it is often better still", request.of("mlp").command()
         yield "then the two mixed", mix_command(run, request, "mlp")
+        yield from better(run, request, run.loss["val"])
         return
-    yield from counting(run, request)
+    counts = baseline(run.corpus) if len(run.corpus.words) <= QUICK_LIST and not run.corpus.extra else None
+    yield from counting(run, request, counts)
     if run.model.layers and len(run.corpus.parts["val"]) >= FEWEST_VAL_WORDS:
         yield longer(run, request)
+    if counts is not None:
+        yield from better(run, request, evaluate(counts.model, run.corpus, ["val"]).loss["val"])
+
+
+def better(run: Run, request: Request, of_counts: float) -> Advice:
+    """Yield the shortest time in which --within should have a lower val loss, and what that is.
+
+    The loss is an estimate: val of the n-gram model, less the gain of the recipe on lists of about this length.
+    """
+    n_words = len(run.corpus.words)
+    if run.corpus.words.has_columns or "from" in request.options:
+        return
+    for text, seconds in TIMES.items():
+        recipe = expected(seconds, n_words)
+        val = of_counts - recipe.gain(n_words)
+        if val < run.loss["val"] - GAIN:
+            command = request.of(None).command(within=text)
+            yield f"the best in {text}: an n-gram model and {recipe.nets}, val about {val:.2f}", command
+            return
 
 
 def no_better_than_random(run: Run) -> bool:
@@ -54,18 +77,17 @@ def no_better_than_random(run: Run) -> bool:
     return run.corpus.words.weights is None and not run.loss["val"] < math.log(len(run.model.vocab))
 
 
-def counting(run: Run, request: Request) -> Advice:
+def counting(run: Run, request: Request, counts: Run | None) -> Advice:
     """Yield the n-gram model, and the mixture of it and the run, with their losses if the list is not long.
 
     Val decides, never test, whose losses are only shown.
     """
     can_mix = not isinstance(run.model.config, Mixture) and not run.corpus.extra
-    if len(run.corpus.words) > QUICK_LIST or run.corpus.extra:
+    if counts is None:
         yield "an n-gram model, which is often as good as a net", request.of("ngram").command()
         if can_mix:
             yield "then the two mixed, which is often better still", mix_command(run, request, "ngram")
         return
-    counts = baseline(run.corpus)
     of_counts = evaluate(counts.model, run.corpus, SCORED_PARTS).loss
     more = of_counts["val"] - run.loss["val"]
     does = "does better" if more < -GAIN else "does worse" if more > GAIN else "is about as good"

@@ -29,8 +29,8 @@ class Request:
         piped = "... | " if self.file == STANDARD_INPUT else ""
         return piped + train_command(self.file, self.model, {**self.list_options, **self.options, **more})
 
-    def of(self, model: str) -> "Request":
-        """Return the request for another model, without the options that it may not have."""
+    def of(self, model: str | None) -> "Request":
+        """Return the request for another model, or for none, without the options that it may not have."""
         kept = {name: value for name, value in self.options.items() if name in OF_ALL_MODELS}
         return Request(self.file, model, self.list_options, kept)
 

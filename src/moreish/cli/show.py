@@ -28,10 +28,10 @@ from ..layers.levels import N_LEVELS, N_PAIRS
 from ..layers.spec import Y
 from ..models import MODELS, CountConfig
 from ..models.model import Model
+from ..training.fit import count
 from ..training.options import TrainOptions
 from ..training.prepare import of_run, prepare
 from ..training.run import load
-from ..training.train import count
 from .arguments import ModelArguments, ModelName
 from .fields import Flat, given_options
 from .terminal import on_terminal, print_table, print_text

@@ -1,9 +1,11 @@
 """Train a model on a list of words, and print new ones.
 
+With --within, it chooses what has the lowest val loss after a time on this machine, usually several models that are
+mixed into one run, and prints the command that trains the same again.
+
 Prints the loss on train, val and test, in nats per predicted token (every character, and the end of a word). Then it
 prints new words, each marked "new", or with the part of the list (train, val, test) that contains it. The run is saved
-in a folder. Ctrl-C saves it too, unless it is the mixture of a short list, and --resume continues it. The last lines
-name commands for what to do next.
+in a folder. Ctrl-C saves it too, and --resume continues it. The last lines name commands for what to do next.
 
 The list is a text with one word per line, a table, JSON or another common format, compressed or not. --column,
 --weights and --labels name the columns of a table. Weights say how often each word counts. Labels are kinds of words,
@@ -16,6 +18,8 @@ computes its statistics over that share.
 Examples:
   moreish train
   moreish train dinosaurs
+  moreish train --within 60
+  moreish train --within 1h --out runs/best
   moreish train people.csv --column name --labels country --weights count
   moreish train --model gru --n-hidden 512 --dropout 0.4 --epochs 12
   moreish train dinosaurs --from runs/names-mlp
@@ -25,23 +29,23 @@ Examples:
 
 import math
 import shlex
-import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from ..analysis.classification import Classifier
 from ..corpus import words_of
-from ..engine.tape.compile import seconds_compiling
 from ..engine.torch.distributed import rank
 from ..errors import InputError
 from ..evaluation import Evaluation, evaluate
 from ..models import Mixture
+from ..training.fit import clock
+from ..training.recipes import RECIPES
 from ..training.run import Run, load
-from ..training.train import SHORT_LIST, default_model
+from ..training.train import SHORT_LIST, chosen, default_model
 from ..training.train import resume as resume_training
 from ..training.train import train as train_model
 from .advice import advice
@@ -50,8 +54,12 @@ from .fields import Flat, ListArguments, ListName, given_options
 from .progress import TrainingView
 from .request import Request
 from .terminal import announce_work, print_losses, print_samples, print_table, print_text, say
-from .values import WholeNumber
+from .values import Duration, WholeNumber, one_of
 
+if TYPE_CHECKING:
+    RecipeName = str
+else:
+    RecipeName = one_of(recipe.name for recipe in RECIPES)
 MOSTLY = 0.5  # share of val words in train from which losses are said to mean little
 LABELS_SHOWN = 10
 
@@ -61,6 +69,9 @@ def train(
     /,
     *,
     model: ModelName | None = None,
+    within: Duration | None = None,
+    recipe: RecipeName | None = None,
+    members: WholeNumber | None = None,
     out: Path | None = None,
     resume: Path | None = None,
     from_run: Annotated[Path | None, Parameter(name="--from")] = None,
@@ -80,6 +91,13 @@ def train(
     model
         The model to train; `moreish models` lists them [default: mlp; for fewer than 1,000 words a mixture of an mlp
         and an ngram, unless you give options of a net].
+    within
+        Choose and train what has the lowest val loss after this time on this machine, from reading the list to the
+        last loss: seconds, or a time such as 10min or 1h.
+    recipe
+        Train what --within has chosen by this name, with the --epochs and --members that it has printed.
+    members
+        Train the model with this many seeds and mix them, with equal weights. Several nets are better than one.
     out
         Folder of the run [default: a new one in runs/].
     resume
@@ -99,12 +117,13 @@ def train(
     first = rank() == 0  # of several processes, only one prints
     if first:
         announce_work()
-    began = time.perf_counter() - seconds_compiling()
+    began = clock()
     request = None
     with TrainingView() if first else nullcontext() as view:
         if resume is not None:
             options = (list_options, model_options, train_options)
-            if file or model or out or from_run or with_ngram or any(map(given_options, options)):
+            others = (file, model, within, recipe, members, out, from_run, with_ngram)
+            if any(others) or any(map(given_options, options)):
                 raise InputError(
                     "--resume continues a run with its own list and options: use it without a file or other options"
                 )
@@ -114,15 +133,22 @@ def train(
             options = {**given_options(model_options), **given_options(train_options)}
             words = words_of(file, **of_list)
             source = load(from_run) if from_run else None
-            of_runs = {"from": from_run, "with_ngram": with_ngram}
-            request = Request(file, model, of_list, {**options, **{k: v for k, v in of_runs.items() if v}})
-            out = out or request.folder(model or (source.model.name if source else default_model(words, options)))
-            run = train_model(
-                words, model, from_run=source, with_ngram=with_ngram, out=out, on_progress=view, **options
-            )
+            more = {"from": from_run, "within": within, "recipe": recipe, "members": members, "with_ngram": with_ngram}
+            more = {name: value for name, value in more.items() if value is not None}
+            request = Request(file, model, of_list, {**options, **more})
+            if within is not None or recipe is not None:
+                choice = chosen(words, options, within, recipe, members, model, source, with_ngram, began)
+                out = out or request.folder(choice.model)
+                request = Request(file, None, of_list, {**options, **choice.options})
+                say(f"moreish: {choice}; the same again: {request.command()}")
+                run = choice.train(out=out, on_progress=view)
+            else:
+                out = out or request.folder(model or (source.model.name if source else default_model(words, options)))
+                of_runs = {"from_run": source, "with_ngram": with_ngram}
+                run = train_model(words, model, members=members, out=out, on_progress=view, **of_runs, **options)
     if not first:
         return
-    report(run, time.perf_counter() - seconds_compiling() - began, samples, request)
+    report(run, clock() - began, samples, request)
     if file is None and resume is None:
         say("(trained on the bundled list of names; for your own list: moreish train FILE)")
 
@@ -137,7 +163,7 @@ def report(run: Run, seconds: float, n_samples: int, request: Request | None) ->
         shares = zip(run.model.weights["weights"], config.parts or [], strict=True)
         how = " + ".join(f"{share:.0%} {part['model']}" for share, part in shares)
     print_text(f"{run.model.name}: {run.model.n_parameters:,} parameters, {how}, {seconds:.1f} s")
-    if isinstance(config, Mixture) and not o.steps:
+    if isinstance(config, Mixture) and request is not None and not request.options.keys() & {"recipe", "members"}:
         print_text(
             f"(a mixture usually has the lowest loss on lists under {SHORT_LIST:,} words; for a net alone: --model mlp)"
         )

@@ -1,5 +1,6 @@
 """Types of the values that commands take."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal
 
@@ -13,6 +14,18 @@ def whole_number(_: Any, tokens: Sequence[Any]) -> int:
     return int(tokens[0].value)
 
 
+DURATION = re.compile(r"(?P<number>\d+(\.\d*)?|\.\d+) *(?P<unit>|s|sec|min|m|h)", re.ASCII)
+SECONDS = {"": 1, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600}
+
+
+def duration(_: Any, tokens: Sequence[Any]) -> float:
+    """Convert a token such as 60, 10min or 1h to seconds."""
+    found = DURATION.fullmatch(tokens[0].value.strip())
+    if found is None:
+        raise ValueError("not a time: give seconds, such as 60, or 10min or 1h")
+    return float(found["number"]) * SECONDS[found["unit"]]
+
+
 def one_of(names: Iterable[str]) -> Any:
     """Return the type of a name that shells complete. Other names are left to the error that suggests the nearest."""
     return Annotated[Literal[*names] | str, Parameter(show_choices=False, metavar="NAME")]
@@ -20,3 +33,4 @@ def one_of(names: Iterable[str]) -> Any:
 
 Number = Annotated[int, Parameter(name=["-n", "--number"], converter=whole_number)]  # of words
 WholeNumber = Annotated[int, Parameter(converter=whole_number)]
+Duration = Annotated[float, Parameter(converter=duration)]

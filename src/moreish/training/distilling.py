@@ -23,12 +23,12 @@ from ..errors import InputError
 from ..evaluation import evaluate
 from ..models import NETS
 from ..models.model import Model
+from .fit import fit
 from .loop import Progress
 from .mixing import mix
 from .prepare import prepare
 from .run import Run, check_free, load
 from .teacher import Taught, Teacher
-from .train import train_task
 
 DRAWN_PER_WORD, MOST_DRAWN = 4, 100_000  # words that a teacher draws by default: for each train word, and in all
 DRAWN_AT_A_TIME = 4096
@@ -106,7 +106,7 @@ def distill(
     report("evaluating the teacher", 1, 1)
     taught = Taught(names, float(teacher_share), drawn, source.model.name, source.model.n_parameters, loss)
     teacher = Teacher(taught, stream, guide)
-    return train_task(prepare(corpus, model, options, teacher=teacher), on_progress, progress, out)
+    return fit(prepare(corpus, model, options, teacher=teacher), out=out, on_progress=on_progress, progress=progress)
 
 
 def drawn_words(model: Model, n: int, seed: int, report: Stage) -> np.ndarray:

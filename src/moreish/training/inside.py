@@ -6,72 +6,78 @@ from pathlib import Path
 import numpy as np
 
 from ..corpus import Corpus
+from ..engine.batches import Batches
 from ..engine.guide import Guide, prefix_keys
+from ..engine.protocol import Engine
 from ..engine.states import read
 from ..engine.tape import WordTape
 from ..engine.words import WordBatches
 from ..errors import InputError
 from ..layers.random import bits_of
-from ..models import Mixture, NetConfig, NGram
+from ..models import Mixture, ModelConfig, NetConfig, NGram
 from ..models.inside import NGramInside
+from ..models.model import Model
 from ..ngram import count_tables
 from ..ngram.fitting import trace_tokens
 from ..ngram.leave_out import log_left_out
-from .prepare import Task, engine_of
+from .options import TrainOptions
 from .run import Run, load
 
 MOST_NUMBERS = 1 << 28  # of log-probabilities: 1 GiB
 MIXED = "mix the two runs afterwards with: moreish mix"
 
 
-def begin_with_ngram(task: Task, source: Run | str | Path) -> Run:
-    """Return a run of a task that has made no step, whose net has the n-gram of another run inside.
+def ngram_for(
+    source: Run | str | Path, model: str, config: ModelConfig, corpus: Corpus, options: TrainOptions
+) -> Model:
+    """Return the n-gram of a run that can be inside a net on a corpus; model is the net's name.
 
     Raises InputError unless the net reads whole words on the tape, and the n-gram has fitted smoothing, no minimum
     count, and the same words and split, which have neither labels nor weights.
     """
-    ngram, corpus, o = load(source) if isinstance(source, str | Path) else source, task.corpus, task.options
-    name = str(ngram.path or ngram.model.name)
-    if not isinstance(task.config, NetConfig) or task.config.context is not None:
+    run = load(source) if isinstance(source, str | Path) else source
+    name, ngram = str(run.path or run.model.name), run.model.config
+    if not isinstance(config, NetConfig) or config.context is not None:
         raise InputError(
-            f"--with-ngram is for nets over whole words, such as --model gru: model {task.name} sees a context of "
-            f"{task.config.context}; {MIXED}"
+            f"--with-ngram is for nets over whole words, such as --model gru: model {model} sees a context of "
+            f"{config.context}; {MIXED}"
         )
     for wrong, option in (
-        (o.engine != "tape", "--engine " + o.engine),
-        (o.diagnostics, "--diagnostics"),
-        (bool(o.label_smoothing), "--label-smoothing"),
-        (task.origin is not None, "--from"),
+        (options.engine != "tape", "--engine " + options.engine),
+        (options.diagnostics, "--diagnostics"),
+        (bool(options.label_smoothing), "--label-smoothing"),
         (bool(corpus.label_names), "--labels"),
         (corpus.words.weights is not None, "--weights"),
     ):
         if wrong:
             raise InputError(f"--with-ngram works without {option}: leave it out, or {MIXED}")
-    inside = ngram.model.config
-    if not isinstance(inside, NGram):
-        raise InputError(f"{name} is {inside.called}: --with-ngram needs an n-gram, trained with --model ngram")
-    if inside.smoothing != "fitted" or inside.at_least > 1:
-        has = f"--smoothing {inside.smoothing}" if inside.smoothing != "fitted" else f"--at-least {inside.at_least}"
+    if not isinstance(ngram, NGram):
+        raise InputError(f"{name} is {ngram.called}: --with-ngram needs an n-gram, trained with --model ngram")
+    if ngram.smoothing != "fitted" or ngram.at_least > 1:
+        has = f"--smoothing {ngram.smoothing}" if ngram.smoothing != "fitted" else f"--at-least {ngram.at_least}"
         raise InputError(f"{name} has {has}: --with-ngram needs an n-gram trained without this option")
-    if ngram.corpus.identity != corpus.identity:
+    if run.corpus.identity != corpus.identity or run.corpus.vocab != corpus.vocab:
         raise InputError(
             f"{name} was trained on other words or another split than this list: train an n-gram on it with the same "
             "options and --model ngram"
         )
-    parts = [{"model": task.name, "options": dataclasses.asdict(task.config)}]
-    parts.append({"model": ngram.model.name, "options": dataclasses.asdict(inside)})
-    model = NGramInside(Mixture("log-linear", parts), corpus.vocab, ngram.model.arrays, o.seed)
-    return Run(model, corpus, o)
+    return run.model
 
 
-def batches_and_engine(task: Task, run: Run) -> tuple[WordBatches, WordTape]:
-    """Return the batches and the engine of a net with an n-gram inside, which have its log-probabilities."""
-    batches, engine = task.need_steps(), engine_of(run)
-    assert isinstance(run.model, NGramInside)
-    assert isinstance(batches, WordBatches)
-    assert isinstance(engine, WordTape)
-    batches = dataclasses.replace(batches, guide=guide_of_train(run.model, run.corpus))
-    engine.inside = guide_of(run.model, run.corpus.stream("val"))
+def with_inside(model: str, config: ModelConfig, ngram: Model, seed: int) -> NGramInside:
+    """Return a new net with an n-gram inside; model is the net's name."""
+    named = {model: config, ngram.name: ngram.config}
+    parts = [{"model": name, "options": dataclasses.asdict(part)} for name, part in named.items()]
+    return NGramInside(Mixture("log-linear", parts), ngram.vocab, ngram.arrays, seed)
+
+
+def with_guides(run: Run, batches: Batches | WordBatches, engine: Engine) -> tuple[Batches | WordBatches, Engine]:
+    """Give the batches and the engine of a run the log-probabilities of the n-gram inside its net, if there is one."""
+    if isinstance(run.model, NGramInside):
+        assert isinstance(batches, WordBatches)
+        assert isinstance(engine, WordTape)
+        batches = dataclasses.replace(batches, guide=guide_of_train(run.model, run.corpus))
+        engine.inside = guide_of(run.model, run.corpus.stream("val"))
     return batches, engine
 
 

@@ -63,14 +63,22 @@ class Loop:
     continues. The history of the run gets a line at each point of the log.
 
     evaluate    compute the val loss now and then, and remember the best weights
+    most        of the tokens of val, compute it on about so many
 
     Iterating raises Diverged if the loss is no longer finite.
     """
 
     def __init__(
-        self, run: Run, state: Checkpoint, batches: Batches | WordBatches, engine: Engine, *, evaluate: bool = True
+        self,
+        run: Run,
+        state: Checkpoint,
+        batches: Batches | WordBatches,
+        engine: Engine,
+        *,
+        evaluate: bool = True,
+        most: int | None = None,
     ):
-        self.run, self.state, self.batches, self.engine = run, state, batches, engine
+        self.run, self.state, self.batches, self.engine, self.most = run, state, batches, engine, most
         o, model = run.options, run.model
         self.schedule = o.learning_rates()
         self.steps = self.schedule.steps
@@ -143,7 +151,7 @@ class Loop:
         state, step, val, notes = self.state, self.state.step, None, {}
         loss, lr = state.loss_sum / state.loss_count, float(self.schedule.rates(step - 1, step)[0])
         if step in self.evaluations:
-            val, notes = self._evaluate()
+            val, notes = self.evaluate()
         state.seconds = time.perf_counter() - self.began
         if self._is_point(step):
             notes = {**notes, **self.engine.notes(state.params)}
@@ -160,8 +168,11 @@ class Loop:
             state.loss_sum, state.loss_count, state.losses = 0.0, 0, state.losses[:0]
         return Progress(step, self.steps, loss, lr, val, self._is_line(step), notes, self.record, self.run)
 
-    def _evaluate(self) -> tuple[float | None, dict[str, float]]:
-        """The val loss of what would be kept, if it is finite, and with --average both val losses by name."""
+    def evaluate(self) -> tuple[float | None, dict[str, float]]:
+        """Compute the val loss of what would be kept, if it is finite, and with --average both val losses by name.
+
+        The best weights are remembered.
+        """
         state, o = self.state, self.run.options
         val = self._val_of(state.params)
         if not o.average:
@@ -171,11 +182,11 @@ class Loop:
         return min(notes.values(), default=None) if o.keep == "best" else vals["val_of_average"], notes
 
     def _val_of(self, params: np.ndarray) -> float | None:
-        """The val loss of weights, None if it is not finite. The best weights are remembered."""
+        """The val loss of weights, None if it is not finite. The best ones are remembered."""
         state, current = self.state, self.state.params.copy()
         try:
             state.params[:] = params  # which self.nll reads
-            val = part_loss(self.nll, self.run.corpus, "val")
+            val = part_loss(self.nll, self.run.corpus, "val", self.most)
         finally:
             state.params[:] = current
         if val < state.best_loss:

@@ -27,9 +27,9 @@ from ..display.curves import curves_svg
 from ..display.live import Live
 from ..display.shown import Shown, Table
 from ..errors import InputError, WorkError
+from .fit import first_state
 from .options import resolved
 from .prepare import engine_of, prepare
-from .train import first_state
 
 RANGES = {"adamw": (1e-5, 10.0), "sgd": (1e-2, 1e3)}  # rates that are swept until the loss explodes
 STEPS_PER_DECADE = 400

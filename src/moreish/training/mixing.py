@@ -1,35 +1,47 @@
-"""Mixtures of runs. Their weights are fitted on val: by EM if linear, by gradient descent if log-linear."""
+"""Mixtures of runs. Their weights are fitted on val: by EM if linear, by gradient descent if log-linear.
+
+Weights that depend on the context are fitted in `gating`.
+"""
 
 import dataclasses
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from ..corpus import Corpus
+from ..corpus import END, Corpus
 from ..corpus.stream import Words, per_token
 from ..engine.bfgs import minimised
 from ..engine.states import read
 from ..errors import InputError, unknown
+from ..models.gate import Gate
 from ..models.labels import Labels
-from ..models.mixture import MIXTURES, Mixture, MixtureReader, log_sum
+from ..models.mixture import BY_CONTEXT, MIXTURES, Mixture, MixtureReader, log_sum
 from ..models.model import Model
 from ..ngram.fitting import sampled
+from .gating import Tokens, chosen_gate, joined
 from .options import TrainOptions
 from .run import Run
 
-FITTED_TOKENS = 50_000  # of val at most, for log-linear weights
+FITTED_TOKENS = 50_000  # of val at most, for log-linear weights and weights by context
+FITTED_LOGS = 1 << 26  # log-probabilities at most, for log-linear weights by context: they take half a GB
 EM_ROUNDS = 500
 EM_GAIN = 1e-9  # nats; EM stops at a round that gains less
 
 
-def mix(runs: Sequence[Run], kind: str = "linear") -> Run:
+def mix(runs: Sequence[Run], kind: str = "linear", *, equal: bool = False, by_context: bool = False) -> Run:
     """Return a run whose model is a mixture of several runs, with weights fitted on val; kind is one of MIXTURES.
+
+    equal       give all runs the same weight: the mean of their probabilities, or of their log-probabilities
+    by_context  let the weights depend on the context, unless fixed ones are as good on held-out words of val
 
     Raises InputError for fewer than two runs, and for runs on different words or splits.
     """
     if kind not in MIXTURES:
         raise unknown("mixture", kind, MIXTURES)
+    if equal and by_context:
+        raise InputError("equal weights do not depend on the context: choose equal or by_context")
     if len(runs) < 2:
         raise InputError("a mixture needs at least two runs")
     corpus = runs[0].corpus
@@ -47,7 +59,15 @@ def mix(runs: Sequence[Run], kind: str = "linear") -> Run:
     )
     arrays = {f"part{i}.{name}": array for i, run in enumerate(runs) for name, array in run.model.weights.items()}
     arrays["n_vocab"] = np.array([len(corpus.vocab)])
-    arrays["weights"] = _fitted(config, arrays, corpus)
+    found = _gated(config, arrays, corpus) if by_context else None
+    if found is not None:
+        gate, arrays["weights"] = found
+        arrays |= gate.arrays
+        config = dataclasses.replace(config, kind=kind + BY_CONTEXT)
+    elif equal:
+        arrays["weights"] = np.full(len(runs), 1 / len(runs))
+    else:
+        arrays["weights"] = _fitted(config, arrays, corpus)
     of_parts = [run.seconds for run in runs]
     known = [seconds for seconds in of_parts if seconds is not None]
     own = time.perf_counter() - began
@@ -56,45 +76,90 @@ def mix(runs: Sequence[Run], kind: str = "linear") -> Run:
     return Run(Model(config, corpus.vocab, arrays=arrays, labels=Labels.of(corpus)), corpus, options, history)
 
 
-def _fitted(config: Mixture, arrays: dict[str, np.ndarray], corpus: Corpus) -> np.ndarray:
-    """Return the weights of a mixture of models (parts,), fitted on val, with the arrays of the models."""
+class Piece(NamedTuple):
+    """Val words of one label, or of all, and the tokens to fit to.
+
+    numbers     those of the tokens, after the first 0 of the stream
+    counts      how often each of these tokens counts
+    """
+
+    mixed: MixtureReader
+    stream: np.ndarray
+    numbers: np.ndarray
+    counts: np.ndarray
+
+
+def _pieces(config: Mixture, arrays: dict[str, np.ndarray], corpus: Corpus, most: int) -> list[Piece]:
+    """Return the val words of each label, or all, with at most `most` tokens to fit to.
+
+    config, arrays  of a mixture with fixed weights, and its parts
+    """
     n_vocab, val = len(corpus.vocab), Words(corpus.stream("val"), corpus.weights("val"))
     pieces = [(arrays, val)]
     if corpus.label_names:  # each label's val words, with the models given the label
         pieces = [(config.given(arrays, label), words) for label, words in enumerate(corpus.by_label("val"))]
-    equal = {"weights": np.ones(len(config.configs))}
-    pieces = [(config.reader(own | equal, n_vocab), words) for own, words in pieces if len(words.stream) > 1]
-    numbers, begin = [], 0  # of the tokens to fit on, piece by piece
-    most = FITTED_TOKENS if config.kind == "log-linear" else len(val.stream)
-    some = sampled(val.stream, most)
-    for _, words in pieces:
-        n = len(words.stream) - 1
-        numbers.append(some[(some >= begin) & (some < begin + n)] - begin)
+    some, begin, found = sampled(val.stream, most), 0, []
+    for own, (stream, weights) in pieces:
+        n = len(stream) - 1
+        here = some[(some >= begin) & (some < begin + n)] - begin
         begin += n
-    of_tokens = None
-    if val.weights is not None:
-        of_words = [per_token(words.stream, np.asarray(words.weights)) for _, words in pieces]
-        of_tokens = np.concatenate([weights[here] for weights, here in zip(of_words, numbers, strict=True)])
-    if config.kind == "linear":
-        logs = [[-part.reader.nll(part.params, words.stream) for part in mixed.parts] for mixed, words in pieces]
-        return em(np.concatenate(logs, axis=1), of_tokens)[0]
-    of_pieces = list(zip(pieces, numbers, strict=True))
-    logs = [_part_logs(mixed, words.stream, here) for (mixed, words), here in of_pieces]
-    targets = [words.stream[1 + here] for (_, words), here in of_pieces]
-    return fit_log_linear(np.concatenate(logs, axis=1), np.concatenate(targets), of_tokens)
+        if n:
+            mixed = config.reader(own | {"weights": np.ones(len(config.configs))}, n_vocab)
+            found.append(
+                Piece(mixed, stream, here, np.ones(len(here)) if weights is None else per_token(stream, weights)[here])
+            )
+    return found
 
 
-def _part_logs(mixed: MixtureReader, stream: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-    """Return the log-probabilities that each part gives every token in some places of a stream (parts, places, V).
+def _fitted(config: Mixture, arrays: dict[str, np.ndarray], corpus: Corpus) -> np.ndarray:
+    """Return the fixed weights of a mixture of models (parts,), fitted on val, with the arrays of the models."""
+    linear = config.kind == "linear"
+    pieces = _pieces(config, arrays, corpus, len(corpus.stream("val")) if linear else FITTED_TOKENS)
+    if linear:
+        logs = [[-part.reader.nll(part.params, stream) for part in mixed.parts] for mixed, stream, _, _ in pieces]
+        return em(np.concatenate(logs, axis=1), np.concatenate([piece.counts for piece in pieces]))[0]
+    return _fixed(_tokens(pieces, whole=True))
 
-    numbers (places,) are those of the tokens there, after the first 0 of the stream.
-    """
-    logs = np.zeros((len(mixed.parts), len(numbers), mixed.n_vocab))
-    for first, states, of in read(mixed, np.zeros(0), stream):
-        here = np.flatnonzero((numbers >= first) & (numbers < first + len(of)))
-        used, of = np.unique(of[numbers[here] - first], return_inverse=True)
-        logs[:, here] = mixed.part_logs(states[used])[:, of]
-    return logs
+
+def _gated(config: Mixture, arrays: dict[str, np.ndarray], corpus: Corpus) -> tuple[Gate, np.ndarray] | None:
+    """Return the gate of a mixture of models and the mean weights, fitted on val; None if fixed weights are as good."""
+    pieces, most = [], FITTED_TOKENS
+    if config.kind == "log-linear":
+        most = min(most, FITTED_LOGS // (len(config.configs) * len(corpus.vocab)))
+    for piece in _pieces(config, arrays, corpus, most):
+        mixed = piece.mixed
+        even = Gate.even([part.reader for part in mixed.parts])
+        gated = MixtureReader(mixed.kind, mixed.parts, mixed.weights, mixed.n_vocab, even)
+        pieces.append(piece._replace(mixed=gated))
+    return chosen_gate(_tokens(pieces, config.kind == "log-linear"), _fixed)
+
+
+def _fixed(tokens: Tokens) -> np.ndarray:
+    """Return the fixed weights that fit some tokens, (parts,)."""
+    if tokens.logs is None:
+        return em(tokens.hit, tokens.counts)[0]
+    return fit_log_linear(tokens.logs, tokens.targets, tokens.counts)
+
+
+def _tokens(pieces: Sequence[Piece], whole: bool) -> Tokens:
+    """Return the tokens to fit to; if `whole`, with the log-probabilities of every token in their place."""
+    n_words, found = 0, []
+    for mixed, stream, numbers, counts in pieces:
+        words, targets = np.cumsum(stream[:-1] == END) - 1 + n_words, stream[1 + numbers]
+        n_words = words[-1] + 1
+        hit = np.zeros((len(mixed.parts), len(numbers)))
+        features = np.zeros((len(numbers), mixed.n_features))
+        logs = np.zeros((*hit.shape, mixed.n_vocab)) if whole else None
+        for first, states, of in read(mixed, np.zeros(0), stream):
+            here = np.flatnonzero((numbers >= first) & (numbers < first + len(of)))
+            used, of = np.unique(of[numbers[here] - first], return_inverse=True)
+            every = mixed.part_logs(states[used])
+            hit[:, here] = every[:, of, targets[here]]
+            features[here] = mixed.features(states[used], every)[of]
+            if logs is not None:
+                logs[:, here] = every[:, of]
+        found.append(Tokens(hit, features, words[numbers], counts, targets, logs))
+    return joined(found)
 
 
 def em(logs: np.ndarray, counts: np.ndarray | None = None) -> tuple[np.ndarray, list[float]]:

@@ -18,6 +18,7 @@ from ..models import CountConfig, ModelConfig, NetConfig, make_config
 from ..models.inside import NGramInside
 from ..models.labels import Labels
 from ..models.model import Model
+from .inside import ngram_for, with_inside
 from .options import MIN_VAL_WORDS, TrainOptions, resolved
 from .run import Run, load
 from .starting import Start, check_source, start_from
@@ -34,6 +35,7 @@ class Task:
     batches     where its batches come from; None for a counted model
     origin      the weights to start with; None for random ones
     teacher     what a distilled net learns from, beside the corpus
+    ngram       the n-gram inside the net
     """
 
     name: str
@@ -43,6 +45,7 @@ class Task:
     batches: Batches | WordBatches | None
     origin: Start | None = None
     teacher: Teacher | None = None
+    ngram: Model | None = None
 
     def need_steps(self, what: str = "") -> Batches | WordBatches:
         """The batches. Raises InputError for a counted model, which has none; `what` ends the message."""
@@ -53,7 +56,10 @@ class Task:
     def start(self) -> Run:
         """A run with the weights to start with, which has made no step."""
         params = None if self.origin is None else self.origin.params.copy()
-        model = Model(self.config, self.corpus.vocab, params, self.options.seed, labels=Labels.of(self.corpus))
+        if self.ngram is None:
+            model = Model(self.config, self.corpus.vocab, params, self.options.seed, labels=Labels.of(self.corpus))
+        else:
+            model = with_inside(self.name, self.config, self.ngram, self.options.seed)
         taught = self.teacher and self.teacher.taught
         return Run(model, self.corpus, self.options, start=self.origin, taught=taught)
 
@@ -64,6 +70,7 @@ def prepare(
     options: dict[str, Any],
     from_run: Run | str | Path | None = None,
     teacher: Teacher | None = None,
+    with_ngram: Run | str | Path | None = None,
 ) -> Task:
     """Prepare the training of a model on words.
 
@@ -72,6 +79,7 @@ def prepare(
                 each word, for a list that has none
     from_run    a trained net, or its folder: start with its weights (see `starting`)
     teacher     what a net over whole words learns from, beside the words
+    with_ngram  a run of an n-gram, or its folder: to be inside the net
 
     Raises InputError for unknown options, values out of range, options that exclude each other, options of training for
     a counted model, and fewer words than a split needs.
@@ -115,6 +123,9 @@ def prepare(
             raise InputError(
                 f"{_name(source)} has the labels {of_source}, and the list has {own}: they must be the same (--labels)"
             )
+    if with_ngram is not None and source is not None:
+        raise InputError("--with-ngram begins a new net: leave out --from")
+    ngram = None if with_ngram is None else ngram_for(with_ngram, model, config, corpus, chosen)
     if isinstance(config, CountConfig):
         if chosen.overridden:
             name = chosen.overridden[0].replace("_", "-")
@@ -128,7 +139,7 @@ def prepare(
         if not {"keep", "steps", "epochs"} & options.keys() and len(corpus.parts["val"]) < MIN_VAL_WORDS:
             chosen = dataclasses.replace(chosen, keep="last")
     origin = source and start_from(source.model, _name(source), corpus.vocab, chosen.seed)
-    task = _checked(Task(model, corpus, config, chosen, _softened(batches, chosen, teacher), origin, teacher))
+    task = _checked(Task(model, corpus, config, chosen, _softened(batches, chosen, teacher), origin, teacher, ngram))
     if chosen.calibrate and not _has_batch_norm(task):  # of a run this is allowed: fold removes BatchNorm from it
         raise InputError("--calibrate is for models with BatchNorm, but this one has none")
     return task

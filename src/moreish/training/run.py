@@ -48,8 +48,9 @@ from .starting import Start
 from .teacher import TEACHER, Taught
 
 FORMAT = 2  # of the folder; raised by a change that older versions cannot read
-CONFIG, WORDS, COLUMNS, MODEL, HISTORY, START, INSIDE = (
+CONFIG, PLAN, WORDS, COLUMNS, MODEL, HISTORY, START, INSIDE = (
     "config.json",
+    "plan.json",
     "words.txt",
     "columns.safetensors",
     "model.safetensors",
@@ -152,28 +153,45 @@ def begin_folder(run: Run, path: str | Path, name: str, data: bytes, teacher: by
     that case nothing is left behind.
     """
     folder = Path(path)
+    made = make_folder(folder)
+    try:
+        write_folder(run, folder, name, data, teacher)
+    except WorkError:
+        discard_folder(folder, made)
+        raise
+
+
+def make_folder(folder: Path) -> bool:
+    """Make the folder of a run, unless it is there and empty; return True if it was made.
+
+    Raises InputError if the folder holds something or cannot be created.
+    """
     check_free(folder)
     made = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot be created ({error.strerror}): choose another folder (--out)") from None
-    try:
-        write_atomically(folder / WORDS, run.corpus.words.pieces())
-        if run.corpus.words.has_columns:
-            write_atomically(folder / COLUMNS, _columns_bytes(run.corpus.words))
-        write_history(folder, run.history)
-        write_atomically(folder / name, data)
-        if teacher is not None:
-            write_atomically(folder / TEACHER, teacher)
-        if run.start is not None:
-            write_atomically(folder / START, run.start.to_bytes(run.model.layout))
-        if isinstance(run.model, NGramInside):
-            write_atomically(folder / INSIDE, save_tensors(run.model.arrays))
-        write_atomically(folder / CONFIG, _config_bytes(run))
-    except WorkError:
-        discard_folder(folder, made)
-        raise
+    return made
+
+
+def write_folder(run: Run, folder: Path, name: str, data: bytes, teacher: bytes | None = None) -> None:
+    """Write all files of a run into a folder, config.json last: see `begin_folder`.
+
+    Raises WorkError if it cannot be written.
+    """
+    write_atomically(folder / WORDS, run.corpus.words.pieces())
+    if run.corpus.words.has_columns:
+        write_atomically(folder / COLUMNS, _columns_bytes(run.corpus.words))
+    write_history(folder, run.history)
+    write_atomically(folder / name, data)
+    if teacher is not None:
+        write_atomically(folder / TEACHER, teacher)
+    if run.start is not None:
+        write_atomically(folder / START, run.start.to_bytes(run.model.layout))
+    if isinstance(run.model, NGramInside):
+        write_atomically(folder / INSIDE, save_tensors(run.model.arrays))
+    write_atomically(folder / CONFIG, _config_bytes(run))
     run.path = folder
 
 
@@ -186,7 +204,7 @@ def check_free(path: str | Path) -> None:
     except OSError as error:
         raise InputError(f"{folder}: cannot be read ({error.strerror}): choose another folder (--out)") from None
     what = "already exists and is not empty" if folder.is_dir() else "is not a folder"
-    what = "already holds a run" if (folder / CONFIG).exists() else what
+    what = "already holds a run" if (folder / CONFIG).exists() or (folder / PLAN).exists() else what
     raise InputError(f"{folder} {what}: choose another folder (--out)")
 
 
@@ -279,6 +297,10 @@ def load(path: str | Path) -> Run:
         raise InputError(
             f"{folder}: no such run folder; train one with: moreish train --out {shlex.quote(str(folder))}"
         )
+    if (folder / PLAN).is_file():
+        from .ensemble import so_far  # which loads its members
+
+        return so_far(folder)
     if not (folder / CONFIG).is_file():
         raise InputError(f"{folder}: not a run folder, it has no {CONFIG}; train one with: moreish train --out DIR")
     try:

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import InputError
 from ..files import written_at
 from .checkpoint import CHECKPOINT, damaged
-from .run import CONFIG, HISTORY, MODEL, load_history, state_of
+from .run import CONFIG, HISTORY, MODEL, PLAN, load_history, state_of
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,17 @@ def summaries(folder: Path) -> Iterator[Summary | InputError]:
     if not folder.is_dir():
         raise InputError(f"{folder}: {'a file: give a folder of runs' if folder.exists() else 'no such folder'}")
     for config in sorted(folder.rglob(CONFIG)):
+        run = config.parent
+        whole = run.parent.parent  # of an ensemble that is not complete, if the run is a member
         try:
-            if found := summary(config.parent):
+            if not (whole / PLAN).is_file():
+                found = summary(run)
+            elif run.name == "0":
+                found = summary(run)
+                found = found and replace(found, path=whole, model="mixture", parameters=None, loss={}, state="stopped")
+            else:
+                continue
+            if found:
                 yield found
         except InputError as error:
             yield error

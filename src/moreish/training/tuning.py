@@ -17,11 +17,11 @@ from ..display.shown import Shown, Table, more
 from ..errors import InputError, missing
 from ..evaluation import evaluate
 from ..models import CountConfig, ModelConfig
+from .fit import count, finish, first_state
 from .loop import EVALUATIONS, Diverged, Loop
 from .options import TrainOptions
 from .prepare import engine_of, prepare
 from .run import Run, load
-from .train import count, finish, first_state
 from .watching import SearchView
 
 if TYPE_CHECKING:

@@ -1,0 +1,187 @@
+"""Ensembles: several models trained on the same words, one after another, and mixed into one run.
+
+While it is trained, the folder of the run has
+
+plan.json   the models and options of its members, and how they are mixed
+members/N   the run of member N, once it has begun
+
+It loads as the mixture of the members so far. At the end, the mixture takes the place of both.
+"""
+
+import dataclasses
+import json
+import math
+import shlex
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..corpus import Corpus
+from ..engine.torch.distributed import rank
+from ..files import write_atomically
+from .checkpoint import damaged
+from .fit import OnProgress, clock, fit, go_on
+from .loop import Progress
+from .mixing import mix
+from .prepare import Task, prepare
+from .run import CONFIG, MODEL, PLAN, Run, load, make_folder, model_bytes, write_folder
+
+MEMBERS = "members"  # folder in the folder of the run
+
+
+@dataclass(frozen=True)
+class Member:
+    """A model of an ensemble: its name, and the options of the model and of its training."""
+
+    model: str
+    options: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An ensemble to train.
+
+    equal   mix all members with equal weights, instead of weights that are fitted on val
+    most    tokens of val to evaluate in training; None for all
+    """
+
+    members: tuple[Member, ...]
+    equal: bool = False
+    most: int | None = None
+
+    def to_bytes(self) -> bytes:
+        return (json.dumps(dataclasses.asdict(self), indent=2) + "\n").encode()
+
+
+def of_seeds(model: str, options: dict[str, Any], n: int, seed: int) -> tuple[Member, ...]:
+    """Return n members that differ in their seed: seed, seed + 1, ..."""
+    return tuple(Member(model, {**options, "seed": seed + number}) for number in range(n))
+
+
+def train_members(
+    plan: Plan,
+    corpus: Corpus,
+    *,
+    out: str | Path | None = None,
+    on_progress: OnProgress | None = None,
+    progress: bool | None = None,
+    deadline: float = math.inf,
+) -> Run:
+    """Train the members of a plan on a corpus, in order, and return the run of their mixture.
+
+    on_progress counts the steps of all members, and has one line for each of several nets. After the deadline, by
+    `fit.clock`, no further step or member begins. Ctrl-C saves and raises KeyboardInterrupt.
+    """
+    tasks = [prepare(corpus, member.model, member.options) for member in plan.members]
+    if out is None or rank():
+        return _train(plan, tasks, None, on_progress, progress, deadline)
+    folder = Path(out)
+    made = make_folder(folder)
+    write_atomically(folder / PLAN, plan.to_bytes())
+    try:
+        return _train(plan, tasks, folder, on_progress, progress, deadline)
+    finally:
+        if (folder / PLAN).exists() and not _begun(folder):  # nothing to keep
+            shutil.rmtree(folder / MEMBERS, ignore_errors=True)
+            (folder / PLAN).unlink()
+            if made:
+                folder.rmdir()
+
+
+def resume_members(folder: Path, *, on_progress: OnProgress | None = None, progress: bool | None = None) -> Run:
+    """Train what is left of a stopped ensemble. Raises InputError if its folder is damaged."""
+    plan, begun = _read_plan(folder), _begun(folder)
+    if not begun:
+        raise damaged(folder, PLAN, "no member has begun")
+    corpus = load(begun[0]).corpus
+    tasks = [prepare(corpus, member.model, member.options) for member in plan.members]
+    return _train(plan, tasks, folder, on_progress, progress, math.inf)
+
+
+def so_far(folder: Path) -> Run:
+    """Return the mixture of the members of an unfinished ensemble, with the best weights so far.
+
+    Raises InputError if the folder is damaged.
+    """
+    plan, begun = _read_plan(folder), _begun(folder)
+    if not begun:
+        raise damaged(folder, PLAN, "no member has begun")
+    runs = [load(member) for member in begun]
+    trained = [run for run in runs if not run.options.steps or any(line["step"] for line in run.history)]
+    run = _mixed(trained or runs[:1], plan.equal and len(trained) == len(plan.members))
+    run.path = folder
+    return run
+
+
+def _train(
+    plan: Plan,
+    tasks: Sequence[Task],
+    folder: Path | None,
+    on_progress: OnProgress | None,
+    progress: bool | None,
+    deadline: float,
+) -> Run:
+    """Train or load each member, and mix them."""
+    steps = [task.options.steps or 0 for task in tasks]
+    several = sum(task.batches is not None for task in tasks) > 1
+    runs: list[Run] = []
+    for number, task in enumerate(tasks):
+        if runs and clock() > deadline:
+            break
+        before = sum(steps[:number])
+
+        def tell(at: Progress, before: int = before) -> None:
+            if on_progress is not None:
+                line = at.is_line and (not several or at.step == at.steps)
+                on_progress(dataclasses.replace(at, step=before + at.step, steps=sum(steps), is_line=line))
+
+        own = None if folder is None else folder / MEMBERS / str(number)
+        try:
+            if own is not None and (own / MODEL).exists():
+                runs.append(load(own))
+            elif own is not None and (own / CONFIG).exists():
+                runs.append(go_on(own, on_progress=tell, progress=progress, most=plan.most))
+            else:
+                runs.append(fit(task, out=own, on_progress=tell, progress=progress, deadline=deadline, most=plan.most))
+        except KeyboardInterrupt:
+            saved = folder is not None and _begun(folder)
+            command = f" and saved; continue with: moreish train --resume {shlex.quote(str(folder))}"
+            raise KeyboardInterrupt(f"stopped{command if saved else ''}") from None
+    run = _mixed(runs, plan.equal)
+    if folder is not None:
+        write_folder(run, folder, MODEL, model_bytes(run.model))
+        (folder / PLAN).unlink()
+        shutil.rmtree(folder / MEMBERS)
+    return run
+
+
+def _mixed(runs: Sequence[Run], equal: bool) -> Run:
+    """Return the mixture of runs, with the seed of the first; a single run is its own mixture."""
+    if len(runs) == 1:
+        return dataclasses.replace(runs[0], path=None)
+    run = mix(runs, equal=equal)
+    run.options = dataclasses.replace(run.options, seed=runs[0].options.seed)
+    return run
+
+
+def _begun(folder: Path) -> list[Path]:
+    """Return the folders of the members that have begun, in order."""
+    begun = (config.parent for config in (folder / MEMBERS).glob(f"*/{CONFIG}") if config.parent.name.isdecimal())
+    return sorted(begun, key=lambda path: int(path.name))
+
+
+def _read_plan(folder: Path) -> Plan:
+    """Read the plan of an unfinished ensemble. Raises InputError if it is damaged."""
+    try:
+        stored = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+        members = tuple(Member(str(member["model"]), dict(member["options"])) for member in stored["members"])
+        if not members:
+            raise ValueError("it has no members")
+        most = stored["most"]
+        if not (most is None or (type(most) is int and most > 0)):
+            raise ValueError(f"most is {most!r}")
+        return Plan(members, bool(stored["equal"]), most)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise damaged(folder, PLAN, error) from None

@@ -1,0 +1,163 @@
+"""Fitting one model: by counting, or step by step to the end, with checkpoints."""
+
+import dataclasses
+import math
+import shlex
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from ..engine.tape.compile import seconds_compiling
+from ..engine.threads import interruptible
+from ..engine.torch.distributed import all_reduce_min, process_group, rank
+from ..files import write_atomically
+from ..models import CountConfig, Mixture
+from ..models.inside import NGramInside
+from ..models.labels import Labels
+from ..models.model import Model
+from .batchnorm import calibrate
+from .checkpoint import CHECKPOINT, Checkpoint, first_moments, load_checkpoint
+from .inside import with_guides
+from .loop import Diverged, Loop, Progress
+from .prepare import Task, engine_of, of_run
+from .run import MODEL, Run, begin_folder, discard_folder, end_folder, load, write_history
+from .teacher import load_teacher
+from .watching import TrainingView
+
+CHECKPOINT_SECONDS = 5.0  # between two checkpoints
+
+OnProgress = Callable[[Progress], None]
+
+
+def clock() -> float:
+    """Return the time in seconds since some moment, without the seconds in which this process compiled."""
+    return time.perf_counter() - seconds_compiling()
+
+
+def count(task: Task) -> Run:
+    """Count a model and return its run."""
+    assert isinstance(task.config, CountConfig)
+    began = clock()
+    arrays = task.config.fit(task.corpus)
+    history = [{"step": 0, "seconds": round(clock() - began, 4)}]
+    model = Model(task.config, task.corpus.vocab, arrays=arrays, labels=Labels.of(task.corpus))
+    return Run(model, task.corpus, task.options, history)
+
+
+def first_state(run: Run) -> Checkpoint:
+    """The state of training before the first step. Its weights are the run's own array."""
+    params = run.model.params
+    return Checkpoint(0, params, params.copy(), first_moments(run.model, run.options))
+
+
+def finish(run: Run, state: Checkpoint) -> None:
+    """Give a run the weights that its options ask for, and calibrate its BatchNorm if asked.
+
+    They are the best weights, or the last ones, or with --average the last average. A net with an n-gram inside becomes
+    a mixture.
+    """
+    last = state.averaged() if run.options.average else state.params
+    run.model.params = state.best if run.options.keep == "best" else last
+    if run.options.calibrate:
+        calibrate(run.model, run.corpus)
+    if isinstance(run.model, NGramInside):
+        run.model = run.model.finished()
+
+
+def fit(
+    task: Task,
+    *,
+    out: str | Path | None = None,
+    on_progress: OnProgress | None = None,
+    progress: bool | None = None,
+    deadline: float = math.inf,
+    most: int | None = None,
+) -> Run:
+    """Count or train a model and return its run: see `train.train`.
+
+    deadline    by `clock`: no step begins later, and the best weights so far are those of the run
+    most        tokens of val to evaluate while it is trained; None for all
+    """
+    if task.batches is None:
+        run = count(task)
+        return run if out is None or rank() else run.save(out)
+    run = task.start()
+    return _to_the_end(task, run, first_state(run), on_progress, progress, out, deadline, most)
+
+
+def go_on(
+    folder: Path, *, on_progress: OnProgress | None = None, progress: bool | None = None, most: int | None = None
+) -> Run:
+    """Continue a stopped training: see `train.resume`."""
+    run = load(folder)
+    if isinstance(run.model.config, Mixture) and not (folder / MODEL).exists():
+        run = dataclasses.replace(run, model=NGramInside.of(run.model))
+    state = load_checkpoint(folder, run.model, run.options)
+    run.history = [line for line in run.history if line["step"] <= state.step]
+    run.model.params = state.params
+    teacher = run.taught and load_teacher(folder, run.taught, len(run.model.vocab))
+    return _to_the_end(of_run(run, teacher), run, state, on_progress, progress, most=most)
+
+
+def _to_the_end(
+    task: Task,
+    run: Run,
+    state: Checkpoint,
+    on_progress: OnProgress | None,
+    progress: bool | None,
+    out: str | Path | None = None,
+    deadline: float = math.inf,
+    most: int | None = None,
+) -> Run:
+    """Make the steps that are left, in a new folder if `out` names one. Only the first process saves and shows."""
+    if rank():
+        run.path, out, on_progress, progress = None, None, None, False
+    o = run.options
+    same_for_all = f"{run.model.name} {run.model.config} {o} {run.corpus.data_hash} {state.step}"
+    with process_group(o.engine, o.device, same_for_all), TrainingView(run, progress) as view:
+        loop = Loop(run, state, *with_guides(run, task.need_steps(), engine_of(run)), most=most)
+        if out is not None:
+            begin_folder(run, out, CHECKPOINT, state.to_bytes(), task.teacher and task.teacher.to_bytes())
+        try:
+            _follow(loop, view, on_progress, deadline)
+        except Diverged:
+            run.model.params = state.best
+            if run.path is not None:
+                end_folder(run, run.path)
+            raise
+        except MemoryError:
+            if out is not None and state.step == 0:
+                discard_folder(Path(out))
+            raise
+    finish(run, state)
+    if run.path is not None:
+        end_folder(run, run.path)
+    return run
+
+
+def _follow(loop: Loop, view: TrainingView, on_progress: OnProgress | None, deadline: float) -> None:
+    """Iterate to the end, saving a checkpoint now and then. Ctrl-C saves one and raises KeyboardInterrupt."""
+    saved_at = time.monotonic()
+    with interruptible() as interrupted:
+        for at in loop:
+            view(at)
+            if on_progress is not None:
+                on_progress(at)
+            stopped = not all_reduce_min(not interrupted.is_set())  # processes that train together stop together
+            if stopped or time.monotonic() - saved_at > CHECKPOINT_SECONDS:
+                _save(loop.run, loop.state)
+                saved_at = time.monotonic()
+            if stopped:
+                path = loop.run.path
+                saved = f" and saved; continue with: moreish train --resume {shlex.quote(str(path))}" if path else ""
+                raise KeyboardInterrupt(f"stopped{saved}")
+            if clock() > deadline:
+                loop.evaluate()
+                break
+    _save(loop.run, loop.state)
+
+
+def _save(run: Run, state: Checkpoint) -> None:
+    if run.path is not None:
+        write_history(run.path, run.history)
+        write_atomically(run.path / CHECKPOINT, state.to_bytes())
