@@ -28,6 +28,7 @@ from moreish.models import Mixture
 from moreish.ngram import count_tables
 from moreish.ngram.automaton import trace_stream
 from moreish.ngram.leave_out import log_left_out
+from moreish.training.ensemble import Member, Plan, train_members
 from moreish.training.run import CONFIG, MODEL
 
 WORDS = ["anna", "ana", "nan", "anna", "bab", "a", "ban", "naab"]
@@ -285,3 +286,44 @@ def test_the_command_trains_stops_and_resumes(file, words, capsys):
     assert run(["train", "--resume", "both", "--with-ngram", "counted"]) == 2
     assert run(["train", "--help"]) == 0
     assert "--with-ngram" in capsys.readouterr().out
+
+
+def test_an_n_gram_with_default_options_is_counted_on_request(corpus):
+    counted, given = (
+        moreish.train(corpus, "gru", with_ngram=source, **SMALL) for source in (True, moreish.train(corpus, "ngram"))
+    )
+    assert counted.model.config == given.model.config
+    for name, array in given.model.weights.items():
+        np.testing.assert_array_equal(counted.model.weights[name], array)
+
+
+def test_a_net_with_an_n_gram_inside_can_be_a_member_of_an_ensemble(corpus, tmp_path):
+    members = Member("gru", {**SMALL, "with_ngram": True}), Member("gru", {**SMALL, "seed": 7})
+    whole = train_members(Plan(members), corpus, out=tmp_path / "whole")
+
+    def stop(at):
+        if at.step >= 20:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_members(Plan(members), corpus, out=tmp_path / "stopped", on_progress=stop)
+    assert moreish.load(tmp_path / "stopped").model.name == "mixture"
+    moreish.resume(tmp_path / "stopped")
+    assert (tmp_path / "stopped" / MODEL).read_bytes() == (tmp_path / "whole" / MODEL).read_bytes()
+    parts = whole.model.config.parts
+    assert [part["model"] for part in parts] == ["mixture", "gru"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"within": 1}, "leave out --with-ngram"),
+        ({"model": "gru", "members": 2}, "leave out --with-ngram"),
+        ({"from_run": "gru"}, "leave out --from"),
+    ],
+)
+def test_other_ways_of_training_are_refused(options, message, corpus, ngram):
+    if "from_run" in options:
+        options = {"from_run": moreish.train(corpus, "gru", **SMALL)}
+    with pytest.raises(InputError, match=message):
+        moreish.train(corpus, with_ngram=ngram, **options)

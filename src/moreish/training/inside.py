@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -28,15 +29,13 @@ MIXED = "mix the two runs afterwards with: moreish mix"
 
 
 def ngram_for(
-    source: Run | str | Path, model: str, config: ModelConfig, corpus: Corpus, options: TrainOptions
+    source: Run | str | Path | Literal[True], model: str, config: ModelConfig, corpus: Corpus, options: TrainOptions
 ) -> Model:
-    """Return the n-gram of a run that can be inside a net on a corpus; model is the net's name.
+    """Return the n-gram of a run, or a new one for True, to be inside a net on a corpus; model is the net's name.
 
     Raises InputError unless the net reads whole words on the tape, and the n-gram has fitted smoothing, no minimum
     count, and the same words and split, which have neither labels nor weights.
     """
-    run = load(source) if isinstance(source, str | Path) else source
-    name, ngram = str(run.path or run.model.name), run.model.config
     if not isinstance(config, NetConfig) or config.context is not None:
         raise InputError(
             f"--with-ngram is for nets over whole words, such as --model gru: model {model} sees a context of "
@@ -51,6 +50,10 @@ def ngram_for(
     ):
         if wrong:
             raise InputError(f"--with-ngram works without {option}: leave it out, or {MIXED}")
+    if source is True:
+        return Model(NGram(), corpus.vocab, arrays=NGram().fit(corpus))
+    run = load(source) if isinstance(source, str | Path) else source
+    name, ngram = str(run.path or run.model.name), run.model.config
     if not isinstance(ngram, NGram):
         raise InputError(f"{name} is {ngram.called}: --with-ngram needs an n-gram, trained with --model ngram")
     if ngram.smoothing != "fitted" or ngram.at_least > 1:

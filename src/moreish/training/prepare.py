@@ -70,22 +70,20 @@ def prepare(
     options: dict[str, Any],
     from_run: Run | str | Path | None = None,
     teacher: Teacher | None = None,
-    with_ngram: Run | str | Path | None = None,
 ) -> Task:
     """Prepare the training of a model on words.
 
     model       mlp by default; with from_run, its model
     options     those of `TrainOptions` and of the model's config, by name; and "weights" and "labels" with a value for
-                each word, for a list that has none
+                each word, for a list that has none; and "with_ngram", as in `train`
     from_run    a trained net, or its folder: start with its weights (see `starting`)
     teacher     what a net over whole words learns from, beside the words
-    with_ngram  a run of an n-gram, or its folder: to be inside the net
 
     Raises InputError for unknown options, values out of range, options that exclude each other, options of training for
     a counted model, and fewer words than a split needs.
     """
     options = dict(options)
-    weights, labels = options.pop("weights", None), options.pop("labels", None)
+    weights, labels, with_ngram = (options.pop(name, None) for name in ("weights", "labels", "with_ngram"))
     names = {f.name for f in dataclasses.fields(TrainOptions)}
     of_model = {k: v for k, v in options.items() if k not in names}
     source = load(from_run) if isinstance(from_run, str | Path) else from_run
@@ -123,9 +121,9 @@ def prepare(
             raise InputError(
                 f"{_name(source)} has the labels {of_source}, and the list has {own}: they must be the same (--labels)"
             )
-    if with_ngram is not None and source is not None:
+    if with_ngram and source is not None:
         raise InputError("--with-ngram begins a new net: leave out --from")
-    ngram = None if with_ngram is None else ngram_for(with_ngram, model, config, corpus, chosen)
+    ngram = ngram_for(with_ngram, model, config, corpus, chosen) if with_ngram else None
     if isinstance(config, CountConfig):
         if chosen.overridden:
             name = chosen.overridden[0].replace("_", "-")

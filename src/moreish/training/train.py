@@ -25,7 +25,7 @@ def train(
     recipe: str | None = None,
     members: int | None = None,
     from_run: Run | str | Path | None = None,
-    with_ngram: Run | str | Path | None = None,
+    with_ngram: Run | str | Path | bool | None = None,
     out: str | Path | None = None,
     on_progress: OnProgress | None = None,
     progress: bool | None = None,
@@ -44,7 +44,7 @@ def train(
                 val loss is too low if val words are in the run's list
     with_ngram  train a net over whole words with the n-gram of this run, or of the run in this folder, inside: its
                 log-probabilities, from counts that leave the example out, are added to the logits with a learnt
-                strength. The run is a mixture of both
+                strength. True counts an n-gram with the default options first. The run is a mixture of both
     options     those of `TrainOptions` and of the model's config, by name; and `weights` and `labels`, with a value for
                 each word: how often it counts, and its kind
     out         save the run in this folder while it is trained; without, call `Run.save` later
@@ -64,10 +64,10 @@ def train(
         choice = chosen(words, options, within, recipe, members, model, from_run, with_ngram, began)
         return choice.train(**shown)
     if members is not None:
-        if with_ngram is not None:
+        if with_ngram:
             raise InputError("--members trains nets without an n-gram: leave out --with-ngram")
         return train_members(*_of_seeds(words, model, members, from_run, options), **shown)
-    if from_run is None and model is None and with_ngram is None:
+    if from_run is None and model is None and not with_ngram:
         if not isinstance(words, Corpus):
             refuse_what_is_no_list(words)
             words = words if isinstance(words, Sized) else list(words)
@@ -75,7 +75,7 @@ def train(
     if model == "mixture":
         corpus, options = _of_corpus(prepare(words, "ngram", options).corpus, options)
         return train_members(Plan((Member("mlp", options), Member("ngram", options))), corpus, **shown)
-    return fit(prepare(words, model, options, from_run, with_ngram=with_ngram), **shown)
+    return fit(prepare(words, model, {**options, "with_ngram": with_ngram}, from_run), **shown)
 
 
 def chosen(
