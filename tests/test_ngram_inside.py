@@ -327,3 +327,10 @@ def test_other_ways_of_training_are_refused(options, message, corpus, ngram):
         options = {"from_run": moreish.train(corpus, "gru", **SMALL)}
     with pytest.raises(InputError, match=message):
         moreish.train(corpus, with_ngram=ngram, **options)
+
+
+def test_a_learning_rate_can_be_found_for_it_but_it_is_no_student(corpus, ngram):
+    found = moreish.find_lr(corpus, "gru", with_ngram=ngram, n_hidden=8, batch_size=16)
+    assert found.loss[0] < np.log(len(corpus.vocab)) - 0.1, "the n-gram helps from the first step"
+    with pytest.raises(InputError, match="leave out with_ngram"):
+        moreish.distill(ngram, "gru", with_ngram=True)

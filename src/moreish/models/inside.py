@@ -24,6 +24,7 @@ class NGramInside(Model):
 
     config  that of the mixture; its parts are the net and the n-gram, with fitted smoothing and no minimum count
     ngram   the n-gram's arrays by name
+    net     the net's config
     params  the net's weights, and the logarithm of the n-gram's weight, flat
 
     Raises KeyError or ValueError if they do not fit together.
@@ -32,13 +33,14 @@ class NGramInside(Model):
     def __init__(self, config: Mixture, vocab: Vocab, ngram: dict[str, np.ndarray], seed: int = 42):
         match config.kind, config.configs:
             case "log-linear", [NetConfig(context=None) as net, NGram(smoothing="fitted", at_least=1) as inside]:
-                self.net, self.inside = net, inside
+                self.net = net
             case _:
                 raise ValueError("it is not a net over whole words with an n-gram inside")
         strengths = ngram["strengths"]
         if strengths.shape != (3, inside.order) or not (np.isfinite(strengths).all() and (strengths > 0).all()):
             raise ValueError("its strengths are not those of an n-gram with fitted smoothing")
-        inside.reader(ngram, len(vocab))  # checks the other arrays
+        self.ngram = Model(inside, vocab, arrays=ngram)
+        self.ngram.check()
         super().__init__(config, vocab, np.zeros(0, np.float32), arrays=ngram)
         self.config: Mixture = config
         self.layers = net.layers(len(vocab))

@@ -76,6 +76,8 @@ def distill(
         raise InputError(f"--drawn is {drawn:,}: it must be at least 0")
     if options.get("label_smoothing"):
         raise InputError("the teacher's distributions take the place of --label-smoothing: leave it out")
+    if options.get("with_ngram"):
+        raise InputError("a student learns without an n-gram inside: leave out with_ngram")
     if out is not None and not rank():
         check_free(out)
     loaded = [run if isinstance(run, Run) else load(run) for run in several]

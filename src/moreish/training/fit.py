@@ -17,7 +17,6 @@ from ..models.labels import Labels
 from ..models.model import Model
 from .batchnorm import calibrate
 from .checkpoint import CHECKPOINT, Checkpoint, first_moments, load_checkpoint
-from .inside import with_guides
 from .loop import Diverged, Loop, Progress
 from .prepare import Task, engine_of, of_run
 from .run import MODEL, Run, begin_folder, discard_folder, end_folder, load, write_history
@@ -115,7 +114,7 @@ def _to_the_end(
     o = run.options
     same_for_all = f"{run.model.name} {run.model.config} {o} {run.corpus.data_hash} {state.step}"
     with process_group(o.engine, o.device, same_for_all), TrainingView(run, progress) as view:
-        loop = Loop(run, state, *with_guides(run, task.need_steps(), engine_of(run)), most=most)
+        loop = Loop(run, state, task.need_steps(), engine_of(run), most=most)
         if out is not None:
             begin_folder(run, out, CHECKPOINT, state.to_bytes(), task.teacher and task.teacher.to_bytes())
         try:

@@ -7,12 +7,8 @@ from typing import Literal
 import numpy as np
 
 from ..corpus import Corpus
-from ..engine.batches import Batches
 from ..engine.guide import Guide, prefix_keys
-from ..engine.protocol import Engine
 from ..engine.states import read
-from ..engine.tape import WordTape
-from ..engine.words import WordBatches
 from ..errors import InputError
 from ..layers.random import bits_of
 from ..models import Mixture, ModelConfig, NetConfig, NGram
@@ -74,33 +70,23 @@ def with_inside(model: str, config: ModelConfig, ngram: Model, seed: int) -> NGr
     return NGramInside(Mixture("log-linear", parts), ngram.vocab, ngram.arrays, seed)
 
 
-def with_guides(run: Run, batches: Batches | WordBatches, engine: Engine) -> tuple[Batches | WordBatches, Engine]:
-    """Give the batches and the engine of a run the log-probabilities of the n-gram inside its net, if there is one."""
-    if isinstance(run.model, NGramInside):
-        assert isinstance(batches, WordBatches)
-        assert isinstance(engine, WordTape)
-        batches = dataclasses.replace(batches, guide=guide_of_train(run.model, run.corpus))
-        engine.inside = guide_of(run.model, run.corpus.stream("val"))
-    return batches, engine
-
-
-def guide_of_train(model: NGramInside, corpus: Corpus) -> Guide:
-    """Return the n-gram's log-probabilities for the pairs of train, each left out of the counts."""
-    stream, n_vocab, config = corpus.stream("train"), len(corpus.vocab), model.inside
+def guide_of_train(ngram: Model, corpus: Corpus) -> Guide:
+    """Return an n-gram's log-probabilities for the pairs of train, each left out of the counts."""
+    stream, n_vocab, config = corpus.stream("train"), len(corpus.vocab), ngram.config
+    assert isinstance(config, NGram)
     keys, at = _pairs(stream, n_vocab)
     tables = count_tables(stream, config.order, n_vocab, memory=int(config.memory * 2**30))
-    rows = log_left_out(tables, model.arrays["strengths"], *trace_tokens(tables, stream, at))
+    rows = log_left_out(tables, ngram.arrays["strengths"], *trace_tokens(tables, stream, at))
     return Guide(keys, rows, inside=True)
 
 
-def guide_of(model: NGramInside, stream: np.ndarray) -> Guide:
-    """Return the n-gram's log-probabilities for the pairs of a stream of other words."""
-    keys, at = _pairs(stream, len(model.vocab))
-    reader, none = model.inside.reader(model.arrays, len(model.vocab)), np.zeros(0)
-    rows = np.empty((len(keys), len(model.vocab)), np.float32)
-    for first, states, of in read(reader, none, stream):
+def guide_of_others(ngram: Model, stream: np.ndarray) -> Guide:
+    """Return an n-gram's log-probabilities for the pairs of a stream of words that it has not counted."""
+    keys, at = _pairs(stream, len(ngram.vocab))
+    rows = np.empty((len(keys), len(ngram.vocab)), np.float32)
+    for first, states, of in read(ngram.engine, ngram.params, stream):
         here = np.flatnonzero((at >= first) & (at < first + len(of)))
-        rows[here] = reader.logits(none, states)[of[at[here] - first]]
+        rows[here] = ngram.engine.logits(ngram.params, states)[of[at[here] - first]]
     return Guide(keys, rows, inside=True)
 
 

@@ -10,7 +10,7 @@ from ..corpus import Corpus, WordList
 from ..engine.batches import Batches
 from ..engine.protocol import Engine
 from ..engine.registry import make_engine
-from ..engine.tape import make_plan
+from ..engine.tape import WordTape, make_plan
 from ..engine.words import WordBatches
 from ..errors import InputError
 from ..layers import LAYERS, Layer
@@ -18,7 +18,7 @@ from ..models import CountConfig, ModelConfig, NetConfig, make_config
 from ..models.inside import NGramInside
 from ..models.labels import Labels
 from ..models.model import Model
-from .inside import ngram_for, with_inside
+from .inside import guide_of_others, guide_of_train, ngram_for, with_inside
 from .options import MIN_VAL_WORDS, TrainOptions, resolved
 from .run import Run, load
 from .starting import Start, check_source, start_from
@@ -137,7 +137,8 @@ def prepare(
         if not {"keep", "steps", "epochs"} & options.keys() and len(corpus.parts["val"]) < MIN_VAL_WORDS:
             chosen = dataclasses.replace(chosen, keep="last")
     origin = source and start_from(source.model, _name(source), corpus.vocab, chosen.seed)
-    task = _checked(Task(model, corpus, config, chosen, _softened(batches, chosen, teacher), origin, teacher, ngram))
+    batches = _guided(batches, corpus, chosen, teacher, ngram)
+    task = _checked(Task(model, corpus, config, chosen, batches, origin, teacher, ngram))
     if chosen.calibrate and not _has_batch_norm(task):  # of a run this is allowed: fold removes BatchNorm from it
         raise InputError("--calibrate is for models with BatchNorm, but this one has none")
     return task
@@ -149,16 +150,22 @@ def of_run(run: Run, teacher: Teacher | None = None) -> Task:
     teacher     of a distilled run; without it, the task is to learn the words alone
     """
     run.model.need_layers()
-    o, config = run.options, run.model.net if isinstance(run.model, NGramInside) else run.model.config
+    o, config, ngram = run.options, run.model.config, None
+    if isinstance(run.model, NGramInside):
+        config, ngram = run.model.net, run.model.ngram
     batches = _batches(config, run.corpus, bool(o.full_batch), o.batch_size or 1, o.seed, teacher)
-    batches = _softened(batches, o, teacher)
-    return _checked(Task(run.model.name, run.corpus, config, o, batches, teacher=teacher))
+    batches = _guided(batches, run.corpus, o, teacher, ngram)
+    return _checked(Task(run.model.name, run.corpus, config, o, batches, teacher=teacher, ngram=ngram))
 
 
 def engine_of(run: Run) -> Engine:
     """A new engine for the layers of a run, of the kind that its options name."""
     model, o = run.model, run.options
-    return make_engine(o.engine, model.layers, model.columns, len(model.vocab), device=o.device, compile=o.compile)
+    engine = make_engine(o.engine, model.layers, model.columns, len(model.vocab), device=o.device, compile=o.compile)
+    if isinstance(model, NGramInside):
+        assert isinstance(engine, WordTape)
+        engine.inside = guide_of_others(model.ngram, run.corpus.stream("val"))
+    return engine
 
 
 def _name(run: Run) -> str:
@@ -184,8 +191,17 @@ def _batches(
     return Batches.drawn(stream, size, seed, config.context, config.whole_words, labels, weights)
 
 
-def _softened(batches: Batches | WordBatches, options: TrainOptions, teacher: Teacher | None) -> Batches | WordBatches:
-    """Batches with soft targets, if a teacher or the options ask for them."""
+def _guided(
+    batches: Batches | WordBatches,
+    corpus: Corpus,
+    options: TrainOptions,
+    teacher: Teacher | None,
+    ngram: Model | None,
+) -> Batches | WordBatches:
+    """Batches with an n-gram inside the net, or with soft targets, if a teacher or the options ask for them."""
+    if ngram is not None:
+        assert isinstance(batches, WordBatches)
+        return dataclasses.replace(batches, guide=guide_of_train(ngram, corpus))
     if teacher is None:
         return dataclasses.replace(batches, softness=resolved(options.label_smoothing))
     assert isinstance(batches, WordBatches)
