@@ -24,7 +24,14 @@ from moreish.training.prepare import engine_of, prepare
 from moreish.training.run import MODEL, begin_folder
 
 SMALL: dict[str, Any] = {"n_hidden": 16, "n_embd": 4, "batch_size": 64, "steps": 60, "lr": 0.03, "schedule": "constant"}
-ALL: dict[str, Any] = {**SMALL, "dropout": 0.1, "recurrent_dropout": 0.1, "average": 0.8, "grad_clip": 0.1}
+ALL: dict[str, Any] = {
+    **SMALL,
+    "dropout": 0.1,
+    "recurrent_dropout": 0.1,
+    "average": 0.8,
+    "grad_clip": 0.1,
+    "label_smoothing": 0.1,
+}
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "rnn": ("rnn", {}),
     "gru": ("gru", {"n_layer": 2}),
@@ -103,7 +110,7 @@ def test_a_stopped_run_is_resumed_to_the_same_bytes(name, what, words, tmp_path)
     assert resumed.model.sample(20, seed=3) == whole.model.sample(20, seed=3)
 
 
-@pytest.mark.parametrize("name", ["dropout", "recurrent_dropout", "average", "grad_clip"])
+@pytest.mark.parametrize("name", ["dropout", "recurrent_dropout", "average", "grad_clip", "label_smoothing"])
 def test_these_options_change_what_is_learnt(name, words):
     """So the runs above show something."""
     of_option = {name: ALL[name]}

@@ -33,6 +33,7 @@ from moreish.layers import (
     LayerNorm,
     Linear,
     Residual,
+    SoftCrossEntropy,
     SoftmaxCrossEntropy,
     TanhGELU,
 )
@@ -43,9 +44,9 @@ from moreish.training.run import MODEL
 
 
 def test_every_layer_has_its_forward_pass_in_pytorch():
-    """Except fused kinds, which stand for others, the loss, for which PyTorch has its own, and a sum of layers."""
+    """Except fused kinds, which stand for others, the losses, for which PyTorch has its own, and a sum of layers."""
     without = {kind for kind, kernels in LAYERS.items() if kernels.torch is None}
-    assert without == {*FUSED.values(), SoftmaxCrossEntropy, Residual}
+    assert without == {*FUSED.values(), SoftmaxCrossEntropy, SoftCrossEntropy, Residual}
 
 
 @pytest.mark.parametrize("fuse", [True, False], ids=["fused", "unfused"])

@@ -214,7 +214,7 @@ def test_a_run_of_an_earlier_version_decays_all_its_parameters(words, tmp_path):
         moreish.train(words, **options, decay="all", out=tmp_path / "stopped", on_progress=stopped_at(60))
     config = json.loads((tmp_path / "stopped" / CONFIG).read_text())
     assert config["format"] == 1
-    assert not {"decay", "grad_clip", "average"} & config["train_options"].keys()
+    assert not {"decay", "grad_clip", "average", "label_smoothing"} & config["train_options"].keys()
     assert moreish.load(tmp_path / "stopped").options.decay == "all"
     found = moreish.resume(tmp_path / "stopped").model.params.tobytes()
     assert found == moreish.train(words, **options, decay="all").model.params.tobytes()
@@ -365,6 +365,11 @@ def test_progress_is_reported_as_it_goes(words):
         ({"lr": float("nan")}, "--lr is nan"),
         ({"decay": "bias"}, "unknown --decay bias"),
         ({"grad_clip": -1.0}, "--grad-clip is -1: it must be between 0 and"),
+        ({"label_smoothing": 1}, "--label-smoothing is 1: it must be between 0 and 0.99"),
+        (
+            {"model": "ngram", "label_smoothing": 0.1},
+            "counted, not trained by steps: it has no option --label-smoothing",
+        ),
         ({"average": 1.5}, "--average is 1.5: it must be between 0 and 1"),
         ({"model": "ngram", "average": 0.9}, "counted, not trained by steps: it has no option --average"),
         ({"model": "bigram-counts", "decay": "all"}, "counted, not trained by steps: it has no option --decay"),

@@ -34,6 +34,7 @@ from .sampling import Drawing as Drawing
 from .sampling import Samples as Samples
 from .training.batchnorm import calibrate as calibrate
 from .training.batchnorm import fold as fold
+from .training.distilling import distill as distill
 from .training.loop import Progress as Progress
 from .training.lr_finder import LRFinding as LRFinding
 from .training.lr_finder import find_lr as find_lr

@@ -87,6 +87,7 @@ VERBS = (
     "report",
     "lessons",
     "mix",
+    "distill",
     "serve",
     "tune",
     "lr-find",

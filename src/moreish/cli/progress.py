@@ -66,6 +66,32 @@ class TrainingView:
             )
 
 
+class StagesView:
+    """A bar for the stage that long work is at, if there is a terminal; elsewhere a line when a stage begins."""
+
+    def __init__(self) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,.0f}/{task.total:,.0f}"))
+        self.console, self.stage = stderr(), ""
+        self.progress = Progress(*columns, TimeElapsedColumn(), console=self.console, transient=True)
+        self.task = self.progress.add_task("", total=1, visible=False)
+
+    def __enter__(self) -> "StagesView":
+        if self.console.is_terminal:
+            self.progress.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.progress.stop()
+
+    def __call__(self, stage: str, done: int, whole: int) -> None:
+        if stage != self.stage:
+            self.stage = stage
+            if not self.console.is_terminal:
+                self.console.print(stage, soft_wrap=True)
+            self.progress.reset(self.task)
+        self.progress.update(self.task, description=stage, completed=done, total=whole, visible=done < whole)
+
+
 class CompilingView:
     """A moving line on the terminal that says what is compiled and for how long, and a line about it that stays."""
 

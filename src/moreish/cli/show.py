@@ -81,7 +81,7 @@ def show(
         show_words(model, batches.of_size(batch_size or batches.size), fuse)
         return
     tape = Tape(model.layers, model.columns, len(model.vocab))
-    plan = tape.plan(batch_size or batches.size, batches.n_places, batches.n_targets, fuse=fuse)
+    plan = tape.plan_of(batches.of_size(batch_size or batches.size), fuse=fuse)
     show_plan(plan, plan.shape[0])
     print_text(
         f"\n{model.layout.n_trained:,} parameters, batch {plan.shape[0]}, "

@@ -162,6 +162,14 @@ def report(run: Run, seconds: float, n_samples: int, request: Request | None) ->
     run.loss = found.loss
     print_losses(found)
     run.keep_loss()
+    if (taught := run.taught) is not None:
+        of_models = (("teacher", taught.model, taught.parameters, taught.loss),)
+        of_models += (("student", run.model.name, run.model.n_parameters, run.loss),)
+        print()
+        print_table(
+            ["", "model", ">parameters", ">val", ">test"],
+            [(who, kind, f"{n:,}", f"{loss['val']:.4f}", f"{loss['test']:.4f}") for who, kind, n, loss in of_models],
+        )
     if (share := run.corpus.stand_in_train("val").mean()) > MOSTLY:
         say(
             f"({share:.0%} of the val words are in train too, so these losses say little about new words: split by "

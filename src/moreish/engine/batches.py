@@ -182,6 +182,7 @@ class Batches:
     n_places    L, the largest number of tokens in a row that an example predicts
     n_targets   K, the number of targets at each of these places
     fixed       contexts (B, T), targets (B, L K) and counts (B, L K): the batch of every step, instead of drawn ones
+    softness    of the targets, the share that is the uniform distribution: see `layers.soft_loss`
     """
 
     source: Source
@@ -189,6 +190,7 @@ class Batches:
     n_places: int = 1
     n_targets: int = 1
     fixed: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+    softness: float = 0.0
 
     @property
     def n_examples(self) -> int:

@@ -54,8 +54,8 @@ class Lockstep:
         else:
             batch = batches.room(self.tape.block_size)
             batches.fill(step, *batch)
-            grads = self.tape.loss_and_grads(params, *batch)[1]
-            torch_grads = self.torch.loss_and_grads(self._params, *batch)[1]
+            grads = self.tape.loss_and_grads(params, *batch, softness=batches.softness)[1]
+            torch_grads = self.torch.loss_and_grads(self._params, *batch, softness=batches.softness)[1]
         return {
             "tape_loss": self._losses[0],
             "torch_loss": self._losses[1],

@@ -92,7 +92,8 @@ class Tracer:
         self.rows = np.linspace(0, whole - 1, min(size, whole)).astype(int) if batches.fixed else slice(size)
         self.batch = batches.room(columns)
         tape = Tape(layers, columns, n_vocab)
-        self.ready = tape.prepared(min(size, whole), batches.n_places, batches.n_targets, fuse=False)
+        shape = min(size, whole), batches.n_places, batches.n_targets
+        self.ready = tape.prepared(*shape, fuse=False, softness=batches.softness)
 
     def __call__(self, params: np.ndarray, step: int) -> Trace:
         """Trace the batch of a step through weights (P,). The next call overwrites the arrays of the result."""

@@ -5,7 +5,7 @@ A batch depends on (seed, step) alone, as that of contexts does: see `batches`.
 
 # pyright: reportMissingParameterType=false
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from numba import njit
 from ..corpus.stream import END
 from ..layers.levels import KEY, MAX_LEVELS, MAX_ROWS, Levels, levels_of, levels_size
 from .batches import COUNT_TOTAL, NO_WEIGHTS, choose
+from .guide import Guide
 from .packing import SortedWords, pack, sort_words
 from .rng import key_of_step
 
@@ -72,11 +73,14 @@ class Packed(NamedTuple):
     contexts    (rows, 1) int64: the last token of each row's prefix; and in a second column its label, if there are any
     levels      of the rows
     total       of the counts of the whole batch, of which these words may be a part
+    softness, guide     of the targets: see `WordBatches`
     """
 
     contexts: np.ndarray
     levels: Levels
     total: int
+    softness: float = 0.0
+    guide: Guide | None = None
 
 
 def pack_words(
@@ -115,9 +119,15 @@ def sorted_words(stream: np.ndarray) -> SortedWords:
 
 @dataclass(frozen=True)
 class WordBatches:
-    """The source of the batches of whole words for training."""
+    """The source of the batches of whole words for training.
+
+    softness    of the targets, the share that is not the tokens themselves: see `layers.soft_loss`
+    guide       with softness, a distribution (V,) for each of some prefixes; without a guide, the uniform one
+    """
 
     source: WordSource
+    softness: float = 0.0
+    guide: Guide | None = None
 
     @property
     def size(self) -> int:
@@ -131,7 +141,7 @@ class WordBatches:
 
     def of_size(self, size: int) -> "WordBatches":
         """Return batches of another size from the same words."""
-        return WordBatches(self.source._replace(size=size))
+        return replace(self, source=self.source._replace(size=size))
 
     @property
     def tokens(self) -> float:
@@ -185,9 +195,9 @@ class WordBatches:
         if most is not None and most < len(words.order):
             words = _thinned(words, most)
         n = len(words.order)
-        return pack_words(
-            words, n * part // parts, n * (part + 1) // parts, shared=self.source.shared, key=self.key(step)
-        )
+        first, last = n * part // parts, n * (part + 1) // parts
+        packed = pack_words(words, first, last, shared=self.source.shared, key=self.key(step))
+        return packed._replace(softness=self.softness, guide=self.guide)
 
     @classmethod
     def drawn(

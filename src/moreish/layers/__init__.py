@@ -27,6 +27,7 @@ from . import (
     reshape,
     residual,
     rnn,
+    soft_loss,
 )
 from .activation import ReLU, Tanh
 from .attention import CausalSelfAttention
@@ -48,6 +49,7 @@ from .position import PositionalEmbedding
 from .reshape import FlattenConsecutive
 from .residual import Residual, leaves
 from .rnn import RNN
+from .soft_loss import SoftCrossEntropy
 from .spec import Kernels, Layer, Parameter, Shape, SmallSteps
 
 LAYERS: dict[type[Any], Kernels] = {
@@ -73,6 +75,7 @@ LAYERS: dict[type[Any], Kernels] = {
     LayerNorm: layernorm.KERNELS,
     GELU: gelu.EXACT,
     TanhGELU: gelu.TANH,
+    SoftCrossEntropy: soft_loss.KERNELS,
 }
 
 # A run of layers of these kinds may be planned as one layer of the kind on the right, which takes them as arguments.
@@ -107,6 +110,7 @@ __all__ = [
     "Residual",
     "Shape",
     "SmallSteps",
+    "SoftCrossEntropy",
     "SoftmaxCrossEntropy",
     "Tanh",
     "TanhGELU",

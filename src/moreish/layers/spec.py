@@ -145,6 +145,8 @@ class Kernels:
     looks_back          True if a row depends on all rows before it in its word. Where levels are computed one by one,
                         the inputs of these are in MEMORY
     training_only       True for a layer that changes nothing outside training
+    guide               layer -> (D, n): the prefixes for which it reads n numbers each. Their keys (D,) are the last of
+                        ints, and the numbers (D, n) the last of arena: see `engine.guide`
     saturation          of an activation: the outputs at which its gradient vanishes
     """
 
@@ -166,3 +168,4 @@ class Kernels:
     state: Callable[[Any], Sequence[int]] = lambda layer: ()
     looks_back: bool = False
     training_only: bool = False
+    guide: Callable[[Any], tuple[int, int]] = lambda layer: (0, 0)

@@ -18,6 +18,7 @@ from .checkpoint import CHECKPOINT, Checkpoint, first_moments, load_checkpoint
 from .loop import Diverged, Loop, Progress
 from .prepare import Task, engine_of, of_run
 from .run import Run, begin_folder, discard_folder, end_folder, load, write_history
+from .teacher import load_teacher
 from .watching import TrainingView
 
 CHECKPOINT_SECONDS = 5.0  # between two checkpoints
@@ -86,7 +87,8 @@ def go_on(
     state = load_checkpoint(folder, run.model, run.options)
     run.history = [line for line in run.history if line["step"] <= state.step]
     run.model.params = state.params
-    return _to_the_end(of_run(run), run, state, on_progress, progress, most=most)
+    teacher = run.taught and load_teacher(folder, run.taught, len(run.model.vocab))
+    return _to_the_end(of_run(run, teacher), run, state, on_progress, progress, most=most)
 
 
 def _to_the_end(
@@ -107,7 +109,7 @@ def _to_the_end(
     with process_group(o.engine, o.device, same_for_all), TrainingView(run, progress) as view:
         loop = Loop(run, state, task.need_steps(), engine_of(run), most=most)
         if out is not None:
-            begin_folder(run, out, CHECKPOINT, state.to_bytes())
+            begin_folder(run, out, CHECKPOINT, state.to_bytes(), task.teacher and task.teacher.to_bytes())
         try:
             _follow(loop, view, on_progress, deadline)
         except Diverged:

@@ -21,7 +21,7 @@ BY_OPTIMIZER: dict[str, dict[str, Any]] = {
     "sgd": {"lr": 0.1, "weight_decay": 0.0, "schedule": "step", "warmup": 0.0},
 }
 # Defaults of all nets that name no others, and what a run of a version without these options did.
-OF_ALL_NETS: dict[str, Any] = {"decay": "matrices", "grad_clip": 0.0, "average": 0.0}
+OF_ALL_NETS: dict[str, Any] = {"decay": "matrices", "grad_clip": 0.0, "average": 0.0, "label_smoothing": 0.0}
 EARLIER: dict[str, Any] = {**OF_ALL_NETS, "decay": "all"}
 # Default length of training on minibatches (False) or on full batches (True), for a model that defaults to the other.
 BY_BATCH: dict[bool, dict[str, Any]] = {False: {"epochs": 3.0, "batch_size": 256}, True: {"epochs": 500.0}}
@@ -63,6 +63,13 @@ class TrainOptions(Options):
     )
     grad_clip: float | None = option(
         None, "largest norm of a step's gradient, to which a longer one is scaled; 0: any", low=0, high=1e6
+    )
+    label_smoothing: float | None = option(
+        None,
+        "part of each target that is spread evenly over all characters and the end, such as 0.05; losses on train, val "
+        "and test stay those of the words",
+        low=0,
+        high=0.99,
     )
     average: float | None = option(
         None,

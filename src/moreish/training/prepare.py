@@ -20,6 +20,7 @@ from ..models.model import Model
 from .options import MIN_VAL_WORDS, TrainOptions, resolved
 from .run import Run, load
 from .starting import Start, check_source, start_from
+from .teacher import Teacher
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Task:
     options     how it is trained, resolved
     batches     where its batches come from; None for a counted model
     origin      the weights to start with; None for random ones
+    teacher     what a distilled net learns from, beside the corpus
     """
 
     name: str
@@ -39,6 +41,7 @@ class Task:
     options: TrainOptions
     batches: Batches | WordBatches | None
     origin: Start | None = None
+    teacher: Teacher | None = None
 
     def need_steps(self, what: str = "") -> Batches | WordBatches:
         """The batches. Raises InputError for a counted model, which has none; `what` ends the message."""
@@ -50,11 +53,16 @@ class Task:
         """A run with the weights to start with, which has made no step."""
         params = None if self.origin is None else self.origin.params.copy()
         model = Model(self.config, self.corpus.vocab, params, self.options.seed, labels=Labels.of(self.corpus))
-        return Run(model, self.corpus, self.options, start=self.origin)
+        taught = self.teacher and self.teacher.taught
+        return Run(model, self.corpus, self.options, start=self.origin, taught=taught)
 
 
 def prepare(
-    words: Iterable[str] | Corpus, model: str | None, options: dict[str, Any], from_run: Run | str | Path | None = None
+    words: Iterable[str] | Corpus,
+    model: str | None,
+    options: dict[str, Any],
+    from_run: Run | str | Path | None = None,
+    teacher: Teacher | None = None,
 ) -> Task:
     """Prepare the training of a model on words.
 
@@ -62,6 +70,7 @@ def prepare(
     options     those of `TrainOptions` and of the model's config, by name; and "weights" and "labels" with a value for
                 each word, for a list that has none
     from_run    a trained net, or its folder: start with its weights (see `starting`)
+    teacher     what a net over whole words learns from, beside the words
 
     Raises InputError for unknown options, values out of range, options that exclude each other, options of training for
     a counted model, and fewer words than a split needs.
@@ -111,25 +120,29 @@ def prepare(
             raise InputError(f"model {model} is counted, not trained by steps: it has no option --{name}")
         return Task(model, corpus, config, chosen, None)
     full = chosen.takes_full_batch(config.defaults)
-    batches = _batches(config, corpus, full, 1, chosen.seed)
+    batches = _batches(config, corpus, full, 1, chosen.seed, teacher)
     chosen = chosen.resolved(config.defaults, batches.n_examples, of_words=isinstance(batches, WordBatches))
     if not full:
         batches = batches.of_size(resolved(chosen.batch_size))
         if not {"keep", "steps", "epochs"} & options.keys() and len(corpus.parts["val"]) < MIN_VAL_WORDS:
             chosen = dataclasses.replace(chosen, keep="last")
     origin = source and start_from(source.model, _name(source), corpus.vocab, chosen.seed)
-    task = _checked(Task(model, corpus, config, chosen, batches, origin))
+    task = _checked(Task(model, corpus, config, chosen, _softened(batches, chosen, teacher), origin, teacher))
     if chosen.calibrate and not _has_batch_norm(task):  # of a run this is allowed: fold removes BatchNorm from it
         raise InputError("--calibrate is for models with BatchNorm, but this one has none")
     return task
 
 
-def of_run(run: Run) -> Task:
-    """The task of a run that was prepared before. Raises InputError for a model that has no layers."""
+def of_run(run: Run, teacher: Teacher | None = None) -> Task:
+    """The task of a run that was prepared before. Raises InputError for a model that has no layers.
+
+    teacher     of a distilled run; without it, the task is to learn the words alone
+    """
     run.model.need_layers()
     o = run.options
-    batches = _batches(run.model.config, run.corpus, bool(o.full_batch), o.batch_size or 1, o.seed)
-    return _checked(Task(run.model.name, run.corpus, run.model.config, o, batches))
+    batches = _batches(run.model.config, run.corpus, bool(o.full_batch), o.batch_size or 1, o.seed, teacher)
+    batches = _softened(batches, o, teacher)
+    return _checked(Task(run.model.name, run.corpus, run.model.config, o, batches, teacher=teacher))
 
 
 def engine_of(run: Run) -> Engine:
@@ -143,11 +156,15 @@ def _name(run: Run) -> str:
     return run.path.resolve().name if run.path else run.model.name
 
 
-def _batches(config: ModelConfig, corpus: Corpus, full: bool, size: int, seed: int) -> Batches | WordBatches:
+def _batches(
+    config: ModelConfig, corpus: Corpus, full: bool, size: int, seed: int, teacher: Teacher | None
+) -> Batches | WordBatches:
     assert isinstance(config, NetConfig)
     stream, labels, weights = corpus.stream("train"), None, corpus.weights("train")
     if corpus.label_names:
         labels = corpus.labels("train")
+    if teacher is not None:
+        stream, weights = teacher.pool(stream, weights)
     if config.context is None:
         if full:
             return WordBatches.of_all(stream, seed, labels, weights)
@@ -155,6 +172,14 @@ def _batches(config: ModelConfig, corpus: Corpus, full: bool, size: int, seed: i
     if full:
         return Batches.of_all(stream, config.context, labels, weights)
     return Batches.drawn(stream, size, seed, config.context, config.whole_words, labels, weights)
+
+
+def _softened(batches: Batches | WordBatches, options: TrainOptions, teacher: Teacher | None) -> Batches | WordBatches:
+    """Batches with soft targets, if a teacher or the options ask for them."""
+    if teacher is None:
+        return dataclasses.replace(batches, softness=resolved(options.label_smoothing))
+    assert isinstance(batches, WordBatches)
+    return teacher.guided(batches)
 
 
 def _checked(task: Task) -> Task:

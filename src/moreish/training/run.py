@@ -6,6 +6,7 @@ history.jsonl           a line for each point of the log: step, seconds so far, 
                         batch losses since the last point, with --average the val losses of the weights and of their
                         average, and with --diagnostics the statistics of the layers
 checkpoint.safetensors  the state of an unfinished training: see `Checkpoint`
+teacher.safetensors     what an unfinished distillation learns from: see `Teacher`
 model.safetensors       the weights by name, once the training has ended
 start.safetensors       the weights that the training began with, if they come from another run
 config.json             model, options, vocabulary, split, data hash, versions
@@ -42,6 +43,7 @@ from ..models.model import Model
 from .checkpoint import CHECKPOINT, damaged, load_checkpoint
 from .options import EARLIER, TrainOptions
 from .starting import Start
+from .teacher import TEACHER, Taught
 
 FORMAT = 2  # of the folder; raised by a change that older versions cannot read
 CONFIG, PLAN, WORDS, COLUMNS, MODEL, HISTORY, START = (
@@ -63,6 +65,7 @@ class Run(Shown):
     path        its folder, if it has one
     start       the weights that its training began with, if they come from another run
     folded      True if BatchNorm was folded into the other layers after the training
+    taught      of a distilled net: a note of its teacher
     """
 
     model: Model
@@ -72,6 +75,7 @@ class Run(Shown):
     path: Path | None = None
     start: Start | None = None
     folded: bool = False
+    taught: Taught | None = None
 
     def __post_init__(self):
         self.model.longest, self.model.corpus = int(self.corpus.words.lengths.max()), self.corpus
@@ -85,6 +89,8 @@ class Run(Shown):
         if self.options.steps:
             begun = f", from {self.start.name}" if self.start else ""
             rows.append(("steps", f"{self.options.steps:,} of {self.options.batch_size or 'all'} examples{begun}"))
+        if self.taught is not None:
+            rows.append(("teacher", ", ".join(self.taught.runs)))
         if "loss" in vars(self):
             losses = ", ".join(f"{part} {loss:.4f}" for part, loss in self.loss.items())
             rows.append(("loss", f"{losses} nats per token"))
@@ -135,8 +141,10 @@ class Run(Shown):
                 write_atomically(self.path / CONFIG, _config_bytes(self))
 
 
-def begin_folder(run: Run, path: str | Path, name: str, data: bytes) -> None:
+def begin_folder(run: Run, path: str | Path, name: str, data: bytes, teacher: bytes | None = None) -> None:
     """Make the folder of a run, with its weights in the file `name`: a checkpoint or the trained model.
+
+    teacher     what a distillation learns from
 
     Raises InputError if the folder holds something else or cannot be created, and WorkError if it cannot be written. In
     that case nothing is left behind.
@@ -144,7 +152,7 @@ def begin_folder(run: Run, path: str | Path, name: str, data: bytes) -> None:
     folder = Path(path)
     made = make_folder(folder)
     try:
-        write_folder(run, folder, name, data)
+        write_folder(run, folder, name, data, teacher)
     except WorkError:
         discard_folder(folder, made)
         raise
@@ -164,13 +172,15 @@ def make_folder(folder: Path) -> bool:
     return made
 
 
-def write_folder(run: Run, folder: Path, name: str, data: bytes) -> None:
+def write_folder(run: Run, folder: Path, name: str, data: bytes, teacher: bytes | None = None) -> None:
     """Write all files of a run into a folder, config.json last. Raises WorkError if it cannot be written."""
     write_atomically(folder / WORDS, run.corpus.words.pieces())
     if run.corpus.words.has_columns:
         write_atomically(folder / COLUMNS, _columns_bytes(run.corpus.words))
     write_history(folder, run.history)
     write_atomically(folder / name, data)
+    if teacher is not None:
+        write_atomically(folder / TEACHER, teacher)
     if run.start is not None:
         write_atomically(folder / START, run.start.to_bytes(run.model.layout))
     write_atomically(folder / CONFIG, _config_bytes(run))
@@ -192,7 +202,7 @@ def check_free(path: str | Path) -> None:
 
 def discard_folder(folder: Path, made: bool = True) -> None:
     """Remove the files of a run that could not begin, and the folder if it was made for this run."""
-    for name in (CONFIG, WORDS, COLUMNS, HISTORY, CHECKPOINT, MODEL, START):
+    for name in (CONFIG, WORDS, COLUMNS, HISTORY, CHECKPOINT, MODEL, START, TEACHER):
         (folder / name).unlink(missing_ok=True)
     if made:
         folder.rmdir()
@@ -215,6 +225,7 @@ def _config_bytes(run: Run) -> bytes:
     for name, value in EARLIER.items():
         if options[name] in (None, value):
             del options[name]
+    taught = {} if run.taught is None else {"teacher": dataclasses.asdict(run.taught)}
     newer = begun or extra or words.has_columns or EARLIER.keys() & options.keys() or run.model.config.context is None
     config = {
         "format": FORMAT if newer else 1,
@@ -228,6 +239,7 @@ def _config_bytes(run: Run) -> bytes:
         **labels,
         **extra,
         **begun,
+        **taught,
         **({"folded": True} if run.folded else {}),
         "split": {"kind": run.corpus.split, "seed": run.corpus.split_seed},
         "data_sha256": run.corpus.data_hash,
@@ -252,10 +264,11 @@ def model_bytes(model: Model) -> bytes:
 
 
 def end_folder(run: Run, folder: Path) -> None:
-    """Write the trained weights and remove the checkpoint."""
+    """Write the trained weights and remove the files of the unfinished training."""
     write_history(folder, run.history)
     write_atomically(folder / MODEL, model_bytes(run.model))
-    (folder / CHECKPOINT).unlink(missing_ok=True)
+    for name in (CHECKPOINT, TEACHER):
+        (folder / name).unlink(missing_ok=True)
 
 
 def state_of(folder: Path, history: list[dict[str, Any]], steps: int | None) -> str:
@@ -300,6 +313,7 @@ def load(path: str | Path) -> Run:
         split, split_seed, data_hash = stored["split"]["kind"], stored["split"]["seed"], stored["data_sha256"]
         extra, begun = str(stored.get("extra_characters", "")), stored.get("from")
         folded = bool(stored.get("folded"))
+        taught = Taught.of(stored["teacher"]) if "teacher" in stored else None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise damaged(folder, CONFIG, error) from None
     try:
@@ -325,7 +339,7 @@ def load(path: str | Path) -> Run:
         raise damaged(folder, CONFIG, "its vocabulary is not that of the list")
     model = _load_model(folder, config, corpus, options)
     start = _load_start(folder, str(begun), model) if begun is not None else None
-    return Run(model, corpus, options, history=load_history(folder), path=folder, start=start, folded=folded)
+    return Run(model, corpus, options, load_history(folder), folder, start, folded, taught)
 
 
 def _with_columns(words: WordList, path: Path, names: list[str], weighted: bool) -> WordList:

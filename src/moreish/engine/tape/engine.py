@@ -7,10 +7,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from ...layers import Layer, SoftmaxCrossEntropy
+from ...layers import Layer
 from ...layers.levels import DEPTH, REMEMBERED, TRAINING, Levels, levels_of
+from ...layers.soft_loss import loss_layer
 from ...layers.spec import ROWS, X, Y
 from ..batches import Batches
+from ..guide import Guide
 from ..optim import BETA1, BETA2, EPSILON, decay_segments
 from ..protocol import Draw, Steps
 from ..states import WindowStates
@@ -49,6 +51,7 @@ class Prepared:
         self.arena = aligned_zeros(plan.arena_size, dtype)
         self.grads = aligned_zeros(plan.shards * plan.grads_size * plan.gradients, dtype)
         self.ints = plan.new_ints()
+        self.guide: Guide | None = None
         self.program = self.program_for(1)
         self.contexts, self.targets, self.counts = batch_of(self.ints, plan.shape)
 
@@ -67,8 +70,17 @@ class Prepared:
         self.targets[:] = targets.reshape(self.targets.shape)
         self.counts[:] = 1 if counts is None else counts.reshape(self.counts.shape)
 
+    def follow(self, guide: Guide | None) -> None:
+        """Set the guide of a plan that has room for one. It is copied if it is another one than before."""
+        D, n = self.plan.guide
+        if D and guide is not None and guide is not self.guide:
+            self.ints[self.ints.size - D :] = guide.keys
+            self.arena[self.arena.size - D * n :] = guide.rows.ravel()
+            self.guide = guide
+
     def hold(self, packed: Packed) -> None:
         """Set the batch of a plan for whole words."""
+        self.follow(packed.guide)
         n = len(packed.contexts)
         self.contexts[:n] = packed.contexts
         self.program.ops[:, 0, ROWS] = n
@@ -133,20 +145,29 @@ class Tape(WindowStates):
         loss: bool = True,
         gradients: bool = True,
         fuse: bool = True,
+        softness: float = 0.0,
     ) -> Plan:
         """Plan batches of a size, each example with n_places tokens in a row to predict and n_targets targets for each.
 
-        The plan is with or without the loss as its last operation, and with or without the backward pass.
+        The plan is with or without the loss as its last operation, and with or without the backward pass. softness is
+        that of the targets: see `layers.soft_loss`.
         """
-        layers = [*self.layers, SoftmaxCrossEntropy(self.n_vocab, n_targets)] if loss else self.layers
+        layers = [*self.layers, loss_layer(self.n_vocab, n_targets, softness)] if loss else self.layers
         shape = (batch_size, self.block_size - 1 + n_places, n_places * n_targets)
         shards = (self.shards or count_shards(layers, *shape[:2])) if gradients and fuse else 1
         return make_plan(layers, shape, shards=shards, fuse=fuse, gradients=gradients)
 
     def _prepared(
-        self, batch_size: int, n_places: int, n_targets: int, loss: bool, gradients: bool, fuse: bool = True
+        self,
+        batch_size: int,
+        n_places: int,
+        n_targets: int,
+        loss: bool,
+        gradients: bool,
+        fuse: bool = True,
+        softness: float = 0.0,
     ) -> Prepared:
-        plan = self.plan(batch_size, n_places, n_targets, loss=loss, gradients=gradients, fuse=fuse)
+        plan = self.plan(batch_size, n_places, n_targets, loss=loss, gradients=gradients, fuse=fuse, softness=softness)
         return Prepared(plan, self.dtype)
 
     def _replicated(self, threads: int, batch_size: int, n_targets: int, loss: bool) -> list[Prepared]:
@@ -159,10 +180,17 @@ class Tape(WindowStates):
         return replicas[:threads]
 
     def prepared(
-        self, batch_size: int, n_places: int = 1, n_targets: int = 1, *, gradients: bool = True, fuse: bool
+        self,
+        batch_size: int,
+        n_places: int = 1,
+        n_targets: int = 1,
+        *,
+        gradients: bool = True,
+        fuse: bool,
+        softness: float = 0.0,
     ) -> Prepared:
         """A new plan for batches of a size, with memory of its own, for a caller that runs single operations."""
-        return self._prepared(batch_size, n_places, n_targets, True, gradients, fuse)
+        return self._prepared(batch_size, n_places, n_targets, True, gradients, fuse, softness)
 
     def loss_and_grads(
         self,
@@ -172,15 +200,17 @@ class Tape(WindowStates):
         counts: np.ndarray | None = None,
         *,
         fuse: bool = True,
+        softness: float = 0.0,
     ) -> tuple[float, np.ndarray]:
-        """The mean nll in nats of targets after contexts, as in training, and its gradient, flat (n_trained,).
+        """The mean loss in nats of targets after contexts, as in training, and its gradient, flat (n_trained,).
 
         contexts (B, T); targets and counts (B, L K), or (B,) if L K is 1, with L = T - block_size + 1 places and K
-        targets for each. counts are the weights of the targets; they are 1 by default. params (P,) are not changed.
+        targets for each. counts are the weights of the targets; they are 1 by default. With softness 0 the loss is the
+        mean nll: see `layers.soft_loss`. params (P,) are not changed.
         """
         with self._turn:
             B, L = len(targets), contexts.shape[1] - self.block_size + 1
-            ready = self._prepare(B, L, targets.size // (B * L), True, True, fuse)
+            ready = self._prepare(B, L, targets.size // (B * L), True, True, fuse, softness)
             ready.take(contexts, targets, counts)
             params = params.copy()  # in training, the forward pass updates the parameters that are not trained
             for walk in walks(self.dtype):
@@ -222,10 +252,14 @@ class Tape(WindowStates):
                 done = run_parallel([partial(train, thread) for thread in thread_group(threads)])[0]
             return losses[: done + 1]
 
+    def plan_of(self, batches: Batches, *, fuse: bool = True) -> Plan:
+        """Plan the training on batches."""
+        return self.plan(batches.size, batches.n_places, batches.n_targets, fuse=fuse, softness=batches.softness)
+
     def _compile_for_training(self, batches: Batches, optimizer: str) -> None:
         """Compile all that a training needs, and what follows it."""
         plans = [
-            self.plan(batches.size, batches.n_places, batches.n_targets),
+            self.plan_of(batches),
             self.plan(EVALUATION_BATCH, 1, self.n_vocab, gradients=False),
             self.plan(GENERATION_BATCH, loss=False, gradients=False),
         ]
@@ -233,7 +267,8 @@ class Tape(WindowStates):
 
     def _ready_to_train(self, batches: Batches) -> Prepared:
         """Prepare the plan of a training step."""
-        ready = self._prepare(batches.size, batches.n_places, batches.n_targets, True, True, True)
+        shape = batches.size, batches.n_places, batches.n_targets
+        ready = self._prepare(*shape, True, True, True, batches.softness)
         if batches.fixed is not None:
             ready.take(*batches.fixed)
         return ready

@@ -64,6 +64,7 @@ class Plan:
     max_levels  of whole words, whose prefixes are the contexts; 0 for contexts of one length
     memory      the rows that layers which look back remember
     levels      (shards,) or (0,): the place in ints of the levels of each shard's rows
+    guide       (D, n): the entries of its guide, and the numbers of each
     """
 
     shape: tuple[int, int, int]
@@ -76,6 +77,7 @@ class Plan:
     max_levels: int
     memory: int
     levels: np.ndarray
+    guide: tuple[int, int] = (0, 0)
 
     def new_ints(self) -> np.ndarray:
         """Return the integers of the plan: zeros, but for the levels."""

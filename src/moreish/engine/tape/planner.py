@@ -93,6 +93,7 @@ class _Planner:
         room = [(max_levels or T, (last - first) * (1 if max_levels else T)) for first, last in self.bounds]
         sizes = [levels_size(*of_shard, memory) for of_shard in room if self.goes_along]
         self.levels = np.array([self.ints.take(size) for size in sizes], np.int64)
+        self.guide = (0, 0)
         self.operations: list[Operation] = []
         self.slots = iter(self.layout.slots)
         self.in_shape: Shape = (T,)
@@ -105,8 +106,9 @@ class _Planner:
             shards=self.shards,
             layout=self.layout,
             operations=self.operations,
-            arena_size=self.arena.size,
-            ints_size=self.ints.size,
+            arena_size=self.arena.size + prod(self.guide),
+            ints_size=self.ints.size + self.guide[0],
+            guide=self.guide,
             gradients=self.gradients,
             max_levels=self.max_levels,
             memory=self.memory,
@@ -123,6 +125,7 @@ class _Planner:
         rows = np.zeros((0, self.shards, WIDTH), np.int64)
         if kernels.forward is not None and (self.gradients or not kernels.training_only):
             self._check(layer, kernels)
+            self.guide = max(self.guide, kernels.guide(layer))
             rows = self._rows(layer, _codes(type(layer), kernels, self.gradients), slots, out_shape)
         self.operations.append(Operation(path, layer, in_shape, out_shape, slots, rows))
         self.in_shape = out_shape

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from functools import lru_cache, partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from ...layers import LAYERS, Layer, SoftmaxCrossEntropy, leaves
+from ...layers import LAYERS, Layer, leaves
 from ...layers.levels import FROM_START, N_LEVELS, N_PAIRS
+from ...layers.soft_loss import loss_layer
 from ...layers.spec import AUX0, ROWS, STATE0, Y
 from ..states import LONGEST_PREFIX, PrefixStates
 from ..threads import reserved_threads, run_parallel
@@ -45,7 +46,7 @@ class WordTape(Tape):
         shards: int | None = None,
     ):
         super().__init__(layers, columns, n_vocab, dtype, shards=shards)
-        self._word_plans = lru_cache(4)(lambda *shape: Prepared(self.plan_words(*shape), self.dtype))
+        self._word_plans = lru_cache(4)(lambda *shape, **kind: Prepared(self.plan_words(*shape, **kind), self.dtype))
         self._of_threads: dict[tuple[int, int, bool, int], list[Prepared]] = {}
 
     def plan_words(
@@ -57,12 +58,15 @@ class WordTape(Tape):
         gradients: bool = True,
         fuse: bool = True,
         memory: int = 0,
+        softness: float = 0.0,
+        entries: int = 0,
     ) -> Plan:
         """Plan batches of whole words, with room for a number of rows in each shard and for a number of levels.
 
-        memory      the rows of levels before that layers which look back remember
+        memory              the rows of levels before that layers which look back remember
+        softness, entries   of the targets, and of their guide: see `layers.soft_loss`
         """
-        layers = [*self.layers, SoftmaxCrossEntropy(self.n_vocab, 0)] if loss else self.layers
+        layers = [*self.layers, loss_layer(self.n_vocab, 0, softness, entries)] if loss else self.layers
         rows = -(-room // GRAIN) * GRAIN * shards
         shape = (rows, self.block_size, 0)
         return make_plan(
@@ -74,9 +78,9 @@ class WordTape(Tape):
         shards = self.shards or count_word_shards(self.layers, batches.tokens, self.block_size)
         return batches.room(shards), batches.longest + 1, shards
 
-    def plan_of(self, batches: WordBatches, *, fuse: bool = True) -> Plan:
+    def plan_of(self, batches: WordBatches, *, fuse: bool = True) -> Plan:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Plan the training on batches of words."""
-        return self.plan_words(*self._training_plan(batches), fuse=fuse)
+        return self.plan_words(*self._training_plan(batches), fuse=fuse, **_targets_of(batches))
 
     def _compile_for_training(self, batches: WordBatches, optimizer: str) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         plans = [
@@ -88,7 +92,9 @@ class WordTape(Tape):
         compile_machine(parts, plans, [optimizer], self.dtype)
 
     def _ready_to_train(self, batches: WordBatches) -> Prepared:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return self._word_plans(*self._training_plan(batches))
+        ready = self._word_plans(*self._training_plan(batches), **_targets_of(batches))
+        ready.follow(batches.guide)
+        return ready
 
     def _replicas_of(self, threads: int, room: int, max_levels: int, loss: bool, memory: int = 0) -> list[Prepared]:
         """A plan for forward passes, with memory of its own for each thread."""
@@ -105,13 +111,13 @@ class WordTape(Tape):
         """A new plan with memory of its own that holds a batch, for a caller that runs single operations."""
         head = packed.levels.head
         room = max(len(packed.contexts), int(head[N_PAIRS]))
-        plan = self.plan_words(room, int(head[N_LEVELS]), gradients=gradients, fuse=fuse)
+        plan = self.plan_words(room, int(head[N_LEVELS]), gradients=gradients, fuse=fuse, **_targets_of(packed))
         return PreparedWords(plan, self.dtype, packed)
 
     def loss_and_grads_of_words(
         self, params: np.ndarray, packed: Packed, *, fuse: bool = True
     ) -> tuple[float, np.ndarray]:
-        """The mean nll in nats of a batch, as in training, and its gradient, flat (n_trained,)."""
+        """The mean loss in nats of a batch, as in training, and its gradient, flat (n_trained,)."""
         with self._turn:
             ready = self.prepared_words(packed, fuse=fuse)
             for walk in walks(self.dtype):
@@ -212,6 +218,11 @@ class PrefixTape(PrefixStates, WordTape):
         return self._replicas_of(threads, GENERATION_ROWS, 1, False, memory)
 
 
+def _targets_of(batch: WordBatches | Packed) -> dict[str, Any]:
+    """The arguments of `plan_words` for the targets of a batch."""
+    return {"softness": batch.softness, "entries": 0 if batch.guide is None else len(batch.guide.keys)}
+
+
 class PreparedWords(Prepared):
     """A plan with one shard that holds a batch of whole words."""
 
@@ -222,7 +233,7 @@ class PreparedWords(Prepared):
 
     def buffer(self, op: Operation, column: int) -> np.ndarray:
         """An operation's output (column Y) or its gradient (DY): (rows, *op.out_shape), or (pairs,) of the loss."""
-        if op is self.plan.operations[-1] and isinstance(op.layer, SoftmaxCrossEntropy):
+        if LAYERS[type(op.layer)].reads == "targets":
             assert op.row is not None
             return self.arena[op.row[column] :][: self.levels.head[N_PAIRS]]
         return super().buffer(op, column)[: self.n_rows]
@@ -232,6 +243,6 @@ class PreparedWords(Prepared):
         return super().input_of(op)[: self.n_rows]
 
     def loss(self) -> float:
-        """The mean nll in nats of the batch in the last forward pass."""
+        """The mean loss in nats of the batch in the last forward pass."""
         nll = self.buffer(self.plan.operations[-1], Y)
         return float(np.average(nll.astype(np.float64), weights=self.levels.counts[: len(nll)]))

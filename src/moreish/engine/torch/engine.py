@@ -29,7 +29,7 @@ from ..threads import chosen
 from .distributed import batch_shard
 from .levels import RowLevels
 from .module import Part, TorchNet, TorchResidual, parts_of, to_module, view
-from .step import Stepper, recorded, token_nll
+from .step import Stepper, recorded, token_loss
 
 EVALUATION_BATCH = 4096
 log = logging.getLogger("moreish")
@@ -89,7 +89,7 @@ class Torch(WindowStates):
         self._turn = threading.RLock()
 
     def _stepper_of(self, batches: Batches, steps: Steps) -> Stepper:
-        return self._stepper(batches.size, batches.n_places, batches.n_targets, steps)
+        return self._stepper(batches.size, batches.n_places, batches.n_targets, steps, batches.softness)
 
     def _check_size(self, size: int) -> None:
         """Raise InputError for batches of a size that the processes cannot share."""
@@ -100,34 +100,40 @@ class Torch(WindowStates):
                 f"each needs {least} of its examples at least (--batch-size)"
             )
 
-    def _make_stepper(self, size: int, n_places: int, n_targets: int, steps: Steps) -> Stepper:
+    def _make_stepper(self, size: int, n_places: int, n_targets: int, steps: Steps, softness: float) -> Stepper:
         """Make the stepper for batches of `size` examples, and for steps with these settings."""
         self._check_size(size)
         own = len(self.shard.of(np.empty(size)))
         shape = (own, self.block_size - 1 + n_places, n_places * n_targets)
         segments = decay_segments(self.layout, steps.decay, steps.weight_decay)
         levels_of = self.module.levels_of if self.module.along else None
-        return Stepper(self._trained, self.flat, self.grads, shape, steps, segments, self._record, levels_of)
+        return Stepper(self._trained, self.flat, self.grads, shape, steps, segments, self._record, levels_of, softness)
 
-    def _nll(self, contexts: np.ndarray, targets: np.ndarray) -> torch.Tensor:
+    def _losses_of(self, contexts: np.ndarray, targets: np.ndarray, softness: float = 0.0) -> torch.Tensor:
         x, y = (torch.from_numpy(a).to(self.device) for a in (contexts, targets))
-        return token_nll(self._logits(x), y.view(-1))
+        return token_loss(self._logits(x), y.view(-1), softness)
 
     def _take(self, params: np.ndarray) -> None:
         with torch.no_grad():
             self.flat.copy_(torch.from_numpy(params))
 
     def loss_and_grads(
-        self, params: np.ndarray, contexts: np.ndarray, targets: np.ndarray, counts: np.ndarray | None = None
+        self,
+        params: np.ndarray,
+        contexts: np.ndarray,
+        targets: np.ndarray,
+        counts: np.ndarray | None = None,
+        *,
+        softness: float = 0.0,
     ) -> tuple[float, np.ndarray]:
-        """The mean nll in nats of targets after contexts, and its gradient: see `Tape.loss_and_grads`."""
+        """The mean loss in nats of targets after contexts, and its gradient: see `Tape.loss_and_grads`."""
         counts = np.ones_like(targets) if counts is None else counts
         with self._turn:
             self._take(params)
             self.module.train()
             self.grads.zero_()
             weights = torch.from_numpy(counts / counts.sum()).view(-1).to(self.flat)
-            loss = self._nll(contexts, targets) @ weights
+            loss = self._losses_of(contexts, targets, softness) @ weights
             loss.backward()
             return loss.item(), self.grads.cpu().numpy().copy()
 
@@ -169,7 +175,7 @@ class Torch(WindowStates):
                 n = min(EVALUATION_BATCH, len(out) - start)
                 contexts, targets = np.zeros((n, self.block_size), np.int64), np.zeros(n, np.int64)
                 windows(stream, 1 + start, n, contexts, targets)
-                out[start : start + n] = self._nll(contexts, targets).cpu().numpy()
+                out[start : start + n] = self._losses_of(contexts, targets).cpu().numpy()
             return out
 
     @torch.no_grad()

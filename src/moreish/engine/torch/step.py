@@ -15,6 +15,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from ...layers.dropout import chances
+from ...layers.random import CHANCES
 from ..batches import Batches
 from ..optim import BETA1, BETA2, EPSILON, OPTIMIZERS, average_share
 from ..protocol import Steps
@@ -29,12 +31,18 @@ WARM_UP_STEPS = 3  # steps before a recording, in which libraries allocate their
 Work = Callable[[], None]
 
 
-def token_nll(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """The nll in nats of targets (N K,) under logits (..., V), N rows in all, with K targets for each."""
+def token_loss(logits: torch.Tensor, targets: torch.Tensor, softness: float = 0.0) -> torch.Tensor:
+    """The loss in nats of targets (N K,) under logits (..., V), N rows in all, with K targets for each.
+
+    It is the nll; with softness, in part the cross-entropy against the uniform distribution (see `layers.soft_loss`).
+    """
     rows = logits.view(-1, logits.shape[-1])
+    softness = chances(softness) / CHANCES
     if len(rows) == len(targets):
-        return F.cross_entropy(rows, targets, reduction="none")
-    return -rows.log_softmax(1).gather(1, targets.view(len(rows), -1)).view(-1)
+        return F.cross_entropy(rows, targets, reduction="none", label_smoothing=softness)
+    log_p = rows.log_softmax(1)
+    nll = -log_p.gather(1, targets.view(len(rows), -1))
+    return (nll.lerp(-log_p.mean(1, keepdim=True), softness) if softness else nll).view(-1)
 
 
 def recorded(work: Work) -> Work:
@@ -152,6 +160,7 @@ class Stepper(Updater):
     logits      contexts (B, T) -> logits (B, V) or (B, L, V), from the weights
     shape       (B, T, L) of this process's shard of a batch
     levels_of   (contexts, the step's key) -> the levels of the rows, for layers that go along them
+    softness    of the targets
     """
 
     def __init__(
@@ -164,8 +173,10 @@ class Stepper(Updater):
         segments: Sequence[tuple[int, int, float]],
         record: Callable[[Work], Work] | None = None,
         levels_of: Callable[[torch.Tensor, int], RowLevels | None] | None = None,
+        softness: float = 0.0,
     ):
         B, T, L = shape
+        self.softness = softness
         self.levels_of, self.levels = levels_of, None
         self.ahead = max(1, STAGED_TOKENS // (B * (T + L)))  # steps whose batches are sent together
         self.logits = logits
@@ -176,7 +187,7 @@ class Stepper(Updater):
         super().__init__(flat, grads, steps, segments, record)
 
     def loss_of_batch(self) -> torch.Tensor:
-        return token_nll(self.logits(self.contexts, self.levels), self.targets) @ self.weights
+        return token_loss(self.logits(self.contexts, self.levels), self.targets, self.softness) @ self.weights
 
     def load(self, batches: Batches, steps: Steps, shard: BatchShard) -> Iterator[None]:
         for first in range(0, len(steps.rates), self.ahead):

@@ -6,9 +6,12 @@ from itertools import pairwise
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from ...layers import LAYERS, Layer, leaves
+from ...layers.dropout import chances
 from ...layers.levels import N_PAIRS
+from ...layers.random import CHANCES
 from ..optim import decay_segments
 from ..protocol import Steps
 from ..states import PrefixStates
@@ -16,7 +19,7 @@ from ..words import Packed, WordBatches, ended, pack_words, sorted_words
 from .distributed import BatchShard
 from .engine import Torch, to_module, traced_gradients
 from .levels import RowLevels
-from .step import Updater, token_nll
+from .step import Updater, token_loss
 
 EVALUATION_TOKENS = 1 << 14  # of the words that are evaluated together
 PAIRS_OF_ROWS = 1 << 18  # that attention computes together
@@ -71,18 +74,24 @@ class WordTorch(Torch):
     def _stepper_of(self, batches: WordBatches, steps: Steps) -> WordStepper:  # pyright: ignore[reportIncompatibleMethodOverride]
         return self._word_stepper(batches.size, steps)
 
-    def _nll_of_pairs(self, packed: Packed) -> torch.Tensor:
-        """The nll in nats of each pair of a batch (P,)."""
+    def _loss_of_pairs(self, packed: Packed) -> torch.Tensor:
+        """The loss in nats of each pair of a batch (P,), with targets as soft as the batch says."""
         x, rows, targets = (tensor.to(self.device) for tensor in (torch.from_numpy(packed.contexts), *_pairs(packed)))
         logits = self._trained if self.module.training else self._logits
-        return token_nll(logits(x, RowLevels(packed.levels, self.module.training)).flatten(0, -2)[rows], targets)
+        of_pairs = logits(x, RowLevels(packed.levels, self.module.training)).flatten(0, -2)[rows]
+        if packed.guide is None:
+            return token_loss(of_pairs, targets, packed.softness)
+        entries = packed.guide.entries(packed.levels.keys[: len(x)])
+        q = torch.from_numpy(packed.guide.rows[np.maximum(entries, 0)]).to(of_pairs)[rows]
+        soft = torch.from_numpy((entries >= 0) * chances(packed.softness) / CHANCES).to(of_pairs)[rows]
+        return token_loss(of_pairs, targets).lerp(F.cross_entropy(of_pairs, q, reduction="none"), soft)
 
     def _loss(self, packed: Packed) -> torch.Tensor:
-        """The sum of the pairs' nll, each weighted by its fraction of the whole batch's counts."""
-        return self._nll_of_pairs(packed) @ torch.from_numpy(_weights(packed)).to(self.flat)
+        """The sum of the pairs' losses, each weighted by its fraction of the whole batch's counts."""
+        return self._loss_of_pairs(packed) @ torch.from_numpy(_weights(packed)).to(self.flat)
 
     def loss_and_grads_of_words(self, params: np.ndarray, packed: Packed) -> tuple[float, np.ndarray]:
-        """The mean nll in nats of a batch, as in training, and its gradient: see `WordTape`."""
+        """The mean loss in nats of a batch, as in training, and its gradient: see `WordTape`."""
         with self._turn:
             self._take(params)
             self.module.train()
@@ -107,7 +116,7 @@ class WordTorch(Torch):
             pairs = np.empty(len(nll), np.int64)
             for first, last in pairwise(cuts):
                 pairs.fill(-1)
-                of_pairs = self._nll_of_pairs(pack_words(words, first, last, pairs=pairs)).cpu().numpy()
+                of_pairs = self._loss_of_pairs(pack_words(words, first, last, pairs=pairs)).cpu().numpy()
                 own = pairs >= 0
                 nll[own] = of_pairs[pairs[own]]
             return nll[:n_tokens]
