@@ -136,7 +136,7 @@ def stop_at(step: int):
 
 @pytest.mark.parametrize("weighted", [False, True])
 def test_a_stopped_distillation_goes_on_as_if_it_had_not_stopped(weighted, tmp_path, monkeypatch):
-    monkeypatch.setattr("moreish.training.train.CHECKPOINT_SECONDS", 0)
+    monkeypatch.setattr("moreish.training.fit.CHECKPOINT_SECONDS", 0)
     words = dict(zip(LIST[:14], np.linspace(0.5, 4, 14), strict=True)) if weighted else LIST
     teacher = moreish.train(words, "ngram", order=2)
     whole = moreish.distill(teacher, **SMALL, out=tmp_path / "whole")

@@ -83,18 +83,22 @@ def test_after_the_deadline_no_member_begins(words):
     [
         ("{", "damaged"),
         ("[]", "damaged"),
-        ('{"members": [], "equal": false, "most": null}', "no members"),
-        ('{"members": [{"model": "gru"}], "equal": false, "most": null}', '"options" is missing'),
-        ('{"members": [{"model": "nothing", "options": {}}], "equal": false, "most": null}', "unknown model"),
-        ('{"members": [{"model": "gru", "options": {"n_hidden": -1}}], "equal": false, "most": null}', "--n-hidden"),
-        ('{"members": [{"model": "gru", "options": {}}], "equal": false, "most": "x"}', "most is 'x'"),
+        ('{"members": [], "weights": "fitted", "most": null}', "no members"),
+        ('{"members": [{"model": "gru"}], "weights": "fitted", "most": null}', '"options" is missing'),
+        ('{"members": [{"model": "nothing", "options": {}}], "weights": "fitted", "most": null}', "unknown model"),
+        (
+            '{"members": [{"model": "gru", "options": {"n_hidden": -1}}], "weights": "fitted", "most": null}',
+            "--n-hidden",
+        ),
+        ('{"members": [{"model": "gru", "options": {}}], "weights": "fitted", "most": "x"}', "most is 'x'"),
+        ('{"members": [{"model": "gru", "options": {}}], "weights": "x", "most": null}', "weights is 'x'"),
     ],
 )
 def test_a_damaged_plan_is_one_line(words, tmp_path, text, problem):
     with pytest.raises(KeyboardInterrupt):
         moreish.train(words, "gru", members=2, out=tmp_path / "run", on_progress=stop_at(6), **SMALL)
     plan = tmp_path / "run" / "plan.json"
-    assert json.loads(plan.read_text())["equal"] is True
+    assert json.loads(plan.read_text())["weights"] == "equal"
     plan.write_text(text)
     with pytest.raises(InputError, match=problem):
         moreish.resume(tmp_path / "run")

@@ -161,7 +161,7 @@ def test_a_run_that_is_stopped_keeps_the_same_records(words, tmp_path):
     options: dict[str, Any] = {**SMALL, "steps": 200, "diagnostics": True}
     whole = moreish.train(words, **options)
     monkey = pytest.MonkeyPatch()
-    monkey.setattr("moreish.training.train.CHECKPOINT_SECONDS", 0.0)
+    monkey.setattr("moreish.training.fit.CHECKPOINT_SECONDS", 0.0)
     with monkey.context(), pytest.raises(KeyboardInterrupt):
         moreish.train(words, **options, out=tmp_path / "run", on_progress=stop)
     resumed = moreish.resume(tmp_path / "run")

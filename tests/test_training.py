@@ -40,7 +40,7 @@ def test_training_learns(words, optimizer):
 def run_cli(*arguments):
     """Start `moreish train` in a process that saves its state ten times a second."""
     script = (
-        "import sys; from moreish.training import train; train.CHECKPOINT_SECONDS = 0.1\n"
+        "import sys; from moreish.training import fit; fit.CHECKPOINT_SECONDS = 0.1\n"
         "from moreish.cli import run; sys.exit(run(['train', *sys.argv[1:]]))"
     )
     command = [sys.executable, "-c", script, *map(str, arguments)]

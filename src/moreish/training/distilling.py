@@ -23,8 +23,7 @@ from ..errors import InputError
 from ..evaluation import evaluate
 from ..models import NETS
 from ..models.model import Model
-from .fit import fit
-from .loop import Progress
+from .fit import OnProgress, fit
 from .mixing import mix
 from .prepare import prepare
 from .run import Run, check_free, load
@@ -45,7 +44,7 @@ def distill(
     teacher_share: float = 0.5,
     drawn: int | None = None,
     out: str | Path | None = None,
-    on_progress: Callable[[Progress], None] | None = None,
+    on_progress: OnProgress | None = None,
     on_stage: Stage | None = None,
     progress: bool | None = None,
     **options: Any,
@@ -108,7 +107,8 @@ def distill(
     report("evaluating the teacher", 1, 1)
     taught = Taught(names, float(teacher_share), drawn, source.model.name, source.model.n_parameters, loss)
     teacher = Teacher(taught, stream, guide)
-    return fit(prepare(corpus, model, options, teacher=teacher), out=out, on_progress=on_progress, progress=progress)
+    task = prepare(corpus, model, options, teacher=teacher)
+    return fit(task, out=out, on_progress=on_progress, progress=progress)
 
 
 def drawn_words(model: Model, n: int, seed: int, report: Stage) -> np.ndarray:

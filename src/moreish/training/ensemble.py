@@ -29,6 +29,7 @@ from .prepare import Task, prepare
 from .run import CONFIG, MODEL, PLAN, Run, load, make_folder, model_bytes, write_folder
 
 MEMBERS = "members"  # folder in the folder of the run
+WEIGHTS = ("equal", "fitted", "by context")
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,12 @@ class Member:
 class Plan:
     """An ensemble to train.
 
-    equal   mix all members with equal weights, instead of weights that are fitted on val
+    weights of the mixture, one of WEIGHTS: equal, or fitted on val, and then perhaps by the context
     most    tokens of val to evaluate in training; None for all
     """
 
     members: tuple[Member, ...]
-    equal: bool = False
+    weights: str = "fitted"
     most: int | None = None
 
     def to_bytes(self) -> bytes:
@@ -110,7 +111,7 @@ def so_far(folder: Path) -> Run:
         raise damaged(folder, PLAN, "no member has begun")
     runs = [load(member) for member in begun]
     trained = [run for run in runs if not run.options.steps or any(line["step"] for line in run.history)]
-    run = _mixed(trained or runs[:1], plan.equal and len(trained) == len(plan.members))
+    run = _mixed(trained or runs[:1], plan.weights if len(trained) == len(plan.members) else "fitted")
     run.path = folder
     return run
 
@@ -149,7 +150,7 @@ def _train(
             saved = folder is not None and _begun(folder)
             command = f" and saved; continue with: moreish train --resume {shlex.quote(str(folder))}"
             raise KeyboardInterrupt(f"stopped{command if saved else ''}") from None
-    run = _mixed(runs, plan.equal)
+    run = _mixed(runs, plan.weights)
     if folder is not None:
         write_folder(run, folder, MODEL, model_bytes(run.model))
         (folder / PLAN).unlink()
@@ -157,11 +158,11 @@ def _train(
     return run
 
 
-def _mixed(runs: Sequence[Run], equal: bool) -> Run:
+def _mixed(runs: Sequence[Run], weights: str) -> Run:
     """Return the mixture of runs, with the seed of the first; a single run is its own mixture."""
     if len(runs) == 1:
         return dataclasses.replace(runs[0], path=None)
-    run = mix(runs, equal=equal)
+    run = mix(runs, equal=weights == "equal", by_context=weights == "by context")
     run.options = dataclasses.replace(run.options, seed=runs[0].options.seed)
     return run
 
@@ -182,6 +183,8 @@ def _read_plan(folder: Path) -> Plan:
         most = stored["most"]
         if not (most is None or (type(most) is int and most > 0)):
             raise ValueError(f"most is {most!r}")
-        return Plan(members, bool(stored["equal"]), most)
+        if stored["weights"] not in WEIGHTS:
+            raise ValueError(f"weights is {stored['weights']!r}")
+        return Plan(members, stored["weights"], most)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise damaged(folder, PLAN, error) from None

@@ -26,6 +26,7 @@ class Recipe:
     least       the fraction of these passes below which a cheaper recipe is better
     members     nets at most
     counts      True if the n-gram model is in the mixture
+    weights     of the mixture: see `ensemble.Plan`
     seconds     on names.txt with all passes and members, on the machine of the benchmark
     gains       nats by which val is then lower than that of the n-gram model, for lists of GAINED_WORDS
     """
@@ -37,6 +38,7 @@ class Recipe:
     least: float = 0.0
     members: int = 0
     counts: bool = True
+    weights: str = "fitted"
     seconds: float = 0.0
     gains: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
 
@@ -63,8 +65,8 @@ RECIPES = (
     Recipe("quick", "mlp", {}, 3.0, 0.1, 1),
     Recipe("small", "gru", {}, 8.0, 0.4, 1),
     Recipe("medium", "lstm", {**WIDE, "n_hidden": 256}, 16.0, 0.5, 1),
-    Recipe("large", "lstm", {**WIDE, "n_hidden": 512}, 24.0, 0.4, 1),
-    Recipe("ensemble", "lstm", {**WIDE, "n_hidden": 512}, 24.0, 1.0, 8),
+    Recipe("large", "lstm", {**WIDE, "n_hidden": 512}, 24.0, 0.4, 1, weights="by context"),
+    Recipe("ensemble", "lstm", {**WIDE, "n_hidden": 512}, 24.0, 1.0, 8, weights="by context"),
     Recipe("sample", "mlp", {}, 3.0, 0.0, 1, counts=False),
 )
 BY_NAME = {recipe.name: recipe for recipe in RECIPES}

@@ -176,10 +176,7 @@ def make_folder(folder: Path) -> bool:
 
 
 def write_folder(run: Run, folder: Path, name: str, data: bytes, teacher: bytes | None = None) -> None:
-    """Write all files of a run into a folder, config.json last: see `begin_folder`.
-
-    Raises WorkError if it cannot be written.
-    """
+    """Write all files of a run into a folder, config.json last. Raises WorkError if it cannot be written."""
     write_atomically(folder / WORDS, run.corpus.words.pieces())
     if run.corpus.words.has_columns:
         write_atomically(folder / COLUMNS, _columns_bytes(run.corpus.words))

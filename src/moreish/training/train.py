@@ -72,9 +72,9 @@ def train(
             refuse_what_is_no_list(words)
             words = words if isinstance(words, Sized) else list(words)
         model = default_model(words, options)
-    if model == "mixture":
-        corpus, options = _of_corpus(prepare(words, "ngram", options).corpus, options)
-        return train_members(Plan((Member("mlp", options), Member("ngram", options))), corpus, **shown)
+        if model == "mixture":
+            corpus, options = _of_corpus(prepare(words, "ngram", options).corpus, options)
+            return train_members(Plan((Member("mlp", options), Member("ngram", options))), corpus, **shown)
     return fit(prepare(words, model, {**options, "with_ngram": with_ngram}, from_run), **shown)
 
 
@@ -118,7 +118,7 @@ def _of_seeds(
     task.need_steps(": its members would all be equal, so leave out --members")
     corpus, options = _of_corpus(task.corpus, options)
     seeds = range(task.options.seed, task.options.seed + members)
-    return Plan(tuple(Member(task.name, {**options, "seed": seed}) for seed in seeds), equal=True), corpus
+    return Plan(tuple(Member(task.name, {**options, "seed": seed}) for seed in seeds), "equal"), corpus
 
 
 def _of_corpus(corpus: Corpus, options: dict[str, Any]) -> tuple[Corpus, dict[str, Any]]:

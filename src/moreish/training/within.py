@@ -81,7 +81,7 @@ class Choice:
             full = _of_all_passes(recipe, self.corpus, self.seed).options  # a shorter training has the same batches
             own = {**recipe.options, "epochs": self.epochs, "batch_size": full.batch_size, "lr": full.lr}
             members += [Member(recipe.model, {**own, "seed": self.seed + k}) for k in range(self.members)]
-        return Plan(tuple(members), most=self.most)
+        return Plan(tuple(members), recipe.weights, self.most)
 
     @property
     def options(self) -> dict[str, Any]:
