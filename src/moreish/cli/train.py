@@ -163,7 +163,11 @@ def report(run: Run, seconds: float, n_samples: int, request: Request | None) ->
         shares = zip(run.model.weights["weights"], config.parts or [], strict=True)
         how = " + ".join(f"{share:.0%} {part['model']}" for share, part in shares)
     print_text(f"{run.model.name}: {run.model.n_parameters:,} parameters, {how}, {seconds:.1f} s")
-    if isinstance(config, Mixture) and request is not None and not request.options.keys() & {"recipe", "members"}:
+    if (
+        isinstance(config, Mixture)
+        and request is not None
+        and not request.options.keys() & {"recipe", "members", "with_ngram"}
+    ):
         print_text(
             f"(a mixture usually has the lowest loss on lists under {SHORT_LIST:,} words; for a net alone: --model mlp)"
         )
