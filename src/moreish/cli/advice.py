@@ -23,7 +23,8 @@ RISEN = 0.01  # nats; with val so much above its lowest value, the training was 
 FALLEN = 0.001  # nats; with val falling less over the last fifth, the training is at its end
 OVERFITTED = 0.15  # nats; with val so much above train, the default net overfits if it trains longer
 MORE_DECAY = 0.1  # weight decay with which it does not (both are measured by benchmarks/longer.py)
-TIMES = {"10": 10, "60": 60, "10min": 600, "1h": 3600}  # of --within
+TIMES = {"10": 10, "60": 60, "10min": 600, "1h": 3600}  # of --within, in seconds
+LONGER = 2.0  # times as long as the training took
 WITHOUT_EFFECT = {"diagnostics", "log_every"}  # options that change nothing in what is trained
 
 Advice = Iterator[tuple[str, str]]
@@ -66,9 +67,12 @@ def better(run: Run, request: Request, of_counts: float) -> Advice:
     for text, seconds in TIMES.items():
         recipe = expected(seconds, n_words)
         val = of_counts - recipe.gain(n_words)
-        if val < run.loss["val"] - GAIN:
+        if seconds > LONGER * (run.seconds or 0) and val < run.loss["val"] - GAIN:
             command = request.of(None).command(within=text)
-            yield f"the best in {text}: an n-gram model and {recipe.nets}, val about {val:.2f}", command
+            yield (
+                f"the best in {text if text[-1].isalpha() else text + ' s'}: an n-gram model and {recipe.nets}, val about {val:.2f}",
+                command,
+            )
             return
 
 

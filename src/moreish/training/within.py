@@ -88,7 +88,8 @@ class Choice:
         """The options of `train` that repeat it."""
         if self.recipe.model is None:
             return {"recipe": self.recipe.name}
-        return {"recipe": self.recipe.name, "epochs": self.epochs, "members": self.members}
+        members = {"members": self.members} if self.recipe.members > 1 else {}
+        return {"recipe": self.recipe.name, "epochs": self.epochs, **members}
 
     def train(
         self, *, out: str | Path | None = None, on_progress: OnProgress | None = None, progress: bool | None = None
