@@ -162,7 +162,7 @@ def main() -> None:
         found["within"] = [within(arguments.names, seconds) for seconds in TIMES]
     if "lists" in parts:
         found["lists"] = [within(name, 10) for name in ("names", "dinosaurs", "minerals", "places")]
-    found |= {"data": Path(arguments.names).name, "machine": machine(), "versions": versions("torch")}
+    found |= {"data": Path(arguments.names).name, "machine": machine(), "versions": versions()}
     if arguments.json:
         arguments.json.write_text(json.dumps(found, indent=2) + "\n")
 

@@ -2,6 +2,7 @@
 
 import json
 import signal
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from moreish.errors import InputError
 from moreish.training.ensemble import Member, Plan, train_members
 from moreish.training.fit import clock
 
-SMALL = {"n_hidden": 8, "n_embd": 4, "steps": 12, "batch_size": 16}
+SMALL: dict[str, Any] = {"n_hidden": 8, "n_embd": 4, "steps": 12, "batch_size": 16}
 
 
 def stop_at(step):
@@ -134,7 +135,7 @@ def test_options_that_exclude_each_other_are_one_line(words, arguments, problem)
 
 def test_labels_and_weights_go_through_an_ensemble(words, tmp_path):
     labels, weights = [word[0] for word in words], [len(word) for word in words]
-    columns = {"labels": labels, "weights": weights}
+    columns: dict[str, Any] = {"labels": labels, "weights": weights}
     with pytest.raises(KeyboardInterrupt):
         moreish.train(words, "gru", members=2, out=tmp_path / "run", on_progress=stop_at(18), **columns, **SMALL)
     run = moreish.resume(tmp_path / "run")

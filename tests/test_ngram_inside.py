@@ -251,7 +251,9 @@ def test_a_damaged_unfinished_run_is_refused(unfinished, tmp_path, damage, reads
     ],
 )
 def test_what_does_not_go_together_is_refused_in_one_line(model, options, message, words, ngram, tmp_path):
-    of_words = {name: [1 + len(word) % 2 for word in words] for name in ("labels", "weights") if name in options}
+    of_words: dict[str, Any] = {
+        name: [1 + len(word) % 2 for word in words] for name in ("labels", "weights") if name in options
+    }
     with pytest.raises(InputError, match=message) as error:
         moreish.train(words, model, with_ngram=ngram, out=tmp_path / "run", **{**options, **of_words})
     assert "\n" not in str(error.value)
@@ -311,7 +313,7 @@ def test_a_net_with_an_n_gram_inside_can_be_a_member_of_an_ensemble(corpus, tmp_
     assert moreish.load(tmp_path / "stopped").model.name == "mixture"
     moreish.resume(tmp_path / "stopped")
     assert (tmp_path / "stopped" / MODEL).read_bytes() == (tmp_path / "whole" / MODEL).read_bytes()
-    parts = whole.model.config.parts
+    parts = whole.model.config.parts  # pyright: ignore[reportAttributeAccessIssue]
     assert [part["model"] for part in parts] == ["mixture", "gru"]
 
 
@@ -323,7 +325,7 @@ def test_a_net_with_an_n_gram_inside_can_be_a_member_of_an_ensemble(corpus, tmp_
         ({"from_run": "gru"}, "leave out --from"),
     ],
 )
-def test_other_ways_of_training_are_refused(options, message, corpus, ngram):
+def test_other_ways_of_training_are_refused(options: dict[str, Any], message, corpus, ngram):
     if "from_run" in options:
         options = {"from_run": moreish.train(corpus, "gru", **SMALL)}
     with pytest.raises(InputError, match=message):

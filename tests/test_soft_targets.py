@@ -1,5 +1,7 @@
 """Soft targets: label smoothing and the distributions of a teacher, in the loss of both engines."""
 
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false
+
 import dataclasses
 from typing import Any
 

@@ -68,11 +68,9 @@ def better(run: Run, request: Request, of_counts: float) -> Advice:
         recipe = expected(seconds, n_words)
         val = of_counts - recipe.gain(n_words)
         if seconds > LONGER * (run.seconds or 0) and val < run.loss["val"] - GAIN:
-            command = request.of(None).command(within=text)
-            yield (
-                f"the best in {text if text[-1].isalpha() else text + ' s'}: an n-gram model and {recipe.nets}, val about {val:.2f}",
-                command,
-            )
+            time = text if text[-1].isalpha() else f"{text} s"
+            found = f"an n-gram model and {recipe.nets}, val about {val:.2f}"
+            yield f"the best in {time}: {found}", request.of(None).command(within=text)
             return
 
 
