@@ -33,8 +33,12 @@ NET: dict[str, Any] = {
 }
 SEEDS, MEMBERS = (1, 2, 3), (1, 2, 3, 4)
 STUDENT: dict[str, Any] = {
-    **{"n_hidden": 304, "drawn": 50_000},
-    **{"epochs": 9.0, "lr": 0.005, "weight_decay": 0.1, "average": 1.0},
+    "n_hidden": 304,
+    "drawn": 50_000,
+    "epochs": 9.0,
+    "lr": 0.005,
+    "weight_decay": 0.1,
+    "average": 1.0,
 }
 TIMES = (1, 10, 60, 600)  # seconds
 DRAWN = 10_000  # words

@@ -28,7 +28,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # The function that writes a section, and the results that it takes.
 SECTIONS: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
-    "how good": (readme_sections.quality_table, ("quality",)),
+    "how good": (readme_sections.quality_table, ("quality", "best")),
     "how fast": (readme_sections.speed_table, ("speed", "scoring", "serving", "steering")),
     "peers": (readme_sections.peers_table, ("speed",)),
     "makemore": (peer_sections.makemore_table, ("peers", "sequence")),

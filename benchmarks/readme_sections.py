@@ -5,18 +5,15 @@ from typing import Any
 # Models of the README's first table; docs/quality.md shows all of them.
 SHOWN = (
     "n-gram counts",
-    "mlp 3 / 10 / 200",
-    "mlp 8 / 10 / 200, BatchNorm",
     "wavenet 8 / 24 / 128",
     "mlp, defaults",
-    "wavenet, defaults",
-    "wavenet 8 / 24 / 192, tuned",
-    "n-gram counts and tuned wavenet, mixed",
 )
+# Of the best words: single nets, mixtures and a distilled net.
+BEST = ("lstm 512", "4 lstm 512 and counts, by context", "distilled from it, lstm 304")
 
 
-def quality_table(found: dict[str, Any]) -> str:
-    """Table of losses, from the results of benchmarks/quality.py."""
+def quality_table(found: dict[str, Any], best: dict[str, Any]) -> str:
+    """Table of losses, from the results of benchmarks/quality.py and benchmarks/best.py."""
     rungs = {rung["name"]: rung for rung in found["splits"]["lecture"]["rungs"]}
     distinct = {rung["name"]: rung["median"] for rung in found["splits"]["distinct"]["rungs"]}
     lines = [
@@ -30,10 +27,25 @@ def quality_table(found: dict[str, Any]) -> str:
             f"| {'' if published is None else f'{published:.3f}'} | {rung['median']['test']:.3f} "
             f"| {distinct[name]['test']:.3f} |"
         )
+    for row in best["within"]:
+        lines.append(
+            f"| `--within {row['within']}`: {row['chosen'].partition(',')[0]} | {row['parameters']:,} "
+            f"| {row['seconds']:.1f} s | **{row['loss']['val']:.3f}** |  | {row['loss']['test']:.3f} |  |"
+        )
+    rungs = {rung["name"]: rung for rung in best["ladder"]["lecture"]["rungs"]}
+    distinct = {rung["name"]: rung["median"] for rung in best["ladder"]["distinct"]["rungs"]}
+    for name in BEST:
+        rung = rungs[name]
+        lines.append(
+            f"| {name} | {rung['parameters']:,} |  | **{rung['median']['val']:.3f}** |  | {rung['median']['test']:.3f} "
+            f"| {distinct[name]['test']:.3f} |"
+        )
     lines += [
         "",
         f'Nats per token on {found["data"]}, median of {len(found["seeds"])} seeds. In the column "distinct test" no'
-        f" test word is also a train word. `benchmarks/quality.py`, 1 thread, {found['machine']['processor']}.",
+        f" test word is also a train word. `benchmarks/quality.py`, 1 thread, {found['machine']['processor']};"
+        f" `--within` and the last rows by `benchmarks/best.py`, {best['machine']['processor']}, where the seconds are"
+        " those of the whole process.",
     ]
     return "\n".join(lines)
 
