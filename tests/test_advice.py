@@ -172,12 +172,14 @@ def test_counts_and_mixtures_get_what_makes_sense_for_them(here, capsys):
         "moreish sample runs/dinosaurs-ngram --temperature 0.7 --only-new",
         "moreish train dinosaurs --model mlp",
         "moreish mix runs/dinosaurs-ngram runs/dinosaurs-mlp --out runs/dinosaurs-mixture",
+        "moreish train dinosaurs --within 10",
     ]
     (here / "short.txt").write_text("\n".join(moreish.bundled("minerals")[:400]), encoding="utf-8")
     found = trained(capsys, "short.txt")
     assert list(found.values()) == [
         "moreish sample runs/short-mixture --temperature 0.7 --only-new",
         "",
+        "moreish train short.txt --within 10",
     ]
     assert len(losses(one(found, "an n-gram model does worse"))) == 2
 
@@ -203,4 +205,5 @@ def test_a_resumed_run_gets_the_advice_that_needs_no_list(saved_run):
 def test_a_piped_list_has_to_be_piped_again(saved_run, here):
     piped = Request("standard input", None, {}, {"n_hidden": 16})
     commands = [command for _, command in advice(saved_run, piped)]
-    assert re.fullmatch(r"\.\.\. \| moreish train - --n-hidden 16 --epochs [0-9.]+", commands[-1])
+    assert re.fullmatch(r"\.\.\. \| moreish train - --n-hidden 16 --epochs [0-9.]+", commands[-2])
+    assert commands[-1] == "... | moreish train - --within 10"

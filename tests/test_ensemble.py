@@ -62,6 +62,15 @@ def test_a_stopped_ensemble_loads_as_the_mixture_so_far_and_resumes_to_the_same_
         moreish.resume(tmp_path / "run")
 
 
+def test_what_is_left_of_a_member_that_had_no_time_to_begin_does_not_stop_the_others(words, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        moreish.train(words, "gru", members=2, out=tmp_path / "run", on_progress=stop_at(6), **SMALL)
+    begun = tmp_path / "run" / "members" / "1"
+    begun.mkdir()
+    (begun / "words.txt.part").write_text("x")
+    assert moreish.resume(tmp_path / "run").loss == moreish.train(words, "gru", members=2, **SMALL).loss
+
+
 def test_an_ensemble_stopped_before_its_first_step_leaves_nothing(words, tmp_path, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
@@ -124,6 +133,10 @@ def test_a_run_that_is_being_trained_is_not_overwritten(words, tmp_path):
         ({"within": 5, "lr": 0.1}, "leave out --lr"),
         ({"within": 0}, "--within is 0"),
         ({"recipe": "best"}, "unknown recipe"),
+        ({"recipe": "quick", "members": 0}, "--members is 0"),
+        ({"recipe": "uncounted", "members": -1}, "--members is -1"),
+        ({"recipe": "small", "epochs": 0.0}, "--epochs is 0"),
+        ({"within": True}, "--within is True"),
         ({"recipe": "counts", "epochs": 2.0}, "only counts"),
         ({"recipe": "small", "n_hidden": 8}, "leave out --n-hidden"),
     ],

@@ -32,6 +32,7 @@ from moreish.layers import (
     Layer,
     LayerNorm,
     Linear,
+    NGramCrossEntropy,
     Residual,
     SoftCrossEntropy,
     SoftmaxCrossEntropy,
@@ -46,7 +47,7 @@ from moreish.training.run import MODEL
 def test_every_layer_has_its_forward_pass_in_pytorch():
     """Except fused kinds, which stand for others, the losses, for which PyTorch has its own, and a sum of layers."""
     without = {kind for kind, kernels in LAYERS.items() if kernels.torch is None}
-    assert without == {*FUSED.values(), SoftmaxCrossEntropy, SoftCrossEntropy, Residual}
+    assert without == {*FUSED.values(), SoftmaxCrossEntropy, SoftCrossEntropy, NGramCrossEntropy, Residual}
 
 
 @pytest.mark.parametrize("fuse", [True, False], ids=["fused", "unfused"])

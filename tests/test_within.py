@@ -16,6 +16,7 @@ from moreish.training import within
 from moreish.training.fit import clock, fit
 from moreish.training.prepare import prepare
 from moreish.training.recipes import BY_NAME, RECIPES, expected
+from moreish.training.summary import summaries
 from moreish.training.within import best_within, of_recipe
 
 WORDS = made_up_words(400, seed=3)
@@ -92,11 +93,19 @@ def test_the_first_words_of_a_part_end_at_a_word(words):
     assert stream_of(corpus, "train", 10**6) is whole
 
 
-def test_at_the_deadline_a_training_ends_with_its_best_weights(words):
-    task = prepare(words, "mlp", {"n_hidden": 8, "steps": 100_000, "batch_size": 16})
-    run = fit(task, deadline=clock() + 0.3)
-    assert 0 < run.history[-1]["step"] < 100_000 if run.history else True
+def test_at_the_deadline_a_training_ends_with_its_best_weights_and_is_finished(words, tmp_path, caplog):
+    caplog.set_level("INFO", "moreish")
+    task = prepare(words, "mlp", {"n_hidden": 8, "steps": 1_000_000, "batch_size": 16})
+    run = fit(task, out=tmp_path / "run", deadline=clock() + 0.3)
+    last = run.history[-1]
+    assert 0 < last["step"] < 1_000_000
+    assert run.options.steps == last["step"]
+    assert last["val"] is not None
     assert run.loss["val"] < math.log(len(run.corpus.vocab))
+    assert "the time was over after" in caplog.text
+    (found,) = summaries(tmp_path)
+    assert found.state == "finished"  # pyright: ignore[reportAttributeAccessIssue]
+    assert moreish.load(tmp_path / "run").loss == run.loss
 
 
 def test_recipes_stand_in_the_order_of_their_cost_and_gain():

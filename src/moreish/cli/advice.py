@@ -24,6 +24,7 @@ FALLEN = 0.001  # nats; with val falling less over the last fifth, the training 
 OVERFITTED = 0.15  # nats; with val so much above train, the default net overfits if it trains longer
 MORE_DECAY = 0.1  # weight decay with which it does not (both are measured by benchmarks/longer.py)
 TIMES = {"10": 10, "60": 60, "10min": 600, "1h": 3600}  # of --within, in seconds
+LARGEST = 200  # characters; no gains were measured on lists with more
 LONGER = 2.0  # times as long as the training took
 WITHOUT_EFFECT = {"diagnostics", "log_every"}  # options that change nothing in what is trained
 
@@ -62,7 +63,8 @@ def better(run: Run, request: Request, of_counts: float) -> Advice:
     The loss is an estimate: val of the n-gram model, less the gain of the recipe on lists of about this length.
     """
     n_words = len(run.corpus.words)
-    if run.corpus.words.has_columns or "from" in request.options:
+    too_few = len(run.corpus.parts["val"]) < FEWEST_VAL_WORDS
+    if too_few or len(run.corpus.vocab) > LARGEST or run.corpus.words.has_columns or "from" in request.options:
         return
     for text, seconds in TIMES.items():
         recipe = expected(seconds, n_words)

@@ -44,7 +44,7 @@ from ..evaluation import Evaluation, evaluate
 from ..models import Mixture
 from ..training.fit import clock
 from ..training.recipes import RECIPES
-from ..training.run import Run, load
+from ..training.run import Run, check_free, load
 from ..training.train import SHORT_LIST, chosen, default_model
 from ..training.train import resume as resume_training
 from ..training.train import train as train_model
@@ -118,12 +118,12 @@ def train(
     if first:
         announce_work()
     began = clock()
-    request = None
+    request = most = None
     with TrainingView() if first else nullcontext() as view:
         if resume is not None:
             options = (list_options, model_options, train_options)
             others = (file, model, within, recipe, members, out, from_run, with_ngram)
-            if any(others) or any(map(given_options, options)):
+            if any(other is not None for other in others) or any(map(given_options, options)):
                 raise InputError(
                     "--resume continues a run with its own list and options: use it without a file or other options"
                 )
@@ -139,22 +139,23 @@ def train(
             if within is not None or recipe is not None:
                 choice = chosen(words, options, within, recipe, members, model, source, with_ngram, began)
                 out = out or request.folder(choice.model)
+                check_free(out)
                 request = Request(file, None, of_list, {**options, **choice.options})
                 say(f"moreish: {choice}; the same again: {request.command()}")
-                run = choice.train(out=out, on_progress=view)
+                run, most = choice.train(out=out, on_progress=view), choice.most
             else:
                 out = out or request.folder(model or (source.model.name if source else default_model(words, options)))
                 of_runs = {"from_run": source, "with_ngram": with_ngram}
                 run = train_model(words, model, members=members, out=out, on_progress=view, **of_runs, **options)
     if not first:
         return
-    report(run, clock() - began, samples, request)
+    report(run, clock() - began, samples, request, most)
     if file is None and resume is None:
         say("(trained on the bundled list of names; for your own list: moreish train FILE)")
 
 
-def report(run: Run, seconds: float, n_samples: int, request: Request | None) -> None:
-    """Print the results of a training run."""
+def report(run: Run, seconds: float, n_samples: int, request: Request | None, most: int | None = None) -> None:
+    """Print the results of a training run; its losses are those of `most` tokens of each part, if not of all."""
     o, config = run.options, run.model.config
     how = f"{o.steps:,} steps of {o.batch_size or 'all words'}" if o.steps else "counted"
     if isinstance(config, Mixture) and o.steps:
@@ -175,7 +176,10 @@ def report(run: Run, seconds: float, n_samples: int, request: Request | None) ->
     found = evaluate(run.model, run.corpus) if weighted else Evaluation(run.loss, {})
     run.loss = found.loss
     print_losses(found)
-    run.keep_loss()
+    if most is None:
+        run.keep_loss()
+    else:
+        say(f"(losses are those of the first {most:,} tokens of each part; of all: moreish eval {run.path})")
     if (taught := run.taught) is not None:
         of_models = (("teacher", taught.model, taught.parameters, taught.loss),)
         of_models += (("student", run.model.name, run.model.n_parameters, run.loss),)

@@ -10,6 +10,7 @@ It loads as the mixture of the members so far. At the end, the mixture takes the
 
 import dataclasses
 import json
+import logging
 import math
 import shlex
 import shutil
@@ -20,6 +21,7 @@ from typing import Any
 
 from ..corpus import Corpus
 from ..engine.torch.distributed import rank
+from ..errors import InputError
 from ..files import write_atomically
 from .checkpoint import damaged
 from .fit import OnProgress, clock, fit, go_on
@@ -28,6 +30,7 @@ from .mixing import mix
 from .prepare import Task, prepare
 from .run import CONFIG, MODEL, PLAN, Run, load, make_folder, model_bytes, write_folder
 
+LOG = logging.getLogger("moreish")
 MEMBERS = "members"  # folder in the folder of the run
 WEIGHTS = ("equal", "fitted", "by context")
 
@@ -97,7 +100,10 @@ def resume_members(folder: Path, *, on_progress: OnProgress | None = None, progr
     if not begun:
         raise damaged(folder, PLAN, "no member has begun")
     corpus = load(begun[0]).corpus
-    tasks = [prepare(corpus, member.model, member.options) for member in plan.members]
+    try:
+        tasks = [prepare(corpus, member.model, member.options) for member in plan.members]
+    except InputError as error:
+        raise damaged(folder, PLAN, error) from None
     return _train(plan, tasks, folder, on_progress, progress, math.inf)
 
 
@@ -130,6 +136,7 @@ def _train(
     runs: list[Run] = []
     for number, task in enumerate(tasks):
         if runs and clock() > deadline:
+            LOG.info(f"the time was over after {number} of {len(tasks)} models")
             break
         before = sum(steps[:number])
 
@@ -145,6 +152,8 @@ def _train(
             elif own is not None and (own / CONFIG).exists():
                 runs.append(go_on(own, on_progress=tell, progress=progress, most=plan.most))
             else:
+                if own is not None:
+                    shutil.rmtree(own, ignore_errors=True)  # of a member that had no time to begin
                 runs.append(fit(task, out=own, on_progress=tell, progress=progress, deadline=deadline, most=plan.most))
         except KeyboardInterrupt:
             saved = folder is not None and _begun(folder)

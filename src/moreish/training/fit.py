@@ -1,6 +1,7 @@
 """Fitting one model: by counting, or step by step to the end, with checkpoints."""
 
 import dataclasses
+import logging
 import math
 import shlex
 import time
@@ -19,10 +20,11 @@ from .batchnorm import calibrate
 from .checkpoint import CHECKPOINT, Checkpoint, first_moments, load_checkpoint
 from .loop import Diverged, Loop, Progress
 from .prepare import Task, engine_of, of_run
-from .run import MODEL, Run, begin_folder, discard_folder, end_folder, load, write_history
+from .run import MODEL, Run, begin_folder, discard_folder, end_folder, load, write_config, write_history
 from .teacher import load_teacher
 from .watching import TrainingView
 
+LOG = logging.getLogger("moreish")
 CHECKPOINT_SECONDS = 5.0  # between two checkpoints
 
 OnProgress = Callable[[Progress], None]
@@ -150,8 +152,11 @@ def _follow(loop: Loop, view: TrainingView, on_progress: OnProgress | None, dead
                 path = loop.run.path
                 saved = f" and saved; continue with: moreish train --resume {shlex.quote(str(path))}" if path else ""
                 raise KeyboardInterrupt(f"stopped{saved}")
-            if clock() > deadline:
-                loop.evaluate()
+            if clock() > deadline and at.step < at.steps:
+                loop.end()
+                LOG.info(f"the time was over after {at.step:,} of {at.steps:,} steps")
+                if loop.run.path is not None:
+                    write_config(loop.run, loop.run.path)
                 break
     _save(loop.run, loop.state)
 

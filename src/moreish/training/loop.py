@@ -4,7 +4,7 @@ import math
 import shlex
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -149,9 +149,9 @@ class Loop:
     def _report(self) -> Progress:
         """Evaluate and log what is due at this step."""
         state, step, val, notes = self.state, self.state.step, None, {}
-        loss, lr = state.loss_sum / state.loss_count, float(self.schedule.rates(step - 1, step)[0])
+        loss, lr = state.loss_sum / max(state.loss_count, 1), float(self.schedule.rates(step - 1, step)[0])
         if step in self.evaluations:
-            val, notes = self.evaluate()
+            val, notes = self._evaluate()
         state.seconds = time.perf_counter() - self.began
         if self._is_point(step):
             notes = {**notes, **self.engine.notes(state.params)}
@@ -168,7 +168,16 @@ class Loop:
             state.loss_sum, state.loss_count, state.losses = 0.0, 0, state.losses[:0]
         return Progress(step, self.steps, loss, lr, val, self._is_line(step), notes, self.record, self.run)
 
-    def evaluate(self) -> tuple[float | None, dict[str, float]]:
+    def end(self) -> None:
+        """End the training early: evaluate, and write the last line of the history."""
+        run, state = self.run, self.state
+        if not run.history or run.history[-1]["step"] < state.step:
+            self.evaluations.add(state.step)
+            self.lines.add(state.step)
+            self._report()
+        run.options = replace(run.options, steps=state.step)
+
+    def _evaluate(self) -> tuple[float | None, dict[str, float]]:
         """Compute the val loss of what would be kept, if it is finite, and with --average both val losses by name.
 
         The best weights are remembered.

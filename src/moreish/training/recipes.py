@@ -61,8 +61,12 @@ class Recipe:
 
 # With dropout of the outputs and of the state, a wide net trains long without overfitting.
 WIDE: dict[str, Any] = {
-    "n_hidden": 512, "dropout": 0.5, "recurrent_dropout": 0.25,
-    "lr": 0.005, "weight_decay": 0.15, "average": 1.0,
+    "n_hidden": 512,
+    "dropout": 0.5,
+    "recurrent_dropout": 0.25,
+    "lr": 0.005,
+    "weight_decay": 0.15,
+    "average": 1.0,
 }
 # The gains of the ensemble are measured on names.txt; on the other lists they are those of one of its nets.
 RECIPES = (

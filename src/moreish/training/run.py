@@ -188,8 +188,13 @@ def write_folder(run: Run, folder: Path, name: str, data: bytes, teacher: bytes 
         write_atomically(folder / START, run.start.to_bytes(run.model.layout))
     if isinstance(run.model, NGramInside):
         write_atomically(folder / INSIDE, save_tensors(run.model.arrays))
-    write_atomically(folder / CONFIG, _config_bytes(run))
+    write_config(run, folder)
     run.path = folder
+
+
+def write_config(run: Run, folder: Path) -> None:
+    """Write config.json."""
+    write_atomically(folder / CONFIG, _config_bytes(run))
 
 
 def check_free(path: str | Path) -> None:

@@ -37,7 +37,7 @@ def train(
                 options of a net; with from_run, its model
     within      choose what has the lowest val loss after so many seconds on this machine, and train that: usually
                 several models, mixed into one run. Only the options of all models may be given too
-    recipe      train what `within` has chosen by this name (see `recipes`), with its `steps` and `members`
+    recipe      train what `within` has chosen by this name (see `recipes`), with its `epochs` and `members`
     members     train the model with so many seeds, from the given one up, and mix them with equal weights
     from_run    start with the weights of this run of a net, or of the run in this folder; it may have been trained on a
                 list of another kind. The vocabulary is that of both lists; the model and its options are the run's. The
@@ -97,7 +97,7 @@ def chosen(
     excluded = {"model": model, "from": from_run, "with-ngram": with_ngram}
     excluded |= {"members": members} if recipe is None else {"within": within}
     for name, value in excluded.items():
-        if value is not None:
+        if value is not None and value is not False:
             raise InputError(f"--{what} chooses what is trained: leave out --{name}")
     return (
         best_within(words, resolved(within), options, began)
@@ -110,8 +110,8 @@ def _of_seeds(
     words: Iterable[str] | Corpus, model: str | None, members: int, from_run: object, options: dict[str, Any]
 ) -> tuple[Plan, Corpus]:
     """Return the plan of an ensemble of nets that differ in their seed, and the corpus."""
-    if members < 1:
-        raise InputError(f"--members is {members}: it must be at least 1")
+    if not isinstance(members, int) or members < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InputError(f"--members is {members}: it must be a whole number, at least 1")
     if from_run is not None:
         raise InputError("--members trains each net from weights of its own: leave out --from")
     task = prepare(words, model, options)

@@ -20,12 +20,13 @@ from ..models import NetConfig, make_config
 from .ensemble import Member, Plan, train_members
 from .fit import OnProgress, clock, first_state, fit
 from .loop import EVALUATIONS
-from .options import OF_ALL_MODELS
+from .options import OF_ALL_MODELS, TrainOptions
 from .prepare import Task, engine_of, prepare
 from .recipes import RECIPES, Recipe, recipe_of
 from .run import Run
 
 COUNTING = 0.6e-6  # seconds that an n-gram model takes for each token, at most, on a slow machine
+OF_LABELS = 6.0  # times as long, for the square root of the number of labels
 MOST_COUNTING = 0.4  # of the time; if it takes more, counts are left out
 RESERVED = 0.05  # of the time, for what is not foreseen
 PROBED_STEPS = 3  # at least
@@ -88,7 +89,7 @@ class Choice:
         """The options of `train` that repeat it."""
         if self.recipe.model is None:
             return {"recipe": self.recipe.name}
-        members = {"members": self.members} if self.recipe.members > 1 else {}
+        members = {"members": self.members} if max(self.members, self.recipe.members) > 1 else {}
         return {"recipe": self.recipe.name, "epochs": self.epochs, **members}
 
     def train(
@@ -117,7 +118,13 @@ def of_recipe(words: Iterable[str] | Corpus, name: str, options: dict[str, Any],
     if recipe.model is None and (epochs is not None or members is not None):
         raise InputError(f"--recipe {name} only counts: leave out --epochs and --members")
     members = recipe.members if members is None else members
-    return Choice(recipe, corpus, epochs or _rounded(recipe.epochs(len(corpus.words))), members, seed)
+    if recipe.model is None:
+        return Choice(recipe, corpus, 0.0, 0, seed)
+    if not isinstance(members, int) or members < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InputError(f"--members is {members}: it must be a whole number, at least 1")
+    epochs = _rounded(recipe.epochs(len(corpus.words))) if epochs is None else epochs
+    TrainOptions(epochs=epochs)  # raises for a number of passes that cannot be
+    return Choice(recipe, corpus, epochs, members, seed)
 
 
 def best_within(words: Iterable[str] | Corpus, seconds: float, options: dict[str, Any], began: float) -> Choice:
@@ -128,12 +135,12 @@ def best_within(words: Iterable[str] | Corpus, seconds: float, options: dict[str
 
     Raises InputError for other options.
     """
-    if not 0 < seconds < math.inf:
-        raise InputError(f"--within is {seconds:g}: it must be a time above 0, such as 60, 10min or 1h")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < math.inf:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InputError(f"--within is {seconds}: it must be a time above 0, such as 60, 10min or 1h")
     corpus, seed = _corpus(words, options, "--within")
     deadline = began + seconds
     n_words, tokens = len(corpus.words), {part: len(corpus.stream(part)) - 1 for part in PARTS}
-    counting = COUNTING * tokens["train"]
+    counting = COUNTING * tokens["train"] * (1 + OF_LABELS * len(corpus.label_names) ** 0.5)
     left = deadline - clock() - RESERVED * seconds
     counts = counting < MOST_COUNTING * left
     speed = _speed_of_products() if left > 0 else 0.0
@@ -148,6 +155,8 @@ def best_within(words: Iterable[str] | Corpus, seconds: float, options: dict[str
         left = deadline - clock() - RESERVED * seconds - counting * counts
         times = EVALUATIONS * (2 if task.options.average else 1)
         most = max(FEWEST_EVALUATED, int(EVALUATING * left / (times * of_token)))
+        if corpus.words.has_columns:  # all words are evaluated
+            most = max(tokens.values())
         of_val, of_all = (sum(min(tokens[part], most) for part in parts) for parts in (("val",), PARTS))
         evaluating = (times * of_val + of_all) * of_token
         members = min(recipe.members, int(left / (steps * of_step + evaluating)))
