@@ -148,7 +148,7 @@ def regularisation(names: str, console: Console) -> list[dict[str, Any]]:
 
 def within(file: str, seconds: int) -> dict[str, Any]:
     """Train a list within a time, as a process of its own."""
-    return {"file": file, "within": seconds, **trained(file, ["--within", str(seconds)])}
+    return {"file": Path(file).name, "within": seconds, **trained(file, ["--within", str(seconds)])}
 
 
 def main() -> None:

@@ -50,7 +50,7 @@ class Taught:
 
 @dataclass(frozen=True, eq=False)
 class Teacher:
-    """What a teacher gives to a student.
+    """The words and distributions that a student learns from.
 
     stream      (1 + N,) int32: the words that it has drawn, as a stream of tokens
     guide       its distributions (V,) at prefixes

@@ -40,7 +40,7 @@ SIZE = 512  # of the matrices that are multiplied to measure the speed
 
 @dataclass(frozen=True)
 class Choice:
-    """What to train: a recipe and its length.
+    """A recipe and its length, which `train` trains.
 
     epochs      passes of each net over the train words
     members     nets
