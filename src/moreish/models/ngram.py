@@ -16,7 +16,7 @@ from ..engine.protocol import Reader
 from ..ngram import SMOOTHINGS, Automaton, count_tables, smoothed
 from ..ngram.labels import recounted, smoothed_by_label
 from ..options import option
-from ..sampling.contexts import Contexts
+from ..sampling.contexts import Contexts, CountedContexts
 from .config import CountConfig
 
 
@@ -62,7 +62,7 @@ class NGram(CountConfig):
 
     def contexts(self, reader: Reader, params: np.ndarray, n_vocab: int) -> Contexts:
         assert isinstance(reader, Automaton)
-        return reader
+        return CountedContexts(reader)
 
     def n_parameters(self, arrays: dict[str, np.ndarray]) -> int:
         return arrays["p"].size + arrays["share"].size

@@ -2,7 +2,7 @@
 
 # pyright: reportMissingParameterType=false
 
-from functools import cached_property, lru_cache, partial
+from functools import lru_cache, partial
 
 import numpy as np
 from numba import types
@@ -156,17 +156,6 @@ class Automaton:
         logits = np.empty((len(states), self.n_vocab))
         compiled(predict)(self.graph, self.probabilities, np.ascontiguousarray(states[:, 0]), logits)
         return logits
-
-    def table(self) -> tuple[np.ndarray, np.ndarray, int]:
-        """Return all nodes: see `sampling.contexts`."""
-        return np.arange(self.size)[:, None], self._followers, self.graph.start
-
-    @cached_property
-    def _followers(self) -> np.ndarray:
-        """The node after every token at every node: int32 (nodes, n_vocab)."""
-        V, nodes = self.n_vocab, np.arange(self.size)
-        reached = self.after(np.zeros(0), np.repeat(nodes, V)[:, None], np.tile(np.arange(V), self.size))
-        return reached.reshape(self.size, V).astype(np.int32)
 
     def generate(self, params: np.ndarray, n: int, draw: Draw) -> np.ndarray:
         """Draw n words: a flat array of tokens, int32, each word ended by 0. No word is empty or over max_length."""

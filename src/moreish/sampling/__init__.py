@@ -3,8 +3,9 @@
 from .constraints import Constraints
 from .deadline import done_by
 from .draw import Drawing, Samples
-from .dynamic_programming import ExactSampler, SamplingOptions
+from .dynamic_programming import ExactSampler
 from .model import SamplingModel
+from .options import SamplingOptions
 from .ranking import Candidate, Candidates, most_likely
 
 __all__ = [

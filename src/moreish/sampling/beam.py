@@ -13,7 +13,7 @@ from ..engine.states import state_after
 from .constraints import MAX_LENGTH
 from .deadline import check_time
 from .dfa import DFA
-from .dynamic_programming import SamplingOptions
+from .options import SamplingOptions
 from .model import SamplingModel
 
 MAX_LOGITS = 1 << 22  # held at a time

@@ -25,7 +25,7 @@ from ..errors import InputError
 from .constraints import Constraints
 from .deadline import check_time
 from .dfa import DFA
-from .dynamic_programming import SamplingOptions
+from .options import SamplingOptions
 from .model import SamplingModel
 from .sources import MAX_ENUMERATED, Source, enumerated, never_generated, plain, sources_of
 

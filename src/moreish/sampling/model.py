@@ -12,7 +12,7 @@ from .contexts import Contexts
 from .deadline import check_time
 
 if TYPE_CHECKING:
-    from .dynamic_programming import SamplingOptions
+    from .options import SamplingOptions
 
 MAX_EXTRA = 1000  # characters beyond the shortest word, whatever the list
 FIRST_LENGTH = 64  # characters after the prefix that the first attempt has room for

@@ -11,7 +11,7 @@ from ..display.shown import SHOWN, Shown, Table, more
 from ..errors import InputError
 from .beam import beam_search
 from .dfa import DFA
-from .dynamic_programming import SamplingOptions
+from .options import SamplingOptions
 from .model import SamplingModel
 from .sources import MAX_ENUMERATED, enumerated
 

@@ -10,8 +10,9 @@ from ..errors import InputError
 from .beam import beam_search
 from .constraints import Constraints
 from .dfa import DFA
-from .dynamic_programming import MAX_STEPS, ExactSampler, SamplingOptions, estimated_steps
+from .dynamic_programming import MAX_STEPS, ExactSampler, estimated_steps
 from .model import SamplingModel
+from .options import SamplingOptions
 
 MAX_ENUMERATED = 1 << 17  # words
 REDRAWS = 16  # of a word that is too long
@@ -138,7 +139,7 @@ def sources_of(
 ) -> Iterator[Source]:
     """Yield the sources of a set of words, the fastest first; the next is for when that finds too few words."""
     longest = constraints.max_length or words.shortest + models[0].most_extra
-    steps = len(models) * estimated_steps(models[0].contexts, words, len(models[0].vocab))
+    steps = len(models) * estimated_steps(models[0].contexts, words, options)
     exact = _exact(models, words, options, seed, longest) if steps <= QUICK_STEPS else None
     if exact:
         yield exact
