@@ -67,6 +67,14 @@ def trace(graph, level, stream, nodes, entries):
         node = next_node(graph, node, token)
 
 
+def walk(graph, stream, nodes):
+    """Write the node before every token of stream (M,) after the first to nodes (M - 1,)."""
+    node = graph.start
+    for i in range(nodes.size):
+        nodes[i] = node
+        node = next_node(graph, node, stream[i + 1])
+
+
 def predict(graph, probabilities, nodes, logits):
     """Write the log-probability of every token after each node (N,) to logits (N, V)."""
     path = np.zeros(probabilities.order, np.int64)
@@ -86,6 +94,7 @@ PAIRS = types.int32[:, ::1]
 SIGNATURES = {
     read: types.void(GRAPH, PROBABILITIES, INTS32, FLOATS),
     trace: types.void(GRAPH, INTS32, INTS32, PAIRS, PAIRS),
+    walk: types.void(GRAPH, INTS32, INTS32),
     predict: types.void(GRAPH, PROBABILITIES, INTS, FLOATS2),
     follow: types.void(GRAPH, INTS, INTS, INTS),
 }
@@ -140,6 +149,12 @@ class Automaton:
             chunks = split_at_words(stream, n_threads)
             run_parallel([partial(read_chunk, stream[a : b + 1], nll[a:b]) for a, b in chunks])
         return nll
+
+    def nodes(self, stream: np.ndarray) -> np.ndarray:
+        """Return the node before every token of a flat stream (1 + N,) after its first 0, int32 (N,)."""
+        nodes = np.empty(len(stream) - 1, np.int32)
+        compiled(walk)(self.graph, stream, nodes)
+        return nodes
 
     def begin(self, params: np.ndarray) -> np.ndarray:
         """Return the state at the beginning of a word: the number of its node, int64 (1, 1)."""

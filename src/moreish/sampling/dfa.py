@@ -112,6 +112,11 @@ class DFA:
                 raise ValueError("the set is empty")
         return length
 
+    @cached_property
+    def nearest_end_first(self) -> list[int]:
+        """All states, by the fewest characters that complete a word."""
+        return _backwards(self.delta, self.weights)
+
     def is_cycle(self, states: np.ndarray) -> bool:
         """Return True if the states of a component lead to each other, or one to itself."""
         return bool(np.isin(self.delta[states], states).any())
@@ -197,17 +202,8 @@ def trimmed(delta: np.ndarray, weights: np.ndarray, classes: np.ndarray) -> DFA:
     """
     used, classes = np.unique(classes, return_inverse=True)
     delta = delta[:, used]
-    before, columns = np.nonzero(delta >= 0)
-    target = delta[before, columns]
-    order = np.argsort(target, kind="stable")
-    before, first = before[order], np.searchsorted(target[order], np.arange(len(weights) + 1))
-    alive = weights > 0
-    waiting = np.flatnonzero(alive).tolist()
-    for q in waiting:  # the list grows during the loop
-        earlier = before[first[q] : first[q + 1]]
-        new = np.unique(earlier[~alive[earlier]])
-        alive[new] = True
-        waiting += new.tolist()
+    alive = np.zeros(len(weights), bool)
+    alive[_backwards(delta, weights)] = True
     if not len(alive) or not alive[0]:
         return nothing(len(classes))
     number = np.where(alive, np.cumsum(alive) - 1, -1)
@@ -216,6 +212,22 @@ def trimmed(delta: np.ndarray, weights: np.ndarray, classes: np.ndarray) -> DFA:
     merged = np.array([columns.setdefault(column.tobytes(), len(columns)) for column in delta.T])
     kept = np.unique(merged, return_index=True)[1]
     return DFA(np.ascontiguousarray(delta[:, kept]), weights[alive], merged[classes])
+
+
+def _backwards(delta: np.ndarray, weights: np.ndarray) -> list[int]:
+    """Return the states from which a word can be completed, those nearest to its end first."""
+    before, columns = np.nonzero(delta >= 0)
+    target = delta[before, columns]
+    order = np.argsort(target, kind="stable")
+    before, first = before[order], np.searchsorted(target[order], np.arange(len(weights) + 1))
+    alive = weights > 0
+    found = np.flatnonzero(alive).tolist()
+    for q in found:  # the list grows during the loop
+        earlier = before[first[q] : first[q + 1]]
+        new = np.unique(earlier[~alive[earlier]])
+        alive[new] = True
+        found += new.tolist()
+    return found
 
 
 def nothing(V: int) -> DFA:
