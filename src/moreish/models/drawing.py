@@ -1,7 +1,7 @@
 """The methods of a model that draw words and find the most likely ones, free or under constraints."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from ..corpus import Corpus, Vocab
@@ -40,6 +40,7 @@ class DrawsWords(ABC):
         edits: int | None = None,
         gap: str = "",
         without: Collection[str] = (),
+        prefer: Collection[str] | Mapping[str, float] = (),
         avoid: Collection[str] = (),
         distinct: bool = False,
         tries: int | None = None,
@@ -62,6 +63,10 @@ class DrawsWords(ABC):
         forbid, require characters that no word contains, and that every word contains
         without         pieces of text that no word contains; one with a character that the model does not know is
                         ignored
+        prefer          pieces of text as {"ann": 2}, or as ["ann:2"]: a word that contains ann is twice as likely,
+                        relative to other words, as under the model; a number below 1 makes it rarer. The number is what
+                        follows the last colon, 2 if there is none. Several are multiplied. A text with a character that
+                        the model does not know is ignored
         near, edits     word that every word is a number of edits away from (1 by default)
         avoid           words to leave out; corpus.words for new words only
         distinct        draw each word only once
@@ -96,6 +101,7 @@ class DrawsWords(ABC):
             edits=edits,
             gap=gap,
             without=without,
+            prefer=prefer,
         ).samples()
         samples.corpus = self.corpus
         return samples

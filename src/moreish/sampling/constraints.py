@@ -1,9 +1,10 @@
 """Constraints on words, and the set of words that satisfy them, as an automaton."""
 
+import math
 import shlex
 import unicodedata
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
 from functools import reduce
 from operator import and_
 
@@ -17,11 +18,15 @@ from .pattern import RUN, Item, automaton, items
 
 MAX_LENGTH = 10_000  # characters
 MAX_SHOWN = 5  # pieces of --without in an error
+MAX_DIGITS = 100  # of the weight of a word
 
 
 @dataclass(frozen=True)
 class Constraints(Options):
-    """Constraints that every word satisfies. Raises InputError for values that contradict each other."""
+    """Constraints that every word satisfies, and wishes, which give words weights.
+
+    Raises InputError for values that contradict each other.
+    """
 
     prefix: str = option("", "text that every word begins with")
     suffix: str = option("", "text that every word ends with")
@@ -39,6 +44,11 @@ class Constraints(Options):
     edits: int | None = option(None, "exact number of edits", low=1, high=100)
     gap: str = option("", "word with gaps, such as jo__than: _ is any character; the signs of --pattern work too")
     without: tuple[str, ...] = option((), "text that no word contains; repeat it for several")
+    prefer: tuple[str, ...] = option(
+        (),
+        "TEXT:X makes words that contain TEXT X times as likely, relative to others (rarer for X below 1); TEXT alone "
+        "means twice; repeat it for several",
+    )
 
     def __post_init__(self):
         if not isinstance(self.forbid, str):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -46,6 +56,8 @@ class Constraints(Options):
                 f"--forbid is {self.forbid!r}: it takes characters as one string, such as 'qx'; a list of texts that "
                 "no word contains is the argument without"
             )
+        if isinstance(self.prefer, Mapping):
+            object.__setattr__(self, "prefer", [f"{text}:{factor}" for text, factor in self.prefer.items()])
         super().__post_init__()
         for f in fields(self):
             value = getattr(self, f.name)
@@ -55,6 +67,7 @@ class Constraints(Options):
                 object.__setattr__(self, f.name, tuple(unicodedata.normalize("NFC", text) for text in value))
         if "" in self.without:
             raise InputError("--without '': give a text of one character or more")
+        wishes(self.prefer)
         if self.edits is not None and not self.near:
             raise InputError(f"--edits is {self.edits}: give the word to edit with --near")
         if self.max_length is not None and self.max_length < self.min_length:
@@ -66,7 +79,7 @@ class Constraints(Options):
         return all(getattr(self, f.name) == f.default for f in fields(self) if f.name != "prefix")
 
     def words(self, vocab: Vocab) -> DFA:
-        """Return the set of words that satisfy all constraints.
+        """Return the set of words that satisfy all constraints, with their weights.
 
         Raises InputError for a character that is not in the list, and for an empty set; the message names the fewest
         constraints that exclude each other.
@@ -82,7 +95,7 @@ class Constraints(Options):
         return satisfying
 
     def _sets(self, vocab: Vocab) -> dict[str, DFA]:
-        """Return the set of words for each constraint given, under its text on the command line."""
+        """Return the set of words for each constraint and wish given, under its text on the command line."""
         anything = np.arange(len(vocab)) > 0
 
         def literal(text: str) -> list[Item]:
@@ -114,6 +127,11 @@ class Constraints(Options):
             characters = set(vocab.characters)
             known = [vocab.encode(piece) for piece in self.without if characters.issuperset(piece)]
             sets[" ".join(shown)] = containing_none(known, anything)
+        for text, factor in wishes(self.prefer).items():
+            if set(text) <= set(vocab.characters):
+                containing = matching([RUN, *literal(text), RUN])
+                weights = np.where(containing.accept, factor, 1.0)  # every text leads to a state of this automaton
+                sets[f"--prefer {shlex.quote(f'{text}:{factor:g}')}"] = replace(containing, weights=weights)
         for char in sorted(set(self.require)):
             times = self.require.count(char)
             sets[f"--require {shlex.quote(char * times)}"] = matching([RUN, *[*literal(char), RUN] * times])
@@ -124,6 +142,32 @@ class Constraints(Options):
             name = f"{edits} {'edit' if edits == 1 else 'edits'} from {shlex.quote(self.near)}"
             sets[name] = at_edits(tokens, edits, anything)
         return sets
+
+
+def wishes(prefer: Iterable[str]) -> dict[str, float]:
+    """Return the factor by which each text of --prefer, as TEXT:X or TEXT, makes a word likelier.
+
+    Raises InputError for an empty text, for one that is given twice, and for an X that is not a number above 0.
+    """
+    found: dict[str, float] = {}
+    for wish in prefer:
+        text, number = wish.rsplit(":", 1) if ":" in wish else (wish, "2")
+        try:
+            factor = float(number)
+        except ValueError:
+            raise InputError(
+                f"--prefer {wish!r}: what follows the last colon must be a number, such as {wish.rstrip(':') + ':2'!r}"
+            ) from None
+        if not 0 < factor < math.inf:
+            raise InputError(f"--prefer {wish!r}: the number is {number}: it must be above 0, and finite")
+        if not text:
+            raise InputError(f"--prefer {wish!r}: give a text of one character or more")
+        if text in found:
+            raise InputError(f"--prefer has {text!r} twice: give it once")
+        found[text] = factor
+    if sum(abs(math.log10(factor)) for factor in found.values()) > MAX_DIGITS:
+        raise InputError(f"--prefer: together the numbers must stay between 1e-{MAX_DIGITS} and 1e{MAX_DIGITS}")
+    return found
 
 
 def _known_empty(sets: Iterable[DFA]) -> bool:
