@@ -4,7 +4,7 @@ import math
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +25,8 @@ from .labels import Labels, sum_over_labels
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from ..sampling.lookahead import Guide
 
 UNKNOWN_NLL = math.log(0x110000)  # nats of an unknown character: uniform over the code points of Unicode
 
@@ -119,7 +121,7 @@ class Model(Shown, DrawsWords):
 
     def __getstate__(self) -> dict[str, Any]:
         """State without the corpus, and without the engines, which hold compiled code and are made again."""
-        return {k: v for k, v in vars(self).items() if k not in ("engine", "_tape", "corpus")} | {"_given": {}}
+        return {k: v for k, v in vars(self).items() if k not in ("engine", "_tape", "_guides", "corpus")} | {"_given": {}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take the state; an array that arrives in read-only memory is copied, because compiled code takes none."""
@@ -180,9 +182,12 @@ class Model(Shown, DrawsWords):
 
     def given(self, label: object) -> "Model":
         """Return the model without labels that this one is, given a label. Raises InputError for an unknown label."""
+        return self.of_label(self._number(label))
+
+    def _number(self, label: object) -> int:
         if self.labels is None:
             raise InputError(f"this {self.name} has no labels: train one with --labels")
-        return self.of_label(self.labels.number(str(label)))
+        return self.labels.number(str(label))
 
     def of_label(self, number: int) -> "Model":
         """Return the model without labels that this one is, given the number of a label."""
@@ -294,13 +299,27 @@ class Model(Shown, DrawsWords):
         return Score(word, nll.tolist(), np.flatnonzero(unknown).tolist())
 
     def sampling_models(self, label: str | None = None) -> list[SamplingModel]:
-        if label is not None:
-            return self.given(label).sampling_models()
-        if self.labels is None:
+        if self.labels is None and label is None:
             contexts = self.config.contexts(self.engine, self.params, len(self.vocab))
-            return [SamplingModel(self.vocab, self.engine, self.params, contexts, self.longest)]
-        shares = enumerate(self.labels.shares.tolist())
-        return [replace(self.of_label(number).sampling_models()[0], share=share) for number, share in shares]
+            guide = partial(self._guide, 0)
+            return [SamplingModel(self.vocab, self.engine, self.params, contexts, guide, self.longest)]
+        if label is not None:
+            return [self._sampling_model(self._number(label), 1.0)]
+        assert self.labels is not None
+        return [self._sampling_model(number, share) for number, share in enumerate(self.labels.shares.tolist())]
+
+    def _sampling_model(self, label: int, share: float) -> SamplingModel:
+        (of_label,) = self.of_label(label).sampling_models()
+        return replace(of_label, share=share, guide=partial(self._guide, label))
+
+    def _guide(self, number: int) -> "Guide":
+        return self._guides[number]
+
+    @cached_property
+    def _guides(self) -> "list[Guide]":
+        from .guiding import guides_of
+
+        return guides_of(self)
 
     def next(self, prefix: str = "", *, temperature: float = 1.0, label: str | None = None) -> dict[str, float]:
         """Return the probability of each character after a prefix; "" is the end of the word.

@@ -26,22 +26,24 @@ from ..errors import InputError
 from .constraints import Constraints
 from .deadline import check_time
 from .dfa import DFA
-from .options import SamplingOptions
 from .model import SamplingModel
-from .sources import MAX_ENUMERATED, Source, enumerated, never_generated, plain, sources_of
+from .options import SamplingOptions
+from .sources import MAX_ENUMERATED, Source, Wanted, enumerated, never_generated, plain, sources_of
 
 WORDS_PER_DRAW = 1 << 16
 MOST_WORDS = 50  # shown
+PROBES = 256  # words drawn to see whether rejection is cheap
 DEFAULT_TRIES = 2_000_000  # or 1,000 for each word asked for, if that is more
 
 
 class Samples(Shown, list[str]):
     """Words that were drawn.
 
-    method  "plain" without constraints, "enumeration", "dynamic programming" or "rejection"
+    method  "plain" without constraints, "enumeration", "dynamic programming", "rejection" or "look-ahead"
     share   the probability that a word of the model that begins with head satisfies the constraints: exact, or for
-            rejection the share of the words drawn; 1 without constraints. With wishes, the mean weight of such a word,
-            as a share of the largest weight
+            rejection the share of the words drawn, or for look-ahead an estimate; 1 without constraints. With wishes,
+            the mean weight of such a word, as a share of the largest weight
+    effective   for look-ahead, the effective sample size as a share of the prefixes that grew: see `guided`; else None
     head    the prefix that all words share
     tried   the number of words drawn, with those that were not wanted or did not satisfy the constraints
     wishes  True if wishes weigh the words
@@ -50,9 +52,10 @@ class Samples(Shown, list[str]):
 
     corpus: Corpus | None = None
 
-    def __init__(self, words: Collection[str], method: str, share: float, head: str, tried: int, wishes: bool = False):
+    def __init__(self, words: Collection[str], drawing: "Drawing"):
         super().__init__(words)
-        self.method, self.share, self.head, self.tried, self.wishes = method, share, head, tried, wishes
+        self.method, self.share, self.effective = drawing.method, drawing.share, drawing.effective
+        self.head, self.tried, self.wishes = drawing.head, drawing.tried, drawing.wishes
 
     def __getstate__(self) -> dict[str, Any]:
         """State without the corpus."""
@@ -74,6 +77,7 @@ class Drawing:
     models      the model, or the models of all labels
     avoid       words to leave out
     distinct    draw each word only once
+    exact       draw each word exactly as often as the model generates it, whatever it costs
     tries       words to draw at most; None for DEFAULT_TRIES
     on_progress called with the number of words found and of words drawn
 
@@ -92,6 +96,7 @@ class Drawing:
         *,
         avoid: Collection[str] = (),
         distinct: bool = False,
+        exact: bool = False,
         tries: int | None = None,
         on_progress: Callable[[int, int], None] = lambda found, tried: None,
     ):
@@ -99,8 +104,10 @@ class Drawing:
             raise InputError(f"avoid is {avoid!r}: give a list of words")
         self.models, self.n, self.seed, self.options, self.constraints = models, n, seed, options, constraints
         self.avoided = {unicodedata.normalize("NFC", word) for word in avoid}
-        self.distinct, self.tries, self.on_progress = distinct, tries, on_progress
+        self.distinct, self.exact, self.tries, self.on_progress = distinct, exact, tries, on_progress
         self.method, self.share, self.head, self.tried, self.wishes = "plain", 1.0, "", 0, False
+        self.effective: float | None = None
+        self._excluded = set(self.avoided)
 
     def __repr__(self) -> str:
         return f"Drawing({self.n:,} words, seed {self.seed}, {self.tried:,} drawn)"
@@ -108,7 +115,7 @@ class Drawing:
     def samples(self) -> Samples:
         """Draw all the words."""
         words = [word for some in self for word in some]
-        return Samples(words, self.method, self.share, self.head, self.tried, self.wishes)
+        return Samples(words, self)
 
     def __iter__(self) -> Iterator[list[str]]:
         model = self.models[0]
@@ -123,7 +130,9 @@ class Drawing:
             if words.n_words <= MAX_ENUMERATED:
                 yield from self._enumerate(words)
                 return
-            sources = sources_of(self.models, self.constraints, words, self.options, self.seed)
+            longest = self.constraints.max_length or words.shortest + model.most_extra
+            wanted = Wanted(self.models, words, self.options, self.seed, longest, self._excluded, self.distinct)
+            sources = sources_of(wanted, self.n, self.exact)
         error: InputError = never_generated(self.options)
         for source in sources:
             drawn = self._draw(source)
@@ -140,8 +149,10 @@ class Drawing:
     def _draw(self, source: Source) -> Iterator[list[str]]:
         """Draw until n wanted words are found."""
         most = max(DEFAULT_TRIES, 1000 * self.n) if self.tries is None else self.tries
-        excluded, found, tried, satisfying = set(self.avoided), 0, 0, 0
-        self.method, self.share, self.tried = source.method, source.share or 0.0, 0
+        excluded, found, tried, satisfying = self._excluded, 0, 0, 0
+        excluded.clear()
+        excluded.update(self.avoided)
+        self.method, self.share, self.effective, self.tried = source.method, source.share or 0.0, None, 0
         while found < self.n:
             check_time()
             if tried and not satisfying and self.options.temperature == 0 and len(self.models) == 1:
@@ -150,8 +161,10 @@ class Drawing:
                 raise self._too_few(found, tried)
             rate = (found + 1) / (tried + 1)
             n_draws = int(min(WORDS_PER_DRAW, max(64, 1.1 * (self.n - found) / rate), most - tried))
-            if not excluded and not self.distinct and source.share is not None:
-                n_draws = min(n_draws, self.n - found)  # every word is wanted
+            if source.share is None and source.least and not tried:
+                n_draws = min(n_draws, PROBES)
+            if source.all_wanted or (not excluded and not self.distinct and source.share is not None):
+                n_draws = min(n_draws, self.n - found)
             wanted: list[str] = []
             for word in source.draw(n_draws, tried):
                 tried += 1
@@ -164,9 +177,11 @@ class Drawing:
                         break
             found += len(wanted)
             self.tried = tried
-            if source.share is None:
-                self.share = satisfying / tried
+            self.method, self.effective = source.method, source.effective
+            self.share = satisfying / tried if source.share is None else source.share
             self.on_progress(found, tried)
+            if found < self.n and satisfying < source.least * tried:
+                raise self._too_few(found, tried)
             yield wanted
 
     def _too_few(self, found: int, tried: int) -> "_TooFew":

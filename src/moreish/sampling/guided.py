@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..corpus import Vocab
 from ..engine.states import next_states, state_after
 from .deadline import check_time
 from .lookahead import LookAhead
@@ -43,6 +44,12 @@ class Grown:
     weights: np.ndarray
     groups: np.ndarray
     complete: bool
+
+    def spell(self, vocab: Vocab) -> list[str]:
+        """Return the words as text."""
+        ended = np.pad(self.words, ((0, 0), (0, 1)))
+        inside = np.arange(ended.shape[1]) <= np.count_nonzero(ended, 1)[:, None]
+        return vocab.split(ended[inside])
 
     def masses(self) -> np.ndarray:
         """Return the sum of the weights of each group, (GROUPS,)."""
@@ -134,8 +141,10 @@ def thinned(
             continue
         largest = np.argpartition(-own, most)[:most]
         largest = largest[np.argsort(-own[largest], kind="stable")]
-        left = own.sum() - np.concatenate([[0.0], np.cumsum(own[largest])[:-1]])  # without the k largest
-        threshold = np.maximum(left, 0) / np.arange(most, 0, -1)
+        others = own.copy()
+        others[largest] = 0
+        left = others.sum() + np.cumsum(own[largest][::-1])[::-1]  # without the k largest
+        threshold = left / np.arange(most, 0, -1)
         n_sure = int(np.argmax(own[largest] <= threshold))
         c, sure = threshold[n_sure], np.zeros(len(own), bool)
         sure[largest[:n_sure]] = True
@@ -174,8 +183,16 @@ def effective_share(masses: np.ndarray, per_group: int) -> float:
     return float(1 / (1 + per_group * spread))
 
 
-def chosen(weights: np.ndarray, n: int, generator: np.random.Generator) -> np.ndarray:
-    """Draw n numbers in proportion to weights, at even steps of their cumulated weight, in random order."""
+def chosen(weights: np.ndarray, n: int, generator: np.random.Generator, *, again: bool) -> np.ndarray:
+    """Draw n numbers in proportion to weights: at even steps of their cumulated weight, in random order.
+
+    again   True if a number may be drawn several times; without, they are those of the first n different ones of a
+            series of draws, or all
+    """
+    if not again:
+        # Exponential waiting times: the order in which each first comes (Efraimidis and Spirakis 2006).
+        waits = generator.exponential(size=len(weights)) / np.maximum(weights, 1e-300)
+        return np.argsort(waits, kind="stable")[: min(n, np.count_nonzero(weights))]
     sums = np.cumsum(weights)
     steps = (generator.random() + np.arange(n)) * (sums[-1] / n)
     return generator.permutation(np.minimum(np.searchsorted(sums, steps, "right"), len(weights) - 1))

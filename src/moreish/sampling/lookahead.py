@@ -84,6 +84,8 @@ def shortened(automaton: Automaton, levels: np.ndarray, order: int) -> Automaton
 def fitted_stops(table: Table, automaton: Automaton, stream: np.ndarray) -> np.ndarray:
     """Fit the strength of the end at each position to a stream of words: float64 (positions,)."""
     ended = stream[1:] == END
+    if not len(ended):
+        return np.ones(1)
     begins = np.concatenate([[0], np.flatnonzero(ended)[:-1] + 1])
     lengths = np.diff(begins, append=len(ended))
     position = np.arange(len(ended)) - np.repeat(begins, lengths)

@@ -1,6 +1,6 @@
 """The interface that sampling uses of a model: it draws, scores and spells words."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from .contexts import Contexts
 from .deadline import check_time
 
 if TYPE_CHECKING:
+    from .lookahead import Guide
     from .options import SamplingOptions
 
 MAX_EXTRA = 1000  # characters beyond the shortest word, whatever the list
@@ -24,6 +25,7 @@ MAX_SINGLE_REDRAWS = 32  # unfinished words that are drawn again one by one
 class SamplingModel:
     """A model's vocabulary, the reader that draws and scores with its weights, and its contexts.
 
+    guide   returns the n-gram that looks ahead
     longest characters of the longest word of the list that it was trained on; None if that is not known
     share   the share of its words, if it is the model of one of several labels
     """
@@ -32,6 +34,7 @@ class SamplingModel:
     reader: Reader
     params: np.ndarray
     contexts: Contexts
+    guide: Callable[[], "Guide"]
     longest: int | None = None
     share: float = 1.0
 

@@ -1,4 +1,4 @@
-"""Sources of words that satisfy constraints: enumeration, plain draws, dynamic programming and rejection."""
+"""Sources of words that satisfy constraints: enumeration, plain draws, dynamic programming, rejection, look-ahead."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -8,16 +8,21 @@ import numpy as np
 from ..engine.rng import WISHES, bits, uniforms
 from ..errors import InputError
 from .beam import beam_search
-from .constraints import Constraints
 from .dfa import DFA
 from .dynamic_programming import MAX_STEPS, ExactSampler, estimated_steps
+from .guided import GROUPS, LEAST_IN_GROUP, PREFIXES_PER_WORD, chosen, effective_share, grow
+from .lookahead import LookAhead
 from .model import SamplingModel
 from .options import SamplingOptions
 
 MAX_ENUMERATED = 1 << 17  # words
 REDRAWS = 16  # of a word that is too long
 WORDS_LIKE_ONE = 256  # drawing fewer words takes as long
-QUICK_STEPS = MAX_STEPS >> 4  # up to this many, dynamic programming is tried before rejection
+QUICK_STEPS = MAX_STEPS >> 4  # up to this many, dynamic programming is the cheapest
+LEAST_RATE = 1 / 8  # of words that satisfy the constraints, for rejection to be cheaper than looking ahead
+MAX_REJECTED = 1 << 20  # words, for rejection to be cheaper than a long dynamic programming
+LEAST_FOUND = 1e-9  # looking ahead finds all words asked for, or none
+MOST_IN_GROUP, LEAST_OF_LABEL = 1 << 13, 32  # prefixes
 
 
 @dataclass
@@ -28,12 +33,37 @@ class Source:
             Calls follow on from each other: the first word of a call has the number after the last of the call before
     share   see `Samples`; None to count it
     last    True if no other source follows if this one finds too few words
+    least   the lowest share of words that satisfy the constraints among those drawn; with less, another source follows
+    effective   see `Samples`
+    all_wanted  True if all words drawn are wanted: they satisfy the constraints, and none is to be left out
     """
 
     method: str
     draw: Callable[[int, int], list[str]]
     share: float | None
     last: bool = True
+    least: float = 0.0
+    effective: float | None = None
+    all_wanted: bool = False
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Words of a set, and what is wanted of them.
+
+    models      the model, or the models of all labels
+    longest     characters of the longest word
+    unwanted    words to leave out, which may grow while words are drawn
+    distinct    True if each word is wanted once
+    """
+
+    models: Sequence[SamplingModel]
+    words: DFA
+    options: SamplingOptions
+    seed: int
+    longest: int
+    unwanted: set[str]
+    distinct: bool
 
 
 def enumerated(
@@ -134,27 +164,39 @@ def _by_label(
     return replace(sources[0], draw=draw, share=share)
 
 
-def sources_of(
-    models: Sequence[SamplingModel], constraints: Constraints, words: DFA, options: SamplingOptions, seed: int
-) -> Iterator[Source]:
-    """Yield the sources of a set of words, the fastest first; the next is for when that finds too few words."""
-    longest = constraints.max_length or words.shortest + models[0].most_extra
-    steps = len(models) * estimated_steps(models[0].contexts, words, options)
-    exact = _exact(models, words, options, seed, longest) if steps <= QUICK_STEPS else None
-    if exact:
-        yield exact
+def sources_of(wanted: Wanted, n: int, exact: bool) -> Iterator[Source]:
+    """Yield the sources of n words, the cheapest first; the next is for when that finds too few words.
+
+    exact   True for those sources alone that draw a word exactly as often as the model generates it
+    """
+    models, options = wanted.models, wanted.options
+    steps = len(models) * estimated_steps(models[0].contexts, wanted.words, options)
+    if steps <= QUICK_STEPS and (source := _exact(wanted)):
+        yield source
         return
+    if not exact and options.temperature > 0:
+        yield _rejection(wanted, last=False, least=LEAST_RATE)
+        yield _guided(wanted)
     has_other = QUICK_STEPS < steps <= MAX_STEPS
-    yield _rejection(models, words, options, seed, longest, not has_other)
-    if has_other and (exact := _exact(models, words, options, seed, longest)):
-        yield exact
+    if has_other and exact and n > MAX_REJECTED * expected_share(wanted) and (source := _exact(wanted)):
+        yield source
+        return
+    yield _rejection(wanted, last=not has_other)
+    if has_other and (source := _exact(wanted)):
+        yield source
 
 
-def _exact(
-    models: Sequence[SamplingModel], words: DFA, options: SamplingOptions, seed: int, longest: int
-) -> Source | None:
+def expected_share(wanted: Wanted) -> float:
+    """Estimate the share of the model's words that are in the set, by the n-gram that looks ahead."""
+    prefix, rest = wanted.words.split_prefix()
+    chances = label_weights(wanted.models, prefix).tolist()
+    shares = (LookAhead(model.guide(), rest, prefix, wanted.options).share for model in wanted.models)
+    return sum(chance * share for chance, share in zip(chances, shares, strict=True)) / wanted.words.largest
+
+
+def _exact(wanted: Wanted) -> Source | None:
     """Return a source by dynamic programming; None if that does not converge."""
-    samplers = [ExactSampler(model, options, words) for model in models]
+    samplers = [ExactSampler(model, wanted.options, wanted.words) for model in wanted.models]
     if not all(sampler.converged for sampler in samplers):
         return None
 
@@ -162,40 +204,73 @@ def _exact(
         sampler = samplers[number]
 
         def draw(n: int, first: int) -> list[str]:
-            return models[0].vocab.split(sampler.draw(n, seed, first, longest - len(sampler.prefix)))
+            tokens = sampler.draw(n, seed, first, wanted.longest - len(sampler.prefix))
+            return wanted.models[0].vocab.split(tokens)
 
-        return Source("dynamic programming", draw, sampler.mass / words.largest)
+        return Source("dynamic programming", draw, sampler.mass / wanted.words.largest)
 
-    found = _by_label(models, words.split_prefix()[0], seed, source)
+    found = _by_label(wanted.models, wanted.words.split_prefix()[0], wanted.seed, source)
     if not found.share:
-        raise never_generated(options)
+        raise never_generated(wanted.options)
     return found
 
 
-def _rejection(
-    models: Sequence[SamplingModel], words: DFA, options: SamplingOptions, seed: int, longest: int, last: bool
-) -> Source:
+def _rejection(wanted: Wanted, *, last: bool, least: float = 0.0) -> Source:
     """Return a source that draws words with the shared prefix and rejects those that are not in the set.
 
     With wishes, a word is kept with a probability in proportion to its weight.
     """
-    prefix = words.split_prefix()[0]
+    words, prefix = wanted.words, wanted.words.split_prefix()[0]
 
     def source(number: int, seed: int) -> Source:
-        model = models[number]
+        model = wanted.models[number]
 
         def draw(n: int, first: int) -> list[str]:
-            tokens = model.draw(n, prefix, options, seed, first, longest + 1)
+            tokens = model.draw(n, prefix, wanted.options, seed, first, wanted.longest + 1)
             lengths = np.diff(np.flatnonzero(tokens == 0), prepend=-1) - 1
             weights = words.weigh_each(tokens)
             if words.has_wishes:
                 weights = weights > words.largest * uniforms(bits(seed, WISHES), np.arange(first, first + n))
-            accepted = (weights > 0) & (lengths <= longest)
+            accepted = (weights > 0) & (lengths <= wanted.longest)
             return [word if ok else "" for word, ok in zip(model.vocab.split(tokens), accepted.tolist(), strict=True)]
 
-        return Source("rejection", draw, None, last)
+        return Source("rejection", draw, None, last, least)
 
-    return _by_label(models, prefix, seed, source)
+    return _by_label(wanted.models, prefix, wanted.seed, source)
+
+
+def _guided(wanted: Wanted) -> Source:
+    """Return a source of words that grow with an n-gram looking ahead: see `guided`."""
+    models, words, (prefix, rest) = wanted.models, wanted.words, wanted.words.split_prefix()
+    aheads = [LookAhead(model.guide(), rest, prefix, wanted.options) for model in models]
+    chances, longest = label_weights(models, prefix).tolist(), wanted.longest - len(prefix)
+    masses: list[np.ndarray] = []  # of each draw, by group
+
+    def draw(n: int, first: int) -> list[str]:
+        generator = np.random.default_rng([wanted.seed, first])
+        per_group = min(max(LEAST_IN_GROUP, PREFIXES_PER_WORD * n // GROUPS), MOST_IN_GROUP)
+        spelt: list[str] = []
+        weights, mass, complete = [], np.zeros(GROUPS), True
+        for model, ahead, chance in zip(models, aheads, chances, strict=True):
+            size = max(LEAST_OF_LABEL, int(per_group * chance))
+            grown = grow(model, ahead, prefix, wanted.options, min(size, per_group), longest, generator)
+            spelt += grown.spell(model.vocab)
+            weights.append(grown.weights * chance)
+            mass += grown.masses() * chance
+            complete &= grown.complete
+        masses.append(mass / words.largest)
+        source.share = float(np.mean(masses))
+        source.effective = effective_share(np.mean(masses, 0), per_group * len(masses))
+        if complete:
+            source.method = "enumeration"
+        left = np.array([word not in wanted.unwanted for word in spelt], bool)
+        p = np.concatenate(weights) * left
+        numbers = chosen(p, n, generator, again=not wanted.distinct) if p.sum() > 0 else []
+        found = [spelt[i] for i in numbers]
+        return found + [""] * (n - len(found))
+
+    source = Source("look-ahead", draw, 0.0, False, LEAST_FOUND, all_wanted=True)
+    return source
 
 
 def never_generated(options: SamplingOptions) -> InputError:
