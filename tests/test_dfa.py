@@ -110,7 +110,7 @@ def test_words_are_counted():
 
 def test_components_come_after_those_that_they_lead_to():
     dfa = automaton(items("a*bca?*", VOCAB), ANYTHING) & of_lengths(1, None, ANYTHING)
-    groups = dfa.components()
+    groups = dfa.components
     place = {q: i for i, group in enumerate(groups) for q in group}
     assert sorted(place) == list(range(len(dfa.accept)))
     reached = np.eye(len(dfa.accept), dtype=bool)  # by a walk of any length
