@@ -49,6 +49,8 @@ DEEP = "[" * 200_000 + "]" * 200_000
         ("/sample", '{"avoid": ["' + "a" * 1001 + '"]}', 422, "avoid.0"),
         ("/sample", '{"without": "ab"}', 422, "without"),
         ("/sample", '{"without": ["ab", 1]}', 422, "without.1"),
+        ("/sample", '{"prefer": ["ab:"]}', 422, "--prefer 'ab:': what follows the last colon must be a number"),
+        ("/sample", '{"prefer": {"ab": 2}}', 422, "prefer"),
         ("/sample", '{"without": [""]}', 422, "--without '': give a text"),
         ("/sample", '{"forbid": ["ab"]}', 422, "forbid"),
         ("/sample", json.dumps({"without": ["a"] * 1001}), 422, "without"),

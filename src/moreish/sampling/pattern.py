@@ -8,7 +8,7 @@ import numpy as np
 from ..corpus import Vocab
 from ..errors import InputError
 from .deadline import check_time
-from .dfa import DFA, MAX_STATES, trimmed
+from .dfa import DFA, MAX_EXPLORED, MAX_STATES, trimmed
 
 RUN = None  # the item for *
 Item = np.ndarray | None  # the tokens allowed at a place, bool (V,), or RUN
@@ -96,7 +96,11 @@ def automaton(places: list[Item], letters: np.ndarray) -> DFA:
                 sets.append(new)
             after.append(known[new] if new else -1)
         delta.append(after)
-        if len(sets) > MAX_STATES:
-            raise InputError(f"a pattern takes more than {MAX_STATES:,} states: use fewer * and ? after a *")
+        if len(sets) > MAX_EXPLORED:
+            break
     weights = np.array([float(current >> len(steps) & 1) for current in sets])
-    return trimmed(np.array(delta, np.int32), weights, classes.ravel())
+    if len(sets) <= MAX_EXPLORED:
+        found = trimmed(np.array(delta, np.int32), weights, classes.ravel())
+        if len(found.weights) <= MAX_STATES:
+            return found
+    raise InputError(f"a pattern takes more than {MAX_STATES:,} states: use fewer * and ? after a *")
