@@ -40,6 +40,7 @@ class DrawsWords(ABC):
         edits: int | None = None,
         gap: str = "",
         without: Collection[str] = (),
+        syllables: int | str = "",
         avoid: Collection[str] = (),
         distinct: bool = False,
         tries: int | None = None,
@@ -54,7 +55,8 @@ class DrawsWords(ABC):
         top_p           draw from the fewest characters with this total probability; 1 for all
         prefix, suffix, contains        text that every word begins with, ends with or contains
         pattern         pattern that every word matches: ? is any character, * any number of them, [aeiou] or [a-f] one
-                        of these, [^xyz] any other; a backslash takes the next character literally
+                        of these, [^xyz] any other, \\v a vowel (y is one), \\c a consonant; a backslash takes any
+                        other character literally
         gap             word with gaps, such as jo__than: _ is any character, and a pattern's signs are allowed
         min_length, max_length          in characters. Without max_length a word is drawn again if it is over 2 L + 10
                         characters longer than the shortest that fits, where L is the length of the list's longest word,
@@ -63,6 +65,7 @@ class DrawsWords(ABC):
         without         pieces of text that no word contains; one with a character that the model does not know is
                         ignored
         near, edits     word that every word is a number of edits away from (1 by default)
+        syllables       number of syllables, such as 2 or "2-3": runs of vowels, and y is a vowel
         avoid           words to leave out; corpus.words for new words only
         distinct        draw each word only once
         tries           words to draw at most if not all of them fit; None for 2 million, or 1,000 for each of the n
@@ -96,6 +99,7 @@ class DrawsWords(ABC):
             edits=edits,
             gap=gap,
             without=without,
+            syllables=syllables,
         ).samples()
         samples.corpus = self.corpus
         return samples

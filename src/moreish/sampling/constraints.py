@@ -14,6 +14,7 @@ from ..errors import InputError
 from ..options import Options, option
 from .dfa import DFA, at_edits, containing_none, of_lengths
 from .pattern import RUN, Item, automaton, items
+from .sounds import of_syllables, sounding, syllable_bounds
 
 MAX_LENGTH = 10_000  # characters
 MAX_SHOWN = 5  # pieces of --without in an error
@@ -29,7 +30,7 @@ class Constraints(Options):
     pattern: str = option(
         "",
         "pattern that every word matches: ? is any character, * any number of them, [aeiou] or [a-f] one of these, "
-        "[^xyz] any other; a backslash takes the next character literally",
+        "[^xyz] any other, \\v a vowel (y is one), \\c a consonant; a backslash takes any other character literally",
     )
     min_length: int = option(1, "shortest word, in characters", low=1, high=MAX_LENGTH)
     max_length: int | None = option(None, "longest word, in characters", low=1, high=MAX_LENGTH)
@@ -39,8 +40,11 @@ class Constraints(Options):
     edits: int | None = option(None, "exact number of edits", low=1, high=100)
     gap: str = option("", "word with gaps, such as jo__than: _ is any character; the signs of --pattern work too")
     without: tuple[str, ...] = option((), "text that no word contains; repeat it for several")
+    syllables: str = option("", "number of syllables, such as 2 or 2-3: runs of vowels, and y is a vowel")
 
     def __post_init__(self):
+        if isinstance(self.syllables, int):  # pyright: ignore[reportUnnecessaryIsInstance]
+            object.__setattr__(self, "syllables", str(self.syllables))
         if not isinstance(self.forbid, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InputError(
                 f"--forbid is {self.forbid!r}: it takes characters as one string, such as 'qx'; a list of texts that "
@@ -57,6 +61,8 @@ class Constraints(Options):
             raise InputError("--without '': give a text of one character or more")
         if self.edits is not None and not self.near:
             raise InputError(f"--edits is {self.edits}: give the word to edit with --near")
+        if self.syllables:
+            syllable_bounds(self.syllables)
         if self.max_length is not None and self.max_length < self.min_length:
             raise InputError(f"--max-length is {self.max_length}: it must be at least --min-length {self.min_length}")
 
@@ -123,6 +129,11 @@ class Constraints(Options):
             edits, tokens = self.edits or 1, [vocab.characters.find(char) + 1 or -1 for char in self.near]
             name = f"{edits} {'edit' if edits == 1 else 'edits'} from {shlex.quote(self.near)}"
             sets[name] = at_edits(tokens, edits, anything)
+        if self.syllables:
+            vowels = sounding(vocab, "v")
+            if not vowels.any():
+                raise InputError(f"--syllables {self.syllables} counts runs of vowels, and the list has no vowels")
+            sets[text_of("syllables")] = of_syllables(*syllable_bounds(self.syllables), vowels, anything)
         return sets
 
 
