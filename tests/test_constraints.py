@@ -106,12 +106,12 @@ def test_words_of_any_length_are_summed_up(models):
     V, Q = len(model.vocab), len(words.accept)
     pairs = [np.exp(-model.nll(np.array([0, a, b, 0], np.int32))[1]) for a in range(V) for b in range(V)]
     P = np.array(pairs).reshape(V, V)
-    A, r = np.eye(V * Q), np.zeros(V * Q)
+    A, r, delta = np.eye(V * Q), np.zeros(V * Q), words.rows(np.arange(Q))
     for c, q in product(range(V), range(Q)):
-        r[c * Q + q] = P[c, 0] * words.accept[q]
+        r[c * Q + q] = P[c, 0] * words.weights[q]
         for v in range(1, V):
-            if words.delta[q, v] >= 0:
-                A[c * Q + q, v * Q + words.delta[q, v]] -= P[c, v]
+            if delta[q, v] >= 0:
+                A[c * Q + q, v * Q + delta[q, v]] -= P[c, v]
     b = np.linalg.solve(A, r).reshape(V, Q)
     begin = model.engine.begin(model.params)
     after = model.engine.after(model.params, np.repeat(begin, V - 1, 0), np.arange(1, V))

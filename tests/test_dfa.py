@@ -24,7 +24,7 @@ WORDS = ["".join(letters) for length in range(6) for letters in product("abc", r
 def written_out(dfa: DFA) -> set[str]:
     """Return the words of up to five letters that are in a set."""
     stream = np.array([token for word in WORDS for token in (*VOCAB.encode(word), 0)])
-    return {word for word, fits in zip(WORDS, dfa.accepts_each(stream), strict=True) if fits}
+    return {word for word, fits in zip(WORDS, dfa.weigh_each(stream) > 0, strict=True) if fits}
 
 
 def regex(pattern: str) -> re.Pattern[str]:
@@ -62,7 +62,7 @@ def test_classes_negation_and_escapes():
     def fitting(pattern: str, any_one: str = "?") -> set[str]:
         dfa = automaton(items(pattern, vocab, any_one), np.arange(len(vocab)) > 0)
         stream = np.array([token for c in vocab.characters for token in (*vocab.encode(c), 0)])
-        return {c for c, fits in zip(vocab.characters, dfa.accepts_each(stream), strict=True) if fits}
+        return {c for c, fits in zip(vocab.characters, dfa.weigh_each(stream) > 0, strict=True) if fits}
 
     assert fitting("[ab]") == fitting("[a-b]") == {"a", "b"}
     assert fitting("[^a-c]") == fitting("[!a-c]") == set("-]*?[\\_")
@@ -105,7 +105,7 @@ def test_words_are_counted():
     assert of_lengths(2, 3, ANYTHING).n_words == 3**2 + 3**3
     assert nothing(4).n_words == 0
     assert of_lengths(1, 5000, ANYTHING).n_words >= 1e300
-    assert not nothing(4).accepts_each(np.array([1, 0, 2, 0])).any()
+    assert not nothing(4).weigh_each(np.array([1, 0, 2, 0])).any()
 
 
 def test_components_come_after_those_that_they_lead_to():
@@ -197,6 +197,29 @@ def test_words_without_some_pieces(pieces):
     found = containing_none(map(VOCAB.encode, pieces), ANYTHING)
     assert written_out(found) == {word for word in WORDS if not any(piece in word for piece in pieces)}
     assert len(found.accept) <= 1 + sum(map(len, pieces))
+
+
+def test_only_characters_that_are_told_apart_cost_anything():
+    """3,000 characters take as many states and classes as those that the constraints name."""
+    large, small = (
+        Vocab("".join(map(chr, range(0x4E00, 0x4E00 + 3000)))),
+        Vocab("".join(map(chr, range(0x4E00, 0x4E08)))),
+    )
+    a, b, c, d = small.characters[:4]
+    asked = Constraints(prefix=b, suffix=a + a, pattern=f"*[{a}-{c}]?{d}*", without=[b + d, c], near=b + d * 4, edits=3)
+    many, few = asked.words(large), asked.words(small)
+    assert np.array_equal(many.delta, few.delta)
+    assert np.array_equal(many.weights, few.weights)
+    assert np.array_equal(many.classes[: len(few.classes)], few.classes)
+    assert set(many.classes[len(few.classes) :]) == {few.classes[-1]}
+    assert many.n_words > few.n_words
+    counted = {
+        size: Constraints(contains=a, max_length=3, forbid=b).words(v).n_words
+        for size, v in ((3000, large), (8, small))
+    }
+    for size, n in counted.items():
+        free = size - 1
+        assert n == sum(free**length - (free - 1) ** length for length in (1, 2, 3))
 
 
 def test_pieces_with_too_many_states_are_refused():

@@ -49,7 +49,7 @@ def beam_search(
     parents, tokens = [], []  # for each length: the number of each prefix's parent, and its last token
     ends: list[tuple[int, int]] = []  # of the words found: length after the shared prefix, number of their prefix
     scores = np.zeros(0)
-    step = max(1, MAX_LOGITS // rest.delta.shape[1])
+    step = max(1, MAX_LOGITS // len(rest.classes))
     for length in range(MAX_LENGTH + 1):
         may_end = bool(shared) or length > 0
         children = []
@@ -61,7 +61,7 @@ def beam_search(
             done = np.flatnonzero(rest.accept[at[chunk]] & np.isfinite(p[:, 0]))
             ends += [(length, first + int(i)) for i in done]
             scores = np.concatenate([scores, p[done, 0]])
-            onward = rest.delta[at[chunk]]
+            onward = rest.rows(at[chunk])
             parent, token = np.nonzero((onward >= 0) & np.isfinite(p))
             children.append((first + parent, token, onward[parent, token], p[parent, token]))
         parent, token, onward, score = (np.concatenate(column) for column in zip(*children, strict=True))

@@ -3,12 +3,19 @@
 A constraint on words is a set of words. All constraints here are regular: an automaton reads a word token by token and
 accepts it if it is in the set. Two constraints together are the intersection of their sets, which is an automaton over
 pairs of states.
+
+A wish is a set in which words have weights. A word with twice the weight of another is twice as likely, relative to it,
+as under the model. Together, wishes multiply their weights; the weights of a constraint are 0 and 1.
+
+Tokens that lead to the same state from every state are one class. So an automaton costs as much as the characters that
+it tells apart, however many there are.
 """
 
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -20,60 +27,83 @@ MAX_STATES = 1 << 14
 
 @dataclass(frozen=True, eq=False)
 class DFA:
-    """A set of words. Reading starts in state 0; the empty set has no states.
+    """A set of words with weights. Reading starts in state 0; the empty set has no states.
 
-    delta   int32 (Q, V): the state after each token, -1 if no word of the set continues so; column 0, the end, is -1
-    accept  bool (Q,): True for a state in which a word may end
+    delta       int32 (Q, K): the state after a token of each class, -1 if no word of the set continues so
+    weights     float64 (Q,): the weight of a word that ends in each state; 0 where no word may end, 1 without wishes
+    classes     int64 (V,): the class of each token. Class 0 is that of the end and of the characters that no word has;
+                its column is -1
     """
 
     delta: np.ndarray
-    accept: np.ndarray
+    weights: np.ndarray
+    classes: np.ndarray
 
     @property
     def empty(self) -> bool:
         """True if no word is in the set."""
-        return len(self.accept) == 0
+        return len(self.weights) == 0
 
-    def accepts_each(self, stream: np.ndarray) -> np.ndarray:
-        """Test each word of a flat array of tokens, each word ended by 0: bool (words,)."""
+    @property
+    def accept(self) -> np.ndarray:
+        """True for a state in which a word may end, bool (Q,)."""
+        return self.weights > 0
+
+    def after(self, states: Any, tokens: Any) -> Any:
+        """Return the state after one more token, -1 for none; or the states (n,) after tokens (n,)."""
+        return self.delta[states, self.classes[tokens]]
+
+    def rows(self, states: np.ndarray) -> np.ndarray:
+        """Return the states after every token, (n, V), -1 for none."""
+        return self.delta[states][:, self.classes]
+
+    def weigh_each(self, stream: np.ndarray) -> np.ndarray:
+        """Return the weight of each word of a flat array of tokens, each word ended by 0: float64 (words,)."""
         ends = np.flatnonzero(stream == 0)
         starts = np.concatenate([[0], ends[:-1] + 1])
         if self.empty or not len(ends):
-            return np.zeros(len(ends), bool)
+            return np.zeros(len(ends))
         state, lengths = np.zeros(len(ends), np.int64), ends - starts
         for k in range(int(lengths.max())):
             reading = np.flatnonzero((lengths > k) & (state >= 0))
-            state[reading] = self.delta[state[reading], stream[starts[reading] + k]]
-        return (state >= 0) & self.accept[state]
+            state[reading] = self.after(state[reading], stream[starts[reading] + k])
+        return np.where(state >= 0, self.weights[state], 0.0)
 
     def __and__(self, other: "DFA") -> "DFA":
-        """Return the words that are in both sets. Raises InputError if that takes more than MAX_STATES states."""
+        """Return the words that are in both sets; their weights are multiplied.
+
+        Raises InputError if that takes more than MAX_STATES states.
+        """
         if self.empty or other.empty:
-            return nothing(self.delta.shape[1])
-        width = len(other.accept)
+            return nothing(len(self.classes))
+        width, K = len(other.weights), other.delta.shape[1]
+        both = np.where((self.classes > 0) & (other.classes > 0), self.classes * K + other.classes, 0)
+        codes, classes = np.unique(both, return_inverse=True)  # the first is that of the end, 0
+        ours, theirs = np.divmod(codes, K)
 
         def follow(pairs: np.ndarray) -> np.ndarray:
-            a, b = self.delta[pairs // width], other.delta[pairs % width]
+            a, b = self.delta[pairs // width][:, ours], other.delta[pairs % width][:, theirs]
             return np.where((a >= 0) & (b >= 0), a.astype(np.int64) * width + b, -1)
 
         pairs, delta = explore(follow)
-        return trimmed(delta, self.accept[pairs // width] & other.accept[pairs % width])
+        return trimmed(delta, self.weights[pairs // width] * other.weights[pairs % width], classes)
 
     @cached_property
     def n_words(self) -> float:
         """Number of words: infinite if the automaton has a cycle."""
-        counts = np.zeros(len(self.accept))
+        counts, sizes = np.zeros(len(self.weights)), np.bincount(self.classes, minlength=self.delta.shape[1])
         for states in self.components():
-            onward = self.delta[states][self.delta[states] >= 0]
             if self.is_cycle(states):
                 return math.inf
-            counts[states] = min(self.accept[states[0]] + counts[onward].sum(), 1e300)  # no overflow
+            row = self.delta[states[0]]
+            onward = counts[row[row >= 0]] * sizes[row >= 0]
+            counts[states] = min(self.accept[states[0]] + onward.sum(), 1e300)  # no overflow
         return 0.0 if self.empty else float(counts[0])
 
     @cached_property
     def shortest(self) -> int:
         """Length of the shortest word. Raises ValueError for the empty set."""
-        length, here = 0, np.arange(len(self.accept)) == 0
+        length, here = 0, np.arange(len(self.weights)) == 0
         while not (here & self.accept).any():
             after = self.delta[here]
             here = np.isin(np.arange(len(here)), after[after >= 0])
@@ -126,21 +156,21 @@ class DFA:
         tokens, state, seen = [], 0, set()
         while not self.empty and not self.accept[state] and state not in seen:
             seen.add(state)
-            onward = np.flatnonzero(self.delta[state] >= 0)
+            onward = np.flatnonzero(self.rows(np.array([state]))[0] >= 0)
             if len(onward) != 1:
                 break
             tokens.append(int(onward[0]))
-            state = int(self.delta[state, onward[0]])
+            state = int(self.after(state, onward[0]))
         if not tokens:
             return [], self
         states, delta = explore(lambda q: self.delta[q].astype(np.int64), state)
-        return tokens, DFA(delta, self.accept[states])
+        return tokens, trimmed(delta, self.weights[states], self.classes)
 
 
 def explore(follow: Callable[[np.ndarray], np.ndarray], start: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Find all states that can be reached: their codes (Q,), `start` first, and the transitions, int32 (Q, V).
+    """Find all states that can be reached: their codes (Q,), `start` first, and the transitions, int32 (Q, K).
 
-    follow maps codes (n,) to the codes after each token, int64 (n, V), -1 for none. Raises InputError for more than
+    follow maps codes (n,) to the codes after each class, int64 (n, K), -1 for none. Raises InputError for more than
     MAX_STATES states.
     """
     known, rows, frontier = {start: 0}, [], np.array([start])
@@ -160,35 +190,57 @@ def explore(follow: Callable[[np.ndarray], np.ndarray], start: int = 0) -> tuple
     return codes, np.where(table >= 0, places, -1).astype(np.int32)
 
 
-def trimmed(delta: np.ndarray, accept: np.ndarray) -> DFA:
-    """Return the automaton without the states from which no word can be completed."""
-    before, tokens = np.nonzero(delta >= 0)
-    target = delta[before, tokens]
+def trimmed(delta: np.ndarray, weights: np.ndarray, classes: np.ndarray) -> DFA:
+    """Return the automaton without the states from which no word can be completed, and equal classes made one.
+
+    Class 0 of the tokens, classes (V,), is that of the end.
+    """
+    used, classes = np.unique(classes, return_inverse=True)
+    delta = delta[:, used]
+    before, columns = np.nonzero(delta >= 0)
+    target = delta[before, columns]
     order = np.argsort(target, kind="stable")
-    before, first = before[order], np.searchsorted(target[order], np.arange(len(accept) + 1))
-    alive, waiting = accept.copy(), np.flatnonzero(accept).tolist()
+    before, first = before[order], np.searchsorted(target[order], np.arange(len(weights) + 1))
+    alive = weights > 0
+    waiting = np.flatnonzero(alive).tolist()
     for q in waiting:  # the list grows during the loop
         earlier = before[first[q] : first[q + 1]]
         new = np.unique(earlier[~alive[earlier]])
         alive[new] = True
         waiting += new.tolist()
     if not len(alive) or not alive[0]:
-        return nothing(delta.shape[1])
+        return nothing(len(classes))
     number = np.where(alive, np.cumsum(alive) - 1, -1)
-    return DFA(np.where(delta >= 0, number[delta], -1).astype(np.int32)[alive], accept[alive])
+    delta = np.where(delta >= 0, number[delta], -1).astype(np.int32)[alive]
+    columns = {np.full(len(delta), -1, np.int32).tobytes(): 0}  # of the classes that stay
+    merged = np.array([columns.setdefault(column.tobytes(), len(columns)) for column in delta.T])
+    kept = np.unique(merged, return_index=True)[1]
+    return DFA(np.ascontiguousarray(delta[:, kept]), weights[alive], merged[classes])
 
 
 def nothing(V: int) -> DFA:
     """Return the empty set."""
-    return DFA(np.zeros((0, V), np.int32), np.zeros(0, bool))
+    return DFA(np.zeros((0, 1), np.int32), np.zeros(0), np.zeros(V, np.int64))
 
 
 def of_lengths(low: int, high: int | None, letters: np.ndarray) -> DFA:
     """Return the words of low to high characters, all of them among letters, bool (V,). None for high is no limit."""
     last = low if high is None else high
-    delta = np.where(letters, np.arange(1, last + 2)[:, None], -1).astype(np.int32)
-    delta[last] = -1 if high is not None else np.where(letters, last, -1)
-    return trimmed(delta, np.arange(last + 1) >= low)
+    delta = np.full((last + 1, 2), -1, np.int32)
+    delta[:last, 1] = np.arange(1, last + 1)
+    delta[last, 1] = -1 if high is not None else last
+    return trimmed(delta, np.where(np.arange(last + 1) >= low, 1.0, 0.0), letters.astype(np.int64))
+
+
+def classes_of(tokens: Iterable[int], letters: np.ndarray) -> tuple[list[int], np.ndarray]:
+    """Return the letters among tokens, sorted, and classes (V,) in which the i-th of them has class 2 + i alone.
+
+    All other letters, bool (V,), have class 1.
+    """
+    own = sorted({token for token in tokens if token > 0 and letters[token]})
+    classes = letters.astype(np.int64)
+    classes[own] = np.arange(2, len(own) + 2)
+    return own, classes
 
 
 def at_edits(word: Sequence[int], distance: int, letters: np.ndarray) -> DFA:
@@ -200,29 +252,28 @@ def at_edits(word: Sequence[int], distance: int, letters: np.ndarray) -> DFA:
     A state is a row of the table that computes the distance (Wagner and Fischer 1974), with all numbers above
     `distance` made equal.
     """
-    V, far = len(letters), distance + 1
-    own_letters = sorted({token for token in word if token > 0 and letters[token]})
-    others = np.setdiff1d(np.flatnonzero(letters), own_letters)  # all of these lead to the same state
-    classes = [*([token] for token in own_letters), *([others] if len(others) else [])]
+    far = distance + 1
+    own_letters, classes = classes_of(word, letters)
+    others = [0] * bool((classes == 1).any())  # a token that the word does not have stands for all of them
     rows: list[tuple[int, ...]] = [tuple(min(i, far) for i in range(len(word) + 1))]
     known, delta = {rows[0]: 0}, []
     for row in rows:  # the list grows during the loop
         check_time()
-        after = np.full(V, -1, np.int32)
-        for tokens in classes:
+        after = np.full(len(own_letters) + 2, -1, np.int32)
+        for token in [*own_letters, *others]:
             new = [min(row[0] + 1, far)]
             for i, own in enumerate(word):
-                new.append(min(row[i] + (own != tokens[0]), row[i + 1] + 1, new[i] + 1, far))
+                new.append(min(row[i] + (own != token), row[i + 1] + 1, new[i] + 1, far))
             key = tuple(new)
             if min(key) < far:
                 if key not in known:
                     known[key] = len(rows)
                     rows.append(key)
-                after[tokens] = known[key]
+                after[classes[token] if token else 1] = known[key]
         delta.append(after)
         if len(rows) > MAX_STATES:
             raise InputError(f"{distance} edits of this word take more than {MAX_STATES:,} states: use fewer --edits")
-    return trimmed(np.array(delta), np.array([row[-1] for row in rows]) == distance)
+    return trimmed(np.array(delta), np.array([float(row[-1] == distance) for row in rows]), classes)
 
 
 def containing_none(pieces: Iterable[Sequence[int]], letters: np.ndarray) -> DFA:
@@ -231,6 +282,8 @@ def containing_none(pieces: Iterable[Sequence[int]], letters: np.ndarray) -> DFA
     The automaton of Aho and Corasick (1975): a state is the longest end of what was read that begins a piece. Words
     that reach the end of a piece are left out.
     """
+    pieces = [tuple(piece) for piece in pieces]
+    _, classes = classes_of((token for piece in pieces for token in piece), letters)
     children: list[dict[int, int]] = [{}]
     whole = [False]  # True for a state in which what was read ends with a piece
     for number, piece in enumerate(pieces):
@@ -246,17 +299,19 @@ def containing_none(pieces: Iterable[Sequence[int]], letters: np.ndarray) -> DFA
             raise InputError(
                 f"--without has too many or too long texts: about the first {number:,} of them fit; give fewer"
             )
-    delta = np.zeros((len(children), len(letters)), np.int32)
+    delta = np.zeros((len(children), int(classes.max()) + 1), np.int32)
     shorter = [0] * len(children)  # the state of the longest proper end of what was read
     reached = [0]
     for q in reached:  # the list grows during the loop, by length
         check_time()
         delta[q] = delta[shorter[q]]
         for token, child in children[q].items():
-            shorter[child], delta[q, token] = int(delta[q, token]), child
+            place = (q, classes[token])
+            shorter[child], delta[place] = int(delta[place]), child
             whole[child] |= whole[shorter[child]]
             if not whole[child]:
                 reached.append(child)
+    delta[:, 0] = -1
     accept = np.zeros(len(children), bool)
     accept[reached] = True
-    return trimmed(np.where(accept[:, None] & accept[delta] & letters, delta, -1), accept)
+    return trimmed(np.where(accept[:, None] & accept[delta] & (delta >= 0), delta, -1), accept.astype(float), classes)

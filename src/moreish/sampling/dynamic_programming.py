@@ -1,13 +1,14 @@
 """Drawing words of a set exactly as often as the model generates them, by dynamic programming.
 
 While a word is read, it is at a pair of a context c and a state q of the set's automaton. Let b(c, q) be the
-probability that the model continues from there to a word of the set:
+probability that the model continues from there to a word of the set, times the mean weight of these words:
 
-    b(c, q) = [q accepts] p(end | c) + sum over tokens v of p(v | c) b(c v, delta(q, v))
+    b(c, q) = weight(q) p(end | c) + sum over tokens v of p(v | c) b(c v, delta(q, v))
 
-where c v is the context after v. Then the next token of a word that is known to be in the set is v with probability
-p(v | c) b(c v, delta(q, v)) / b(c, q). Drawing each token so draws whole words from p(word | word in the set), and no
-draw is rejected.
+where c v is the context after v, and weight(q) the weight of a word that ends in q, 0 if none ends there. Then the next
+token of a word that is known to be in the set is v with probability p(v | c) b(c v, delta(q, v)) / b(c, q). Drawing each
+token so draws whole words with probabilities in proportion to p(word) weight(word), and no draw is rejected. Without
+wishes this is p(word | word in the set).
 
 b is computed from the last states of the automaton back to its first. States of a cycle depend on each other. They
 start from b = 0 and are computed in rounds, until b no longer changes: after k rounds b counts all words with up to k
@@ -26,7 +27,7 @@ from numba import types
 
 from ..engine.rng import draw_number
 from ..engine.tape.compile import compiler
-from ..engine.tape.generate import weights
+from ..engine.tape.generate import weights as weights_of
 from ..errors import InputError
 from ..ngram.kernels import FLOATS2, INT
 from ..ngram.sampler import BUFFER_TOKENS, WORDS, Words
@@ -50,22 +51,24 @@ class Product(NamedTuple):
 
     p           probability of each token after each context, float64 (C, V)
     after       the context after each token, int32 (C, V)
-    delta       see `DFA`, int32 (Q, V)
-    accept      see `DFA`, bool (Q,)
+    delta       see `DFA`, int32 (Q, K)
+    weights     see `DFA`, float64 (Q,)
+    classes     see `DFA`, int64 (V,)
     b           float64 (C, Q)
     """
 
     p: np.ndarray
     after: np.ndarray
     delta: np.ndarray
-    accept: np.ndarray
+    weights: np.ndarray
+    classes: np.ndarray
     b: np.ndarray
 
 
 def normalise(logits, temperature, top_k, top_p, may_end, p):
     """Logits (N, V) -> the probabilities (N, V) to draw by; see `tape.generate.weights`."""
     for i in range(logits.shape[0]):
-        total = weights(logits[i], temperature, top_k, top_p, may_end, p[i])
+        total = weights_of(logits[i], temperature, top_k, top_p, may_end, p[i])
         for v in range(logits.shape[1]):
             p[i, v] /= total
 
@@ -75,14 +78,14 @@ def update(product, states, letters):
 
     Returns the largest relative change.
     """
-    p, after, delta, accept, b = product
+    p, after, delta, weights, classes, b = product
     change, values = 0.0, np.zeros(states.size)
     for c in range(p.shape[0]):
         for i in range(states.size):
-            values[i] = p[c, 0] if accept[states[i]] else 0.0
+            values[i] = weights[states[i]] * p[c, 0]
         for v in letters:
             for i in range(states.size):
-                q = delta[states[i], v]
+                q = delta[states[i], classes[v]]
                 if q >= 0:
                     values[i] += p[c, v] * b[after[c, v], q]
         for i in range(states.size):
@@ -99,34 +102,31 @@ def draw(product, context, words, tokens):
     word becomes empty. Stops before a word that might not fit. Returns the number of that word and how many tokens were
     written.
     """
-    p, after, delta, accept, b = product
+    p, after, delta, weights, classes, b = product
     prefix, longest = words.prefix, words.max_length
     V = p.shape[1]
-    weight, at, number = np.zeros(V), 0, words.first
+    chance, at, number = np.zeros(V), 0, words.first
     while number < words.last and at + prefix.size + longest + 1 <= tokens.size:
         q, c, length, token = 0, context, 0, 0
         for k in range(prefix.size):  # a slice takes a second to compile
             tokens[at + k] = prefix[k]
         while length <= longest:
-            total = 0.0
-            for v in range(V):
-                weight[v] = 0.0
-                if v == 0:
-                    weight[v] = p[c, 0] if accept[q] else 0.0
-                elif delta[q, v] >= 0:
-                    weight[v] = p[c, v] * b[after[c, v], delta[q, v]]
-                total += weight[v]
+            chance[0] = total = weights[q] * p[c, 0]
+            for v in range(1, V):
+                onward = delta[q, classes[v]]
+                chance[v] = p[c, v] * b[after[c, v], onward] if onward >= 0 else 0.0
+                total += chance[v]
             target, reached, token = draw_number(words.seed, number, prefix.size + length) * total, 0.0, 0
             for v in range(V):
-                if weight[v] > 0:
-                    reached += weight[v]
+                if chance[v] > 0:
+                    reached += chance[v]
                     token = v
                     if reached > target:
                         break
             if token == 0 or length == longest:
                 break
             tokens[at + prefix.size + length] = token
-            q, c = delta[q, token], after[c, token]
+            q, c = delta[q, classes[token]], after[c, token]
             length += 1
         at += prefix.size + length if token == 0 else 0
         tokens[at] = 0
@@ -136,7 +136,7 @@ def draw(product, context, words, tokens):
 
 
 FLOAT, TABLE = types.float64, types.int32[:, ::1]
-PRODUCT = types.NamedTuple((FLOATS2, TABLE, TABLE, types.boolean[::1], FLOATS2), Product)
+PRODUCT = types.NamedTuple((FLOATS2, TABLE, TABLE, FLOAT[::1], INT[::1], FLOATS2), Product)
 SIGNATURES = {
     normalise: types.void(FLOATS2, FLOAT, INT, FLOAT, types.boolean, FLOATS2),
     update: FLOAT(PRODUCT, types.int64[::1], types.int64[::1]),
@@ -170,7 +170,7 @@ class SamplingOptions:
 
 def estimated_steps(contexts: Contexts, words: DFA, V: int) -> float:
     """Estimate the steps to compute b for a set of words; infinite if the product is too large."""
-    if contexts.size * V > MAX_PROBABILITIES or contexts.size * len(words.accept) > MAX_PAIRS:
+    if contexts.size * V > MAX_PROBABILITIES or contexts.size * len(words.weights) > MAX_PAIRS:
         return math.inf
     rounds = ((CYCLE_ROUNDS if words.is_cycle(s) else ACYCLIC_ROUNDS) * len(s) for s in words.components())
     return sum(rounds) * contexts.size * V
@@ -200,8 +200,8 @@ class ExactSampler:
         self.context = C
         for token in self.prefix:
             self.context = int(after[self.context, token])
-        self.b = np.zeros((C + 1, len(self.words.accept)))
-        self.product = Product(p, after, self.words.delta, self.words.accept, self.b)
+        self.b = np.zeros((C + 1, len(self.words.weights)))
+        self.product = Product(p, after, self.words.delta, self.words.weights, self.words.classes, self.b)
         self.converged = self._compute_b()
 
     @property
@@ -210,9 +210,8 @@ class ExactSampler:
 
     def _compute_b(self) -> bool:
         """Compute b; return False if it does not converge."""
-        delta = self.words.delta
         for states in self.words.components():
-            letters = np.flatnonzero((delta[states] >= 0).any(0))
+            letters = np.flatnonzero((self.words.rows(states) >= 0).any(0))
             cyclic, gained = self.words.is_cycle(states), 0.0
             for round in range(1, MAX_ROUNDS + 1):
                 check_time()

@@ -104,22 +104,22 @@ def automaton(places: list[Item], letters: np.ndarray) -> DFA:
             has_run[at] = True
         else:
             at += 1
-    allowed = np.array([place & letters for place in steps]).reshape(len(steps), len(letters))
-    classes, class_of = np.unique(allowed, axis=1, return_inverse=True)  # characters that the same steps allow
-    advancing = [sum(1 << int(i) for i in np.flatnonzero(column)) for column in classes.T]
+    allowed = np.array([letters, *(place & letters for place in steps)])
+    columns, classes = np.unique(allowed, axis=1, return_inverse=True)  # the first is that of the end: all False
+    advancing = [sum(1 << int(i) for i in np.flatnonzero(column[1:])) for column in columns.T[1:]]
     staying = sum(1 << i for i, run in enumerate(has_run) if run)
     sets, known, delta = [1], {1: 0}, []
     for current in sets:  # the list grows during the loop
         check_time()
-        after = []
+        after = [-1]
         for column in advancing:
             new = (current & column) << 1 | (current & staying)
             if new and new not in known:
                 known[new] = len(sets)
                 sets.append(new)
             after.append(known[new] if new else -1)
-        delta.append(np.where(letters, np.array(after)[class_of.ravel()], -1))
+        delta.append(after)
         if len(sets) > MAX_STATES:
             raise InputError(f"a pattern takes more than {MAX_STATES:,} states: use fewer * and ? after a *")
-    accept = np.array([bool(current >> len(steps) & 1) for current in sets])
-    return trimmed(np.array(delta, np.int32), accept)
+    weights = np.array([float(current >> len(steps) & 1) for current in sets])
+    return trimmed(np.array(delta, np.int32), weights, classes.ravel())

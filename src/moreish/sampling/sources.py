@@ -183,7 +183,7 @@ def _rejection(
         def draw(n: int, first: int) -> list[str]:
             tokens = model.draw(n, prefix, options, seed, first, longest + 1)
             lengths = np.diff(np.flatnonzero(tokens == 0), prepend=-1) - 1
-            accepted = words.accepts_each(tokens) & (lengths <= longest)
+            accepted = (words.weigh_each(tokens) > 0) & (lengths <= longest)
             return [word if ok else "" for word, ok in zip(model.vocab.split(tokens), accepted.tolist(), strict=True)]
 
         return Source("rejection", draw, None, last)
