@@ -14,7 +14,15 @@ from ..errors import InputError
 from ..options import Options, option
 from .dfa import DFA, at_edits, containing_none, of_lengths
 from .pattern import RUN, Item, automaton, items
-from .sounds import of_syllables, sounding, syllable_bounds
+from .sounds import (
+    LIKE_FACTOR,
+    MAX_DISTANCE,
+    of_syllables,
+    sounding,
+    sounding_like,
+    syllable_bounds,
+    word_and_factor,
+)
 
 MAX_LENGTH = 10_000  # characters
 MAX_SHOWN = 5  # pieces of --without in an error
@@ -41,6 +49,13 @@ class Constraints(Options):
     gap: str = option("", "word with gaps, such as jo__than: _ is any character; the signs of --pattern work too")
     without: tuple[str, ...] = option((), "text that no word contains; repeat it for several")
     syllables: str = option("", "number of syllables, such as 2 or 2-3: runs of vowels, and y is a vowel")
+    like: str = option(
+        "",
+        "word that every word sounds like, but not the same, as a wish: a word is X times less likely for each "
+        "character that is inserted, deleted or replaced, and the square root of X for one that is doubled, undoubled "
+        "or replaced by a similar one; at most half as many as the word has characters, and at most "
+        f"{MAX_DISTANCE}. Write --like WORD:X to set X [default: {LIKE_FACTOR:g}]",
+    )
 
     def __post_init__(self):
         if isinstance(self.syllables, int):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -61,6 +76,8 @@ class Constraints(Options):
             raise InputError("--without '': give a text of one character or more")
         if self.edits is not None and not self.near:
             raise InputError(f"--edits is {self.edits}: give the word to edit with --near")
+        if self.like:
+            word_and_factor(self.like)
         if self.syllables:
             syllable_bounds(self.syllables)
         if self.max_length is not None and self.max_length < self.min_length:
@@ -134,6 +151,8 @@ class Constraints(Options):
             if not vowels.any():
                 raise InputError(f"--syllables {self.syllables} counts runs of vowels, and the list has no vowels")
             sets[text_of("syllables")] = of_syllables(*syllable_bounds(self.syllables), vowels, anything)
+        if self.like:
+            sets[text_of("like")] = sounding_like(*word_and_factor(self.like), vocab)
         return sets
 
 

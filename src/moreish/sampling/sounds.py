@@ -6,6 +6,7 @@ that are written: in Arabic and Hebrew the letters that can stand for long vowel
 and the independent vowels.
 """
 
+import math
 import re
 import unicodedata
 from functools import cache
@@ -14,7 +15,7 @@ import numpy as np
 
 from ..corpus import Vocab
 from ..errors import InputError
-from .dfa import DFA, trimmed
+from .dfa import DFA, explore, trimmed
 
 MAX_SYLLABLES = 100
 # Scripts by their names in Unicode, and those of their vowels that Unicode does not name so that they can be told.
@@ -29,6 +30,10 @@ SCRIPTS = {
     **dict.fromkeys(["HIRAGANA", "KATAKANA", "THAI", "DEVANAGARI", "BENGALI", "GURMUKHI", "GUJARATI", "ORIYA"], ""),
     **dict.fromkeys(["TAMIL", "TELUGU", "KANNADA", "MALAYALAM"], ""),
 }
+SOUNDEX = ("bfpv", "cgjkqsxz", "dt", "l", "mn", "r")  # of consonants (Russell 1918, US patent 1,261,167)
+MAX_DISTANCE = 3
+LIKE_FACTOR = 10.0
+MAX_FACTOR = 10_000
 CONSONANTS = frozenset("йўヴゔ")  # their base letters are vowels
 VOWEL_NAME = re.compile(
     r"LETTER (SHORT |SMALL |CANDRA )?[AEIOU]{1,2}$|LETTER VOCALIC|VOWEL SIGN|CHARACTER (SARA|MAI HAN-AKAT)|"
@@ -77,7 +82,76 @@ def of_syllables(low: int, high: int, vowels: np.ndarray, letters: np.ndarray) -
 
     State 2 n + 1 is inside run number n + 1, and state 2 n before it.
     """
-    states = np.arange(2 * high + 1)[:, None]
-    delta = np.where(vowels, states | 1, states + states % 2)
-    delta = np.where(letters & (delta <= 2 * high), delta, -1)
-    return trimmed(delta.astype(np.int32), states[:, 0] >= 2 * low - 1)
+    states = np.arange(2 * high + 1)
+    delta = np.stack([np.full_like(states, -1), states + states % 2, states | 1], axis=1)
+    classes = np.where(vowels, 2, 1) * letters
+    return trimmed(np.where(delta <= 2 * high, delta, -1), np.where(states >= 2 * low - 1, 1.0, 0.0), classes)
+
+
+def word_and_factor(text: str) -> tuple[str, float]:
+    """Return the parts of a text such as anna:4; the factor may be left out. Raises InputError if they are wrong."""
+    word, colon, number = text.rpartition(":")
+    if not colon:
+        return text, LIKE_FACTOR
+    try:
+        factor = float(number)
+    except ValueError:
+        factor = math.nan
+    if not word or not 1 <= factor <= MAX_FACTOR:
+        raise InputError(
+            f"--like is {text!r}: give a word, or a word and a number over 1 and up to {MAX_FACTOR:,}, such as anna:4"
+        )
+    return word, factor
+
+
+def alike(a: str, b: str) -> bool:
+    """Test if two characters differ by accents alone, are two vowels, or two consonants of one group of Soundex."""
+    a, b = base(a), base(b)
+    return a == b or sound(a) == sound(b) == "v" or any(a in group and b in group for group in SOUNDEX)
+
+
+def sounding_like(word: str, factor: float, vocab: Vocab) -> DFA:
+    """Return the words that sound like a word, with the weight factor**-d for a distance d.
+
+    The distance is that of edits. To insert, delete or replace a character costs 1; to replace it by one that sounds
+    alike, to double it, or to delete one of a pair, 1/2. The word itself is left out, and words at a distance over half
+    its length or over MAX_DISTANCE (1 is always allowed).
+
+    A state is a row of the table that computes the distance, as in `at_edits`, in halves. Its code has the place of the
+    first number that is not too large, and 3 bits for each of the numbers from there.
+    """
+    farthest = min(max(len(word), 2), 2 * MAX_DISTANCE)  # in halves
+    far, width = farthest + 1, 2 * farthest + 1
+    L, characters = len(word), vocab.characters
+    replace = np.array([[0, *(0 if a == b else 1 if alike(a, b) else 2 for b in characters)] for a in word])
+    costs, classes = np.unique(np.vstack([np.arange(len(vocab)) > 0, replace]), axis=1, return_inverse=True)
+    costs = costs[1:, 1:]  # (L, K - 1), without the class of the end
+    delete = [1 if i and word[i] == word[i - 1] else 2 for i in range(L)]
+
+    def code(rows: np.ndarray) -> np.ndarray:
+        first = np.argmax(rows < far, axis=-1)[..., None]
+        padded = np.pad(rows, [(0, 0)] * (rows.ndim - 1) + [(0, width)], constant_values=far)
+        numbers = np.take_along_axis(padded, first + np.arange(width), axis=-1)
+        codes = first[..., 0] << 3 * width | (numbers << 3 * np.arange(width)).sum(-1)
+        return np.where((rows < far).any(-1), codes, -1)
+
+    def decode(codes: np.ndarray) -> np.ndarray:
+        rows = np.full((len(codes), L + 1 + width), far)
+        places = (codes >> 3 * width)[:, None] + np.arange(width)
+        np.put_along_axis(rows, places, codes[:, None] >> 3 * np.arange(width) & 7, axis=1)
+        return rows[:, : L + 1]
+
+    def follow(codes: np.ndarray) -> np.ndarray:
+        row = decode(codes)[:, :, None]
+        new = [np.broadcast_to(row[:, 0] + 2, (len(codes), costs.shape[1]))]
+        for i in range(L):
+            insert = np.where(costs[i] == 0, 1, 2)
+            new.append(np.minimum(np.minimum(row[:, i] + costs[i], row[:, i + 1] + insert), new[i] + delete[i]))
+        after = code(np.minimum(np.stack(new, axis=-1), far))
+        return np.concatenate([np.full((len(codes), 1), -1), after], axis=1)
+
+    start = np.minimum(np.cumsum([0, *delete]), far)
+    codes, delta = explore(follow, int(code(start)))
+    halves = decode(codes)[:, L]
+    weights = np.where((halves > 0) & (halves < far), factor ** (-halves / 2), 0.0)
+    return trimmed(delta, weights, classes.ravel())
