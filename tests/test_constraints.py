@@ -77,6 +77,32 @@ def test_every_way_draws_words_as_often_as_their_probability_says(models, name, 
         assert drawn.share == pytest.approx(sum(p.values()), rel=1e-4, abs=error)
 
 
+WISHES = {"da": 3.0, "b": 0.25, "ad": 8.0, "xx": 5.0}
+
+
+@pytest.mark.parametrize("name", ["ngram", "mlp 2", "mlp 12", "gru", "mixture"])
+def test_every_way_draws_words_by_their_probability_times_their_weight(models, name, monkeypatch):
+    model = models[name]
+    plain = written_out(model, lambda w: w[0] != "a")
+    weights = {word: math.prod(factor for text, factor in WISHES.items() if text in word) for word in plain}
+    p = {word: plain[word] * weights[word] for word in plain}
+    asked: dict[str, Any] = {"pattern": "[^a]*", "prefer": WISHES, "max_length": LONGEST}
+    share = sum(p.values()) / max(weights.values())
+    methods = ["enumeration", "rejection"] if name in ENDLESS else ["enumeration", "dynamic programming", "rejection"]
+    for method in methods:
+        monkeypatch.setattr(sampling, "MAX_ENUMERATED", 1e9 if method == "enumeration" else 0)
+        monkeypatch.setattr(sources, "estimated_steps", lambda *_, method=method: 1e99 * (method == "rejection"))
+        drawn = model.sample(1000 if name == "mixture" else 5000, **asked, seed=6)
+        assert drawn.method == method
+        assert drawn.wishes
+        assert chi_square(drawn, p) < 5
+        assert chi_square(drawn, plain) > 20
+        error = 0.0 if method != "rejection" else 5 * (share / drawn.tried) ** 0.5
+        assert drawn.share == pytest.approx(share, rel=1e-4, abs=error)
+        texts = [f"{text}:{factor}" for text, factor in WISHES.items()]
+        assert model.sample(50, **{**asked, "prefer": texts}, seed=6) == drawn[:50]
+
+
 @pytest.mark.parametrize("options", [{"temperature": 0.6}, {"temperature": 1.7, "top_k": 2}, {"top_p": 0.8}], ids=str)
 @pytest.mark.parametrize("name", ["ngram", "mlp 2"])
 def test_temperature_top_k_and_top_p_apply_to_the_words_that_fit(models, name, options, monkeypatch):

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moreish import InputError, Vocab
-from moreish.sampling.constraints import Constraints
+from moreish.sampling.constraints import Constraints, wishes
 from moreish.sampling.dfa import DFA, at_edits, containing_none, nothing, of_lengths
 from moreish.sampling.pattern import automaton, items
 
@@ -161,6 +161,70 @@ def test_constraints_together(prefix, suffix, contains, pattern, lengths, forbid
     else:
         with pytest.raises(InputError, match="no word fits"):
             asked.words(VOCAB)
+
+
+def weighed(words: DFA) -> dict[str, float]:
+    """Return the weight of each word of up to five letters."""
+    stream = np.array([token for word in WORDS for token in (*VOCAB.encode(word), 0)])
+    return dict(zip(WORDS, words.weigh_each(stream).tolist(), strict=True))
+
+
+@given(
+    prefer=st.dictionaries(st.text("abcx", min_size=1, max_size=3), st.floats(0.01, 100), max_size=3),
+    pattern=PATTERNS.map("".join),
+    prefix=st.text("abc", max_size=2),
+)
+def test_the_weight_of_a_word_is_the_product_of_its_wishes(prefer, pattern, prefix):
+    asked = Constraints(max_length=5, pattern=pattern, prefix=prefix, prefer=prefer)
+    expected = {
+        word: math.prod(factor for text, factor in prefer.items() if text in word)
+        if word and word.startswith(prefix) and (not pattern or regex(pattern).fullmatch(word))
+        else 0.0
+        for word in WORDS
+    }
+    largest = max(expected.values())
+    if not largest:
+        return
+    words = asked.words(VOCAB)
+    assert weighed(words) == pytest.approx(expected, rel=1e-12)
+    assert words.largest == words.best[0] == pytest.approx(largest, rel=1e-12)
+    assert words.n_words == sum(weight > 0 for weight in expected.values())
+    head, rest = words.split_prefix()
+    spelt = "".join(VOCAB.characters[token - 1] for token in head)
+    others = {spelt + word: weight for word, weight in weighed(rest).items() if weight}
+    assert others == pytest.approx({word: weight for word, weight in expected.items() if weight}, rel=1e-12)
+    for state, best in enumerate(words.best):
+        onward = words.rows(np.array([state]))[0]
+        assert best == max(words.weights[state], *words.best[onward[onward >= 0]], 0)
+
+
+def test_the_number_of_a_wish_follows_its_last_colon():
+    assert wishes(["a", "b:3", "a:b:0.5", "::1e3"]) == {"a": 2, "b": 3, "a:b": 0.5, ":": 1000}
+    assert Constraints(prefer=cast(Any, {"a:": 3, "e\u0301": 0.1})).prefer == ("a::3", "é:0.1")
+    assert not Constraints(prefer=("a",)).only_prefix
+
+
+@pytest.mark.parametrize(
+    ("prefer", "says"),
+    [
+        (["a:b"], "--prefer 'a:b': what follows the last colon must be a number, such as 'a:b:2'"),
+        (["a:"], "must be a number, such as 'a:2'"),
+        (["a:0"], "the number is 0: it must be above 0"),
+        (["a:-2"], "the number is -2: it must be above 0"),
+        (["a:inf"], "the number is inf: it must be above 0, and finite"),
+        (["a:nan"], "the number is nan"),
+        ([":2"], "one character or more"),
+        ([""], "one character or more"),
+        (["a:2", "a:3"], "'a' twice"),
+        (["a:1e60", "b:1e60"], "between 1e-100 and 1e100"),
+        (["a:1e-60", "b:1e-60"], "between 1e-100 and 1e100"),
+        ({"a": 0}, "the number is 0"),
+        ("a:2", "must be a list of strings"),
+    ],
+)
+def test_wrong_wishes_are_refused(prefer, says):
+    with pytest.raises(InputError, match=says):
+        Constraints(prefer=prefer)
 
 
 def test_the_constraints_that_exclude_each_other_are_named_and_no_others():

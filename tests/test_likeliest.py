@@ -8,7 +8,7 @@ from conftest import levenshtein
 from small_models import LETTERS, LONGEST, MODELS, WORDS, written_out
 
 from moreish import InputError
-from moreish.sampling import Constraints, SamplingOptions
+from moreish.sampling import Constraints, SamplingOptions, ranking
 from moreish.sampling.beam import beam_search
 
 
@@ -37,6 +37,24 @@ def test_the_most_likely_words_are_those_with_the_highest_probability(models, na
     assert endless.proven
     probabilities = [c.probability for c in endless]
     assert probabilities == sorted(probabilities, reverse=True)
+
+
+@pytest.mark.parametrize("name", ["ngram", "mlp 12", "gru", "mixture"])
+def test_wishes_rank_words_by_probability_times_weight(models, name, monkeypatch):
+    model, wishes = models[name], {"bb": 50.0, "da": 0.1, "a": 3.0}
+    p = written_out(model, lambda w: len(w) <= LONGEST)
+    weighed = {w: p[w] * math.prod(factor for text, factor in wishes.items() if text in w) for w in p}
+    best = sorted(p, key=lambda w: -weighed[w])[:12]
+    found = model.most_likely(12, prefer=wishes, max_length=LONGEST)
+    assert [round(math.log(weighed[c.word]), 4) for c in found] == [round(math.log(weighed[w]), 4) for w in best]
+    assert best != sorted(p, key=lambda w: -p[w])[:12]
+    for candidate in found:
+        assert candidate.probability == pytest.approx(p[candidate.word], rel=1e-4)
+        assert candidate.share == pytest.approx(weighed[candidate.word] / sum(weighed.values()), rel=1e-4)
+    monkeypatch.setattr(ranking, "MAX_ENUMERATED", 0)  # the search that leaves prefixes out
+    searched = model.most_likely(12, prefer=wishes, max_length=LONGEST)
+    assert [c.word for c in searched] == [c.word for c in found]
+    assert searched.proven
 
 
 def test_a_beam_that_may_have_missed_a_word_says_so(models):

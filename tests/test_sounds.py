@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import cache
 from itertools import product
 
 import numpy as np
@@ -24,7 +25,7 @@ WORDS = ["".join(letters) for length in range(1, 7) for letters in product(VOCAB
 def written_out(dfa: DFA, vocab: Vocab = VOCAB, words: list[str] = WORDS) -> set[str]:
     """Return those of some words that are in a set."""
     stream = np.array([token for word in words for token in (*vocab.encode(word), 0)])
-    return {word for word, fits in zip(words, dfa.accepts_each(stream), strict=True) if fits}
+    return {word for word, weight in zip(words, dfa.weigh_each(stream), strict=True) if weight}
 
 
 @pytest.mark.parametrize(
@@ -106,6 +107,62 @@ def test_syllables_are_runs_of_vowels(low, more):
         assert written_out(found) == counted(low, low)
 
 
+LIKED = Vocab("aémn")
+SHORT = ["".join(letters) for length in range(1, 7) for letters in product(LIKED.characters, repeat=length)]
+STREAM = np.array([token for word in SHORT for token in (*LIKED.encode(word), 0)])
+
+
+@cache
+def distance(word: str, other: str, before: str = "") -> float:
+    """Return the least cost of edits that make another word of a word; `before` stands before it in the whole word."""
+    costs = [0.0] if not word and not other else []
+    if word and other:
+        similar = any({word[0], other[0]} <= set(group) for group in ("aéeü", "mñn"))
+        replaced = 0 if word[0] == other[0] else 0.5 if similar else 1
+        costs.append(replaced + distance(word[1:], other[1:], word[0]))
+    if word:
+        costs.append((0.5 if word[0] == before else 1) + distance(word[1:], other, word[0]))
+    if other:
+        costs.append((0.5 if other[0] == before else 1) + distance(word, other[1:], before))
+    return min(costs)
+
+
+@given(st.text("aéeümñnt", min_size=1, max_size=8), st.floats(1, 100))
+def test_words_alike_have_weights_by_their_distance(word, factor):
+    distances = np.array([distance(word, other) for other in SHORT])
+    allowed = (distances > 0) & (distances <= min(max(len(word) / 2, 1), 3))
+    wanted = np.where(allowed, factor**-distances, 0)
+    if not wanted.any():  # the word is longer than all these
+        return
+    found = Constraints(like=f"{word}:{factor!r}").words(LIKED).weigh_each(STREAM)
+    np.testing.assert_allclose(found, wanted, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("word", "other", "halves"),
+    [
+        ("katherine", "catherine", 1),
+        ("katherine", "katharyne", 2),
+        ("katherine", "kathryn", 5),
+        ("katherine", "therine", 4),
+        ("anna", "ana", 1),
+        ("ana", "annna", 2),
+        ("bob", "pof", 2),
+        ("bob", "bobo", 2),
+        ("ZOÉ", "zoe", 3),
+        ("Чарли", "шарлы", 3),
+        ("илья", "ильа", 1),
+        ("pqrst" * 6, "pqrst" * 5 + "bkrz", 5),
+        ("anna", "anna", None),
+        ("anna", "bob", None),
+    ],
+)
+def test_sounds_are_compared_as_the_ear_does(word, other, halves):
+    vocab = Vocab("abcdefghijklmnopqrstuvwxyzшарлыильа")
+    weight = Constraints(like=f"{word}:4").words(vocab).weigh_each(np.array([*vocab.encode(other), 0]))
+    assert weight[0] == pytest.approx(0 if halves is None else 2.0**-halves, rel=1e-12)
+
+
 @pytest.mark.parametrize(
     ("asked", "characters", "says"),
     [
@@ -118,6 +175,12 @@ def test_syllables_are_runs_of_vowels(low, more):
         ({"syllables": -1}, "abc", "--syllables is '-1': it must be a number or a range"),
         ({"syllables": "two"}, "abc", "--syllables is 'two': it must be a number or a range"),
         ({"syllables": "2-"}, "abc", "--syllables is '2-': it must be a number or a range"),
+        ({"like": "anna:b"}, "abc", "--like 'anna:b': what follows the last colon must be a number"),
+        ({"like": "anna:0.5"}, "abc", "--like 'anna:0.5': the number must be between 1 and 10,000"),
+        ({"like": ":3"}, "abc", "--like ':3': give a text of one character or more"),
+        ({"like": "a" * 31}, "abc", "has 31 characters: give a word of up to 30"),
+        ({"like": "rlrlr"}, "abc", "no word fits --like rlrlr"),
+        ({"like": "bcab", "prefix": "acacac"}, "abc", "no word fits --prefix acacac and --like bcab"),
         ({"syllables": 3, "max_length": 4}, "abc", "no word fits --max-length 4 and --syllables 3"),
     ],
 )
@@ -132,6 +195,7 @@ def test_sounds_that_cannot_be_had_are_refused(asked, characters, says):
     [
         (["--pattern", r"\c\v\c\v"], "[b-df-g][ae][b-df-g][ae]"),
         (["--syllables", "2"], "[^ae]*[ae]+[^ae]+[ae]+[^ae]*"),
+        (["--like", "bada", "--min-length", "5"], "[a-g]{5,6}"),
         (["--syllables", "2-3", "--pattern", r"\c*"], "[^ae]+([ae]+[^ae]+){1,2}[ae]+[^ae]*"),
     ],
     ids=" ".join,

@@ -12,7 +12,7 @@ from cyclopts import Group, Parameter
 from ..corpus import Vocab, read_words
 from ..corpus.wordlist import shown
 from ..models import MODELS, NETS
-from ..sampling import Constraints
+from ..sampling import Constraints, wishes
 from ..training.options import BY_OPTIMIZER, OF_ALL_NETS, TrainOptions
 from .fields import argument, arguments_class, given_options
 from .terminal import say
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     ModelName = NetName = str
 else:
     ModelName, NetName = one_of(MODELS), one_of(NETS)
-MAX_SHOWN = 3  # texts of --without that have no effect
+MAX_SHOWN = 3  # texts of an option that have no effect
 LABEL_HELP = "Label of the words, for a run trained with --labels [default: all, by their shares in the list]."
 
 
@@ -91,15 +91,15 @@ def given_constraints(arguments: Any) -> dict[str, Any]:
 
 
 def tell_ineffective(constraints: dict[str, Any], vocab: Vocab) -> None:
-    """Print a message if texts of --without cannot occur, because the model does not know their characters."""
+    """Print a message if texts of --without or --prefer cannot occur: the model does not know their characters."""
     known = set(vocab.characters)
-    texts = [
-        text for text in constraints.get("without", ()) if not known.issuperset(unicodedata.normalize("NFC", text))
-    ]
-    if texts:
-        more = f" and {len(texts) - MAX_SHOWN:,} more" if len(texts) > MAX_SHOWN else ""
-        named = ", ".join(map(shown, texts[:MAX_SHOWN])) + more
-        say(f"(--without has no effect for {named}: the model does not know all their characters)")
+    preferred = wishes(constraints.get("prefer", ()))
+    for name, given in (("without", constraints.get("without", ())), ("prefer", preferred)):
+        texts = [text for text in given if not known.issuperset(unicodedata.normalize("NFC", text))]
+        if texts:
+            more = f" and {len(texts) - MAX_SHOWN:,} more" if len(texts) > MAX_SHOWN else ""
+            named = ", ".join(map(shown, texts[:MAX_SHOWN])) + more
+            say(f"(--{name} has no effect for {named}: the model does not know all their characters)")
 
 
 ModelArguments: Any = _model_arguments()

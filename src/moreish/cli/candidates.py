@@ -98,6 +98,11 @@ def json_lines(run: Run, words: Iterable[str]) -> list[str]:
 def method_line(samples: Samples | Drawing) -> str:
     """Return a line about the way words were drawn, and the percentage of the model's words that fit."""
     start = f" that start with {samples.head}" if samples.head else ""
+    if samples.wishes and samples.method == "rejection":
+        return f"({100 * samples.share:.3g}% of {samples.tried:,} words drawn{start} were kept, by their weights)"
+    if samples.wishes:
+        mean = f"{100 * samples.share:.3g}% of the largest"
+        return f"(the mean weight of the model's words{start} is {mean}: exact, by {samples.method})"
     if samples.method == "rejection":
         return f"({100 * samples.share:.3g}% of {samples.tried:,} words drawn{start} fit)"
     if samples.method == "plain":

@@ -3,13 +3,15 @@
 On a terminal, each word is marked "new", or with the part of the list (train, val, test) that contains it. A file or a
 pipe gets the words alone, one per line, as they are drawn, so that `moreish train` and other programs can read them;
 --marks adds a tab and the mark. Constraints such as --pattern limit the words; a word that fits them is drawn exactly
-as often as the model generates it. Without --max-length, a word is drawn again if it is over 2 L + 10 characters longer
-than the shortest word that fits, where L is the length of the longest word in the list.
+as often as the model generates it among these. With --prefer, words have weights: a word with twice the weight is twice
+as likely as it would be, relative to the others. Without --max-length, a word is drawn again if it is over 2 L + 10
+characters longer than the shortest word that fits, where L is the length of the longest word in the list.
 
 Examples:
   moreish sample runs/names-mlp -n 10
   moreish sample runs/names-mlp --prefix mar --temperature 0.8
   moreish sample runs/names-mlp --pattern 'm??a*' --forbid qx --only-new
+  moreish sample runs/names-mlp --prefer ann:5 --prefer x:0.1
   moreish sample runs/names-mlp -n 1000000 --without-file banned.txt > words.txt
   moreish sample runs/names-mlp --most-likely
 """
@@ -92,8 +94,9 @@ def sample(
     json
         Print JSON: {"samples": [{"word": ..., "seen": "new" | "train" | "val" | "test"}, ...], "method": ...,
         "share": ..., "head": ..., "tried": ...}. "share" is the share of the model's words beginning with "head" that
-        fit, "tried" the number of words drawn. With --most-likely every word has a "probability" and a "share", and
-        "proven" is true if no more likely word can have been missed.
+        fit, or with --prefer their mean weight as a share of the largest one; "tried" is the number of words drawn.
+        With --most-likely every word has a "probability" and a "share", and "proven" is true if no more likely word can
+        have been missed.
     jsonl
         Print a JSON object for each word, on one line: {"word": ..., "seen": ...}; with --most-likely also
         "probability" and "share".

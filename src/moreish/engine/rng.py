@@ -9,17 +9,22 @@ as one that was not stopped, and the number of threads does not matter.
 import numpy as np
 from numba import njit
 
-from ..layers.random import GOLDEN, MIX_1, bits
+from ..layers.random import GOLDEN, MIX_1, bits, bits_of
 
 _31, _64, _11, _1 = (np.uint64(n) for n in (31, 64, 11, 1))
 FEISTEL_ROUNDS = 4
-DROPOUT = 1 << 40  # a counter that no other use of the seed has
+DROPOUT, WISHES = 1 << 40, 1 << 41  # counters that no other use of the seed has
 
 
 @njit
 def uniform(key, counter):
     """A number in [0, 1) with 53 random bits, for a key and a counter."""
     return np.float64(bits(key, counter) >> _11) * 2.0**-53
+
+
+def uniforms(key, counters):
+    """The numbers of `uniform` for a key and counters, an array."""
+    return (bits_of(key, counters) >> _11).astype(np.float64) * 2.0**-53
 
 
 @njit

@@ -1,7 +1,7 @@
 """The methods of a model that draw words and find the most likely ones, free or under constraints."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from ..corpus import Corpus, Vocab
@@ -41,6 +41,8 @@ class DrawsWords(ABC):
         gap: str = "",
         without: Collection[str] = (),
         syllables: int | str = "",
+        like: str = "",
+        prefer: Collection[str] | Mapping[str, float] = (),
         avoid: Collection[str] = (),
         distinct: bool = False,
         tries: int | None = None,
@@ -64,8 +66,16 @@ class DrawsWords(ABC):
         forbid, require characters that no word contains, and that every word contains
         without         pieces of text that no word contains; one with a character that the model does not know is
                         ignored
+        prefer          pieces of text as {"ann": 2}, or as ["ann:2"]: a word that contains ann is twice as likely,
+                        relative to other words, as under the model; a number below 1 makes it rarer. The number is what
+                        follows the last colon, 2 if there is none. Several are multiplied. A text with a character that
+                        the model does not know is ignored
         near, edits     word that every word is a number of edits away from (1 by default)
         syllables       number of syllables, such as 2 or "2-3": runs of vowels, and y is a vowel
+        like            word that the words sound like, such as "anna", or "anna:X" with a number X (10 by default): a
+                        word becomes X times less likely for each character that is inserted, deleted or replaced, and
+                        by the square root of X for one that is doubled or replaced by a similar one. Of a word with
+                        n characters at most n / 2, and at most 3, are changed; the word itself is left out
         avoid           words to leave out; corpus.words for new words only
         distinct        draw each word only once
         tries           words to draw at most if not all of them fit; None for 2 million, or 1,000 for each of the n
@@ -100,6 +110,8 @@ class DrawsWords(ABC):
             gap=gap,
             without=without,
             syllables=syllables,
+            like=like,
+            prefer=prefer,
         ).samples()
         samples.corpus = self.corpus
         return samples

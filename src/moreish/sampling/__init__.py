@@ -1,6 +1,6 @@
 """Constrained sampling: sets of words as automata, exact draws from a set, and its most likely words."""
 
-from .constraints import Constraints
+from .constraints import Constraints, wishes
 from .deadline import done_by
 from .draw import Drawing, Samples
 from .dynamic_programming import ExactSampler, SamplingOptions
@@ -18,4 +18,5 @@ __all__ = [
     "SamplingOptions",
     "done_by",
     "most_likely",
+    "wishes",
 ]

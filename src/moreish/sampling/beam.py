@@ -1,8 +1,9 @@
 """Beam search for the most likely words of a set, all prefixes of one length at a time.
 
-A prefix is at least as likely as any word that begins with it. So a prefix that is less likely than the n most likely
-words found so far can be dropped; if nothing else is dropped, the words found are the most likely of all. A search that
-keeps only the best `width` prefixes of each length is a beam search (Lowerre 1976).
+Words are ranked by probability times weight. A prefix bounds all words that begin with it: its probability, times the
+largest weight of a word that continues from its state. So a prefix with a lower bound than the n best words found so
+far can be dropped; if nothing else is dropped, the words found are the best of all. A search that keeps only the
+`width` prefixes of each length with the highest bounds is a beam search (Lowerre 1976).
 """
 
 from dataclasses import dataclass
@@ -24,7 +25,8 @@ class BeamResult:
     """Words, the most likely first.
 
     words   their tokens
-    log_p   the logarithm of each word's probability, (n,), given the prefix that all words of the set share
+    log_p   the logarithm of each word's probability times its weight, (n,), given the prefix that all words of the set
+            share
     proven  True if the search cannot have missed a more likely word
     """
 
@@ -49,6 +51,8 @@ def beam_search(
     parents, tokens = [], []  # for each length: the number of each prefix's parent, and its last token
     ends: list[tuple[int, int]] = []  # of the words found: length after the shared prefix, number of their prefix
     scores = np.zeros(0)
+    with np.errstate(divide="ignore"):
+        log_weights, log_best = np.log(rest.weights), np.log(rest.best)
     step = max(1, MAX_LOGITS // len(rest.classes))
     for length in range(MAX_LENGTH + 1):
         may_end = bool(shared) or length > 0
@@ -60,20 +64,21 @@ def beam_search(
                 p = np.log(options.probabilities(reader.logits(params, states[chunk]), may_end)) + log_p[chunk, None]
             done = np.flatnonzero(rest.accept[at[chunk]] & np.isfinite(p[:, 0]))
             ends += [(length, first + int(i)) for i in done]
-            scores = np.concatenate([scores, p[done, 0]])
+            scores = np.concatenate([scores, p[done, 0] + log_weights[at[chunk][done]]])
             onward = rest.rows(at[chunk])
             parent, token = np.nonzero((onward >= 0) & np.isfinite(p))
             children.append((first + parent, token, onward[parent, token], p[parent, token]))
         parent, token, onward, score = (np.concatenate(column) for column in zip(*children, strict=True))
+        bound = score + log_best[onward]
         if n is not None and len(scores) > n:
             best = np.sort(np.argsort(-scores, kind="stable")[:n])
             ends, scores = [ends[i] for i in best], scores[best]
         if n is not None and len(scores) == n:
-            keep = score > scores.min()
-            parent, token, onward, score = parent[keep], token[keep], onward[keep], score[keep]
-        if width is not None and len(score) > width:
-            ranked = np.argpartition(-score, width)
-            keep, dropped = np.sort(ranked[:width]), max(dropped, score[ranked[width:]].max())
+            keep = bound > scores.min()
+            parent, token, onward, score, bound = parent[keep], token[keep], onward[keep], score[keep], bound[keep]
+        if width is not None and len(bound) > width:
+            ranked = np.argpartition(-bound, width)
+            keep, dropped = np.sort(ranked[:width]), max(dropped, bound[ranked[width:]].max())
             parent, token, onward, score = parent[keep], token[keep], onward[keep], score[keep]
         parents.append(parent)
         tokens.append(token)
@@ -81,7 +86,7 @@ def beam_search(
             break
         states, at, log_p = reader.after(params, states[parent], token), onward.astype(np.int64), score
     else:
-        dropped = max(dropped, log_p.max())
+        dropped = max(dropped, (log_p + log_best[at]).max())
     order = np.argsort(-scores, kind="stable")
     proven = bool(dropped == -np.inf or (len(scores) == n and dropped <= scores.min()))
     found = [shared + _backtrack(length, number, parents, tokens) for length, number in (ends[i] for i in order)]

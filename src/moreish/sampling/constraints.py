@@ -1,9 +1,10 @@
 """Constraints on words, and the set of words that satisfy them, as an automaton."""
 
+import math
 import shlex
 import unicodedata
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
 from functools import reduce
 from operator import and_
 
@@ -17,20 +18,25 @@ from .pattern import RUN, Item, automaton, items
 from .sounds import (
     LIKE_FACTOR,
     MAX_DISTANCE,
+    MAX_FACTOR,
+    MAX_LIKED,
     of_syllables,
     sounding,
     sounding_like,
     syllable_bounds,
-    word_and_factor,
 )
 
 MAX_LENGTH = 10_000  # characters
 MAX_SHOWN = 5  # pieces of --without in an error
+MAX_DIGITS = 100  # of the weight of a word
 
 
 @dataclass(frozen=True)
 class Constraints(Options):
-    """Constraints that every word satisfies. Raises InputError for values that contradict each other."""
+    """Constraints that every word satisfies, and wishes, which give words weights.
+
+    Raises InputError for values that contradict each other.
+    """
 
     prefix: str = option("", "text that every word begins with")
     suffix: str = option("", "text that every word ends with")
@@ -51,10 +57,15 @@ class Constraints(Options):
     syllables: str = option("", "number of syllables, such as 2 or 2-3: runs of vowels, and y is a vowel")
     like: str = option(
         "",
-        "word that every word sounds like, but not the same, as a wish: a word is X times less likely for each "
-        "character that is inserted, deleted or replaced, and the square root of X for one that is doubled, undoubled "
-        "or replaced by a similar one; at most half as many as the word has characters, and at most "
-        f"{MAX_DISTANCE}. Write --like WORD:X to set X [default: {LIKE_FACTOR:g}]",
+        "word that the words sound like, such as anna, or anna:X with a number X "
+        f"[default: {LIKE_FACTOR:g}]: a word becomes X times less likely for each character of it that is inserted, "
+        "deleted or replaced, and by the square root of X for one that is doubled or replaced by a similar one. No "
+        f"more of them than half the word's characters, or {MAX_DISTANCE}, are changed; the word itself is left out",
+    )
+    prefer: tuple[str, ...] = option(
+        (),
+        "TEXT:X makes words that contain TEXT X times as likely, relative to others (rarer for X below 1); TEXT alone "
+        "means twice; repeat it for several",
     )
 
     def __post_init__(self):
@@ -65,6 +76,8 @@ class Constraints(Options):
                 f"--forbid is {self.forbid!r}: it takes characters as one string, such as 'qx'; a list of texts that "
                 "no word contains is the argument without"
             )
+        if isinstance(self.prefer, Mapping):
+            object.__setattr__(self, "prefer", [f"{text}:{factor}" for text, factor in self.prefer.items()])
         super().__post_init__()
         for f in fields(self):
             value = getattr(self, f.name)
@@ -74,10 +87,11 @@ class Constraints(Options):
                 object.__setattr__(self, f.name, tuple(unicodedata.normalize("NFC", text) for text in value))
         if "" in self.without:
             raise InputError("--without '': give a text of one character or more")
+        wishes(self.prefer)
         if self.edits is not None and not self.near:
             raise InputError(f"--edits is {self.edits}: give the word to edit with --near")
         if self.like:
-            word_and_factor(self.like)
+            self._liked()
         if self.syllables:
             syllable_bounds(self.syllables)
         if self.max_length is not None and self.max_length < self.min_length:
@@ -88,8 +102,17 @@ class Constraints(Options):
         """True if the prefix is the only constraint."""
         return all(getattr(self, f.name) == f.default for f in fields(self) if f.name != "prefix")
 
+    def _liked(self) -> tuple[str, float]:
+        """Return the word of --like and its factor. Raises InputError if it is out of range."""
+        word, factor = text_and_factor("like", self.like, f"{LIKE_FACTOR}")
+        if not 1 <= factor <= MAX_FACTOR:
+            raise InputError(f"--like {self.like!r}: the number must be between 1 and {MAX_FACTOR:,}")
+        if len(word) > MAX_LIKED:
+            raise InputError(f"--like {word!r} has {len(word)} characters: give a word of up to {MAX_LIKED}")
+        return word, factor
+
     def words(self, vocab: Vocab) -> DFA:
-        """Return the set of words that satisfy all constraints.
+        """Return the set of words that satisfy all constraints, with their weights.
 
         Raises InputError for a character that is not in the list, and for an empty set; the message names the fewest
         constraints that exclude each other.
@@ -105,7 +128,7 @@ class Constraints(Options):
         return satisfying
 
     def _sets(self, vocab: Vocab) -> dict[str, DFA]:
-        """Return the set of words for each constraint given, under its text on the command line."""
+        """Return the set of words for each constraint and wish given, under its text on the command line."""
         anything = np.arange(len(vocab)) > 0
 
         def literal(text: str) -> list[Item]:
@@ -137,6 +160,11 @@ class Constraints(Options):
             characters = set(vocab.characters)
             known = [vocab.encode(piece) for piece in self.without if characters.issuperset(piece)]
             sets[" ".join(shown)] = containing_none(known, anything)
+        for text, factor in wishes(self.prefer).items():
+            if set(text) <= set(vocab.characters):
+                containing = matching([RUN, *literal(text), RUN])
+                weights = np.where(containing.accept, factor, 1.0)  # every text leads to a state of this automaton
+                sets[f"--prefer {shlex.quote(f'{text}:{factor:g}')}"] = replace(containing, weights=weights)
         for char in sorted(set(self.require)):
             times = self.require.count(char)
             sets[f"--require {shlex.quote(char * times)}"] = matching([RUN, *[*literal(char), RUN] * times])
@@ -152,8 +180,43 @@ class Constraints(Options):
                 raise InputError(f"--syllables {self.syllables} counts runs of vowels, and the list has no vowels")
             sets[text_of("syllables")] = of_syllables(*syllable_bounds(self.syllables), vowels, anything)
         if self.like:
-            sets[text_of("like")] = sounding_like(*word_and_factor(self.like), vocab)
+            sets[text_of("like")] = sounding_like(*self._liked(), vocab)
         return sets
+
+
+def wishes(prefer: Iterable[str]) -> dict[str, float]:
+    """Return the factor by which each text of --prefer, as TEXT:X or TEXT, makes a word likelier.
+
+    Raises InputError for an empty text, for one that is given twice, and for an X that is not a number above 0.
+    """
+    found: dict[str, float] = {}
+    for wish in prefer:
+        text, factor = text_and_factor("prefer", wish)
+        if text in found:
+            raise InputError(f"--prefer has {text!r} twice: give it once")
+        found[text] = factor
+    if sum(abs(math.log10(factor)) for factor in found.values()) > MAX_DIGITS:
+        raise InputError(f"--prefer: together the numbers must stay between 1e-{MAX_DIGITS} and 1e{MAX_DIGITS}")
+    return found
+
+
+def text_and_factor(name: str, wish: str, default: str = "2") -> tuple[str, float]:
+    """Return the parts of a wish TEXT:X or TEXT, given with an option.
+
+    Raises InputError for an empty text, and for an X that is not a number above 0.
+    """
+    text, number = wish.rsplit(":", 1) if ":" in wish else (wish, default)
+    try:
+        factor = float(number)
+    except ValueError:
+        raise InputError(
+            f"--{name} {wish!r}: what follows the last colon must be a number, such as {wish.rstrip(':') + ':2'!r}"
+        ) from None
+    if not 0 < factor < math.inf:
+        raise InputError(f"--{name} {wish!r}: the number is {number}: it must be above 0, and finite")
+    if not text:
+        raise InputError(f"--{name} {wish!r}: give a text of one character or more")
+    return text, factor
 
 
 def _known_empty(sets: Iterable[DFA]) -> bool:

@@ -101,6 +101,29 @@ class DFA:
         return 0.0 if self.empty else float(counts[0])
 
     @cached_property
+    def best(self) -> np.ndarray:
+        """The largest weight of a word that continues from each state, float64 (Q,)."""
+        found = self.weights.copy()
+        for states in self.components():
+            onward = self.delta[states]
+            found[states] = max(found[states].max(), found[onward[onward >= 0]].max(initial=0.0))
+        return found
+
+    @property
+    def largest(self) -> float:
+        """The largest weight of a word; 0 for the empty set."""
+        return float(self.weights.max(initial=0.0))
+
+    @property
+    def has_wishes(self) -> bool:
+        """True if words have different weights."""
+        return bool((self.weights[self.accept] < self.largest).any())
+
+    def log_weights(self, words: Sequence[Sequence[int]]) -> np.ndarray:
+        """Return the logarithm of the weight of each word of the set, given as tokens without the end."""
+        return np.log(self.weigh_each(np.array([token for word in words for token in (*word, 0)], np.int64)))
+
+    @cached_property
     def shortest(self) -> int:
         """Length of the shortest word. Raises ValueError for the empty set."""
         length, here = 0, np.arange(len(self.weights)) == 0

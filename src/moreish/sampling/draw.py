@@ -1,6 +1,7 @@
 """Drawing words that satisfy constraints, each exactly as often as the model generates it among these words.
 
-There are three ways:
+With wishes, words have weights, and a word is drawn in proportion to its probability times its weight. There are three
+ways:
 
 enumeration             if few words satisfy the constraints, the probability of each is computed
 dynamic programming     if a model has few contexts, as counted models and nets with a block size up to 3 or 4 do
@@ -39,17 +40,19 @@ class Samples(Shown, list[str]):
 
     method  "plain" without constraints, "enumeration", "dynamic programming" or "rejection"
     share   the probability that a word of the model that begins with head satisfies the constraints: exact, or for
-            rejection the share of the words drawn; 1 without constraints
+            rejection the share of the words drawn; 1 without constraints. With wishes, the mean weight of such a word,
+            as a share of the largest weight
     head    the prefix that all words share
     tried   the number of words drawn, with those that were not wanted or did not satisfy the constraints
+    wishes  True if wishes weigh the words
     corpus  the corpus of the run that drew them; None for a model without a run
     """
 
     corpus: Corpus | None = None
 
-    def __init__(self, words: Collection[str], method: str, share: float, head: str, tried: int):
+    def __init__(self, words: Collection[str], method: str, share: float, head: str, tried: int, wishes: bool = False):
         super().__init__(words)
-        self.method, self.share, self.head, self.tried = method, share, head, tried
+        self.method, self.share, self.head, self.tried, self.wishes = method, share, head, tried, wishes
 
     def __getstate__(self) -> dict[str, Any]:
         """State without the corpus."""
@@ -75,8 +78,8 @@ class Drawing:
     on_progress called with the number of words found and of words drawn
 
     Iterating raises InputError if no word satisfies the constraints, and if fewer than n are found; before the first
-    word if n is at most WORDS_PER_DRAW. The attributes method, share, head and tried are those of `Samples`, for the
-    words drawn so far.
+    word if n is at most WORDS_PER_DRAW. The attributes method, share, head, tried and wishes are as in `Samples`, for
+    the words drawn so far.
     """
 
     def __init__(
@@ -97,7 +100,7 @@ class Drawing:
         self.models, self.n, self.seed, self.options, self.constraints = models, n, seed, options, constraints
         self.avoided = {unicodedata.normalize("NFC", word) for word in avoid}
         self.distinct, self.tries, self.on_progress = distinct, tries, on_progress
-        self.method, self.share, self.head, self.tried = "plain", 1.0, "", 0
+        self.method, self.share, self.head, self.tried, self.wishes = "plain", 1.0, "", 0, False
 
     def __repr__(self) -> str:
         return f"Drawing({self.n:,} words, seed {self.seed}, {self.tried:,} drawn)"
@@ -105,7 +108,7 @@ class Drawing:
     def samples(self) -> Samples:
         """Draw all the words."""
         words = [word for some in self for word in some]
-        return Samples(words, self.method, self.share, self.head, self.tried)
+        return Samples(words, self.method, self.share, self.head, self.tried, self.wishes)
 
     def __iter__(self) -> Iterator[list[str]]:
         model = self.models[0]
@@ -115,6 +118,7 @@ class Drawing:
             self.head = model.spell([prefix])[0]
         else:
             words = self.constraints.words(model.vocab)
+            self.wishes = words.has_wishes
             self.head = model.spell([words.split_prefix()[0]])[0]
             if words.n_words <= MAX_ENUMERATED:
                 yield from self._enumerate(words)
@@ -174,12 +178,12 @@ class Drawing:
         )
 
     def _enumerate(self, words: DFA) -> Iterator[list[str]]:
-        """Draw words of a set by the probability of each."""
+        """Draw words of a set by the probability of each, times its weight."""
         found, log_p = enumerated(self.models, self.options, words)
         if not found:
             raise never_generated(self.options)
         spelt, p = self.models[0].spell(found), np.exp(log_p - log_p[0])
-        self.method, self.share = "enumeration", float(np.exp(log_p[0]) * p.sum())
+        self.method, self.share = "enumeration", float(np.exp(log_p[0]) * p.sum()) / words.largest
         wanted = [i for i, word in enumerate(spelt) if word not in self.avoided]
         if self.n > len(wanted) and (self.distinct or not wanted):
             fitting = "word that fits" if len(spelt) == 1 else "words that fit"

@@ -6,9 +6,12 @@ probability that the model continues from there to a word of the set, times the 
     b(c, q) = weight(q) p(end | c) + sum over tokens v of p(v | c) b(c v, delta(q, v))
 
 where c v is the context after v, and weight(q) the weight of a word that ends in q, 0 if none ends there. Then the next
-token of a word that is known to be in the set is v with probability p(v | c) b(c v, delta(q, v)) / b(c, q). Drawing each
-token so draws whole words with probabilities in proportion to p(word) weight(word), and no draw is rejected. Without
-wishes this is p(word | word in the set).
+token of a word that is known to be in the set is v with probability
+
+    p(v | c) b(c v, delta(q, v)) / b(c, q)
+
+Drawing each token so draws whole words in proportion to p(word) weight(word), and no draw is rejected. Without wishes,
+this is p(word | word in the set).
 
 b is computed from the last states of the automaton back to its first. States of a cycle depend on each other. They
 start from b = 0 and are computed in rounds, until b no longer changes: after k rounds b counts all words with up to k
@@ -180,7 +183,8 @@ class ExactSampler:
     """Draws words of a set, each exactly as often as the model generates it among them.
 
     prefix      tokens that all words of the set share; probabilities are given the prefix
-    mass        the probability that a word of the model with this prefix is in the set
+    mass        the mean weight of a word of the model with this prefix: without wishes, the probability that it is in
+                the set
     converged   False if b could not be computed: the model hardly ever ends a word
     """
 

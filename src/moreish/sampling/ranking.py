@@ -24,7 +24,8 @@ class Candidate:
     """A word that satisfies the constraints.
 
     probability     among all words of the model
-    share           among the words that satisfy the constraints; None if these are too many to enumerate
+    share           among the words that satisfy the constraints, as often as wishes have them drawn; None if these are
+                    too many to enumerate
     """
 
     word: str
@@ -33,7 +34,7 @@ class Candidate:
 
 
 class Candidates(Shown, list[Candidate]):
-    """Words that satisfy the constraints, the most likely first.
+    """Words that satisfy the constraints, the most likely first: with wishes, those that are drawn most often.
 
     proven  True if the search cannot have missed a more likely word
     """
@@ -84,8 +85,8 @@ def most_likely(models: Sequence[SamplingModel], n: int, words: DFA, avoid: Coll
 
 
 def _found(models: Sequence[SamplingModel], words: DFA, most: int | None) -> tuple[list[list[int]], np.ndarray, bool]:
-    """Return the most likely words of a set, or all if `most` is None; the logarithms of their probabilities; and if
-    the search cannot have missed a more likely word.
+    """Return the most likely words of a set, or all if `most` is None; the logarithms of their probabilities times
+    weights; and if the search cannot have missed a more likely word.
     """
     options = SamplingOptions()
     if most is None:
@@ -96,10 +97,10 @@ def _found(models: Sequence[SamplingModel], words: DFA, most: int | None) -> tup
     # A word that no label's search finds is at most as likely, given each label, as the last word that it finds.
     searches = [beam_search(model, options, words, LABEL_DEPTH * most, width=BEAM_WIDTH) for model in models]
     different = list({tuple(word): word for search in searches for word in search.words}.values())
-    log_p = _log_p(models, different)
+    log_p = _log_p(models, different) + words.log_weights(different)
     ranked = np.argsort(-log_p, kind="stable")[:most]
     last = [
-        model.share * np.exp(model.log_p(search.words[-1:]).sum())
+        model.share * np.exp((model.log_p(search.words[-1:]) + words.log_weights(search.words[-1:])).sum())
         for model, search in zip(models, searches, strict=True)
         if len(search.words) == LABEL_DEPTH * most
     ]

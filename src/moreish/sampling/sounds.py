@@ -6,7 +6,6 @@ that are written: in Arabic and Hebrew the letters that can stand for long vowel
 and the independent vowels.
 """
 
-import math
 import re
 import unicodedata
 from functools import cache
@@ -34,6 +33,7 @@ SOUNDEX = ("bfpv", "cgjkqsxz", "dt", "l", "mn", "r")  # of consonants (Russell 1
 MAX_DISTANCE = 3
 LIKE_FACTOR = 10.0
 MAX_FACTOR = 10_000
+MAX_LIKED = 30  # characters of a word; each takes about 400 states
 CONSONANTS = frozenset("йўヴゔ")  # their base letters are vowels
 VOWEL_NAME = re.compile(
     r"LETTER (SHORT |SMALL |CANDRA )?[AEIOU]{1,2}$|LETTER VOCALIC|VOWEL SIGN|CHARACTER (SARA|MAI HAN-AKAT)|"
@@ -88,22 +88,6 @@ def of_syllables(low: int, high: int, vowels: np.ndarray, letters: np.ndarray) -
     return trimmed(np.where(delta <= 2 * high, delta, -1), np.where(states >= 2 * low - 1, 1.0, 0.0), classes)
 
 
-def word_and_factor(text: str) -> tuple[str, float]:
-    """Return the parts of a text such as anna:4; the factor may be left out. Raises InputError if they are wrong."""
-    word, colon, number = text.rpartition(":")
-    if not colon:
-        return text, LIKE_FACTOR
-    try:
-        factor = float(number)
-    except ValueError:
-        factor = math.nan
-    if not word or not 1 <= factor <= MAX_FACTOR:
-        raise InputError(
-            f"--like is {text!r}: give a word, or a word and a number over 1 and up to {MAX_FACTOR:,}, such as anna:4"
-        )
-    return word, factor
-
-
 def alike(a: str, b: str) -> bool:
     """Test if two characters differ by accents alone, are two vowels, or two consonants of one group of Soundex."""
     a, b = base(a), base(b)
@@ -114,8 +98,8 @@ def sounding_like(word: str, factor: float, vocab: Vocab) -> DFA:
     """Return the words that sound like a word, with the weight factor**-d for a distance d.
 
     The distance is that of edits. To insert, delete or replace a character costs 1; to replace it by one that sounds
-    alike, to double it, or to delete one of a pair, 1/2. The word itself is left out, and words at a distance over half
-    its length or over MAX_DISTANCE (1 is always allowed).
+    alike, to double it, or to delete one of a pair, 1/2. Similar consonants are those of one group of Soundex. The word
+    itself is left out, and words at a distance over half its length (1 is always allowed) or over MAX_DISTANCE.
 
     A state is a row of the table that computes the distance, as in `at_edits`, in halves. Its code has the place of the
     first number that is not too large, and 3 bits for each of the numbers from there.

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..engine.rng import bits
+from ..engine.rng import WISHES, bits, uniforms
 from ..errors import InputError
 from .beam import beam_search
 from .constraints import Constraints
@@ -38,7 +38,7 @@ class Source:
 def enumerated(
     models: Sequence[SamplingModel], options: SamplingOptions, words: DFA
 ) -> tuple[list[list[int]], np.ndarray]:
-    """Return all words of a set, the most likely first, and the logarithm of each one's probability, (n,).
+    """Return all words of a set, the most likely first, and the logarithm of each one's probability times weight, (n,).
 
     Probabilities are given the prefix that the words share.
     """
@@ -163,7 +163,7 @@ def _exact(
         def draw(n: int, first: int) -> list[str]:
             return models[0].vocab.split(sampler.draw(n, seed, first, longest - len(sampler.prefix)))
 
-        return Source("dynamic programming", draw, sampler.mass)
+        return Source("dynamic programming", draw, sampler.mass / words.largest)
 
     found = _by_label(models, words.split_prefix()[0], seed, source)
     if not found.share:
@@ -174,7 +174,10 @@ def _exact(
 def _rejection(
     models: Sequence[SamplingModel], words: DFA, options: SamplingOptions, seed: int, longest: int, last: bool
 ) -> Source:
-    """Return a source that draws words with the shared prefix and rejects those that are not in the set."""
+    """Return a source that draws words with the shared prefix and rejects those that are not in the set.
+
+    With wishes, a word is kept with a probability in proportion to its weight.
+    """
     prefix = words.split_prefix()[0]
 
     def source(number: int, seed: int) -> Source:
@@ -183,7 +186,10 @@ def _rejection(
         def draw(n: int, first: int) -> list[str]:
             tokens = model.draw(n, prefix, options, seed, first, longest + 1)
             lengths = np.diff(np.flatnonzero(tokens == 0), prepend=-1) - 1
-            accepted = (words.weigh_each(tokens) > 0) & (lengths <= longest)
+            weights = words.weigh_each(tokens)
+            if words.has_wishes:
+                weights = weights > words.largest * uniforms(bits(seed, WISHES), np.arange(first, first + n))
+            accepted = (weights > 0) & (lengths <= longest)
             return [word if ok else "" for word, ok in zip(model.vocab.split(tokens), accepted.tolist(), strict=True)]
 
         return Source("rejection", draw, None, last)

@@ -60,7 +60,7 @@ class SampleResponse(BaseModel):
     method: str = Field(description="how the words were drawn: plain, enumeration, dynamic programming or rejection")
     share: float = Field(
         description="share of the model's words starting with `head` that meet the constraints; for rejection, the "
-        "share of the words tried"
+        "share of the words tried; with `prefer`, their mean weight, as a share of the largest"
     )
     head: str = Field(description="common start of all words that meet the constraints")
     tried: int = Field(description="number of words drawn to get these")
