@@ -40,9 +40,9 @@ class DrawsWords(ABC):
         edits: int | None = None,
         gap: str = "",
         without: Collection[str] = (),
+        prefer: Collection[str] | Mapping[str, float] = (),
         syllables: int | str = "",
         like: str = "",
-        prefer: Collection[str] | Mapping[str, float] = (),
         avoid: Collection[str] = (),
         distinct: bool = False,
         tries: int | None = None,
@@ -71,11 +71,11 @@ class DrawsWords(ABC):
                         follows the last colon, 2 if there is none. Several are multiplied. A text with a character that
                         the model does not know is ignored
         near, edits     word that every word is a number of edits away from (1 by default)
-        syllables       number of syllables, such as 2 or "2-3": runs of vowels, and y is a vowel
-        like            word that the words sound like, such as "anna", or "anna:X" with a number X (10 by default): a
-                        word becomes X times less likely for each character that is inserted, deleted or replaced, and
-                        by the square root of X for one that is doubled or replaced by a similar one. Of a word with
-                        n characters at most n / 2, and at most 3, are changed; the word itself is left out
+        syllables       number of syllables, such as 2 or "2-3": runs of vowels as written (y is a vowel)
+        like            word that others should sound like, as "anna" or "anna:10": each edit makes a word 10 times less
+                        likely. An edit inserts, deletes or replaces a character; to double it, or to replace it by a
+                        similar one, is half an edit. Words that take over 3 edits, or over half as many as the word
+                        has characters, are left out, and so is the word itself
         avoid           words to leave out; corpus.words for new words only
         distinct        draw each word only once
         tries           words to draw at most if not all of them fit; None for 2 million, or 1,000 for each of the n
@@ -109,9 +109,9 @@ class DrawsWords(ABC):
             edits=edits,
             gap=gap,
             without=without,
+            prefer=prefer,
             syllables=syllables,
             like=like,
-            prefer=prefer,
         ).samples()
         samples.corpus = self.corpus
         return samples

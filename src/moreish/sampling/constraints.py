@@ -54,18 +54,20 @@ class Constraints(Options):
     edits: int | None = option(None, "exact number of edits", low=1, high=100)
     gap: str = option("", "word with gaps, such as jo__than: _ is any character; the signs of --pattern work too")
     without: tuple[str, ...] = option((), "text that no word contains; repeat it for several")
-    syllables: str = option("", "number of syllables, such as 2 or 2-3: runs of vowels, and y is a vowel")
-    like: str = option(
-        "",
-        "word that the words sound like, such as anna, or anna:X with a number X "
-        f"[default: {LIKE_FACTOR:g}]: a word becomes X times less likely for each character of it that is inserted, "
-        "deleted or replaced, and by the square root of X for one that is doubled or replaced by a similar one. No "
-        f"more of them than half the word's characters, or {MAX_DISTANCE}, are changed; the word itself is left out",
-    )
     prefer: tuple[str, ...] = option(
         (),
         "TEXT:X makes words that contain TEXT X times as likely, relative to others (rarer for X below 1); TEXT alone "
         "means twice; repeat it for several",
+    )
+    syllables: str = option(
+        "", "number of syllables, such as 2 or 2-3: runs of vowels as written (y is a vowel), so that jane has 2"
+    )
+    like: str = option(
+        "",
+        "word that others should sound like, as WORD or WORD:X: each edit makes a word X times less likely "
+        f"[default: {LIKE_FACTOR:g}]. An edit inserts, deletes or replaces a character; to double it, or to replace it "
+        f"by a similar one, is half an edit. Words that take over {MAX_DISTANCE} edits, or over half as many as WORD "
+        "has characters, are left out, and so is WORD itself",
     )
 
     def __post_init__(self):
@@ -102,15 +104,6 @@ class Constraints(Options):
         """True if the prefix is the only constraint."""
         return all(getattr(self, f.name) == f.default for f in fields(self) if f.name != "prefix")
 
-    def _liked(self) -> tuple[str, float]:
-        """Return the word of --like and its factor. Raises InputError if it is out of range."""
-        word, factor = text_and_factor("like", self.like, f"{LIKE_FACTOR}")
-        if not 1 <= factor <= MAX_FACTOR:
-            raise InputError(f"--like {self.like!r}: the number must be between 1 and {MAX_FACTOR:,}")
-        if len(word) > MAX_LIKED:
-            raise InputError(f"--like {word!r} has {len(word)} characters: give a word of up to {MAX_LIKED}")
-        return word, factor
-
     def words(self, vocab: Vocab) -> DFA:
         """Return the set of words that satisfy all constraints, with their weights.
 
@@ -126,6 +119,15 @@ class Constraints(Options):
                     sets = rest
             raise InputError(f"no word fits {' and '.join(sets)}")
         return satisfying
+
+    def _liked(self) -> tuple[str, float]:
+        """Return the word of --like and its factor. Raises InputError if it is out of range."""
+        word, factor = text_and_factor("like", self.like, f"{LIKE_FACTOR}")
+        if not 1 <= factor <= MAX_FACTOR:
+            raise InputError(f"--like {self.like!r}: the number must be between 1 and {MAX_FACTOR:,}")
+        if len(word) > MAX_LIKED:
+            raise InputError(f"--like {word!r} has {len(word)} characters: give a word of up to {MAX_LIKED}")
+        return word, factor
 
     def _sets(self, vocab: Vocab) -> dict[str, DFA]:
         """Return the set of words for each constraint and wish given, under its text on the command line."""
