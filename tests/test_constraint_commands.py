@@ -18,6 +18,8 @@ from moreish.sampling import ranking
         (["sample", "RUN", "--pattern", "b*", "--only-new", "--distinct"], "b"),
         (["sample", "RUN", "--most-likely", "--suffix", "da", "--only-new"], "da\n"),
         (["sample", "RUN", "--without", "ba", "--without-file", "LIST", "--only-new"], "\n"),
+        (["sample", "RUN", "--prefer", "da:9", "--prefer", "b", "--only-new"], "da"),
+        (["sample", "RUN", "--most-likely", "--prefer", "b:0.01", "--max-length", "4"], "\n"),
         (["sample", "RUN", "--contains", "da", "--avoid", "LIST", "--tries", "90000"], "da"),
     ],
     ids=" ".join,
@@ -143,6 +145,24 @@ def test_the_most_likely_words_into_a_pipe(tmp_path, monkeypatch, capsys):
     assert run([*command, "--jsonl"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(line["word"], line["probability"]) for line in lines] == [(each.word, each.probability) for each in found]
+
+
+def test_what_is_said_of_wishes_is_their_mean_weight(saved_run, capsys):
+    command = ["sample", str(saved_run.path), "-n", "3", "--max-length", "3", "--prefix", "b", "--prefer", "a:4"]
+    assert run(command) == 0
+    said = capsys.readouterr().err
+    fitting = saved_run.model.most_likely(1000, prefix="b", max_length=3)
+    share = saved_run.model.sample(1, prefix="b", max_length=3).share
+    mean = share * sum(found.share * (4 if "a" in found.word else 1) for found in fitting) / 4
+    assert f"(the mean weight of the model's words that start with b is {100 * mean:.3g}% of the largest: " in said
+    assert saved_run.model.sample(3, prefix="b", max_length=3, prefer=["a:4"]).share == pytest.approx(mean, rel=1e-6)
+    many = [*command[:4], "--contains", "da", "--tries", "99999", "--prefer", "da:2", "--prefer", "ZZ:3"]
+    assert run(many) == 0
+    said = capsys.readouterr().err
+    assert "(--prefer has no effect for 'ZZ': the model does not know" in said
+    assert "% of the model's words fit: exact" in said  # all of them have the same weight
+    assert run([*command, "--prefer", "b:x"]) == 2
+    assert "--prefer 'b:x': what follows the last colon must be a number" in capsys.readouterr().err
 
 
 def test_texts_that_cannot_occur_are_named(saved_run, capsys):

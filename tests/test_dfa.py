@@ -110,7 +110,7 @@ def test_words_are_counted():
 
 def test_components_come_after_those_that_they_lead_to():
     dfa = automaton(items("a*bca?*", VOCAB), ANYTHING) & of_lengths(1, None, ANYTHING)
-    groups = dfa.components()
+    groups = dfa.components
     place = {q: i for i, group in enumerate(groups) for q in group}
     assert sorted(place) == list(range(len(dfa.accept)))
     reached = np.eye(len(dfa.accept), dtype=bool)  # by a walk of any length
@@ -121,6 +121,29 @@ def test_components_come_after_those_that_they_lead_to():
         assert (place[p] == place[q]) == (reached[p, q] and reached[q, p])
         if reached[p, q]:
             assert place[q] <= place[p]
+
+
+@given(PATTERNS, PATTERNS, st.dictionaries(st.text("abc", min_size=1, max_size=2), st.floats(0.1, 9), max_size=2))
+def test_no_two_states_and_no_two_classes_are_the_same(one, other, prefer):
+    """Some continuation tells any two states apart: the pairs are marked one by one (Myhill 1957, Nerode 1958)."""
+    try:
+        words = Constraints(pattern="".join(one), gap="".join(other), prefer=prefer, max_length=6).words(VOCAB)
+    except InputError:
+        return
+    Q = len(words.weights)
+    onward = np.append(words.delta, np.full((1, words.delta.shape[1]), -1), 0)  # the last row is that of no state
+    differ = np.not_equal.outer(*2 * [np.append(words.weights, 0)])
+    for _ in range(Q):
+        differ |= np.array([differ[column][:, column] for column in onward.T]).any(0)
+    assert differ[:Q, :Q].sum() == Q * (Q - 1)
+    assert len({column.tobytes() for column in words.delta.T}) == words.delta.shape[1] == words.classes.max() + 1
+
+
+def test_patterns_with_many_gaps_take_few_states():
+    assert len(automaton(items("*a" + "?" * 12 + "*", VOCAB), ANYTHING).weights) == 14  # not 2**13
+    for times in range(1, 8):
+        assert len(automaton(items("*a" + "?" * times, VOCAB), ANYTHING).weights) == 2 ** (times + 1)
+        assert len(automaton(items("*" + "[ab]*" * times, VOCAB), ANYTHING).weights) == times + 1
 
 
 def test_too_many_states_are_refused():

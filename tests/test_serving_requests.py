@@ -49,6 +49,8 @@ DEEP = "[" * 200_000 + "]" * 200_000
         ("/sample", '{"avoid": ["' + "a" * 1001 + '"]}', 422, "avoid.0"),
         ("/sample", '{"without": "ab"}', 422, "without"),
         ("/sample", '{"without": ["ab", 1]}', 422, "without.1"),
+        ("/sample", '{"prefer": ["ab:"]}', 422, "--prefer 'ab:': what follows the last colon must be a number"),
+        ("/sample", '{"prefer": {"ab": 2}}', 422, "prefer"),
         ("/sample", '{"without": [""]}', 422, "--without '': give a text"),
         ("/sample", '{"forbid": ["ab"]}', 422, "forbid"),
         ("/sample", json.dumps({"without": ["a"] * 1001}), 422, "without"),
@@ -89,12 +91,13 @@ def test_wrong_requests_get_an_explanation(client, path, body, status, says):
     assert says in error_of(response)
 
 
-ODD = st.text("abg?*[]-^\\日e\u0301", max_size=12)
+ODD = st.text("abgv?*[]-^:\\日e\u0301", max_size=12)
 LENGTH = st.integers(1, 12) | st.integers(990, 1001)
 ASKED = {
-    **dict.fromkeys(("prefix", "suffix", "contains", "pattern", "forbid", "require", "near"), ODD),
+    **dict.fromkeys(("prefix", "suffix", "contains", "pattern", "forbid", "require", "near", "like"), ODD),
     **dict.fromkeys(("min_length", "max_length"), LENGTH),
     "edits": st.integers(1, 4),
+    "syllables": ODD | st.sampled_from(["0", "2", "1-3", "3-1"]),
     "without": st.lists(ODD, max_size=3),
     "n": st.integers(0, 20),
 }

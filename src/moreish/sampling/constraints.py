@@ -5,8 +5,6 @@ import shlex
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
-from functools import reduce
-from operator import and_
 
 import numpy as np
 
@@ -111,7 +109,7 @@ class Constraints(Options):
         constraints that exclude each other.
         """
         sets = self._sets(vocab)
-        satisfying = reduce(and_, sets.values())
+        satisfying = intersection(sets.values())
         if satisfying.empty:
             for name in list(sets):
                 rest = {k: words for k, words in sets.items() if k != name}
@@ -221,9 +219,18 @@ def text_and_factor(name: str, wish: str, default: str = "2") -> tuple[str, floa
     return text, factor
 
 
+def intersection(sets: Iterable[DFA]) -> DFA:
+    """Return the words that are in all sets, one or more. The two smallest go first, which keeps all of them small."""
+    rest = list(sets)
+    while len(rest) > 1:
+        rest.sort(key=lambda words: len(words.weights))
+        rest = [rest[0] & rest[1], *rest[2:]]
+    return rest[0]
+
+
 def _known_empty(sets: Iterable[DFA]) -> bool:
     """Return True if sets have no word in common; False also if their intersection is too large to compute."""
     try:
-        return reduce(and_, sets).empty
+        return intersection(sets).empty
     except InputError:
         return False

@@ -20,9 +20,13 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from ..layers.random import bits_of
 from .deadline import check_time
 
 MAX_STATES = 1 << 14
+MAX_EXPLORED = 1 << 16  # states before equal ones are made one
+MAX_COMPARED = 1 << 23  # transitions, to make equal states one
+MAX_CELLS = 1 << 20  # of tables of edit distances at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,13 +90,16 @@ class DFA:
             return np.where((a >= 0) & (b >= 0), a.astype(np.int64) * width + b, -1)
 
         pairs, delta = explore(follow)
-        return trimmed(delta, self.weights[pairs // width] * other.weights[pairs % width], classes)
+        both = trimmed(delta, self.weights[pairs // width] * other.weights[pairs % width], classes)
+        if len(both.weights) > MAX_STATES:
+            raise too_large()
+        return both
 
     @cached_property
     def n_words(self) -> float:
         """Number of words: infinite if the automaton has a cycle."""
         counts, sizes = np.zeros(len(self.weights)), np.bincount(self.classes, minlength=self.delta.shape[1])
-        for states in self.components():
+        for states in self.components:
             if self.is_cycle(states):
                 return math.inf
             row = self.delta[states[0]]
@@ -104,7 +111,7 @@ class DFA:
     def best(self) -> np.ndarray:
         """The largest weight of a word that continues from each state, float64 (Q,)."""
         found = self.weights.copy()
-        for states in self.components():
+        for states in self.components:
             onward = self.delta[states]
             found[states] = max(found[states].max(), found[onward[onward >= 0]].max(initial=0.0))
         return found
@@ -126,25 +133,27 @@ class DFA:
     @cached_property
     def shortest(self) -> int:
         """Length of the shortest word. Raises ValueError for the empty set."""
-        length, here = 0, np.arange(len(self.weights)) == 0
-        while not (here & self.accept).any():
-            after = self.delta[here]
-            here = np.isin(np.arange(len(here)), after[after >= 0])
+        if self.empty:
+            raise ValueError("the set is empty")
+        length, here, seen = 0, np.zeros(1, np.int64), np.zeros(len(self.weights), bool)
+        while not self.accept[here].any():
+            seen[here] = True
+            after = np.unique(self.delta[here])
+            here = after[(after >= 0) & ~seen[after]]
             length += 1
-            if length > len(here):
-                raise ValueError("the set is empty")
         return length
 
     def is_cycle(self, states: np.ndarray) -> bool:
         """Return True if the states of a component lead to each other, or one to itself."""
         return bool(np.isin(self.delta[states], states).any())
 
+    @cached_property
     def components(self) -> list[np.ndarray]:
-        """Return the strongly connected components, each after those that it leads to (Tarjan 1972).
+        """The strongly connected components, each after those that it leads to (Tarjan 1972).
 
         A component is complete when the search leaves the first of its states that it visited.
         """
-        onward = [sorted({int(q) for q in row[row >= 0]}) for row in self.delta]
+        onward = [sorted({*row} - {-1}) for row in self.delta.tolist()]
         visited: dict[int, int] = {}  # the number of each state in the order of visits
         low: dict[int, int] = {}  # the earliest known state in the component of each open state
         open_states: list[int] = []  # of components that are not complete
@@ -194,7 +203,7 @@ def explore(follow: Callable[[np.ndarray], np.ndarray], start: int = 0) -> tuple
     """Find all states that can be reached: their codes (Q,), `start` first, and the transitions, int32 (Q, K).
 
     follow maps codes (n,) to the codes after each class, int64 (n, K), -1 for none. Raises InputError for more than
-    MAX_STATES states.
+    MAX_EXPLORED states.
     """
     known, rows, frontier = {start: 0}, [], np.array([start])
     while len(frontier):
@@ -203,8 +212,8 @@ def explore(follow: Callable[[np.ndarray], np.ndarray], start: int = 0) -> tuple
         rows.append(after)
         new = [int(code) for code in np.unique(after) if code >= 0 and int(code) not in known]
         known.update({code: len(known) + i for i, code in enumerate(new)})
-        if len(known) > MAX_STATES:
-            raise InputError(f"the constraints together take more than {MAX_STATES:,} states: simplify them")
+        if len(known) > MAX_EXPLORED:
+            raise too_large()
         frontier = np.array(new, np.int64)
     codes = np.array(list(known), np.int64)
     order = np.argsort(codes)
@@ -213,8 +222,13 @@ def explore(follow: Callable[[np.ndarray], np.ndarray], start: int = 0) -> tuple
     return codes, np.where(table >= 0, places, -1).astype(np.int32)
 
 
+def too_large() -> InputError:
+    """Return the error for a set that takes too many states."""
+    return InputError(f"the constraints together take more than {MAX_STATES:,} states: simplify them")
+
+
 def trimmed(delta: np.ndarray, weights: np.ndarray, classes: np.ndarray) -> DFA:
-    """Return the automaton without the states from which no word can be completed, and equal classes made one.
+    """Return the automaton with only states from which a word can be completed, and equal states and classes made one.
 
     Class 0 of the tokens, classes (V,), is that of the end.
     """
@@ -234,11 +248,38 @@ def trimmed(delta: np.ndarray, weights: np.ndarray, classes: np.ndarray) -> DFA:
     if not len(alive) or not alive[0]:
         return nothing(len(classes))
     number = np.where(alive, np.cumsum(alive) - 1, -1)
-    delta = np.where(delta >= 0, number[delta], -1).astype(np.int32)[alive]
+    delta, weights = minimised(np.where(delta >= 0, number[delta], -1).astype(np.int32)[alive], weights[alive])
     columns = {np.full(len(delta), -1, np.int32).tobytes(): 0}  # of the classes that stay
     merged = np.array([columns.setdefault(column.tobytes(), len(columns)) for column in delta.T])
     kept = np.unique(merged, return_index=True)[1]
-    return DFA(np.ascontiguousarray(delta[:, kept]), weights[alive], merged[classes])
+    return DFA(np.ascontiguousarray(delta[:, kept]), weights, merged[classes])
+
+
+def minimised(delta: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the transitions and weights with states made one that give all continuations the same weights.
+
+    States are parted by their weights, then again and again by the parts that they lead to, until no part is split
+    (Moore 1956). They are compared by a hash. An automaton that takes too long is returned as it is.
+    """
+    factors = bits_of(0, np.arange(delta.shape[1])) | np.uint64(1)
+    _, first, part = np.unique(weights, return_index=True, return_inverse=True)
+    n = 0
+    for _ in range(MAX_COMPARED // delta.size):
+        check_time()
+        hashes = bits_of(1, np.append(part, -1))  # of each state, and of none
+        after = hashes[:-1].copy()
+        for column, factor in zip(delta.T, factors, strict=True):
+            after += hashes[column] * factor
+        _, first, part = np.unique(after, return_index=True, return_inverse=True)
+        if len(first) in (n, len(delta)):
+            break
+        n = len(first)
+    leads = np.where(delta >= 0, part[delta], -1)
+    if not (np.array_equal(leads[first][part], leads) and np.array_equal(weights[first][part], weights)):
+        return delta, weights  # not finished
+    order = np.argsort(first)
+    number = np.append(np.argsort(order), -1).astype(np.int32)
+    return number[leads[first[order]]], weights[first[order]]
 
 
 def nothing(V: int) -> DFA:
@@ -275,28 +316,30 @@ def at_edits(word: Sequence[int], distance: int, letters: np.ndarray) -> DFA:
     A state is a row of the table that computes the distance (Wagner and Fischer 1974), with all numbers above
     `distance` made equal.
     """
-    far = distance + 1
+    far, places = distance + 1, np.arange(len(word) + 1)
     own_letters, classes = classes_of(word, letters)
-    others = [0] * bool((classes == 1).any())  # a token that the word does not have stands for all of them
-    rows: list[tuple[int, ...]] = [tuple(min(i, far) for i in range(len(word) + 1))]
-    known, delta = {rows[0]: 0}, []
-    for row in rows:  # the list grows during the loop
+    columns = [*range(2, len(own_letters) + 2), *[1] * bool((classes == 1).any())]
+    differs = np.array([[own != token for own in word] for token in [*own_letters, 0][: len(columns)]], int)
+    rows = [np.minimum(places, far)]
+    known, delta = {rows[0].tobytes(): 0}, np.zeros((0, len(own_letters) + 2), np.int32)
+    while len(delta) < len(rows):
         check_time()
-        after = np.full(len(own_letters) + 2, -1, np.int32)
-        for token in [*own_letters, *others]:
-            new = [min(row[0] + 1, far)]
-            for i, own in enumerate(word):
-                new.append(min(row[i] + (own != token), row[i + 1] + 1, new[i] + 1, far))
-            key = tuple(new)
-            if min(key) < far:
-                if key not in known:
-                    known[key] = len(rows)
-                    rows.append(key)
-                after[classes[token] if token else 1] = known[key]
-        delta.append(after)
+        some = np.array(rows[len(delta) :][: 1 + MAX_CELLS // (len(columns) * len(places))])[:, None]
+        table = np.empty((len(some), len(columns), len(places)), int)
+        table[..., :1] = some[..., :1] + 1
+        table[..., 1:] = np.minimum(some[..., :-1] + differs, some[..., 1:] + 1)
+        table = np.minimum(np.minimum.accumulate(table - places, 2) + places, far)
+        after = np.full((len(some), delta.shape[1]), -1, np.int32)
+        for i, j in np.argwhere(table.min(2) < far).tolist():
+            key = table[i, j].tobytes()
+            if key not in known:
+                known[key] = len(rows)
+                rows.append(table[i, j])
+            after[i, columns[j]] = known[key]
+        delta = np.concatenate([delta, after])
         if len(rows) > MAX_STATES:
             raise InputError(f"{distance} edits of this word take more than {MAX_STATES:,} states: use fewer --edits")
-    return trimmed(np.array(delta), np.array([float(row[-1] == distance) for row in rows]), classes)
+    return trimmed(delta, np.array([float(row[-1] == distance) for row in rows]), classes)
 
 
 def containing_none(pieces: Iterable[Sequence[int]], letters: np.ndarray) -> DFA:

@@ -175,7 +175,7 @@ def estimated_steps(contexts: Contexts, words: DFA, V: int) -> float:
     """Estimate the steps to compute b for a set of words; infinite if the product is too large."""
     if contexts.size * V > MAX_PROBABILITIES or contexts.size * len(words.weights) > MAX_PAIRS:
         return math.inf
-    rounds = ((CYCLE_ROUNDS if words.is_cycle(s) else ACYCLIC_ROUNDS) * len(s) for s in words.components())
+    rounds = ((CYCLE_ROUNDS if words.is_cycle(s) else ACYCLIC_ROUNDS) * len(s) for s in words.components)
     return sum(rounds) * contexts.size * V
 
 
@@ -214,7 +214,7 @@ class ExactSampler:
 
     def _compute_b(self) -> bool:
         """Compute b; return False if it does not converge."""
-        for states in self.words.components():
+        for states in self.words.components:
             letters = np.flatnonzero((self.words.rows(states) >= 0).any(0))
             cyclic, gained = self.words.is_cycle(states), 0.0
             for round in range(1, MAX_ROUNDS + 1):

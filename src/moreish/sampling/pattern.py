@@ -11,7 +11,7 @@ import numpy as np
 from ..corpus import Vocab
 from ..errors import InputError
 from .deadline import check_time
-from .dfa import DFA, MAX_STATES, trimmed
+from .dfa import DFA, MAX_EXPLORED, MAX_STATES, trimmed
 from .sounds import sounding
 
 RUN = None  # the item for *
@@ -119,7 +119,11 @@ def automaton(places: list[Item], letters: np.ndarray) -> DFA:
                 sets.append(new)
             after.append(known[new] if new else -1)
         delta.append(after)
-        if len(sets) > MAX_STATES:
-            raise InputError(f"a pattern takes more than {MAX_STATES:,} states: use fewer * and ? after a *")
+        if len(sets) > MAX_EXPLORED:
+            break
     weights = np.array([float(current >> len(steps) & 1) for current in sets])
-    return trimmed(np.array(delta, np.int32), weights, classes.ravel())
+    if len(sets) <= MAX_EXPLORED:
+        found = trimmed(np.array(delta, np.int32), weights, classes.ravel())
+        if len(found.weights) <= MAX_STATES:
+            return found
+    raise InputError(f"a pattern takes more than {MAX_STATES:,} states: use fewer * and ? after a *")
