@@ -96,9 +96,7 @@ def grow(
                 children[-1] = (*(column[kept] for column in last[:3]), last[3][kept] * scale, last[4][kept] * scale)
         done = np.flatnonzero(finished)
         places = np.stack([np.full(len(done), length), done], 1)
-        ended = tuple(
-            np.concatenate(pair) for pair in zip(ended, (places, finished[done], groups[done]), strict=True)
-        )
+        ended = tuple(np.concatenate(pair) for pair in zip(ended, (places, finished[done], groups[done]), strict=True))
         if not children:
             break
         parent, token, context, weight, value = (np.concatenate(column) for column in zip(*children, strict=True))
