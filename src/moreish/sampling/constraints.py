@@ -200,18 +200,6 @@ def wishes(prefer: Iterable[str]) -> dict[str, float]:
     return found
 
 
-<<<<<<< HEAD
-def intersection(sets: Iterable[DFA]) -> DFA:
-    """Return the words that are in all sets, one or more. The two smallest go first, which keeps all of them small."""
-    rest = list(sets)
-    while len(rest) > 1:
-        rest.sort(key=lambda words: len(words.weights))
-        rest = [rest[0] & rest[1], *rest[2:]]
-    return rest[0]
-
-
-=======
->>>>>>> sounds
 def text_and_factor(name: str, wish: str, default: str = "2") -> tuple[str, float]:
     """Return the parts of a wish TEXT:X or TEXT, given with an option.
 
@@ -229,8 +217,6 @@ def text_and_factor(name: str, wish: str, default: str = "2") -> tuple[str, floa
     if not text:
         raise InputError(f"--{name} {wish!r}: give a text of one character or more")
     return text, factor
-<<<<<<< HEAD
-=======
 
 
 def intersection(sets: Iterable[DFA]) -> DFA:
@@ -240,7 +226,6 @@ def intersection(sets: Iterable[DFA]) -> DFA:
         rest.sort(key=lambda words: len(words.weights))
         rest = [rest[0] & rest[1], *rest[2:]]
     return rest[0]
->>>>>>> sounds
 
 
 def _known_empty(sets: Iterable[DFA]) -> bool:
