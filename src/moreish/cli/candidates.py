@@ -72,8 +72,8 @@ def candidates_json(run: Run, candidates: Candidates, name: str) -> dict[str, An
 def samples_json(run: Run, samples: Samples) -> dict[str, Any]:
     """Return words drawn at random for JSON."""
     rows = [{"word": word, "seen": run.corpus.mark(word)} for word in samples]
-    about = {"method": samples.method, "share": samples.share, "head": samples.head, "tried": samples.tried}
-    return {"samples": rows, **about}
+    about = {"method": samples.method, "share": samples.share, "effective": samples.effective}
+    return {"samples": rows, **about, "head": samples.head, "tried": samples.tried}
 
 
 def write_lines(lines: Iterable[str]) -> None:
@@ -98,6 +98,11 @@ def json_lines(run: Run, words: Iterable[str]) -> list[str]:
 def method_line(samples: Samples | Drawing) -> str:
     """Return a line about the way words were drawn, and the percentage of the model's words that fit."""
     start = f" that start with {samples.head}" if samples.head else ""
+    if samples.effective is not None:
+        about = "the mean weight of the model's words" if samples.wishes else "of the model's words"
+        mean = f"about {100 * samples.share:.3g}%"
+        fit = f"{about}{start} is {mean} of the largest" if samples.wishes else f"{mean} {about}{start} fit"
+        return f"({fit}: drawn by look-ahead, with an effective sample size of {samples.effective:.0%})"
     if samples.wishes and samples.method == "rejection":
         return f"({100 * samples.share:.3g}% of {samples.tried:,} words drawn{start} were kept, by their weights)"
     if samples.wishes:

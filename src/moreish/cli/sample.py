@@ -2,10 +2,12 @@
 
 On a terminal, each word is marked "new", or with the part of the list (train, val, test) that contains it. A file or a
 pipe gets the words alone, one per line, as they are drawn, so that `moreish train` and other programs can read them;
---marks adds a tab and the mark. Constraints such as --pattern limit the words; a word that fits them is drawn exactly
-as often as the model generates it among these. With --prefer or --like, words have weights: a word with twice the
-weight is twice as likely as it would be, relative to the others. Without --max-length, a word is drawn again if it is
-over 2 L + 10 characters longer than the shortest word that fits, where L is the length of the longest word in the list.
+--marks adds a tab and the mark. Constraints such as --pattern limit the words; a word that fits them is drawn as often
+as the model generates it among these. Where few words fit, an n-gram of the same list looks ahead, and its errors are
+corrected; a line says how well, and --exact does without. With --prefer or --like, words have weights: a word with
+twice the weight is twice as likely as it would be, relative to the others. Without --max-length, a word is drawn again
+if it is over 2 L + 10 characters longer than the shortest word that fits, where L is the length of the longest word in
+the list.
 
 Examples:
   moreish sample runs/names-mlp -n 10
@@ -56,6 +58,7 @@ def sample(
     only_new: Flag = False,
     distinct: Flag = False,
     avoid: Path | None = None,
+    exact: Flag = False,
     tries: WholeNumber | None = None,
     most_likely: Flag = False,
     marks: Flag = False,
@@ -86,6 +89,8 @@ def sample(
         Draw each word only once.
     avoid
         File of words to leave out, one per line.
+    exact
+        Draw each word exactly as often as the model generates it, whatever it costs; that is told first.
     tries
         Limit on the words drawn if not all of them fit [default: 2 million, or 1,000 for each word if that is more].
     most_likely
@@ -94,10 +99,11 @@ def sample(
         Print a line for each word: the word, with escapes as in `moreish score`, a tab, and new, train, val or test.
     json
         Print JSON: {"samples": [{"word": ..., "seen": "new" | "train" | "val" | "test"}, ...], "method": ...,
-        "share": ..., "head": ..., "tried": ...}. "share" is the share of the model's words beginning with "head" that
-        fit, or with --prefer their mean weight as a share of the largest one; "tried" is the number of words drawn.
-        With --most-likely every word has a "probability" and a "share", and "proven" is true if no more likely word can
-        have been missed.
+        "share": ..., "effective": ..., "head": ..., "tried": ...}. "share" is the share of the model's words beginning
+        with "head" that fit, or with --prefer and --like their mean weight as a share of the largest one; "tried" is
+        the number of words drawn. "effective" is the effective sample size of a draw by look-ahead, as a share; it is
+        null for exact draws. With --most-likely every word has a "probability" and a "share", and "proven" is true if
+        no more likely word can have been missed.
     jsonl
         Print a JSON object for each word, on one line: {"word": ..., "seen": ...}; with --most-likely also
         "probability" and "share".
@@ -111,7 +117,7 @@ def sample(
     tell_ineffective(of_words, loaded.model.vocab)
     unwanted = [*(read_words(avoid, format="text") if avoid else ()), *(loaded.corpus.words if only_new else ())]
     if most_likely:
-        if (seed, temperature, top_k, top_p, distinct, tries) != (None, 1.0, 0, 1.0, False, None):
+        if (seed, temperature, top_k, top_p, distinct, exact, tries) != (None, 1.0, 0, 1.0, False, False, None):
             raise InputError("--most-likely draws nothing at random: it takes constraints, --avoid and --only-new")
         found = loaded.model.most_likely(n, avoid=unwanted, **of_words)
         if json:
@@ -130,7 +136,9 @@ def sample(
         "top_p": top_p,
         "avoid": unwanted,
         "distinct": distinct,
+        "exact": exact,
         "tries": tries,
+        "on_cost": say,
         **of_words,
     }
     if json and n > MANY:

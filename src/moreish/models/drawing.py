@@ -45,10 +45,12 @@ class DrawsWords(ABC):
         like: str = "",
         avoid: Collection[str] = (),
         distinct: bool = False,
+        exact: bool = False,
         tries: int | None = None,
         on_progress: Callable[[int, int], None] = lambda found, tried: None,
+        on_cost: Callable[[str], None] = lambda cost: None,
     ) -> Samples:
-        """Draw n words that satisfy the constraints, each exactly as often as the model generates it among these words.
+        """Draw n words that satisfy the constraints, each as often as the model generates it among these words.
 
         label           of a model with labels; None draws labels by their shares in the list
         temperature     values below 1 make likely characters more likely, values above 1 make all more equal; 0 always
@@ -78,9 +80,11 @@ class DrawsWords(ABC):
                         has characters, are left out, and so is the word itself
         avoid           words to leave out; corpus.words for new words only
         distinct        draw each word only once
+        exact           do without the estimates of look-ahead, whatever that costs: see `Samples`
         tries           words to draw at most if not all of them fit; None for 2 million, or 1,000 for each of the n
                         words if that is more
         on_progress     called with the number of words found and of words drawn
+        on_cost         called with a line about the time that an exact draw takes, if it takes long
 
         The same seed gives the same words. No word is empty. The list has attributes for the way of drawing and the
         share of the model's words that fit (see `Samples`). Raises InputError for values out of range, for characters
@@ -95,8 +99,10 @@ class DrawsWords(ABC):
             top_p=top_p,
             avoid=avoid,
             distinct=distinct,
+            exact=exact,
             tries=tries,
             on_progress=on_progress,
+            on_cost=on_cost,
             prefix=prefix,
             suffix=suffix,
             contains=contains,
@@ -127,14 +133,16 @@ class DrawsWords(ABC):
         top_p: float = 1.0,
         avoid: Collection[str] = (),
         distinct: bool = False,
+        exact: bool = False,
         tries: int | None = None,
         on_progress: Callable[[int, int], None] = lambda found, tried: None,
+        on_cost: Callable[[str], None] = lambda cost: None,
         **constraints: Any,
     ) -> Drawing:
         """Draw the words of `sample` in bounded memory: iterating yields them in lists of some thousands.
 
         The arguments and errors are those of `sample`. With `distinct`, the words drawn are kept in memory. After the
-        last word the attributes method, share, head and tried are those of `Samples`.
+        last word the attributes method, share, effective, head and tried are those of `Samples`.
         """
         if not 0 <= n < 1 << 31:
             raise InputError(f"the number of samples is {n}: it must be from 0 to {(1 << 31) - 1:,}")
@@ -147,8 +155,10 @@ class DrawsWords(ABC):
             *(self.sampling_models(label), n, seed, options, Constraints(**constraints)),
             avoid=avoid,
             distinct=distinct,
+            exact=exact,
             tries=tries,
             on_progress=on_progress,
+            on_cost=on_cost,
         )
 
     def most_likely(

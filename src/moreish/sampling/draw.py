@@ -14,6 +14,8 @@ The prefix that all words share is given: its probability does not count, and te
 after it. Without a maximum length, a word may have `SamplingModel.most_extra` characters more than the shortest one.
 """
 
+import math
+import time
 import unicodedata
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
@@ -26,12 +28,14 @@ from ..errors import InputError
 from .constraints import Constraints
 from .deadline import check_time
 from .dfa import DFA
-from .model import SamplingModel
+from .model import FIRST_LENGTH, SamplingModel
 from .options import SamplingOptions
 from .sources import MAX_ENUMERATED, Source, Wanted, enumerated, never_generated, plain, sources_of
 
 WORDS_PER_DRAW = 1 << 16
 MOST_WORDS = 50  # shown
+MANY = 1 << 18  # words to draw, for their number to be told first
+TIMED = 1 << 12  # words drawn to measure the time of one
 PROBES = 256  # words drawn to see whether rejection is cheap
 DEFAULT_TRIES = 2_000_000  # or 1,000 for each word asked for, if that is more
 
@@ -80,6 +84,7 @@ class Drawing:
     exact       draw each word exactly as often as the model generates it, whatever it costs
     tries       words to draw at most; None for DEFAULT_TRIES
     on_progress called with the number of words found and of words drawn
+    on_cost     called with a line about the time that an exact draw takes, if it takes long
 
     Iterating raises InputError if no word satisfies the constraints, and if fewer than n are found; before the first
     word if n is at most WORDS_PER_DRAW. The attributes method, share, head, tried and wishes are as in `Samples`, for
@@ -99,12 +104,14 @@ class Drawing:
         exact: bool = False,
         tries: int | None = None,
         on_progress: Callable[[int, int], None] = lambda found, tried: None,
+        on_cost: Callable[[str], None] = lambda cost: None,
     ):
         if isinstance(avoid, str):
             raise InputError(f"avoid is {avoid!r}: give a list of words")
         self.models, self.n, self.seed, self.options, self.constraints = models, n, seed, options, constraints
         self.avoided = {unicodedata.normalize("NFC", word) for word in avoid}
-        self.distinct, self.exact, self.tries, self.on_progress = distinct, exact, tries, on_progress
+        self.distinct, self.exact, self.tries = distinct, exact, tries
+        self.on_progress, self.on_cost = on_progress, on_cost
         self.method, self.share, self.head, self.tried, self.wishes = "plain", 1.0, "", 0, False
         self.effective: float | None = None
         self._excluded = set(self.avoided)
@@ -149,6 +156,8 @@ class Drawing:
     def _draw(self, source: Source) -> Iterator[list[str]]:
         """Draw until n wanted words are found."""
         most = max(DEFAULT_TRIES, 1000 * self.n) if self.tries is None else self.tries
+        if source.expected > MANY:
+            self._tell_cost(source.expected, most)
         excluded, found, tried, satisfying = self._excluded, 0, 0, 0
         excluded.clear()
         excluded.update(self.avoided)
@@ -166,7 +175,10 @@ class Drawing:
             if source.all_wanted or (not excluded and not self.distinct and source.share is not None):
                 n_draws = min(n_draws, self.n - found)
             wanted: list[str] = []
-            for word in source.draw(n_draws, tried):
+            drawn = source.draw(n_draws, tried)
+            if not drawn:
+                raise self._too_few(found, tried)
+            for word in drawn:
                 tried += 1
                 satisfying += word != ""
                 if word and word not in excluded:
@@ -183,6 +195,19 @@ class Drawing:
             if found < self.n and satisfying < source.least * tried:
                 raise self._too_few(found, tried)
             yield wanted
+
+    def _tell_cost(self, words: float, most: int) -> None:
+        """Tell how many words have to be drawn; raise InputError if these are more than the limit."""
+        for _ in range(2):  # the first draw may load kernels
+            begun = time.perf_counter()
+            self.models[0].draw(TIMED, (), self.options, self.seed, 0, FIRST_LENGTH)
+        seconds = (time.perf_counter() - begun) / TIMED * words
+        cost = f"exact draws take rejection here: about {words:,.0f} words, in {_duration(seconds)}"
+        if words > most:
+            raise InputError(
+                f"{cost}, and the limit is {most:,}: raise it (--tries {math.ceil(2 * words)}), or draw without --exact"
+            )
+        self.on_cost(cost)
 
     def _too_few(self, found: int, tried: int) -> "_TooFew":
         wanted = " ".join(["new"] * bool(self.avoided) + ["different"] * self.distinct + ["words"])
@@ -220,6 +245,14 @@ class Drawing:
             chances = generator.random(min(WORDS_PER_DRAW, self.n - self.tried)) * sums[-1]
             self.tried += len(chances)
             yield [spelt[i] for i in np.minimum(np.searchsorted(sums, chances, "right"), len(p) - 1)]
+
+
+def _duration(seconds: float) -> str:
+    """Return a time in the largest unit that it has one of, such as 12 s."""
+    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:,.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 class _TooFew(InputError):

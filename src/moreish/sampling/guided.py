@@ -1,11 +1,11 @@
 """Drawing words of a set from any model, with an n-gram that looks ahead.
 
 Prefixes of words grow together, level by level, as in a beam search. Each has a weight, at first 1. A prefix h of
-weight w has children h v of weight w p(v | h), and w p(end | h) is that of the word h. If there are more than N of both,
-N are kept at random: the chance of one is proportional to its weight times the value of the look-ahead there, at most
-1, and its weight is divided by the chance (Fearnhead and Clifford 2003). So the expectation of a word's weight is its
-probability, whatever the look-ahead says; the better it knows how prefixes end, the more equal the weights are. At the
-end the words asked for are drawn from those kept, in proportion to their weights.
+weight w has children h v of weight w p(v | h), and w p(end | h) is that of the word h. If there are more than N of
+both, N are kept at random: the chance of one is proportional to its weight times the value of the look-ahead there, at
+most 1, and its weight is divided by the chance (Fearnhead and Clifford 2003). So the expectation of a word's weight is
+its probability, whatever the look-ahead says; the better it knows how prefixes end, the more equal the weights are. At
+the end the words asked for are drawn from those kept, in proportion to their weights.
 
 If no prefix had to be left out, all words of the set are there with their probabilities, and the draw is exact.
 Otherwise several groups of prefixes grow independently of each other. The total weight of each estimates the
@@ -25,8 +25,6 @@ from .model import SamplingModel
 from .options import SamplingOptions
 
 GROUPS = 8
-LEAST_IN_GROUP = 128  # prefixes
-PREFIXES_PER_WORD = 2  # in all groups, for each word asked for
 MOST_CELLS = 1 << 22  # children at a time
 
 
@@ -175,10 +173,13 @@ def _spelt(
     return found
 
 
-def effective_share(masses: np.ndarray, per_group: int) -> float:
-    """Return the effective sample size as a share of the prefixes, from the mass of each group."""
-    spread = masses.var(ddof=1) / masses.mean() ** 2
-    return float(1 / (1 + per_group * spread))
+def effective_share(masses: np.ndarray, per_group: np.ndarray) -> float:
+    """Return the effective sample size of some batches as a share of their prefixes.
+
+    masses (batches, GROUPS) are those of the groups of each, per_group (batches,) the prefixes in a group.
+    """
+    spread = per_group * masses.var(1, ddof=1) / np.maximum(masses.mean(1), 1e-300) ** 2
+    return float(1 / (1 + np.average(spread, weights=per_group)))
 
 
 def chosen(weights: np.ndarray, n: int, generator: np.random.Generator, *, again: bool) -> np.ndarray:

@@ -6,9 +6,10 @@ the word. The values guide the net and never change what it generates: `guided` 
 
 N-grams know nothing of the length of a word, and nets do. So at each position t the probability of the end is changed
 from e to 1 - (1 - e)**stops[t], where stops[t] is fitted so that as many words of the list end at t as do. The other
-characters share the rest.
+characters share the rest. For sets with many states this is left out, in favour of longer contexts.
 """
 
+import math
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
 
@@ -16,7 +17,7 @@ import numpy as np
 
 from ..corpus import END
 from ..ngram import Automaton
-from .contexts import CountedContexts, Table, context_after
+from .contexts import LEAST_TEMPERATURE, CountedContexts, Table, context_after
 from .deadline import check_time
 from .dfa import DFA
 from .options import SamplingOptions
@@ -26,6 +27,7 @@ MAX_POSITIONS = 24  # with a value of their own; later ones share the last
 TAIL_ROUNDS = 8  # at the last position
 MAX_STEPS = 1 << 24  # to compute b, and
 MAX_VALUES = 1 << 23  # in b; for more, the contexts are made shorter
+LEAST_WITH_LENGTH = 4  # the lowest order for which the length is more useful than a longer context
 FITTING_ROUNDS = 4
 
 
@@ -108,19 +110,25 @@ class LookAhead:
     def __init__(self, guide: Guide, words: DFA, prefix: Sequence[int], options: SamplingOptions):
         self.words, self.position = words, len(prefix)
         self.states = States(words.delta, words.weights, words.classes)
-        stops, Q = guide.stops, len(words.weights)
-        self.first = min(self.position, len(stops) - 1)
-        rounds = len(stops) - self.first + TAIL_ROUNDS
-        sizes = ((order, *guide.size(order)) for order in range(guide.automaton.probabilities.order, 1, -1))
-        fitting = (
-            order
-            for order, nodes, entries in sizes
-            if entries * rounds * Q <= MAX_STEPS and nodes * rounds * Q <= MAX_VALUES
-        )
+        self.first = min(self.position, len(guide.stops) - 1)
+        stops, self.tail = guide.stops[self.first :], 1 if words.n_words < math.inf else TAIL_ROUNDS
+        order = self._order(guide, len(stops) + self.tail)
+        if order < LEAST_WITH_LENGTH:
+            stops = np.ones(1)
+            order = self._order(guide, self.tail)
         temperature = options.temperature if options.all_characters else 1.0
-        self.table = guide.table(next(fitting, 1), max(temperature, 0.1))
+        self.table = guide.table(order, max(temperature, LEAST_TEMPERATURE))
         self.context = context_after(self.table, prefix)
-        self.b = self._values(stops[self.first :])
+        self.b = self._values(stops)
+
+    def _order(self, guide: Guide, rounds: int) -> int:
+        """Return the highest order for which b can be computed in some rounds."""
+        updates = rounds * len(self.words.weights)
+        for order in range(guide.automaton.probabilities.order, 1, -1):
+            nodes, entries = guide.size(order)
+            if entries * updates <= MAX_STEPS and nodes * updates <= MAX_VALUES:
+                return order
+        return 1
 
     def _values(self, stops: np.ndarray) -> np.ndarray:
         """Compute b (positions, Q, C) backwards from the last position, which stands for all after it.
@@ -133,7 +141,7 @@ class LookAhead:
         settled = {q for q in range(Q) if weights[q] and (self.words.delta[q, 1:] == q).all()}  # whatever follows
         for q in settled:
             b[:, q] = weights[q]
-        for t in [*[len(stops) - 1] * TAIL_ROUNDS, *range(len(stops) - 1, -1, -1)]:
+        for t in [*[len(stops) - 1] * self.tail, *range(len(stops) - 1, -1, -1)]:
             check_time()
             ends = -np.expm1(stops[t] * goes_on)
             others, after = (1 - ends) / (1 - end), b[min(t + 1, len(stops) - 1)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, count, islice
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from ..errors import InputError
 from .beam import beam_search
 from .dfa import DFA
 from .dynamic_programming import MAX_STEPS, ExactSampler, estimated_steps
-from .guided import GROUPS, LEAST_IN_GROUP, PREFIXES_PER_WORD, chosen, effective_share, grow
+from .guided import GROUPS, chosen, effective_share, grow
 from .lookahead import LookAhead
 from .model import SamplingModel
 from .options import SamplingOptions
@@ -21,21 +22,23 @@ WORDS_LIKE_ONE = 256  # drawing fewer words takes as long
 QUICK_STEPS = MAX_STEPS >> 4  # up to this many, dynamic programming is the cheapest
 LEAST_RATE = 1 / 8  # of words that satisfy the constraints, for rejection to be cheaper than looking ahead
 MAX_REJECTED = 1 << 20  # words, for rejection to be cheaper than a long dynamic programming
-LEAST_FOUND = 1e-9  # looking ahead finds all words asked for, or none
-MOST_IN_GROUP, LEAST_OF_LABEL = 1 << 13, 32  # prefixes
+FIRST_BATCH, LARGEST_BATCH = 1 << 9, 1 << 12  # words that grow together
+PREFIXES_PER_WORD, LEAST_OF_LABEL = 2, 32  # prefixes, in all groups and in one group
 
 
 @dataclass
 class Source:
     """A way to draw words.
 
-    draw    draw(n, first) returns words number first, first + 1, ...; "" for one that does not satisfy the constraints.
-            Calls follow on from each other: the first word of a call has the number after the last of the call before
+    draw    draw(n, first) returns words number first, first + 1, ...; "" for one that does not satisfy the constraints;
+            none if there are no more. Calls follow on from each other: the first word of a call has the number after
+            the last of the call before
     share   see `Samples`; None to count it
     last    True if no other source follows if this one finds too few words
     least   the lowest share of words that satisfy the constraints among those drawn; with less, another source follows
     effective   see `Samples`
     all_wanted  True if all words drawn are wanted: they satisfy the constraints, and none is to be left out
+    expected    the number of words that have to be drawn, if it was estimated; else 0
     """
 
     method: str
@@ -45,6 +48,7 @@ class Source:
     least: float = 0.0
     effective: float | None = None
     all_wanted: bool = False
+    expected: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -178,10 +182,11 @@ def sources_of(wanted: Wanted, n: int, exact: bool) -> Iterator[Source]:
         yield _rejection(wanted, last=False, least=LEAST_RATE)
         yield _guided(wanted)
     has_other = QUICK_STEPS < steps <= MAX_STEPS
-    if has_other and exact and n > MAX_REJECTED * expected_share(wanted) and (source := _exact(wanted)):
+    expected = n / max(expected_share(wanted), 1e-300) if exact else 0.0
+    if has_other and expected > MAX_REJECTED and (source := _exact(wanted)):
         yield source
         return
-    yield _rejection(wanted, last=not has_other)
+    yield replace(_rejection(wanted, last=not has_other), expected=expected)
     if has_other and (source := _exact(wanted)):
         yield source
 
@@ -240,36 +245,46 @@ def _rejection(wanted: Wanted, *, last: bool, least: float = 0.0) -> Source:
 
 
 def _guided(wanted: Wanted) -> Source:
-    """Return a source of words that grow with an n-gram looking ahead: see `guided`."""
+    """Return a source of words that grow with an n-gram looking ahead: see `guided`.
+
+    They come in batches whose sizes depend on nothing, so that the first words are the same however many are asked for.
+    """
     models, words, (prefix, rest) = wanted.models, wanted.words, wanted.words.split_prefix()
     aheads = [LookAhead(model.guide(), rest, prefix, wanted.options) for model in models]
     chances, longest = label_weights(models, prefix).tolist(), wanted.longest - len(prefix)
-    masses: list[np.ndarray] = []  # of each draw, by group
+    sizes: list[int] = []  # of each batch
+    masses: list[np.ndarray] = []  # of the groups of each
 
-    def draw(n: int, first: int) -> list[str]:
-        generator = np.random.default_rng([wanted.seed, first])
-        per_group = min(max(LEAST_IN_GROUP, PREFIXES_PER_WORD * n // GROUPS), MOST_IN_GROUP)
+    def batch(size: int) -> list[str]:
+        generator = np.random.default_rng([wanted.seed, len(sizes)])
+        in_group = size * PREFIXES_PER_WORD // GROUPS
         spelt: list[str] = []
         weights, mass, complete = [], np.zeros(GROUPS), True
         for model, ahead, chance in zip(models, aheads, chances, strict=True):
-            size = max(LEAST_OF_LABEL, int(per_group * chance))
-            grown = grow(model, ahead, prefix, wanted.options, min(size, per_group), longest, generator)
+            most = min(max(LEAST_OF_LABEL, int(in_group * chance)), in_group)
+            grown = grow(model, ahead, prefix, wanted.options, most, longest, generator)
             spelt += grown.spell(model.vocab)
             weights.append(grown.weights * chance)
             mass += grown.masses() * chance
             complete &= grown.complete
+        sizes.append(size)
         masses.append(mass / words.largest)
-        source.share = float(np.mean(masses))
-        source.effective = effective_share(np.mean(masses, 0), per_group * len(masses))
-        if complete:
-            source.method = "enumeration"
+        source.share = float(np.average(np.mean(masses, 1), weights=sizes))
+        source.effective = effective_share(np.array(masses), np.array(sizes) * PREFIXES_PER_WORD // GROUPS)
+        source.method = "enumeration" if complete else "look-ahead"
         left = np.array([word not in wanted.unwanted for word in spelt], bool)
         p = np.concatenate(weights) * left
-        numbers = chosen(p, n, generator, again=not wanted.distinct) if p.sum() > 0 else []
-        found = [spelt[i] for i in numbers]
-        return found + [""] * (n - len(found))
+        numbers = chosen(p, size, generator, again=not wanted.distinct) if p.sum() > 0 else []
+        return [spelt[i] for i in numbers]
 
-    source = Source("look-ahead", draw, 0.0, False, LEAST_FOUND, all_wanted=True)
+    def batches() -> Iterator[list[str]]:
+        for number in count():
+            if not (some := batch(min(FIRST_BATCH << number, LARGEST_BATCH))):
+                return
+            yield some
+
+    drawn = chain.from_iterable(batches())
+    source = Source("look-ahead", lambda n, _: list(islice(drawn, n)), 0.0, last=False, all_wanted=True)
     return source
 
 
