@@ -42,7 +42,7 @@ def estimated_steps(contexts: Contexts, words: DFA, options: SamplingOptions) ->
     entries = contexts.entries(options)
     if entries > MAX_ENTRIES or contexts.size * len(words.weights) > MAX_PAIRS:
         return math.inf
-    rounds = ((CYCLE_ROUNDS if words.is_cycle(s) else ACYCLIC_ROUNDS) * len(s) for s in words.components())
+    rounds = ((CYCLE_ROUNDS if words.is_cycle(s) else ACYCLIC_ROUNDS) * len(s) for s in words.components)
     return sum(rounds) * entries
 
 
@@ -68,7 +68,7 @@ class ExactSampler:
 
     def _compute_b(self) -> bool:
         """Compute b; return False if it does not converge."""
-        for states in self.words.components():
+        for states in self.words.components:
             cyclic, gained = self.words.is_cycle(states), 0.0
             for round in range(1, MAX_ROUNDS + 1):
                 check_time()
