@@ -69,6 +69,7 @@ def test_samples_are_the_models(client, saved_run):
         {"near": "bada", "edits": 2, "n": 5},
         {"without": ["ba", "ag", "日"], "suffix": "e"},
         {"prefer": ["ba:3", "e"], "max_length": 4},
+        {"pattern": "\\c\\v*", "syllables": "2-3", "like": "bada:4"},
     ):
         answer = client.post("/sample", json={**own, **asked}).json()
         words = saved_run.model.sample(**{**own, **asked})

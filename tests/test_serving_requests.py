@@ -91,12 +91,13 @@ def test_wrong_requests_get_an_explanation(client, path, body, status, says):
     assert says in error_of(response)
 
 
-ODD = st.text("abg?*[]-^\\日e\u0301", max_size=12)
+ODD = st.text("abgv?*[]-^:\\日e\u0301", max_size=12)
 LENGTH = st.integers(1, 12) | st.integers(990, 1001)
 ASKED = {
-    **dict.fromkeys(("prefix", "suffix", "contains", "pattern", "forbid", "require", "near"), ODD),
+    **dict.fromkeys(("prefix", "suffix", "contains", "pattern", "forbid", "require", "near", "like"), ODD),
     **dict.fromkeys(("min_length", "max_length"), LENGTH),
     "edits": st.integers(1, 4),
+    "syllables": ODD | st.sampled_from(["0", "2", "1-3", "3-1"]),
     "without": st.lists(ODD, max_size=3),
     "n": st.integers(0, 20),
 }

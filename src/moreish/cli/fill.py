@@ -37,8 +37,8 @@ def fill(
     run
         Folder of a run.
     text
-        Word with gaps, such as jo__than: _ is any character, * is any number of them, and classes such as [aeiou] are
-        allowed; a backslash makes the next character literal.
+        Word with gaps, such as jo__than: _ is any character, * is any number of them, \\v is a vowel, \\c a consonant,
+        and classes such as [aeiou] are allowed; a backslash makes any other character literal.
     n
         Number of most likely words.
     samples

@@ -3,15 +3,16 @@
 On a terminal, each word is marked "new", or with the part of the list (train, val, test) that contains it. A file or a
 pipe gets the words alone, one per line, as they are drawn, so that `moreish train` and other programs can read them;
 --marks adds a tab and the mark. Constraints such as --pattern limit the words; a word that fits them is drawn exactly
-as often as the model generates it among these. With --prefer, words have weights: a word with twice the weight is twice
-as likely as it would be, relative to the others. Without --max-length, a word is drawn again if it is over 2 L + 10
-characters longer than the shortest word that fits, where L is the length of the longest word in the list.
+as often as the model generates it among these. With --prefer or --like, words have weights: a word with twice the
+weight is twice as likely as it would be, relative to the others. Without --max-length, a word is drawn again if it is
+over 2 L + 10 characters longer than the shortest word that fits, where L is the length of the longest word in the list.
 
 Examples:
   moreish sample runs/names-mlp -n 10
   moreish sample runs/names-mlp --prefix mar --temperature 0.8
   moreish sample runs/names-mlp --pattern 'm??a*' --forbid qx --only-new
   moreish sample runs/names-mlp --prefer ann:5 --prefer x:0.1
+  moreish sample runs/names-mlp --like katherine --syllables 3
   moreish sample runs/names-mlp -n 1000000 --without-file banned.txt > words.txt
   moreish sample runs/names-mlp --most-likely
 """

@@ -41,6 +41,8 @@ class DrawsWords(ABC):
         gap: str = "",
         without: Collection[str] = (),
         prefer: Collection[str] | Mapping[str, float] = (),
+        syllables: int | str = "",
+        like: str = "",
         avoid: Collection[str] = (),
         distinct: bool = False,
         tries: int | None = None,
@@ -55,7 +57,8 @@ class DrawsWords(ABC):
         top_p           draw from the fewest characters with this total probability; 1 for all
         prefix, suffix, contains        text that every word begins with, ends with or contains
         pattern         pattern that every word matches: ? is any character, * any number of them, [aeiou] or [a-f] one
-                        of these, [^xyz] any other; a backslash takes the next character literally
+                        of these, [^xyz] any other, \\v a vowel (y is one), \\c a consonant; a backslash takes any
+                        other character literally
         gap             word with gaps, such as jo__than: _ is any character, and a pattern's signs are allowed
         min_length, max_length          in characters. Without max_length a word is drawn again if it is over 2 L + 10
                         characters longer than the shortest that fits, where L is the length of the list's longest word,
@@ -68,6 +71,11 @@ class DrawsWords(ABC):
                         follows the last colon, 2 if there is none. Several are multiplied. A text with a character that
                         the model does not know is ignored
         near, edits     word that every word is a number of edits away from (1 by default)
+        syllables       number of syllables, such as 2 or "2-3": runs of vowels as written (y is a vowel)
+        like            word that others should sound like, as "anna" or "anna:10": each edit makes a word 10 times less
+                        likely. An edit inserts, deletes or replaces a character; to double it, or to replace it by a
+                        similar one, is half an edit. Words that take over 3 edits, or over half as many as the word
+                        has characters, are left out, and so is the word itself
         avoid           words to leave out; corpus.words for new words only
         distinct        draw each word only once
         tries           words to draw at most if not all of them fit; None for 2 million, or 1,000 for each of the n
@@ -102,6 +110,8 @@ class DrawsWords(ABC):
             gap=gap,
             without=without,
             prefer=prefer,
+            syllables=syllables,
+            like=like,
         ).samples()
         samples.corpus = self.corpus
         return samples

@@ -121,7 +121,9 @@ class Model(Shown, DrawsWords):
 
     def __getstate__(self) -> dict[str, Any]:
         """State without the corpus, and without the engines, which hold compiled code and are made again."""
-        return {k: v for k, v in vars(self).items() if k not in ("engine", "_tape", "_guides", "corpus")} | {"_given": {}}
+        return {k: v for k, v in vars(self).items() if k not in ("engine", "_tape", "_guides", "corpus")} | {
+            "_given": {}
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take the state; an array that arrives in read-only memory is copied, because compiled code takes none."""

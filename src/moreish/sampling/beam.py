@@ -14,8 +14,8 @@ from ..engine.states import state_after
 from .constraints import MAX_LENGTH
 from .deadline import check_time
 from .dfa import DFA
-from .options import SamplingOptions
 from .model import SamplingModel
+from .options import SamplingOptions
 
 MAX_LOGITS = 1 << 22  # held at a time
 

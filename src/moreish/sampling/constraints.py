@@ -14,6 +14,16 @@ from ..options import Options, option
 from .dfa import DFA
 from .pattern import RUN, Item, automaton, items
 from .sets import at_edits, containing_none, of_lengths
+from .sounds import (
+    LIKE_FACTOR,
+    MAX_DISTANCE,
+    MAX_FACTOR,
+    MAX_LIKED,
+    of_syllables,
+    sounding,
+    sounding_like,
+    syllable_bounds,
+)
 
 MAX_LENGTH = 10_000  # characters
 MAX_SHOWN = 5  # pieces of --without in an error
@@ -33,7 +43,7 @@ class Constraints(Options):
     pattern: str = option(
         "",
         "pattern that every word matches: ? is any character, * any number of them, [aeiou] or [a-f] one of these, "
-        "[^xyz] any other; a backslash takes the next character literally",
+        "[^xyz] any other, \\v a vowel (y is one), \\c a consonant; a backslash takes any other character literally",
     )
     min_length: int = option(1, "shortest word, in characters", low=1, high=MAX_LENGTH)
     max_length: int | None = option(None, "longest word, in characters", low=1, high=MAX_LENGTH)
@@ -48,8 +58,20 @@ class Constraints(Options):
         "TEXT:X makes words that contain TEXT X times as likely, relative to others (rarer for X below 1); TEXT alone "
         "means twice; repeat it for several",
     )
+    syllables: str = option(
+        "", "number of syllables, such as 2 or 2-3: runs of vowels as written (y is a vowel), so that jane has 2"
+    )
+    like: str = option(
+        "",
+        "word that others should sound like, as WORD or WORD:X: each edit makes a word X times less likely "
+        f"[default: {LIKE_FACTOR:g}]. An edit inserts, deletes or replaces a character; to double it, or to replace it "
+        f"by a similar one, is half an edit. Words that take over {MAX_DISTANCE} edits, or over half as many as WORD "
+        "has characters, are left out, and so is WORD itself",
+    )
 
     def __post_init__(self):
+        if isinstance(self.syllables, int):  # pyright: ignore[reportUnnecessaryIsInstance]
+            object.__setattr__(self, "syllables", str(self.syllables))
         if not isinstance(self.forbid, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InputError(
                 f"--forbid is {self.forbid!r}: it takes characters as one string, such as 'qx'; a list of texts that "
@@ -69,6 +91,10 @@ class Constraints(Options):
         wishes(self.prefer)
         if self.edits is not None and not self.near:
             raise InputError(f"--edits is {self.edits}: give the word to edit with --near")
+        if self.like:
+            self._liked()
+        if self.syllables:
+            syllable_bounds(self.syllables)
         if self.max_length is not None and self.max_length < self.min_length:
             raise InputError(f"--max-length is {self.max_length}: it must be at least --min-length {self.min_length}")
 
@@ -92,6 +118,15 @@ class Constraints(Options):
                     sets = rest
             raise InputError(f"no word fits {' and '.join(sets)}")
         return satisfying
+
+    def _liked(self) -> tuple[str, float]:
+        """Return the word of --like and its factor. Raises InputError if it is out of range."""
+        word, factor = text_and_factor("like", self.like, f"{LIKE_FACTOR}")
+        if not 1 <= factor <= MAX_FACTOR:
+            raise InputError(f"--like {self.like!r}: the number must be between 1 and {MAX_FACTOR:,}")
+        if len(word) > MAX_LIKED:
+            raise InputError(f"--like {word!r} has {len(word)} characters: give a word of up to {MAX_LIKED}")
+        return word, factor
 
     def _sets(self, vocab: Vocab) -> dict[str, DFA]:
         """Return the set of words for each constraint and wish given, under its text on the command line."""
@@ -140,6 +175,13 @@ class Constraints(Options):
             edits, tokens = self.edits or 1, [vocab.characters.find(char) + 1 or -1 for char in self.near]
             name = f"{edits} {'edit' if edits == 1 else 'edits'} from {shlex.quote(self.near)}"
             sets[name] = at_edits(tokens, edits, anything)
+        if self.syllables:
+            vowels = sounding(vocab, "v")
+            if not vowels.any():
+                raise InputError(f"--syllables {self.syllables} counts runs of vowels, and the list has no vowels")
+            sets[text_of("syllables")] = of_syllables(*syllable_bounds(self.syllables), vowels, anything)
+        if self.like:
+            sets[text_of("like")] = sounding_like(*self._liked(), vocab)
         return sets
 
 
@@ -150,23 +192,32 @@ def wishes(prefer: Iterable[str]) -> dict[str, float]:
     """
     found: dict[str, float] = {}
     for wish in prefer:
-        text, number = wish.rsplit(":", 1) if ":" in wish else (wish, "2")
-        try:
-            factor = float(number)
-        except ValueError:
-            raise InputError(
-                f"--prefer {wish!r}: what follows the last colon must be a number, such as {wish.rstrip(':') + ':2'!r}"
-            ) from None
-        if not 0 < factor < math.inf:
-            raise InputError(f"--prefer {wish!r}: the number is {number}: it must be above 0, and finite")
-        if not text:
-            raise InputError(f"--prefer {wish!r}: give a text of one character or more")
+        text, factor = text_and_factor("prefer", wish)
         if text in found:
             raise InputError(f"--prefer has {text!r} twice: give it once")
         found[text] = factor
     if sum(abs(math.log10(factor)) for factor in found.values()) > MAX_DIGITS:
         raise InputError(f"--prefer: together the numbers must stay between 1e-{MAX_DIGITS} and 1e{MAX_DIGITS}")
     return found
+
+
+def text_and_factor(name: str, wish: str, default: str = "2") -> tuple[str, float]:
+    """Return the parts of a wish TEXT:X or TEXT, given with an option.
+
+    Raises InputError for an empty text, and for an X that is not a number above 0.
+    """
+    text, number = wish.rsplit(":", 1) if ":" in wish else (wish, default)
+    try:
+        factor = float(number)
+    except ValueError:
+        raise InputError(
+            f"--{name} {wish!r}: what follows the last colon must be a number, such as {wish.rstrip(':') + ':2'!r}"
+        ) from None
+    if not 0 < factor < math.inf:
+        raise InputError(f"--{name} {wish!r}: the number is {number}: it must be above 0, and finite")
+    if not text:
+        raise InputError(f"--{name} {wish!r}: give a text of one character or more")
+    return text, factor
 
 
 def intersection(sets: Iterable[DFA]) -> DFA:

@@ -19,7 +19,7 @@ from numba import types
 from ..engine.protocol import Reader
 from ..engine.tape.compile import compiler
 from ..ngram import Automaton
-from ..ngram.kernels import FLOATS, GRAPH, INT, INTS, INTS32, Graph, entry_of, next_node
+from ..ngram.kernels import FLOATS, GRAPH, INTS, INTS32, Graph, entry_of, next_node
 from .deadline import check_time
 from .options import SamplingOptions
 

@@ -1,9 +1,9 @@
 """Drawing words of a set from any model, with an n-gram that looks ahead.
 
-Prefixes of words grow together, level by level, as in a beam search. Each has a weight, at first 1. A prefix h of weight
-w has children h v of weight w p(v | h), and w p(end | h) is that of the word h. If there are more than N of both, N are
-kept at random: the chance of one is proportional to its weight times the value of the look-ahead there, at most 1, and
-its weight is divided by the chance (Fearnhead and Clifford 2003). So the expectation of a word's weight is its
+Prefixes of words grow together, level by level, as in a beam search. Each has a weight, at first 1. A prefix h of
+weight w has children h v of weight w p(v | h), and w p(end | h) is that of the word h. If there are more than N of both,
+N are kept at random: the chance of one is proportional to its weight times the value of the look-ahead there, at most
+1, and its weight is divided by the chance (Fearnhead and Clifford 2003). So the expectation of a word's weight is its
 probability, whatever the look-ahead says; the better it knows how prefixes end, the more equal the weights are. At the
 end the words asked for are drawn from those kept, in proportion to their weights.
 
@@ -65,7 +65,7 @@ def grow(
     longest: int,
     generator: np.random.Generator,
 ) -> Grown:
-    """Grow the words that continue a prefix, up to `longest` characters after it, from per_group prefixes in each group."""
+    """Grow the words that continue a prefix by up to `longest` characters, with per_group prefixes in each group."""
     reader, params, sets = model.reader, model.params, ahead.words
     states, of = state_after(reader, params, prefix), np.zeros(GROUPS, np.int64)
     contexts, at = np.full(GROUPS, ahead.context), np.zeros(GROUPS, np.int64)
@@ -96,9 +96,7 @@ def grow(
                 children[-1] = (*(column[kept] for column in last[:3]), last[3][kept] * scale, last[4][kept] * scale)
         done = np.flatnonzero(finished)
         places = np.stack([np.full(len(done), length), done], 1)
-        ended = tuple(
-            np.concatenate(pair) for pair in zip(ended, (places, finished[done], groups[done]), strict=True)
-        )
+        ended = tuple(np.concatenate(pair) for pair in zip(ended, (places, finished[done], groups[done]), strict=True))
         if not children:
             break
         parent, token, context, weight, value = (np.concatenate(column) for column in zip(*children, strict=True))

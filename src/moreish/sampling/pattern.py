@@ -1,7 +1,10 @@
-"""Patterns, as for file names: ? is any character, * any number, [aeiou] or [a-f] one of these, [^xyz] any other.
+r"""Patterns, as for file names: ? is any character, * any number, [aeiou] or [a-f] one of these, [^xyz] any other.
 
-A backslash takes the next character literally. `items` parses a pattern; `automaton` makes the set of words that match.
+\v is a vowel and \c a consonant, also in brackets; a backslash takes any other character literally. `items` parses a
+pattern; `automaton` makes the set of words that match.
 """
+
+import shlex
 
 import numpy as np
 
@@ -9,9 +12,11 @@ from ..corpus import Vocab
 from ..errors import InputError
 from .deadline import check_time
 from .dfa import DFA, MAX_EXPLORED, MAX_STATES, trimmed
+from .sounds import sounding
 
 RUN = None  # the item for *
 Item = np.ndarray | None  # the tokens allowed at a place, bool (V,), or RUN
+SOUNDS = {"\\v": "vowels", "\\c": "consonants"}
 
 
 def items(pattern: str, vocab: Vocab, any_one: str = "?") -> list[Item]:
@@ -30,6 +35,9 @@ def items(pattern: str, vocab: Vocab, any_one: str = "?") -> list[Item]:
         elif pattern[i] == "[":
             allowed, i = _class(pattern, i, vocab)
             found.append(allowed)
+        elif pattern[i : i + 2] in SOUNDS:
+            found.append(_sound(pattern, i, vocab))
+            i += 2
         else:
             char, i = _literal(pattern, i)
             found.append(np.arange(len(vocab)) == vocab.encode(char)[0])
@@ -45,24 +53,39 @@ def _literal(pattern: str, i: int) -> tuple[str, int]:
     return pattern[i + 1], i + 2
 
 
+def _sound(pattern: str, i: int, vocab: Vocab) -> np.ndarray:
+    """Return the vowels or the consonants of the list, bool (V,), as the sign at a place says."""
+    sign = pattern[i : i + 2]
+    allowed = sounding(vocab, sign[1])
+    if not allowed.any():
+        raise InputError(f"{shlex.quote(pattern)}: {sign} fits nothing, because the list has no {SOUNDS[sign]}")
+    return allowed
+
+
 def _class(pattern: str, start: int, vocab: Vocab) -> tuple[np.ndarray, int]:
     """Return the tokens in the class [...] that begins at `start`, bool (V,), and the next place."""
     i = start + 1
     negated = pattern[i : i + 1] in ("^", "!") and i < len(pattern)
     i += negated
-    first, ranges = i, []
+    first, ranges, inside = i, [], np.zeros(len(vocab), bool)
     while i < len(pattern) and (pattern[i] != "]" or i == first):
+        if pattern[i : i + 2] in SOUNDS:
+            inside |= _sound(pattern, i, vocab)
+            i += 2
+            continue
         low, i = _literal(pattern, i)
         high = low
         if pattern[i : i + 1] == "-" and pattern[i + 1 : i + 2] not in ("", "]"):
+            if pattern[i + 1 : i + 3] in SOUNDS:
+                raise InputError(f"{shlex.quote(pattern)}: a range cannot end with {pattern[i + 1 : i + 3]}")
             high, i = _literal(pattern, i + 1)
         if low > high:
             raise InputError(f"{pattern!r}: the range {low}-{high} is in the wrong order")
         ranges.append((low, high))
     if i >= len(pattern):
         raise InputError(f"{pattern!r}: the [ at place {start + 1} is never closed: write \\[ for a [ itself")
-    inside = np.array([any(low <= c <= high for low, high in ranges) for c in vocab.characters], bool)
-    allowed = np.concatenate([[False], ~inside if negated else inside])
+    inside[1:] |= [any(low <= c <= high for low, high in ranges) for c in vocab.characters]
+    allowed = (inside != negated) & (np.arange(len(vocab)) > 0)
     if not allowed.any():
         raise InputError(f"{pattern!r}: no character of the list is in {pattern[start : i + 1]}")
     return allowed, i + 1

@@ -11,8 +11,8 @@ from ..display.shown import SHOWN, Shown, Table, more
 from ..errors import InputError
 from .beam import beam_search
 from .dfa import DFA
-from .options import SamplingOptions
 from .model import SamplingModel
+from .options import SamplingOptions
 from .sources import MAX_ENUMERATED, enumerated
 
 BEAM_WIDTH = 20_000  # prefixes of each length to keep, if there are too many words to enumerate
