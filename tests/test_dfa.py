@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from moreish import InputError, Vocab
 from moreish.sampling.constraints import Constraints, wishes
-from moreish.sampling.dfa import DFA, at_edits, containing_none, nothing, of_lengths
+from moreish.sampling.dfa import DFA, nothing
 from moreish.sampling.pattern import automaton, items
+from moreish.sampling.sets import at_edits, containing_none, of_lengths
 
 VOCAB = Vocab("abc")
 ANYTHING = np.array([False, True, True, True])
@@ -293,7 +294,7 @@ def test_only_characters_that_are_told_apart_cost_anything():
         Vocab("".join(map(chr, range(0x4E00, 0x4E08)))),
     )
     a, b, c, d = small.characters[:4]
-    asked = Constraints(prefix=b, suffix=a + a, pattern=f"*[{a}-{c}]?{d}*", without=[b + d, c], near=b + d * 4, edits=3)
+    asked = Constraints(prefix=b, suffix=a + a, pattern=f"*[{a}-{c}]?{d}*", without=(b + d, c), near=b + d * 4, edits=3)
     many, few = asked.words(large), asked.words(small)
     assert np.array_equal(many.delta, few.delta)
     assert np.array_equal(many.weights, few.weights)

@@ -11,8 +11,9 @@ import numpy as np
 from ..corpus import Vocab
 from ..errors import InputError
 from ..options import Options, option
-from .dfa import DFA, at_edits, containing_none, of_lengths
+from .dfa import DFA
 from .pattern import RUN, Item, automaton, items
+from .sets import at_edits, containing_none, of_lengths
 from .sounds import (
     LIKE_FACTOR,
     MAX_DISTANCE,
