@@ -18,6 +18,7 @@ import math
 import time
 import unicodedata
 from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -198,9 +199,10 @@ class Drawing:
 
     def _tell_cost(self, words: float, most: int) -> None:
         """Tell how many words have to be drawn; raise InputError if these are more than the limit."""
-        for _ in range(2):  # the first draw may load kernels
-            begun = time.perf_counter()
-            self.models[0].draw(TIMED, (), self.options, self.seed, 0, FIRST_LENGTH)
+        draw = partial(self.models[0].draw, TIMED, (), self.options, self.seed, 0, FIRST_LENGTH)
+        draw()  # loads kernels
+        begun = time.perf_counter()
+        draw()
         seconds = (time.perf_counter() - begun) / TIMED * words
         cost = f"exact draws take rejection here: about {words:,.0f} words, in {_duration(seconds)}"
         if words > most:
