@@ -57,10 +57,19 @@ class Samples(Shown, list[str]):
 
     corpus: Corpus | None = None
 
-    def __init__(self, words: Collection[str], drawing: "Drawing"):
+    def __init__(
+        self,
+        words: Collection[str],
+        method: str,
+        share: float,
+        head: str,
+        tried: int,
+        wishes: bool = False,
+        effective: float | None = None,
+    ):
         super().__init__(words)
-        self.method, self.share, self.effective = drawing.method, drawing.share, drawing.effective
-        self.head, self.tried, self.wishes = drawing.head, drawing.tried, drawing.wishes
+        self.method, self.share, self.effective = method, share, effective
+        self.head, self.tried, self.wishes = head, tried, wishes
 
     def __getstate__(self) -> dict[str, Any]:
         """State without the corpus."""
@@ -123,7 +132,7 @@ class Drawing:
     def samples(self) -> Samples:
         """Draw all the words."""
         words = [word for some in self for word in some]
-        return Samples(words, self)
+        return Samples(words, self.method, self.share, self.head, self.tried, self.wishes, self.effective)
 
     def __iter__(self) -> Iterator[list[str]]:
         model = self.models[0]
