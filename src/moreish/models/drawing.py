@@ -169,9 +169,10 @@ class DrawsWords(ABC):
         if tries is not None and tries < n:
             raise InputError(f"tries is {tries}: it must be at least the number of samples, {n}")
         options = SamplingOptions(temperature, min(top_k, len(self.vocab)), top_p)
+        models = self.sampling_models(label)
         drawing = partial(DrawingByLength, wished_lengths(lengths, self.corpus, label)) if lengths else Drawing
         return drawing(
-            *(self.sampling_models(label), n, seed, options, Constraints(**constraints)),
+            *(models, n, seed, options, Constraints(**constraints)),
             avoid=avoid,
             distinct=distinct,
             exact=exact,

@@ -148,7 +148,7 @@ def sample_response(
 ) -> SampleResponse:
     """Draw words; `options` are further arguments of `Model.sample`. Raises InputError."""
     if lengths:
-        longest = max(wished_lengths(lengths, run.corpus, options["label"]))
+        longest = max(wished_lengths(lengths, run.corpus))
         if lengths != "list" and longest > limits.text:
             raise InputError(f"lengths has {longest:,}: it must be at most {limits.text:,}")
         check_room(n, {"max_length": min(longest, options["max_length"] or longest)}, limits)
