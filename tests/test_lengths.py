@@ -2,7 +2,7 @@
 
 import json
 import pickle
-from collections import Counter
+from collections import Counter, defaultdict
 from itertools import permutations
 from typing import Any
 
@@ -30,7 +30,7 @@ def fits(word: str) -> bool:
 
 def wished(p: dict[str, float], wish: dict[int, float]) -> dict[str, float]:
     """Return the probability of each word if its length is drawn first, among those wished that some word has."""
-    of_length = Counter()
+    of_length = defaultdict[int, float](float)
     for word, q in p.items():
         of_length[len(word)] += q
     possible = {length: x / sum(wish[k] for k in wish if of_length[k]) for length, x in wish.items()}
@@ -41,7 +41,7 @@ def assert_drawn_from(drawn: list[str], p: dict[str, float], most: float = 1.4) 
     """Compare words and their lengths with probabilities: the distance, and chi-square of the lengths."""
     found, expected = distance(drawn, {word: q for word, q in p.items() if q})
     assert found < most * expected
-    shares, counts = Counter(), Counter(map(len, drawn))
+    shares, counts = defaultdict[int, float](float), Counter(map(len, drawn))
     for word, q in p.items():
         shares[len(word)] += q
     chi_square = sum((counts[k] - len(drawn) * q) ** 2 / (len(drawn) * q) for k, q in shares.items() if q)
@@ -155,7 +155,7 @@ def labelled() -> moreish.Run:
 @pytest.mark.parametrize("label", [None, "short", "long"])
 def test_the_lengths_of_the_list_are_counted_by_weight_and_label(labelled, label):
     train, weights = labelled.corpus.parts["train"], labelled.corpus.weights("train")
-    counts: dict[int, float] = Counter()
+    counts = defaultdict[int, float](float)
     for word, weight in zip(train, weights.tolist(), strict=True):
         if label is None or label == ("short" if len(word) < 4 else "long"):
             counts[len(word)] += weight
@@ -171,7 +171,7 @@ def test_the_lengths_of_the_list_are_counted_by_weight_and_label(labelled, label
 def test_labels_are_drawn_as_often_as_they_go_with_a_length(labelled):
     parts = [written_out(labelled.model.given(name), lambda word: len(word) in WISH) for name in ("long", "short")]
     shares = [labelled.model.labels.shares[labelled.model.labels.number(name)] for name in ("long", "short")]
-    p = Counter()
+    p = defaultdict[str, float](float)
     for part, share in zip(parts, shares, strict=True):
         for word, q in part.items():
             p[word] += q * share
