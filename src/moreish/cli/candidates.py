@@ -102,13 +102,13 @@ def method_line(samples: Samples | Drawing) -> str:
         about = "the mean weight of the model's words" if samples.wishes else "of the model's words"
         mean = f"about {100 * samples.share:.3g}%"
         fit = f"{about}{start} is {mean} of the largest" if samples.wishes else f"{mean} {about}{start} fit"
-        return f"({fit}: drawn by look-ahead, with an effective sample size of {samples.effective:.0%})"
-    if samples.wishes and samples.method == "rejection":
+        return f"({fit}: drawn by {samples.method}, with an effective sample size of {samples.effective:.0%})"
+    if samples.wishes and "rejection" in samples.method:
         return f"({100 * samples.share:.3g}% of {samples.tried:,} words drawn{start} were kept, by their weights)"
     if samples.wishes:
         mean = f"{100 * samples.share:.3g}% of the largest"
         return f"(the mean weight of the model's words{start} is {mean}: exact, by {samples.method})"
-    if samples.method == "rejection":
+    if "rejection" in samples.method:
         return f"({100 * samples.share:.3g}% of {samples.tried:,} words drawn{start} fit)"
     if samples.method == "plain":
         return f"({samples.tried:,} words were drawn{start})"

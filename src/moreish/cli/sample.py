@@ -14,6 +14,7 @@ Examples:
   moreish sample runs/names-mlp --prefix mar --temperature 0.8
   moreish sample runs/names-mlp --pattern 'm??a*' --forbid qx --only-new
   moreish sample runs/names-mlp --prefer ann:5 --prefer x:0.1
+  moreish sample runs/names-mlp --lengths list
   moreish sample runs/names-mlp --like katherine --syllables 3
   moreish sample runs/names-mlp -n 1000000 --without-file banned.txt > words.txt
   moreish sample runs/names-mlp --most-likely
@@ -55,6 +56,7 @@ def sample(
     temperature: float = 1.0,
     top_k: WholeNumber = 0,
     top_p: float = 1.0,
+    lengths: str | None = None,
     only_new: Flag = False,
     distinct: Flag = False,
     avoid: Path | None = None,
@@ -83,6 +85,10 @@ def sample(
         Draw from the K most likely characters only; 0 means all.
     top_p
         Draw from the fewest characters with this total probability; 1 means all.
+    lengths
+        Draw each length as often as wished, whatever the model thinks of it: "list" for as often as in the list (its
+        train part, by weight; with --label, the words of this label); 4:1,5:2 for 5 characters twice as often as 4;
+        4-8 for each of these equally often. Lengths of which no word fits the constraints are left out.
     only_new
         Draw only new words: those that are not in the list.
     distinct
@@ -92,7 +98,8 @@ def sample(
     exact
         Draw each word exactly as often as the model generates it, whatever it costs; that is told first.
     tries
-        Limit on the words drawn if not all of them fit [default: 2 million, or 1,000 for each word if that is more].
+        Limit on the words drawn if not all of them fit [default: 2 million, or 1,000 for each word if that is more];
+        with --lengths, that of each length.
     most_likely
         Find the most likely words by beam search instead of drawing at random.
     marks
@@ -119,6 +126,8 @@ def sample(
     if most_likely:
         if (seed, temperature, top_k, top_p, distinct, exact, tries) != (None, 1.0, 0, 1.0, False, False, None):
             raise InputError("--most-likely draws nothing at random: it takes constraints, --avoid and --only-new")
+        if lengths is not None:
+            raise InputError("--lengths is for draws at random: with --most-likely, give --min-length and --max-length")
         found = loaded.model.most_likely(n, avoid=unwanted, **of_words)
         if json:
             print_json(candidates_json(loaded, found, "samples"))
@@ -134,6 +143,7 @@ def sample(
         "temperature": temperature,
         "top_k": top_k,
         "top_p": top_p,
+        "lengths": lengths or "",
         "avoid": unwanted,
         "distinct": distinct,
         "exact": exact,

@@ -13,7 +13,7 @@ from ..layers.random import GOLDEN, MIX_1, bits, bits_of
 
 _31, _64, _11, _1 = (np.uint64(n) for n in (31, 64, 11, 1))
 FEISTEL_ROUNDS = 4
-DROPOUT, WISHES = 1 << 40, 1 << 41  # counters that no other use of the seed has
+DROPOUT, WISHES, LENGTHS = 1 << 40, 1 << 41, 1 << 50  # counters that no other use of the seed has
 
 
 @njit

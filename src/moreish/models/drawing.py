@@ -2,11 +2,22 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Any
 
 from ..corpus import Corpus, Vocab
 from ..errors import InputError
-from ..sampling import Candidates, Constraints, Drawing, Samples, SamplingModel, SamplingOptions, most_likely
+from ..sampling import (
+    Candidates,
+    Constraints,
+    Drawing,
+    DrawingByLength,
+    Samples,
+    SamplingModel,
+    SamplingOptions,
+    most_likely,
+    wished_lengths,
+)
 
 
 class DrawsWords(ABC):
@@ -43,6 +54,7 @@ class DrawsWords(ABC):
         prefer: Collection[str] | Mapping[str, float] = (),
         syllables: int | str = "",
         like: str = "",
+        lengths: str | Mapping[int, float] = "",
         avoid: Collection[str] = (),
         distinct: bool = False,
         exact: bool = False,
@@ -78,11 +90,15 @@ class DrawsWords(ABC):
                         likely. An edit inserts, deletes or replaces a character; to double it, or to replace it by a
                         similar one, is half an edit. Words that take over 3 edits, or over half as many as the word
                         has characters, are left out, and so is the word itself
+        lengths         how often words of each length are drawn, whatever the model thinks of it: "list" for as often
+                        as in the list (the train part, by its weights; with a label, the words of this label), or
+                        {4: 1, 5: 2} or "4:1,5:2" for 5 characters twice as often as 4, or "4-8" for each equally often.
+                        Lengths of which no word fits are left out. Words of one length are drawn as without it
         avoid           words to leave out; corpus.words for new words only
         distinct        draw each word only once
         exact           do without the estimates of look-ahead, whatever that costs: see `Samples`
         tries           words to draw at most if not all of them fit; None for 2 million, or 1,000 for each of the n
-                        words if that is more
+                        words if that is more. With lengths, the limit is that of each length
         on_progress     called with the number of words found and of words drawn
         on_cost         called with a line about the time that an exact draw takes, if it takes long
 
@@ -97,6 +113,7 @@ class DrawsWords(ABC):
             temperature=temperature,
             top_k=top_k,
             top_p=top_p,
+            lengths=lengths,
             avoid=avoid,
             distinct=distinct,
             exact=exact,
@@ -131,6 +148,7 @@ class DrawsWords(ABC):
         temperature: float = 1.0,
         top_k: int = 0,
         top_p: float = 1.0,
+        lengths: str | Mapping[int, float] = "",
         avoid: Collection[str] = (),
         distinct: bool = False,
         exact: bool = False,
@@ -151,8 +169,10 @@ class DrawsWords(ABC):
         if tries is not None and tries < n:
             raise InputError(f"tries is {tries}: it must be at least the number of samples, {n}")
         options = SamplingOptions(temperature, min(top_k, len(self.vocab)), top_p)
-        return Drawing(
-            *(self.sampling_models(label), n, seed, options, Constraints(**constraints)),
+        models = self.sampling_models(label)
+        drawing = partial(DrawingByLength, wished_lengths(lengths, self.corpus, label)) if lengths else Drawing
+        return drawing(
+            *(models, n, seed, options, Constraints(**constraints)),
             avoid=avoid,
             distinct=distinct,
             exact=exact,

@@ -4,6 +4,7 @@ from .constraints import Constraints, wishes
 from .deadline import done_by
 from .draw import Drawing, Samples
 from .dynamic_programming import ExactSampler
+from .lengths import DrawingByLength, wished_lengths
 from .model import SamplingModel
 from .options import SamplingOptions
 from .ranking import Candidate, Candidates, most_likely
@@ -13,11 +14,13 @@ __all__ = [
     "Candidates",
     "Constraints",
     "Drawing",
+    "DrawingByLength",
     "ExactSampler",
     "Samples",
     "SamplingModel",
     "SamplingOptions",
     "done_by",
     "most_likely",
+    "wished_lengths",
     "wishes",
 ]

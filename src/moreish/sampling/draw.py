@@ -44,7 +44,8 @@ DEFAULT_TRIES = 2_000_000  # or 1,000 for each word asked for, if that is more
 class Samples(Shown, list[str]):
     """Words that were drawn.
 
-    method  "plain" without constraints, "enumeration", "dynamic programming", "rejection" or "look-ahead"
+    method  "plain" without constraints, "enumeration", "dynamic programming", "rejection" or "look-ahead"; or several,
+            such as "rejection and look-ahead", with wished lengths: see `DrawingByLength`
     share   the probability that a word of the model that begins with head satisfies the constraints: exact, or for
             rejection the share of the words drawn, or for look-ahead an estimate; 1 without constraints. With wishes,
             the mean weight of such a word, as a share of the largest weight

@@ -160,6 +160,13 @@ def make_app(
             le=1,
             description="draw only from the fewest characters with this total probability; 1 for all",
         )
+        lengths: str = Field(
+            "",
+            max_length=limits.text,
+            description='how often words of each length are drawn: "list" for as often as in the list, 4:1,5:2 for 5 '
+            "characters twice as often as 4, 4-8 for each of these equally often; empty for as often as the model "
+            "generates them",
+        )
         avoid: Annotated[list[Annotated[str, Field(max_length=limits.text)]], FailFast()] = Field(
             [], max_length=limits.words, description="words not to draw"
         )

@@ -10,6 +10,7 @@ from ..analysis.classification import Classifier
 from ..analysis.scoring import Scorer
 from ..errors import InputError
 from ..models.model import Model, Score
+from ..sampling import wished_lengths
 from ..training.run import Run
 from .limits import Limits
 
@@ -58,7 +59,8 @@ class SampleResponse(BaseModel):
     seed: int = Field(description="seed of the draw: with it, the same request gives the same words")
     samples: list[SampledWord]
     method: str = Field(
-        description="how the words were drawn: plain, enumeration, dynamic programming, rejection or look-ahead"
+        description="how the words were drawn: plain, enumeration, dynamic programming, "
+        "rejection or look-ahead, or several of them"
     )
     share: float = Field(
         description="share of the model's words starting with `head` that meet the constraints; for rejection, the "
@@ -142,17 +144,25 @@ def sample_response(
     *,
     n: int,
     seed: int | None,
+    lengths: str,
     avoid: Collection[str],
     only_new: bool,
     tries: int | None,
     **options: Any,
 ) -> SampleResponse:
     """Draw words; `options` are further arguments of `Model.sample`. Raises InputError."""
-    check_room(n, options, limits)
+    if lengths:
+        longest = max(wished_lengths(lengths, run.corpus))
+        if lengths != "list" and longest > limits.text:
+            raise InputError(f"lengths has {longest:,}: it must be at most {limits.text:,}")
+        check_room(n, {"max_length": min(longest, options["max_length"] or longest)}, limits)
+    else:
+        check_room(n, options, limits)
     seed = secrets.randbelow(SEED_LIMIT) if seed is None else seed
     words = run.model.sample(
         n,
         seed=seed,
+        lengths=lengths,
         avoid=[*avoid, *(run.corpus.words if only_new else ())],
         tries=max(n, limits.tries) if tries is None else tries,
         **options,
