@@ -2,8 +2,12 @@
 
 Words are ranked by probability times weight. A prefix bounds all words that begin with it: its probability, times the
 largest weight of a word that continues from its state. So a prefix with a lower bound than the n best words found so
-far can be dropped; if nothing else is dropped, the words found are the best of all. A search that keeps only the
-`width` prefixes of each length with the highest bounds is a beam search (Lowerre 1976).
+far can be dropped; if nothing else is dropped, the words found are the best of all. A search that keeps only some
+prefixes of each length is a beam search (Lowerre 1976).
+
+The sooner n good words are known, the more prefixes can be dropped. So `likeliest` first finds n words by a narrow beam:
+it keeps the prefixes with the highest bounds times look-ahead, the probability by an n-gram that a prefix ends in the
+set. The wide search begins with the bound of these words.
 """
 
 from dataclasses import dataclass
@@ -14,10 +18,15 @@ from ..engine.states import state_after
 from .constraints import MAX_LENGTH
 from .deadline import check_time
 from .dfa import DFA
+from .lookahead import LookAhead
 from .model import SamplingModel
 from .options import SamplingOptions
 
 MAX_LOGITS = 1 << 22  # held at a time
+QUICK, NARROW, PROVING = 1 / 10, 1 / 20, 5  # prefixes of each length in the three searches, in widths of the beam
+GUIDE_STEPS = 1 << 20  # a small look-ahead finds good words, too
+EXTRA_LENGTH = 64  # characters that the words of the narrow beam may have more than the shortest one
+ROUNDING = 1e-5  # difference of the logarithms of one probability in two searches
 
 
 @dataclass(frozen=True)
@@ -36,17 +45,32 @@ class BeamResult:
 
 
 def beam_search(
-    model: SamplingModel, options: SamplingOptions, words: DFA, n: int | None = None, *, width: int | None = None
+    model: SamplingModel,
+    options: SamplingOptions,
+    words: DFA,
+    n: int | None = None,
+    *,
+    width: int | None = None,
+    most: int | None = None,
+    ahead: LookAhead | None = None,
+    least: float = -np.inf,
+    longest: int = MAX_LENGTH,
 ) -> BeamResult:
     """Find the n most likely words of a set, or all of them, given the prefix that they share.
 
-    width   prefixes of each length to keep; None for all
+    width   prefixes to keep of a length that has more than `most`; 0 to stop there; None for all
+    most    `width` if None
+    ahead   the look-ahead that chooses the prefixes to keep; without, their bounds do
+    least   a lower bound for the log_p of the n most likely words, if one is known
+    longest characters of the longest word after the shared prefix
     """
+    most = width if most is None else most
     shared, rest = words.split_prefix()
     if rest.empty or n == 0:
         return BeamResult([], np.zeros(0), True)
     reader, params = model.reader, model.params
     states, at = state_after(reader, params, shared), np.zeros(1, np.int64)  # of the model, and of the set
+    contexts = np.array([0 if ahead is None else ahead.context])
     log_p, dropped = np.zeros(1), -np.inf  # of the most likely prefix that the width left out
     parents, tokens = [], []  # for each length: the number of each prefix's parent, and its last token
     ends: list[tuple[int, int]] = []  # of the words found: length after the shared prefix, number of their prefix
@@ -54,7 +78,7 @@ def beam_search(
     with np.errstate(divide="ignore"):
         log_weights, log_best = np.log(rest.weights), np.log(rest.best)
     step = max(1, MAX_LOGITS // len(rest.classes))
-    for length in range(MAX_LENGTH + 1):
+    for length in range(longest + 1):
         may_end = bool(shared) or length > 0
         children = []
         for first in range(0, len(states), step):
@@ -67,19 +91,28 @@ def beam_search(
             scores = np.concatenate([scores, p[done, 0] + log_weights[at[chunk][done]]])
             onward = rest.rows(at[chunk])
             parent, token = np.nonzero((onward >= 0) & np.isfinite(p))
-            children.append((first + parent, token, onward[parent, token], p[parent, token]))
-        parent, token, onward, score = (np.concatenate(column) for column in zip(*children, strict=True))
+            columns = first + parent, token, onward[parent, token], p[parent, token]
+            if ahead is not None:
+                reached, value = ahead.after(length, contexts[chunk], at[chunk])
+                columns = *columns, reached[parent, token], value[parent, token]
+            children.append(columns)
+        parent, token, onward, score, *looked = (np.concatenate(column) for column in zip(*children, strict=True))
         bound = score + log_best[onward]
         if n is not None and len(scores) > n:
             best = np.sort(np.argsort(-scores, kind="stable")[:n])
             ends, scores = [ends[i] for i in best], scores[best]
+        keep = np.flatnonzero(bound >= least)
         if n is not None and len(scores) == n:
-            keep = bound > scores.min()
-            parent, token, onward, score, bound = parent[keep], token[keep], onward[keep], score[keep], bound[keep]
-        if width is not None and len(bound) > width:
-            ranked = np.argpartition(-bound, width)
-            keep, dropped = np.sort(ranked[:width]), max(dropped, bound[ranked[width:]].max())
-            parent, token, onward, score = parent[keep], token[keep], onward[keep], score[keep]
+            keep = keep[bound[keep] > scores.min()]
+        if width is not None and most is not None and len(keep) > most:
+            with np.errstate(divide="ignore"):
+                rank = score[keep] + np.log(looked[1][keep]) if looked else bound[keep]
+            ranked = np.argpartition(-rank, width)
+            dropped = max(dropped, bound[keep[ranked[width:]]].max())
+            keep = keep[np.sort(ranked[:width])]
+        parent, token, onward, score = parent[keep], token[keep], onward[keep], score[keep]
+        if looked:
+            contexts = looked[0][keep].astype(np.int64)
         parents.append(parent)
         tokens.append(token)
         if not len(parent):
@@ -91,6 +124,25 @@ def beam_search(
     proven = bool(dropped == -np.inf or (len(scores) == n and dropped <= scores.min()))
     found = [shared + _backtrack(length, number, parents, tokens) for length, number in (ends[i] for i in order)]
     return BeamResult(found, scores[order], proven)
+
+
+def likeliest(model: SamplingModel, words: DFA, n: int, width: int) -> BeamResult:
+    """Find the n most likely words of a set, given the prefix that they share.
+
+    width   prefixes of each length to keep if there are too many for a proof
+    """
+    options = SamplingOptions()
+    quick = beam_search(model, options, words, n, width=0, most=int(QUICK * width))
+    if quick.proven:
+        return quick
+    prefix, rest = words.split_prefix()
+    ahead = LookAhead(model.guide(), rest, prefix, options, GUIDE_STEPS)
+    narrow, longest = max(int(NARROW * width), 2 * n), rest.shortest + EXTRA_LENGTH
+    found = beam_search(model, options, words, n, width=narrow, ahead=ahead, longest=longest)
+    if found.proven:
+        return found
+    least = found.log_p[-1] - ROUNDING if len(found.words) == n else -np.inf
+    return beam_search(model, options, words, n, width=width, most=PROVING * width, ahead=ahead, least=least)
 
 
 def _backtrack(length: int, number: int, parents: list[np.ndarray], tokens: list[np.ndarray]) -> list[int]:
