@@ -5,9 +5,10 @@ largest weight of a word that continues from its state. So a prefix with a lower
 far can be dropped; if nothing else is dropped, the words found are the best of all. A search that keeps only some
 prefixes of each length is a beam search (Lowerre 1976).
 
-The sooner n good words are known, the more prefixes can be dropped. So `likeliest` first finds n words by a narrow beam:
-it keeps the prefixes with the highest bounds times look-ahead, the probability by an n-gram that a prefix ends in the
-set. The wide search begins with the bound of these words.
+The sooner n good words are known, the more prefixes can be dropped. So `likeliest` first finds n words by a narrow
+beam. It keeps the prefixes with the highest probability times look-ahead, the estimate by an n-gram that a prefix ends
+in the set. Then a search that drops prefixes with lower bounds than these words, and no others, proves which words are
+the most likely. If too many prefixes are left for that, a wide beam with look-ahead finds words without a proof.
 """
 
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from .model import SamplingModel
 from .options import SamplingOptions
 
 MAX_LOGITS = 1 << 22  # held at a time
-QUICK, NARROW, PROVING = 1 / 10, 1 / 20, 5  # prefixes of each length in the three searches, in widths of the beam
+QUICK, NARROW, PROOF = 0.2, 0.1, 10  # prefixes of each length in these searches of `likeliest`, in widths
 GUIDE_STEPS = 1 << 20  # a small look-ahead finds good words, too
 EXTRA_LENGTH = 64  # characters that the words of the narrow beam may have more than the shortest one
 ROUNDING = 1e-5  # difference of the logarithms of one probability in two searches
@@ -51,20 +52,19 @@ def beam_search(
     n: int | None = None,
     *,
     width: int | None = None,
-    most: int | None = None,
+    stop: bool = False,
     ahead: LookAhead | None = None,
     least: float = -np.inf,
     longest: int = MAX_LENGTH,
 ) -> BeamResult:
     """Find the n most likely words of a set, or all of them, given the prefix that they share.
 
-    width   prefixes to keep of a length that has more than `most`; 0 to stop there; None for all
-    most    `width` if None
+    width   prefixes of each length to keep; None for all
+    stop    end the search at a length with more prefixes than that
     ahead   the look-ahead that chooses the prefixes to keep; without, their bounds do
     least   a lower bound for the log_p of the n most likely words, if one is known
     longest characters of the longest word after the shared prefix
     """
-    most = width if most is None else most
     shared, rest = words.split_prefix()
     if rest.empty or n == 0:
         return BeamResult([], np.zeros(0), True)
@@ -89,27 +89,30 @@ def beam_search(
             done = np.flatnonzero(rest.accept[at[chunk]] & np.isfinite(p[:, 0]))
             ends += [(length, first + int(i)) for i in done]
             scores = np.concatenate([scores, p[done, 0] + log_weights[at[chunk][done]]])
+            if n is not None and len(scores) >= n:
+                best = np.sort(np.argsort(-scores, kind="stable")[:n])
+                ends, scores = [ends[i] for i in best], scores[best]
+                least = max(least, scores.min())
             onward = rest.rows(at[chunk])
-            parent, token = np.nonzero((onward >= 0) & np.isfinite(p))
-            columns = first + parent, token, onward[parent, token], p[parent, token]
+            bound = p + log_best[onward]
+            parent, token = np.nonzero((onward >= 0) & (bound > least))
+            columns = first + parent, *(values[parent, token] for values in (onward, p, bound)), token
             if ahead is not None:
-                reached, value = ahead.after(length, contexts[chunk], at[chunk])
-                columns = *columns, reached[parent, token], value[parent, token]
+                columns = (
+                    *columns,
+                    *(values[parent, token] for values in ahead.after(length, contexts[chunk], at[chunk])),
+                )
             children.append(columns)
-        parent, token, onward, score, *looked = (np.concatenate(column) for column in zip(*children, strict=True))
-        bound = score + log_best[onward]
-        if n is not None and len(scores) > n:
-            best = np.sort(np.argsort(-scores, kind="stable")[:n])
-            ends, scores = [ends[i] for i in best], scores[best]
-        keep = np.flatnonzero(bound >= least)
-        if n is not None and len(scores) == n:
-            keep = keep[bound[keep] > scores.min()]
-        if width is not None and most is not None and len(keep) > most:
+        parent, onward, score, bound, token, *looked = (
+            np.concatenate(column) for column in zip(*children, strict=True)
+        )
+        keep = np.flatnonzero(bound > least)
+        if width is not None and len(keep) > width:
             with np.errstate(divide="ignore"):
                 rank = score[keep] + np.log(looked[1][keep]) if looked else bound[keep]
-            ranked = np.argpartition(-rank, width)
-            dropped = max(dropped, bound[keep[ranked[width:]]].max())
-            keep = keep[np.sort(ranked[:width])]
+            ranked, kept = np.argpartition(-rank, width), 0 if stop else width
+            dropped = max(dropped, bound[keep[ranked[kept:]]].max())
+            keep = keep[np.sort(ranked[:kept])]
         parent, token, onward, score = parent[keep], token[keep], onward[keep], score[keep]
         if looked:
             contexts = looked[0][keep].astype(np.int64)
@@ -127,12 +130,12 @@ def beam_search(
 
 
 def likeliest(model: SamplingModel, words: DFA, n: int, width: int) -> BeamResult:
-    """Find the n most likely words of a set, given the prefix that they share.
+    """Find the n most likely words of a set, given the prefix that they share; prove that they are, if this is cheap.
 
-    width   prefixes of each length to keep if there are too many for a proof
+    width   prefixes of each length to keep if it is not
     """
     options = SamplingOptions()
-    quick = beam_search(model, options, words, n, width=0, most=int(QUICK * width))
+    quick = beam_search(model, options, words, n, width=int(QUICK * width), stop=True)
     if quick.proven:
         return quick
     prefix, rest = words.split_prefix()
@@ -142,7 +145,8 @@ def likeliest(model: SamplingModel, words: DFA, n: int, width: int) -> BeamResul
     if found.proven:
         return found
     least = found.log_p[-1] - ROUNDING if len(found.words) == n else -np.inf
-    return beam_search(model, options, words, n, width=width, most=PROVING * width, ahead=ahead, least=least)
+    proof = beam_search(model, options, words, n, width=PROOF * width, stop=True, least=least)
+    return proof if proof.proven else beam_search(model, options, words, n, width=width, ahead=ahead, least=least)
 
 
 def _backtrack(length: int, number: int, parents: list[np.ndarray], tokens: list[np.ndarray]) -> list[int]:

@@ -13,9 +13,10 @@ from .beam import likeliest
 from .dfa import DFA
 from .model import SamplingModel
 from .options import SamplingOptions
-from .sources import MAX_ENUMERATED, enumerated
+from .sources import enumerated
 
-BEAM_WIDTH = 20_000  # prefixes of each length to keep, if there are too many words to enumerate
+MAX_ENUMERATED = 20_000  # words; computing all their shares takes longer than searching for some, but no second
+BEAM_WIDTH = 10_000  # prefixes of each length to keep, if there are more words: see `likeliest`
 LABEL_DEPTH = 4  # words that are searched with each label for each word wanted
 
 
