@@ -1,15 +1,20 @@
 """The most likely words: those that fit, fill a gap, or are near a word."""
 
 import math
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
-from conftest import levenshtein
+from conftest import levenshtein, made_up_words
 from small_models import LETTERS, LONGEST, MODELS, WORDS, written_out
 
+import moreish
 from moreish import InputError
-from moreish.sampling import Constraints, SamplingOptions, ranking
-from moreish.sampling.beam import beam_search
+from moreish.corpus import WordList
+from moreish.sampling import Constraints, SamplingModel, SamplingOptions, ranking
+from moreish.sampling.beam import beam_search, likeliest
+from moreish.sampling.lookahead import LookAhead
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -64,6 +69,119 @@ def test_a_beam_that_may_have_missed_a_word_says_so(models):
     assert wide.proven
     assert not narrow.proven
     assert narrow.log_p.max(initial=-np.inf) <= wide.log_p.max()
+
+
+class Counting:
+    """A reader that counts the prefixes whose logits are computed."""
+
+    def __init__(self, reader: Any):
+        self.reader, self.n_read = reader, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.reader, name)
+
+    def logits(self, params: np.ndarray, states: np.ndarray) -> np.ndarray:
+        self.n_read += len(states)
+        return self.reader.logits(params, states)
+
+
+def counted(model: moreish.Model) -> tuple[SamplingModel, Counting]:
+    (read,) = model.sampling_models()
+    counting = Counting(read.reader)
+    return replace(read, reader=counting), counting
+
+
+WISHES = {"bb": 50.0, "da": 0.1, "a": 3.0}
+SEARCHES: list[tuple[dict[str, Any], Any]] = [
+    ({"suffix": "ab"}, lambda w: w.endswith("ab")),
+    ({"require": "dd"}, lambda w: w.count("d") > 1),
+    ({"prefix": "b", "contains": "da"}, lambda w: w[0] == "b" and "da" in w),
+    ({"near": "bada", "edits": 2}, lambda w: levenshtein(w, "bada") == 2),
+    ({"prefer": WISHES}, lambda w: True),
+    (
+        {"prefer": WISHES, "pattern": "*b"},
+        lambda w: w.endswith("b"),
+    ),
+]
+
+
+@pytest.mark.parametrize("name", ["ngram", "mlp 2", "mlp 12", "gru", "transformer", "mixture"])
+def test_a_proof_is_right_however_few_prefixes_a_search_keeps(models, name, monkeypatch):
+    model, proven = models[name], []
+    monkeypatch.setattr(ranking, "MAX_ENUMERATED", 0)
+    for asked, fits in SEARCHES:
+        p, wishes = written_out(model, fits), asked.get("prefer", {})
+        weighed = {w: p[w] * math.prod(factor for text, factor in wishes.items() if text in w) for w in p}
+        best = [round(math.log(weighed[w]), 4) for w in sorted(weighed, key=lambda w: -weighed[w])[:12]]
+        for width in (1, 2, 4, 8, 100):
+            monkeypatch.setattr(ranking, "BEAM_WIDTH", width)
+            found = model.most_likely(12, **asked, max_length=LONGEST)
+            logs = [round(math.log(weighed[c.word]), 4) for c in found]
+            assert logs == sorted(logs, reverse=True)
+            assert [c.probability for c in found] == pytest.approx([p[c.word] for c in found], rel=1e-4)
+            assert logs == best or not found.proven
+            assert found.proven or width < 100
+            proven.append(found.proven)
+    assert set(proven) == {True, False}
+
+
+def test_a_known_bound_saves_prefixes_and_changes_no_word(models):
+    for name in ("ngram", "gru"):
+        model, counting = counted(models[name])
+        words = Constraints(suffix="abad").words(models[name].vocab)
+        plain = beam_search(model, SamplingOptions(), words, 6, width=100_000)
+        n_plain, counting.n_read = counting.n_read, 0
+        bounded = beam_search(model, SamplingOptions(), words, 6, width=100_000, least=plain.log_p[-1] - 1e-5)
+        assert bounded.proven
+        assert plain.proven
+        assert bounded.words == plain.words
+        assert counting.n_read < n_plain / 2
+
+
+@pytest.mark.parametrize("name", ["mlp 12", "gru", "transformer"])
+def test_in_a_set_without_end_the_words_are_those_of_a_search_that_keeps_all_prefixes(models, name):
+    (model,) = models[name].sampling_models()
+    for asked in ({"suffix": "dbad"}, {"contains": "bab"}, {"suffix": "bb", "prefer": {"dd": 9.0, "a": 0.5}}):
+        words = Constraints(**asked).words(models[name].vocab)
+        expected = beam_search(model, SamplingOptions(), words, 5, width=100_000)
+        found = likeliest(model, words, 5, 500)
+        assert found.proven
+        assert expected.proven
+        assert found.words == expected.words
+        np.testing.assert_allclose(found.log_p, expected.log_p, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["ngram", "mlp 12", "gru", "transformer"])
+def test_a_narrow_beam_that_looks_ahead_finds_likelier_words(models, name):
+    (model,) = models[name].sampling_models()
+    prefix, rest = Constraints(contains="dbbbad").words(models[name].vocab).split_prefix()
+    ahead = LookAhead(model.guide(), rest, prefix, SamplingOptions())
+    best = beam_search(model, SamplingOptions(), rest, 3, width=100_000)
+    plain, guided = (
+        beam_search(model, SamplingOptions(), rest, 3, width=8, ahead=each, longest=30) for each in (None, ahead)
+    )
+    assert guided.words == best.words
+    assert not guided.proven
+    assert plain.log_p.sum() < guided.log_p.sum() or len(plain.words) < 3
+
+
+def test_the_searches_of_all_labels_look_ahead_and_prove(monkeypatch):
+    listed = list(dict.fromkeys(made_up_words(300, alphabet=LETTERS)))
+    labelled = WordList.of(listed).with_labels("many a" if w.count("a") > 1 else "few a" for w in listed)
+    model = moreish.train(labelled, "mlp", steps=60, n_hidden=8, n_embd=3, block_size=5).model
+    expected = model.most_likely(5, contains="ba", max_length=LONGEST)
+    assert all(candidate.share for candidate in expected)
+    monkeypatch.setattr(ranking, "MAX_ENUMERATED", 0)
+    proven = []
+    for width in (1, 3, 10, 30, 100):
+        monkeypatch.setattr(ranking, "BEAM_WIDTH", width)
+        found = model.most_likely(5, contains="ba", max_length=LONGEST)
+        proven.append(found.proven)
+        if found.proven:
+            assert [c.word for c in found] == [c.word for c in expected]
+            assert [c.probability for c in found] == pytest.approx([c.probability for c in expected], rel=1e-4)
+    assert proven[-1]
+    assert not proven[0]
 
 
 def test_gaps_and_variations(models):

@@ -105,12 +105,15 @@ def fitted_stops(table: Table, automaton: Automaton, stream: np.ndarray) -> np.n
 class LookAhead:
     """The values b for a set of words without their shared prefix, from a position on.
 
+    most_steps  to compute b; fewer take less time, and look at shorter contexts
     context     of the guide, after the shared prefix
     share       the guide's estimate of the share of words that are in the set
     """
 
-    def __init__(self, guide: Guide, words: DFA, prefix: Sequence[int], options: SamplingOptions):
-        self.words, self.position = words, len(prefix)
+    def __init__(
+        self, guide: Guide, words: DFA, prefix: Sequence[int], options: SamplingOptions, most_steps: int = MAX_STEPS
+    ):
+        self.words, self.position, self.most_steps = words, len(prefix), most_steps
         self.states = States(words.delta, words.weights, words.classes)
         self.first = min(self.position, len(guide.stops) - 1)
         stops, self.tail = guide.stops[self.first :], 1 if words.n_words < math.inf else TAIL_ROUNDS
@@ -128,7 +131,7 @@ class LookAhead:
         updates = rounds * len(self.words.weights)
         for order in range(guide.automaton.probabilities.order, 1, -1):
             nodes, entries = guide.size(order)
-            if entries * updates <= MAX_STEPS and nodes * updates <= MAX_VALUES:
+            if entries * updates <= self.most_steps and nodes * updates <= MAX_VALUES:
                 return order
         return 1
 

@@ -9,13 +9,14 @@ import numpy as np
 
 from ..display.shown import SHOWN, Shown, Table, more
 from ..errors import InputError
-from .beam import beam_search
+from .beam import likeliest
 from .dfa import DFA
 from .model import SamplingModel
 from .options import SamplingOptions
-from .sources import MAX_ENUMERATED, enumerated
+from .sources import enumerated
 
-BEAM_WIDTH = 20_000  # prefixes of each length to keep, if there are too many words to enumerate
+MAX_ENUMERATED = 20_000  # words; computing all their shares takes longer than searching for some, but no second
+BEAM_WIDTH = 10_000  # prefixes of each length to keep, if there are more words: see `likeliest`
 LABEL_DEPTH = 4  # words that are searched with each label for each word wanted
 
 
@@ -88,14 +89,13 @@ def _found(models: Sequence[SamplingModel], words: DFA, most: int | None) -> tup
     """Return the most likely words of a set, or all if `most` is None; the logarithms of their probabilities times
     weights; and if the search cannot have missed a more likely word.
     """
-    options = SamplingOptions()
     if most is None:
-        return *enumerated(models, options, words), True
+        return *enumerated(models, SamplingOptions(), words), True
     if len(models) == 1:
-        found = beam_search(models[0], options, words, most, width=BEAM_WIDTH)
+        found = likeliest(models[0], words, most, BEAM_WIDTH)
         return found.words, found.log_p, found.proven
     # A word that no label's search finds is at most as likely, given each label, as the last word that it finds.
-    searches = [beam_search(model, options, words, LABEL_DEPTH * most, width=BEAM_WIDTH) for model in models]
+    searches = [likeliest(model, words, LABEL_DEPTH * most, BEAM_WIDTH) for model in models]
     different = list({tuple(word): word for search in searches for word in search.words}.values())
     log_p = _log_p(models, different) + words.log_weights(different)
     ranked = np.argsort(-log_p, kind="stable")[:most]
