@@ -227,18 +227,20 @@ def steering_section(found: dict[str, Any]) -> str:
     plain, machine, versions = found["words_per_second"], found["machine"], found["versions"]
     few, many = found["rows"][0]["seconds"]
     lines = [
-        f"| model | constraint | words that fit* | method | {int(few):,} words | {int(many):,} words |",
-        "|---|---|---:|---|---:|---:|",
+        f"| model | constraint | words that fit* | method | effective† | {int(few):,} words | {int(many):,} words |",
+        "|---|---|---:|---|---:|---:|---:|",
     ]
     for row in found["rows"]:
         seconds = ("too rare" if s is None else f"{s:.3f} s" for s in row["seconds"].values())
-        lines.append(
-            f"| {row['model']} | {row['asked']} | {100 * row['share']:.2g}% | {row['method']} | {' | '.join(seconds)} |"
-        )
+        effective = f"{row['effective']:.0%}" if "effective" in row else "exact"
+        cells = [row["model"], row["asked"], f"{100 * row['share']:.2g}%", row["method"], effective, *seconds]
+        lines.append(f"| {' | '.join(cells)} |")
     rates = " and ".join(f"{rate:,.0f} words/s ({name})" for name, rate in plain.items())
     lines += [
         "",
         "\\* As a percentage of the model's words that have the fixed beginning, if there is one (here, m).",
+        "",
+        f"† Effective sample size of a draw of {int(few):,} words by look-ahead, as a share of the prefixes that grow.",
         "",
         f"Without constraints: {rates}. Measured by `benchmarks/steering.py` on {found['data']}, 1 thread,"
         f" {machine['processor']}; moreish {versions['moreish']}, numba {versions['numba']}.",

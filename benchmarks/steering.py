@@ -9,15 +9,24 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from machine import best, machine, versions
 from rich.console import Console
 from rich.table import Table
 
 from moreish import Corpus, InputError, read_words, set_threads, train
 
-UNCONSTRAINED = {"ngram": 1_000_000, "mlp": 200_000}  # words to draw
+UNCONSTRAINED = {"ngram": 1_000_000, "mlp": 200_000, "wavenet": 50_000, "gru": 50_000, "transformer": 50_000}  # words
 FEW, MANY = 20, 10_000  # words to draw with constraints
-MODELS: dict[str, dict[str, Any]] = {"ngram": {}, "mlp": {}, "mlp, context 3": {"block_size": 3}}
+SEEDS = range(8)  # over which the effective sample size is averaged
+MODELS: dict[str, dict[str, Any]] = {
+    "ngram": {},
+    "mlp": {},
+    "mlp, context 3": {"block_size": 3},
+    "wavenet": {},
+    "gru": {},
+    "transformer": {},
+}
 CONSTRAINTS: dict[str, dict[str, Any]] = {
     "`m??a*`": {"pattern": "m??a*"},
     "`m??a`": {"pattern": "m??a"},
@@ -41,7 +50,7 @@ def main() -> None:
     rows = []
     for name, model in models.items():
         for label, constraints in CONSTRAINTS.items():
-            words = model.sample(FEW, **constraints)  # loads the kernels
+            words = model.sample(FEW, **constraints)  # loads the kernels, and counts the n-gram that looks ahead
             took: dict[int, float | None] = {}
             for n in (FEW, MANY):
                 try:
@@ -49,11 +58,15 @@ def main() -> None:
                 except InputError:  # too few such words among the tries
                     took[n] = None
             about = {"model": name, "asked": label, "method": words.method, "share": words.share}
+            if words.effective is not None:  # draws of the same variance, for each draw
+                drawn = [model.sample(FEW, seed=seed, **constraints).effective or 1.0 for seed in SEEDS]
+                about["effective"] = 1 / float(np.mean([1 / share for share in drawn]))
             rows.append({**about, "seconds": took})
-    table = Table(*("model", "constraints", "method", "share", f"{FEW} words", f"{MANY:,} words"))
+    table = Table(*("model", "constraints", "method", "share", "effective", f"{FEW} words", f"{MANY:,} words"))
     for row in rows:
         seconds = ("" if s is None else f"{s:.3f} s" for s in row["seconds"].values())
-        table.add_row(row["model"], row["asked"], row["method"], f"{row['share']:.2g}", *seconds)
+        effective = f"{row['effective']:.0%}" if "effective" in row else ""
+        table.add_row(row["model"], row["asked"], row["method"], f"{row['share']:.2g}", effective, *seconds)
     Console(width=120).print(table)
     for name, rate in rates.items():
         print(f"{name}, no constraints: {rate:,.0f} words a second")

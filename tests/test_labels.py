@@ -225,7 +225,7 @@ def test_words_are_drawn_as_often_as_their_probability_says(runs, name, method, 
     if method == "enumeration" and "max_length" not in constraint:
         constraint, fits = constraint | {"max_length": 4}, lambda word, fits=fits: fits(word) and len(word) <= 4
     model, n = runs[name].model, 20_000
-    drawn = model.sample(n, seed=4, **constraint)
+    drawn = model.sample(n, seed=4, exact=True, **constraint)
     assert all(map(fits, drawn))
     short = [
         "".join(word)

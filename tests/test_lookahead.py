@@ -11,6 +11,7 @@ from small_models import LETTERS, LONGEST, MODELS, WORDS, written_out
 
 import moreish
 from moreish import InputError
+from moreish.corpus import WordList
 from moreish.sampling import Constraints, ExactSampler, SamplingOptions, guided, sources
 from moreish.sampling import draw as sampling
 from moreish.sampling.contexts import CountedContexts
@@ -37,7 +38,7 @@ def mean_weights(model: moreish.Model, options: SamplingOptions, times: int = 15
     sums, squares = Counter(), Counter()
     for seed in range(times):
         found = grown(model, np.random.default_rng(seed), options)
-        assert not found.complete
+        assert not found.complete or options != SamplingOptions()
         for word, weight in zip(found.spell(model.vocab), found.weights.tolist(), strict=True):
             sums[word] += weight
             squares[word] += weight**2
@@ -54,7 +55,8 @@ def test_the_expectation_of_a_weight_is_the_probability_of_the_word(models, name
     for word in p:
         if word in mean and p[word] > 0.002:
             assert mean[word] == pytest.approx(p[word], rel=1e-4, abs=5 * error[word]), word
-    assert sum(mean.values()) == pytest.approx(sum(p.values()), rel=0.05)
+    total = math.sqrt(sum(e**2 for e in error.values()))
+    assert sum(mean.values()) == pytest.approx(sum(p.values()), abs=5 * total)
 
 
 def test_the_weights_correct_for_any_look_ahead(models, monkeypatch):
@@ -94,7 +96,12 @@ def looking_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have words drawn by look-ahead, from few prefixes."""
     monkeypatch.setattr(sampling, "MAX_ENUMERATED", 0)
     monkeypatch.setattr(sources, "estimated_steps", lambda *_: math.inf)
-    monkeypatch.setattr(sources, "LEAST_RATE", 2.0)
+    plain = sources._rejection
+
+    def rejection(wanted: sources.Wanted, *, last: bool, least: float = 0.0) -> sources.Source:
+        return plain(wanted, last=last) if last else sources.Source("rejection", lambda n, first: [], None, last=False)
+
+    monkeypatch.setattr(sources, "_rejection", rejection)
     monkeypatch.setattr(sources, "FIRST_BATCH", GROUPS * PER_GROUP // sources.PREFIXES_PER_WORD)
 
 
@@ -129,7 +136,7 @@ def test_wishes_weigh_the_words(models, monkeypatch):
     wished = {word: q * (6 if "da" in word else 1) for word, q in p.items()}
     drawn = small_draws(models["gru"], prefer={"da": 6})
     found, expected = distance(drawn, wished)
-    assert found < 2 * expected
+    assert found < 2.5 * expected
     assert distance(drawn, p)[0] > 5 * expected
 
 
@@ -150,7 +157,7 @@ def test_labels_are_drawn_by_their_share_of_what_fits(monkeypatch):
         for _ in range(300)
     ]
     labels = ["x"] * 300 + ["y"] * 300
-    corpus = moreish.Corpus(moreish.WordList(words, labels=labels))
+    corpus = moreish.Corpus(WordList.of(words).with_labels(labels))
     model = moreish.train(corpus, "gru", n_hidden=16, steps=60).model
     p: Counter[str] = Counter()
     assert model.labels is not None
@@ -244,19 +251,20 @@ def test_large_alphabets_have_exact_draws():
     drawn = model.sample(30, contains=a, without=[b])
     assert drawn.method == "dynamic programming"
     assert all(a in word and b not in word for word in drawn)
-    lone = model.score(a)
-    p = math.exp(-sum(lone.per_char)) / (1 - math.exp(-model.nll(np.array([0, 0], np.int32))[0]))
-    assert model.sample(5, pattern=a).share == pytest.approx(p, rel=1e-6)
+    two = words[2][0]
+    p = sum(math.exp(-sum(model.score(x + two).per_char)) for x in model.vocab.characters)
+    p /= -math.expm1(-model.nll(np.array([0, 0], np.int32))[0])
+    assert model.sample(5, pattern=f"?{two}").share == pytest.approx(p, rel=1e-6)
 
 
 def test_an_exact_draw_that_would_take_too_long_says_what_it_costs(models, monkeypatch):
     monkeypatch.setattr(sampling, "MANY", 100)
     told: list[str] = []
-    model = models["gru"]
-    words = model.sample(40, contains="dd", min_length=9, exact=True, on_cost=told.append, tries=100_000)
+    model = models["mlp 12"]
+    words = model.sample(40, contains="db", min_length=5, exact=True, on_cost=told.append, tries=100_000)
     assert words.method == "rejection"
     assert re.fullmatch(r"exact draws take rejection here: about [\d,]+ words, in \d+ s", told[0])
     about = int(re.search(r"about ([\d,]+) words", told[0])[1].replace(",", ""))  # pyright: ignore[reportOptionalSubscript]
     assert about == pytest.approx(words.tried, rel=1)
     with pytest.raises(InputError, match=r"about [\d,]+ words, in .*, and the limit is 100: raise it \(--tries"):
-        model.sample(40, contains="dd", min_length=9, exact=True, tries=100)
+        model.sample(40, contains="db", min_length=5, exact=True, tries=100)

@@ -115,13 +115,15 @@ def dense(
         p[chunk] = options.probabilities(reader.logits(params, states[chunk]), True)
     p[N] = options.probabilities(reader.logits(params, states[begin : begin + 1]), False)[0]
     return Table(
-        np.arange(0, p.size + 1, V),
-        np.tile(np.arange(V, dtype=np.int32), N + 1),
-        np.concatenate([after, after[begin : begin + 1]]).astype(np.int32).ravel(),
-        p.ravel(),
-        *(np.zeros(N + 1, np.int32), np.zeros(N + 1)),
-        *(np.zeros(0), np.zeros(0, np.int32)),
-        p[:, 0].copy(),
+        first=np.arange(0, p.size + 1, V),
+        char=np.tile(np.arange(V, dtype=np.int32), N + 1),
+        after=np.concatenate([after, after[begin : begin + 1]]).astype(np.int32).ravel(),
+        p=p.ravel(),
+        parent=np.zeros(N + 1, np.int32),
+        share=np.zeros(N + 1),
+        lower=np.zeros(0),
+        lower_after=np.zeros(0, np.int32),
+        end=p[:, 0].copy(),
     )
 
 
@@ -172,14 +174,15 @@ def _tempered(graph: Graph, p: np.ndarray, share: np.ndarray, V: int, options: S
         return np.concatenate([column, more], dtype=column.dtype)
 
     return Table(
-        begun(first, first[-1:] + (of_start.stop - of_start.start)),
-        *(begun(column, column[of_start]) for column in (char, after)),
-        begun(p, p[of_start] / other),
-        begun(graph.parent, graph.parent[[graph.start]]),
-        begun(share, share[[graph.start]] / other),
-        begun(lower, lower[of_start] / other),
-        begun(lower_after, lower_after[of_start]),
-        begun(end, np.zeros(1)),
+        first=begun(first, first[-1:] + (of_start.stop - of_start.start)),
+        char=begun(char, char[of_start]),
+        after=begun(after, after[of_start]),
+        p=begun(p, p[of_start] / other),
+        parent=begun(graph.parent, graph.parent[[graph.start]]),
+        share=begun(share, share[[graph.start]] / other),
+        lower=begun(lower, lower[of_start] / other),
+        lower_after=begun(lower_after, lower_after[of_start]),
+        end=begun(end, np.zeros(1)),
     )
 
 

@@ -18,6 +18,7 @@ import math
 import time
 import unicodedata
 from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -57,10 +58,19 @@ class Samples(Shown, list[str]):
 
     corpus: Corpus | None = None
 
-    def __init__(self, words: Collection[str], drawing: "Drawing"):
+    def __init__(
+        self,
+        words: Collection[str],
+        method: str,
+        share: float,
+        head: str,
+        tried: int,
+        wishes: bool = False,
+        effective: float | None = None,
+    ):
         super().__init__(words)
-        self.method, self.share, self.effective = drawing.method, drawing.share, drawing.effective
-        self.head, self.tried, self.wishes = drawing.head, drawing.tried, drawing.wishes
+        self.method, self.share, self.effective = method, share, effective
+        self.head, self.tried, self.wishes = head, tried, wishes
 
     def __getstate__(self) -> dict[str, Any]:
         """State without the corpus."""
@@ -123,7 +133,7 @@ class Drawing:
     def samples(self) -> Samples:
         """Draw all the words."""
         words = [word for some in self for word in some]
-        return Samples(words, self)
+        return Samples(words, self.method, self.share, self.head, self.tried, self.wishes, self.effective)
 
     def __iter__(self) -> Iterator[list[str]]:
         model = self.models[0]
@@ -199,9 +209,10 @@ class Drawing:
 
     def _tell_cost(self, words: float, most: int) -> None:
         """Tell how many words have to be drawn; raise InputError if these are more than the limit."""
-        for _ in range(2):  # the first draw may load kernels
-            begun = time.perf_counter()
-            self.models[0].draw(TIMED, (), self.options, self.seed, 0, FIRST_LENGTH)
+        draw = partial(self.models[0].draw, TIMED, (), self.options, self.seed, 0, FIRST_LENGTH)
+        draw()  # loads kernels
+        begun = time.perf_counter()
+        draw()
         seconds = (time.perf_counter() - begun) / TIMED * words
         cost = f"exact draws take rejection here: about {words:,.0f} words, in {_duration(seconds)}"
         if words > most:

@@ -2,10 +2,10 @@
 
 Prefixes of words grow together, level by level, as in a beam search. Each has a weight, at first 1. A prefix h of
 weight w has children h v of weight w p(v | h), and w p(end | h) is that of the word h. If there are more than N of
-both, N are kept at random: the chance of one is proportional to its weight times the value of the look-ahead there, at
-most 1, and its weight is divided by the chance (Fearnhead and Clifford 2003). So the expectation of a word's weight is
-its probability, whatever the look-ahead says; the better it knows how prefixes end, the more equal the weights are. At
-the end the words asked for are drawn from those kept, in proportion to their weights.
+both, N are kept at random. The chance of one is about proportional to its weight times the value of the look-ahead
+there, at most 1, and its weight is divided by the chance (Fearnhead and Clifford 2003). So the expectation of a word's
+weight is its probability, whatever the look-ahead says; the better it knows how prefixes end, the more equal the
+weights are. At the end the words asked for are drawn from those kept, in proportion to their weights.
 
 If no prefix had to be left out, all words of the set are there with their probabilities, and the draw is exact.
 Otherwise several groups of prefixes grow independently of each other. The total weight of each estimates the
@@ -25,6 +25,8 @@ from .model import SamplingModel
 from .options import SamplingOptions
 
 GROUPS = 8
+PLAIN = 0.1  # share of the prefixes that are kept without looking ahead
+LEAST_MASS = 1e-150  # whose square is not 0
 MOST_CELLS = 1 << 22  # children at a time
 
 
@@ -90,7 +92,8 @@ def grow(
             children.append((first + parent, token, reached[parent, token], p[parent, token], value[parent, token]))
             if len(weights) > size:  # keep few of many, so that memory does
                 last = children[-1]
-                kept, scale = thinned(last[-1], groups[last[0]], per_group, generator)
+                of_children = groups[last[0]]
+                kept, scale = thinned(scores(last[4], last[3], of_children), of_children, per_group, generator)
                 children[-1] = (*(column[kept] for column in last[:3]), last[3][kept] * scale, last[4][kept] * scale)
         done = np.flatnonzero(finished)
         places = np.stack([np.full(len(done), length), done], 1)
@@ -100,7 +103,8 @@ def grow(
         parent, token, context, weight, value = (np.concatenate(column) for column in zip(*children, strict=True))
         n_ended = len(ended[1])
         all_groups = np.concatenate([ended[2], groups[parent]])
-        kept, scale = thinned(np.concatenate([ended[1], value]), all_groups, per_group, generator)
+        score = scores(*(np.concatenate([ended[1], each]) for each in (value, weight)), all_groups)
+        kept, scale = thinned(score, all_groups, per_group, generator)
         complete &= len(kept) == len(all_groups) and len(weights) <= size
         split = int(np.searchsorted(kept, n_ended))
         still, on = kept[:split], kept[split:] - n_ended
@@ -114,6 +118,15 @@ def grow(
         at = sets.after(at[parent], token).astype(np.int64)
         states, of = next_states(reader, params, states, of[parent], token)
     return Grown(_spelt(prefix, ended[0], parents, tokens), ended[1], ended[2], complete)
+
+
+def scores(guided: np.ndarray, plain: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Return the scores by which items are kept: their shares of the group's sum of `guided`, and a bit of `plain`.
+
+    So what is likely is seldom left out, even if the look-ahead is wrong about it (Hesterberg 1995).
+    """
+    of_guided, of_plain = (np.bincount(groups, each, minlength=GROUPS) for each in (guided, plain))
+    return (1 - PLAIN) * guided / of_guided[groups] + PLAIN * plain / of_plain[groups]
 
 
 def thinned(
@@ -178,7 +191,7 @@ def effective_share(masses: np.ndarray, per_group: np.ndarray) -> float:
 
     masses (batches, GROUPS) are those of the groups of each, per_group (batches,) the prefixes in a group.
     """
-    spread = per_group * masses.var(1, ddof=1) / np.maximum(masses.mean(1), 1e-300) ** 2
+    spread = per_group * masses.var(1, ddof=1) / np.maximum(masses.mean(1), LEAST_MASS) ** 2
     return float(1 / (1 + np.average(spread, weights=per_group)))
 
 

@@ -28,7 +28,7 @@ TAIL_ROUNDS = 8  # at the last position
 MAX_STEPS = 1 << 24  # to compute b, and
 MAX_VALUES = 1 << 23  # in b; for more, the contexts are made shorter
 LEAST_WITH_LENGTH = 4  # the lowest order for which the length is more useful than a longer context
-FITTING_ROUNDS = 4
+FITTING_ROUNDS, PRIOR_WORDS = 8, 5  # of fitting to the lengths of words; the prior says that n-grams are right
 
 
 class Guide:
@@ -93,10 +93,12 @@ def fitted_stops(table: Table, automaton: Automaton, stream: np.ndarray) -> np.n
     position = np.arange(len(ended)) - np.repeat(begins, lengths)
     position = np.minimum(position, MAX_POSITIONS - 1)
     goes_on, T = np.log1p(-np.minimum(table.end[automaton.nodes(stream)], 1 - 1e-9)), int(position.max()) + 1
-    counts, stops = np.bincount(position, ended, minlength=T) + 1, np.ones(T)
-    for _ in range(FITTING_ROUNDS):
-        expected = -np.expm1(stops[position] * goes_on)
-        stops *= counts / (np.bincount(position, expected, minlength=T) + 1)
+    counts, stops = np.bincount(position, ended, minlength=T), np.ones(T)
+    for _ in range(FITTING_ROUNDS):  # by Newton's method
+        rest = np.exp(stops[position] * goes_on)
+        excess = np.bincount(position, 1 - rest, minlength=T) - counts + PRIOR_WORDS * (stops - 1)
+        slope = np.bincount(position, -goes_on * rest, minlength=T) + PRIOR_WORDS
+        stops = np.maximum(stops - excess / slope, stops / 4)
     return stops
 
 

@@ -20,6 +20,7 @@ MAX_ENUMERATED = 1 << 17  # words
 REDRAWS = 16  # of a word that is too long
 WORDS_LIKE_ONE = 256  # drawing fewer words takes as long
 QUICK_STEPS = MAX_STEPS >> 4  # up to this many, dynamic programming is the cheapest
+LEAST_SHARE = 1e-15  # that is told apart
 LEAST_RATE = 1 / 8  # of words that satisfy the constraints, for rejection to be cheaper than looking ahead
 MAX_REJECTED = 1 << 20  # words, for rejection to be cheaper than a long dynamic programming
 FIRST_BATCH, LARGEST_BATCH = 1 << 9, 1 << 12  # words that grow together
@@ -182,7 +183,7 @@ def sources_of(wanted: Wanted, n: int, exact: bool) -> Iterator[Source]:
         yield _rejection(wanted, last=False, least=LEAST_RATE)
         yield _guided(wanted)
     has_other = QUICK_STEPS < steps <= MAX_STEPS
-    expected = n / max(expected_share(wanted), 1e-300) if exact else 0.0
+    expected = n / _estimated_share(wanted) if exact else 0.0
     if has_other and expected > MAX_REJECTED and (source := _exact(wanted)):
         yield source
         return
@@ -191,12 +192,11 @@ def sources_of(wanted: Wanted, n: int, exact: bool) -> Iterator[Source]:
         yield source
 
 
-def expected_share(wanted: Wanted) -> float:
-    """Estimate the share of the model's words that are in the set, by the n-gram that looks ahead."""
-    prefix, rest = wanted.words.split_prefix()
-    chances = label_weights(wanted.models, prefix).tolist()
-    shares = (LookAhead(model.guide(), rest, prefix, wanted.options).share for model in wanted.models)
-    return sum(chance * share for chance, share in zip(chances, shares, strict=True)) / wanted.words.largest
+def _estimated_share(wanted: Wanted) -> float:
+    """Estimate the share of the model's words that are in the set, by a look-ahead; at least LEAST_SHARE."""
+    ahead = _guided(wanted)
+    ahead.draw(1, 0)
+    return max(ahead.share or 0.0, LEAST_SHARE)
 
 
 def _exact(wanted: Wanted) -> Source | None:

@@ -172,6 +172,9 @@ def make_app(
         )
         only_new: bool = Field(False, description="draw no words of the list")
         distinct: bool = Field(False, description="draw each word at most once")
+        exact: bool = Field(
+            False, description="draw each word exactly as often as the model generates it, if it takes long"
+        )
         tries: int | None = Field(
             None,
             ge=1,

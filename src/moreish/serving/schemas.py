@@ -64,7 +64,11 @@ class SampleResponse(BaseModel):
     )
     share: float = Field(
         description="share of the model's words starting with `head` that meet the constraints; for rejection, the "
-        "share of the words tried; with `prefer`, their mean weight, as a share of the largest"
+        "share of the words tried; for look-ahead, an estimate; with `prefer` or `like`, their mean weight, as a share "
+        "of the largest"
+    )
+    effective: float | None = Field(
+        description="effective sample size of a draw by look-ahead, as a share; null for exact draws"
     )
     head: str = Field(description="common start of all words that meet the constraints")
     tried: int = Field(description="number of words drawn to get these")
@@ -165,7 +169,13 @@ def sample_response(
     )
     samples = [SampledWord(word=word, seen=run.corpus.mark(word)) for word in words]
     return SampleResponse(
-        seed=seed, samples=samples, method=words.method, share=words.share, head=words.head, tried=words.tried
+        seed=seed,
+        samples=samples,
+        method=words.method,
+        share=words.share,
+        effective=words.effective,
+        head=words.head,
+        tried=words.tried,
     )
 
 
