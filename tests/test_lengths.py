@@ -118,7 +118,7 @@ def test_distinct_words_come_as_if_draws_were_repeated(models, monkeypatch, more
     monkeypatch.setattr(by_length, "MORE_WORDS", more)
     p = wished(written_out(models["bigram-counts"], lambda word: len(word) < 4), {2: 1})
     p = {word: q for word, q in p.items() if q}
-    pairs = Counter({frozenset(pair): 0.0 for pair in permutations(p, 2)})
+    pairs = defaultdict[frozenset[str], float](float)
     for first, second in permutations(p, 2):
         pairs[frozenset((first, second))] += p[first] * p[second] / (1 - p[first])
     drawn = [
