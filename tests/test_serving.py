@@ -48,7 +48,7 @@ def test_a_request_for_samples_has_the_arguments_of_the_method(client):
     described = client.get("/openapi.json").json()["components"]["schemas"]
     arguments = inspect.signature(moreish.Model.sample).parameters
     fields = described["SampleRequest"]["properties"]
-    assert set(fields) == set(arguments) - {"self", "on_progress"} | {"only_new"}
+    assert set(fields) == set(arguments) - {"self", "on_progress", "on_cost"} | {"only_new"}
     for name in set(fields) - {"seed", "only_new"}:
         default = arguments[name].default
         assert fields[name].get("default") == ([] if default == () else default)
@@ -78,6 +78,7 @@ def test_samples_are_the_models(client, saved_run):
             "samples": [{"word": word, "seen": saved_run.corpus.mark(word)} for word in words],
             "method": words.method,
             "share": words.share,
+            "effective": words.effective,
             "head": words.head,
             "tried": words.tried,
         }

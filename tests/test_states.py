@@ -189,8 +189,11 @@ def test_models_without_a_limit_to_their_context_sample_under_constraints(readab
     assert few.share == pytest.approx(sum(p.values()), rel=1e-4)
     assert set(few) <= set(p)
     many = model.sample(30, pattern=pattern, seed=4)
-    assert many.method == "rejection"
+    assert many.method == "look-ahead"
     assert all(map(fits, many))
+    exact = model.sample(30, pattern=pattern, seed=4, exact=True)
+    assert exact.method == "rejection"
+    assert all(map(fits, exact))
     best = model.most_likely(3, pattern=pattern, max_length=LONGEST)
     assert [found.word for found in best] == sorted(p, key=lambda word: -p[word])[:3]
 

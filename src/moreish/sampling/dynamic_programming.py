@@ -111,4 +111,5 @@ class ExactSampler:
 
 def _change(before: np.ndarray, after: np.ndarray) -> float:
     """Return the largest relative change of numbers that are not negative."""
-    return float((np.abs(after - before) / np.maximum(after, np.finfo(float).tiny)).max(initial=0))
+    with np.errstate(over="ignore"):  # where a number is 0 again that rounding has made positive
+        return float((np.abs(after - before) / np.maximum(after, np.finfo(float).tiny)).max(initial=0))
