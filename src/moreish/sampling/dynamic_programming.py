@@ -33,6 +33,7 @@ MAX_PAIRS = 1 << 25  # of a context and a state
 MAX_STEPS = 1 << 33  # to compute b: about half a minute
 CONVERGED = 1e-12  # relative change in a round that counts as none
 ROUNDS_PER_LEAP = 6  # from one extrapolation to the next
+GEOMETRIC, LARGEST_RATIO = 0.3, 0.9999  # of steps that are extrapolated: their relative difference, and their ratio
 MAX_ROUNDS = 3000
 CYCLE_ROUNDS, ACYCLIC_ROUNDS = 60, 4  # estimates: the rounds of a cycle, and the cost of a state outside one in rounds
 
@@ -69,18 +70,16 @@ class ExactSampler:
     def _compute_b(self) -> bool:
         """Compute b; return False if it does not converge."""
         for states in self.words.components:
-            cyclic, gained = self.words.is_cycle(states), 0.0
+            cyclic, last = self.words.is_cycle(states), np.zeros(0)
             for round in range(1, MAX_ROUNDS + 1):
                 check_time()
                 before, after = self.b[states], self._stepped(states)
                 self.b[states] = after
                 if not cyclic or _change(before, after) <= CONVERGED:
                     break
-                if round % ROUNDS_PER_LEAP in (0, ROUNDS_PER_LEAP - 1):
-                    step = after - before
-                    gained, last = np.abs(step).sum(), gained
-                    if round % ROUNDS_PER_LEAP == 0 and gained < 0.9999 * last:  # the sum of a geometric series
-                        self.b[states] += step * gained / (last - gained)
+                if round % ROUNDS_PER_LEAP == 0:
+                    self.b[states] += _rest_of_series(last, after - before)
+                last = after - before
             else:
                 return False
         return True
@@ -107,6 +106,13 @@ class ExactSampler:
             words = words._replace(first=number)
             drawn.append(buffer[:written].copy())
         return np.concatenate(drawn)
+
+
+def _rest_of_series(last: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """Return what follows two steps, if each step is the same multiple of the one before; else zeros."""
+    ratio = (step * last).sum() / max((last * last).sum(), np.finfo(float).tiny)
+    geometric = np.abs(step - ratio * last).sum() < GEOMETRIC * np.abs(step).sum()
+    return step * (ratio / (1 - ratio)) if geometric and 0 < ratio < LARGEST_RATIO else np.zeros_like(step)
 
 
 def _change(before: np.ndarray, after: np.ndarray) -> float:
