@@ -141,7 +141,8 @@ def test_a_known_bound_saves_prefixes_and_changes_no_word(models):
 @pytest.mark.parametrize("name", ["mlp 12", "gru", "transformer"])
 def test_in_a_set_without_end_the_words_are_those_of_a_search_that_keeps_all_prefixes(models, name):
     (model,) = models[name].sampling_models()
-    for asked in ({"suffix": "dbad"}, {"contains": "bab"}, {"suffix": "bb", "prefer": {"dd": 9.0, "a": 0.5}}):
+    wished: dict[str, Any] = {"suffix": "bb", "prefer": {"dd": 9.0, "a": 0.5}}
+    for asked in ({"suffix": "dbad"}, {"contains": "bab"}, wished):
         words = Constraints(**asked).words(models[name].vocab)
         expected = beam_search(model, SamplingOptions(), words, 5, width=100_000)
         found = likeliest(model, words, 5, 500)
