@@ -25,7 +25,8 @@ from .model import SamplingModel
 from .options import SamplingOptions
 
 GROUPS = 8
-PLAIN = 0.1  # share of the prefixes that are kept without looking ahead
+PLAIN = 0.03  # share of the prefixes that are kept without looking ahead
+LEAST_SCORE = 0.25  # of what is surely kept, relative to the mean
 LEAST_MASS = 1e-150  # whose square is not 0
 MOST_CELLS = 1 << 22  # children at a time
 
@@ -134,8 +135,9 @@ def thinned(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Keep at most `most` of the items of each group: their numbers, sorted, and what their weights are multiplied by.
 
-    An item of weight w is kept with probability min(1, w / c), with the c that keeps `most` of them, and its weight is
-    divided by that. Those below c are kept at even steps of their cumulated weight.
+    If there are more, an item of weight w is kept with probability min(1, w / c), and its weight is divided by that.
+    c is the number that keeps `most` of them, or a larger one if many weights are far below the mean. Those below c are
+    kept at even steps of their cumulated weight.
     """
     counts = np.bincount(groups, minlength=GROUPS)
     if counts.max(initial=0) <= most:
@@ -155,14 +157,14 @@ def thinned(
         left = others.sum() + np.cumsum(own[largest][::-1])[::-1]  # without the k largest
         threshold = left / np.arange(most, 0, -1)
         n_sure = int(np.argmax(own[largest] <= threshold))
-        c, sure = threshold[n_sure], np.zeros(len(own), bool)
-        sure[largest[:n_sure]] = True
+        c = max(threshold[n_sure], LEAST_SCORE * own.sum() / most)
+        sure = own > c
         light = np.flatnonzero(~sure)
-        sums = np.cumsum(own[light])
-        steps = (generator.random() + np.arange(most - n_sure)) * (sums[-1] / (most - n_sure))
+        sums, first = np.cumsum(own[light]), generator.random()
+        steps = np.arange(first, sums[-1] / c)[: most - np.count_nonzero(sure)] * c
         picked = light[np.unique(np.minimum(np.searchsorted(sums, steps, "right"), len(light) - 1))]
         all_kept += [numbers[sure], numbers[picked]]
-        scales += [np.ones(n_sure), c / own[picked]]
+        scales += [np.ones(np.count_nonzero(sure)), c / own[picked]]
     kept, scale = np.concatenate(all_kept), np.concatenate(scales)
     order = np.argsort(kept)
     return kept[order], scale[order]

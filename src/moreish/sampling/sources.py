@@ -23,7 +23,7 @@ QUICK_STEPS = MAX_STEPS >> 4  # up to this many, dynamic programming is the chea
 LEAST_SHARE = 1e-15  # that is told apart
 LEAST_RATE = 1 / 8  # of words that satisfy the constraints, for rejection to be cheaper than looking ahead
 MAX_REJECTED = 1 << 20  # words, for rejection to be cheaper than a long dynamic programming
-FIRST_BATCH, LARGEST_BATCH = 1 << 9, 1 << 12  # words that grow together
+FIRST_BATCH, LARGEST_BATCH = 1 << 10, 1 << 12  # words that grow together
 PREFIXES_PER_WORD, LEAST_OF_LABEL = 2, 32  # prefixes, in all groups and in one group
 
 
