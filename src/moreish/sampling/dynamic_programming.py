@@ -26,12 +26,12 @@ from .deadline import check_time
 from .dfa import DFA
 from .model import SamplingModel
 from .options import SamplingOptions
-from .product import States, compiled, draw, sums
+from .product import States, compiled, draw, expect
 
 MAX_ENTRIES = 1 << 25  # of the table of contexts
 MAX_PAIRS = 1 << 25  # of a context and a state
 MAX_STEPS = 1 << 33  # to compute b: about half a minute
-CONVERGED = 1e-12  # relative change in a round that counts as none
+CONVERGED = 1e-11  # relative change in a round that counts as none
 ROUNDS_PER_LEAP = 6  # from one extrapolation to the next
 GEOMETRIC, LARGEST_RATIO = 0.3, 0.9999  # of steps that are extrapolated: their relative difference, and their ratio
 MAX_ROUNDS = 3000
@@ -69,12 +69,15 @@ class ExactSampler:
 
     def _compute_b(self) -> bool:
         """Compute b; return False if it does not converge."""
-        for states in self.words.components:
+        place = np.argsort(self.words.nearest_end_first)
+        for component in self.words.components:
+            states = component[np.argsort(place[component])]
             cyclic, last = self.words.is_cycle(states), np.zeros(0)
             for round in range(1, MAX_ROUNDS + 1):
                 check_time()
-                before, after = self.b[states], self._stepped(states)
-                self.b[states] = after
+                before = self.b[states]
+                self._update(states)
+                after = self.b[states]
                 if not cyclic or _change(before, after) <= CONVERGED:
                     break
                 if round % ROUNDS_PER_LEAP == 0:
@@ -84,13 +87,13 @@ class ExactSampler:
                 return False
         return True
 
-    def _stepped(self, states: np.ndarray) -> np.ndarray:
-        """Compute b of some states from all of b."""
-        found = np.empty((len(states), self.b.shape[1]))
-        for q, row in zip(states.tolist(), found, strict=True):
-            compiled(sums)(self.table, self.states, q, self.b, row)
-            row += self.words.weights[q] * self.table.end
-        return found
+    def _update(self, states: np.ndarray) -> None:
+        """Compute b of some states from all of b, one after the other."""
+        in_place, row = not len(self.table.lower), np.empty(self.b.shape[1])
+        for q in states.tolist():
+            out = self.b[q] if in_place else row
+            compiled(expect)(self.table, self.states, q, float(self.words.weights[q]), self.b, out)
+            self.b[q] = out
 
     def draw(self, n: int, seed: int, first: int, longest: int) -> np.ndarray:
         """Draw words number first, first + 1, ...: a flat array of tokens, int32, each word ended by 0.

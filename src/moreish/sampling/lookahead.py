@@ -21,7 +21,7 @@ from .contexts import LEAST_TEMPERATURE, CountedContexts, Table, context_after
 from .deadline import check_time
 from .dfa import DFA
 from .options import SamplingOptions
-from .product import States, compiled, look, sums
+from .product import States, compiled, expect, look
 
 MAX_POSITIONS = 24  # with a value of their own; later ones share the last
 TAIL_ROUNDS = 8  # at the last position
@@ -152,7 +152,7 @@ class LookAhead:
             others, after = (1 - ends) / (1 - end), b[min(t + 1, len(stops) - 1)]
             for q in self.words.nearest_end_first:
                 if q not in settled:
-                    compiled(sums)(self.table, self.states, q, after, row)
+                    compiled(expect)(self.table, self.states, q, 0.0, after, row)
                     b[t, q] = others * row + weights[q] * ends
         return b
 

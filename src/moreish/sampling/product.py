@@ -1,9 +1,9 @@
 """The product of the contexts of a model and the automaton of a set of words, compiled.
 
-While a word is read, it is at a pair of a context c and a state q. `sums` computes, for all contexts and one state, the
-expectation of a value b over the pairs after the next character:
+While a word is read, it is at a pair of a context c and a state q. `expect` computes, for all contexts and one state,
+the expectation of a value: some weight at the end of the word, and b of the pair after any other character:
 
-    sum over characters v of p(v | c) b(c v, delta(q, v))
+    weight p(end | c) + sum over characters v of p(v | c) b(c v, delta(q, v))
 
 The characters without an entry at c have the probabilities of its parent, times the share of c, and lead to the same
 contexts as from there. So their sum is that of the parent less what the parent has for the characters with entries.
@@ -31,13 +31,18 @@ class States(NamedTuple):
     classes: np.ndarray
 
 
-def sums(table, states, q, b, out):
-    """Write the sum for state q and every context to out (C,); b (Q, C)."""
+def expect(table, states, q, weight, b, out):
+    """Write the expectation for state q and every context to out (C,); b (Q, C).
+
+    If no context has a share, out may be a row of b. Then contexts see the new values of those before them.
+    """
     first, char, after, p, parent = table.first, table.char, table.after, table.p, table.parent
     share, lower, lower_after = table.share, table.lower, table.lower_after
     delta, classes = states.delta, states.classes
     for c in range(out.size):
-        own, rest = 0.0, share[c] * out[parent[c]] if share[c] > 0 else 0.0
+        own, rest = weight * table.end[c], 0.0
+        if share[c] > 0:
+            rest = share[c] * (out[parent[c]] - weight * table.end[parent[c]])
         for e in range(first[c], first[c + 1]):
             reached = delta[q, classes[char[e]]]
             if reached >= 0:
@@ -129,7 +134,7 @@ def look(table, states, b, contexts, at, reached, value):
 STATES = types.NamedTuple((types.int32[:, ::1], FLOATS, INTS), States)
 PAIRS = types.int32[:, ::1]
 SIGNATURES = {
-    sums: types.void(TABLE, STATES, INT, FLOATS2, FLOATS),
+    expect: types.void(TABLE, STATES, INT, types.float64, FLOATS2, FLOATS),
     draw: types.UniTuple(INT, 2)(TABLE, STATES, FLOATS2, INT, WORDS, INTS32),
     look: types.void(TABLE, STATES, FLOATS2, INTS, INTS, PAIRS, FLOATS2),
 }
