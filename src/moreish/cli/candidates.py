@@ -13,6 +13,8 @@ from .lines import escaped
 from .progress import DrawingView
 from .terminal import announce_work, on_terminal, print_json, print_samples, print_words, say, say_if_diverged
 
+LEAST_EFFECTIVE = 0.05  # share of independent draws, below which words may be alike
+
 
 def print_both(
     path: Path, n: int, n_samples: int, seed: int | None, constraints: dict[str, Any], as_json: bool
@@ -102,7 +104,9 @@ def method_line(samples: Samples | Drawing) -> str:
         about = "the mean weight of the model's words" if samples.wishes else "of the model's words"
         mean = f"about {100 * samples.share:.3g}%"
         fit = f"{about}{start} is {mean} of the largest" if samples.wishes else f"{mean} {about}{start} fit"
-        return f"({fit}: drawn by {samples.method}, with an effective sample size of {samples.effective:.0%})"
+        share = f"{samples.effective:.0%}" if samples.effective >= 0.01 else "under 1%"
+        alike = ", so these words may be unusually alike" if samples.effective < LEAST_EFFECTIVE else ""
+        return f"({fit}: drawn by {samples.method}, with an effective sample size of {share}{alike})"
     if samples.wishes and "rejection" in samples.method:
         return f"({100 * samples.share:.3g}% of {samples.tried:,} words drawn{start} were kept, by their weights)"
     if samples.wishes:

@@ -165,5 +165,5 @@ def sample(
             drawn = loaded.model.stream(n, on_progress=view, **arguments)
             for words in drawn:
                 write_lines(json_lines(loaded, words) if jsonl else word_lines(loaded, words, marks))
-    if drawn.method != "plain" or drawn.tried > n:
+    if n and (drawn.method != "plain" or drawn.tried > n):
         say(method_line(drawn))

@@ -211,7 +211,7 @@ def text_and_factor(name: str, wish: str, default: str = "2") -> tuple[str, floa
         factor = float(number)
     except ValueError:
         raise InputError(
-            f"--{name} {wish!r}: what follows the last colon must be a number, such as {wish.rstrip(':') + ':2'!r}"
+            f"--{name} {wish!r}: what follows the last colon must be a number, such as {text + ':2'!r}"
         ) from None
     if not 0 < factor < math.inf:
         raise InputError(f"--{name} {wish!r}: the number is {number}: it must be above 0, and finite")

@@ -143,7 +143,9 @@ class DrawingByLength(Drawing):
                 try:
                     words = drawing.samples()
                 except InputError as error:
-                    raise InputError(f"{number:,} words of {length} characters (--lengths): {error}") from None
+                    raise InputError(
+                        f"words of {length:,} characters (--lengths), {number:,} of them: {error}"
+                    ) from None
                 self._take(drawing, words)
                 shares.append(drawing.share)
                 found += words

@@ -140,9 +140,10 @@ class LookAhead:
 
         There each state is updated after those nearer to the end of a word, so that no b is 0.
         """
-        end, weights, Q = self.table.end, self.words.weights, len(self.words.weights)
+        end = np.minimum(self.table.end, 1 - 1e-9)  # which a low temperature may make 1
+        weights, Q = self.words.weights, len(self.words.weights)
         b, row = np.zeros((len(stops), Q, len(end))), np.empty(len(end))
-        goes_on = np.log1p(-np.minimum(end, 1 - 1e-9))
+        goes_on = np.log1p(-end)
         settled = {q for q in range(Q) if weights[q] and (self.words.delta[q, 1:] == q).all()}  # whatever follows
         for q in settled:
             b[:, q] = weights[q]

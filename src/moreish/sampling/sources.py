@@ -269,9 +269,12 @@ def _guided(wanted: Wanted) -> Source:
             complete &= grown.complete
         sizes.append(size)
         masses.append(mass / words.largest)
+        if not mass.any():
+            raise never_generated(wanted.options)
         source.share = float(np.average(np.mean(masses, 1), weights=sizes))
         source.effective = effective_share(np.array(masses), np.array(sizes) * PREFIXES_PER_WORD // GROUPS)
-        source.method = "enumeration" if complete else "look-ahead"
+        if complete:
+            source.method, source.effective = "enumeration", None
         left = np.array([word not in wanted.unwanted for word in spelt], bool)
         p = np.concatenate(weights) * left
         numbers = chosen(p, size, generator, again=not wanted.distinct) if p.sum() > 0 else []
@@ -293,6 +296,6 @@ def never_generated(options: SamplingOptions) -> InputError:
     if options == SamplingOptions():
         return InputError("the words that fit have a probability of zero, or less than 1e-300, under the model")
     return InputError(
-        "the model generates no word that fits with this temperature, top-k and top-p: use "
+        "the model generates no word that fits, or hardly any, with this temperature, top-k and top-p: use "
         "--temperature 1, without --top-k and --top-p"
     )
