@@ -264,7 +264,7 @@ def test_constraints_that_cannot_be_satisfied_are_explained(models):
     model = models["mlp 12"]
     with pytest.raises(InputError, match="no word fits --prefix ab and --pattern 'b\\*'"):
         model.sample(prefix="ab", pattern="b*")
-    with pytest.raises(InputError, match="generates no word that fits with this temperature"):
+    with pytest.raises(InputError, match="generates no word that fits, or hardly any, with this temperature"):
         model.sample(pattern="???d[bd]", top_k=1)
     with pytest.raises(InputError, match=r"about .* words, in .*, and the limit is 1,000: raise it \(--tries"):
         model.sample(1, contains="dddddddd", tries=1000, exact=True)
