@@ -114,7 +114,7 @@ def test_words_to_avoid_and_distinct_words(models):
 
 @pytest.mark.parametrize("more", [-1, 0, 400])
 def test_distinct_words_come_as_if_draws_were_repeated(models, monkeypatch, more):
-    """Whether words are drawn together or length by length."""
+    """Draws of all lengths together, and of one length after the other."""
     monkeypatch.setattr(by_length, "MORE_WORDS", more)
     p = wished(written_out(models["bigram-counts"], lambda word: len(word) < 4), {2: 1})
     p = {word: q for word, q in p.items() if q}

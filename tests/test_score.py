@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import moreish
 from moreish import InputError, Scorer
 from moreish.analysis.scoring import WORDS_PER_BAND, bands
-from moreish.models.model import UNKNOWN_NLL
+from moreish.models.score import UNKNOWN_NLL
 
 ANY_WORDS = ["ba", "", "z", "bazad", "日本", "e\u0301", "\ud800", "\U0010ffff", "a\nb", "cd" * 500, "fafa"]
 

@@ -26,7 +26,7 @@ from .evaluation import Evaluation as Evaluation
 from .evaluation import evaluate as evaluate
 from .models.makemore import from_makemore as from_makemore
 from .models.model import Model as Model
-from .models.model import Score as Score
+from .models.score import Score as Score
 from .reporting.report import report as report
 from .sampling import Candidate as Candidate
 from .sampling import Candidates as Candidates

@@ -25,7 +25,7 @@ from ..display.shown import SHOWN, Shown, Table, first, more
 from ..engine.bfgs import Loss, minimised
 from ..errors import InputError
 from ..evaluation import word_nll
-from ..models.model import UNKNOWN_NLL
+from ..models.score import UNKNOWN_NLL
 from ..training.run import Run
 
 MOST_COLUMNS = 8  # labels with a column of their own in a table

@@ -28,7 +28,7 @@ from ..corpus.stream import in_batches
 from ..display.shown import SHOWN, Shown, Table, more
 from ..errors import InputError
 from ..evaluation import word_nll
-from ..models.model import Score
+from ..models.score import Score
 from ..training.run import Run
 
 WORDS_PER_BAND = 100  # at least

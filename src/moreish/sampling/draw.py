@@ -1,11 +1,12 @@
-"""Drawing words that satisfy constraints, each exactly as often as the model generates it among these words.
+"""Drawing words that satisfy constraints, each as often as the model generates it among these words.
 
-With wishes, words have weights, and a word is drawn in proportion to its probability times its weight. There are three
-ways:
+With wishes, words have weights, and a word is drawn in proportion to its probability times its weight. There are four
+ways, and the last one alone is not exact:
 
 enumeration             if few words satisfy the constraints, the probability of each is computed
 dynamic programming     if a model has few contexts, as counted models and nets with a block size up to 3 or 4 do
-rejection               otherwise words are drawn until enough of them satisfy the constraints
+rejection               if many words satisfy the constraints, words are drawn until enough of them do
+look-ahead              otherwise words grow with an n-gram looking ahead, and their weights correct for it
 
 A model with labels is several models, one for each label, and a share for each. Then a label is drawn first, and a word
 with it; which labels go well with the constraints counts.

@@ -9,7 +9,8 @@ from pydantic import BaseModel, Field
 from ..analysis.classification import Classifier
 from ..analysis.scoring import Scorer
 from ..errors import InputError
-from ..models.model import Model, Score
+from ..models.model import Model
+from ..models.score import Score
 from ..sampling import wished_lengths
 from ..training.run import Run
 from .limits import Limits
