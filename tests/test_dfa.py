@@ -231,7 +231,7 @@ def test_the_number_of_a_wish_follows_its_last_colon():
 @pytest.mark.parametrize(
     ("prefer", "says"),
     [
-        (["a:b"], "--prefer 'a:b': what follows the last colon must be a number, such as 'a:b:2'"),
+        (["a:b"], "--prefer 'a:b': what follows the last colon must be a number, such as 'a:2'"),
         (["a:"], "must be a number, such as 'a:2'"),
         (["a:0"], "the number is 0: it must be above 0"),
         (["a:-2"], "the number is -2: it must be above 0"),
