@@ -48,6 +48,7 @@ FLOORS = [
     {"analysis"},
     {"plots"},
     {"reporting", "serving", "lessons"},
+    {"lab"},
     {"cli"},
 ]
 

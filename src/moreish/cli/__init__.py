@@ -89,6 +89,7 @@ VERBS = (
     "mix",
     "distill",
     "serve",
+    "lab",
     "tune",
     "lr-find",
     "gradcheck",

@@ -175,6 +175,12 @@ class Model(Shown, DrawsWords):
         assert isinstance(self.config, NetConfig)
         return Layout(self.config.layers(len(self.vocab))).size
 
+    def with_params(self, params: np.ndarray) -> "Model":
+        """Return the model with other weights (P,) in its layers. Both share their engine."""
+        made = object.__new__(Model)
+        vars(made).update(vars(self), params=params, _given={})
+        return made
+
     def check(self) -> None:
         """Raise KeyError or ValueError if the arrays of a model without layers do not fit together."""
         for model in [self] if self.labels is None else map(self.of_label, range(len(self.labels))):

@@ -27,10 +27,12 @@ class OriginCheck:
         self.names = {name.lower() for name in (*names, "localhost", socket.gethostname())}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and (reason := self._reason_to_refuse(Headers(scope=scope))):
-            await error_response(403, reason)(scope, receive, send)
-        else:
+        if scope["type"] == "lifespan" or not (reason := self._reason_to_refuse(Headers(scope=scope))):
             await self.app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close"})  # before it is accepted: the response is 403
+        else:
+            await error_response(403, reason)(scope, receive, send)
 
     def _reason_to_refuse(self, headers: Headers) -> str | None:
         host, origin = headers.get("host", ""), headers.get("origin")

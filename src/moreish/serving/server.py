@@ -12,12 +12,15 @@ from functools import partial
 from typing import Any
 
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ..errors import InputError
 from ..training.run import Run
 from .app import make_app
 from .limits import Limits
+
+MAX_MESSAGE = 1_000_000  # bytes of a WebSocket message
 
 
 class Connection(H11Protocol):
@@ -62,6 +65,10 @@ class Connection(H11Protocol):
     def on_response_complete(self) -> None:
         self.begin()
         super().on_response_complete()
+
+    def handle_websocket_upgrade(self, event: Any) -> None:
+        self.end()  # a WebSocket stays open
+        super().handle_websocket_upgrade(event)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.end()
@@ -141,23 +148,40 @@ def serve(
             names=[host],
             allow_origins=allow_origins,
         )
-        opened: dict[Connection, None] = {}
-        server = uvicorn.Server(
-            uvicorn.Config(
-                app,
-                http=partial(Connection, limits=limits, opened=opened),  # type: ignore[arg-type]
-                ws="none",
-                loop="asyncio",
-                log_config=None,
-                log_level="error",
-                access_log=False,
-                proxy_headers=False,
-                server_header=False,
-                timeout_graceful_shutdown=math.ceil(limits.seconds),
-            )
+        run_app(app, listener, limits, host, on_listening)
+
+
+def run_app(
+    app: ASGIApp,
+    listener: socket.socket,
+    limits: Limits,
+    host: str,
+    on_listening: Callable[[str], None],
+    *,
+    websockets: bool = False,
+) -> None:
+    """Run an application on a socket that listens, until Ctrl-C or SIGTERM.
+
+    websockets      take WebSockets too; their messages may have 1 MB
+    """
+    opened: dict[Connection, None] = {}
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            http=partial(Connection, limits=limits, opened=opened),  # type: ignore[arg-type]
+            ws="websockets-sansio" if websockets else "none",
+            ws_max_size=MAX_MESSAGE,
+            loop="asyncio",
+            log_config=None,
+            log_level="error",
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=math.ceil(limits.seconds),
         )
-        with stopped_by_signals(server):
-            name = {"": "localhost", "0.0.0.0": "localhost", "::": "localhost"}.get(host, host)  # that a browser opens
-            name = f"[{name}]" if ":" in name else name
-            on_listening(f"http://{name}:{listener.getsockname()[1]}")
-            server.run([listener])
+    )
+    with stopped_by_signals(server):
+        name = {"": "localhost", "0.0.0.0": "localhost", "::": "localhost"}.get(host, host)  # that a browser opens
+        name = f"[{name}]" if ":" in name else name
+        on_listening(f"http://{name}:{listener.getsockname()[1]}")
+        server.run([listener])

@@ -41,6 +41,7 @@ class Progress:
             better one of weights and average, or with --keep last the average
     is_line True at a point of the log
     notes   other values of the log, by name: those that the engine adds, and with --average both val losses
+    losses  batch losses (n,) in nats of the steps since the last Progress
     run     the run with its current weights; every picture can be drawn of it
     record  with the option diagnostics, the `engine.statistics.record` of the step's batch, at points of the log
     """
@@ -52,18 +53,22 @@ class Progress:
     val: float | None
     is_line: bool
     notes: dict[str, float]
+    losses: np.ndarray = field(repr=False)
     record: dict[str, Any] | None = field(default=None, repr=False)
     run: Run | None = field(default=None, repr=False)
 
 
 class Loop:
-    """The steps of training as an iterator of `Progress`, about ten a second, from a state to the end of the run.
+    """The steps of training as an iterator of `Progress`, from a state to the end of the run.
 
     To stop training, stop iterating: `state` is then the state after the last Progress, from which another Loop
     continues. The history of the run gets a line at each point of the log.
 
     evaluate    compute the val loss now and then, and remember the best weights
     most        of the tokens of val, compute it on about so many
+    every       seconds between two Progress, about
+
+    `stretch` is the largest number of steps before the next Progress, and can be set at any time.
 
     Iterating raises Diverged if the loss is no longer finite.
     """
@@ -77,14 +82,17 @@ class Loop:
         *,
         evaluate: bool = True,
         most: int | None = None,
+        every: float = REPORT_SECONDS,
     ):
         self.run, self.state, self.batches, self.engine, self.most = run, state, batches, engine, most
+        self.every = every
         o, model = run.options, run.model
         self.schedule = o.learning_rates()
         self.steps = self.schedule.steps
         self.evaluations = milestones(self.steps, EVALUATIONS) if evaluate else set[int]()
         self.lines = milestones(self.steps, LOG_LINES)
         self.stride = stride(self.steps)
+        self.stretch = self.steps
         self.record: dict[str, Any] | None = None  # of the last step made, if that is a point of the log
         self.tracer = None
         if o.diagnostics:
@@ -94,18 +102,19 @@ class Loop:
         # With labels the model is evaluated label by label, by its own engine.
         self.nll = model.nll if model.labels else partial(engine.nll, state.params)
         self.nll(np.zeros(2, np.int32))
-        self.began = time.perf_counter() - state.seconds
 
     def __iter__(self) -> Iterator[Progress]:
         state, wanted = self.state, FIRST_STEPS
         while state.step < self.steps:
-            latest = state.step + all_reduce_min(wanted)  # processes that train together make the same steps
+            # Processes that train together make the same steps.
+            latest = state.step + all_reduce_min(min(wanted, self.stretch))
             stop = next(step for step in range(state.step + 1, latest + 1) if step == latest or self._is_stop(step))
             began, made = time.perf_counter(), stop - state.step
-            self._advance(stop)
+            self.began = began - state.seconds  # the time between two Progress is not that of the training
+            losses = self._advance(stop)
             rate = made / max(time.perf_counter() - began, 1e-6)
-            wanted = max(1, min(int(rate * REPORT_SECONDS), 2 * wanted))
-            yield self._report()
+            wanted = max(1, min(int(rate * self.every), 2 * wanted))
+            yield self._report(losses)
         if not np.isfinite(state.params).all():
             raise self._diverged(self.steps)
 
@@ -121,8 +130,8 @@ class Loop:
         every = self.run.options.log_every
         return step in self.lines if every is None else step % every == 0 or step == self.steps
 
-    def _advance(self, stop: int) -> None:
-        """Make the steps up to `stop`. Raises Diverged if one of their losses is not finite."""
+    def _advance(self, stop: int) -> np.ndarray:
+        """Make the steps up to `stop`; return their losses. Raises Diverged if one of these is not finite."""
         state, before = self.state, self.state.params
         rates, self.record = self.schedule.rates(state.step, stop), None
         if self.tracer is not None and self._is_point(stop):
@@ -138,6 +147,7 @@ class Loop:
         state.step = stop
         state.loss_sum += float(losses.sum())
         state.loss_count += len(losses)
+        return losses
 
     def _diverged(self, step: int) -> Diverged:
         lr, path = self.schedule.lr, self.run.path
@@ -146,7 +156,7 @@ class Loop:
         kept = f"; {path} keeps the best weights until then, and {diagnose} looks for the cause"
         return Diverged(problem + kept if path else problem)
 
-    def _report(self) -> Progress:
+    def _report(self, losses: np.ndarray) -> Progress:
         """Evaluate and log what is due at this step."""
         state, step, val, notes = self.state, self.state.step, None, {}
         loss, lr = state.loss_sum / max(state.loss_count, 1), float(self.schedule.rates(step - 1, step)[0])
@@ -166,7 +176,7 @@ class Loop:
             line["losses"] = [round(float(x), 4) for x in state.losses]
             self.run.history.append({**line, **(self.record or {})})
             state.loss_sum, state.loss_count, state.losses = 0.0, 0, state.losses[:0]
-        return Progress(step, self.steps, loss, lr, val, self._is_line(step), notes, self.record, self.run)
+        return Progress(step, self.steps, loss, lr, val, self._is_line(step), notes, losses, self.record, self.run)
 
     def end(self) -> None:
         """End the training early: evaluate, and write the last line of the history."""
@@ -174,7 +184,7 @@ class Loop:
         if not run.history or run.history[-1]["step"] < state.step:
             self.evaluations.add(state.step)
             self.lines.add(state.step)
-            self._report()
+            self._report(np.zeros(0))
         run.options = replace(run.options, steps=state.step)
 
     def _evaluate(self) -> tuple[float | None, dict[str, float]]:

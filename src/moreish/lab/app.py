@@ -1,0 +1,252 @@
+"""The paths of the lab: the page, its files, a list that is dropped on it, and the WebSocket that each page holds."""
+
+import asyncio
+import contextlib
+import hmac
+import time
+from collections.abc import AsyncGenerator, Callable
+from importlib.resources import files
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from ..errors import MoreishError
+from ..serving.errors import HANDLERS
+from ..serving.limits import Limits
+from ..serving.middleware import BodyLimit, OriginCheck
+from ..serving.workers import WorkerPool
+from .controls import controls
+from .messages import RECEIVED, Ask, Command, Configure, Describe, Pace
+from .session import Session
+from .views import answer
+
+LIMITS = Limits(body=64_000_000, requests=32, threads=2, seconds=20.0)
+SHARE = 0.06  # of the time may go into views that follow the training while it plays
+PUSH_SECONDS = 0.05  # at least, between two messages with the state
+QUESTIONS = 16  # of one page at a time
+POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "connect-src 'self'",
+        "img-src data:",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
+    ]
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+KINDS = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
+
+
+class Ration:
+    """Time for the views that follow the training: each waits until they have taken no more than SHARE of the time."""
+
+    def __init__(self) -> None:
+        self._free_at = 0.0
+        self._lock = asyncio.Lock()
+
+    async def __call__(self, session: Session, compute: Callable[[], Any]) -> Any:
+        async with self._lock:
+            while session.trainer.status.playing and (wait := self._free_at - time.monotonic()) > 0:
+                await asyncio.sleep(min(wait, 0.1))
+            began = time.monotonic()
+            try:
+                return await compute()
+            finally:
+                taken = time.monotonic() - began
+                self._free_at = time.monotonic() + taken / SHARE
+
+
+class Page:
+    """One page: what it has been sent, and its questions that are being answered."""
+
+    def __init__(self, socket: WebSocket):
+        self.socket, self.changed, self.sending = socket, asyncio.Event(), asyncio.Lock()
+        self.training = self.points = -1
+        self.facts: dict[str, Any] | None = None
+        self.version = -1
+        self.baseline: float | None = None
+        self.questions: set[asyncio.Task[None]] = set()
+        self.changed.set()
+
+    async def send(self, kind: str, **values: Any) -> None:
+        async with self.sending:
+            await self.socket.send_json({"kind": kind, **values})
+
+
+def make_app(session: Session, token: str) -> FastAPI:
+    """Make the ASGI application of a session. Its addresses begin with the token."""
+    workers, quick, ration = WorkerPool(LIMITS), WorkerPool(LIMITS), Ration()
+    pages: set[Page] = set()
+    folder = files("moreish.lab") / "page"
+    served = {item.name: item.read_bytes() for item in folder.iterdir() if item.name.rpartition(".")[2] in KINDS}
+
+    def is_token(given: str) -> bool:
+        return hmac.compare_digest(given.encode(errors="replace"), token.encode())
+
+    async def file(request: Request) -> Response:
+        name = request.path_params.get("name") or "index.html"
+        if not is_token(request.path_params["token"]) or name not in served:
+            raise HTTPException(404)
+        kind = KINDS[name.rpartition(".")[2]]
+        return Response(served[name], headers=HEADERS, media_type=kind)
+
+    async def take_list(request: Request) -> Response:
+        if not is_token(request.path_params["token"]):
+            raise HTTPException(404)
+        query = request.query_params
+        options = {name: query.get(name, "")[:1000] for name in ("column", "weights", "labels")}
+        data = await request.body()
+        return JSONResponse(await workers(session.read_list, data, query.get("file", "words.txt")[:200], **options))
+
+    async def closed(_: Request) -> Response:
+        return PlainTextResponse("Open the whole address that moreish lab printed.\n", 403)
+
+    async def push(page: Page) -> None:
+        """Send the state whenever it has changed, and only what the page does not have."""
+        while True:
+            await page.changed.wait()
+            page.changed.clear()
+            trainer = session.trainer
+            training, status = trainer.training, trainer.status
+            facts = session.facts()
+            if facts != page.facts:
+                page.facts = facts
+                await page.send("settings", **facts)
+            if training is not None:
+                if training.number != page.training:
+                    page.training, page.points = training.number, 0
+                curve = training.curve[page.points :]
+                if curve or page.points == 0:
+                    start, page.points = page.points, page.points + len(curve)
+                    await page.send("curve", training=training.number, start=start, points=curve)
+            if status.version != page.version:
+                page.version = status.version
+                await page.send("status", **status.as_json())
+            await asyncio.sleep(PUSH_SECONDS)
+
+    async def respond(page: Page, message: Any) -> None:
+        """Do what a message asks for, and send the result or the error with its id."""
+        try:
+            result = await done(message)
+        except MoreishError as error:
+            await page.send("error", id=message.id, text=str(error))
+        except HTTPException as error:
+            await page.send("error", id=message.id, text=str(error.detail))
+        except WebSocketDisconnect:
+            return
+        except Exception:
+            await page.send("error", id=message.id, text="internal error: see the terminal of moreish lab")
+            raise
+        else:
+            await page.send("answer", id=message.id, result=result)
+
+    async def done(message: Any) -> Any:
+        trainer = session.trainer
+        match message:
+            case Ask():
+                snapshot = trainer.snapshot
+                if snapshot is None:
+                    raise HTTPException(503, "the training has not begun yet")
+
+                def compute() -> Any:
+                    return (workers if message.live else quick)(answer, snapshot, message.view, message.values)
+
+                found = await ration(session, compute) if message.live else await compute()
+                return {"training": snapshot.training, "step": snapshot.step, **found}
+            case Configure(list=name, model=model, options=options, play=play):
+                return {"training": await quick(session.configure, name, model, options, play)}
+            case Describe(list=name):
+                return await workers(lambda: session.described(session.words_of(name)))
+            case Pace(steps=steps):
+                trainer.set_pace(steps)
+            case Command(do="save"):
+                return {"folder": str(await quick(session.save))}
+            case Command(do="restart"):
+                return {"training": await quick(session.restart)}
+            case Command(do=what):
+                getattr(trainer, what)()
+            case _:
+                raise HTTPException(422, "the message is not one that the lab knows")
+        return {}
+
+    async def socket(websocket: WebSocket) -> None:
+        if not is_token(websocket.path_params["token"]):
+            await websocket.close()
+            return
+        await websocket.accept()
+        page = Page(websocket)
+        pages.add(page)
+        session.trainer.watch(1)
+        pushing = asyncio.create_task(push(page))
+        try:
+            await page.send("controls", controls=controls())
+            while True:
+                received = await websocket.receive()
+                if received["type"] == "websocket.disconnect":
+                    break
+                try:
+                    message = RECEIVED.validate_json(received.get("text") or b"")
+                except ValidationError:
+                    await page.send("error", id=0, text="the message is not one that the lab knows")
+                    continue
+                if len(page.questions) >= QUESTIONS:
+                    await page.send("error", id=message.id, text="too many questions at once: try again later")
+                    continue
+                question = asyncio.create_task(respond(page, message))
+                page.questions.add(question)
+                question.add_done_callback(page.questions.discard)
+        except (WebSocketDisconnect, RuntimeError):
+            pass
+        finally:
+            pages.discard(page)
+            session.trainer.watch(-1)
+            for task in (pushing, *page.questions):
+                task.cancel()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncGenerator[None, None]:
+        loop = asyncio.get_running_loop()
+
+        def tell() -> None:
+            for page in pages:
+                page.changed.set()
+
+        session.on_change = lambda: loop.call_soon_threadsafe(tell)
+        yield
+        session.on_change = lambda: None
+        workers.close()
+        quick.close()
+
+    return FastAPI(
+        title="moreish lab",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+        middleware=[Middleware(OriginCheck, names=(), allowed=()), Middleware(BodyLimit, limits=LIMITS)],
+        exception_handlers=HANDLERS,
+        routes=[
+            Route("/", closed),
+            Route("/{token}/", file),
+            Route("/{token}/list", take_list, methods=["POST"]),
+            Route("/{token}/{name}", file),
+            WebSocketRoute("/{token}/socket", socket),
+        ],
+    )

@@ -1,0 +1,28 @@
+"""The server of the lab: on this machine only, with a token in its address."""
+
+import secrets
+from collections.abc import Callable
+
+from ..serving.server import listen, run_app
+from .app import LIMITS, make_app
+from .session import Session
+
+HOST = "127.0.0.1"
+
+
+def serve_lab(session: Session, *, port: int = 0, on_listening: Callable[[str], None] = print) -> None:
+    """Serve the pages of a session until Ctrl-C or SIGTERM.
+
+    port            0 for any free port
+    on_listening    called with the address once the server listens; without its token nothing can be reached
+
+    Raises InputError for a port that cannot be used.
+    """
+    token = secrets.token_urlsafe(16)
+    try:
+        with listen(HOST, port) as listener:
+            app = make_app(session, token)
+            told = lambda address: on_listening(f"{address}/{token}/")  # noqa: E731
+            run_app(app, listener, LIMITS, HOST, told, websockets=True)
+    finally:
+        session.close()

@@ -1,0 +1,60 @@
+"""A training as it stands after a step: what the pages of the lab look at while the training goes on."""
+
+import threading
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ..engine.protocol import Engine
+from ..engine.trace import Tracer
+from ..training.prepare import Task, engine_of
+from ..training.run import Run
+
+TRACED_EXAMPLES = 256
+
+
+class Bench:
+    """What all snapshots of one training share: an engine and a tracer of their own, and what the views keep.
+
+    The training has another engine, so that both run at the same time. Hold `lock` while using the tools here.
+    """
+
+    def __init__(self, run: Run, task: Task | None):
+        self.run, self.task, self.lock = run, task, threading.RLock()
+        self.kept: dict[str, Any] = {}  # by view
+
+    @cached_property
+    def engine(self) -> Engine:
+        """An engine for the layers of the model."""
+        return engine_of(self.run)
+
+    @cached_property
+    def tracer(self) -> Tracer:
+        """A tracer of train batches. Raises InputError for a model without layers."""
+        model = self.run.model
+        model.need_layers()
+        assert self.task is not None
+        return Tracer(model.layers, model.columns, len(model.vocab), self.task.need_steps(), TRACED_EXAMPLES)
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """A training after a step.
+
+    training    number of the training; one that starts anew has the next
+    version     number of the snapshot
+    step        steps made so far
+    run         the run with a copy of its weights, and its history so far
+    moments     a copy of the optimizer's state (see `optim`); None for a counted model and once the training has ended
+    task        what is trained; None for a run that was opened and whose model is no net
+    """
+
+    training: int
+    version: int
+    step: int
+    run: Run
+    moments: np.ndarray | None = field(repr=False)
+    task: Task | None = field(repr=False)
+    bench: Bench = field(repr=False)

@@ -1,0 +1,31 @@
+"""What a page asks of a snapshot. A view is a function of the snapshot and of the question's values, to plain JSON.
+
+A new view is one function here and its row in VIEWS. Its keyword arguments are checked against their annotations. It
+raises InputError, with a message of one line, where the model has nothing to show.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import ConfigDict, ValidationError, validate_call
+
+from ...errors import InputError, unknown
+from ..snapshot import Snapshot
+from .words import words
+
+View = Callable[..., dict[str, Any]]
+CHECKED = ConfigDict(arbitrary_types_allowed=True, strict=True, allow_inf_nan=False)
+
+VIEWS: dict[str, View] = {name: validate_call(config=CHECKED)(view) for name, view in {"words": words}.items()}
+
+
+def answer(snapshot: Snapshot, view: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Answer a question. Raises InputError for an unknown view, for values that do not fit, and as the view does."""
+    if view not in VIEWS:
+        raise unknown("view", view[:100], VIEWS)
+    try:
+        return VIEWS[view](snapshot, **values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part)[:100] for part in first["loc"])
+        raise InputError(f"{place}: {first['msg'].replace('Input should', 'it should')}") from None
