@@ -31,6 +31,7 @@ class Status:
     train, val  last losses in nats: the mean of the last batches, and of the val part
     rate        steps a second
     trouble     why the training has stopped; empty unless it failed
+    waiting     what is compiled meanwhile; empty if nothing is
     losses      nats per token on the three parts, once the training has ended
     """
 
@@ -47,6 +48,7 @@ class Status:
     seconds: float = 0.0
     rate: float | None = None
     trouble: str = ""
+    waiting: str = ""
     losses: dict[str, float] | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -187,6 +189,11 @@ class Trainer:
         with self._changed:
             self._tell(pace=steps_a_second)
 
+    def wait_for(self, what: str) -> None:
+        """Say what is being compiled; nothing if it is empty."""
+        with self._changed:
+            self._tell(waiting=what)
+
     def watch(self, more: int) -> None:
         """Count a page more (1) or less (-1)."""
         with self._changed:
@@ -215,10 +222,10 @@ class Trainer:
             with self._changed:
                 while not (self._closed or self._wanted or self._may_step()):
                     self._changed.wait()
-                if not self._wanted and not self._closed and self.status.pace and not self._single:
-                    if (early := due - time.monotonic()) > 0:
-                        self._changed.wait(early)
-                        continue
+                paced = self.status.pace and not (self._single or self._wanted or self._closed)
+                if paced and (early := due - time.monotonic()) > 0:
+                    self._changed.wait(early)
+                    continue
                 if self._closed:
                     return
                 wanted, self._wanted = self._wanted, None
@@ -237,6 +244,7 @@ class Trainer:
         """Make the next training; if that fails, the last one stays, paused."""
         try:
             training = make()
+            losses = training.run.loss if training.loop is None else None
         except MoreishError as error:
             with self._changed:
                 self._tell(playing=False, trouble=str(error))
@@ -256,7 +264,7 @@ class Trainer:
                 seconds=last[1],
                 rate=None,
                 trouble="",
-                losses=training.run.loss if training.loop is None else None,
+                losses=losses,
             )
             self._take_snapshot(training)
 
