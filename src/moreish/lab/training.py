@@ -135,7 +135,7 @@ class Trainer:
     watchers    number of pages that look on: without any, a training that plays makes no snapshots
     """
 
-    def __init__(self, on_change: Callable[[], None]):
+    def __init__(self, on_change: Callable[[], object]):
         self._on_change, self._changed = on_change, threading.Condition()
         self._wanted: Callable[[], Training] | None = None  # makes the next training
         self._single = self._numbers = 0
