@@ -5,8 +5,12 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 
 import httpx
+import uvicorn
+
+from moreish.serving.server import listen
 
 JSON = {"Content-Type": "application/json"}
 FALSE_POSITIVE_RATE = 0.1  # the small run has enough val words for it
@@ -25,6 +29,22 @@ def started(*arguments):
     finally:
         process.kill()
         process.communicate()
+
+
+@contextlib.contextmanager
+def running(app):
+    """Run an ASGI application in a thread; yield its address."""
+    with listen("127.0.0.1", 0) as listener:
+        server = uvicorn.Server(
+            uvicorn.Config(app, ws="websockets-sansio", log_level="error", timeout_graceful_shutdown=5)
+        )
+        thread = threading.Thread(target=server.run, args=[[listener]])
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(timeout=30)
 
 
 def connected(address: str) -> socket.socket:

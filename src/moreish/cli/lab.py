@@ -14,7 +14,9 @@ Examples:
   moreish lab runs/names-mlp --no-browser
 """
 
+import threading
 import webbrowser
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -68,8 +70,15 @@ def lab(
         raise
 
     def tell(address: str) -> None:
-        print_text(f"lab: open {address} in a browser; Ctrl-C ends it")
+        print_text(f"the lab is open until Ctrl-C: {address}")
         if browser:
-            webbrowser.open(address)
+            threading.Thread(target=open_browser, args=[address], daemon=True).start()
 
     serve_lab(session, port=port, on_listening=tell)
+
+
+def open_browser(address: str) -> None:
+    """Open an address in a browser with a window; one that runs in the terminal would take it over."""
+    with suppress(webbrowser.Error):
+        if type(browser := webbrowser.get()) is not webbrowser.GenericBrowser:
+            browser.open(address)

@@ -80,7 +80,6 @@ class Page:
         self.training = self.points = -1
         self.facts: dict[str, Any] | None = None
         self.version = -1
-        self.baseline: float | None = None
         self.questions: set[asyncio.Task[None]] = set()
         self.changed.set()
 
@@ -177,6 +176,8 @@ def make_app(session: Session, token: str) -> FastAPI:
                 trainer.set_pace(steps)
             case Command(do="save"):
                 return {"folder": str(await quick(session.save))}
+            case Command(do="baseline"):
+                return {"val": await workers(session.baseline)}
             case Command(do="restart"):
                 return {"training": await quick(session.restart)}
             case Command(do=what):

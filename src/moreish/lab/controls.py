@@ -1,4 +1,4 @@
-"""The controls of the page, made from the options: the same names, help texts, bounds and defaults as the command line."""
+"""The controls of the page, made from the options: with the names, help texts and bounds of the command line."""
 
 import dataclasses
 from typing import Any

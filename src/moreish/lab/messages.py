@@ -15,9 +15,10 @@ class Message(BaseModel):
 
 
 class Command(Message):
-    """Play, pause, make one step, start anew with the same settings, or save the training as a run."""
+    """Play, pause, make one step, start anew with the same settings, save the training as a run, or count the n-gram
+    whose val loss is the baseline."""
 
-    do: Literal["play", "pause", "step", "restart", "save"]
+    do: Literal["play", "pause", "step", "restart", "save", "baseline"]
 
 
 class Pace(Message):

@@ -10,6 +10,7 @@ from ..corpus import BUNDLED, Corpus, WordList, bundled
 from ..corpus.describe import describe
 from ..corpus.formats import ListOptions
 from ..corpus.reading import parse_words
+from ..display.compiling import Compiling, watchers
 from ..errors import InputError, unknown
 from ..models import MODELS, ModelConfig
 from ..options import Options
@@ -53,7 +54,7 @@ class Session:
         command: Callable[[str | None, str, dict[str, Any]], str],
         folder: Callable[[str | None, str], Path],
     ):
-        self.on_change: Callable[[], None] = lambda: None
+        self.on_change: Callable[[], object] = lambda: None
         self._command, self._folder, self._lock = command, folder, threading.RLock()
         self.lists: dict[str, WordList] = {}
         self._files: dict[str, tuple[str | None, dict[str, Any]]] = {}  # of a list: its argument on the command line
@@ -62,6 +63,10 @@ class Session:
         self.settings = Settings("names", "mlp")
         self.task: Task | None = None
         self.trainer = Trainer(lambda: self.on_change())
+        watchers.append(self._compiling)
+
+    def _compiling(self, at: Compiling) -> None:
+        self.trainer.wait_for("" if at.ended else f"compiling {at.what}, only once on this machine")
 
     # Lists
 
@@ -138,7 +143,10 @@ class Session:
         return self.trainer.open(run)
 
     def save(self) -> Path:
-        """Save the training as it stands now in a new folder. Raises InputError before the first step, and WorkError."""
+        """Save the training as it stands now in a new folder, and return that.
+
+        Raises InputError before the first step.
+        """
         snapshot = self.trainer.snapshot
         if snapshot is None or (snapshot.task and snapshot.task.batches is not None and not snapshot.step):
             raise InputError("there is nothing to save before the first step")
@@ -184,6 +192,7 @@ class Session:
 
     def close(self) -> None:
         """End the training."""
+        watchers.remove(self._compiling)
         self.trainer.close()
 
 

@@ -1,5 +1,6 @@
 """The training that the lab shows: a thread that plays, pauses, makes one step, or starts anew."""
 
+import logging
 import math
 import threading
 import time
@@ -18,9 +19,11 @@ from ..training.prepare import Task, engine_of, of_run
 from ..training.run import Run
 from .snapshot import Bench, Snapshot
 
+log = logging.getLogger("moreish")
 REPORT_SECONDS = 0.05  # between two snapshots of a training that plays
 SINGLE_STEPS = 50  # first steps that have a point of the curve each
 POINTS = 400  # of a curve, after these
+MOST_VAL = 200_000  # tokens of val in the losses of the curve
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Status:
     train, val  last losses in nats: the mean of the last batches, and of the val part
     rate        steps a second
     trouble     why the training has stopped; empty unless it failed
+    waiting     what is compiled meanwhile; empty if nothing is
     losses      nats per token on the three parts, once the training has ended
     """
 
@@ -47,6 +51,7 @@ class Status:
     seconds: float = 0.0
     rate: float | None = None
     trouble: str = ""
+    waiting: str = ""
     losses: dict[str, float] | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -79,9 +84,9 @@ class Training:
             training.curve.append([0, run.seconds or 0.0, run.loss["train"], run.loss["val"]])
             return training
         run = task.start()
-        loop = Loop(run, first_state(run), task.batches, engine_of(run), every=REPORT_SECONDS)
+        loop = Loop(run, first_state(run), task.batches, engine_of(run), most=MOST_VAL, every=REPORT_SECONDS)
         training = cls(number, run, task, Bench(run, task), loop, iter(loop))
-        training.curve.append([0, 0.0, None, _finite(part_loss(loop.nll, run.corpus, "val"))])
+        training.curve.append([0, 0.0, None, _finite(part_loss(loop.nll, run.corpus, "val", MOST_VAL))])
         return training
 
     @classmethod
@@ -133,7 +138,7 @@ class Trainer:
     watchers    number of pages that look on: without any, a training that plays makes no snapshots
     """
 
-    def __init__(self, on_change: Callable[[], None]):
+    def __init__(self, on_change: Callable[[], object]):
         self._on_change, self._changed = on_change, threading.Condition()
         self._wanted: Callable[[], Training] | None = None  # makes the next training
         self._single = self._numbers = 0
@@ -187,6 +192,11 @@ class Trainer:
         with self._changed:
             self._tell(pace=steps_a_second)
 
+    def wait_for(self, what: str) -> None:
+        """Say what is being compiled; nothing if it is empty."""
+        with self._changed:
+            self._tell(waiting=what)
+
     def watch(self, more: int) -> None:
         """Count a page more (1) or less (-1)."""
         with self._changed:
@@ -215,10 +225,10 @@ class Trainer:
             with self._changed:
                 while not (self._closed or self._wanted or self._may_step()):
                     self._changed.wait()
-                if not self._wanted and not self._closed and self.status.pace and not self._single:
-                    if (early := due - time.monotonic()) > 0:
-                        self._changed.wait(early)
-                        continue
+                paced = self.status.pace and not (self._single or self._wanted or self._closed)
+                if paced and (early := due - time.monotonic()) > 0:
+                    self._changed.wait(early)
+                    continue
                 if self._closed:
                     return
                 wanted, self._wanted = self._wanted, None
@@ -237,9 +247,10 @@ class Trainer:
         """Make the next training; if that fails, the last one stays, paused."""
         try:
             training = make()
-        except MoreishError as error:
+            losses = training.run.loss if training.loop is None else None
+        except Exception as error:
             with self._changed:
-                self._tell(playing=False, trouble=str(error))
+                self._tell(playing=False, trouble=_trouble(error))
             return
         with self._changed:
             self.training = training
@@ -256,7 +267,7 @@ class Trainer:
                 seconds=last[1],
                 rate=None,
                 trouble="",
-                losses=training.run.loss if training.loop is None else None,
+                losses=losses,
             )
             self._take_snapshot(training)
 
@@ -267,10 +278,10 @@ class Trainer:
         began = time.monotonic()
         try:
             at = training.advance(stretch)
-        except MoreishError as error:
+        except Exception as error:
             training.ended = True
             with self._changed:
-                self._tell(ended=True, playing=False, trouble=str(error))
+                self._tell(ended=True, playing=False, trouble=_trouble(error))
                 self._take_snapshot(training)
             return
         with self._changed:
@@ -308,3 +319,13 @@ class Trainer:
 
 def _finite(loss: float) -> float | None:
     return loss if math.isfinite(loss) else None
+
+
+def _trouble(error: Exception) -> str:
+    """Return the message for an error that has stopped the training; one that nobody expected goes to the log too."""
+    if isinstance(error, MemoryError):
+        return "not enough memory: choose smaller sizes or a smaller batch"
+    if not isinstance(error, MoreishError):
+        log.error("the training failed", exc_info=error)
+        return f"internal error ({type(error).__name__}): see the terminal of moreish lab"
+    return str(error)

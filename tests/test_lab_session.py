@@ -1,0 +1,286 @@
+"""The session of the lab: its training is that of the command line, and its controls are the options."""
+
+import dataclasses
+import shlex
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import made_up_words
+
+import moreish
+from moreish.cli import run as command
+from moreish.cli.lr_find import train_command
+from moreish.corpus import WordList
+from moreish.errors import InputError
+from moreish.lab import Session
+from moreish.lab.controls import controls
+from moreish.models import MODELS
+from moreish.training.options import TrainOptions
+
+SMALL = {"n_hidden": 16, "n_embd": 4, "steps": 120, "batch_size": 16}
+
+
+@pytest.fixture
+def session(tmp_path):
+    made = Session(command=train_command, folder=lambda file, model: tmp_path / f"{Path(file or 'names').stem}-{model}")
+    made.add_list(listed(), str(tmp_path / "own.txt"))
+    yield made
+    made.close()
+
+
+def listed() -> WordList:
+    words = WordList.of(made_up_words(200))
+    words.name = "own"
+    return words
+
+
+def until(what, seconds: float = 60.0) -> None:
+    ends = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < ends, "it takes too long"
+        time.sleep(0.005)
+
+
+def until_ended(session: Session, training: int) -> None:
+    until(lambda: session.trainer.status.training == training and session.trainer.status.losses is not None)
+
+
+@pytest.mark.parametrize("model", ["mlp", "gru"])
+def test_a_training_that_is_played_paused_and_stepped_is_that_of_train(session, model):
+    trainer = session.trainer
+    training = session.configure("own", model, SMALL, play=False)
+    until(lambda: trainer.status.training == training)
+    for n in range(1, 4):
+        trainer.step()
+        until(lambda n=n: trainer.status.step == n)
+    assert not trainer.status.playing
+    assert trainer.snapshot.step == 3
+    trainer.set_pace(300)
+    trainer.play()
+    until(lambda: trainer.status.step > 20)
+    trainer.pause()
+    trainer.set_pace(0)
+    trainer.play()
+    until_ended(session, training)
+    run = moreish.train(listed(), model, **SMALL)
+    assert np.array_equal(trainer.snapshot.run.model.params, run.model.params)
+    assert trainer.status.losses == run.loss
+
+    def lines(history):
+        return [{k: v for k, v in line.items() if k != "seconds"} for line in history]
+
+    assert lines(trainer.snapshot.run.history) == lines(run.history)
+    curve = trainer.training.curve
+    assert [point[0] for point in curve] == sorted({point[0] for point in curve})
+    losses = np.concatenate([line["losses"] for line in run.history])
+    assert np.allclose([point[2] for point in curve[1:51]], losses[:50], atol=1e-4)
+    assert {p[0]: p[3] for p in curve[1:] if p[3] is not None}.keys() >= {
+        line["step"] for line in run.history if line["val"] is not None
+    }
+
+
+def test_the_command_line_that_is_shown_trains_the_same(session, tmp_path, monkeypatch):
+    (tmp_path / "own.txt").write_text("\n".join(listed()))
+    monkeypatch.chdir(tmp_path)
+    options = SMALL | {
+        "lr": 0.0123,
+        "batch_norm": True,
+        "activation": "relu",
+        "init": "small",
+        "seed": 7,
+        "split_seed": 3,
+    }
+    training = session.configure("own", "mlp", options, play=True)
+    until_ended(session, training)
+    words = shlex.split(session.facts()["command"])
+    assert words[:2] == ["moreish", "train"]
+    assert command([*words[1:], "--out", "same"]) == 0
+    assert np.array_equal(moreish.load("same").model.params, session.trainer.snapshot.run.model.params)
+
+
+def test_controls_are_the_options_with_their_bounds():
+    found = controls()
+    assert list(found["models"]) == list(MODELS)
+    for name, kind in MODELS.items():
+        described = {each["name"]: each for each in found["models"][name]["options"]}
+        assert list(described) == [f.name for f in dataclasses.fields(kind)]
+        for f in dataclasses.fields(kind):
+            control = described[f.name]
+            assert [control[key] for key in ("help", "low", "high", "default")] == [
+                *(f.metadata[key] for key in ("help", "low", "high")),
+                f.default,
+            ]
+    training = {f.name: f for f in dataclasses.fields(TrainOptions)}
+    for each in [*found["training"], *(o for m in found["models"].values() for o in m["options"])]:
+        assert each["help"] == training[each["name"]].metadata["help"] if each["name"] in training else True
+        if each["slider"]:
+            low, high, log = each["slider"]
+            assert low < high
+            assert each["low"] is None or low >= each["low"]
+            assert each["high"] is None or high <= each["high"]
+            assert low > 0 or not log
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("own", "mlp", {"n_hidden": 0}),
+        ("own", "mlp", {"n_hiden": 3}),
+        ("own", "mlp", {"engine": "torch"}),
+        ("own", "mlp", {"called": "x"}),
+        ("own", "mpl", {}),
+        ("other", "mlp", {}),
+        ("own", "mlp", {"lr": "fast"}),
+        ("own", "ngram", {"lr": 0.1}),
+    ],
+)
+def test_wrong_settings_change_nothing(session, wrong):
+    training = session.configure("own", "mlp", SMALL, play=False)
+    before = session.facts()
+    with pytest.raises(InputError):
+        session.configure(*wrong)
+    assert session.facts() == before
+    until(lambda: session.trainer.status.training == training)
+
+
+def test_a_new_training_replaces_one_that_plays(session):
+    session.configure("own", "mlp", SMALL | {"steps": 100_000}, play=True)
+    until(lambda: session.trainer.status.step > 0)
+    second = session.configure("own", "mlp", SMALL | {"lr": 0.02})
+    until_ended(session, second)
+    assert session.trainer.status.steps == SMALL["steps"]
+
+
+def test_a_diverging_training_says_so(session):
+    training = session.configure("own", "mlp", SMALL | {"lr": 1e6, "optimizer": "sgd"}, play=True)
+    until(lambda: session.trainer.status.training == training and session.trainer.status.ended)
+    assert "the loss is not finite at step" in session.trainer.status.trouble
+    assert not session.trainer.status.playing
+    again = session.configure("own", "mlp", SMALL)
+    until_ended(session, again)
+    assert session.trainer.status.trouble == ""
+
+
+def test_sizes_that_do_not_fit_into_memory_are_said(session):
+    huge = {"n_embd": 1 << 16, "n_hidden": 1 << 20, "block_size": 1024}
+    session.configure("own", "mlp", huge, play=True)
+    until(lambda: session.trainer.status.trouble != "")
+    assert "memory" in session.trainer.status.trouble
+    until_ended(session, session.configure("own", "mlp", SMALL, play=True))
+
+
+@pytest.mark.parametrize("model", ["mlp", "transformer", "ngram"])
+def test_a_saved_training_is_a_run(session, model, capsys):
+    options = {} if model == "ngram" else {"steps": 40, "n_embd": 8, "batch_size": 16}
+    training = session.configure("own", model, options, play=False)
+    until(lambda: session.trainer.status.training == training)
+    if model != "ngram":
+        with pytest.raises(InputError, match="before the first step"):
+            session.save()
+        session.trainer.step()
+        until(lambda: session.trainer.status.step == 1)
+    folder = session.save()
+    loaded = moreish.load(folder)
+    snapshot = session.trainer.snapshot
+    assert loaded.options.steps == (None if model == "ngram" else 1)
+    assert loaded.model.sample(5) == snapshot.run.model.sample(5)
+    for verb in (["eval"], ["sample", "-n", "3"], ["plot", "word"], ["report", "--out", str(folder.parent / "r.html")]):
+        assert command([verb[0], str(folder), *verb[1:]]) == 0, capsys.readouterr().err
+    if model == "mlp":
+        assert command(["diagnose", str(folder)]) == 0
+
+
+def test_a_run_is_opened_with_its_options(session, tmp_path):
+    run = moreish.train(listed(), "gru", n_hidden=16, steps=60, lr=0.02, seed=5, batch_size=8)
+    training = session.open(run, "mine")
+    until(lambda: session.trainer.status.training == training)
+    facts = session.facts()
+    assert (facts["model"], facts["run"]) == ("gru", "mine")
+    assert facts["options"] == {"n_hidden": 16, "steps": 60, "lr": 0.02, "seed": 5, "batch_size": 8}
+    assert session.trainer.status.losses == run.loss
+    assert session.trainer.snapshot.run.model.sample(5) == run.model.sample(5)
+    again = session.restart()
+    until_ended(session, again)
+    assert np.array_equal(session.trainer.snapshot.run.model.params, run.model.params)
+    assert session.facts()["run"] == ""
+
+
+@pytest.mark.parametrize("model", ["ngram", "mixture"])
+def test_a_run_without_steps_is_opened_too(session, model):
+    words = made_up_words(200)
+    run = moreish.train(words, "ngram") if model == "ngram" else moreish.train(words)
+    assert run.model.name == model
+    training = session.open(run, "mine")
+    until(lambda: session.trainer.status.training == training)
+    assert session.trainer.status.ended
+    assert session.trainer.snapshot.run.model.sample(5) == run.model.sample(5)
+
+
+def test_lists_of_pages_are_read_and_described_as_by_the_commands(session):
+    data = "\n".join(["Ann", "bob", *made_up_words(60)]).encode()
+    found = session.read_list(data, "some names.txt")
+    assert found["name"] == "some names"
+    assert found["words"] == 62
+    assert any("capital" in issue["message"] for issue in found["issues"])
+    training = session.configure("some names", "mlp", SMALL, play=False)
+    until(lambda: session.trainer.status.training == training)
+    assert "'some names.txt'" in session.facts()["command"]
+    table = b"name,sex,n\n" + b"".join(f"{w},f,{i}\n".encode() for i, w in enumerate(made_up_words(60), 1))
+    with pytest.raises(InputError, match="column"):
+        session.read_list(table, "t.csv")
+    assert session.read_list(table, "t.csv", column="name", weights="n", labels="")["weights"] == 60 * 61 / 2
+    with pytest.raises(InputError):
+        session.read_list(b"", "empty.txt")
+    with pytest.raises(InputError):
+        session.read_list(b"one\n", "one.txt")
+    assert "one" not in session.facts()["lists"]
+
+
+def test_few_lists_of_pages_are_kept_but_never_the_one_in_use(session):
+    training = session.configure("own", "mlp", SMALL, play=False)
+    until(lambda: session.trainer.status.training == training)
+    for i in range(20):
+        session.read_list("\n".join(made_up_words(30)).encode(), f"list{i}.txt")
+    assert "own" in session.facts()["lists"]
+    assert "list19" in session.facts()["lists"]
+    assert len(session.facts()["lists"]) < 16
+
+
+def test_without_pages_a_training_that_plays_takes_no_snapshots(session):
+    training = session.configure("own", "mlp", SMALL | {"steps": 100_000}, play=True)
+    trainer = session.trainer
+    until(lambda: trainer.status.training == training and trainer.status.step > 0)
+    first = trainer.snapshot
+    until(lambda: trainer.status.step > 200)
+    assert trainer.snapshot is first
+    trainer.watch(1)
+    until(lambda: trainer.snapshot is not first)
+    trainer.watch(-1)
+
+
+def test_many_threads_may_command_at_once(session):
+    """No order of commands stops the training thread."""
+    commands = [
+        session.trainer.play,
+        session.trainer.pause,
+        session.trainer.step,
+        lambda: session.trainer.set_pace(1000),
+        lambda: session.configure("own", "mlp", SMALL),
+        lambda: session.trainer.watch(1),
+    ]
+
+    def all_of_them(seed):
+        for i in np.random.default_rng(seed).integers(0, len(commands), 40):
+            commands[i]()
+
+    threads = [threading.Thread(target=all_of_them, args=[seed]) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    session.trainer.set_pace(0)
+    last = session.configure("own", "mlp", SMALL, play=True)
+    until_ended(session, last)
