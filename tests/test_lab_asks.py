@@ -175,7 +175,7 @@ def test_a_transformer_shows_its_attention():
             weights = np.array(found["weights"])
             np.testing.assert_allclose(weights, maps[layer][head], atol=5.1e-5)
             np.testing.assert_allclose(weights.sum(1), 1, atol=4e-4)
-    assert found["characters"] == ["", *"bagade"]
+            assert found["characters"] == ["", *"bagade"]
     with pytest.raises(InputError, match="2 heads, numbered from 0: there is no 2"):
         ask(snapshot, "along", word="bagade", head=2)
 
@@ -255,7 +255,7 @@ GRADIENTS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "more"), GRADIENTS, ids=lambda value: str(value))
+@pytest.mark.parametrize(("name", "more"), GRADIENTS, ids=str)
 def test_the_gradients_of_a_parameter_agree(name, more):
     options = dict(more)
     if options.get("full_batch"):
@@ -263,7 +263,7 @@ def test_the_gradients_of_a_parameter_agree(name, more):
     snapshot = snapshot_of(name, *more)
     parameters = ask(snapshot, "gradient")["parameters"]
     assert [p["name"] for p in parameters] == [
-        name for name, value in snapshot.run.model.weights.items() if "running" not in name
+        name for name in snapshot.run.model.weights if "running" not in name
     ]
     for parameter in parameters:
         found = ask(snapshot, "gradient", parameter=parameter["name"], autograd=True)
@@ -283,6 +283,7 @@ def test_an_update_of_the_training_is_that_of_the_gradient():
     task = prepare(WORDS, "mlp", {**options_of("mlp"), "optimizer": "sgd", "lr": 0.5, "weight_decay": 0.0, "steps": 50})
     training = Training.begin(1, task)
     training.advance(3)
+    assert training.loop is not None
     step, before = training.step, training.run.model.params.copy()
     run = replace(training.run, model=training.run.model.with_params(before))
     snapshot = Snapshot(1, 1, step, run, None, task, training.bench)
