@@ -1,0 +1,111 @@
+/** @file The page: its parts, and the panels, each refreshed when the training has moved and it is in view. */
+
+import { make } from "./dom.js";
+import { Lab } from "./lab.js";
+import { controls } from "./controls.js";
+import { transport } from "./transport.js";
+import { losses } from "./losses.js";
+
+/** The panels in their order. @type {((lab: Lab) => import("./lab.js").Panel)[]} */
+const PANELS = [
+  losses,
+  // words
+  // pairs
+  // embedding
+  // layers
+  // architecture
+  // next
+  // score
+  // steer
+  // along
+  // gradient
+];
+
+const SPARE = 100; // milliseconds without a refresh of the same panel after one, so that reading stays possible
+
+const lab = new Lab();
+
+/** A panel in its section: heading, line for errors, body. */
+class Section {
+  #busy = false;
+  #wanted = /** @type {"" | "live" | "now"} */ ("");
+  #inView = false;
+  #stale = true;
+
+  /** @param {import("./lab.js").Panel} panel */
+  constructor(panel) {
+    this.panel = panel;
+    this.error = make("p", { class: "error", role: "status" });
+    const id = `panel-${panel.name}`;
+    this.element = make(
+      "section",
+      { class: "panel", id, "aria-labelledby": `${id}-title`, tabindex: "-1" },
+      make("h2", { id: `${id}-title` }, panel.title),
+      this.error,
+      panel.element,
+    );
+    new IntersectionObserver(
+      ([entry]) => {
+        this.#inView = entry?.isIntersecting ?? false;
+        if (this.#inView && this.#stale) this.follow();
+      },
+      { rootMargin: "50px" },
+    ).observe(this.element);
+  }
+
+  /** Refresh with the training, if anybody can see it. */
+  follow() {
+    this.#stale = true;
+    if (this.#inView && !document.hidden && lab.connected) this.refresh("live");
+  }
+
+  /** @param {"live" | "now"} kind */
+  async refresh(kind) {
+    if (this.#busy) {
+      if (this.#wanted !== "now") this.#wanted = kind;
+      return;
+    }
+    this.#busy = true;
+    this.#stale = false;
+    try {
+      await this.panel.refresh(kind === "live");
+      this.#show("");
+    } catch (error) {
+      this.#show(error instanceof Error ? error.message : String(error));
+    }
+    if (kind === "live" && this.#wanted !== "now") await new Promise((resolve) => setTimeout(resolve, SPARE));
+    this.#busy = false;
+    const wanted = this.#wanted;
+    this.#wanted = "";
+    if (wanted === "now") this.refresh("now");
+    else if (wanted) this.follow();
+  }
+
+  /** @param {string} error */
+  #show(error) {
+    if (this.error.textContent !== error) this.error.textContent = error;
+    this.element.classList.toggle("failed", error !== "");
+  }
+}
+
+const find = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
+
+find("transport").append(...transport(lab, find("trouble")));
+find("controls").append(...controls(lab));
+const sections = PANELS.map((panel) => new Section(panel(lab)));
+find("panels").append(...sections.map(({ element }) => element));
+
+const followAll = () => sections.forEach((section) => section.follow());
+lab.refresh = (/** @type {import("./lab.js").Panel} */ panel) => lab.on("status", followAll);
+lab.on("state", followAll);
+document.addEventListener("visibilitychange", followAll);
+lab.on("settings", ({ list, model, run }) => {
+  find("about").textContent = run ? `run ${run}: ${model} on ${list}` : `${model} on ${list}`;
+  document.title = `${model} on ${list}: moreish lab`;
+});
+for (const link of document.querySelectorAll("[data-to]"))
+  link.addEventListener("click", (event) => {
+    event.preventDefault(); // the fragment holds the state
+    document.getElementById(link.getAttribute("data-to") ?? "")?.focus();
+  });
+lab.connect();
