@@ -11,12 +11,26 @@ from pydantic import ConfigDict, ValidationError, validate_call
 
 from ...errors import InputError, unknown
 from ..snapshot import Snapshot
+from .architecture import architecture
+from .embedding import embedding
+from .layers import layers
+from .pairs import pair, pairs
 from .words import words
 
 View = Callable[..., dict[str, Any]]
 CHECKED = ConfigDict(arbitrary_types_allowed=True, strict=True, allow_inf_nan=False)
 
-VIEWS: dict[str, View] = {name: validate_call(config=CHECKED)(view) for name, view in {"words": words}.items()}
+VIEWS: dict[str, View] = {
+    name: validate_call(config=CHECKED)(view)
+    for name, view in {
+        "words": words,
+        "pairs": pairs,
+        "pair": pair,
+        "embedding": embedding,
+        "layers": layers,
+        "architecture": architecture,
+    }.items()
+}
 
 
 def answer(snapshot: Snapshot, view: str, values: dict[str, Any]) -> dict[str, Any]:
