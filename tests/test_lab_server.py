@@ -289,8 +289,10 @@ def test_the_command_prints_an_address_that_answers_at_once(tmp_path):
         assert address, line
         assert httpx.get(address[1]).status_code == 200
         assert httpx.get(re.sub(r"/[^/]+/$", "/", address[1])).status_code == 403
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 0
+        with connect(address[1].replace("http", "ws") + "socket", max_size=None) as socket:  # Ctrl-C with a page open
+            socket.send('{"do": "play"}')
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=30) == 0
     finally:
         process.kill()
         process.communicate()

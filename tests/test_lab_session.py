@@ -164,6 +164,14 @@ def test_a_diverging_training_says_so(session):
     assert session.trainer.status.trouble == ""
 
 
+def test_sizes_that_do_not_fit_into_memory_are_said(session):
+    huge = {"n_embd": 1 << 16, "n_hidden": 1 << 20, "block_size": 1024}
+    session.configure("own", "mlp", huge, play=True)
+    until(lambda: session.trainer.status.trouble != "")
+    assert "memory" in session.trainer.status.trouble
+    until_ended(session, session.configure("own", "mlp", SMALL, play=True))
+
+
 @pytest.mark.parametrize("model", ["mlp", "transformer", "ngram"])
 def test_a_saved_training_is_a_run(session, model, capsys):
     options = {} if model == "ngram" else {"steps": 40, "n_embd": 8, "batch_size": 16}

@@ -1,5 +1,6 @@
 """The training that the lab shows: a thread that plays, pauses, makes one step, or starts anew."""
 
+import logging
 import math
 import threading
 import time
@@ -18,9 +19,11 @@ from ..training.prepare import Task, engine_of, of_run
 from ..training.run import Run
 from .snapshot import Bench, Snapshot
 
+log = logging.getLogger("moreish")
 REPORT_SECONDS = 0.05  # between two snapshots of a training that plays
 SINGLE_STEPS = 50  # first steps that have a point of the curve each
 POINTS = 400  # of a curve, after these
+MOST_VAL = 200_000  # tokens of val in the losses of the curve
 
 
 @dataclass(frozen=True)
@@ -81,9 +84,9 @@ class Training:
             training.curve.append([0, run.seconds or 0.0, run.loss["train"], run.loss["val"]])
             return training
         run = task.start()
-        loop = Loop(run, first_state(run), task.batches, engine_of(run), every=REPORT_SECONDS)
+        loop = Loop(run, first_state(run), task.batches, engine_of(run), most=MOST_VAL, every=REPORT_SECONDS)
         training = cls(number, run, task, Bench(run, task), loop, iter(loop))
-        training.curve.append([0, 0.0, None, _finite(part_loss(loop.nll, run.corpus, "val"))])
+        training.curve.append([0, 0.0, None, _finite(part_loss(loop.nll, run.corpus, "val", MOST_VAL))])
         return training
 
     @classmethod
@@ -245,9 +248,9 @@ class Trainer:
         try:
             training = make()
             losses = training.run.loss if training.loop is None else None
-        except MoreishError as error:
+        except Exception as error:
             with self._changed:
-                self._tell(playing=False, trouble=str(error))
+                self._tell(playing=False, trouble=_trouble(error))
             return
         with self._changed:
             self.training = training
@@ -275,10 +278,10 @@ class Trainer:
         began = time.monotonic()
         try:
             at = training.advance(stretch)
-        except MoreishError as error:
+        except Exception as error:
             training.ended = True
             with self._changed:
-                self._tell(ended=True, playing=False, trouble=str(error))
+                self._tell(ended=True, playing=False, trouble=_trouble(error))
                 self._take_snapshot(training)
             return
         with self._changed:
@@ -316,3 +319,13 @@ class Trainer:
 
 def _finite(loss: float) -> float | None:
     return loss if math.isfinite(loss) else None
+
+
+def _trouble(error: Exception) -> str:
+    """Return the message for an error that has stopped the training; one that nobody expected goes to the log too."""
+    if isinstance(error, MemoryError):
+        return "not enough memory: choose smaller sizes or a smaller batch"
+    if not isinstance(error, MoreishError):
+        log.error("the training failed", exc_info=error)
+        return f"internal error ({type(error).__name__}): see the terminal of moreish lab"
+    return str(error)

@@ -45,8 +45,8 @@ class Section {
       panel.element,
     );
     new IntersectionObserver(
-      ([entry]) => {
-        this.#inView = entry?.isIntersecting ?? false;
+      (entries) => {
+        this.#inView = entries.at(-1)?.isIntersecting ?? false;
         if (this.#inView && this.#stale) this.follow();
       },
       { rootMargin: "50px" },
@@ -91,12 +91,15 @@ class Section {
 const find = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
 find("transport").append(...transport(lab, find("trouble")));
-find("controls").append(...controls(lab));
+find("controls").append(controls(lab));
 const sections = PANELS.map((panel) => new Section(panel(lab)));
 find("panels").append(...sections.map(({ element }) => element));
 
 const followAll = () => sections.forEach((section) => section.follow());
-lab.refresh = (/** @type {import("./lab.js").Panel} */ panel) => lab.on("status", followAll);
+lab.refresh = (/** @type {import("./lab.js").Panel} */ panel) => {
+  sections.find((section) => section.panel === panel)?.refresh("now");
+};
+lab.on("status", followAll);
 lab.on("state", followAll);
 document.addEventListener("visibilitychange", followAll);
 lab.on("settings", ({ list, model, run }) => {

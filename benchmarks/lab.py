@@ -1,0 +1,147 @@
+"""Cost of the lab: the time of a training alone, in a lab that no page looks at, and with a page open in a browser.
+
+    python benchmarks/lab.py --names names.txt
+
+The three take turns, and the shortest time of each counts, because other programs use the machine too. The browser is
+a headless Chromium that shows the page at 1,440 by 900 pixels. On a machine with few cores its own work takes time from
+the training too. Beside it, the time from a slider that is let go to the first point of the new curve on the page.
+Writes benchmarks/results/lab.json.
+"""
+
+import argparse
+import json
+import shutil
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from machine import machine, versions
+from playwright.sync_api import Page, sync_playwright
+
+import moreish
+from moreish.cli.lr_find import train_command
+from moreish.lab import Session
+from moreish.lab.app import make_app
+from moreish.serving.server import listen
+from moreish.training.fit import fit
+from moreish.training.prepare import prepare
+
+# What is trained: about five seconds each, without samples or losses at the end.
+TRAININGS: dict[str, dict[str, Any]] = {
+    "mlp": {"epochs": 6.0},
+    "gru": {"epochs": 1.0},
+    "transformer": {"epochs": 1.0},
+}
+TURNS, CHANGES = 5, 15
+TOKEN = "benchmark"
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    """Seconds that some work takes."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def trained_in(session: Session, model: str, options: dict[str, Any]) -> None:
+    """Train in the lab, from the settings to the last step."""
+    number = session.configure("names.txt", model, options, play=True)
+    while not (session.trainer.status.training == number and session.trainer.status.ended):
+        time.sleep(0.001)
+
+
+def until_evaluated(session: Session) -> None:
+    """Wait for the losses after a training, which are not part of the time."""
+    while session.trainer.status.losses is None:
+        time.sleep(0.01)
+
+
+def cost(session: Session, corpus: moreish.Corpus, page: Page, address: str) -> list[dict[str, Any]]:
+    """Shortest seconds of each training: alone, in the lab, and with the page."""
+    rows = []
+    for model, options in TRAININGS.items():
+        found: dict[str, list[float]] = {"alone": [], "lab": [], "page": []}
+        for _ in range(TURNS):
+            found["alone"].append(seconds_of(lambda m=model, o=options: fit(prepare(corpus, m, dict(o)))))
+            found["lab"].append(seconds_of(lambda m=model, o=options: trained_in(session, m, o)))
+            until_evaluated(session)
+            page.goto(address)
+            page.wait_for_timeout(1500)
+            found["page"].append(seconds_of(lambda m=model, o=options: trained_in(session, m, o)))
+            until_evaluated(session)
+            page.goto("about:blank")
+            page.wait_for_timeout(300)
+        best = {name: min(times) for name, times in found.items()}
+        rows.append({"model": model, "options": options, "seconds": best, "steps": session.trainer.status.steps})
+        print(model, {name: round(s, 3) for name, s in best.items()}, flush=True)
+    return rows
+
+
+def restart(session: Session, page: Page, address: str) -> dict[str, float]:
+    """Median and largest milliseconds from a changed slider to the first point of the new curve on the page."""
+    session.configure("names.txt", "mlp", {}, play=True)
+    until_evaluated(session)
+    page.goto(address)
+    page.wait_for_timeout(1500)
+    times = []
+    for i in range(CHANGES):
+        until_evaluated(session)
+        taken = page.evaluate(
+            """value => new Promise(resolve => {
+                const before = document.body.dataset.training, began = performance.now();
+                const slider = document.querySelector("input[type=range][name=lr]");
+                slider.value = value;
+                slider.dispatchEvent(new Event("input", {bubbles: true}));
+                slider.dispatchEvent(new Event("change", {bubbles: true}));
+                const look = () => document.body.dataset.training !== before && Number(document.body.dataset.points) > 0
+                    ? resolve(performance.now() - began) : requestAnimationFrame(look);
+                look();
+            })""",
+            -2 + 0.02 * i,
+        )
+        times.append(taken)
+    return {"median": statistics.median(times), "largest": max(times)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--names", type=Path, required=True)
+    parser.add_argument("--json", type=Path, default=Path(__file__).parent / "results" / "lab.json")
+    arguments = parser.parse_args()
+    words = moreish.read_words(arguments.names)
+    words.name = "names.txt"
+    corpus = moreish.Corpus(words)
+    folder = Path(tempfile.mkdtemp())
+    session = Session(command=train_command, folder=lambda file, model: folder / model)
+    session.add_list(words, "names.txt")
+    with listen("127.0.0.1", 0) as listener, sync_playwright() as playwright:
+        app = make_app(session, TOKEN)
+        server = uvicorn.Server(uvicorn.Config(app, ws="websockets-sansio", log_level="error"))
+        thread = threading.Thread(target=server.run, args=[[listener]])
+        thread.start()
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}/{TOKEN}/"
+        chromium = shutil.which("chromium") or shutil.which("google-chrome")
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        result = {
+            "machine": machine(),
+            "versions": versions() | {"browser": browser.version},
+            "list": len(words),
+            "restart_ms": restart(session, page, address),
+            "cost": cost(session, corpus, page, address),
+        }
+        browser.close()
+        server.should_exit = True
+        thread.join()
+    session.close()
+    shutil.rmtree(folder)
+    arguments.json.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
