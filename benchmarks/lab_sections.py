@@ -10,8 +10,8 @@ SUBJECTS = {
     ),
     "start": (
         "A naive start, and dead units",
-        "The first loss of a good start is log V: all characters equally likely. A naive net is sure of itself, wrong, and "
-        "saturated. At a far too high rate units die: they are saturated on every example, and learn nothing more.",
+        "The first loss of a good start is log V: all characters equally likely. A naive net is sure of itself, wrong, "
+        "and saturated. At a far too high rate units die: they are saturated on every example, and learn nothing more.",
     ),
     "overfitting": (
         "Overfitting on 200 words",
@@ -62,8 +62,9 @@ def cost_section(found: dict[str, Any]) -> str:
     machine, restart = found["machine"], found["restart_ms"]
     lines += [
         "",
-        f"The first point of a new curve is on the page {restart['median']:.0f} ms after a slider is let go (median; the",
-        f"slowest of fifteen: {restart['largest']:.0f} ms). Measured by `benchmarks/lab.py` on {found['list']:,} names,",
-        f"{machine['processor']}, {machine['cores']} cores, with Chromium {found['versions']['browser']} on the same machine.",
+        f"The first point of a new curve is on the page {restart['median']:.0f} ms after a slider is let go (median of",
+        f"fifteen; the slowest: {restart['largest']:.0f} ms). Measured by `benchmarks/lab.py` on {found['list']:,} names,",
+        f"{machine['processor']}, {machine['cores']} cores, with Chromium {found['versions']['browser']}",
+        "on the same machine.",
     ]
     return "\n".join(lines)
