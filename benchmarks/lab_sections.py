@@ -63,7 +63,8 @@ def cost_section(found: dict[str, Any]) -> str:
     lines += [
         "",
         f"The first point of a new curve is on the page {restart['median']:.0f} ms after a slider is let go (median of",
-        f"fifteen; the slowest: {restart['largest']:.0f} ms). Measured by `benchmarks/lab.py` on {found['list']:,} names,",
+        f"fifteen; the slowest: {restart['largest']:.0f} ms). Measured by `benchmarks/lab.py` on",
+        f"{found['list']:,} names,",
         f"{machine['processor']}, {machine['cores']} cores, with Chromium {found['versions']['browser']}",
         "on the same machine.",
     ]

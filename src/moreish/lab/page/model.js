@@ -5,7 +5,7 @@
  * logits(state) of the next token, where token 0 is the end of the word. States are never changed, so they can be kept.
  */
 
-import { LAYERS } from "./layers.js";
+import { LAYERS } from "./forward.js";
 
 /**
  * @typedef {{begin: () => any, after: (state: any, token: number) => any, logits: (state: any) => ArrayLike<number>}} Reader
@@ -59,13 +59,13 @@ class Net {
     this.forward = this.#all(file.layers ?? [], data);
   }
 
-  /** @param {LayerFile[]} files @param {ArrayBuffer} data @returns {import("./layers.js").Forward} */
+  /** @param {LayerFile[]} files @param {ArrayBuffer} data @returns {import("./forward.js").Forward} */
   #all(files, data) {
     const layers = files.map(({ kind, sizes, weights, layers: branch }) => {
       const number = (this.#count += 1);
       if (!branch) return { number, forward: LAYERS[kind](arraysOf(data, weights), sizes) };
       const inner = this.#all(branch, data);
-      /** @type {import("./layers.js").Forward} */
+      /** @type {import("./forward.js").Forward} */
       const forward = (rows, past) => inner(rows, past, 0).map((row, t) => row.map((each, e) => rows[t][e] + each));
       return { number, forward };
     });
