@@ -5,6 +5,11 @@ import { Lab } from "./lab.js";
 import { controls } from "./controls.js";
 import { transport } from "./transport.js";
 import { losses } from "./losses.js";
+import { next } from "./next.js";
+import { score } from "./score.js";
+import { steer } from "./steer.js";
+import { along } from "./along.js";
+import { gradient } from "./gradient.js";
 
 /** The panels in their order. @type {((lab: Lab) => import("./lab.js").Panel)[]} */
 const PANELS = [
@@ -14,11 +19,11 @@ const PANELS = [
   // embedding
   // layers
   // architecture
-  // next
-  // score
-  // steer
-  // along
-  // gradient
+  next,
+  score,
+  steer,
+  along,
+  gradient,
 ];
 
 const SPARE = 100; // milliseconds without a refresh of the same panel after one, so that reading stays possible
