@@ -19,6 +19,15 @@ import { State } from "./state.js";
  * @typedef {object} Controls
  * @property {Record<string, {summary: string, net: boolean, options: Control[]}>} models
  * @property {Control[]} training
+ * @property {Constraint[]} constraints
+ *
+ * @typedef {object} Constraint a constraint on words; see controls.py
+ * @property {string} name
+ * @property {string} help
+ * @property {"text" | "texts" | "whole"} kind
+ * @property {number | null} low
+ * @property {number | null} high
+ * @property {boolean} first whether it is shown at once
  *
  * @typedef {object} Settings what the training is made from; see Session.facts
  * @property {string} list

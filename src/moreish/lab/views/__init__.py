@@ -11,26 +11,35 @@ from pydantic import ConfigDict, ValidationError, validate_call
 
 from ...errors import InputError, unknown
 from ..snapshot import Snapshot
+from .along import along
 from .architecture import architecture
 from .embedding import embedding
+from .gradient import gradient
 from .layers import layers
+from .next import next_characters
 from .pairs import pair, pairs
+from .score import score
+from .steer import likeliest, steer
 from .words import words
 
 View = Callable[..., dict[str, Any]]
 CHECKED = ConfigDict(arbitrary_types_allowed=True, strict=True, allow_inf_nan=False)
 
-VIEWS: dict[str, View] = {
-    name: validate_call(config=CHECKED)(view)
-    for name, view in {
-        "words": words,
-        "pairs": pairs,
-        "pair": pair,
-        "embedding": embedding,
-        "layers": layers,
-        "architecture": architecture,
-    }.items()
+ALL: dict[str, View] = {
+    "words": words,
+    "pairs": pairs,
+    "pair": pair,
+    "embedding": embedding,
+    "layers": layers,
+    "architecture": architecture,
+    "next": next_characters,
+    "score": score,
+    "steer": steer,
+    "likeliest": likeliest,
+    "along": along,
+    "gradient": gradient,
 }
+VIEWS: dict[str, View] = {name: validate_call(config=CHECKED)(view) for name, view in ALL.items()}
 
 
 def answer(snapshot: Snapshot, view: str, values: dict[str, Any]) -> dict[str, Any]:
