@@ -177,6 +177,9 @@ class Session:
         training = self.trainer.training
         if self.task is not None:
             values = _values(self.task.config) | _values(self.task.options)
+            if self.task.batches is not None and "steps" not in s.options:
+                o, n = self.task.options, self.task.batches.n_examples
+                values["epochs"] = float(f"{(o.steps or 0) * (o.batch_size or n) / n:.3g}")
         elif training is not None:
             values = _values(training.run.model.config) | _values(training.run.options)
         file, of_list = self._files.get(s.list, (s.list, {}))

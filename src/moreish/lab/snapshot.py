@@ -41,11 +41,14 @@ class Bench:
 
     @cached_property
     def tracer(self) -> Tracer:
-        """A tracer of train batches. Raises InputError for a model without layers."""
+        """A tracer of TRACED_EXAMPLES train examples. Raises InputError for a model without layers."""
         model = self.run.model
         model.need_layers()
         assert self.task is not None
-        return Tracer(model.layers, model.columns, len(model.vocab), self.task.need_steps(), TRACED_EXAMPLES)
+        batches = self.task.need_steps()
+        if not self.run.options.full_batch:
+            batches = batches.of_size(min(TRACED_EXAMPLES, batches.n_examples))
+        return Tracer(model.layers, model.columns, len(model.vocab), batches, TRACED_EXAMPLES)
 
 
 @dataclass(frozen=True, eq=False)

@@ -84,6 +84,7 @@ export class Lab {
   /** @type {WebSocket | null} */ #socket = null;
   /** @type {Map<number, {resolve: (result: any) => void, reject: (error: Error) => void}>} */ #waiting = new Map();
   /** @type {Map<string, ((message: any) => void)[]>} */ #listeners = new Map();
+  /** @type {Map<string, Promise<any>>} */ #described = new Map();
   #id = 0;
   #wait = FIRST_WAIT;
 
@@ -141,6 +142,27 @@ export class Lab {
    */
   ask(view, values = {}, live = false) {
     return this.send({ do: "ask", view, values, live });
+  }
+
+  /**
+   * Describe a list, as `moreish words --json` does.
+   * @param {string} list
+   * @returns {Promise<any>}
+   */
+  describe(list) {
+    const found = this.#described.get(list) ?? this.send({ do: "describe", list });
+    this.#described.set(list, found);
+    found.catch(() => this.#described.delete(list));
+    return found;
+  }
+
+  /**
+   * Keep the description of a list that was just read.
+   * @param {string} list
+   * @param {any} found
+   */
+  described(list, found) {
+    this.#described.set(list, Promise.resolve(found));
   }
 
   /** @param {any} message */

@@ -67,6 +67,7 @@ export function lists(lab, choose) {
       const answer = await response.json();
       if (!response.ok) throw new Error(answer.error);
       error.textContent = "";
+      lab.described(answer.name, answer);
       describe((described = answer.name), answer);
       choose(answer.name);
     } catch (failed) {
@@ -141,7 +142,7 @@ export function lists(lab, choose) {
       if (name === described || !all.includes(name)) return;
       described = name;
       try {
-        const found = await lab.send({ do: "describe", list: name });
+        const found = await lab.describe(name);
         if (name === described) describe(name, found);
       } catch {
         described = "";

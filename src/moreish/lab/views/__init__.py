@@ -12,8 +12,12 @@ from pydantic import ConfigDict, ValidationError, validate_call
 from ...errors import InputError, unknown
 from ..snapshot import Snapshot
 from .along import along
+from .architecture import architecture
+from .embedding import embedding
 from .gradient import gradient
+from .layers import layers
 from .next import next_characters
+from .pairs import pair, pairs
 from .score import score
 from .steer import likeliest, steer
 from .words import words
@@ -23,6 +27,11 @@ CHECKED = ConfigDict(arbitrary_types_allowed=True, strict=True, allow_inf_nan=Fa
 
 ALL: dict[str, View] = {
     "words": words,
+    "pairs": pairs,
+    "pair": pair,
+    "embedding": embedding,
+    "layers": layers,
+    "architecture": architecture,
     "next": next_characters,
     "score": score,
     "steer": steer,

@@ -1,0 +1,88 @@
+/** @file The panel of words drawn with the present weights. */
+
+import { make, set } from "./dom.js";
+import { share, WORD } from "./shared.js";
+
+const SEED = "words.seed";
+const FIRST_SEED = 42;
+const N = 10;
+
+/** Signs of the marks: a circle is empty for a new word, full for one of train, half full for one of val or test. */
+const SIGNS = /** @type {Record<string, string>} */ ({ new: "\u25cb", train: "\u25cf", val: "\u25d1", test: "\u25d1" });
+
+/**
+ * A word as a button that takes it to the panels where a word is looked at.
+ * @param {import("./lab.js").Lab} lab
+ * @param {string} word
+ * @param {...(Node | string)} shown what stands for the word, if not the word itself
+ */
+export const wordButton = (lab, word, ...shown) =>
+  make(
+    "button",
+    { type: "button", class: "plain word", title: "Look at this word", onclick: () => share(lab, WORD, word) },
+    ...(shown.length ? shown : [word]),
+  );
+
+/**
+ * How many words are new, in words.
+ * @param {string[]} marks
+ */
+export function counted(marks) {
+  const fresh = marks.filter((mark) => mark === "new").length;
+  return `${fresh} of ${marks.length} are in no part of the list.`;
+}
+
+/**
+ * @param {import("./lab.js").Lab} lab
+ * @returns {import("./lab.js").Panel}
+ */
+export function words(lab) {
+  const list = make("ul", { class: "samples result" });
+  const note = make("p", { class: "faint result" });
+  const draw = make("button", { type: "button" }, "Draw others");
+  const first = make("button", { type: "button" }, "Draw the first ones again");
+
+  /** @type {import("./lab.js").Panel} */
+  const panel = {
+    title: "Words",
+    name: "words",
+    element: make("div", {}, list, note, make("p", { class: "buttons" }, draw, first)),
+    async refresh(live) {
+      const seed = Number.parseInt(lab.state.get(SEED), 10);
+      const asked = seed >= 0 && seed <= Number.MAX_SAFE_INTEGER ? seed : FIRST_SEED;
+      /** @type {{words: {word: string, mark: string}[]}} */
+      const { words: drawn } = await lab.ask("words", { n: N, seed: asked }, live);
+      drawn.forEach(({ word, mark }, i) => show(i, word, mark));
+      while (list.childElementCount > drawn.length) list.lastChild?.remove();
+      note.textContent = `${counted(drawn.map(({ mark }) => mark))} The random numbers stay the same while the net learns.`;
+      set(first, { hidden: asked === FIRST_SEED });
+    },
+  };
+
+  /** Show a word in its place; the element stays, so that it keeps the focus. @param {number} i @param {string} word @param {string} mark */
+  function show(i, word, mark) {
+    const item = list.children[i] ?? list.appendChild(make("li", {}, place(), make("span", { class: "mark" })));
+    const [button, tag] = item.children;
+    if (button.textContent !== word) button.textContent = word;
+    const text = `${SIGNS[mark] ?? ""} ${mark === "new" ? "new" : `in ${mark}`}`;
+    if (tag.textContent !== text) tag.textContent = text;
+    set(tag, { class: mark === "new" ? "mark" : "mark listed" });
+  }
+
+  const place = () =>
+    make("button", {
+      type: "button",
+      class: "plain word",
+      title: "Look at this word",
+      onclick: ({ currentTarget }) => share(lab, WORD, currentTarget.textContent),
+    });
+
+  /** @param {number | null} seed */
+  const take = (seed) => () => {
+    lab.state.set(SEED, seed);
+    lab.refresh(panel);
+  };
+  draw.addEventListener("click", () => take(Math.floor(Math.random() * 1e6))());
+  first.addEventListener("click", take(null));
+  return panel;
+}
