@@ -170,8 +170,7 @@ export function square(points, last) {
   const range = (/** @type {number[]} */ values) => [Math.min(...values), Math.max(...values)];
   const [[left, right], [low, high]] = [range(points.map(([x]) => x)), range(points.map(([, y]) => y))];
   const need = Math.max(right - left, high - low) / 2 || 1e-6;
-  const outside =
-    !last || Math.max(right - last.x, last.x - left, high - last.y, last.y - low) > 0.98 * last.half;
+  const outside = !last || Math.max(right - last.x, last.x - left, high - last.y, last.y - low) > 0.98 * last.half;
   if (last && !outside && last.half < 2.5 * need) return last;
   return { x: (left + right) / 2, y: (low + high) / 2, half: 1.25 * need };
 }
@@ -268,7 +267,10 @@ export function scatter(read) {
       key = now;
       const { x, y, half } = (view = square(next.at, view));
       const unit = SIDE / (2 * half);
-      const place = (/** @type {[number, number]} */ at) => [SIDE / 2 + unit * (at[0] - x), SIDE / 2 - unit * (at[1] - y)];
+      const place = (/** @type {[number, number]} */ at) => [
+        SIDE / 2 + unit * (at[0] - x),
+        SIDE / 2 - unit * (at[1] - y),
+      ];
       next.at.forEach((at, i) => {
         const [px, py] = place(at);
         set(points.children[i], {

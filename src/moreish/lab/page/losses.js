@@ -26,7 +26,7 @@ export function losses(lab) {
   const panel = {
     title: "Losses",
     name: "losses",
-    element: make("div", { class: "result" }, chart.element, legend, make("p", { class: "fields" }, against, forget)),
+    element: make("div", { class: "result" }, chart.element, legend, make("p", { class: "settings" }, against, forget)),
     refresh,
   };
   /** The n-gram's loss and the number of symbols, by list and split. @type {Map<string, {val: number | null, symbols: number | null}>} */

@@ -138,7 +138,9 @@ export function pairs(lab) {
     const shown = kind();
     for (const input of panel.element.querySelectorAll("input")) input.checked = input.value === shown;
     const difference = (/** @type {number} */ i, /** @type {number} */ j) =>
-      list[i][j] === null || model[i][j] === null ? null : /** @type {number} */ (model[i][j]) - /** @type {number} */ (list[i][j]);
+      list[i][j] === null || model[i][j] === null
+        ? null
+        : /** @type {number} */ (model[i][j]) - /** @type {number} */ (list[i][j]);
     map.draw({
       rows: characters.map(asStart),
       columns: characters.map(visible),
@@ -154,7 +156,9 @@ export function pairs(lab) {
     });
     drawLegend(shown === "difference");
     const all = data.read === data.words;
-    const which = all ? `all ${data.words.toLocaleString("en")} train words` : `${data.read.toLocaleString("en")} train words`;
+    const which = all
+      ? `all ${data.words.toLocaleString("en")} train words`
+      : `${data.read.toLocaleString("en")} train words`;
     about.textContent =
       `The list: how often each character follows in the train words. The model: its mean probability for each ` +
       `character over the places of ${which}, given all that is before.` +
@@ -173,7 +177,12 @@ export function pairs(lab) {
       shade.style.setProperty("--strength", `${(100 * strength(share)).toFixed(0)}%`);
       return make("span", {}, shade, percent(difference ? share * MOST : share, difference).replace(".0", ""));
     };
-    const low = difference ? [...LEGEND].slice(1).reverse().map((share) => -share) : [];
+    const low = difference
+      ? [...LEGEND]
+          .slice(1)
+          .reverse()
+          .map((share) => -share)
+      : [];
     legend.replaceChildren(...low.map(swatch), ...LEGEND.slice(difference ? 1 : 0).map(swatch));
   }
 

@@ -116,6 +116,8 @@ const told = (losses) =>
  * @param {import("./lab.js").Status} status
  */
 export function describe(status) {
+  if (status.waiting) return status.waiting;
+  if (!status.training) return "the training is being prepared";
   const parts = [status.steps ? `step ${short(status.step, 9)} of ${short(status.steps, 9)}` : "counted at once"];
   if (status.losses) parts.push(`loss: ${told(status.losses)}`);
   else {
