@@ -262,9 +262,7 @@ def test_the_gradients_of_a_parameter_agree(name, more):
         more = (*more, ("batch_size", None))
     snapshot = snapshot_of(name, *more)
     parameters = ask(snapshot, "gradient")["parameters"]
-    assert [p["name"] for p in parameters] == [
-        name for name in snapshot.run.model.weights if "running" not in name
-    ]
+    assert [p["name"] for p in parameters] == [name for name in snapshot.run.model.weights if "running" not in name]
     for parameter in parameters:
         found = ask(snapshot, "gradient", parameter=parameter["name"], autograd=True)
         scale, hand = found["largest"], found["hand"]

@@ -189,7 +189,7 @@ export function neighbours(points, of, n) {
 }
 
 /** Outlines of marks of about one size: a circle, a square, a triangle, a diamond. @param {number} r */
-const outlines = (r) => [
+export const outlines = (r) => [
   `M${-r} 0a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0`,
   `M${-0.9 * r} ${-0.9 * r}h${1.8 * r}v${1.8 * r}h${-1.8 * r}z`,
   `M0 ${-1.4 * r}L${1.25 * r} ${0.85 * r}H${-1.25 * r}z`,

@@ -5,6 +5,11 @@ import { Lab } from "./lab.js";
 import { controls } from "./controls.js";
 import { transport } from "./transport.js";
 import { losses } from "./losses.js";
+import { words } from "./words.js";
+import { pairs } from "./pairs.js";
+import { embedding } from "./embedding.js";
+import { layers } from "./layers.js";
+import { architecture } from "./architecture.js";
 import { next } from "./next.js";
 import { score } from "./score.js";
 import { steer } from "./steer.js";
@@ -14,11 +19,11 @@ import { gradient } from "./gradient.js";
 /** The panels in their order. @type {((lab: Lab) => import("./lab.js").Panel)[]} */
 const PANELS = [
   losses,
-  // words
-  // pairs
-  // embedding
-  // layers
-  // architecture
+  words,
+  pairs,
+  embedding,
+  layers,
+  architecture,
   next,
   score,
   steer,

@@ -227,7 +227,7 @@ export function pairs(lab) {
   const row = (words, before, after) =>
     make(
       "p",
-      { class: "row words" },
+      { class: "words" },
       ...words.map((word) =>
         wordButton(
           lab,

@@ -37,7 +37,7 @@ export function counted(marks) {
  * @returns {import("./lab.js").Panel}
  */
 export function words(lab) {
-  const list = make("ul", { class: "drawn result" });
+  const list = make("ul", { class: "samples result" });
   const note = make("p", { class: "faint result" });
   const draw = make("button", { type: "button" }, "Draw others");
   const first = make("button", { type: "button" }, "Draw the first ones again");
@@ -46,7 +46,7 @@ export function words(lab) {
   const panel = {
     title: "Words",
     name: "words",
-    element: make("div", {}, list, note, make("p", { class: "row" }, draw, first)),
+    element: make("div", {}, list, note, make("p", { class: "buttons" }, draw, first)),
     async refresh(live) {
       const seed = Number.parseInt(lab.state.get(SEED), 10);
       const asked = seed >= 0 && seed <= Number.MAX_SAFE_INTEGER ? seed : FIRST_SEED;
