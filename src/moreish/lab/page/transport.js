@@ -126,6 +126,7 @@ export function describe(status) {
     if (status.lr !== null) parts.push(`lr ${short(status.lr, 3)}`);
   }
   parts.push(`${status.seconds.toFixed(1)} s`);
-  if (status.rate !== null && status.playing) parts.push(`${short(Math.round(status.rate), 3)} steps a second`);
+  if (status.rate !== null && status.playing)
+    parts.push(`${short(Math.round(Math.min(status.rate, status.pace || Infinity)), 3)} steps a second`);
   return parts.join(" · ");
 }
