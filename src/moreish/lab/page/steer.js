@@ -2,6 +2,7 @@
 
 import { make, set } from "./dom.js";
 import { drawing, follow } from "./shared.js";
+import { wordButton } from "./words.js";
 
 /** @typedef {import("./lab.js").Constraint} Constraint */
 
@@ -125,14 +126,9 @@ export function steer(lab) {
   /** @param {{word: string, mark: string}[]} words */
   function drawn(words) {
     const items = words.map(({ word, mark }) =>
-      make(
-        "li",
-        {},
-        make("span", { class: mark === "new" ? "new" : "known" }, word),
-        make("span", { class: "mark" }, mark),
-      ),
+      make("li", {}, wordButton(lab, word), make("span", { class: "mark" }, mark)),
     );
-    return make("ul", { class: "drawn", "aria-label": "words drawn at random" }, ...items);
+    return make("ul", { class: "samples", "aria-label": "words drawn at random" }, ...items);
   }
 
   /** @param {{word: string, mark: string, probability: number, share: number | null}[]} words */
@@ -144,9 +140,9 @@ export function steer(lab) {
       return make(
         "tr",
         {},
-        make("td", {}, word),
+        make("td", {}, wordButton(lab, word)),
         ...numbers.map((text) => make("td", { class: "number" }, text)),
-        make("td", { class: "mark" }, mark),
+        make("td", { class: "faint" }, mark),
       );
     });
     const titles = head.map((text, i) => make("th", { class: i && text ? "number" : null }, text));
