@@ -2,7 +2,7 @@
 
 import { make, set } from "./dom.js";
 import { drawing, follow } from "./shared.js";
-import { wordButton } from "./words.js";
+import { markText, wordButton } from "./words.js";
 
 /** @typedef {import("./lab.js").Constraint} Constraint */
 
@@ -126,7 +126,12 @@ export function steer(lab) {
   /** @param {{word: string, mark: string}[]} words */
   function drawn(words) {
     const items = words.map(({ word, mark }) =>
-      make("li", {}, wordButton(lab, word), make("span", { class: "mark" }, mark)),
+      make(
+        "li",
+        {},
+        wordButton(lab, word),
+        make("span", { class: mark === "new" ? "mark" : "mark listed" }, markText(mark)),
+      ),
     );
     return make("ul", { class: "samples", "aria-label": "words drawn at random" }, ...items);
   }
@@ -142,7 +147,7 @@ export function steer(lab) {
         {},
         make("td", {}, wordButton(lab, word)),
         ...numbers.map((text) => make("td", { class: "number" }, text)),
-        make("td", { class: "faint" }, mark),
+        make("td", { class: "faint" }, markText(mark)),
       );
     });
     const titles = head.map((text, i) => make("th", { class: i && text ? "number" : null }, text));
