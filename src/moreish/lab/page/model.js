@@ -172,8 +172,7 @@ class Mixture {
   /** Log-probabilities. @param {any[]} states */
   logits(states) {
     const logs = this.parts.map((part, i) => logProbabilities(part.logits(states[i])));
-    if (this.linear)
-      return logs[0].map((_, v) => logSum(logs.map((each, i) => Math.log(this.weights[i]) + each[v])));
+    if (this.linear) return logs[0].map((_, v) => logSum(logs.map((each, i) => Math.log(this.weights[i]) + each[v])));
     return logProbabilities(logs[0].map((_, v) => logs.reduce((sum, each, i) => sum + this.weights[i] * each[v], 0)));
   }
 }
