@@ -60,7 +60,7 @@ export function field(control, change) {
   );
   const attributes = { id, "aria-describedby": hint.id };
   const parts = { choice, boolean: box, whole: number, number }[control.kind](control, attributes, change);
-  const element = make("div", { class: `option ${control.kind}` }, label, ...parts.elements, reset, hint);
+  const element = make("div", { class: "option" }, label, ...parts.elements, reset, hint);
   reset.addEventListener("click", () => {
     change(null);
     parts.elements.at(-1)?.focus();

@@ -52,6 +52,7 @@ import { State } from "./state.js";
  * @property {number} seconds
  * @property {number | null} rate
  * @property {string} trouble
+ * @property {string} waiting what is compiled meanwhile, or ""
  * @property {Record<string, number> | null} losses
  *
  * @typedef {[number, number, number | null, number | null]} Point step, seconds, train, val

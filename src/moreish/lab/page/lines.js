@@ -84,10 +84,10 @@ export function lines({ height = 260 } = {}) {
   function drawRule(rule, left, right, low, high) {
     const place = y(rule.y);
     if (!(place <= low && place >= high)) return [];
-    return [
-      svg("line", { class: "rule", x1: left, x2: right, y1: place, y2: place }),
-      svg("text", { class: "label", x: right, y: place - 4, "text-anchor": "end" }, rule.label),
-    ];
+    const line = svg("line", { class: "rule", x1: left, x2: right, y1: place, y2: place });
+    const isLow = 2 * place > low + high; // where a falling line is at its end, and not at its beginning
+    const at = isLow ? { x: left + 4, "text-anchor": "start" } : { x: right, "text-anchor": "end" };
+    return [line, svg("text", { class: "label", y: place - 4, ...at }, rule.label)];
   }
 
   /** Show the values at the cursor. */
@@ -109,7 +109,7 @@ export function lines({ height = 260 } = {}) {
     }
     const [px, low] = [x(place), frame.height - frame.bottom];
     cursor.replaceChildren(svg("line", { x1: px, x2: px, y1: frame.top, y2: low }), ...dots);
-    reading.textContent = `${data.xLabel ?? ""} ${short(place)}: ${values.join(", ")}`;
+    reading.textContent = `${data.xLabel ?? ""} ${short(place, 3)}: ${values.join(", ")}`;
   }
 
   /** @param {number | null} value */

@@ -22,11 +22,11 @@ export function losses(lab) {
     make("option", { value: "step" }, "against steps"),
     make("option", { value: "seconds" }, "against seconds"),
   );
-  const forget = make("button", { type: "button", class: "plain", hidden: true }, "Forget the curves before");
+  const forget = make("button", { type: "button", hidden: true }, "Forget earlier curves");
   const panel = {
     title: "Losses",
     name: "losses",
-    element: make("div", { class: "result" }, chart.element, legend, make("p", { class: "fields" }, against, forget)),
+    element: make("div", { class: "result" }, chart.element, legend, make("p", { class: "settings" }, against, forget)),
     refresh,
   };
   /** The n-gram's loss and the number of symbols, by list and split. @type {Map<string, {val: number | null, symbols: number | null}>} */
@@ -80,9 +80,12 @@ export function losses(lab) {
     const train = now.pairs("train", x);
     const raw = thin(train, POINTS);
     const val = now.pairs("val", x);
-    const last = Math.max(...[now, ...before].map(({ points }) => points.at(-1)?.[x === "step" ? 0 : 1] ?? 0));
+    const last = Math.max(
+      ...[now, ...before].map(({ points }) => points.at(-1)?.[x === "step" ? 0 : 1] ?? 0),
+      x === "step" ? 10 : 0.1,
+    );
     const total = lab.status?.steps ?? 0;
-    const end = x === "step" ? Math.min(roundUp(last), Math.max(total, last)) || 1 : roundUp(last);
+    const end = x === "step" ? Math.min(roundUp(last), Math.max(total, last)) : roundUp(last);
     /** A loss without steps holds for all. @param {[number, number][]} points @returns {[number, number][]} */
     const whole = (points) =>
       points.length === 1
@@ -137,7 +140,7 @@ export function losses(lab) {
       ...items.map(({ name, kind }) => {
         const sample = svg("svg", { class: "lines", width: 26, height: 10, "aria-hidden": "true" });
         sample.append(svg("path", { class: kind, d: "M1 5L25 5" }));
-        return make("li", {}, sample, kind.startsWith("ghost") ? `val before: ${name}` : name);
+        return make("li", {}, sample, kind.startsWith("ghost") ? `earlier val: ${name}` : name);
       }),
     );
   }
@@ -157,7 +160,7 @@ export function alternative(series, rules) {
     .reverse()
     .map(
       ({ name, kind, points }) =>
-        `${kind.startsWith("ghost") ? "val before, " : ""}${name} ${points[points.length - 1][1].toFixed(3)}`,
+        `${kind.startsWith("ghost") ? "earlier val, " : ""}${name} ${points[points.length - 1][1].toFixed(3)}`,
     );
   return `Losses: ${[...parts, ...rules.map(({ label }) => label)].join("; ")}. The arrow keys read values.`;
 }

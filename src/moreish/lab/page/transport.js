@@ -116,6 +116,8 @@ const told = (losses) =>
  * @param {import("./lab.js").Status} status
  */
 export function describe(status) {
+  if (status.waiting) return status.waiting;
+  if (!status.training) return "the training is being prepared";
   const parts = [status.steps ? `step ${short(status.step, 9)} of ${short(status.steps, 9)}` : "counted at once"];
   if (status.losses) parts.push(`loss: ${told(status.losses)}`);
   else {
@@ -124,6 +126,7 @@ export function describe(status) {
     if (status.lr !== null) parts.push(`lr ${short(status.lr, 3)}`);
   }
   parts.push(`${status.seconds.toFixed(1)} s`);
-  if (status.rate !== null && status.playing) parts.push(`${short(Math.round(status.rate), 3)} steps a second`);
+  if (status.rate !== null && status.playing)
+    parts.push(`${short(Math.round(Math.min(status.rate, status.pace || Infinity)), 3)} steps a second`);
   return parts.join(" · ");
 }
