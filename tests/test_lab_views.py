@@ -273,7 +273,7 @@ def test_a_rate_too_low_is_named_once_there_are_enough_points():
     for step in range(6):
         shown = answer(trained.after(step), "layers", {})
         assert [verdict["trouble"] for verdict in shown["verdicts"]] == ["rate too low"] * shown["judged"]
-        assert shown["judged"] == (step >= 4)
+        assert shown["judged"] == (step >= 2)
 
 
 def test_the_image_shows_what_is_saturated():

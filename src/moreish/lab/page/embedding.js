@@ -1,7 +1,7 @@
 /** @file The panel of the character embeddings: a map that moves with the training. */
 
 import { make, svg, visible } from "./dom.js";
-import { neighbours, outlines, scatter } from "./heat.js";
+import { neighbours, outlines, scatter } from "./scatter.js";
 
 const KINDS = ["vowel", "consonant", "other character", "end"];
 const NAMES = ["vowels", "consonants", "other characters", "end of a word"];

@@ -33,6 +33,7 @@ const NAMED = 9; // lines with a value under the pointer, at most
  * @property {Weight[]} weights
  * @property {{trouble: string, seen: string, remedy: string}[]} verdicts
  * @property {boolean} judged
+ * @property {boolean} left
  * @property {number[][]} [image]
  */
 
@@ -69,12 +70,12 @@ export function outline(shares, width, height) {
 /**
  * What the verdicts say when there are none.
  * @param {boolean} judged whether the learning rate has been judged
- * @param {boolean} begun whether there are points of it
+ * @param {boolean} left whether steps are left
  */
-export function noProblem(judged, begun) {
+export function noProblem(judged, left) {
   if (judged) return "No problems found so far.";
-  if (begun) return "No problems found so far. It takes a few more steps to judge the learning rate.";
-  return "No problems found in the layers. The learning rate is judged only while the net is trained.";
+  if (left) return "No problems found so far. It takes a few more steps to judge the learning rate.";
+  return "No problems found in the layers. The learning rate is judged only while this panel is in view and the net learns.";
 }
 
 /** A small histogram. draw(data) shows it. */
@@ -194,13 +195,13 @@ export function layers(lab) {
   }
 
   /** @param {Answer} answer */
-  function showVerdicts({ verdicts: found, judged, steps }) {
-    const now = JSON.stringify([found, judged, steps.length > 0]);
+  function showVerdicts({ verdicts: found, judged, left }) {
+    const now = JSON.stringify([found, judged, left]);
     if (now === said) return;
     said = now;
     verdicts.replaceChildren(
       ...found.map(({ trouble, seen, remedy }) => make("li", {}, make("strong", {}, trouble), ` ${seen}: ${remedy}.`)),
-      ...(found.length ? [] : [make("li", { class: "none" }, noProblem(judged, steps.length > 0))]),
+      ...(found.length ? [] : [make("li", { class: "none" }, noProblem(judged, left))]),
     );
   }
 

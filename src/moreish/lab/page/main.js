@@ -17,19 +17,7 @@ import { along } from "./along.js";
 import { gradient } from "./gradient.js";
 
 /** The panels in their order. @type {((lab: Lab) => import("./lab.js").Panel)[]} */
-const PANELS = [
-  losses,
-  words,
-  pairs,
-  embedding,
-  layers,
-  architecture,
-  next,
-  score,
-  steer,
-  along,
-  gradient,
-];
+const PANELS = [losses, words, pairs, embedding, layers, architecture, next, score, steer, along, gradient];
 
 const SPARE = 100; // milliseconds without a refresh of the same panel after one, so that reading stays possible
 

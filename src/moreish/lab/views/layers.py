@@ -15,7 +15,7 @@ from .numbers import finite, table
 
 BINS = 31
 MOST_POINTS = 120  # of the training so far that are kept
-FEWEST_POINTS = 5  # for a verdict on the learning rate
+FEWEST_POINTS = 3  # for a verdict on the learning rate
 IMAGE = (64, 128)  # examples and units, at most
 
 
@@ -49,7 +49,7 @@ def layers(snapshot: Snapshot, *, image: Annotated[str, Field(max_length=100)] =
     weights     of each weight matrix: name, ratio of the stds of the next step's update and of the values (None if no
                 step is left), and the ratios before, at `steps`
     verdicts    what `diagnose` finds: trouble, seen, remedy
-    judged      True once there are enough points for a verdict on the learning rate
+    judged      True once there are enough points for a verdict on the learning rate; left is True if there may be more
     image       with a layer's name: examples x units, 1 where its output is saturated
 
     Raises InputError for a model without layers, and for a net that was folded.
@@ -117,6 +117,7 @@ def _answer(snapshot: Snapshot, watched: Watched, trace: Trace, recorded: dict[s
         ],
         "verdicts": [asdict(verdict) for verdict in verdicts],
         "judged": judged,
+        "left": snapshot.moments is not None,
     }
 
 
