@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hmac
+import logging
 import time
 from collections.abc import AsyncGenerator, Callable
 from importlib.resources import files
@@ -30,6 +31,7 @@ from .views import answer
 LIMITS = Limits(body=64_000_000, requests=32, threads=2, seconds=20.0)
 SHARE = 0.06  # of the time may go into views that follow the training while it plays
 PUSH_SECONDS = 0.05  # at least, between two messages with the state
+log = logging.getLogger("moreish")
 QUESTIONS = 16  # of one page at a time
 POLICY = "; ".join(
     [
@@ -117,43 +119,46 @@ def make_app(session: Session, token: str) -> FastAPI:
         return PlainTextResponse("Open the whole address that moreish lab printed.\n", 403)
 
     async def push(page: Page) -> None:
-        """Send the state whenever it has changed, and only what the page does not have."""
-        while True:
-            await page.changed.wait()
-            page.changed.clear()
-            trainer = session.trainer
-            training, status = trainer.training, trainer.status
-            facts = session.facts()
-            if facts != page.facts:
-                page.facts = facts
-                await page.send("settings", **facts)
-            if training is not None:
-                if training.number != page.training:
-                    page.training, page.points = training.number, 0
-                curve = training.curve[page.points :]
-                if curve or page.points == 0:
-                    start, page.points = page.points, page.points + len(curve)
-                    await page.send("curve", training=training.number, start=start, points=curve)
-            if status.version != page.version:
-                page.version = status.version
-                await page.send("status", **status.as_json())
-            await asyncio.sleep(PUSH_SECONDS)
+        """Send the state whenever it has changed, until the page has gone."""
+        with contextlib.suppress(WebSocketDisconnect):
+            while True:
+                await page.changed.wait()
+                page.changed.clear()
+                await send_state(page)
+                await asyncio.sleep(PUSH_SECONDS)
+
+    async def send_state(page: Page) -> None:
+        """Send what the page does not have yet."""
+        trainer = session.trainer
+        training, status = trainer.training, trainer.status
+        facts = session.facts()
+        if facts != page.facts:
+            page.facts = facts
+            await page.send("settings", **facts)
+        if training is not None:
+            if training.number != page.training:
+                page.training, page.points = training.number, 0
+            curve = training.curve[page.points :]
+            if curve or page.points == 0:
+                start, page.points = page.points, page.points + len(curve)
+                await page.send("curve", training=training.number, start=start, points=curve)
+        if status.version != page.version:
+            page.version = status.version
+            await page.send("status", **status.as_json())
 
     async def respond(page: Page, message: Any) -> None:
         """Do what a message asks for, and send the result or the error with its id."""
         try:
-            result = await done(message)
+            values = {"kind": "answer", "result": await done(message)}
         except MoreishError as error:
-            await page.send("error", id=message.id, text=str(error))
+            values = {"kind": "error", "text": str(error)}
         except HTTPException as error:
-            await page.send("error", id=message.id, text=str(error.detail))
-        except WebSocketDisconnect:
-            return
+            values = {"kind": "error", "text": str(error.detail)}
         except Exception:
-            await page.send("error", id=message.id, text="internal error: see the terminal of moreish lab")
-            raise
-        else:
-            await page.send("answer", id=message.id, result=result)
+            log.exception("a question failed: %s", message)
+            values = {"kind": "error", "text": "internal error: see the terminal of moreish lab"}
+        with contextlib.suppress(WebSocketDisconnect):
+            await page.send(**values, id=message.id)
 
     async def done(message: Any) -> Any:
         trainer = session.trainer

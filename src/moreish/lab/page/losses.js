@@ -2,7 +2,7 @@
 
 import { lines } from "./chart.js";
 import { Curves, difference, range, roundUp, smooth, thin } from "./curves.js";
-import { make, svg } from "./dom.js";
+import { make, set, svg } from "./dom.js";
 
 const POINTS = 400; // of a line
 const WAIT = 1000; // milliseconds from the start of a training to the question for the n-gram's loss
@@ -125,6 +125,7 @@ export function losses(lab) {
       yLabel: "loss, nats per token",
       alt: alternative(series, rules),
     });
+    set(panel.element, { "data-training": now.training, "data-points": now.points.length });
     explain(series);
     forget.hidden = !before.length;
   }
