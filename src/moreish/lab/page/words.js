@@ -24,6 +24,12 @@ export const wordButton = (lab, word, ...shown) =>
   );
 
 /**
+ * Where a word stands, with its sign.
+ * @param {string} mark "new", or the part of the list that has it
+ */
+export const markText = (mark) => `${SIGNS[mark] ?? ""} ${mark === "new" ? "new" : `in ${mark}`}`;
+
+/**
  * How many words are new, in words.
  * @param {string[]} marks
  */
@@ -64,7 +70,7 @@ export function words(lab) {
     const item = list.children[i] ?? list.appendChild(make("li", {}, place(), make("span", { class: "mark" })));
     const [button, tag] = item.children;
     if (button.textContent !== word) button.textContent = word;
-    const text = `${SIGNS[mark] ?? ""} ${mark === "new" ? "new" : `in ${mark}`}`;
+    const text = markText(mark);
     if (tag.textContent !== text) tag.textContent = text;
     set(tag, { class: mark === "new" ? "mark" : "mark listed" });
   }
