@@ -30,18 +30,18 @@ export function thin(points, n) {
 }
 
 /**
- * The moving average of points, in which older ones count less and less.
+ * Each point as the mean of its neighbours on both sides, of as many on the left as on the right: a line that does not
+ * lag behind.
  * @param {Pair[]} points
- * @param {number} width number of points over which it reaches
+ * @param {number} reach number of neighbours on each side, fewer at the ends
  * @returns {Pair[]}
  */
-export function smooth(points, width) {
-  const kept = 1 - 1 / Math.max(1, width);
-  let [sum, weight] = [0, 0];
-  return points.map(([x, y]) => {
-    sum = kept * sum + y;
-    weight = kept * weight + 1;
-    return [x, sum / weight];
+export function smooth(points, reach) {
+  const sums = [0];
+  for (const [, y] of points) sums.push(sums[sums.length - 1] + y);
+  return points.map(([x], i) => {
+    const n = Math.min(reach, i, points.length - 1 - i);
+    return [x, (sums[i + n + 1] - sums[i - n]) / (2 * n + 1)];
   });
 }
 

@@ -68,6 +68,7 @@ export function heatMap({ label, choose, read }) {
       columns.map((_, j) =>
         svg("rect", {
           role: "gridcell",
+          tabindex: -1,
           x: HEAD + CELL * j + 0.5,
           y: HEAD + CELL * i + 0.5,
           width: CELL - 1,
@@ -92,9 +93,14 @@ export function heatMap({ label, choose, read }) {
 
   /** @param {[number, number]} place */
   function activate(place) {
-    set(cells[active[0]]?.[active[1]] ?? picture, { tabindex: null });
+    for (const [[row, column], tabindex] of /** @type {[[number, number], number][]} */ ([
+      [active, -1],
+      [place, 0],
+    ])) {
+      const cell = cells[row]?.[column];
+      if (cell) set(cell, { tabindex });
+    }
     active = place;
-    set(cells[active[0]]?.[active[1]] ?? picture, { tabindex: 0 });
   }
 
   /** @param {Event} event @returns {[number, number] | null} */

@@ -209,6 +209,7 @@ export function layers(lab) {
   function showUpdates({ steps, weights }) {
     const all = weights.flatMap(({ before }) => before).filter((ratio) => ratio !== null && ratio > 0);
     set(updates, { hidden: !all.length });
+    set(chart.element, { hidden: steps.length < 2 });
     if (!all.length) return;
     const colour = (/** @type {number} */ i) => Math.round(((COLOURS - 1) * i) / Math.max(1, weights.length - 1));
     const decade = (/** @type {number} */ value, /** @type {"floor" | "ceil"} */ way) =>

@@ -28,7 +28,7 @@ let made = 0;
  */
 export function lines({ height = 260 } = {}) {
   const clip = `clip-${++made}`;
-  const frame = { width: 0, height, left: 46, right: 12, top: 18, bottom: 36 };
+  const frame = { width: 0, height, left: 46, right: 22, top: 24, bottom: 36 };
   const area = svg("rect");
   const grid = svg("g");
   const rules = svg("g");
@@ -103,13 +103,13 @@ export function lines({ height = 260 } = {}) {
     for (const { name, kind, points } of data.series) {
       const point = name ? nearest(points, place) : undefined;
       if (!point) continue;
-      values.push(`${name} ${short(point[1])}`);
+      values.unshift(`${name}: ${short(point[1])}`);
       if (Number.isFinite(y(point[1])))
         dots.push(svg("circle", { class: kind, cx: x(point[0]), cy: y(point[1]), r: 3.5 }));
     }
     const [px, low] = [x(place), frame.height - frame.bottom];
     cursor.replaceChildren(svg("line", { x1: px, x2: px, y1: frame.top, y2: low }), ...dots);
-    reading.textContent = `${data.xLabel ?? ""} ${short(place, 3)}: ${values.join(", ")}`;
+    reading.textContent = `${data.xLabel ?? ""} ${short(place, 3)} \u2013 ${values.join("; ")}`;
   }
 
   /** @param {number | null} value */

@@ -94,7 +94,7 @@ export function lists(lab, choose) {
   /** @param {any} found as `moreish words --json` */
   function describe(found) {
     about.replaceChildren(
-      ...facts(found).map((line) => make("p", {}, line)),
+      make("p", {}, `${facts(found).join("; ")}.`),
       ...found.issues.map((/** @type {{message: string}} */ issue) =>
         make("p", { class: "issue" }, `issue: ${issue.message}`),
       ),

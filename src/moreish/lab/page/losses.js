@@ -104,7 +104,7 @@ export function losses(lab) {
         }))
         .reverse(),
       { name: "", kind: "raw", points: raw.length > 1 ? raw : [] },
-      { name: "train", kind: "train", points: counted ? whole(raw) : smooth(raw, raw.length / 20) },
+      { name: "train", kind: "train", points: counted ? whole(raw) : smooth(raw, Math.floor(raw.length / 40)) },
       { name: "val", kind: "val", points: counted ? whole(val) : thin(val, POINTS) },
     ];
     const { val: ngram = null, symbols = null } = known.get(words()) ?? {};

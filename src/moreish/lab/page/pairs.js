@@ -5,7 +5,7 @@ import { heatMap, strength } from "./heat.js";
 import { wordButton } from "./words.js";
 
 const SHOW = "pairs.show"; // one of SHOWN
-const CELL = "pairs.cell"; // the two characters; a space that stands for the start or the end is "^" or "$"
+const CELL = "pairs.cell"; // the two characters: see cellText
 const SHOWN = /** @type {const} */ ({ list: "the list", model: "the model", difference: "model \u2212 list" });
 const LEGEND = [0.01, 0.05, 0.25, 1];
 const MOST = 0.25; // the difference of the darkest colour
@@ -45,11 +45,11 @@ export function marked(word, before, after) {
 }
 
 /**
- * A cell as text for the state, and back: "^a" is the start and then a, "a$" is a and then the end.
+ * A cell as text for the state: "a n", "start a", "a end".
  * @param {string} before
  * @param {string} after
  */
-export const cellText = (before, after) => (before === "" ? "^" : before) + (after === "" ? "$" : after);
+export const cellText = (before, after) => `${before || "start"} ${after || "end"}`;
 
 /**
  * The places of a cell in a table of characters; null for a text that is no cell of it.

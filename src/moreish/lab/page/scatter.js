@@ -5,6 +5,7 @@ import { moved } from "./heat.js";
 
 const SIDE = 400; // of the picture, in its own units
 const MARK = 9; // radius of a mark
+const MANY = 100; // more points have smaller marks
 
 /**
  * The square that holds all points: the last one, unless points are outside or it is more than twice as large as needed.
@@ -65,7 +66,9 @@ export function scatter(read) {
 
   /** @param {ScatterData} next */
   function build({ names, kinds }) {
-    const shapes = outlines(names.length > 100 ? 0.7 * MARK : MARK);
+    const many = names.length > MANY;
+    set(picture, { class: many ? "scatter many" : "scatter" });
+    const shapes = outlines(many ? 0.7 * MARK : MARK);
     points.replaceChildren(
       ...names.map((name, i) =>
         svg(

@@ -81,7 +81,10 @@ export function transport(lab, trouble) {
     if (end.textContent !== announced) end.textContent = announced;
     complain();
   });
-  lab.on("connected", complain);
+  lab.on("connected", () => {
+    failed = "";
+    complain();
+  });
   lab.on("state", () => begin(lab.status));
 
   /** Take the speed of the address; without one, a speed at which a new training can be watched. */
@@ -116,8 +119,7 @@ const told = (losses) =>
  * @param {import("./lab.js").Status} status
  */
 export function describe(status) {
-  if (status.waiting) return status.waiting;
-  if (!status.training) return "the training is being prepared";
+  if (!status.training) return status.waiting || "the training is being prepared";
   const parts = [status.steps ? `step ${short(status.step, 9)} of ${short(status.steps, 9)}` : "counted at once"];
   if (status.losses) parts.push(`loss: ${told(status.losses)}`);
   else {
@@ -128,5 +130,6 @@ export function describe(status) {
   parts.push(`${status.seconds.toFixed(1)} s`);
   if (status.rate !== null && status.playing)
     parts.push(`${short(Math.round(Math.min(status.rate, status.pace || Infinity)), 3)} steps a second`);
+  if (status.waiting) parts.push(status.waiting);
   return parts.join(" · ");
 }
