@@ -231,6 +231,7 @@ def test_every_control_has_a_name_and_can_be_reached_by_keyboard(opened):
     for panel in page.locator(".panel").all():
         panel.scroll_into_view_if_needed()
         page.wait_for_timeout(300)
+    until_text(page, "#panel-gradient", "def backward")
     nameless = page.evaluate(
         """() => {
             const named = e => e.labels?.length || e.getAttribute("aria-label") || e.getAttribute("aria-labelledby")

@@ -26,7 +26,7 @@ from ..serving.workers import WorkerPool
 from .controls import controls
 from .messages import RECEIVED, Ask, Command, Configure, Describe, Pace
 from .session import Session
-from .views import answer
+from .views import LONG, answer
 
 LIMITS = Limits(body=64_000_000, requests=32, threads=2, seconds=20.0)
 SHARE = 0.06  # of the time may go into views that follow the training while it plays
@@ -92,7 +92,8 @@ class Page:
 
 def make_app(session: Session, token: str) -> FastAPI:
     """Make the ASGI application of a session. Its addresses begin with the token."""
-    workers, quick, ration = WorkerPool(LIMITS), WorkerPool(LIMITS), Ration()
+    workers, quick, patient = (WorkerPool(LIMITS) for _ in range(3))
+    rations = {long: Ration() for long in (False, True)}
     pages: set[Page] = set()
     folder = files("moreish.lab") / "page"
     served = {item.name: item.read_bytes() for item in folder.iterdir() if item.name.rpartition(".")[2] in KINDS}
@@ -163,16 +164,17 @@ def make_app(session: Session, token: str) -> FastAPI:
     async def done(message: Any) -> Any:
         trainer = session.trainer
         match message:
-            case Ask():
-                snapshot = trainer.snapshot
-                if snapshot is None:
-                    raise HTTPException(503, "the training has not begun yet")
+            case Ask(view=view, values=values, live=live):
+                pool = patient if view in LONG else workers if live else quick
 
-                def compute() -> Any:
-                    return (workers if message.live else quick)(answer, snapshot, message.view, message.values)
+                async def found() -> dict[str, Any]:
+                    snapshot = trainer.snapshot  # the newest, after a wait
+                    if snapshot is None:
+                        raise HTTPException(503, "the training has not begun yet")
+                    answered = await pool(answer, snapshot, view, values)
+                    return {"training": snapshot.training, "step": snapshot.step, **answered}
 
-                found = await ration(session, compute) if message.live else await compute()
-                return {"training": snapshot.training, "step": snapshot.step, **found}
+                return await rations[view in LONG](session, found) if live else await found()
             case Configure(list=name, model=model, options=options, play=play):
                 return {"training": await quick(session.configure, name, model, options, play)}
             case Describe(list=name):
@@ -236,8 +238,8 @@ def make_app(session: Session, token: str) -> FastAPI:
         session.on_change = lambda: loop.call_soon_threadsafe(tell)
         yield
         session.on_change = lambda: None
-        workers.close()
-        quick.close()
+        for pool in (workers, quick, patient):
+            pool.close()
 
     return FastAPI(
         title="moreish lab",

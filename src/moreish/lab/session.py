@@ -19,7 +19,7 @@ from ..training.options import TrainOptions
 from ..training.prepare import Task, prepare
 from ..training.run import Run
 from .controls import FIRST, OTHERS
-from .training import Trainer
+from .trainer import Trainer
 
 MAX_LISTS = 8  # of the pages' own; the oldest goes first
 OF_SPLIT = ("split", "split_seed", "weight_power")

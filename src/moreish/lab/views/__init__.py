@@ -39,6 +39,7 @@ ALL: dict[str, View] = {
     "along": along,
     "gradient": gradient,
 }
+LONG = frozenset({"steer", "likeliest", "gradient"})  # they may take seconds: no other question waits for them
 VIEWS: dict[str, View] = {name: validate_call(config=CHECKED)(view) for name, view in ALL.items()}
 
 
