@@ -55,35 +55,38 @@ test("the difference names what earlier settings had otherwise", () => {
   assert.equal(difference(SETTINGS, { ...SETTINGS, model: "gru", options: { n_hidden: 8 } }), "mlp");
 });
 
-test("a new training makes the curve before an earlier one, if that has made a step", () => {
+const FIRST = [0, 0, null, 3.3];
+const begin = (curves, training, lr, points = [FIRST, [1, 0.1, 3.2, null]]) => {
+  const resolved = { ...SETTINGS.resolved, lr };
+  curves.extend({ training, start: 0, points }, { ...SETTINGS, options: { lr }, resolved });
+};
+const kept = (curves) => curves.before.map(({ training }) => training);
+
+test("points extend the curve of their training", () => {
   const curves = new Curves();
-  const begin = (training, points) => curves.extend({ training, start: 0, points }, SETTINGS);
-  begin(1, [[0, 0, null, 3.3]]);
-  begin(2, [
-    [0, 0, null, 3.3],
-    [1, 0.1, 3.2, null],
-  ]);
+  begin(curves, 2, 0.1);
   curves.extend({ training: 2, start: 2, points: [[2, 0.2, 3.1, 3]] }, SETTINGS);
-  assert.deepEqual(curves.now.pairs("train", "step"), [
-    [1, 3.2],
-    [2, 3.1],
-  ]);
-  assert.deepEqual(curves.now.pairs("val", "seconds"), [
-    [0, 3.3],
-    [0.2, 3],
-  ]);
-  assert.equal(curves.before.length, 0);
-  for (const training of [3, 4, 5, 6])
-    begin(training, [
-      [0, 0, null, 3.3],
-      [1, 0.1, 3, null],
-    ]);
-  assert.deepEqual(
-    curves.before.map(({ training }) => training),
-    [5, 4, 3],
-  );
-  begin(6, [[0, 0, null, 3.3]]); // as after a reconnection
-  assert.equal(curves.now.points.length, 1);
+  const [train, val] = [curves.now.pairs("train", "step"), curves.now.pairs("val", "seconds")];
+  assert.deepEqual(train.flat(), [1, 3.2, 2, 3.1]);
+  assert.deepEqual(val.flat(), [0, 3.3, 0.2, 3]);
+  begin(curves, 2, 0.1); // all points again, as after a reconnection
+  assert.equal(curves.now.points.length, 2);
+  assert.deepEqual(kept(curves), []);
+});
+
+test("the last trainings that made a step are kept, one for the same settings", () => {
+  const curves = new Curves();
+  begin(curves, 1, 0.1, [FIRST]);
+  begin(curves, 2, 0.1);
+  assert.deepEqual(kept(curves), []);
+  begin(curves, 3, 0.2);
+  begin(curves, 4, 0.1);
+  assert.deepEqual(kept(curves), [3, 2]);
+  begin(curves, 5, 0.3);
+  assert.deepEqual(kept(curves), [4, 3]);
+  begin(curves, 6, 0.4);
+  begin(curves, 7, 0.5);
+  assert.deepEqual(kept(curves), [6, 5, 4]);
 });
 
 test("the chart of losses has a text alternative", () => {

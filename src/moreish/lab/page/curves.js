@@ -9,6 +9,7 @@ import { dashed } from "./settings.js";
  */
 
 const KEPT = 3; // curves of the trainings before
+const SAME = "same settings";
 const ROUND = [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10];
 
 /**
@@ -86,7 +87,7 @@ export function difference(before, now) {
     const value = before.options[name] ?? before.resolved[name];
     if (value !== (now.options[name] ?? now.resolved[name])) parts.push(`${dashed(name)} ${value ?? "by default"}`);
   }
-  return parts.join(", ") || "same settings";
+  return parts.join(", ") || SAME;
 }
 
 /** The curve of one training. */
@@ -130,10 +131,19 @@ export class Curves {
    */
   extend({ training, start, points }, settings) {
     if (this.now?.training !== training) {
-      if (this.now?.worthy) this.before = [this.now, ...this.before].slice(0, KEPT);
+      if (this.now) this.#keep(this.now);
       this.now = new Curve(training, settings);
     }
     this.now.points.length = Math.min(start, this.now.points.length);
     for (const point of points) this.now.points.push(point);
+  }
+  /**
+   * Keep a curve to compare with, in place of one with the same settings.
+   * @param {Curve} curve
+   */
+  #keep(curve) {
+    if (!curve.worthy) return;
+    const others = this.before.filter(({ settings }) => difference(settings, curve.settings) !== SAME);
+    this.before = [curve, ...others].slice(0, KEPT);
   }
 }

@@ -43,7 +43,7 @@ export function lines({ height = 260 } = {}) {
     drawn,
     cursor,
   );
-  const reading = make("p", { class: "reading faint", "aria-live": "polite" });
+  const reading = make("p", { class: "at-cursor", "aria-live": "polite" });
   const element = make("div", { class: "chart" }, picture, reading);
 
   /** @type {Data | null} */ let data = null;
@@ -103,13 +103,13 @@ export function lines({ height = 260 } = {}) {
     for (const { name, kind, points } of data.series) {
       const point = name ? nearest(points, place) : undefined;
       if (!point) continue;
-      values.unshift(`${name}: ${short(point[1])}`);
+      values.unshift(`${name}: ${point[1].toPrecision(4)}`);
       if (Number.isFinite(y(point[1])))
         dots.push(svg("circle", { class: kind, cx: x(point[0]), cy: y(point[1]), r: 3.5 }));
     }
     const [px, low] = [x(place), frame.height - frame.bottom];
     cursor.replaceChildren(svg("line", { x1: px, x2: px, y1: frame.top, y2: low }), ...dots);
-    reading.textContent = `${data.xLabel ?? ""} ${short(place, 3)} \u2013 ${values.join("; ")}`;
+    reading.textContent = [`${data.xLabel ?? ""} ${short(place, 3)}`, ...values].join("\n");
   }
 
   /** @param {number | null} value */

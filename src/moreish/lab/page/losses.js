@@ -29,8 +29,9 @@ export function losses(lab) {
     element: make("div", { class: "result" }, chart.element, legend, make("p", { class: "settings" }, against, forget)),
     refresh,
   };
-  /** The n-gram's loss and the number of symbols, by list and split. @type {Map<string, {val: number | null, symbols: number | null}>} */
-  const known = new Map();
+  /** What the losses are held against, and the words for which that holds. */
+  const held = { words: "", ngram: /** @type {number | null} */ (null), symbols: 0 };
+  let asked = -1; // the training for which it was asked
   let [timer, named] = [0, ""];
 
   against.addEventListener("change", () => {
@@ -55,19 +56,19 @@ export function losses(lab) {
   /** Identify what the words and their split are. */
   const words = () => JSON.stringify([lab.settings?.list, ...OF_SPLIT.map((name) => lab.settings?.resolved[name])]);
 
-  /** Ask what to hold the losses against, once for each list. */
+  /** Ask what to hold the losses against, once for each training. The server counts once for each list. */
   async function compare() {
-    const key = words();
-    if (known.has(key) || !lab.settings) return;
-    /** @type {{val: number | null, symbols: number | null}} */
-    const found = { val: null, symbols: null };
-    known.set(key, found);
+    const [training, of] = [curves.now?.training ?? -1, words()];
+    if (asked === training || !lab.settings) return;
+    asked = training;
     try {
-      found.symbols = [...(await lab.describe(lab.settings.list)).alphabet].length + 1;
-      found.val = (await lab.send({ do: "baseline" })).val;
-      if (key === words()) lab.refresh(panel);
+      const { alphabet } = await lab.describe(lab.settings.list);
+      const { val } = await lab.send({ do: "baseline" });
+      if (training !== curves.now?.training) return;
+      Object.assign(held, { words: of, ngram: val, symbols: [...alphabet].length + 1 });
+      lab.refresh(panel);
     } catch {
-      known.delete(key);
+      asked = -1; // it is asked again with the next training, or at the end of this one
     }
   }
 
@@ -107,7 +108,7 @@ export function losses(lab) {
       { name: "train", kind: "train", points: counted ? whole(raw) : smooth(raw, Math.floor(raw.length / 40)) },
       { name: "val", kind: "val", points: counted ? whole(val) : thin(val, POINTS) },
     ];
-    const { val: ngram = null, symbols = null } = known.get(words()) ?? {};
+    const { ngram, symbols } = held.words === words() ? held : { ngram: null, symbols: 0 };
     const rules = [];
     if (ngram !== null) rules.push({ y: ngram, label: `n-gram, val ${ngram.toFixed(3)}` });
     if (symbols)

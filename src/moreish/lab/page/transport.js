@@ -1,7 +1,7 @@
 /** @file The bar that plays, pauses, steps and starts anew, and the line that says where the training stands. */
 
 import { short } from "./chart.js";
-import { make } from "./dom.js";
+import { make, set } from "./dom.js";
 
 /** @type {[number, string][]} */
 const PACES = [
@@ -67,6 +67,8 @@ export function transport(lab, trouble) {
     lab.state.set("pace", steps);
   }
   play.className = "primary";
+  set(play, { "aria-keyshortcuts": "Space" });
+  set(step, { "aria-keyshortcuts": "s" });
   const line = make("p", { class: "state" }, "connecting");
   const end = make("p", { class: "hidden", role: "status" });
 
