@@ -175,6 +175,7 @@ export function steer(lab) {
       const chosen = Object.fromEntries(boxes.map(({ name, read }) => [name, read()]));
       const draws = sliders.read();
       const follows = always.read();
+      set(result, { "aria-live": follows ? "off" : "polite" });
       if (!wanted || (live && !follows && result.childElementCount)) return;
       const likeliest = wanted === "likeliest" || constraints.gap !== undefined;
       const parts = [];
