@@ -99,18 +99,20 @@ def restart(session: Session, page: Page, address: str) -> dict[str, float]:
     times = []
     for i in range(CHANGES):
         until_evaluated(session)
+        page.wait_for_timeout(500)
         taken = page.evaluate(
             """value => new Promise(resolve => {
-                const before = document.body.dataset.training, began = performance.now();
-                const slider = document.querySelector("input[type=range][name=lr]");
-                slider.value = value;
+                const shown = () => document.querySelector("#panel-losses [data-training]").dataset;
+                const before = shown().training, began = performance.now();
+                const slider = document.querySelector("input[type=range][aria-label='lr, slider']");
+                slider.valueAsNumber = value;
                 slider.dispatchEvent(new Event("input", {bubbles: true}));
                 slider.dispatchEvent(new Event("change", {bubbles: true}));
-                const look = () => document.body.dataset.training !== before && Number(document.body.dataset.points) > 0
+                const look = () => shown().training !== before && Number(shown().points) > 0
                     ? resolve(performance.now() - began) : requestAnimationFrame(look);
                 look();
             })""",
-            -2 + 0.02 * i,
+            20 + i % 2,
         )
         times.append(taken)
     return {"median": statistics.median(times), "largest": max(times)}

@@ -1,5 +1,6 @@
 """What a page asks of a training: next characters, scores, constrained words, states, attention, and gradients."""
 
+import dataclasses
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -15,12 +16,13 @@ from moreish.analysis.attention import attention
 from moreish.analysis.derivation import derivation
 from moreish.analysis.gradcheck import TOLERANCES
 from moreish.analysis.scoring import Scorer
+from moreish.lab.controls import controls
 from moreish.lab.snapshot import Snapshot
 from moreish.lab.training import Training
 from moreish.lab.views import answer
 from moreish.layers import FUSED, LAYERS, Residual
 from moreish.models import MODELS, NETS
-from moreish.sampling import method_line
+from moreish.sampling import Constraints, method_line
 from moreish.training.prepare import prepare
 
 SMALL = {"n_embd": 6, "n_hidden": 12, "n_head": 2, "n_layer": 2, "steps": 6, "batch_size": 20, "lr": 0.05}
@@ -351,3 +353,15 @@ def test_the_lines_of_a_gradient_are_at_their_place_and_compute_it(kind, paramet
     source = "".join(lines.text for lines in found.backward)
     written = {"U": "dU", "V": "dU", "start_c": "dstart"}.get(parameter, f"d{parameter}")
     assert f"{written}[" in source or f", {written})" in source, "it is written there"
+
+
+def test_constraints_are_controls_with_their_help_and_bounds():
+    found = {control["name"]: control for control in controls()["constraints"]}
+    constraints = {f.name: f for f in dataclasses.fields(Constraints)}
+    assert set(found) == set(constraints)
+    for name, f in constraints.items():
+        assert [found[name][key] for key in ("help", "low", "high")] == [
+            f.metadata[key] for key in ("help", "low", "high")
+        ]
+    assert list(found)[:2] == ["gap", "prefix"]
+    assert {control["kind"] for control in found.values()} == {"text", "texts", "whole"}

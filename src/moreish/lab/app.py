@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hmac
+import logging
 import time
 from collections.abc import AsyncGenerator, Callable
 from importlib.resources import files
@@ -25,11 +26,12 @@ from ..serving.workers import WorkerPool
 from .controls import controls
 from .messages import RECEIVED, Ask, Command, Configure, Describe, Pace
 from .session import Session
-from .views import answer
+from .views import LONG, answer
 
 LIMITS = Limits(body=64_000_000, requests=32, threads=2, seconds=20.0)
 SHARE = 0.06  # of the time may go into views that follow the training while it plays
 PUSH_SECONDS = 0.05  # at least, between two messages with the state
+log = logging.getLogger("moreish")
 QUESTIONS = 16  # of one page at a time
 POLICY = "; ".join(
     [
@@ -90,7 +92,8 @@ class Page:
 
 def make_app(session: Session, token: str) -> FastAPI:
     """Make the ASGI application of a session. Its addresses begin with the token."""
-    workers, quick, ration = WorkerPool(LIMITS), WorkerPool(LIMITS), Ration()
+    workers, quick, patient = (WorkerPool(LIMITS) for _ in range(3))
+    rations = {long: Ration() for long in (False, True)}
     pages: set[Page] = set()
     folder = files("moreish.lab") / "page"
     served = {item.name: item.read_bytes() for item in folder.iterdir() if item.name.rpartition(".")[2] in KINDS}
@@ -117,57 +120,61 @@ def make_app(session: Session, token: str) -> FastAPI:
         return PlainTextResponse("Open the whole address that moreish lab printed.\n", 403)
 
     async def push(page: Page) -> None:
-        """Send the state whenever it has changed, and only what the page does not have."""
-        while True:
-            await page.changed.wait()
-            page.changed.clear()
-            trainer = session.trainer
-            training, status = trainer.training, trainer.status
-            facts = session.facts()
-            if facts != page.facts:
-                page.facts = facts
-                await page.send("settings", **facts)
-            if training is not None:
-                if training.number != page.training:
-                    page.training, page.points = training.number, 0
-                curve = training.curve[page.points :]
-                if curve or page.points == 0:
-                    start, page.points = page.points, page.points + len(curve)
-                    await page.send("curve", training=training.number, start=start, points=curve)
-            if status.version != page.version:
-                page.version = status.version
-                await page.send("status", **status.as_json())
-            await asyncio.sleep(PUSH_SECONDS)
+        """Send the state whenever it has changed, until the page has gone."""
+        with contextlib.suppress(WebSocketDisconnect):
+            while True:
+                await page.changed.wait()
+                page.changed.clear()
+                await send_state(page)
+                await asyncio.sleep(PUSH_SECONDS)
+
+    async def send_state(page: Page) -> None:
+        """Send what the page does not have yet."""
+        trainer = session.trainer
+        training, status = trainer.training, trainer.status
+        facts = session.facts()
+        if facts != page.facts:
+            page.facts = facts
+            await page.send("settings", **facts)
+        if training is not None:
+            if training.number != page.training:
+                page.training, page.points = training.number, 0
+            curve = training.curve[page.points :]
+            if curve or page.points == 0:
+                start, page.points = page.points, page.points + len(curve)
+                await page.send("curve", training=training.number, start=start, points=curve)
+        if status.version != page.version:
+            page.version = status.version
+            await page.send("status", **status.as_json())
 
     async def respond(page: Page, message: Any) -> None:
         """Do what a message asks for, and send the result or the error with its id."""
         try:
-            result = await done(message)
+            values = {"kind": "answer", "result": await done(message)}
         except MoreishError as error:
-            await page.send("error", id=message.id, text=str(error))
+            values = {"kind": "error", "text": str(error)}
         except HTTPException as error:
-            await page.send("error", id=message.id, text=str(error.detail))
-        except WebSocketDisconnect:
-            return
+            values = {"kind": "error", "text": str(error.detail)}
         except Exception:
-            await page.send("error", id=message.id, text="internal error: see the terminal of moreish lab")
-            raise
-        else:
-            await page.send("answer", id=message.id, result=result)
+            log.exception("a question failed: %s", message)
+            values = {"kind": "error", "text": "internal error: see the terminal of moreish lab"}
+        with contextlib.suppress(WebSocketDisconnect):
+            await page.send(**values, id=message.id)
 
     async def done(message: Any) -> Any:
         trainer = session.trainer
         match message:
-            case Ask():
-                snapshot = trainer.snapshot
-                if snapshot is None:
-                    raise HTTPException(503, "the training has not begun yet")
+            case Ask(view=view, values=values, live=live):
+                pool = patient if view in LONG else workers if live else quick
 
-                def compute() -> Any:
-                    return (workers if message.live else quick)(answer, snapshot, message.view, message.values)
+                async def found() -> dict[str, Any]:
+                    snapshot = trainer.snapshot  # the newest, after a wait
+                    if snapshot is None:
+                        raise HTTPException(503, "the training has not begun yet")
+                    answered = await pool(answer, snapshot, view, values)
+                    return {"training": snapshot.training, "step": snapshot.step, **answered}
 
-                found = await ration(session, compute) if message.live else await compute()
-                return {"training": snapshot.training, "step": snapshot.step, **found}
+                return await rations[view in LONG](session, found) if live else await found()
             case Configure(list=name, model=model, options=options, play=play):
                 return {"training": await quick(session.configure, name, model, options, play)}
             case Describe(list=name):
@@ -231,8 +238,8 @@ def make_app(session: Session, token: str) -> FastAPI:
         session.on_change = lambda: loop.call_soon_threadsafe(tell)
         yield
         session.on_change = lambda: None
-        workers.close()
-        quick.close()
+        for pool in (workers, quick, patient):
+            pool.close()
 
     return FastAPI(
         title="moreish lab",

@@ -44,6 +44,8 @@ def controls() -> dict[str, Any]:
     if the value is only typed.
     """
     training = {f.name: f for f in dataclasses.fields(TrainOptions)}
+    constraints = {f.name: f for f in dataclasses.fields(Constraints)}
+    of_words = dict.fromkeys((*OF_WORDS_FIRST, *constraints))
     return {
         "models": {
             name: {
@@ -54,7 +56,7 @@ def controls() -> dict[str, Any]:
             for name, kind in MODELS.items()
         },
         "training": [_control(training[name], name in FIRST) for name in (*FIRST, *OTHERS)],
-        "constraints": [_control(f, f.name in OF_WORDS_FIRST) for f in dataclasses.fields(Constraints)],
+        "constraints": [_control(constraints[name], name in OF_WORDS_FIRST) for name in of_words],
     }
 
 

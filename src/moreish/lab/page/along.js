@@ -46,7 +46,7 @@ export function along(lab) {
       lab.state.set(name, select.value === "0" ? null : select.value);
       lab.refresh(panel);
     });
-    const element = make("label", { class: "choice" }, label, " ", select);
+    const element = make("label", { class: "choice", hidden: true }, label, " ", select);
     return {
       element,
       /** @param {string[]} names @param {number} chosen */

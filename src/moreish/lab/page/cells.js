@@ -2,6 +2,7 @@
 
 import { pageColours, shade } from "./colours.js";
 import { make, set } from "./dom.js";
+import { moved } from "./heat.js";
 
 /**
  * @typedef {object} Map
@@ -41,7 +42,13 @@ export function layout({ rows, columns, values, most = MOST }, width, measure) {
 export function cells(choose) {
   const canvas = make("canvas");
   const reading = make("p", { class: "reading faint", "aria-live": "polite" });
-  const frame = make("div", { class: "frame", tabindex: "0", role: "application", "aria-roledescription": "heat map" });
+  const frame = make("div", {
+    class: "frame",
+    hidden: true,
+    tabindex: "0",
+    role: "application",
+    "aria-roledescription": "heat map",
+  });
   frame.append(canvas);
   const element = make("div", { class: "cells" }, frame, reading);
   /** @type {Map | null} */ let map = null;
@@ -97,6 +104,9 @@ export function cells(choose) {
     }
   }
 
+  /** @param {[number, number]} cell */
+  const isCell = ([row, column]) => (map?.values[row]?.[column] ?? null) !== null;
+
   /** @param {[number, number] | null} cell */
   function read(cell) {
     at = cell;
@@ -110,8 +120,7 @@ export function cells(choose) {
     if (!map) return null;
     const row = Math.floor((event.offsetY - place.top) / place.down);
     const column = Math.floor((event.offsetX - place.left) / place.across);
-    const value = map.values[row]?.[column];
-    return value === undefined || value === null ? null : [row, column];
+    return isCell([row, column]) ? [row, column] : null;
   }
 
   canvas.addEventListener("pointermove", (event) => read(under(event)));
@@ -121,14 +130,11 @@ export function cells(choose) {
     if (cell) choose?.(...cell);
   });
   frame.addEventListener("keydown", (event) => {
-    /** @type {Record<string, [number, number]>} */
-    const moves = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
-    const move = moves[event.key];
-    if (move && map) {
-      const [row, column] = at ?? map.chosen ?? [-move[0], -move[1]];
-      const next = /** @type {[number, number]} */ ([row + move[0], column + move[1]]);
-      const value = map.values[next[0]]?.[next[1]];
-      if (value !== undefined && value !== null) read(next);
+    if (!map) return;
+    const from = at ?? map.chosen ?? [0, 0];
+    const next = at ? moved(from, event.key, map.values.length, map.values[0].length) : from;
+    if (/^(Arrow|Home|End|Page)/.test(event.key) && next) {
+      if (isCell(next)) read(next);
       event.preventDefault();
     } else if ((event.key === "Enter" || event.key === " ") && at) {
       choose?.(...at);
@@ -144,9 +150,11 @@ export function cells(choose) {
     /** @param {Map} drawn */
     draw(drawn) {
       map = drawn;
-      set(frame, { "aria-label": `${drawn.alt}. Arrow keys read the cells${choose ? ", Enter chooses one" : ""}.` });
-      const inside = at && drawn.values[at[0]]?.[at[1]] !== undefined && drawn.values[at[0]][at[1]] !== null;
-      read(inside ? at : null);
+      set(frame, {
+        hidden: false,
+        "aria-label": `${drawn.alt}. Arrow keys read the cells${choose ? ", Enter chooses one" : ""}.`,
+      });
+      read(at && isCell(at) ? at : null);
     },
   };
 }

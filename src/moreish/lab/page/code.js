@@ -14,9 +14,27 @@ import { make } from "./dom.js";
  */
 export const hasGradient = (line, parameter) => new RegExp(`\\bd${parameter}\\b`).test(line);
 
+/**
+ * The paragraphs of a docstring: prose, whose lines are joined, and indented blocks, which stay as they are.
+ * @param {string} text
+ * @returns {{text: string, block: boolean}[]}
+ */
+export function paragraphs(text) {
+  return text
+    .split(/\n\s*\n/)
+    .map((part) => part.trimEnd())
+    .filter(Boolean)
+    .map((part) => {
+      const block = /^\s/.test(part);
+      const indent = block ? Math.min(...part.split("\n").map((line) => line.search(/\S|$/))) : 0;
+      const lines = part.split("\n").map((line) => (block ? line.slice(indent).trimEnd() : line.trim()));
+      return { text: lines.join(block ? "\n" : " "), block };
+    });
+}
+
 /** Make the place of a derivation. */
 export function code() {
-  const formula = make("pre", { class: "formula" });
+  const formula = make("div", { class: "formula" });
   const title = make("h3");
   const forward = make("div");
   const backward = make("div");
@@ -57,7 +75,11 @@ export function code() {
       if (key === shown) return; // so that nothing scrolls back
       shown = key;
       title.textContent = `The formula, from ${found.file}`;
-      formula.textContent = found.formula;
+      formula.replaceChildren(
+        ...paragraphs(found.formula).map(({ text, block }) =>
+          block ? make("pre", { tabindex: "0" }, text) : make("p", {}, text),
+        ),
+      );
       forward.replaceChildren(...found.forward.map((lines) => listing(lines, "")));
       backward.replaceChildren(...found.backward.map((lines) => listing(lines, parameter)));
     },

@@ -2,7 +2,6 @@
 
 import { make } from "./dom.js";
 import { field } from "./field.js";
-import { keep } from "./keep.js";
 import { lists } from "./lists.js";
 import { controlsOf, Wish, withModel, withOption } from "./settings.js";
 
@@ -84,7 +83,6 @@ export function controls(lab) {
       ),
       make("div", {}, make("h3", {}, "Training"), ofTraining),
       make("details", {}, make("summary", {}, "More options"), others),
-      keep(lab),
     ),
   );
 }

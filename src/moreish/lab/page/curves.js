@@ -9,6 +9,7 @@ import { dashed } from "./settings.js";
  */
 
 const KEPT = 3; // curves of the trainings before
+const SAME = "same settings";
 const ROUND = [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10];
 
 /**
@@ -30,18 +31,18 @@ export function thin(points, n) {
 }
 
 /**
- * The moving average of points, in which older ones count less and less.
+ * Each point as the mean of its neighbours on both sides, of as many on the left as on the right: a line that does not
+ * lag behind.
  * @param {Pair[]} points
- * @param {number} width number of points over which it reaches
+ * @param {number} reach number of neighbours on each side, fewer at the ends
  * @returns {Pair[]}
  */
-export function smooth(points, width) {
-  const kept = 1 - 1 / Math.max(1, width);
-  let [sum, weight] = [0, 0];
-  return points.map(([x, y]) => {
-    sum = kept * sum + y;
-    weight = kept * weight + 1;
-    return [x, sum / weight];
+export function smooth(points, reach) {
+  const sums = [0];
+  for (const [, y] of points) sums.push(sums[sums.length - 1] + y);
+  return points.map(([x], i) => {
+    const n = Math.min(reach, i, points.length - 1 - i);
+    return [x, (sums[i + n + 1] - sums[i - n]) / (2 * n + 1)];
   });
 }
 
@@ -86,7 +87,7 @@ export function difference(before, now) {
     const value = before.options[name] ?? before.resolved[name];
     if (value !== (now.options[name] ?? now.resolved[name])) parts.push(`${dashed(name)} ${value ?? "by default"}`);
   }
-  return parts.join(", ") || "same settings";
+  return parts.join(", ") || SAME;
 }
 
 /** The curve of one training. */
@@ -130,10 +131,19 @@ export class Curves {
    */
   extend({ training, start, points }, settings) {
     if (this.now?.training !== training) {
-      if (this.now?.worthy) this.before = [this.now, ...this.before].slice(0, KEPT);
+      if (this.now) this.#keep(this.now);
       this.now = new Curve(training, settings);
     }
     this.now.points.length = Math.min(start, this.now.points.length);
     for (const point of points) this.now.points.push(point);
+  }
+  /**
+   * Keep a curve to compare with, in place of one with the same settings.
+   * @param {Curve} curve
+   */
+  #keep(curve) {
+    if (!curve.worthy) return;
+    const others = this.before.filter(({ settings }) => difference(settings, curve.settings) !== SAME);
+    this.before = [curve, ...others].slice(0, KEPT);
   }
 }

@@ -25,11 +25,23 @@ export function aligned(values, reference) {
   const magnitude = reference === 0 ? 0 : Math.floor(Math.log10(Math.abs(reference)));
   const power = reference !== 0 && (Math.abs(reference) < LOWEST || Math.abs(reference) >= 1e6) ? magnitude : 0;
   const decimals = DIGITS - 1 - (magnitude - power);
+  const shown = (/** @type {number} */ value) =>
+    (value / 10 ** power).toFixed(Math.min(20, decimals)).replace("-", "\u2212");
   const parts = values.map((value) => {
-    const text = (value / 10 ** power).toFixed(Math.min(20, decimals)).replace("-", "\u2212");
-    return cut(text, reference === 0 && value === 0 ? DIGITS : agreement(value, reference));
+    const text = shown(value);
+    return cut(text, Math.max(agreement(value, reference), sameDigits(text, shown(reference))));
   });
   return { power, parts };
+}
+
+/** The number of significant digits with which two texts begin alike. @param {string} a @param {string} b */
+function sameDigits(a, b) {
+  let same = 0;
+  while (same < a.length && a[same] === b[same]) same++;
+  return a
+    .slice(0, same)
+    .replace(/^[^1-9]*/, "")
+    .replace(/\D/g, "").length;
 }
 
 /**

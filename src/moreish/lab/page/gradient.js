@@ -8,6 +8,9 @@ import { make, set } from "./dom.js";
 
 const HAND = "By hand, float64";
 
+/** The size of a small number, such as 1e-7. @param {number} x */
+const order = (x) => (x === 0 ? "0" : x.toExponential(0));
+
 /**
  * The numbers to compare: name, value, and how it comes about. The first is the reference.
  * @param {any} found
@@ -51,11 +54,13 @@ export function gradient(lab) {
   const picture = cells((i, j) => go(i + at.row, j + at.column));
   const about = make("p", { "aria-live": "polite" });
   const numbers = make("table", { class: "numbers" });
-  const verdict = make("p");
+  const verdict = make("p", { class: "faint" });
+  const note = make("p");
   const lines = code();
   const caption = make("p", { class: "faint" });
   let at = { row: 0, column: 0 }; // where the map begins
   let shown = ""; // what the panel shows
+  let of = -1; // the training that it shows
 
   tensor.addEventListener("change", () => {
     lab.state.set("gradient.parameter", tensor.value);
@@ -65,8 +70,9 @@ export function gradient(lab) {
     lab.state.set("gradient.map", map.value === "gradients" ? null : map.value);
     lab.refresh(panel);
   });
-  for (const input of [row, column])
-    input.addEventListener("change", () => go(row.valueAsNumber || 0, column.valueAsNumber || 0));
+  const within = (/** @type {HTMLInputElement} */ input) =>
+    Math.max(0, Math.min(Number(input.max), Math.trunc(input.valueAsNumber) || 0));
+  for (const input of [row, column]) input.addEventListener("change", () => go(within(row), within(column)));
 
   /** @param {number | null} i @param {number | null} j */
   function go(i, j) {
@@ -128,7 +134,7 @@ export function gradient(lab) {
     const rows = all.map(([name, value, how], i) => {
       const [same, other] = parts[i];
       const digits = value === null ? [waiting ? "importing PyTorch" : "\u2014"] : [make("b", {}, same), other];
-      const apart = value === null || !i ? "" : short(Math.abs(value - reference) / (found.largest || 1));
+      const apart = value === null || !i ? "" : order(Math.abs(value - reference) / (found.largest || 1));
       return make(
         "tr",
         {},
@@ -163,6 +169,15 @@ export function gradient(lab) {
     );
   }
 
+  /** @param {any} found @param {string} what @param {boolean} waiting */
+  function draw(found, what, waiting) {
+    drawFields(found);
+    drawAbout(found);
+    drawMap(found, what);
+    drawNumbers(found, waiting);
+    lines.draw(found.derivation, found.parameter.split(".").at(-1));
+  }
+
   const fields = make(
     "div",
     { class: "choices" },
@@ -171,7 +186,7 @@ export function gradient(lab) {
     make("label", { class: "choice" }, "column ", column),
     make("label", { class: "choice" }, "map of ", map),
   );
-  const compared = make("div", { class: "compared" }, about, numbers, verdict);
+  const compared = make("div", { class: "compared" }, about, numbers, verdict, note);
   const mapped = make("div", { class: "mapped" }, picture.element, caption);
 
   /** @type {import("./lab.js").Panel} */
@@ -180,9 +195,10 @@ export function gradient(lab) {
     name: "gradient",
     element: make(
       "div",
-      {},
+      { class: "result" },
       fields,
-      make("div", { class: "result" }, make("div", { class: "beside" }, mapped, compared), lines.element),
+      make("div", { class: "beside" }, mapped, compared),
+      lines.element,
     ),
     async refresh(live) {
       const [i, j] = [number("gradient.row"), number("gradient.column")];
@@ -191,27 +207,24 @@ export function gradient(lab) {
       const values = { parameter, map: what, ...(i === null ? {} : { row: i }), ...(j === null ? {} : { column: j }) };
       const { training, step, playing, ended } = lab.status ?? {};
       const key = JSON.stringify([training, step, ended, values]);
-      if (live && (shown === key || (playing && shown))) return; // while it plays, this stands still
-      // Another model may not have the parameter of the address.
-      const otherwise = { map: what };
-      let asked = values;
-      let found = await lab.ask("gradient", values).catch((error) => {
-        if (!parameter && i === null) throw error;
-        return lab.ask("gradient", (asked = /** @type {any} */ (otherwise)));
+      const still = playing && of === training; // while the training plays, this stands still
+      note.textContent = live && still ? "Pause the training, or make one step, and these numbers follow." : "";
+      if (live && (still || shown === key)) return;
+      /** @type {Record<string, any>} */ let asked = values;
+      let found = await lab.ask("gradient", values, live).catch((error) => {
+        if (of === training || (!parameter && i === null && j === null)) throw error;
+        return lab.ask("gradient", (asked = { map: what }), live); // another model has other parameters
       });
       map.value = what;
-      drawFields(found);
-      drawAbout(found);
-      drawMap(found, what);
-      drawNumbers(found, found.torch);
-      lines.draw(found.derivation, found.parameter.split(".").at(-1));
-      shown = key;
+      draw(found, what, found.torch);
+      [shown, of] = [key, found.training];
       if (!found.torch) return;
-      const { step: before } = found;
-      found = await lab.ask("gradient", { ...asked, row: found.row, column: found.column, autograd: true });
-      drawAbout(found);
-      if (found.step !== before) drawMap(found, what);
-      drawNumbers(found, false);
+      // PyTorch may have to be imported first, which takes seconds.
+      draw(
+        await lab.ask("gradient", { ...asked, row: found.row, column: found.column, autograd: true }, live),
+        what,
+        false,
+      );
     },
   };
   return panel;

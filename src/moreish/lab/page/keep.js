@@ -2,9 +2,12 @@
 
 import { make } from "./dom.js";
 
-/** @param {import("./lab.js").Lab} lab */
+/**
+ * Make the parts of the header that a person copies from.
+ * @param {import("./lab.js").Lab} lab
+ */
 export function keep(lab) {
-  const command = make("code", { id: "command", tabindex: "0" });
+  const command = make("code", { id: "command", tabindex: "0", "aria-label": "The same on the command line" });
   const said = make("p", { class: "said", role: "status" });
 
   /** @param {string} text @param {string} done */
@@ -36,19 +39,18 @@ export function keep(lab) {
 
   const button = (/** @type {string} */ text, /** @type {() => void} */ onclick) =>
     make("button", { type: "button", onclick }, text);
-  lab.on("settings", (/** @type {import("./lab.js").Settings} */ settings) => (command.textContent = settings.command));
-  return make(
-    "div",
-    { class: "keep" },
-    make("h3", {}, "The same on the command line"),
+  lab.on("settings", (/** @type {import("./lab.js").Settings} */ settings) => {
+    command.textContent = settings.run ? `${settings.command} (the run ${settings.run} is open)` : settings.command;
+  });
+  return [
     command,
     make(
       "div",
       { class: "buttons" },
-      button("Copy command", () => copy(command.textContent ?? "", "The command is copied.")),
+      button("Copy command", () => copy(lab.settings?.command ?? "", "The command is copied.")),
       button("Copy link", () => copy(lab.state.address(), "The link is copied. It works while this lab runs.")),
       button("Save run", save),
     ),
     said,
-  );
+  ];
 }

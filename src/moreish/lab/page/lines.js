@@ -28,7 +28,7 @@ let made = 0;
  */
 export function lines({ height = 260 } = {}) {
   const clip = `clip-${++made}`;
-  const frame = { width: 0, height, left: 46, right: 12, top: 18, bottom: 36 };
+  const frame = { width: 0, height, left: 46, right: 22, top: 24, bottom: 36 };
   const area = svg("rect");
   const grid = svg("g");
   const rules = svg("g");
@@ -43,7 +43,7 @@ export function lines({ height = 260 } = {}) {
     drawn,
     cursor,
   );
-  const reading = make("p", { class: "reading faint", "aria-live": "polite" });
+  const reading = make("p", { class: "at-cursor", "aria-live": "polite" });
   const element = make("div", { class: "chart" }, picture, reading);
 
   /** @type {Data | null} */ let data = null;
@@ -84,10 +84,10 @@ export function lines({ height = 260 } = {}) {
   function drawRule(rule, left, right, low, high) {
     const place = y(rule.y);
     if (!(place <= low && place >= high)) return [];
-    return [
-      svg("line", { class: "rule", x1: left, x2: right, y1: place, y2: place }),
-      svg("text", { class: "label", x: right, y: place - 4, "text-anchor": "end" }, rule.label),
-    ];
+    const line = svg("line", { class: "rule", x1: left, x2: right, y1: place, y2: place });
+    const isLow = 2 * place > low + high; // where a falling line is at its end, and not at its beginning
+    const at = isLow ? { x: left + 4, "text-anchor": "start" } : { x: right, "text-anchor": "end" };
+    return [line, svg("text", { class: "label", y: place - 4, ...at }, rule.label)];
   }
 
   /** Show the values at the cursor. */
@@ -103,13 +103,13 @@ export function lines({ height = 260 } = {}) {
     for (const { name, kind, points } of data.series) {
       const point = name ? nearest(points, place) : undefined;
       if (!point) continue;
-      values.push(`${name} ${short(point[1])}`);
+      values.unshift(`${name}: ${point[1].toPrecision(4)}`);
       if (Number.isFinite(y(point[1])))
         dots.push(svg("circle", { class: kind, cx: x(point[0]), cy: y(point[1]), r: 3.5 }));
     }
     const [px, low] = [x(place), frame.height - frame.bottom];
     cursor.replaceChildren(svg("line", { x1: px, x2: px, y1: frame.top, y2: low }), ...dots);
-    reading.textContent = `${data.xLabel ?? ""} ${short(place)}: ${values.join(", ")}`;
+    reading.textContent = [`${data.xLabel ?? ""} ${short(place, 3)}`, ...values].join("\n");
   }
 
   /** @param {number | null} value */

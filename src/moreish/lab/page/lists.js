@@ -27,7 +27,7 @@ export function lists(lab, choose) {
   );
   const own = make(
     "details",
-    {},
+    { class: "own" },
     make("summary", {}, "Your own list"),
     make("label", { for: text.id }, "Words"),
     text,
@@ -65,10 +65,11 @@ export function lists(lab, choose) {
     try {
       const response = await fetch(address, { method: "POST", body: source.data });
       const answer = await response.json();
-      if (!response.ok) throw new Error(answer.error);
+      if (!response.ok || answer.error) throw new Error(answer.error);
       error.textContent = "";
       lab.described(answer.name, answer);
-      describe((described = answer.name), answer);
+      described = answer.name;
+      describe(answer);
       choose(answer.name);
     } catch (failed) {
       own.open = true;
@@ -90,15 +91,14 @@ export function lists(lab, choose) {
     fields[0].focus();
   }
 
-  /** @param {string} name @param {any} found as `moreish words --json` */
-  function describe(name, found) {
+  /** @param {any} found as `moreish words --json` */
+  function describe(found) {
     about.replaceChildren(
-      ...facts(found).map((line) => make("p", {}, line)),
+      make("p", {}, `${facts(found).join("; ")}.`),
       ...found.issues.map((/** @type {{message: string}} */ issue) =>
         make("p", { class: "issue" }, `issue: ${issue.message}`),
       ),
     );
-    if (name !== described) own.open = false;
   }
 
   select.addEventListener("change", () => choose(select.value));
@@ -143,7 +143,7 @@ export function lists(lab, choose) {
       described = name;
       try {
         const found = await lab.describe(name);
-        if (name === described) describe(name, found);
+        if (name === described) describe(found);
       } catch {
         described = "";
       }
@@ -161,7 +161,8 @@ export function facts({ words, distinct, repeats, alphabet, length, labels, weig
   const characters = [...alphabet];
   const more = characters.length > LONGEST_ALPHABET ? " ..." : "";
   const lines = [
-    `${number(words)} words, ${number(distinct)} distinct (${number(repeats)} repeat${repeats === 1 ? "" : "s"})`,
+    `${number(words)} words` +
+      (repeats ? `, ${number(distinct)} distinct (${number(repeats)} repeat${repeats === 1 ? "" : "s"})` : ""),
     `${number(characters.length)} characters: ${characters.slice(0, LONGEST_ALPHABET).join("")}${more}`,
     `length ${length.min} to ${length.max}, mean ${length.mean.toFixed(1)}`,
   ];

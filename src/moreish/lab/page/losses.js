@@ -2,7 +2,7 @@
 
 import { lines } from "./chart.js";
 import { Curves, difference, range, roundUp, smooth, thin } from "./curves.js";
-import { make, svg } from "./dom.js";
+import { make, set, svg } from "./dom.js";
 
 const POINTS = 400; // of a line
 const WAIT = 1000; // milliseconds from the start of a training to the question for the n-gram's loss
@@ -22,15 +22,16 @@ export function losses(lab) {
     make("option", { value: "step" }, "against steps"),
     make("option", { value: "seconds" }, "against seconds"),
   );
-  const forget = make("button", { type: "button", class: "plain", hidden: true }, "Forget the curves before");
+  const forget = make("button", { type: "button", hidden: true }, "Forget earlier curves");
   const panel = {
     title: "Losses",
     name: "losses",
     element: make("div", { class: "result" }, chart.element, legend, make("p", { class: "settings" }, against, forget)),
     refresh,
   };
-  /** The n-gram's loss and the number of symbols, by list and split. @type {Map<string, {val: number | null, symbols: number | null}>} */
-  const known = new Map();
+  /** What the losses are held against, and the words for which that holds. */
+  const held = { words: "", ngram: /** @type {number | null} */ (null), symbols: 0 };
+  let asked = -1; // the training for which it was asked
   let [timer, named] = [0, ""];
 
   against.addEventListener("change", () => {
@@ -55,19 +56,19 @@ export function losses(lab) {
   /** Identify what the words and their split are. */
   const words = () => JSON.stringify([lab.settings?.list, ...OF_SPLIT.map((name) => lab.settings?.resolved[name])]);
 
-  /** Ask what to hold the losses against, once for each list. */
+  /** Ask what to hold the losses against, once for each training. The server counts once for each list. */
   async function compare() {
-    const key = words();
-    if (known.has(key) || !lab.settings) return;
-    /** @type {{val: number | null, symbols: number | null}} */
-    const found = { val: null, symbols: null };
-    known.set(key, found);
+    const [training, of] = [curves.now?.training ?? -1, words()];
+    if (asked === training || !lab.settings) return;
+    asked = training;
     try {
-      found.symbols = [...(await lab.describe(lab.settings.list)).alphabet].length + 1;
-      found.val = (await lab.send({ do: "baseline" })).val;
-      if (key === words()) lab.refresh(panel);
+      const { alphabet } = await lab.describe(lab.settings.list);
+      const { val } = await lab.send({ do: "baseline" });
+      if (training !== curves.now?.training) return;
+      Object.assign(held, { words: of, ngram: val, symbols: [...alphabet].length + 1 });
+      lab.refresh(panel);
     } catch {
-      known.delete(key);
+      asked = -1; // it is asked again with the next training, or at the end of this one
     }
   }
 
@@ -80,9 +81,12 @@ export function losses(lab) {
     const train = now.pairs("train", x);
     const raw = thin(train, POINTS);
     const val = now.pairs("val", x);
-    const last = Math.max(...[now, ...before].map(({ points }) => points.at(-1)?.[x === "step" ? 0 : 1] ?? 0));
+    const last = Math.max(
+      ...[now, ...before].map(({ points }) => points.at(-1)?.[x === "step" ? 0 : 1] ?? 0),
+      x === "step" ? 10 : 0.1,
+    );
     const total = lab.status?.steps ?? 0;
-    const end = x === "step" ? Math.min(roundUp(last), Math.max(total, last)) || 1 : roundUp(last);
+    const end = x === "step" ? Math.min(roundUp(last), Math.max(total, last)) : roundUp(last);
     /** A loss without steps holds for all. @param {[number, number][]} points @returns {[number, number][]} */
     const whole = (points) =>
       points.length === 1
@@ -101,10 +105,10 @@ export function losses(lab) {
         }))
         .reverse(),
       { name: "", kind: "raw", points: raw.length > 1 ? raw : [] },
-      { name: "train", kind: "train", points: counted ? whole(raw) : smooth(raw, raw.length / 20) },
+      { name: "train", kind: "train", points: counted ? whole(raw) : smooth(raw, Math.floor(raw.length / 40)) },
       { name: "val", kind: "val", points: counted ? whole(val) : thin(val, POINTS) },
     ];
-    const { val: ngram = null, symbols = null } = known.get(words()) ?? {};
+    const { ngram, symbols } = held.words === words() ? held : { ngram: null, symbols: 0 };
     const rules = [];
     if (ngram !== null) rules.push({ y: ngram, label: `n-gram, val ${ngram.toFixed(3)}` });
     if (symbols)
@@ -122,6 +126,7 @@ export function losses(lab) {
       yLabel: "loss, nats per token",
       alt: alternative(series, rules),
     });
+    set(panel.element, { "data-training": now.training, "data-points": now.points.length });
     explain(series);
     forget.hidden = !before.length;
   }
@@ -136,7 +141,7 @@ export function losses(lab) {
       ...items.map(({ name, kind }) => {
         const sample = svg("svg", { class: "lines", width: 26, height: 10, "aria-hidden": "true" });
         sample.append(svg("path", { class: kind, d: "M1 5L25 5" }));
-        return make("li", {}, sample, kind.startsWith("ghost") ? `val before: ${name}` : name);
+        return make("li", {}, sample, kind.startsWith("ghost") ? `earlier val: ${name}` : name);
       }),
     );
   }
@@ -156,7 +161,7 @@ export function alternative(series, rules) {
     .reverse()
     .map(
       ({ name, kind, points }) =>
-        `${kind.startsWith("ghost") ? "val before, " : ""}${name} ${points[points.length - 1][1].toFixed(3)}`,
+        `${kind.startsWith("ghost") ? "earlier val, " : ""}${name} ${points[points.length - 1][1].toFixed(3)}`,
     );
   return `Losses: ${[...parts, ...rules.map(({ label }) => label)].join("; ")}. The arrow keys read values.`;
 }

@@ -3,6 +3,7 @@
 import { make } from "./dom.js";
 import { Lab } from "./lab.js";
 import { controls } from "./controls.js";
+import { keep } from "./keep.js";
 import { transport } from "./transport.js";
 import { losses } from "./losses.js";
 import { words } from "./words.js";
@@ -88,6 +89,7 @@ class Section {
 
 const find = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
+find("top").append(...keep(lab));
 find("transport").append(...transport(lab, find("trouble")));
 find("controls").append(controls(lab));
 const sections = PANELS.map((panel) => new Section(panel(lab)));
@@ -101,8 +103,7 @@ lab.on("status", followAll);
 lab.on("state", followAll);
 document.addEventListener("visibilitychange", followAll);
 lab.on("settings", ({ list, model, run }) => {
-  find("about").textContent = run ? `run ${run}: ${model} on ${list}` : `${model} on ${list}`;
-  document.title = `${model} on ${list}: moreish lab`;
+  document.title = `${run || `${model} on ${list}`}: moreish lab`;
 });
 for (const link of document.querySelectorAll("[data-to]"))
   link.addEventListener("click", (event) => {

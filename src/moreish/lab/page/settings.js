@@ -113,6 +113,8 @@ export class Wish {
   error = "";
   #begun = false;
   #push = false;
+  #busy = false; // the server has not answered yet
+  #waiting = false; // `wanted` has not been sent yet
 
   /**
    * @param {import("./lab.js").Lab} lab
@@ -127,20 +129,29 @@ export class Wish {
   }
 
   /**
-   * Start a training with other settings.
+   * Start a training with other settings. While the server still answers, only the newest wish waits.
    * @param {Wanted} wanted
    * @param {boolean} [push] whether "back" returns to the settings before
    */
   async want(wanted, push = true) {
     this.wanted = wanted;
-    this.#push = push;
-    try {
-      await this.lab.send({ do: "configure", ...wanted });
-      if (this.wanted === wanted) this.error = "";
-    } catch (error) {
-      if (this.wanted === wanted) this.error = /** @type {Error} */ (error).message;
-      this.#push = false;
+    this.#push ||= push;
+    this.#waiting = true;
+    if (this.#busy) return;
+    this.#busy = true;
+    while (this.#waiting) {
+      this.#waiting = false;
+      const sent = this.wanted;
+      let error = "";
+      try {
+        await this.lab.send({ do: "configure", ...sent });
+      } catch (failed) {
+        error = /** @type {Error} */ (failed).message;
+        this.#push = false;
+      }
+      if (!this.#waiting) this.error = error;
     }
+    this.#busy = false;
     this.changed();
   }
 
@@ -150,7 +161,7 @@ export class Wish {
     if (!settings || !controls) return;
     const first = !this.#begun;
     this.#begun = true;
-    if (first && this.#recall()) return;
+    if ((first && this.#recall()) || this.#waiting) return;
     this.wanted = { list: settings.list, model: settings.model, options: settings.options };
     this.error = "";
     this.#write(controls);

@@ -2,6 +2,7 @@
 
 import { make, set } from "./dom.js";
 import { drawing, follow } from "./shared.js";
+import { markText, wordButton } from "./words.js";
 
 /** @typedef {import("./lab.js").Constraint} Constraint */
 
@@ -128,11 +129,11 @@ export function steer(lab) {
       make(
         "li",
         {},
-        make("span", { class: mark === "new" ? "new" : "known" }, word),
-        make("span", { class: "mark" }, mark),
+        wordButton(lab, word),
+        make("span", { class: mark === "new" ? "mark" : "mark listed" }, markText(mark)),
       ),
     );
-    return make("ul", { class: "drawn", "aria-label": "words drawn at random" }, ...items);
+    return make("ul", { class: "samples", "aria-label": "words drawn at random" }, ...items);
   }
 
   /** @param {{word: string, mark: string, probability: number, share: number | null}[]} words */
@@ -144,9 +145,9 @@ export function steer(lab) {
       return make(
         "tr",
         {},
-        make("td", {}, word),
+        make("td", {}, wordButton(lab, word)),
         ...numbers.map((text) => make("td", { class: "number" }, text)),
-        make("td", { class: "mark" }, mark),
+        make("td", { class: "faint" }, markText(mark)),
       );
     });
     const titles = head.map((text, i) => make("th", { class: i && text ? "number" : null }, text));

@@ -1,7 +1,7 @@
 /** @file The bar that plays, pauses, steps and starts anew, and the line that says where the training stands. */
 
 import { short } from "./chart.js";
-import { make } from "./dom.js";
+import { make, set } from "./dom.js";
 
 /** @type {[number, string][]} */
 const PACES = [
@@ -67,6 +67,8 @@ export function transport(lab, trouble) {
     lab.state.set("pace", steps);
   }
   play.className = "primary";
+  set(play, { "aria-keyshortcuts": "Space" });
+  set(step, { "aria-keyshortcuts": "s" });
   const line = make("p", { class: "state" }, "connecting");
   const end = make("p", { class: "hidden", role: "status" });
 
@@ -81,7 +83,10 @@ export function transport(lab, trouble) {
     if (end.textContent !== announced) end.textContent = announced;
     complain();
   });
-  lab.on("connected", complain);
+  lab.on("connected", () => {
+    failed = "";
+    complain();
+  });
   lab.on("state", () => begin(lab.status));
 
   /** Take the speed of the address; without one, a speed at which a new training can be watched. */
@@ -116,8 +121,7 @@ const told = (losses) =>
  * @param {import("./lab.js").Status} status
  */
 export function describe(status) {
-  if (status.waiting) return status.waiting;
-  if (!status.training) return "the training is being prepared";
+  if (!status.training) return status.waiting || "the training is being prepared";
   const parts = [status.steps ? `step ${short(status.step, 9)} of ${short(status.steps, 9)}` : "counted at once"];
   if (status.losses) parts.push(`loss: ${told(status.losses)}`);
   else {
@@ -126,6 +130,8 @@ export function describe(status) {
     if (status.lr !== null) parts.push(`lr ${short(status.lr, 3)}`);
   }
   parts.push(`${status.seconds.toFixed(1)} s`);
-  if (status.rate !== null && status.playing) parts.push(`${short(Math.round(status.rate), 3)} steps a second`);
+  if (status.rate !== null && status.playing)
+    parts.push(`${short(Math.round(Math.min(status.rate, status.pace || Infinity)), 3)} steps a second`);
+  if (status.waiting) parts.push(status.waiting);
   return parts.join(" · ");
 }

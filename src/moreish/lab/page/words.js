@@ -30,6 +30,12 @@ export const wordButton = (lab, word, ...shown) =>
   );
 
 /**
+ * Where a word stands, with its sign.
+ * @param {string} mark "new", the part of the list that has it, or "cut"
+ */
+export const markText = (mark) => MARKS[mark] ?? mark;
+
+/**
  * How many words are new, in words.
  * @param {string[]} marks
  */
@@ -70,7 +76,7 @@ export function words(lab) {
     const item = list.children[i] ?? list.appendChild(make("li", {}, place(), make("span", { class: "mark" })));
     const [button, tag] = item.children;
     if (button.textContent !== word) button.textContent = word;
-    const text = (label === undefined ? "" : `${label} `) + MARKS[mark];
+    const text = (label === undefined ? "" : `${label} `) + markText(mark);
     if (tag.textContent !== text) tag.textContent = text;
     set(tag, { class: ["train", "val", "test"].includes(mark) ? "mark listed" : "mark" });
   }

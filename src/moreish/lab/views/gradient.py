@@ -78,49 +78,49 @@ def gradient(
     snapshot.run.model.need_layers()
     if snapshot.task is None:
         raise InputError("BatchNorm was folded into the other layers of this run: open one that was not folded")
-    with snapshot.bench.lock:
-        found = _gradients(snapshot)
-        case, by_hand = found.case, found.by_hand
-        slots = {slot.name: (slot, layer) for slot, layer in _trained(case)}
-        name = parameter or next((n for n, (_, of) in slots.items() if isinstance(of, Linear)), next(iter(slots)))
-        if name not in slots:
-            raise unknown("parameter", name, slots)
-        slot, layer = slots[name]
-        exact = finite(_matrix(slot, by_hand["float64"]))
-        at = _entry(slot, exact, row, column)
-        weights = _matrix(slot, case.params)
-        torch = find_spec("torch") is not None
-        place = slot.start + at[0] * exact.shape[1] + at[1]
-        batches = snapshot.task.need_steps()
-        return {
-            "parameters": [{"name": n, "shape": list(s.shape)} for n, (s, _) in slots.items()],
-            "parameter": name,
-            "shape": list(slot.shape),
-            "row": at[0],
-            "column": at[1],
-            "value": float(weights[at]),
-            "loss": found.loss,
-            "examples": min(EXAMPLES, batches.size),
-            "of": batches.size,
-            "words": isinstance(batches, WordBatches),
-            "hand": {dtype: float(_matrix(slot, flat)[at]) for dtype, flat in by_hand.items()},
-            "difference": case.slope(place),
-            "autograd": float(_matrix(slot, found.by_autograd)[at]) if autograd and torch else None,
-            "torch": torch,
-            "largest": float(np.abs(exact).max()),
-            "map": _map(weights if map == "weights" else exact, at),
-            "derivation": asdict(derivation(layer, slot.parameter.name)),
-        }
+    found = _gradients(snapshot)
+    case, by_hand = found.case, found.by_hand
+    slots = {slot.name: (slot, layer) for slot, layer in _trained(case)}
+    name = parameter or next((n for n, (_, of) in slots.items() if isinstance(of, Linear)), next(iter(slots)))
+    if name not in slots:
+        raise unknown("parameter", name, slots)
+    slot, layer = slots[name]
+    exact = finite(_matrix(slot, by_hand["float64"]))
+    at = _entry(slot, exact, row, column)
+    weights = _matrix(slot, case.params)
+    torch = find_spec("torch") is not None
+    place = slot.start + at[0] * exact.shape[1] + at[1]
+    batches = snapshot.task.need_steps()
+    return {
+        "parameters": [{"name": n, "shape": list(s.shape)} for n, (s, _) in slots.items()],
+        "parameter": name,
+        "shape": list(slot.shape),
+        "row": at[0],
+        "column": at[1],
+        "value": float(weights[at]),
+        "loss": found.loss,
+        "examples": min(EXAMPLES, batches.size),
+        "of": batches.size,
+        "words": isinstance(batches, WordBatches),
+        "hand": {dtype: float(_matrix(slot, flat)[at]) for dtype, flat in by_hand.items()},
+        "difference": case.slope(place),
+        "autograd": float(_matrix(slot, found.by_autograd)[at]) if autograd and torch else None,
+        "torch": torch,
+        "largest": float(np.abs(exact).max()),
+        "map": _map(weights if map == "weights" else exact, at),
+        "derivation": asdict(derivation(layer, slot.parameter.name)),
+    }
 
 
 def _gradients(snapshot: Snapshot) -> Gradients:
     """The gradients at a snapshot, which are computed once."""
     kept = snapshot.bench.kept
-    if "gradient" not in kept or kept["gradient"].version != snapshot.version:
-        assert snapshot.task is not None
-        case = Case.of_step(snapshot.run.model, snapshot.task.need_steps(), snapshot.step, EXAMPLES)
-        kept["gradient"] = Gradients(snapshot.version, case)
-    return kept["gradient"]
+    with snapshot.bench.lock:
+        if "gradient" not in kept or kept["gradient"].version != snapshot.version:
+            assert snapshot.task is not None
+            case = Case.of_step(snapshot.run.model, snapshot.task.need_steps(), snapshot.step, EXAMPLES)
+            kept["gradient"] = Gradients(snapshot.version, case)
+        return kept["gradient"]
 
 
 def _trained(case: Case) -> Sequence[tuple[Slot, Layer]]:
