@@ -219,6 +219,13 @@ def test_a_run_without_steps_is_opened_too(session, model):
     assert session.trainer.snapshot.run.model.sample(5) == run.model.sample(5)
 
 
+def test_the_baseline_is_the_n_gram_of_the_list_in_the_settings(session):
+    for name in ("own", "dinosaurs"):
+        session.configure(name, "mlp", SMALL, play=False)
+        words = session.words_of(name)
+        assert session.baseline() == moreish.train(words, "ngram").loss["val"]
+
+
 def test_lists_of_pages_are_read_and_described_as_by_the_commands(session):
     data = "\n".join(["Ann", "bob", *made_up_words(60)]).encode()
     found = session.read_list(data, "some names.txt")

@@ -159,10 +159,12 @@ class Session:
 
     def baseline(self) -> float | None:
         """Val loss of the n-gram with its default options on the list of the training, counted when first asked."""
-        snapshot = self.trainer.snapshot
-        if snapshot is None:
+        if self.task is not None:
+            corpus = self.task.corpus
+        elif self.trainer.training is not None:
+            corpus = self.trainer.training.run.corpus
+        else:
             return None
-        corpus = snapshot.run.corpus
         if corpus.data_hash not in self.baselines:
             self.baselines[corpus.data_hash] = count(prepare(corpus, "ngram", {})).loss["val"]
         return self.baselines[corpus.data_hash]
