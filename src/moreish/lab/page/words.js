@@ -31,7 +31,7 @@ export const wordButton = (lab, word, ...shown) =>
 
 /**
  * Where a word stands, with its sign.
- * @param {string} mark "new", or the part of the list that has it
+ * @param {string} mark "new", the part of the list that has it, or "cut"
  */
 export const markText = (mark) => MARKS[mark] ?? mark;
 
