@@ -152,6 +152,10 @@ def test_words_are_steered_as_sample_steers_them(name):
     assert [(at["word"], at["probability"], at["share"]) for at in likeliest["words"]] == [
         (at.word, at.probability, at.share) for at in best
     ]
+    unseen = ask(snapshot, "likeliest", gap="b_g_", n=3, only_new=True)
+    assert [at["word"] for at in unseen["words"]] == [
+        at.word for at in run.model.most_likely(3, gap="b_g_", avoid=run.corpus.words)
+    ]
 
 
 def test_what_cannot_be_steered_is_said_in_one_line():

@@ -1,6 +1,6 @@
 /** @file The field of one option: a list of choices, a box, or a number with a slider. */
 
-import { short, ticks } from "./chart.js";
+import { ticks } from "./chart.js";
 import { make, set } from "./dom.js";
 import { dashed, parseOption } from "./settings.js";
 
@@ -112,8 +112,17 @@ function number(control, attributes, change) {
     spellcheck: "false",
     ...attributes,
   });
-  input.addEventListener("change", () => change(input.value.trim() ? parseOption(control, input.value) : null));
-  if (!all.length) return { elements: [input], show: (value) => (input.value = written(value)) };
+  let editing = false; // what a person is typing or dragging is left alone
+  input.addEventListener("input", () => (editing = true));
+  input.addEventListener("blur", () => (editing = false));
+  input.addEventListener("change", () => {
+    editing = false;
+    change(input.value.trim() ? parseOption(control, input.value) : null);
+  });
+  const showText = (/** @type {Option | null} */ value) => {
+    if (!editing) input.value = written(value);
+  };
+  if (!all.length) return { elements: [input], show: showText };
 
   const { id: _, ...described } = attributes;
   const slider = make("input", {
@@ -126,15 +135,19 @@ function number(control, attributes, change) {
   });
   const say = () => set(slider, { "aria-valuetext": input.value });
   slider.addEventListener("input", () => {
+    editing = true;
     input.value = written(all[slider.valueAsNumber]);
     say();
   });
-  slider.addEventListener("change", () => change(all[slider.valueAsNumber]));
+  slider.addEventListener("change", () => {
+    editing = false;
+    change(all[slider.valueAsNumber]);
+  });
   return {
     elements: [slider, input],
     show(value) {
-      input.value = typeof value === "number" && value < 1e-3 && value > 0 ? short(value) : written(value);
-      if (typeof value === "number") slider.valueAsNumber = nearestStop(all, value);
+      showText(value);
+      if (typeof value === "number" && !editing) slider.valueAsNumber = nearestStop(all, value);
       slider.classList.toggle("unset", typeof value !== "number");
       say();
     },

@@ -20,16 +20,21 @@ import { gradient } from "./gradient.js";
 /** The panels in their order. @type {((lab: Lab) => import("./lab.js").Panel)[]} */
 const PANELS = [losses, words, pairs, embedding, layers, architecture, next, score, steer, along, gradient];
 
-const SPARE = 100; // milliseconds without a refresh of the same panel after one, so that reading stays possible
+const SPARE = 60; // milliseconds after the refresh of a panel before it follows the training again
 
 const lab = new Lab();
 
-/** A panel in its section: heading, line for errors, body. */
+/**
+ * A panel in its section: heading, line for errors, body. It follows the training while it is in view: one refresh
+ * after the other, the next one after a pause if there is something new.
+ */
 class Section {
   #busy = false;
-  #wanted = /** @type {"" | "live" | "now"} */ ("");
   #inView = false;
-  #stale = true;
+  #stale = true; // the training has moved since the last refresh
+  #wanted = false; // a person has changed something since the last refresh
+  #timer = 0;
+  #due = 0; // time of the next refresh with the training
 
   /** @param {import("./lab.js").Panel} panel */
   constructor(panel) {
@@ -52,32 +57,37 @@ class Section {
     ).observe(this.element);
   }
 
-  /** Refresh with the training, if anybody can see it. */
+  /** Refresh with the training, soon. */
   follow() {
     this.#stale = true;
-    if (this.#inView && !document.hidden && lab.connected) this.refresh("live");
+    if (this.#busy || this.#timer) return;
+    this.#timer = setTimeout(
+      () => {
+        this.#timer = 0;
+        if (this.#inView && !document.hidden && lab.connected) this.refresh(true);
+      },
+      Math.max(0, this.#due - performance.now()),
+    );
   }
 
-  /** @param {"live" | "now"} kind */
-  async refresh(kind) {
+  /** @param {boolean} live whether it is because the training has moved */
+  async refresh(live) {
     if (this.#busy) {
-      if (this.#wanted !== "now") this.#wanted = kind;
+      this.#wanted ||= !live;
       return;
     }
     this.#busy = true;
-    this.#stale = false;
+    this.#stale = this.#wanted = false;
     try {
-      await this.panel.refresh(kind === "live");
+      await this.panel.refresh(live);
       this.#show("");
     } catch (error) {
       this.#show(error instanceof Error ? error.message : String(error));
     }
-    if (kind === "live" && this.#wanted !== "now") await new Promise((resolve) => setTimeout(resolve, SPARE));
     this.#busy = false;
-    const wanted = this.#wanted;
-    this.#wanted = "";
-    if (wanted === "now") this.refresh("now");
-    else if (wanted) this.follow();
+    this.#due = performance.now() + SPARE;
+    if (this.#wanted) this.refresh(false);
+    else if (this.#stale) this.follow();
   }
 
   /** @param {string} error */
@@ -97,7 +107,7 @@ find("panels").append(...sections.map(({ element }) => element));
 
 const followAll = () => sections.forEach((section) => section.follow());
 lab.refresh = (/** @type {import("./lab.js").Panel} */ panel) => {
-  sections.find((section) => section.panel === panel)?.refresh("now");
+  sections.find((section) => section.panel === panel)?.refresh(false);
 };
 lab.on("status", followAll);
 lab.on("state", followAll);

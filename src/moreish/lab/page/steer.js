@@ -180,7 +180,7 @@ export function steer(lab) {
       const parts = [];
       let step = 0;
       if (likeliest) {
-        const found = await lab.ask("likeliest", { ...constraints, n }, live);
+        const found = await lab.ask("likeliest", { ...constraints, only_new: chosen.only_new, n }, live);
         step = found.step;
         parts.push(make("h3", {}, "Most likely"), table(found.words), make("p", { class: "faint" }, found.line));
       }

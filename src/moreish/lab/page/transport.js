@@ -41,43 +41,15 @@ export function transport(lab, trouble) {
   const play = button("Play", "Play or pause (space bar)", turn);
   const step = button("Step", "Make one step (key s)", () => tell({ do: "step" }));
   const anew = button("Start anew", "Start anew with the same settings", () => tell({ do: "restart" }));
-  const other = make("option", { value: "", hidden: true }); // a speed from an address
-  const pace = make(
-    "select",
-    { "aria-label": "Speed" },
-    ...PACES.map(([n, text]) => make("option", { value: n }, text)),
-    other,
-  );
-  pace.addEventListener("change", () => setPace(Number(pace.value)));
-  let waiting = false; // for the answer to a change of the speed
-  async function setPace(/** @type {number} */ steps) {
-    waiting = true;
-    show(steps);
-    await tell({ do: "pace", steps });
-    waiting = false;
-  }
-
-  /** @param {number} steps a second */
-  function show(steps) {
-    if (!PACES.some(([each]) => each === steps)) {
-      other.value = String(steps);
-      other.textContent = `${short(steps)} steps a second`;
-    }
-    pace.value = String(steps);
-    lab.state.set("pace", steps);
-  }
   play.className = "primary";
   set(play, { "aria-keyshortcuts": "Space" });
   set(step, { "aria-keyshortcuts": "s" });
   const line = make("p", { class: "state" }, "connecting");
   const end = make("p", { class: "hidden", role: "status" });
 
-  let begun = false;
   lab.on("status", (/** @type {import("./lab.js").Status} */ status) => {
     play.textContent = status.ended ? "Train again" : status.playing ? "Pause" : "Play";
     step.disabled = status.ended;
-    if (!begun) begin(status);
-    else if (!waiting) show(status.pace);
     line.textContent = describe(status);
     const announced = status.ended && status.losses ? `The training has ended: ${told(status.losses)}` : "";
     if (end.textContent !== announced) end.textContent = announced;
@@ -87,19 +59,8 @@ export function transport(lab, trouble) {
     failed = "";
     complain();
   });
-  lab.on("state", () => begin(lab.status));
-
-  /** Take the speed of the address; without one, a speed at which a new training can be watched. */
-  function begin(/** @type {import("./lab.js").Status | null} */ status) {
-    if (!status) return;
-    const isNew = !begun && !status.pace && !status.step && !status.playing;
-    begun = true;
-    const wanted = Number(lab.state.get("pace", String(isNew ? WATCHED : status.pace)));
-    if (wanted !== status.pace && wanted >= 0) setPace(wanted);
-    else show(status.pace);
-  }
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
     const target = /** @type {HTMLElement} */ (event.target);
     if (target.closest("input, select, textarea, button, summary, a, [contenteditable]")) return;
     if (event.key === " ") turn();
@@ -107,7 +68,56 @@ export function transport(lab, trouble) {
     else return;
     event.preventDefault();
   });
-  return [make("div", { class: "buttons" }, play, step, anew, pace), line, end];
+  return [make("div", { class: "buttons" }, play, step, anew, speed(lab, tell)), line, end];
+}
+
+/**
+ * Make the choice of the speed. It follows the address, then the server; a new training begins at a speed at which it
+ * can be watched.
+ * @param {import("./lab.js").Lab} lab
+ * @param {(message: Record<string, any>) => Promise<void>} tell
+ */
+function speed(lab, tell) {
+  const other = make("option", { value: "", hidden: true }); // a speed from an address
+  const known = PACES.map(([steps, text]) => make("option", { value: steps }, text));
+  const select = make("select", { "aria-label": "Speed" }, ...known, other);
+  let [begun, waiting] = [false, false];
+
+  /** @param {number} steps a second */
+  function show(steps) {
+    if (!PACES.some(([each]) => each === steps)) {
+      other.value = String(steps);
+      other.textContent = `${short(steps)} steps a second`;
+    }
+    select.value = String(steps);
+    lab.state.set("pace", steps);
+  }
+
+  /** @param {number} steps a second */
+  async function choose(steps) {
+    waiting = true;
+    show(steps);
+    await tell({ do: "pace", steps });
+    waiting = false;
+  }
+
+  function recall() {
+    const { status, state } = lab;
+    if (!status) return;
+    const isNew = !begun && !status.pace && !status.step && !status.playing;
+    begun = true;
+    const wanted = Number(state.get("pace", String(isNew ? WATCHED : status.pace)));
+    if (wanted !== status.pace && wanted >= 0) choose(wanted);
+    else show(status.pace);
+  }
+
+  select.addEventListener("change", () => choose(Number(select.value)));
+  lab.on("state", recall);
+  lab.on("status", ({ pace }) => {
+    if (!begun) recall();
+    else if (!waiting) show(pace);
+  });
+  return select;
 }
 
 /** @param {Record<string, number>} losses of the three parts */

@@ -26,8 +26,8 @@ def steer(snapshot: Snapshot, **values: Any) -> dict[str, Any]:
     return {"words": [{"word": word, "mark": mark(word)} for word in found], "seed": seed, "line": line}
 
 
-def likeliest(snapshot: Snapshot, **values: Any) -> dict[str, Any]:
-    """Find the most likely words that fit constraints, such as a word with gaps.
+def likeliest(snapshot: Snapshot, *, only_new: bool = False, **values: Any) -> dict[str, Any]:
+    """Find the most likely words that fit constraints, such as a word with gaps; only_new leaves out those of the list.
 
     Returns {"words": [{"word", "mark", "probability", "share"}, ...], "line"}: share is the probability among the words
     that fit, None if these are too many to sum.
@@ -35,6 +35,7 @@ def likeliest(snapshot: Snapshot, **values: Any) -> dict[str, Any]:
     Raises InputError for what does not fit, and if it takes too long.
     """
     run = snapshot.bench.with_guides(snapshot.run)
-    found = likeliest_response(run, LIMITS, **SEARCHES(**values).model_dump())
+    unwanted = run.corpus.words if only_new else ()
+    found = likeliest_response(run, LIMITS, **SEARCHES(**values).model_dump(), avoid=unwanted)
     words = [{"word": at.word, "mark": at.seen, "probability": at.probability, "share": at.share} for at in found.words]
     return {"words": words, "line": "" if found.proven else UNPROVEN}
