@@ -25,7 +25,7 @@ const SPARE = 60; // milliseconds after the refresh of a panel before it follows
 const lab = new Lab();
 
 /**
- * A panel in its section: heading, line for errors, body. It follows the training while it is in view: one refresh
+ * A panel in its section: heading, line for errors, body. It follows the training while it is in view, or nearly: one refresh
  * after the other, the next one after a pause if there is something new.
  */
 class Section {
@@ -53,7 +53,7 @@ class Section {
         this.#inView = entries.at(-1)?.isIntersecting ?? false;
         if (this.#inView && this.#stale) this.follow();
       },
-      { rootMargin: "50px" },
+      { rootMargin: "50%" },
     ).observe(this.element);
   }
 

@@ -40,9 +40,9 @@ ALL: dict[str, View] = {
     "along": along,
     "gradient": gradient,
 }
-LONG = frozenset({"steer", "likeliest", "gradient"})  # they may take seconds: no other question waits for them
 LARGEST = 1e15  # weight; products of larger ones are beyond float32
 OF_ANY_WEIGHTS = ("architecture", "layers")  # views that show even larger ones
+LONG = frozenset({"steer", "likeliest", "gradient"})  # they may take seconds: no other question waits for them
 VIEWS: dict[str, View] = {name: validate_call(config=CHECKED)(view) for name, view in ALL.items()}
 
 
