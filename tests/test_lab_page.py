@@ -147,6 +147,7 @@ def test_a_typed_word_and_prefix_are_answered_with_the_present_weights(opened, s
     until_text(page, "#panel-score", f"{score.nll:.2f}")
     page.get_by_role("button", name="Play").click()
     until_ended(page, session)
+    prefix.scroll_into_view_if_needed()  # what is out of view stands still
     until_page(page, f"document.querySelector('#panel-next .bars').innerText !== {json.dumps(bars)}")
     score = session.trainer.snapshot.run.model.score(WORD)
     until_text(page, "#panel-score", f"{score.nll:.2f}")

@@ -71,6 +71,39 @@ def expected_by_hand(model, words, characters) -> dict:
     return {a: {b: total[b] / sum(total.values()) for b in characters} for a, total in sums.items()}
 
 
+# Words
+
+
+def test_words_are_those_of_the_model_for_the_same_seed():
+    trained = Trained(Corpus(WORDS), "ngram")
+    model, corpus = trained.run.model, trained.run.corpus
+    shown = answer(trained.after(), "words", {"n": 20, "seed": 5})["words"]
+    drawn = list(model.sample(20, seed=5))
+    assert shown == [{"word": word, "mark": corpus.mark(word)} for word in drawn]
+    assert {"new", "train"} <= {row["mark"] for row in shown}
+    other = answer(trained.after(), "words", {"n": 20, "seed": 6})["words"]
+    assert [row["word"] for row in other] != drawn
+
+
+def test_a_net_that_never_ends_a_word_has_it_cut_off():
+    trained = mlp()
+    trained.run.model.weights["4.linear.b"][0] = -50
+    shown = answer(trained.after(), "words", {"n": 3})["words"]
+    assert [(len(row["word"]), row["mark"]) for row in shown] == [(50, "cut")] * 3
+    assert answer(trained.after(), "pair", {"before": shown[0]["word"][-1], "after": ""})["drawn"] == []
+
+
+def test_labels_are_drawn_by_their_shares(small_labelled):
+    corpus, labels, weights = small_labelled
+    trained = Trained(corpus, "ngram", order=3)
+    shown = answer(trained.after(), "words", {"n": 100})["words"]
+    share = sum(w for label, w in zip(labels, weights, strict=True) if label == "x") / sum(weights)
+    assert sum(row["label"] == "x" for row in shown) / 100 == pytest.approx(share, abs=0.15)
+    model = trained.run.model
+    for row in shown[:5]:
+        assert math.isfinite(model.score(row["word"], label=row["label"]).nll)
+
+
 # Pairs
 
 
@@ -341,11 +374,14 @@ def test_every_view_of_every_model_is_an_answer_or_one_line(name):
             json.dumps(answer(snapshot, view, {}), allow_nan=False)
 
 
-def test_numbers_that_are_not_finite_are_left_out():
+@pytest.mark.parametrize("weight", [np.nan, np.inf, -1e20])
+def test_weights_that_are_too_large_are_one_clear_line_and_leave_the_statistics(weight):
     trained = mlp()
-    trained.run.model.params[:] = np.nan
+    trained.run.model.params[:] = weight
     snapshot = trained.after()
-    for view in ("pairs", "layers"):
-        json.dumps(answer(snapshot, view, {}), allow_nan=False)
-    with pytest.raises(InputError, match="no longer finite"):
-        answer(snapshot, "embedding", {})
+    for view in ("words", "pairs", "embedding"):
+        with pytest.raises(InputError, match="weights are too large to compute with: start anew with a lower --lr"):
+            answer(snapshot, view, {})
+    shown = answer(snapshot, "layers", {})
+    json.dumps(shown, allow_nan=False)
+    assert math.isfinite(weight) or (shown["loss"], shown["steps"]) == (None, [])

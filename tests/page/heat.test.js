@@ -112,7 +112,7 @@ test("wider outputs have wider boxes", () => {
 });
 
 test("what is said of words, maps and problems follows what there is", () => {
-  assert.equal(counted(["new", "train", "new"]), "2 of 3 are in no part of the list.");
+  assert.equal(counted(["new", "train", "new"]), "2 of 3 are new: no part of the list has them.");
   assert.match(about(24, 0.314), /24 numbers each.*31%/);
   assert.doesNotMatch(about(2, 1), /%/);
   assert.equal(new Set([noProblem(true, true), noProblem(false, true), noProblem(false, false)]).size, 3);

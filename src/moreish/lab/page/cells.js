@@ -42,7 +42,13 @@ export function layout({ rows, columns, values, most = MOST }, width, measure) {
 export function cells(choose) {
   const canvas = make("canvas");
   const reading = make("p", { class: "reading faint", "aria-live": "polite" });
-  const frame = make("div", { class: "frame", tabindex: "0", role: "application", "aria-roledescription": "heat map" });
+  const frame = make("div", {
+    class: "frame",
+    hidden: true,
+    tabindex: "0",
+    role: "application",
+    "aria-roledescription": "heat map",
+  });
   frame.append(canvas);
   const element = make("div", { class: "cells" }, frame, reading);
   /** @type {Map | null} */ let map = null;
@@ -144,7 +150,10 @@ export function cells(choose) {
     /** @param {Map} drawn */
     draw(drawn) {
       map = drawn;
-      set(frame, { "aria-label": `${drawn.alt}. Arrow keys read the cells${choose ? ", Enter chooses one" : ""}.` });
+      set(frame, {
+        hidden: false,
+        "aria-label": `${drawn.alt}. Arrow keys read the cells${choose ? ", Enter chooses one" : ""}.`,
+      });
       read(at && isCell(at) ? at : null);
     },
   };

@@ -178,7 +178,7 @@ export function layers(lab) {
       if (body.childElementCount !== rows.length) body.replaceChildren(...rows.map(({ element }) => element));
       answer.layers.forEach((layer, i) => rows[i].show(layer));
       note.textContent =
-        "Of the same train examples at every step. Histograms are centred at 0; their ends hold all beyond.";
+        "All numbers are of the same train examples at every step. Histograms are centred at 0; their ends hold all beyond.";
       showUpdates(answer);
       showImage(answer, wanted);
     },
@@ -200,7 +200,7 @@ export function layers(lab) {
     if (now === said) return;
     said = now;
     verdicts.replaceChildren(
-      ...found.map(({ trouble, seen, remedy }) => make("li", {}, make("strong", {}, trouble), ` ${seen}: ${remedy}.`)),
+      ...found.map(({ trouble, seen, remedy }) => make("li", {}, make("strong", {}, trouble), `: ${seen}: ${remedy}.`)),
       ...(found.length ? [] : [make("li", { class: "none" }, noProblem(judged, left))]),
     );
   }

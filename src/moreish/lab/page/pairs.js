@@ -1,6 +1,6 @@
 /** @file The panel of pairs of characters: a heat map, and the words behind a cell. */
 
-import { make, set, visible } from "./dom.js";
+import { make, visible } from "./dom.js";
 import { heatMap, strength } from "./heat.js";
 import { wordButton } from "./words.js";
 
@@ -75,6 +75,8 @@ const asStart = (character) => (character === "" ? "start" : visible(character))
  * @property {(number | null)[][]} model
  * @property {number} read
  * @property {number} words
+ * @property {number} training
+ * @property {number} step
  */
 
 /**
@@ -101,7 +103,7 @@ export function pairs(lab) {
   );
   const hint = "Rows: the character before. Columns: the next one. Choose a cell to see words.";
   /** @type {Pairs | null} */ let data = null;
-  let drawn = ""; // the cell whose words are shown, and the step
+  let shownFor = ""; // the key of the words that are shown
   let asked = 0;
 
   /** @type {import("./lab.js").Panel} */
@@ -115,13 +117,9 @@ export function pairs(lab) {
       make("div", { class: "result" }, map.element, reading, legend, about, behind),
     ),
     async refresh(live) {
-      const answer = await lab.ask("pairs", {}, live);
-      data = /** @type {Pairs} */ (answer);
+      data = /** @type {Pairs} */ (await lab.ask("pairs", {}, live));
       draw();
-      const cell = lab.state.get(CELL);
-      const ended = lab.status && !lab.status.playing;
-      const now = `${cell} ${answer.training} ${ended ? answer.step : ""}`;
-      if (now !== drawn) await showWords(now);
+      if (key() !== shownFor) await showWords();
     },
   };
   reading.textContent = hint;
@@ -198,12 +196,15 @@ export function pairs(lab) {
     const cell = cellText(data.characters[i], data.characters[j]);
     lab.state.set(CELL, lab.state.get(CELL) === cell ? null : cell);
     draw();
-    showWords("").catch((error) => behind.replaceChildren(make("p", { class: "error" }, error.message)));
+    showWords().catch((error) => behind.replaceChildren(make("p", { class: "error" }, error.message)));
   }
 
-  /** Show the words behind the chosen cell. @param {string} now the key of what is shown */
-  async function showWords(now) {
-    drawn = now;
+  /** What the words behind the chosen cell depend on; while the training plays they stay, so that they can be read. */
+  const key = () => [lab.state.get(CELL), data?.training, lab.status?.playing ? "" : data?.step].join();
+
+  /** Show the words behind the chosen cell. */
+  async function showWords() {
+    shownFor = key();
     const place = data && parseCell(lab.state.get(CELL), data.characters);
     if (!data || !place) return behind.replaceChildren();
     const [before, after] = place.map((i) => data?.characters[i] ?? "");
@@ -218,7 +219,11 @@ export function pairs(lab) {
       make("h3", {}, name),
       make("p", { class: "faint" }, `${words}${times}${found.of > found.words.length ? ", such as" : ""}`),
       row(found.words, before, after),
-      make("p", { class: "faint" }, `Among ${found.among} words drawn now${none}`),
+      make(
+        "p",
+        { class: "faint" },
+        `Among ${found.among} words drawn at step ${found.step.toLocaleString("en")}${none}`,
+      ),
       row(found.drawn, before, after),
     );
   }
@@ -236,6 +241,5 @@ export function pairs(lab) {
         ),
       ),
     );
-  set(map.element, { "aria-describedby": null });
   return panel;
 }

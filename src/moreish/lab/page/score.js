@@ -86,5 +86,6 @@ export function score(lab) {
     },
   };
   follow((name) => name === WORD && lab.refresh(panel));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => lab.refresh(panel));
   return panel;
 }

@@ -7,8 +7,14 @@ const SEED = "words.seed";
 const FIRST_SEED = 42;
 const N = 10;
 
-/** Signs of the marks: a circle is empty for a new word, full for one of train, half full for one of val or test. */
-const SIGNS = /** @type {Record<string, string>} */ ({ new: "\u25cb", train: "\u25cf", val: "\u25d1", test: "\u25d1" });
+/** Marks as they are shown: a circle is empty for a new word, full for one of train, half full for one of val or test. */
+const MARKS = /** @type {Record<string, string>} */ ({
+  new: "\u25cb new",
+  train: "\u25cf in train",
+  val: "\u25d1 in val",
+  test: "\u25d1 in test",
+  cut: "\u2026 cut off",
+});
 
 /**
  * A word as a button that takes it to the panels where a word is looked at.
@@ -25,9 +31,9 @@ export const wordButton = (lab, word, ...shown) =>
 
 /**
  * Where a word stands, with its sign.
- * @param {string} mark "new", or the part of the list that has it
+ * @param {string} mark "new", the part of the list that has it, or "cut"
  */
-export const markText = (mark) => `${SIGNS[mark] ?? ""} ${mark === "new" ? "new" : `in ${mark}`}`;
+export const markText = (mark) => MARKS[mark] ?? mark;
 
 /**
  * How many words are new, in words.
@@ -35,7 +41,7 @@ export const markText = (mark) => `${SIGNS[mark] ?? ""} ${mark === "new" ? "new"
  */
 export function counted(marks) {
   const fresh = marks.filter((mark) => mark === "new").length;
-  return `${fresh} of ${marks.length} are in no part of the list.`;
+  return `${fresh} of ${marks.length} are new: no part of the list has them.`;
 }
 
 /**
@@ -56,23 +62,23 @@ export function words(lab) {
     async refresh(live) {
       const seed = Number.parseInt(lab.state.get(SEED), 10);
       const asked = seed >= 0 && seed <= Number.MAX_SAFE_INTEGER ? seed : FIRST_SEED;
-      /** @type {{words: {word: string, mark: string}[]}} */
+      /** @type {{words: {word: string, mark: string, label?: string}[]}} */
       const { words: drawn } = await lab.ask("words", { n: N, seed: asked }, live);
-      drawn.forEach(({ word, mark }, i) => show(i, word, mark));
+      drawn.forEach((one, i) => show(i, one));
       while (list.childElementCount > drawn.length) list.lastChild?.remove();
       note.textContent = `${counted(drawn.map(({ mark }) => mark))} The random numbers stay the same while the net learns.`;
       set(first, { hidden: asked === FIRST_SEED });
     },
   };
 
-  /** Show a word in its place; the element stays, so that it keeps the focus. @param {number} i @param {string} word @param {string} mark */
-  function show(i, word, mark) {
+  /** Show a word in its place; the element stays, so that it keeps the focus. @param {number} i @param {{word: string, mark: string, label?: string}} one */
+  function show(i, { word, mark, label }) {
     const item = list.children[i] ?? list.appendChild(make("li", {}, place(), make("span", { class: "mark" })));
     const [button, tag] = item.children;
     if (button.textContent !== word) button.textContent = word;
-    const text = markText(mark);
+    const text = (label === undefined ? "" : `${label} `) + markText(mark);
     if (tag.textContent !== text) tag.textContent = text;
-    set(tag, { class: mark === "new" ? "mark" : "mark listed" });
+    set(tag, { class: ["train", "val", "test"].includes(mark) ? "mark listed" : "mark" });
   }
 
   const place = () =>

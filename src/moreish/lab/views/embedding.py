@@ -2,11 +2,8 @@
 
 from typing import Any
 
-import numpy as np
-
 from ...analysis.embedding import embeddings_of, kind_of, principal, turned
 from ...analysis.pairs import frequent
-from ...errors import InputError
 from ..snapshot import Snapshot
 from .numbers import table
 
@@ -25,12 +22,10 @@ def embedding(snapshot: Snapshot) -> dict[str, Any]:
     dimensions          of an embedding
     share               of the variance that is in the plane; 1 for two numbers
 
-    Raises InputError for a model without embeddings, and for weights that are not finite.
+    Raises InputError for a model without embeddings.
     """
     model, kept = snapshot.run.model, snapshot.bench.kept
     C = embeddings_of(model)
-    if not np.isfinite(C).all():
-        raise InputError("the embeddings are no longer finite numbers: train anew with a lower --lr")
     with snapshot.bench.lock:
         tokens, last = kept.get("embedding") or (frequent(snapshot.run.corpus, MOST_TOKENS), None)
         if C.shape[1] == 2:

@@ -58,7 +58,8 @@ def layers(snapshot: Snapshot, *, image: Annotated[str, Field(max_length=100)] =
     run.model.need_layers()
     if bench.task is None:
         raise InputError("the net was folded after its training", "choose the run that it was made from")
-    with bench.lock:
+    # A diverging training has infinite values.
+    with bench.lock, np.errstate(invalid="ignore", over="ignore"):
         watched: Watched = bench.kept.get("layers") or _begun(snapshot)
         bench.kept["layers"] = watched
         key = snapshot.version, image

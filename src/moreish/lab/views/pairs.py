@@ -1,5 +1,6 @@
 """The table of pairs of characters: their counts in the list, what the model expects, and the words behind a cell."""
 
+from itertools import pairwise
 from typing import Annotated, Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from ...analysis.pairs import expected_pairs, frequent, pair_counts, words_with_
 from ...corpus import Vocab
 from ..snapshot import Snapshot
 from .numbers import table
+from .words import LONGEST, drawn_words
 
 MOST_TOKENS = 30  # rows of the table
 READ_TOKENS = 1 << 13  # of train words, about, that the model reads
@@ -61,7 +63,7 @@ def pair(snapshot: Snapshot, *, before: Character, after: Character, seed: int =
     run = snapshot.run
     vocab = run.model.vocab
     words, of, times = words_with_pair(run.corpus, _token(vocab, before), _token(vocab, after), LISTED_WORDS)
-    drawn = [word for word in run.model.sample(DRAWN_WORDS, seed=seed, max_length=100) if _has(word, before, after)]
+    drawn = [word for word, _ in drawn_words(run.model, DRAWN_WORDS, seed) if _has(word, before, after)]
     return {"words": words, "of": of, "times": times, "drawn": drawn[:LISTED_WORDS], "among": DRAWN_WORDS}
 
 
@@ -70,4 +72,5 @@ def _token(vocab: Vocab, character: str) -> int:
 
 
 def _has(word: str, before: str, after: str) -> bool:
-    return (before, after) in zip(["", *word], [*word, ""], strict=True)
+    end = [""] if len(word) < LONGEST else []  # a longer word was cut off before its end
+    return (before, after) in pairwise(["", *word, *end])
