@@ -87,7 +87,8 @@ export function lines({ height = 260 } = {}) {
     const line = svg("line", { class: "rule", x1: left, x2: right, y1: place, y2: place });
     const isLow = 2 * place > low + high; // where a falling line is at its end, and not at its beginning
     const at = isLow ? { x: left + 4, "text-anchor": "start" } : { x: right, "text-anchor": "end" };
-    return [line, svg("text", { class: "label", y: place - 4, ...at }, rule.label)];
+    const below = isLow && place + 16 < low; // where there is room, and no line yet
+    return [line, svg("text", { class: "label", y: place + (below ? 13 : -4), ...at }, rule.label)];
   }
 
   /** Show the values at the cursor. */
