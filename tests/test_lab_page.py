@@ -70,7 +70,7 @@ def opened(browser, session):
 
 def until_page(page, expression: str) -> None:
     """Wait until an expression is true on the page. (Its policy forbids the waiting of Playwright, which uses eval.)"""
-    until(lambda: page.wait_for_timeout(20) or page.evaluate(expression), 20)
+    until(lambda: page.wait_for_timeout(20) or page.evaluate(expression), 120)
 
 
 def until_text(page, selector: str, text: str) -> None:

@@ -157,7 +157,11 @@ def test_a_new_training_replaces_one_that_plays(session):
 def test_a_diverging_training_says_so(session):
     training = session.configure("own", "mlp", SMALL | {"lr": 1e6, "optimizer": "sgd"}, play=True)
     until(lambda: session.trainer.status.training == training and session.trainer.status.ended)
-    assert "the loss is not finite at step" in session.trainer.status.trouble
+    status, curve = session.trainer.status, session.trainer.training.curve
+    assert f"the loss is not finite at step {status.step}:" in status.trouble
+    assert [point[0] for point in curve] == [*range(status.step + 2)]  # the loss of the next one is not finite
+    assert curve[-1][2] is None
+    assert all(point[2] is not None for point in curve[1:-1])
     assert not session.trainer.status.playing
     again = session.configure("own", "mlp", SMALL)
     until_ended(session, again)

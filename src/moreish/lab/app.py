@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from ..errors import MoreishError
+from ..errors import InputError, MoreishError
 from ..serving.errors import HANDLERS
 from ..serving.limits import Limits
 from ..serving.middleware import BodyLimit, OriginCheck
@@ -56,22 +56,28 @@ KINDS = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg":
 
 
 class Ration:
-    """Time for the views that follow the training: each waits until they have taken no more than SHARE of the time."""
+    """Processor time for the views that follow the training: each waits until they have taken no more than SHARE."""
 
     def __init__(self) -> None:
-        self._free_at = 0.0
+        self._free_at = self._taken = 0.0
         self._lock = asyncio.Lock()
 
-    async def __call__(self, session: Session, compute: Callable[[], Any]) -> Any:
+    async def __call__(self, session: Session, pool: WorkerPool, view: Callable[[], Any]) -> Any:
+        """Answer in a thread of a pool, when it is time."""
         async with self._lock:
             while session.trainer.status.playing and (wait := self._free_at - time.monotonic()) > 0:
                 await asyncio.sleep(min(wait, 0.1))
-            began = time.monotonic()
             try:
-                return await compute()
+                return await pool(self._timed, view)
             finally:
-                taken = time.monotonic() - began
-                self._free_at = time.monotonic() + taken / SHARE
+                self._free_at = time.monotonic() + self._taken / SHARE
+
+    def _timed(self, view: Callable[[], Any]) -> Any:
+        began = time.thread_time()
+        try:
+            return view()
+        finally:
+            self._taken = time.thread_time() - began
 
 
 class Page:
@@ -114,7 +120,11 @@ def make_app(session: Session, token: str) -> FastAPI:
         query = request.query_params
         options = {name: query.get(name, "")[:1000] for name in ("column", "weights", "labels")}
         data = await request.body()
-        return JSONResponse(await workers(session.read_list, data, query.get("file", "words.txt")[:200], **options))
+        try:
+            found = await workers(session.read_list, data, query.get("file", "words.txt")[:200], **options)
+        except InputError as error:  # status 200: browsers write others to the console
+            found = {"error": str(error)}
+        return JSONResponse(found)
 
     async def closed(_: Request) -> Response:
         return PlainTextResponse("Open the whole address that moreish lab printed.\n", 403)
@@ -167,14 +177,14 @@ def make_app(session: Session, token: str) -> FastAPI:
             case Ask(view=view, values=values, live=live):
                 pool = patient if view in LONG else workers if live else quick
 
-                async def found() -> dict[str, Any]:
+                def found() -> dict[str, Any]:
                     snapshot = trainer.snapshot  # the newest, after a wait
                     if snapshot is None:
-                        raise HTTPException(503, "the training has not begun yet")
-                    answered = await pool(answer, snapshot, view, values)
+                        raise InputError("the training has not begun yet")
+                    answered = answer(snapshot, view, values)
                     return {"training": snapshot.training, "step": snapshot.step, **answered}
 
-                return await rations[view in LONG](session, found) if live else await found()
+                return await (rations[view in LONG](session, pool, found) if live else pool(found))
             case Configure(list=name, model=model, options=options, play=play):
                 return {"training": await quick(session.configure, name, model, options, play)}
             case Describe(list=name):

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ..errors import MoreishError
+from ..training.loop import Diverged
 from ..training.options import resolved
 from ..training.prepare import Task
 from ..training.run import Run
@@ -201,7 +202,8 @@ class Trainer:
         except Exception as error:
             training.ended = True
             with self._changed:
-                self._tell(ended=True, playing=False, trouble=_trouble(error))
+                made = len(error.losses) - 1 if isinstance(error, Diverged) else 0
+                self._tell(step=training.step + max(made, 0), ended=True, playing=False, trouble=_trouble(error))
                 self._take_snapshot(training)
             return
         with self._changed:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..evaluation import part_loss
 from ..training.fit import count, finish, first_state
-from ..training.loop import Loop, Progress
+from ..training.loop import Diverged, Loop, Progress
 from ..training.prepare import Task, engine_of, of_run
 from ..training.run import Run
 from .snapshot import Bench
@@ -69,25 +69,28 @@ class Training:
         assert self.iterator is not None
         self.loop.stretch = stretch
         began, before = self.loop.state.seconds, self.step
-        at = next(self.iterator, None)
+        try:
+            at = next(self.iterator, None)
+        except Diverged as error:
+            self._extend(error.losses, None, before, began)
+            raise
         if at is None:
             finish(self.run, self.loop.state)
             self.ended = True
             return None
-        self._extend(at, before, began)
+        self._extend(at.losses, at.val, before, began)
         return at
 
-    def _extend(self, at: Progress, before: int, began: float) -> None:
-        """Extend the curve by the steps from `before` on, which began at a time in seconds."""
+    def _extend(self, losses: np.ndarray, val: float | None, before: int, began: float) -> None:
+        """Extend the curve by the losses (n,) of the steps after step `before`, which began at a time in seconds."""
         assert self.loop is not None
-        every = max(1, at.steps // POINTS)
-        seconds = np.linspace(began, self.loop.state.seconds, len(at.losses) + 1)[1:]
+        every, n = max(1, self.loop.steps // POINTS), len(losses)
+        seconds = np.linspace(began, self.loop.state.seconds, n + 1)[1:]
         first = 0
-        for i, step in enumerate(range(before + 1, at.step + 1)):
-            last = step == at.step
-            if step <= SINGLE_STEPS or step % every == 0 or last:
-                loss = _finite(float(at.losses[first : i + 1].mean()))
-                self.curve.append([step, round(float(seconds[i]), 4), loss, at.val if last else None])
+        for i, step in enumerate(range(before + 1, before + n + 1)):
+            if step <= SINGLE_STEPS or step % every == 0 or i == n - 1:
+                loss = _finite(float(losses[first : i + 1].mean()))
+                self.curve.append([step, round(float(seconds[i]), 4), loss, val if i == n - 1 else None])
                 first = i + 1
 
 
