@@ -69,7 +69,7 @@ export function lines({ height = 260 } = {}) {
         { scale: x, ticks: ticks(...data.x, n), label: data.xLabel },
         { scale: y, ticks: ticks(...data.y, 5, data.log), label: data.yLabel },
       );
-      rules.replaceChildren(...(data.rules ?? []).flatMap((rule) => drawRule(rule, left, right, low, high)));
+      rules.replaceChildren(...(data.rules ?? []).flatMap((rule, i) => drawRule(rule, i, left, right, low, high)));
     }
     while (drawn.childElementCount > data.series.length) drawn.lastChild?.remove();
     data.series.forEach((series, i) => {
@@ -80,13 +80,13 @@ export function lines({ height = 260 } = {}) {
     read();
   }
 
-  /** @param {{y: number, label: string}} rule @param {number} left @param {number} right @param {number} low @param {number} high */
-  function drawRule(rule, left, right, low, high) {
+  /** @param {{y: number, label: string}} rule @param {number} i @param {number} left @param {number} right @param {number} low @param {number} high */
+  function drawRule(rule, i, left, right, low, high) {
     const place = y(rule.y);
     if (!(place <= low && place >= high)) return [];
     const line = svg("line", { class: "rule", x1: left, x2: right, y1: place, y2: place });
     const isLow = 2 * place > low + high; // where a falling line is at its end, and not at its beginning
-    const at = isLow ? { x: left + 4, "text-anchor": "start" } : { x: right, "text-anchor": "end" };
+    const at = isLow && i === 0 ? { x: left + 4, "text-anchor": "start" } : { x: right, "text-anchor": "end" };
     const below = isLow && place + 16 < low; // where there is room, and no line yet
     return [line, svg("text", { class: "label", y: place + (below ? 13 : -4), ...at }, rule.label)];
   }
