@@ -7,7 +7,7 @@ from pathlib import Path
 from ..errors import InputError, unknown
 from ..files import write_atomically
 from ..training.run import Run
-from . import onnx
+from . import onnx, web
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class Export:
 
 
 EXPORTS: dict[str, Export] = {
+    "html": Export("a page without a server", ".html", web.html, web.use_html),
+    "js": Export("an ES module", ".js", web.js, web.use_js),
     "onnx": Export("a graph for ONNX Runtime", ".onnx", onnx.data, onnx.use),
 }
 
