@@ -47,7 +47,7 @@ FLOORS = [
     {"training"},
     {"analysis"},
     {"plots"},
-    {"reporting", "serving", "lessons"},
+    {"reporting", "serving", "lessons", "export"},
     {"lab"},
     {"cli"},
 ]

@@ -85,6 +85,7 @@ VERBS = (
     "plot",
     "diagnose",
     "report",
+    "export",
     "lessons",
     "mix",
     "distill",

@@ -15,7 +15,7 @@ import { LAYERS } from "./forward.js";
  * @typedef {{kind: string, sizes: Record<string, any>, weights: Record<string, Place>, layers?: LayerFile[]}} LayerFile
  * @typedef {{model: string, context: number | null, layers?: LayerFile[], arrays?: Record<string, Place>,
  *   order?: number, kind?: string, weights?: number[], parts?: ReaderFile[]}} ReaderFile
- * @typedef {{model: string, characters: string[], max_length: number, reader: ReaderFile,
+ * @typedef {{model: string, characters: string[], most_extra: number, reader: ReaderFile,
  *   labels?: {names: string[], shares: number[], readers: ReaderFile[]}, list?: string, loss?: Record<string, number>}} ModelFile
  */
 

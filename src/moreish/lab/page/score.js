@@ -80,8 +80,10 @@ export function score(lab) {
         (unknown ? `, ${unknown} of which the model does not know` : "");
       if (found.percentile !== null || shown !== found.word) last = compared(found.percentile);
       shown = found.word;
-      const place = found.mark === "new" ? "new, not in the list" : `in the list, in its ${found.mark} part`;
-      about.textContent = [`${found.drawn ? "drawn now: " : ""}${place}`, last].filter(Boolean).join("; ");
+      const places = { new: "new, not in the list", "": "" };
+      const place = places[/** @type {"new"} */ (found.mark)] ?? `in the list, in its ${found.mark} part`;
+      const where = [found.drawn && "drawn now", place].filter(Boolean).join(": ");
+      about.textContent = [where, last].filter(Boolean).join("; ");
       drawScale();
     },
   };

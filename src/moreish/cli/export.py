@@ -1,0 +1,55 @@
+"""Write the model of a run as a file for other programs.
+
+onnx is a graph for ONNX Runtime and all that reads ONNX, from the last characters, or from whole prefixes, to logits.
+
+Prints where the file went, its size, and how to use it. An existing file stays, unless --force is given.
+
+Examples:
+  moreish export runs/names-mlp --to onnx
+  moreish export runs/names-gru --to onnx --out web/names.onnx --force
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..export import EXPORTS, check_format, check_path, default_path, write_export
+from ..training.run import load
+from .terminal import announce_work, print_text
+from .values import Flag, one_of
+
+if TYPE_CHECKING:
+    FormatName = str
+else:
+    FormatName = one_of(EXPORTS)
+
+
+def export(
+    run: Path, /, *, to: FormatName, out: Path | None = None, label: str | None = None, force: Flag = False
+) -> None:
+    """Run `moreish export`.
+
+    Parameters
+    ----------
+    run
+        Folder of a run.
+    to
+        Format of the file.
+    out
+        File to write [default: the name of the run with the suffix of the format, in the current folder].
+    label
+        Write the model given this label, for a run trained with --labels.
+    force
+        Replace the file if it exists.
+    """
+    check_format(to)
+    path = out or default_path(run, to)
+    check_path(path, force)
+    announce_work()
+    use = write_export(load(run), to, path, label=label, force=force)
+    print_text(f"{path}  ({shown_size(path.stat().st_size)}, {EXPORTS[to].summary})")
+    print_text(use)
+
+
+def shown_size(size: int) -> str:
+    """Return a number of bytes in KB, or in MB from a million on."""
+    return f"{size / 1e6:.2f} MB" if size >= 1e6 else f"{size / 1e3:.1f} KB"
