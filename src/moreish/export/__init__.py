@@ -7,7 +7,7 @@ from pathlib import Path
 from ..errors import InputError, unknown
 from ..files import write_atomically
 from ..training.run import Run
-from . import onnx
+from . import onnx, torch
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Export:
 
 EXPORTS: dict[str, Export] = {
     "onnx": Export("a graph for ONNX Runtime", ".onnx", onnx.data, onnx.use),
+    "torch": Export("weights for torch.nn", ".safetensors", torch.data, torch.use),
 }
 
 
