@@ -12,7 +12,7 @@ from moreish.cli import run
 from moreish.export import EXPORTS
 
 WORDS = ["ab", "abba", "ba", "bab", "aab", "abab"] * 5
-FITTING = {"onnx": "mlp", "torch": "mlp"}  # a model that each format can hold
+FITTING = {"onnx": "mlp", "torch": "mlp", "arpa": "ngram"}  # a model that each format can hold
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from pathlib import Path
 from ..errors import InputError, unknown
 from ..files import write_atomically
 from ..training.run import Run
-from . import onnx, torch
+from . import arpa, onnx, torch
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Export:
 EXPORTS: dict[str, Export] = {
     "onnx": Export("a graph for ONNX Runtime", ".onnx", onnx.data, onnx.use),
     "torch": Export("weights for torch.nn", ".safetensors", torch.data, torch.use),
+    "arpa": Export("a back-off model for KenLM and SRILM", ".arpa", arpa.data, arpa.use),
 }
 
 
