@@ -1,53 +1,22 @@
 """`moreish export --to arpa`: readers of ARPA files give each word the probability that moreish gives it."""
 
 import math
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import pytest
+from arpa_reader import Reader, kenlm_model
 from conftest import made_up_words
 
 import moreish
 from moreish.export import onnx
-from moreish.export.arpa import data, symbol
+from moreish.export.arpa import data
 from moreish.ngram import SMOOTHINGS
+from moreish.ngram.arpa import symbol
 
 WORDS = made_up_words(300, seed=3)
 # Characters that a file of words has to write in another way, or that look like its own.
 ODD = ["a b", "b\u00a0a", "<s>", "\\2", "▁a", "e\u0301b", "U+0020", "# a", "a\u200db", "日 本", "b  b", "-1"] * 3
-
-
-class Reader:
-    """A reader of ARPA files: log10 p of an n-gram, or log10 b of its context and p of the shorter one."""
-
-    def __init__(self, text: str):
-        self.p: dict[tuple[str, ...], float] = {}
-        self.b: dict[tuple[str, ...], float] = {}
-        self.counts, found = dict[int, int](), defaultdict[int, int](int)
-        assert text.endswith("\\end\\\n")
-        for line in text.split("\n"):
-            if line.startswith("ngram "):
-                order, count = line.removeprefix("ngram ").split("=")
-                self.counts[int(order)] = int(count)
-            elif line.count("\t"):
-                p, gram, *b = line.split("\t")
-                words = tuple(gram.split(" "))
-                assert words not in self.p
-                self.p[words] = float(p)
-                self.b |= {words: float(b[0])} if b else {}
-                found[len(words)] += 1
-        assert found == self.counts
-
-    def log_p(self, context: tuple[str, ...], word: str) -> float:
-        if (*context, word) in self.p:
-            return self.p[*context, word]
-        return self.b.get(context, 0.0) + self.log_p(context[1:], word)
-
-    def score(self, words: list[str]) -> float:
-        """log10 of the probability of words from <s> to </s>."""
-        given, longest = ("<s>", *words, "</s>"), max(self.counts) - 1
-        return sum(self.log_p(given[max(0, i - longest) : i], given[i]) for i in range(1, len(given)))
 
 
 def written(run: moreish.Run) -> str:
@@ -65,17 +34,7 @@ def assert_same_scores(run: moreish.Run, reader: Any, others: list[str]) -> None
 
 
 def kenlm_reader(run: moreish.Run, folder: Path) -> Any:
-    """KenLM with the file of a run; it takes a text."""
-    kenlm = pytest.importorskip("kenlm")
-    path = folder / "model.arpa"
-    path.write_text(written(run), encoding="utf-8", newline="\n")
-    model = kenlm.Model(str(path))
-
-    class KenLM:
-        def score(self, words: list[str]) -> float:
-            return model.score(" ".join(words))
-
-    return KenLM()
+    return kenlm_model(written(run), folder)
 
 
 NEW = ["gagagaga", "bcdfg", "aaaaaaaa", "g", "dagefe"]

@@ -18,19 +18,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .._version import __version__
-from ..models.ngram import NGram
 from ..models.score import UNKNOWN_NLL
 from ..ngram import Automaton
+from ..ngram.arpa import BEGIN, END, UNKNOWN, symbol
 from ..training.run import Run
 from .refusals import need_counts, need_no_labels
 
-BEGIN, END, UNKNOWN = "<s>", "</s>", "<unk>"
 NEVER = -99  # log10 of a probability of 0, by the custom of the format
-
-
-def symbol(character: str) -> str:
-    """Return the word that a character is in the file."""
-    return character if character.isprintable() and not character.isspace() else f"U+{ord(character):04X}"
 
 
 class BackOff:
@@ -100,9 +94,8 @@ def data(run: Run) -> Iterator[bytes]:
     need_counts(run, "arpa")
     need_no_labels(run, "arpa")
     assert isinstance(model.engine, Automaton)
-    assert isinstance(model.config, NGram)
     lines = BackOff(model.engine, [END, *map(symbol, model.vocab.characters)]).lines()
-    return pieces(lines, f"# moreish {__version__}, {model.summary}, {model.config.smoothing}")
+    return pieces(lines, f"# moreish {__version__}: {model.summary}")
 
 
 def pieces(lines: list[list[str]], comment: str) -> Iterator[bytes]:

@@ -1,7 +1,7 @@
 """Errors for models that a format cannot hold."""
 
 from ..errors import InputError
-from ..models.ngram import NGram
+from ..models.ngram import AutomatonConfig
 from ..training.run import Run
 
 
@@ -13,14 +13,14 @@ def need_layers(run: Run, to: str) -> None:
 
 def need_counts(run: Run, to: str) -> None:
     """Raise InputError if the model of a run is not an n-gram model, as a format needs."""
-    if not isinstance(run.model.config, NGram):
+    if not isinstance(run.model.config, AutomatonConfig):
         reason = f"--to {to} takes an n-gram model, and {run.path} is {run.model.kind}"
         raise InputError(reason, f"use --to {fitting(run)}")
 
 
 def fitting(run: Run) -> str:
     """Return a format that takes the model of a run."""
-    return "arpa" if isinstance(run.model.config, NGram) else "onnx" if run.model.layers else "html"
+    return "arpa" if isinstance(run.model.config, AutomatonConfig) else "onnx" if run.model.layers else "html"
 
 
 def need_no_labels(run: Run, to: str) -> None:
