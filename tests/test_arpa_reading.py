@@ -16,6 +16,7 @@ from moreish.corpus import WordList
 from moreish.export.arpa import data
 from moreish.ngram import SMOOTHINGS
 from moreish.ngram.arpa import Arpa
+from moreish.plots import plot_architecture
 from moreish.training.arpa import from_arpa
 
 WORDS = made_up_words(300, seed=3)
@@ -183,3 +184,20 @@ def test_a_context_without_a_line_is_refused(tmp_path):
     n = Reader(text).counts[2]
     cut = text.replace(line + "\n", "").replace(f"ngram 2={n}", f"ngram 2={n - 1}")
     assert f"there is no line for '{' '.join(gram)}', its context" in refusal(cut, tmp_path, WORDS)
+
+
+def test_the_run_of_a_file_shows_its_contexts_order_by_order(tmp_path, capsys):
+    before = moreish.train(WORDS, "ngram", order=3)
+    loaded(exported(before), tmp_path, WORDS).save(tmp_path / "run")
+    assert run_command(["show", str(tmp_path / "run")]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[1:4]]
+    counts = Reader(exported(before)).counts
+    # Of each order, the entries without <s> and <unk>, which have none.
+    assert [int(row[2]) for row in rows] == [counts[1] - 2, counts[2], counts[3]]
+    assert [int(row[0]) for row in rows] == [1, 2, 3]
+
+
+def test_the_architecture_of_a_file_is_that_of_an_ngram(tmp_path):
+    model = loaded(exported(moreish.train(WORDS, "ngram", order=3)), tmp_path, WORDS).model
+    texts = [text.get_text() for ax in plot_architecture(model).axes for text in ax.texts]
+    assert any("counts of up to 3 in a row" in text for text in texts)
