@@ -4,8 +4,8 @@
 
 The three take turns, and the shortest time of each counts, because other programs use the machine too. The browser is
 a headless Chromium that shows the page at 1,440 by 900 pixels. On a machine with few cores its own work takes time from
-the training too. Beside it, the time from a slider that is let go to the first point of the new curve on the page.
-Writes benchmarks/results/lab.json.
+the training too. Beside it, the time from a slider that is let go to the first point of the new curve on the page; and,
+on the bundled names, the outcome of what the documentation proposes for a lecture. Writes benchmarks/results/lab.json.
 """
 
 import argparse
@@ -38,6 +38,14 @@ TRAININGS: dict[str, dict[str, Any]] = {
     "transformer": {"epochs": 1.0},
 }
 TURNS, CHANGES = 5, 15
+# What to try in a lecture: settings by the names of the page's address; 200 of the names for the third.
+LECTURE: dict[str, list[dict[str, Any]]] = {
+    "rate": [{}, {"lr": 0.3}],
+    "start": [{}, {"init": "naive"}, {"lr": 1.0}],
+    "overfitting": [{"epochs": 20.0, "words": 200}, {"epochs": 2.0, "words": 200}],
+    "tree": [{"block_size": 8}, {"model": "wavenet", "block_size": 8}],
+    "counts": [{"model": "ngram"}, {}, {"model": "gru"}],
+}
 TOKEN = "benchmark"
 
 
@@ -91,21 +99,49 @@ def restart(session: Session, page: Page, address: str) -> dict[str, float]:
     times = []
     for i in range(CHANGES):
         until_evaluated(session)
+        page.wait_for_timeout(500)
         taken = page.evaluate(
             """value => new Promise(resolve => {
-                const before = document.body.dataset.training, began = performance.now();
-                const slider = document.querySelector("input[type=range][name=lr]");
-                slider.value = value;
+                const shown = () => document.querySelector("#panel-losses [data-training]").dataset;
+                const before = shown().training, began = performance.now();
+                const slider = document.querySelector("input[type=range][aria-label='lr, slider']");
+                slider.valueAsNumber = value;
                 slider.dispatchEvent(new Event("input", {bubbles: true}));
                 slider.dispatchEvent(new Event("change", {bubbles: true}));
-                const look = () => document.body.dataset.training !== before && Number(document.body.dataset.points) > 0
+                const look = () => shown().training !== before && Number(shown().points) > 0
                     ? resolve(performance.now() - began) : requestAnimationFrame(look);
                 look();
             })""",
-            -2 + 0.02 * i,
+            20 + i % 2,
         )
         times.append(taken)
     return {"median": statistics.median(times), "largest": max(times)}
+
+
+def lecture() -> dict[str, list[dict[str, Any]]]:
+    """Outcome of each training of LECTURE: losses, the largest batch loss, the best val loss, and what is diagnosed."""
+    names = moreish.bundled()
+    found: dict[str, list[dict[str, Any]]] = {}
+    for subject, trainings in LECTURE.items():
+        found[subject] = []
+        for settings in trainings:
+            options = dict(settings)
+            n = options.pop("words", len(names))
+            run = moreish.train(list(names)[:: len(names) // n][:n], options.pop("model", "mlp"), **options)
+            row: dict[str, Any] = {"settings": settings, "loss": run.loss}
+            if run.options.steps:
+                diagnosis = moreish.diagnose(run)
+                lines = [line for line in run.history if line["val"] is not None]
+                row |= {
+                    "first": diagnosis.start_trace.loss,
+                    "largest": max(loss for line in run.history for loss in line["losses"]),
+                    "best_val": min(line["val"] for line in lines),
+                    "last_val": lines[-1]["val"],
+                    "last_train": lines[-1]["train"],
+                    "verdicts": [verdict.seen for verdict in diagnosis.verdicts],
+                }
+            found[subject].append(row)
+    return found
 
 
 def main() -> None:
@@ -132,6 +168,7 @@ def main() -> None:
             "machine": machine(),
             "versions": versions() | {"browser": browser.version},
             "list": len(words),
+            "lecture": lecture(),
             "restart_ms": restart(session, page, address),
             "cost": cost(session, corpus, page, address),
         }

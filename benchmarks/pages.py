@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import best_sections
+import lab_sections
 import large_section
 import list_sections
 import model_sections
@@ -49,6 +50,8 @@ SECTIONS: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "fullbatch": (speed_sections.fullbatch_section, ("fullbatch",)),
     "diagnostics": (speed_sections.diagnostics_section, ("diagnostics",)),
     "serving": (speed_sections.serving_section, ("serving",)),
+    "lecture": (lab_sections.lecture_section, ("lab",)),
+    "lab cost": (lab_sections.cost_section, ("lab",)),
     "threads": (speed_sections.threads_section, ("threads",)),
     "gpu": (speed_sections.gpu_section, ("gpu",)),
     "size": (speed_sections.size_section, ("size",)),

@@ -32,9 +32,9 @@ def started(*arguments):
 
 
 @contextlib.contextmanager
-def running(app):
+def running(app, port=0):
     """Run an ASGI application in a thread; yield its address."""
-    with listen("127.0.0.1", 0) as listener:
+    with listen("127.0.0.1", port) as listener:
         server = uvicorn.Server(
             uvicorn.Config(app, ws="websockets-sansio", log_level="error", timeout_graceful_shutdown=5)
         )

@@ -14,9 +14,8 @@ from rich.cells import cell_len
 
 import moreish
 from moreish.cli import VERBS, app, help_of, run
-from moreish.cli.candidates import method_line
 from moreish.models import MODELS, NETS
-from moreish.sampling import Samples
+from moreish.sampling import Samples, method_line
 
 
 def entry_point(*arguments, **options):

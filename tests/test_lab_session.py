@@ -157,7 +157,11 @@ def test_a_new_training_replaces_one_that_plays(session):
 def test_a_diverging_training_says_so(session):
     training = session.configure("own", "mlp", SMALL | {"lr": 1e6, "optimizer": "sgd"}, play=True)
     until(lambda: session.trainer.status.training == training and session.trainer.status.ended)
-    assert "the loss is not finite at step" in session.trainer.status.trouble
+    status, curve = session.trainer.status, session.trainer.training.curve
+    assert f"the loss is not finite at step {status.step}:" in status.trouble
+    assert [point[0] for point in curve] == [*range(status.step + 2)]  # the loss of the next one is not finite
+    assert curve[-1][2] is None
+    assert all(point[2] is not None for point in curve[1:-1])
     assert not session.trainer.status.playing
     again = session.configure("own", "mlp", SMALL)
     until_ended(session, again)
@@ -217,6 +221,13 @@ def test_a_run_without_steps_is_opened_too(session, model):
     until(lambda: session.trainer.status.training == training)
     assert session.trainer.status.ended
     assert session.trainer.snapshot.run.model.sample(5) == run.model.sample(5)
+
+
+def test_the_baseline_is_the_n_gram_of_the_list_in_the_settings(session):
+    for name in ("own", "dinosaurs"):
+        session.configure(name, "mlp", SMALL, play=False)
+        words = session.words_of(name)
+        assert session.baseline() == moreish.train(words, "ngram").loss["val"]
 
 
 def test_lists_of_pages_are_read_and_described_as_by_the_commands(session):

@@ -8,8 +8,9 @@ import pytest
 
 import moreish
 from moreish import InputError, Model, Vocab
+from moreish.analysis.embedding import kind_of, principal
 from moreish.models import MLP, NETS, make_config
-from moreish.plots.embedding import MARK, kind_of, label_offsets, plot_embedding, principal
+from moreish.plots.embedding import MARK, label_offsets, plot_embedding
 from moreish.plots.style import save
 from moreish.plots.text import named
 

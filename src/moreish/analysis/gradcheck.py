@@ -7,22 +7,20 @@ compared too.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
-from importlib.util import find_spec
+from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 import numpy as np
 
-from ..engine.tape import Operation, Tape, WordTape
+from ..engine.tape import Operation
 from ..engine.tape.compile import walks
-from ..engine.tape.engine import Prepared
 from ..engine.tape.fuse import fused
-from ..engine.words import Packed, WordBatches
+from ..engine.words import WordBatches
 from ..layers import FUSED, LAYERS, LabelledEmbedding, Layer
 from ..layers.layout import Layout
-from ..layers.levels import N_PAIRS
 from ..layers.spec import DY, Y
 from ..models import NETS, NetConfig, make_config
+from .gradcase import Case, central_slope
 
 N_VOCAB, CHECKED_EXAMPLES = 27, 120  # enough examples per character for the plan to use fused kernels
 CHECKED_LENGTH, CHECKED_LETTERS = 4, 8  # characters of a word, and letters, for layers that go along words
@@ -30,7 +28,6 @@ FUSED_SUFFIX = " (fused)"
 RANDOM_ENTRIES = 16  # entries of a tensor to take central differences of, chosen at random;
 LARGEST_ENTRIES = 8  # and those with the largest gradients
 MANY_OPERATIONS = 20  # of a net; if there are more, fewer entries are checked
-LARGEST_STEP = 1e-2  # the first step to try, relative to the entry
 
 # Largest allowed max |difference| / max |reference|, by float type and by reference.
 TOLERANCES = {
@@ -77,59 +74,6 @@ class _Gradient:
     loss: Callable[[], float]
 
 
-@dataclass(frozen=True)
-class _Case:
-    """Layers, their weights and a batch to check them on."""
-
-    layers: list[Layer]
-    context: int
-    n_vocab: int
-    params: np.ndarray
-    batch: tuple[np.ndarray, np.ndarray, np.ndarray] | Packed
-
-    @property
-    def tape(self) -> Tape:
-        kind = WordTape if isinstance(self.batch, Packed) else Tape
-        return kind(self.layers, self.context, self.n_vocab, self.params.dtype.type)
-
-    def prepared(self) -> Prepared:
-        """Return the plan without fused kernels, which holds the batch."""
-        tape = self.tape
-        if isinstance(tape, WordTape):
-            return tape.prepared_words(cast(Packed, self.batch))
-        contexts, targets, counts = cast(tuple[np.ndarray, np.ndarray, np.ndarray], self.batch)
-        ready = tape.prepared(*targets.shape, fuse=False)
-        ready.take(contexts, targets, counts)
-        return ready
-
-    @property
-    def pairs(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The row of the logits, the target and the count of each loss: (P,) each."""
-        if isinstance(self.batch, Packed):
-            levels = self.batch.levels
-            n = levels.head[N_PAIRS]
-            return levels.rows[:n], levels.targets[:n], levels.counts[:n]
-        targets, counts = self.batch[1].ravel(), self.batch[2].ravel()
-        return np.arange(targets.size), targets, counts
-
-    def gradients(self, *, fuse: bool) -> np.ndarray:
-        """Return the gradients of the parameters, flat (n_trained,)."""
-        tape = self.tape
-        if isinstance(tape, WordTape):
-            return tape.loss_and_grads_of_words(self.params, cast(Packed, self.batch), fuse=fuse)[1]
-        return tape.loss_and_grads(self.params, *cast(tuple[np.ndarray, ...], self.batch), fuse=fuse)[1]
-
-    def by_autograd(self) -> dict[str, np.ndarray]:
-        """Return the gradients by autograd; nothing without PyTorch."""
-        if find_spec("torch") is None:
-            return {}
-        from ..engine.torch import engine, words
-
-        if isinstance(self.batch, Packed):
-            return words.gradients_of_words(self.layers, self.params, self.batch)
-        return engine.gradients(self.layers, self.params, *self.batch)
-
-
 def check_model(config: NetConfig, *, seed: int = 1) -> list[Check]:
     """Check every gradient of a model over an alphabet of 26 letters: see `check_layers`."""
     n_places = 3 if config.whole_words else 1
@@ -151,7 +95,7 @@ def check_layers(
         share = min(1.0, MANY_OPERATIONS / len(case.prepared().plan.operations))
         differences = {g.name: _differences(g, share, seed) for g in _hand_derived(case)}
     for dtype in (np.float64, np.float32):
-        typed = replace(case, params=case.params.astype(dtype))
+        typed = case.of_type(dtype)
         known = typed.by_autograd()
         for g in (*_hand_derived(typed), *_fused(typed)):
             tensor = g.name.removesuffix(FUSED_SUFFIX)
@@ -198,7 +142,7 @@ def _compare(g: _Gradient, ours: np.ndarray, reference: np.ndarray, dtype: str, 
     )
 
 
-def _case(layers: list[Layer], context: int | None, n_vocab: int, n_places: int, seed: int) -> _Case:
+def _case(layers: list[Layer], context: int | None, n_vocab: int, n_places: int, seed: int) -> Case:
     generator = np.random.default_rng(seed)
     layout = Layout(layers)
     params = layout.initial(seed, np.float64)
@@ -212,13 +156,13 @@ def _case(layers: list[Layer], context: int | None, n_vocab: int, n_places: int,
         first, n = layers[0], len(words) + 1
         labels = generator.integers(0, first.n_labels, n) if isinstance(first, LabelledEmbedding) else None
         batches = WordBatches.drawn(stream, n, seed, labels)
-        return _Case(layers, 1, n_vocab, params, batches.packed(0))
+        return Case(layers, 1, n_vocab, params, batches.packed(0))
     contexts = generator.integers(0, n_vocab, (CHECKED_EXAMPLES, context - 1 + n_places))
     targets = generator.integers(0, n_vocab, (CHECKED_EXAMPLES, n_places))
-    return _Case(layers, context, n_vocab, params, (contexts, targets, generator.integers(1, 4, targets.shape)))
+    return Case(layers, context, n_vocab, params, (contexts, targets, generator.integers(1, 4, targets.shape)))
 
 
-def _hand_derived(case: _Case) -> Iterator[_Gradient]:
+def _hand_derived(case: Case) -> Iterator[_Gradient]:
     """Yield every gradient of the unfused plan, in the order of the backward pass."""
     params, (of_rows, targets, counts) = case.params.copy(), case.pairs
     ready = case.prepared()
@@ -290,7 +234,7 @@ def _in_steps(
         yield _Gradient(f"{name}.{step}", "intermediate", gradient, tensors[step], loss)
 
 
-def _fused(case: _Case) -> Iterator[_Gradient]:
+def _fused(case: Case) -> Iterator[_Gradient]:
     """Yield the parameters' gradients by the fused kernels; nothing if the plan has none."""
     if not any(type(layer) in FUSED.values() for layer, _ in fused(case.layers, *case.batch[0].shape)):
         return
@@ -313,22 +257,7 @@ def _differences(g: _Gradient, share: float, seed: int) -> tuple[np.ndarray, np.
     n_random, n_largest = (max(2, round(share * n)) for n in (RANDOM_ENTRIES, LARGEST_ENTRIES))
     largest = np.argsort(-np.abs(g.gradient.ravel()))[:n_largest]
     entries = np.union1d(largest, generator.integers(0, flat.size, n_random))
-    slopes = np.zeros(len(entries))
-    for i, entry in enumerate(entries):
-        before = flat[entry]
-
-        def moved(by: float, entry: int = entry, before: Any = before) -> float:
-            flat[entry] = before + by
-            return g.loss()
-
-        # A larger step reduces the rounding error. A smaller one reduces the truncation error: with its fourth power
-        # for this slope, with its second power for the plain difference. Once both agree, the step is small enough.
-        for h in LARGEST_STEP * max(0.1, abs(float(before))) * 4.0 ** -np.arange(8):
-            near, far = moved(h) - moved(-h), moved(2 * h) - moved(-2 * h)
-            slopes[i] = (8 * near - far) / (12 * h)
-            if abs(slopes[i] - near / (2 * h)) <= 2e-5 * abs(slopes[i]):
-                break
-        flat[entry] = before
+    slopes = np.array([central_slope(flat, entry, g.loss) for entry in entries.tolist()])
     g.loss()
     return entries, slopes
 

@@ -17,6 +17,7 @@ given that the limits of the bands are fixed: they come from the lengths of the 
 import math
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -28,6 +29,7 @@ from ..corpus.stream import in_batches
 from ..display.shown import SHOWN, Shown, Table, more
 from ..errors import InputError
 from ..evaluation import word_nll
+from ..models.model import Model
 from ..models.score import Score
 from ..training.run import Run
 
@@ -166,18 +168,29 @@ class Scorer:
         excess, percentile, likely = self._relative_to_band(nll, tokens - 1)
         return Scores(words, per_char, unknown, ends, nll, excess, percentile, likely)
 
+    def with_weights(self, model: Model) -> "Scorer":
+        """Return the scorer of the same model with other weights; the words to compare with are prepared once."""
+        _ = self._reference
+        made = copy(self)
+        vars(made).pop("_bands", None)
+        made.model = model
+        return made
+
+    @cached_property
+    def _reference(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The held-out words that are compared with, as a stream, their lengths, and the shortest of each band."""
+        kept = self._held_out[~self.corpus.stand_in_train("val")[self._held_out]]
+        words = self.corpus.parts["val"][kept if len(kept) >= self._enough else self._held_out]
+        return self.corpus.vocab.stream(words), words.lengths, bands(words.lengths, self._enough)
+
     @cached_property
     def _bands(self) -> tuple[np.ndarray, list[np.ndarray]]:
         """The shortest length of each band, and the sorted nlls of its words."""
-        words = self.corpus.parts["val"][self._held_out]
-        nll, tokens = word_nll(self.model.nll, self.corpus.vocab.stream(words))
+        stream, lengths, starts = self._reference
+        nll, tokens = word_nll(self.model.nll, stream)
         if not np.isfinite(nll).all():
             raise InputError("the model's losses are not finite: `moreish diagnose` tells why its training failed")
-        unseen = ~self.corpus.stand_in_train("val")[self._held_out]
-        kept = unseen if unseen.sum() >= self._enough else unseen | True
-        nll, lengths = (nll / tokens)[kept], tokens[kept] - 1
-        starts = bands(lengths, self._enough)
-        band = np.searchsorted(starts, lengths, "right") - 1
+        nll, band = nll / tokens, np.searchsorted(starts, lengths, "right") - 1
         return starts, [np.sort(nll[band == i]) for i in range(len(starts))]
 
     def _relative_to_band(self, nll: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

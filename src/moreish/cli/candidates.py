@@ -6,14 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ..sampling import Candidates, Drawing, Samples
+from ..sampling import UNPROVEN, Candidates, Samples, method_line
 from ..training.run import Run, load
 from .arguments import tell_ineffective
 from .lines import escaped
 from .progress import DrawingView
 from .terminal import announce_work, on_terminal, print_json, print_samples, print_words, say, say_if_diverged
-
-LEAST_EFFECTIVE = 0.05  # share of independent draws, below which words may be alike
 
 
 def print_both(
@@ -59,7 +57,7 @@ def print_candidates(run: Run, candidates: Candidates) -> None:
 def say_if_unproven(candidates: Candidates) -> None:
     """Print a message if a more likely word may have been missed."""
     if not candidates.proven:
-        say("(found by beam search, which may have missed more likely words)")
+        say(UNPROVEN)
 
 
 def candidates_json(run: Run, candidates: Candidates, name: str) -> dict[str, Any]:
@@ -95,25 +93,3 @@ def word_lines(run: Run, words: Iterable[str], marks: bool) -> list[str]:
 def json_lines(run: Run, words: Iterable[str]) -> list[str]:
     """Return a line with a JSON object for each word drawn at random."""
     return [json.dumps({"word": word, "seen": run.corpus.mark(word)}) for word in words]
-
-
-def method_line(samples: Samples | Drawing) -> str:
-    """Return a line about the way words were drawn, and the percentage of the model's words that fit."""
-    start = f" that start with {samples.head}" if samples.head else ""
-    if samples.effective is not None:
-        about = "the mean weight of the model's words" if samples.wishes else "of the model's words"
-        mean = f"about {100 * samples.share:.3g}%"
-        fit = f"{about}{start} is {mean} of the largest" if samples.wishes else f"{mean} {about}{start} fit"
-        share = f"{samples.effective:.0%}" if samples.effective >= 0.01 else "under 1%"
-        alike = ", so these words may be unusually alike" if samples.effective < LEAST_EFFECTIVE else ""
-        return f"({fit}: drawn by {samples.method}, with an effective sample size of {share}{alike})"
-    if samples.wishes and "rejection" in samples.method:
-        return f"({100 * samples.share:.3g}% of {samples.tried:,} words drawn{start} were kept, by their weights)"
-    if samples.wishes:
-        mean = f"{100 * samples.share:.3g}% of the largest"
-        return f"(the mean weight of the model's words{start} is {mean}: exact, by {samples.method})"
-    if "rejection" in samples.method:
-        return f"({100 * samples.share:.3g}% of {samples.tried:,} words drawn{start} fit)"
-    if samples.method == "plain":
-        return f"({samples.tried:,} words were drawn{start})"
-    return f"({100 * samples.share:.3g}% of the model's words{start} fit: exact, by {samples.method})"

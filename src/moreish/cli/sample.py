@@ -26,12 +26,12 @@ from typing import Annotated, Any
 
 from ..corpus import read_words
 from ..errors import InputError
+from ..sampling import method_line
 from ..training.run import load
 from .arguments import constraint_arguments, given_constraints, tell_ineffective
 from .candidates import (
     candidates_json,
     json_lines,
-    method_line,
     print_candidates,
     samples_json,
     say_if_unproven,

@@ -1,7 +1,8 @@
 """The lab: a page on which a model learns while one watches, and answers while one types.
 
 session.py      the lists, the settings and the one training that all pages see
-training.py     the thread that trains
+trainer.py      the thread that trains
+training.py     one training: its loop, and its curve so far
 snapshot.py     the training as it stands after a step
 controls.py     the controls of the page, made from the options
 views/          what a page asks of a snapshot: a file for each subject

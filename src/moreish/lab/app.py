@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hmac
+import logging
 import time
 from collections.abc import AsyncGenerator, Callable
 from importlib.resources import files
@@ -17,7 +18,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from ..errors import MoreishError
+from ..errors import InputError, MoreishError
 from ..serving.errors import HANDLERS
 from ..serving.limits import Limits
 from ..serving.middleware import BodyLimit, OriginCheck
@@ -25,11 +26,12 @@ from ..serving.workers import WorkerPool
 from .controls import controls
 from .messages import RECEIVED, Ask, Command, Configure, Describe, Pace
 from .session import Session
-from .views import answer
+from .views import LONG, answer
 
 LIMITS = Limits(body=64_000_000, requests=32, threads=2, seconds=20.0)
 SHARE = 0.06  # of the time may go into views that follow the training while it plays
 PUSH_SECONDS = 0.05  # at least, between two messages with the state
+log = logging.getLogger("moreish")
 QUESTIONS = 16  # of one page at a time
 POLICY = "; ".join(
     [
@@ -54,22 +56,28 @@ KINDS = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg":
 
 
 class Ration:
-    """Time for the views that follow the training: each waits until they have taken no more than SHARE of the time."""
+    """Processor time for the views that follow the training: each waits until they have taken no more than SHARE."""
 
     def __init__(self) -> None:
-        self._free_at = 0.0
+        self._free_at = self._taken = 0.0
         self._lock = asyncio.Lock()
 
-    async def __call__(self, session: Session, compute: Callable[[], Any]) -> Any:
+    async def __call__(self, session: Session, pool: WorkerPool, view: Callable[[], Any]) -> Any:
+        """Answer in a thread of a pool, when it is time."""
         async with self._lock:
             while session.trainer.status.playing and (wait := self._free_at - time.monotonic()) > 0:
                 await asyncio.sleep(min(wait, 0.1))
-            began = time.monotonic()
             try:
-                return await compute()
+                return await pool(self._timed, view)
             finally:
-                taken = time.monotonic() - began
-                self._free_at = time.monotonic() + taken / SHARE
+                self._free_at = time.monotonic() + self._taken / SHARE
+
+    def _timed(self, view: Callable[[], Any]) -> Any:
+        began = time.thread_time()
+        try:
+            return view()
+        finally:
+            self._taken = time.thread_time() - began
 
 
 class Page:
@@ -90,7 +98,8 @@ class Page:
 
 def make_app(session: Session, token: str) -> FastAPI:
     """Make the ASGI application of a session. Its addresses begin with the token."""
-    workers, quick, ration = WorkerPool(LIMITS), WorkerPool(LIMITS), Ration()
+    workers, quick, patient = (WorkerPool(LIMITS) for _ in range(3))
+    rations = {long: Ration() for long in (False, True)}
     pages: set[Page] = set()
     folder = files("moreish.lab") / "page"
     served = {item.name: item.read_bytes() for item in folder.iterdir() if item.name.rpartition(".")[2] in KINDS}
@@ -111,63 +120,71 @@ def make_app(session: Session, token: str) -> FastAPI:
         query = request.query_params
         options = {name: query.get(name, "")[:1000] for name in ("column", "weights", "labels")}
         data = await request.body()
-        return JSONResponse(await workers(session.read_list, data, query.get("file", "words.txt")[:200], **options))
+        try:
+            found = await workers(session.read_list, data, query.get("file", "words.txt")[:200], **options)
+        except InputError as error:  # status 200: browsers write others to the console
+            found = {"error": str(error)}
+        return JSONResponse(found)
 
     async def closed(_: Request) -> Response:
         return PlainTextResponse("Open the whole address that moreish lab printed.\n", 403)
 
     async def push(page: Page) -> None:
-        """Send the state whenever it has changed, and only what the page does not have."""
-        while True:
-            await page.changed.wait()
-            page.changed.clear()
-            trainer = session.trainer
-            training, status = trainer.training, trainer.status
-            facts = session.facts()
-            if facts != page.facts:
-                page.facts = facts
-                await page.send("settings", **facts)
-            if training is not None:
-                if training.number != page.training:
-                    page.training, page.points = training.number, 0
-                curve = training.curve[page.points :]
-                if curve or page.points == 0:
-                    start, page.points = page.points, page.points + len(curve)
-                    await page.send("curve", training=training.number, start=start, points=curve)
-            if status.version != page.version:
-                page.version = status.version
-                await page.send("status", **status.as_json())
-            await asyncio.sleep(PUSH_SECONDS)
+        """Send the state whenever it has changed, until the page has gone."""
+        with contextlib.suppress(WebSocketDisconnect):
+            while True:
+                await page.changed.wait()
+                page.changed.clear()
+                await send_state(page)
+                await asyncio.sleep(PUSH_SECONDS)
+
+    async def send_state(page: Page) -> None:
+        """Send what the page does not have yet."""
+        trainer = session.trainer
+        training, status = trainer.training, trainer.status
+        facts = session.facts()
+        if facts != page.facts:
+            page.facts = facts
+            await page.send("settings", **facts)
+        if training is not None:
+            if training.number != page.training:
+                page.training, page.points = training.number, 0
+            curve = training.curve[page.points :]
+            if curve or page.points == 0:
+                start, page.points = page.points, page.points + len(curve)
+                await page.send("curve", training=training.number, start=start, points=curve)
+        if status.version != page.version:
+            page.version = status.version
+            await page.send("status", **status.as_json())
 
     async def respond(page: Page, message: Any) -> None:
         """Do what a message asks for, and send the result or the error with its id."""
         try:
-            result = await done(message)
+            values = {"kind": "answer", "result": await done(message)}
         except MoreishError as error:
-            await page.send("error", id=message.id, text=str(error))
+            values = {"kind": "error", "text": str(error)}
         except HTTPException as error:
-            await page.send("error", id=message.id, text=str(error.detail))
-        except WebSocketDisconnect:
-            return
+            values = {"kind": "error", "text": str(error.detail)}
         except Exception:
-            await page.send("error", id=message.id, text="internal error: see the terminal of moreish lab")
-            raise
-        else:
-            await page.send("answer", id=message.id, result=result)
+            log.exception("a question failed: %s", message)
+            values = {"kind": "error", "text": "internal error: see the terminal of moreish lab"}
+        with contextlib.suppress(WebSocketDisconnect):
+            await page.send(**values, id=message.id)
 
     async def done(message: Any) -> Any:
         trainer = session.trainer
         match message:
-            case Ask():
-                snapshot = trainer.snapshot
-                if snapshot is None:
-                    raise HTTPException(503, "the training has not begun yet")
+            case Ask(view=view, values=values, live=live):
+                pool = patient if view in LONG else workers if live else quick
 
-                def compute() -> Any:
-                    return (workers if message.live else quick)(answer, snapshot, message.view, message.values)
+                def found() -> dict[str, Any]:
+                    snapshot = trainer.snapshot  # the newest, after a wait
+                    if snapshot is None:
+                        raise InputError("the training has not begun yet")
+                    answered = answer(snapshot, view, values)
+                    return {"training": snapshot.training, "step": snapshot.step, **answered}
 
-                found = await ration(session, compute) if message.live else await compute()
-                return {"training": snapshot.training, "step": snapshot.step, **found}
+                return await (rations[view in LONG](session, pool, found) if live else pool(found))
             case Configure(list=name, model=model, options=options, play=play):
                 return {"training": await quick(session.configure, name, model, options, play)}
             case Describe(list=name):
@@ -231,8 +248,8 @@ def make_app(session: Session, token: str) -> FastAPI:
         session.on_change = lambda: loop.call_soon_threadsafe(tell)
         yield
         session.on_change = lambda: None
-        workers.close()
-        quick.close()
+        for pool in (workers, quick, patient):
+            pool.close()
 
     return FastAPI(
         title="moreish lab",

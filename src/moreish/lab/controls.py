@@ -5,6 +5,7 @@ from typing import Any
 
 from ..models import MODELS, NETS
 from ..options import plain_type
+from ..sampling import Constraints
 from ..training.options import TrainOptions
 
 # Options of training on the page, those that most people move first; the page shows the others on request.
@@ -17,6 +18,8 @@ OF_MODELS_FIRST = (
     *("order", "smoothing", "block_size", "n_embd", "n_hidden", "n_layer", "n_head", "dropout"),
     *("activation", "batch_norm", "init"),
 )
+OF_WORDS_FIRST = ("gap", "prefix", "pattern", "min_length", "max_length")
+KINDS: dict[Any, str] = {bool: "boolean", int: "whole", float: "number", str: "text", tuple[str, ...]: "texts"}
 # Ends of the sliders, where the bounds of an option are too far apart, and True for a logarithmic one.
 SLIDERS: dict[str, tuple[float, float, bool]] = {
     "lr": (1e-4, 10.0, True),
@@ -33,13 +36,16 @@ SLIDERS: dict[str, tuple[float, float, bool]] = {
 
 
 def controls() -> dict[str, Any]:
-    """Describe all controls: {"models": {name: {"summary", "options": [control, ...]}}, "training": [control, ...]}.
+    """Describe all controls: {"models": {name: {"summary", "options": [control, ...]}}, "training": [control, ...],
+    "constraints": [control, ...]}.
 
-    A control has name, help, kind ("choice", "boolean", "whole" or "number"), choices, low, high (None: no bound),
+    A control has name, help, kind (see KINDS, or "choice"), choices, low, high (None: no bound),
     default (None: chosen by the model), first (True if it is shown at once) and slider [low, high, logarithmic], None
     if the value is only typed.
     """
     training = {f.name: f for f in dataclasses.fields(TrainOptions)}
+    constraints = {f.name: f for f in dataclasses.fields(Constraints)}
+    of_words = dict.fromkeys((*OF_WORDS_FIRST, *constraints))
     return {
         "models": {
             name: {
@@ -50,6 +56,7 @@ def controls() -> dict[str, Any]:
             for name, kind in MODELS.items()
         },
         "training": [_control(training[name], name in FIRST) for name in (*FIRST, *OTHERS)],
+        "constraints": [_control(constraints[name], name in OF_WORDS_FIRST) for name in of_words],
     }
 
 
@@ -64,7 +71,7 @@ def _control(f: dataclasses.Field[Any], first: bool) -> dict[str, Any]:
     return {
         "name": f.name,
         "help": meta["help"],
-        "kind": "choice" if meta["choices"] else {bool: "boolean", int: "whole", float: "number"}[kind],
+        "kind": "choice" if meta["choices"] else KINDS[kind],
         "choices": list(meta["choices"]),
         "low": low,
         "high": high,

@@ -19,7 +19,7 @@ from ..training.options import TrainOptions
 from ..training.prepare import Task, prepare
 from ..training.run import Run
 from .controls import FIRST, OTHERS
-from .training import Trainer
+from .trainer import Trainer
 
 MAX_LISTS = 8  # of the pages' own; the oldest goes first
 OF_SPLIT = ("split", "split_seed", "weight_power")
@@ -159,10 +159,12 @@ class Session:
 
     def baseline(self) -> float | None:
         """Val loss of the n-gram with its default options on the list of the training, counted when first asked."""
-        snapshot = self.trainer.snapshot
-        if snapshot is None:
+        if self.task is not None:
+            corpus = self.task.corpus
+        elif self.trainer.training is not None:
+            corpus = self.trainer.training.run.corpus
+        else:
             return None
-        corpus = snapshot.run.corpus
         if corpus.data_hash not in self.baselines:
             self.baselines[corpus.data_hash] = count(prepare(corpus, "ngram", {})).loss["val"]
         return self.baselines[corpus.data_hash]
@@ -177,6 +179,9 @@ class Session:
         training = self.trainer.training
         if self.task is not None:
             values = _values(self.task.config) | _values(self.task.options)
+            if self.task.batches is not None and "steps" not in s.options:
+                o, n = self.task.options, self.task.batches.n_examples
+                values["epochs"] = float(f"{(o.steps or 0) * (o.batch_size or n) / n:.3g}")
         elif training is not None:
             values = _values(training.run.model.config) | _values(training.run.options)
         file, of_list = self._files.get(s.list, (s.list, {}))

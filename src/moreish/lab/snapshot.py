@@ -1,7 +1,7 @@
 """A training as it stands after a step: what the pages of the lab look at while the training goes on."""
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -24,6 +24,15 @@ class Bench:
     def __init__(self, run: Run, task: Task | None):
         self.run, self.task, self.lock = run, task, threading.RLock()
         self.kept: dict[str, Any] = {}  # by view
+        run.model.check()  # makes its engine now, so that the models of all snapshots share it
+
+    def with_guides(self, run: Run) -> Run:
+        """Return the run of a snapshot with the n-grams that look ahead, which are counted once for all snapshots."""
+        model = self.run.model
+        with self.lock:
+            for part in model.sampling_models():
+                part.guide()
+        return replace(run, model=model.with_params(run.model.params)) if model.layers else run
 
     @cached_property
     def engine(self) -> Engine:
@@ -32,11 +41,14 @@ class Bench:
 
     @cached_property
     def tracer(self) -> Tracer:
-        """A tracer of train batches. Raises InputError for a model without layers."""
+        """A tracer of TRACED_EXAMPLES train examples. Raises InputError for a model without layers."""
         model = self.run.model
         model.need_layers()
         assert self.task is not None
-        return Tracer(model.layers, model.columns, len(model.vocab), self.task.need_steps(), TRACED_EXAMPLES)
+        batches = self.task.need_steps()
+        if not self.run.options.full_batch:
+            batches = batches.of_size(min(TRACED_EXAMPLES, batches.n_examples))
+        return Tracer(model.layers, model.columns, len(model.vocab), batches, TRACED_EXAMPLES)
 
 
 @dataclass(frozen=True, eq=False)

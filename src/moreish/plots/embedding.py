@@ -9,16 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
-from ..errors import InputError
-from ..layers import Embedding, LabelledEmbedding
+from ..analysis.embedding import CHARACTER_KINDS, embeddings_of, kind_of, principal
 from ..models.model import Model
 from .style import COLOURS, GREY, MARKERS, figure, headline
-from .text import END_NAMED, named
+from .text import named
 
-CHARACTER_KINDS = ("vowel", "consonant", "other character", END_NAMED)
-SCRIPTS = ("LATIN", "GREEK", "CYRILLIC")  # in which vowels and consonants are distinguished
-VOWELS = frozenset("aeiouyæœøıəɛɔ" + "αεηιουω" + "аеёиѝоуыэюяіїєѣѵ")
-SIGNS = frozenset("ъьʹʺ")  # letters that are neither
 # Of few and of many tokens: side of the map in inches, and size of the labels in points.
 FEW, MANY, SIDES, FONTS = 40, 400, (6.0, 9.0), (9.0, 6.0)
 MARK, LINE = 6.0, 1.25  # side of a mark in points, and height of a label as a multiple of its size
@@ -33,17 +28,14 @@ def plot_embedding(model: Model) -> Figure:
     A label without room beside its mark is further away, with a line to the mark. Raises InputError for a model without
     embeddings.
     """
-    model.need_layers()
-    if not isinstance(model.layers[0], Embedding | LabelledEmbedding):
-        raise InputError(f"{model.kind} has no embeddings", "train a net that has, as with --model mlp")
-    C = model.layout.slots[0][0].view(model.params).astype(np.float64)
+    C = embeddings_of(model)
     if C.shape[1] == 2:
         at, labels = C, ["first number of the embedding", "second number of the embedding"]
     else:
         at, shares = principal(C)
         which = zip(("first", "second"), shares, strict=True)
         labels = [f"{name} principal component ({100 * share:.0f}% of the variance)" for name, share in which]
-    kinds = np.array([kind_of(model.vocab.characters[token - 1]) if token else END_NAMED for token in range(len(at))])
+    kinds = np.array([kind_of(character) for character in ["", *model.vocab.characters]])
     side, font = (float(np.interp(len(at), (FEW, MANY), ends)) for ends in (SIDES, FONTS))
     made, (ax,) = figure(size=(side + 0.8, side + 1.2))
     for kind, colour, marker in zip(
@@ -84,30 +76,6 @@ def plot_embedding(model: Model) -> Figure:
     if len(offsets) < len(at):
         headline(made, model.title, f"{what}; {len(offsets):,} of {len(at):,} are labelled")
     return made
-
-
-def principal(C: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """First two principal components (V, 2) of rows (V, E), and their shares of the variance (2,).
-
-    A missing second component is zero. The sign of each makes its largest absolute value positive.
-    """
-    U, S, _ = np.linalg.svd(C - C.mean(0), full_matrices=False)
-    at = np.zeros((len(C), 2))
-    at[:, : S.size] = (U * S)[:, :2]
-    at *= np.where(at[np.abs(at).argmax(0), [0, 1]] < 0, -1, 1)
-    variance = (at**2).sum(0)
-    return at, variance / max(float((S**2).sum()), np.finfo(float).tiny)
-
-
-def kind_of(character: str) -> str:
-    """Return vowel or consonant for a Latin, Greek or Cyrillic letter, accents aside; else other character."""
-    script = unicodedata.name(character, "").split(" ")[0]
-    small = character.lower()[0]
-    if script not in SCRIPTS or not character.isalpha() or small in SIGNS:
-        return "other character"
-    # A Cyrillic letter with a diacritic is another letter: й is not a vowel.
-    base = small if script == "CYRILLIC" else unicodedata.normalize("NFD", small)[0]
-    return "vowel" if base in VOWELS else "consonant"
 
 
 def label_sizes(labels: Sequence[str], font: float) -> np.ndarray:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter, MaxNLocator
 from numpy.typing import ArrayLike
 
+from ..analysis.pairs import pair_counts
 from ..corpus import END, Corpus, Vocab, WordList
 from ..corpus.stream import per_token
 from ..errors import InputError, unknown
@@ -22,7 +23,6 @@ ORDERS = ("frequency", "alphabet")
 MAX_WRITTEN_ROWS = 32  # of a heat map with text in its cells
 MAX_ROWS, MAX_BARS = 60, 36  # tokens in a heat map, and on an axis
 ALTERNATIVES = 3  # at each character of a word
-PAIRS_PER_CHUNK = 1 << 20  # counted at a time
 
 
 def plot_bigrams(corpus: Corpus, order: Literal["frequency", "alphabet"] = "frequency", part: str = "train") -> Figure:
@@ -37,7 +37,7 @@ def plot_bigrams(corpus: Corpus, order: Literal["frequency", "alphabet"] = "freq
     n = min(len(corpus.vocab), MAX_ROWS)
     tokens = _by_frequency(corpus.parts[part], corpus.vocab)[: n - 1] + 1
     tokens = np.array([END, *(np.sort(tokens) if order == "alphabet" else tokens)])
-    counts = _pairs(corpus.stream(part), tokens, len(corpus.vocab))
+    counts = pair_counts(corpus.stream(part), tokens, len(corpus.vocab))[:, :n]
     labels = [END_SHOWN, *(visible(corpus.vocab.characters[token - 1]) for token in tokens[1:])]
     wide = float(np.clip(0.32 * n, 4.2, 8.8))
     made, (ax,) = figure(size=(wide + 1.4, wide + 0.65))
@@ -262,15 +262,3 @@ def _frequencies(words: WordList, vocab: Vocab, weights: np.ndarray | None = Non
 def _by_frequency(words: WordList, vocab: Vocab) -> np.ndarray:
     """Indices of the characters in the vocabulary, by decreasing frequency and then by code point."""
     return np.argsort(-_frequencies(words, vocab), kind="stable")
-
-
-def _pairs(stream: np.ndarray, tokens: np.ndarray, n_vocab: int) -> np.ndarray:
-    """Counts of pairs of n tokens in a flat stream: (n, n), in the order of `tokens`."""
-    n = len(tokens)
-    place = np.full(n_vocab, n)  # other tokens share a last row and column, which are dropped
-    place[tokens] = np.arange(n)
-    counts = np.zeros((n + 1) ** 2, np.int64)
-    for first in range(0, len(stream) - 1, PAIRS_PER_CHUNK):
-        places = place[stream[first : first + PAIRS_PER_CHUNK + 1]]
-        counts += np.bincount(places[:-1] * (n + 1) + places[1:], minlength=counts.size)
-    return counts.reshape(n + 1, n + 1)[:n, :n]

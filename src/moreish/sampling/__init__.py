@@ -5,11 +5,13 @@ from .deadline import done_by
 from .draw import Drawing, Samples
 from .dynamic_programming import ExactSampler
 from .lengths import DrawingByLength, wished_lengths
+from .method import UNPROVEN, method_line
 from .model import SamplingModel
 from .options import SamplingOptions
 from .ranking import Candidate, Candidates, most_likely
 
 __all__ = [
+    "UNPROVEN",
     "Candidate",
     "Candidates",
     "Constraints",
@@ -20,6 +22,7 @@ __all__ = [
     "SamplingModel",
     "SamplingOptions",
     "done_by",
+    "method_line",
     "most_likely",
     "wished_lengths",
     "wishes",

@@ -1,6 +1,5 @@
 """The paths of the server and their requests. FastAPI derives the OpenAPI description from them."""
 
-import dataclasses
 import logging
 import re
 from collections.abc import AsyncGenerator, Callable, Iterable
@@ -9,7 +8,7 @@ from functools import cache
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
-from pydantic import BaseModel, ConfigDict, FailFast, Field, create_model
+from pydantic import BaseModel, FailFast, Field
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
@@ -18,12 +17,12 @@ from .._version import __version__
 from ..analysis.classification import Classifier
 from ..analysis.scoring import Scorer
 from ..errors import InputError
-from ..sampling import Constraints
 from ..training.run import Run
 from .errors import HANDLERS
 from .limits import Limits
 from .middleware import BodyLimit, OriginCheck
 from .page import VARY, make_page, prefers_html
+from .requests import LABEL, Label, LabelledRequest, StrictRequest, likeliest_request, sample_request
 from .schemas import (
     ClassifyResponse,
     ErrorResponse,
@@ -43,8 +42,6 @@ from .workers import WorkerPool
 
 WEB_ORIGIN = re.compile(r"https?://[^/\s,*]+")
 NotEmpty = Annotated[str, Field(min_length=1)]
-Label = Annotated[str | None, Field(max_length=1000)]
-LABEL = "label of the words, for a run with labels; null for the sum over labels"
 PATHS = {
     "/health": "GET: check that the server works",
     "/sample": "POST: draw new words",
@@ -131,61 +128,11 @@ def make_app(
         exception_handlers=HANDLERS,
     )
 
-    class StrictRequest(BaseModel):
-        model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-
-    class LabelledRequest(StrictRequest):
-        label: Label = Field(None, description=LABEL)
-
-    ConstrainedRequest: Any = create_model("ConstrainedRequest", __base__=LabelledRequest, **constraint_fields(limits))
-
-    class SampleRequest(ConstrainedRequest):
+    class SampleRequest(sample_request(limits)):
         """Constraints and options of a draw; those of `Model.sample`."""
 
-        n: int = Field(20, ge=0, le=limits.samples, description="number of words")
-        seed: int | None = Field(
-            None, ge=0, lt=1 << 63, description="the same seed gives the same words; null for a random one"
-        )
-        temperature: float = Field(
-            1.0,
-            ge=0,
-            le=1000,
-            description="values below 1 make likely characters more likely, above 1 all more equal; 0 always takes "
-            "the most likely character",
-        )
-        top_k: int = Field(0, ge=0, le=1 << 31, description="draw only from the k most likely characters; 0 for all")
-        top_p: float = Field(
-            1.0,
-            gt=0,
-            le=1,
-            description="draw only from the fewest characters with this total probability; 1 for all",
-        )
-        lengths: str = Field(
-            "",
-            max_length=limits.text,
-            description='how often words of each length are drawn: "list" for as often as in the list, 4:1,5:2 for 5 '
-            "characters twice as often as 4, 4-8 for each of these equally often; empty for as often as the model "
-            "generates them",
-        )
-        avoid: Annotated[list[Annotated[str, Field(max_length=limits.text)]], FailFast()] = Field(
-            [], max_length=limits.words, description="words not to draw"
-        )
-        only_new: bool = Field(False, description="draw no words of the list")
-        distinct: bool = Field(False, description="draw each word at most once")
-        exact: bool = Field(
-            False, description="draw each word exactly as often as the model generates it, if it takes long"
-        )
-        tries: int | None = Field(
-            None,
-            ge=1,
-            le=limits.tries,
-            description="maximum number of words to draw while some are rejected; null for the server's limit",
-        )
-
-    class LikeliestRequest(ConstrainedRequest):
+    class LikeliestRequest(likeliest_request(limits)):
         """Constraints on the words; those of `Model.most_likely`."""
-
-        n: int = Field(20, ge=0, le=limits.samples, description="number of words")
 
     class ScoreRequest(LabelledRequest):
         words: Annotated[list[NotEmpty], FailFast()] = Field(
@@ -299,20 +246,3 @@ def make_app(
     if run.model.labels:
         classify_response(classifier(), [run.model.vocab.characters[0]])
     return app
-
-
-def constraint_fields(limits: Limits) -> dict[str, Any]:
-    """Constraints on words as fields of a request: name -> (type, field)."""
-    found = {}
-    for f in dataclasses.fields(Constraints):
-        meta = f.metadata
-        kind, default, bounds = f.type, f.default, {}
-        if kind == tuple[str, ...]:
-            kind, default = Annotated[list[Annotated[str, Field(max_length=limits.text)]], FailFast()], []
-            bounds["max_length"] = limits.words
-        elif kind is str:
-            bounds["max_length"] = limits.text
-        else:
-            bounds.update(ge=meta["low"], le=min(meta["high"], limits.text))
-        found[f.name] = (kind, Field(default, description=meta["help"], **bounds))
-    return found

@@ -11,7 +11,7 @@ from ..analysis.scoring import Scorer
 from ..errors import InputError
 from ..models.model import Model
 from ..models.score import Score
-from ..sampling import wished_lengths
+from ..sampling import Samples, wished_lengths
 from ..training.run import Run
 from .limits import Limits
 
@@ -139,7 +139,22 @@ class NextResponse(BaseModel):
     next: list[NextCharacter] = Field(description="every character, most likely first")
 
 
-def sample_response(
+def sample_response(run: Run, limits: Limits, **request: Any) -> SampleResponse:
+    """Draw words: see `draw`. Raises InputError."""
+    words, seed = draw(run, limits, **request)
+    samples = [SampledWord(word=word, seen=run.corpus.mark(word)) for word in words]
+    return SampleResponse(
+        seed=seed,
+        samples=samples,
+        method=words.method,
+        share=words.share,
+        effective=words.effective,
+        head=words.head,
+        tried=words.tried,
+    )
+
+
+def draw(
     run: Run,
     limits: Limits,
     *,
@@ -150,8 +165,11 @@ def sample_response(
     only_new: bool,
     tries: int | None,
     **options: Any,
-) -> SampleResponse:
-    """Draw words; `options` are further arguments of `Model.sample`. Raises InputError."""
+) -> tuple[Samples, int]:
+    """Draw words within limits; return them and the seed. `options` are further arguments of `Model.sample`.
+
+    Raises InputError.
+    """
     if lengths:
         longest = max(wished_lengths(lengths, run.corpus))
         if lengths != "list" and longest > limits.text:
@@ -168,16 +186,7 @@ def sample_response(
         tries=max(n, limits.tries) if tries is None else tries,
         **options,
     )
-    samples = [SampledWord(word=word, seen=run.corpus.mark(word)) for word in words]
-    return SampleResponse(
-        seed=seed,
-        samples=samples,
-        method=words.method,
-        share=words.share,
-        effective=words.effective,
-        head=words.head,
-        tried=words.tried,
-    )
+    return words, seed
 
 
 def likeliest_response(run: Run, limits: Limits, *, n: int, **constraints: Any) -> LikeliestResponse:

@@ -28,7 +28,14 @@ FIRST_STEPS = 8  # before the first report, when the speed is not known yet
 
 
 class Diverged(WorkError):
-    """The loss is no longer a finite number."""
+    """The loss is no longer a finite number.
+
+    losses  batch losses (n,) in nats of the steps since the last Progress, the last one not finite
+    """
+
+    def __init__(self, message: str, losses: np.ndarray):
+        super().__init__(message)
+        self.losses = losses
 
 
 @dataclass(frozen=True)
@@ -116,7 +123,7 @@ class Loop:
             wanted = max(1, min(int(rate * self.every), 2 * wanted))
             yield self._report(losses)
         if not np.isfinite(state.params).all():
-            raise self._diverged(self.steps)
+            raise self._diverged(self.steps, np.zeros(0))
 
     def _is_stop(self, step: int) -> bool:
         """True if there is something to do after a step."""
@@ -139,7 +146,7 @@ class Loop:
         steps = self.run.options.steps_from(state.step, rates)
         losses = self.engine.train(state.params, state.moments, self.batches, steps)
         if not math.isfinite(losses[-1]):
-            raise self._diverged(state.step + len(losses) - 1)
+            raise self._diverged(state.step + len(losses) - 1, losses)
         if self.record is not None:
             add_updates(self.record, self.run.model.layout.views(state.params - before))
         some = losses[-(state.step + 1) % self.stride :: self.stride]  # of the steps that are multiples of the stride
@@ -149,12 +156,12 @@ class Loop:
         state.loss_count += len(losses)
         return losses
 
-    def _diverged(self, step: int) -> Diverged:
+    def _diverged(self, step: int, losses: np.ndarray) -> Diverged:
         lr, path = self.schedule.lr, self.run.path
         problem = f"the loss is not finite at step {step}: try --lr {lr / 10:g} (it was {lr:g})"
         diagnose = shlex.join(["moreish", "diagnose", str(path)])
         kept = f"; {path} keeps the best weights until then, and {diagnose} looks for the cause"
-        return Diverged(problem + kept if path else problem)
+        return Diverged(problem + kept if path else problem, losses)
 
     def _report(self, losses: np.ndarray) -> Progress:
         """Evaluate and log what is due at this step."""
