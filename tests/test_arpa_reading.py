@@ -154,6 +154,8 @@ def refusal(text: str, folder: Path, words: list[str]) -> str:
         ("-0.7\ta b", "-0.7\ta b\t-x", ":14: "),
         ("-0.7\ta b", "-0.7\ta c", ":14: 'c' is not among the 1-grams"),
         ("-0.6\tb\t", "-0.6\tbb\t", ":10: 'bb' is not a character"),
+        ("-0.6\tb\t", "-0.6\tU+000A\t", ":10: 'U+000A' is not a character"),
+        ("-0.6\tb\t-0.1", "-0.6\tb\t400", ":10: "),
         ("-0.7\ta b", "-0.7\t</s> b", ":14: <s> can only begin"),
         ("-0.7\ta b\n", "", ":17: 3 2-grams come before this, and not 4"),
         ("-0.5\t</s>", "-0.5\tc", ": has no </s>"),

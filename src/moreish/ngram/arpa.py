@@ -10,19 +10,19 @@ front of a word, where counting has several.
 
 import re
 from collections.abc import Iterator
-from math import isfinite
 from pathlib import Path
 
 import numpy as np
 
 from ..corpus.packed import unpacked
 from ..corpus.stream import END as END_TOKEN
+from ..corpus.wordlist import shown
 from ..errors import InputError
 
 BEGIN, END, UNKNOWN = "<s>", "</s>", "<unk>"
 CODE = re.compile(r"U\+([0-9A-F]{4,6})")
-COUNT, SECTION = re.compile(r"ngram (\d+) *= *(\d+)"), re.compile(r"\\(\d+)-grams:")
-LEAST = -300  # log10 of the smallest probability and back-off
+COUNT, SECTION = re.compile(r"ngram (\d{1,3}) *= *(\d{1,18})"), re.compile(r"\\(\d{1,3})-grams:")
+FURTHEST = 300  # from 0, of log10 of a probability or a back-off
 
 Gram = tuple[int, ...]  # tokens, where 0 in front is <s>, and 0 at the end </s>
 
@@ -34,9 +34,9 @@ def symbol(character: str) -> str:
 
 def character_of(word: str) -> str | None:
     """Return the character that a word in a file is; None if it is more than one."""
-    code = CODE.fullmatch(word)
-    if code and int(code[1], 16) < 0x110000:
-        return chr(int(code[1], 16))
+    if code := CODE.fullmatch(word):
+        number = int(code[1], 16)
+        return None if number > 0x10FFFF or 0xD800 <= number < 0xE000 or chr(number) == "\n" else chr(number)
     return word if len(word) == 1 else None
 
 
@@ -111,9 +111,9 @@ class Arpa:
             numbers = float(p), float(b)
         except ValueError:
             numbers = (np.nan, np.nan)
-        if len(words) != self.order or not all(isfinite(x) and x >= LEAST for x in numbers) or numbers[0] > 0:
+        if len(words) != self.order or not all(abs(x) <= FURTHEST for x in numbers) or numbers[0] > 0:
             wanted = f"log10 of a probability, {self.order} words, and perhaps log10 of a back-off"
-            raise self._wrong(number, f"{line.strip()!r} is not a line of {self.order}-grams: {wanted}")
+            raise self._wrong(number, f"{shown(line.strip())} is not a line of {self.order}-grams: {wanted}")
         return words, *numbers, number
 
     def _add(self, words: list[str], p: float, b: float, number: int) -> None:
@@ -123,7 +123,7 @@ class Arpa:
             raise self._wrong(number, f"{BEGIN} can only begin an n-gram, and {END} only end it")
         for word in words:
             if word not in self.tokens:
-                reason = f"{word!r} is not among the 1-grams" if character_of(word) else f"{word!r} is not a character"
+                reason = f"{shown(word)} is not {'among the 1-grams' if character_of(word) else 'a character'}"
                 raise self._wrong(number, f"{reason}: a model whose words are characters is needed")
         gram = tuple(self.tokens[word] for word in words)
         if words[-1] != BEGIN:
