@@ -12,7 +12,7 @@ from moreish.cli import run
 from moreish.export import EXPORTS
 
 WORDS = ["ab", "abba", "ba", "bab", "aab", "abab"] * 5
-FITTING = {"onnx": "mlp"}  # a model that each format can hold
+FITTING = {"onnx": "mlp", "torch": "mlp", "arpa": "ngram"}  # a model that each format can hold
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,8 @@ def runs(tmp_path_factory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("runs")
     moreish.train(WORDS, "ngram", order=3, out=folder / "ngram")
     moreish.train(WORDS, "mlp", n_embd=2, n_hidden=4, block_size=2, steps=5, out=folder / "mlp")
-    return {name: folder / name for name in ("ngram", "mlp")}
+    moreish.train(WORDS, "ngram", order=3, labels=[word[0] for word in WORDS], out=folder / "labelled")
+    return {name: folder / name for name in ("ngram", "mlp", "labelled")}
 
 
 @pytest.fixture(params=EXPORTS)
@@ -93,6 +94,15 @@ def test_a_model_that_a_format_cannot_hold_is_refused_with_the_way_out(runs, her
     assert "takes a net" in (found := complaint(capsys, runs["ngram"], "--to", "onnx"))
     assert "an n-gram: use --to arpa" in found
     assert not list(here.iterdir())
+
+
+def test_a_model_with_labels_is_written_given_one_of_them(runs, here, capsys):
+    assert "--label a" in complaint(capsys, runs["labelled"], "--to", "arpa")
+    assert "did you mean" not in complaint(capsys, runs["labelled"], "--to", "arpa", "--label", "nonsense")
+    assert not list(here.iterdir())
+    for label in ("a", "b"):
+        assert run(["export", str(runs["labelled"]), "--to", "arpa", "--label", label, "--out", label]) == 0
+    assert Path("a").read_bytes() != Path("b").read_bytes()
 
 
 def test_missing_packages_are_named_with_the_command_that_installs_them(runs, here, capsys, monkeypatch):

@@ -11,6 +11,7 @@ from matplotlib.font_manager import findfont
 import moreish
 from moreish import Corpus, InputError
 from moreish.cli import run
+from moreish.export.arpa import data
 from moreish.models import ALL_MODELS, MODELS, NetConfig, make_config
 from moreish.plots import fonts
 from moreish.plots.style import save
@@ -26,6 +27,7 @@ from moreish.plots.text import (
     plot_word,
     visible,
 )
+from moreish.training.arpa import from_arpa
 
 GREEK = ["αθηνά", "σπάρτη", "κόρινθος", "πάτρα", "λάρισα", "βόλος", "ηράκλειο", "Órgiva", "Mâcon", "Łódź", "Åre"]
 STRANGE = [
@@ -64,8 +66,12 @@ def heights(ax) -> list[float]:
 
 
 @pytest.fixture(scope="module", params=list(ALL_MODELS))
-def model(request, corpus) -> moreish.Model:
+def model(request, corpus, tmp_path_factory) -> moreish.Model:
     """A model of every kind; nets are untrained."""
+    if request.param == "arpa":
+        path = tmp_path_factory.mktemp("arpa") / "model.arpa"
+        path.write_bytes(b"".join(data(moreish.train(corpus, "ngram", order=3))))
+        return from_arpa(path, corpus.words).model
     if request.param == "mixture":
         return moreish.mix([moreish.train(corpus, "ngram", order=3), moreish.train(corpus, "bigram-counts")]).model
     if issubclass(MODELS[request.param], NetConfig):

@@ -86,6 +86,7 @@ VERBS = (
     "diagnose",
     "report",
     "export",
+    "load",
     "lessons",
     "mix",
     "distill",

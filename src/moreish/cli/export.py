@@ -1,12 +1,17 @@
 """Write the model of a run as a file for other programs.
 
 onnx is a graph for ONNX Runtime and all that reads ONNX, from the last characters, or from whole prefixes, to logits.
+arpa is a back-off model for KenLM, SRILM and others, of an n-gram model; characters are its words.
+torch is a safetensors file with the weights, under the names that modules of torch.nn have; the file also has the lines
+of Python that make the net and load it.
 
 Prints where the file went, its size, and how to use it. An existing file stays, unless --force is given.
 
 Examples:
   moreish export runs/names-mlp --to onnx
   moreish export runs/names-gru --to onnx --out web/names.onnx --force
+  moreish export runs/names-ngram --to arpa
+  moreish export runs/names-transformer --to torch
 """
 
 from pathlib import Path

@@ -26,8 +26,9 @@ from ..errors import InputError
 from ..layers import Residual
 from ..layers.levels import N_LEVELS, N_PAIRS
 from ..layers.spec import Y
-from ..models import MODELS, CountConfig
+from ..models import MODELS
 from ..models.model import Model
+from ..models.ngram import AutomatonConfig
 from ..training.fit import count
 from ..training.options import TrainOptions
 from ..training.prepare import of_run, prepare
@@ -72,7 +73,7 @@ def show(
             raise InputError(f"{what} is a run, and its model already has its options: leave them out")
         run = load(what)
         model = run.model
-        if isinstance(model.config, CountConfig):
+        if isinstance(model.config, AutomatonConfig):
             show_counts(model)
             return
         task = of_run(run)

@@ -7,7 +7,7 @@ from pathlib import Path
 from ..errors import InputError, unknown
 from ..files import write_atomically
 from ..training.run import Run
-from . import onnx, web
+from . import arpa, onnx, torch, web
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ EXPORTS: dict[str, Export] = {
     "html": Export("a page without a server", ".html", web.html, web.use_html),
     "js": Export("an ES module", ".js", web.js, web.use_js),
     "onnx": Export("a graph for ONNX Runtime", ".onnx", onnx.data, onnx.use),
+    "torch": Export("weights for torch.nn", ".safetensors", torch.data, torch.use),
+    "arpa": Export("a back-off model for KenLM and SRILM", ".arpa", arpa.data, arpa.use),
 }
 
 

@@ -13,8 +13,6 @@ config.json says about the run.
 The opset is 20, the first with LayerNormalization (since 17) and Gelu; ONNX Runtime reads it since 1.17, of 2024.
 """
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +21,7 @@ from ..errors import InputError, missing
 from ..models import NetConfig
 from ..models.model import Model
 from ..training.run import Run
+from .metadata import metadata
 from .operators import Graph
 from .refusals import need_layers
 
@@ -73,24 +72,6 @@ def graph_of(run: Run) -> "ModelProto":
     found = helper.make_model(made, opset_imports=opsets, **of_us)
     helper.set_model_props(found, metadata(run))
     return found
-
-
-def metadata(run: Run) -> dict[str, str]:
-    """Return what the file says about a run."""
-    model, corpus = run.model, run.corpus
-    labels = {} if model.labels is None else {"labels": json.dumps(model.labels.names, ensure_ascii=False)}
-    context = {} if model.config.context is None else {"context": str(model.config.context)}
-    return {
-        "characters": model.vocab.characters,
-        **context,
-        **labels,
-        "list": corpus.words.name,
-        "model": model.name,
-        "model_options": json.dumps(asdict(model.config)),
-        "split": json.dumps({"kind": corpus.split, "seed": corpus.split_seed}),
-        "data_sha256": corpus.data_hash,
-        "moreish": __version__,
-    }
 
 
 def data(run: Run) -> bytes:

@@ -66,7 +66,7 @@ class Graph:
 
     def constant(self, name: str, array: Any) -> str:
         """Add a constant and return its name."""
-        self.constants[name] = np.ascontiguousarray(array)
+        self.constants[name] = np.asarray(array, order="C")
         return name
 
     def weight(self, name: str) -> str:

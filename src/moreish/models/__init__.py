@@ -13,7 +13,7 @@ from .bow import BagOfWords
 from .config import CountConfig, ModelConfig, NetConfig, ReaderConfig
 from .mixture import Mixture
 from .mlp import MLP
-from .ngram import BigramCounts, NGram
+from .ngram import ArpaNGram, BigramCounts, NGram
 from .recurrent import GRUConfig, LSTMConfig, RNNConfig
 from .transformer import TransformerConfig
 from .wavenet import WaveNet, WaveNetConv
@@ -34,7 +34,11 @@ MODELS: dict[str, type[ModelConfig]] = {
 
 NETS: dict[str, type[NetConfig]] = {name: kind for name, kind in MODELS.items() if issubclass(kind, NetConfig)}
 
-ALL_MODELS: dict[str, type[ModelConfig]] = {**MODELS, "mixture": Mixture}  # with those made of other models
+ALL_MODELS: dict[str, type[ModelConfig]] = {
+    **MODELS,
+    "mixture": Mixture,
+    "arpa": ArpaNGram,
+}  # with those that are not trained
 
 
 def make_config(model: str, options: dict[str, Any], among: Mapping[str, type[ModelConfig]] = MODELS) -> ModelConfig:

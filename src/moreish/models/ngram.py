@@ -17,42 +17,17 @@ from ..ngram import SMOOTHINGS, Automaton, count_tables, smoothed
 from ..ngram.labels import recounted, smoothed_by_label
 from ..options import option
 from ..sampling.contexts import Contexts, CountedContexts
-from .config import CountConfig
+from .config import CountConfig, ReaderConfig
 
 
-@dataclass(frozen=True)
-class NGram(CountConfig):
-    """Counts of up to `order` characters in a row, interpolated from the shortest up."""
+class AutomatonConfig(ReaderConfig):
+    """Options of a model that an `Automaton` reads."""
 
-    called: ClassVar[str] = "an n-gram"
-    summary: ClassVar[str] = "counts of up to six characters in a row; trains by counting"
-
-    order: int = option(6, "length of the n-grams, including the predicted character", low=1, high=64, search=(3, 10))
-    smoothing: str = option(
-        "fitted", "smoothing of the counts; fitted is fitted on val", choices=SMOOTHINGS, search=list(SMOOTHINGS)
-    )
-    added: float = option(1.0, "value added to every count by additive smoothing", low=1e-9, high=1e9)
-    at_least: int = option(1, "minimum count; rarer sequences back off to a shorter context", low=1, high=1 << 30)
-    memory: float = option(
-        8.0, "memory for the counts that are kept, in GB; rarer ones may be written to disk", low=1e-6, high=1e6
-    )
+    order: int
 
     @property
     def context(self) -> int:
         return max(1, self.order - 1)
-
-    def fit(self, corpus: Corpus) -> dict[str, np.ndarray]:
-        memory = int(self.memory * 2**30)
-        tables = count_tables(corpus.stream("train"), self.order, len(corpus.vocab), self.at_least, memory)
-        if (weights := corpus.weights("train")) is not None:
-            tables = recounted(tables, Words(corpus.stream("train"), weights))
-        val, of_val = corpus.stream("val"), corpus.weights("val")
-        of_tokens = None if of_val is None else per_token(val, of_val)
-        arrays = smoothed(tables, self.smoothing, self.added, val, of_tokens)
-        if corpus.label_names:
-            words = corpus.by_label("train"), corpus.by_label("val")
-            arrays = smoothed_by_label(tables, self.smoothing, self.added, *words, arrays, memory)
-        return arrays
 
     def given(self, weights: dict[str, np.ndarray], label: int) -> dict[str, np.ndarray]:
         return {**weights, "p": weights["p"][label], "share": weights["share"][label]}
@@ -69,6 +44,37 @@ class NGram(CountConfig):
 
 
 @dataclass(frozen=True)
+class NGram(AutomatonConfig, CountConfig):
+    """Counts of up to `order` characters in a row, interpolated from the shortest up."""
+
+    called: ClassVar[str] = "an n-gram"
+    summary: ClassVar[str] = "counts of up to six characters in a row; trains by counting"
+
+    order: int = option(6, "length of the n-grams, including the predicted character", low=1, high=64, search=(3, 10))
+    smoothing: str = option(
+        "fitted", "smoothing of the counts; fitted is fitted on val", choices=SMOOTHINGS, search=list(SMOOTHINGS)
+    )
+    added: float = option(1.0, "value added to every count by additive smoothing", low=1e-9, high=1e9)
+    at_least: int = option(1, "minimum count; rarer sequences back off to a shorter context", low=1, high=1 << 30)
+    memory: float = option(
+        8.0, "memory for the counts that are kept, in GB; rarer ones may be written to disk", low=1e-6, high=1e6
+    )
+
+    def fit(self, corpus: Corpus) -> dict[str, np.ndarray]:
+        memory = int(self.memory * 2**30)
+        tables = count_tables(corpus.stream("train"), self.order, len(corpus.vocab), self.at_least, memory)
+        if (weights := corpus.weights("train")) is not None:
+            tables = recounted(tables, Words(corpus.stream("train"), weights))
+        val, of_val = corpus.stream("val"), corpus.weights("val")
+        of_tokens = None if of_val is None else per_token(val, of_val)
+        arrays = smoothed(tables, self.smoothing, self.added, val, of_tokens)
+        if corpus.label_names:
+            words = corpus.by_label("train"), corpus.by_label("val")
+            arrays = smoothed_by_label(tables, self.smoothing, self.added, *words, arrays, memory)
+        return arrays
+
+
+@dataclass(frozen=True)
 class BigramCounts(NGram):
     """Counts of pairs of characters, smoothed by adding a constant to each count."""
 
@@ -80,3 +86,13 @@ class BigramCounts(NGram):
     added: float = option(
         1.0, "value added to every count by additive smoothing", low=1e-9, high=1e9, search=(0.01, 100)
     )
+
+
+@dataclass(frozen=True)
+class ArpaNGram(AutomatonConfig):
+    """An n-gram model that comes from an ARPA file."""
+
+    called: ClassVar[str] = "an n-gram from an ARPA file"
+    summary: ClassVar[str] = "an n-gram model of another program; made by moreish load"
+
+    order: int = option(6, "length of the n-grams, including the predicted character", low=1, high=64)

@@ -1,13 +1,7 @@
 """Weights to and from modules of PyTorch. Importing this module needs PyTorch.
 
-The recurrent layers here are PyTorch's, with other names. For layer k of nn.GRU, for example:
-
-    W (in, 3H)      weight_ih_lk transposed; blocks r, z, n
-    U (H, 3H)       weight_hh_lk transposed
-    b (3H,)         bias_ih_lk + bias_hh_lk, except for n
-    c (H,)          bias_hh_lk of n, which the reset gate multiplies
-
-nn.RNN and nn.LSTM have no c: their two biases are one. makemore.py has an RNN and a GRU of its own: see `makemore`.
+The recurrent layers here are PyTorch's, with other names: see `recurrent_state_dict`. makemore.py has an RNN and a GRU
+of its own: see `makemore`.
 """
 
 from dataclasses import asdict
@@ -23,6 +17,7 @@ from ..layers.layout import Layout, Slot
 from .config import NetConfig
 from .makemore import CELL, converted
 from .recurrent import GRUConfig, LSTMConfig, RecurrentConfig, RNNConfig
+from .recurrent_state_dict import not_of_pytorch, recurrent_state_dict
 
 if TYPE_CHECKING:
     from .model import Model
@@ -55,20 +50,14 @@ def module_of(model: "Model") -> nn.Module:
     """Make a module in eval mode with a copy of a model's weights: see `Model.to_torch`."""
     config = model.config
     kinds = {ours: theirs for theirs, ours in KINDS.items()}
-    if not isinstance(config, RecurrentConfig) or model.labels or config.learn_start or _resets_before(config):
+    if not isinstance(config, RecurrentConfig) or model.labels or not_of_pytorch(config):
         return to_module(model.layers, torch.from_numpy(model.params.copy())).eval()
     V, E, H, n = len(model.vocab), config.n_embd, config.n_hidden, config.n_layer
     between = config.dropout if n > 1 else 0.0
     with torch.device("meta"):  # without memory, and without random numbers for weights that are replaced at once
         recurrent = kinds[type(config)](E, H, n, batch_first=True, dropout=between)
         module = RecurrentModule(nn.Embedding(V, E), recurrent, nn.Linear(H, V), config.dropout)
-    own = {name: slot.view(model.params) for name, slot in _slots(model.layout).items()}
-    theirs = {"embedding.weight": own["embedding.C"], "head.weight": own["head.W"].T, "head.bias": own["head.b"]}
-    for k in range(n):
-        theirs[f"recurrent.weight_ih_l{k}"], theirs[f"recurrent.weight_hh_l{k}"] = own[f"{k}.W"].T, own[f"{k}.U"].T
-        bias, c = np.zeros_like(own[f"{k}.b"]), own.get(f"{k}.c", np.zeros(0))
-        bias[len(bias) - len(c) :] = c
-        theirs[f"recurrent.bias_ih_l{k}"], theirs[f"recurrent.bias_hh_l{k}"] = own[f"{k}.b"], bias
+    theirs = recurrent_state_dict(model)
     module.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in theirs.items()}, assign=True)
     return module.eval()
 
@@ -115,21 +104,6 @@ def recurrent_weights(module: nn.Module, config: RecurrentConfig, n_vocab: int) 
 
 def _arrays(module: nn.Module) -> Arrays:
     return {name: tensor.detach().cpu().numpy() for name, tensor in module.state_dict().items()}
-
-
-def _slots(layout: Layout) -> dict[str, Slot]:
-    """The parameters of a recurrent model: `embedding.C`; for each layer `0.W`, `0.b`, `0.U`, ...; `head.W`, ..."""
-    embedding, *layers, head = (slots for slots in layout.slots if slots)
-    names = ["embedding", *(str(i // 2) for i in range(len(layers))), "head"]
-    return {
-        f"{name}.{slot.parameter.name}": slot
-        for name, slots in zip(names, (embedding, *layers, head), strict=True)
-        for slot in slots
-    }
-
-
-def _resets_before(config: RecurrentConfig) -> bool:
-    return isinstance(config, GRUConfig) and config.reset == "before"
 
 
 def _of_pytorch(module: nn.Module) -> tuple[NetConfig, int, np.ndarray]:

@@ -18,8 +18,9 @@ from ..layers import (
 )
 from ..layers.layout import Slot, outputs
 from ..layers.recurrent import Recurrent
-from ..models import NetConfig, NGram
+from ..models import NetConfig
 from ..models.model import Model
+from ..models.ngram import AutomatonConfig
 from .style import COLOURS, GREY
 
 MAX_LAYERS = 200
@@ -128,7 +129,7 @@ def _unsalted(layer: Any) -> Any:
 def levels_of(model: Model, n: int, blocks: Blocks) -> tuple[int, list[Level]]:
     """Number of characters before the predictions for a word of n characters, and the levels above them."""
     config = model.config
-    if isinstance(config, NGram):
+    if isinstance(config, AutomatonConfig):
         cells = (f"counts of up to {config.order} in a row", str(len(model.vocab)), "", f"{model.n_parameters:,}")
         caption = "the longest context that has been counted"
         return config.context, [Level([range(config.order - 1)], caption, boxes=[Box("0.counts", cells, WEIGHTS)])]
