@@ -21,6 +21,7 @@ from websockets.sync.client import ClientConnection, connect
 import moreish
 from moreish.cli import run as command
 from moreish.cli.lr_find import train_command
+from moreish.export.web import html
 from moreish.lab import Session
 from moreish.lab.app import make_app
 
@@ -257,6 +258,15 @@ def test_a_run_is_saved_where_all_commands_find_it(client, session, tmp_path):
         folder = one.send(do="save")["result"]["folder"]
     assert Path(folder).is_relative_to(tmp_path)
     assert moreish.load(folder).options.steps == 1
+
+
+def test_the_page_without_a_server_is_the_model_as_it_stands(client, session):
+    with page(client) as one:
+        one.step()
+    response = client.get(f"/{TOKEN}/export")
+    assert response.headers["content-disposition"] == 'attachment; filename="own-mlp.html"'
+    assert response.content == html(session.trainer.snapshot.run)
+    assert client.get("/wrong/export").status_code == 404
 
 
 def test_a_dropped_list_is_read_and_described(client):

@@ -19,6 +19,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ..errors import InputError, MoreishError
+from ..export.web import html
 from ..serving.errors import HANDLERS
 from ..serving.limits import Limits
 from ..serving.middleware import BodyLimit, OriginCheck
@@ -113,6 +114,16 @@ def make_app(session: Session, token: str) -> FastAPI:
             raise HTTPException(404)
         kind = KINDS[name.rpartition(".")[2]]
         return Response(served[name], headers=HEADERS, media_type=kind)
+
+    async def take_page(request: Request) -> Response:
+        """The model as it stands, as a page without a server."""
+        if not is_token(request.path_params["token"]) or session.trainer.snapshot is None:
+            raise HTTPException(404)
+        run = session.trainer.snapshot.run
+        data = await workers(html, run)
+        name = "".join(c if c.isalnum() and c.isascii() else "-" for c in f"{run.corpus.name}-{run.model.name}")
+        headers = {"Content-Disposition": f'attachment; filename="{name}.html"', "X-Content-Type-Options": "nosniff"}
+        return Response(data, headers=headers, media_type="text/html")
 
     async def take_list(request: Request) -> Response:
         if not is_token(request.path_params["token"]):
@@ -264,6 +275,7 @@ def make_app(session: Session, token: str) -> FastAPI:
             Route("/", closed),
             Route("/{token}/", file),
             Route("/{token}/list", take_list, methods=["POST"]),
+            Route("/{token}/export", take_page),
             Route("/{token}/{name}", file),
             WebSocketRoute("/{token}/socket", socket),
         ],

@@ -1,4 +1,4 @@
-/** @file What a person takes away: the command line, the saved run, and the link. */
+/** @file What a person takes away: the command line, the link, the saved run, and the page without a server. */
 
 import { make } from "./dom.js";
 
@@ -28,7 +28,7 @@ export function keep(lab) {
         `Saved in ${folder}. All commands work on it: `,
         make("code", {}, `moreish sample ${quoted}`),
         ", ",
-        make("code", {}, `moreish evaluate ${quoted}`),
+        make("code", {}, `moreish eval ${quoted}`),
         ", ",
         make("code", {}, `moreish serve ${quoted}`),
       );
@@ -50,6 +50,7 @@ export function keep(lab) {
       button("Copy command", () => copy(lab.settings?.command ?? "", "The command is copied.")),
       button("Copy link", () => copy(lab.state.address(), "The link is copied. It works while this lab runs.")),
       button("Save run", save),
+      make("a", { href: "export", download: "", class: "button" }, "Export page"),
     ),
     said,
   ];
