@@ -54,7 +54,8 @@ def test_the_score_of_a_word_is_its_log_likelihood(density, classifier, words):
 
 
 def test_it_trains_as_train_does(words):
-    for model, options in (("mlp", {"n_hidden": 8, "steps": 50, "seed": 3}), ("bigram-counts", {}), (None, {})):
+    of_net: dict[str, Any] = {"n_hidden": 8, "steps": 50, "seed": 3}
+    for model, options in (("mlp", of_net), ("bigram-counts", {}), (None, {})):
         fitted, run = WordModel(model, **options).fit(np.array(words)), moreish.train(words, model, **options)
         assert fitted.run_.model.name == run.model.name
         np.testing.assert_array_equal(fitted.score_samples(OTHERS), WordModel.load(run).score_samples(OTHERS))
@@ -145,6 +146,12 @@ def test_what_cannot_be_is_told(density, words):
         WordModel("ngram").fit(words, sample_weight=[0] * 400)
     with pytest.raises(InputError, match="single string"):
         density.score_samples("anna")
+    with pytest.raises(InputError, match="1 labels for 400 words"):
+        WordModel("ngram").fit(words, 3)
+    with pytest.raises(InputError, match="1 weights for 5 words"):
+        density.score(OTHERS, sample_weight=[1])
+    with pytest.raises(InputError, match="random_state is 'x'"):
+        density.sample(3, "x")
     with pytest.raises(InputError, match="no words to score"):
         density.score([])
 

@@ -107,7 +107,7 @@ class WordModel:
         for name, argument in (("weights", "sample_weight"), ("labels", "y")):
             if name in self._options:
                 raise InputError(f"{name} is no option of WordModel: give fit the argument {argument}")
-        labels = None if y is None else np.asarray(y)
+        labels = None if y is None else np.atleast_1d(np.asarray(y))
         if sample_weight is not None:
             words, sample_weight = WordList.of(words), np.asarray(sample_weight)
             kept = sample_weight != 0
@@ -136,9 +136,13 @@ class WordModel:
         Higher is better, so this is what a grid search maximises. A model without labels ignores y. sample_weight (n,)
         are weights of the mean. Raises InputError if there are no words.
         """
-        words = WordList.of(words)
+        words, weights = WordList.of(words), None
         if not len(words):
             raise InputError("no words to score: give at least one")
+        if sample_weight is not None:
+            weights = np.asarray(sample_weight, float)
+            if weights.shape != (len(words),):
+                raise InputError(f"{weights.size:,} weights for {len(words):,} words: give one for each word")
         if y is None or self._model().labels is None:
             scores = self.score_samples(words)
         else:
@@ -146,7 +150,7 @@ class WordModel:
             if len(truth) != len(words):
                 raise InputError(f"{len(truth):,} labels for {len(words):,} words: give one for each word")
             scores = np.array([a == b for a, b in zip(truth, found, strict=True)], float)
-        return float(np.average(scores, weights=None if sample_weight is None else np.asarray(sample_weight, float)))
+        return float(np.average(scores, weights=weights))
 
     def predict_proba(self, words: Iterable[str]) -> np.ndarray:
         """Return the probability of each label for each word, float64 (n, L), in the order of `classes_`.
@@ -235,7 +239,7 @@ class WordModel:
 
 def _texts(labels: ArrayLike) -> list[str]:
     """Return labels as a run has them: text in NFC."""
-    return [unicodedata.normalize("NFC", str(label)) for label in np.asarray(labels).tolist()]
+    return [unicodedata.normalize("NFC", str(label)) for label in np.atleast_1d(np.asarray(labels)).tolist()]
 
 
 def _log_p(model: Model, words: Sequence[str]) -> np.ndarray:
@@ -246,10 +250,13 @@ def _log_p(model: Model, words: Sequence[str]) -> np.ndarray:
 
 
 def _seed(random_state: int | np.random.Generator | np.random.RandomState | None) -> int:
+    """Return a random state as a seed; None is a new one each time."""
     if isinstance(random_state, Integral):
         return int(random_state)
     if isinstance(random_state, np.random.RandomState):
         return int(random_state.randint(SEEDS))
+    if random_state is not None and not isinstance(random_state, np.random.Generator):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InputError(f"random_state is {random_state!r}: it must be a whole number, a NumPy generator or None")
     return int(np.random.default_rng(random_state).integers(SEEDS))
 
 
