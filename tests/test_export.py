@@ -12,7 +12,13 @@ from moreish.cli import run
 from moreish.export import EXPORTS
 
 WORDS = ["ab", "abba", "ba", "bab", "aab", "abab"] * 5
-FITTING = {"onnx": "mlp", "torch": "mlp", "arpa": "ngram"}  # a model that each format can hold
+FITTING = {
+    "html": "mlp",
+    "js": "mlp",
+    "onnx": "mlp",
+    "torch": "mlp",
+    "arpa": "ngram",
+}  # a model that each format can hold
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +71,23 @@ def test_an_existing_file_is_replaced_only_with_force(runs, to, here, capsys):
     assert run([*command, "--force"]) == 0
     assert Path("file").read_bytes() != b"mine"
     assert list(here.iterdir()) == [here / "file"]
+
+
+def test_8_bits_are_a_quarter_of_the_size_and_their_cost_is_said(runs, here, capsys):
+    folder = here / "wide"
+    moreish.train(WORDS, "mlp", n_embd=64, n_hidden=128, block_size=8, steps=5, out=folder)
+    sizes = []
+    for more in ([], ["--quantise", "8"]):
+        assert run(["export", str(folder), "--to", "js", "--out", "a.js", "--force", *more]) == 0
+        sizes.append(Path("a.js").stat().st_size)
+    *_, told = capsys.readouterr().out.splitlines()
+    assert told.startswith("with 8 bits a number, val is ")
+    assert f"instead of {moreish.load(folder).loss['val']:.4f} nats" in told
+    code = Path("a.js").read_text().index("const words = new Words(")
+    assert (sizes[1] - code) < 0.3 * (sizes[0] - code)
+    assert "it must be 8" in complaint(capsys, folder, "--to", "js", "--out", "b", "--quantise", "4")
+    assert "leave out --quantise" in complaint(capsys, folder, "--to", "onnx", "--out", "b", "--quantise", "8")
+    assert "has no layers" in complaint(capsys, runs["ngram"], "--to", "js", "--out", "b", "--quantise", "8")
 
 
 @pytest.mark.parametrize("old", [None, "mine"])

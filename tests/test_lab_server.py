@@ -1,5 +1,6 @@
 """The server of the lab: its pages, its messages, and who may reach it."""
 
+import asyncio
 import contextlib
 import json
 import random
@@ -21,8 +22,9 @@ from websockets.sync.client import ClientConnection, connect
 import moreish
 from moreish.cli import run as command
 from moreish.cli.lr_find import train_command
+from moreish.export.web import html
 from moreish.lab import Session
-from moreish.lab.app import make_app
+from moreish.lab.app import SHARE, Ration, make_app
 
 TOKEN = "token-of-the-test"
 
@@ -189,7 +191,7 @@ def mutated(generator: random.Random) -> str | bytes:
         {"do": "ask", "view": "words", "values": {"n": 3}},
         {"do": "describe", "list": "own"},
     ]
-    message = generator.choice(messages) | {"id": generator.randrange(100)}
+    message = generator.choice(messages) | {"id": 1000 + generator.randrange(100)}
     wrong = ["", None, -1, 1e300, [], {}, "x" * 2000, {"a": [{}]}, True, [[[]]] * 50]
     if generator.random() < 0.3:
         text = json.dumps(message)
@@ -250,6 +252,15 @@ def test_an_error_has_one_line_that_says_what_is_wrong(client, message, error):
         assert "\n" not in answer["text"]
 
 
+def test_a_refused_message_is_answered_with_its_id(client):
+    with page(client) as one:
+        for options in ({"lr": "1" * 1001}, {"lr": []}, {"lr": None}):
+            answer = one.send(do="configure", list="own", model="mlp", options=options)
+            assert answer["kind"] == "error"
+        assert one.send(do="pace", steps=1e9)["text"] == "steps: it should be less than or equal to 1000000"
+        assert one.send(do="nothing")["kind"] == "error"
+
+
 def test_a_run_is_saved_where_all_commands_find_it(client, session, tmp_path):
     with page(client) as one:
         assert "before the first step" in one.send(do="save")["text"]
@@ -257,6 +268,15 @@ def test_a_run_is_saved_where_all_commands_find_it(client, session, tmp_path):
         folder = one.send(do="save")["result"]["folder"]
     assert Path(folder).is_relative_to(tmp_path)
     assert moreish.load(folder).options.steps == 1
+
+
+def test_the_page_without_a_server_is_the_model_as_it_stands(client, session):
+    with page(client) as one:
+        one.step()
+    response = client.get(f"/{TOKEN}/export")
+    assert response.headers["content-disposition"] == 'attachment; filename="own-mlp.html"'
+    assert response.content == html(session.trainer.snapshot.run)
+    assert client.get("/wrong/export").status_code == 404
 
 
 def test_a_dropped_list_is_read_and_described(client):
@@ -324,15 +344,31 @@ def test_a_missing_extra_is_said_in_one_line(tmp_path):
     assert "the lab needs FastAPI, uvicorn and websockets" in done.stderr.strip().splitlines()[-1]
 
 
-def test_time_for_pages_is_rationed(client, session):
-    """Live questions of a playing training take a small share of the time; others are answered at once."""
-    with page(client) as one:
-        training = session.configure("own", "mlp", SMALL | {"steps": 10_000_000}, play=True)
-        until(lambda: session.trainer.status.training == training and session.trainer.status.step)
-        taken = []
-        for live in (True, True, False):
-            began = time.monotonic()
-            one.send(do="ask", view="words", values={"n": 100}, live=live)
-            taken.append(time.monotonic() - began)
-        session.trainer.pause()
-        assert taken[1] > 3 * taken[2]
+def test_time_for_pages_is_rationed(session, monkeypatch):
+    """While a training plays, live questions wait until they have taken SHARE of the time; otherwise none waits."""
+    ration, slept = Ration(), []
+
+    async def sleep(seconds):
+        slept.append(seconds)
+        time.sleep(seconds)
+
+    async def pool(function, *arguments):
+        return function(*arguments)
+
+    def work():
+        began = time.thread_time()
+        while time.thread_time() < began + 0.02:
+            pass
+        return time.monotonic()
+
+    monkeypatch.setattr("moreish.lab.app.asyncio.sleep", sleep)
+    training = session.configure("own", "mlp", SMALL | {"steps": 10_000_000}, play=True)
+    until(lambda: session.trainer.status.training == training and session.trainer.status.step)
+    first, second = (asyncio.run(ration(session, pool, work)) for _ in range(2))
+    assert second - first > 0.02 / SHARE
+    assert slept
+    session.trainer.pause()
+    until(lambda: not session.trainer.status.playing)
+    slept.clear()
+    asyncio.run(ration(session, pool, work))
+    assert not slept

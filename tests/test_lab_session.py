@@ -19,6 +19,7 @@ from moreish.lab import Session
 from moreish.lab.controls import controls
 from moreish.models import MODELS
 from moreish.training.options import TrainOptions
+from moreish.training.summary import summaries
 
 SMALL = {"n_hidden": 16, "n_embd": 4, "steps": 120, "batch_size": 16}
 
@@ -163,6 +164,8 @@ def test_a_diverging_training_says_so(session):
     assert curve[-1][2] is None
     assert all(point[2] is not None for point in curve[1:-1])
     assert not session.trainer.status.playing
+    with pytest.raises(InputError, match="failed"):
+        session.save()
     again = session.configure("own", "mlp", SMALL)
     until_ended(session, again)
     assert session.trainer.status.trouble == ""
@@ -189,6 +192,8 @@ def test_a_saved_training_is_a_run(session, model, capsys):
     folder = session.save()
     loaded = moreish.load(folder)
     snapshot = session.trainer.snapshot
+    (found,) = summaries(folder.parent)
+    assert (found.state, found.loss) == ("finished", pytest.approx(loaded.loss))
     assert loaded.options.steps == (None if model == "ngram" else 1)
     assert loaded.model.sample(5) == snapshot.run.model.sample(5)
     for verb in (["eval"], ["sample", "-n", "3"], ["plot", "word"], ["report", "--out", str(folder.parent / "r.html")]):
@@ -248,6 +253,29 @@ def test_lists_of_pages_are_read_and_described_as_by_the_commands(session):
     with pytest.raises(InputError):
         session.read_list(b"one\n", "one.txt")
     assert "one" not in session.facts()["lists"]
+
+
+def test_lists_of_one_name_are_told_apart(session):
+    one, other = ("\n".join(made_up_words(30, seed)).encode() for seed in (1, 2))
+    assert session.read_list(one, "words.txt")["name"] == "words"
+    assert session.read_list(other, "words.txt")["name"] == "words 2"
+    assert session.read_list(one, "words.txt")["name"] == "words"
+    assert list(session.words_of("words 2")) == other.decode().split()
+    names = "\n".join(moreish.bundled("names")).encode()
+    assert session.read_list(names, "mine.txt")["name"] == "mine"
+    assert session.read_list(names, "names.txt")["name"] == "names"
+    assert session.read_list(one, "names.txt")["name"] == "names 2"
+    assert session.read_list("\n".join(["Ünal", *made_up_words(30)]).encode("utf-16"), "wide.txt")["words"] == 31
+
+
+def test_the_command_line_of_a_list_names_no_other_and_no_option(session):
+    data = "\n".join(made_up_words(40)).encode()
+    for file in ("--help", "-x.txt", "dinosaurs"):
+        session.configure(session.read_list(data + b"\n" + file[-3:].encode(), file)["name"], "ngram", {})
+        assert shlex.split(session.facts()["command"])[2] == f"./{file}"
+    training = session.open(moreish.train(made_up_words(60), "ngram", labels=["a", "b"] * 30), "run")
+    until(lambda: session.trainer.status.training == training)
+    assert session.facts()["command"] == ""  # a list with labels has no file
 
 
 def test_few_lists_of_pages_are_kept_but_never_the_one_in_use(session):

@@ -85,5 +85,6 @@ def train_command(file: str | None, model: str | None, options: dict[str, Any]) 
         if isinstance(value, bool):
             words.append(f"--{dashed}" if value else f"--no-{dashed}")
         else:
-            words += [f"--{dashed}", f"{value:g}" if isinstance(value, float) else str(value)]
+            # As many digits as the same number takes.
+            words += [f"--{dashed}", repr(value).removesuffix(".0") if isinstance(value, float) else str(value)]
     return shlex.join(words)

@@ -47,7 +47,9 @@ def model_data(run: Run, bits: int = 32) -> tuple[dict[str, Any], str]:
     """
     arrays = Arrays(bits)
     about = described(run.model, arrays)
-    about |= {"list": run.corpus.name, "version": __version__, "loss": {k: round(v, 4) for k, v in run.loss.items()}}
+    of_one_label = bool(run.corpus.label_names) and run.model.labels is None  # whose losses are not those of all words
+    loss = {} if of_one_label else {part: round(value, 4) for part, value in run.loss.items()}
+    about |= {"list": run.corpus.name, "version": __version__, "loss": loss}
     return about, b64encode(arrays.to_bytes()).decode()
 
 
@@ -62,8 +64,10 @@ def html(run: Run, bits: int = 32) -> bytes:
         "window.moreish = words;\n"
         'build(words, document.getElementById("panels"));\n'
     )
-    loss = ", ".join(f"{part} {value:.3f}" for part, value in about["loss"].items())
-    described_as = f"{run.model.summary}; trained on {len(run.corpus.words):,} words; nats per token: {loss}"
+    described_as = f"{run.model.summary}; trained on {len(run.corpus.words):,} words"
+    if about["loss"]:
+        losses = ", ".join(f"{part} {value:.3f}" for part, value in about["loss"].items())
+        described_as += f"; nats per token: {losses}"
     page = source("export/take", "html")
     for name, text in {
         "TITLE": escape(title),
@@ -97,8 +101,11 @@ def use_js(run: Run, path: Path) -> str:
 
 
 def cost_of_rounding(run: Run) -> tuple[float, float]:
-    """Val losses in nats per token of a net as it is, and with its matrices rounded to 8 bits a number."""
+    """Val losses in nats per token of a net as it is, and with its matrices rounded to 8 bits a number.
+
+    Raises InputError for a model without layers, and for one with labels.
+    """
     if run.model.labels is not None:
-        raise InputError("a model with labels is not rounded: export it with --label")
+        raise InputError("a model with labels is not rounded: give one of them with --label")
     rounded = evaluate(as_quantised(run.model), run.corpus, ("val",)).loss["val"]
     return run.loss["val"], rounded

@@ -14,17 +14,18 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ..errors import InputError, MoreishError
-from ..serving.errors import HANDLERS
+from ..export.web import html
+from ..serving.errors import HANDLERS, error_response
 from ..serving.limits import Limits
 from ..serving.middleware import BodyLimit, OriginCheck
 from ..serving.workers import WorkerPool
 from .controls import controls
-from .messages import RECEIVED, Ask, Command, Configure, Describe, Pace
+from .messages import RECEIVED, Ask, Command, Configure, Describe, Pace, id_of, refusal
 from .session import Session
 from .views import LONG, answer
 
@@ -114,6 +115,16 @@ def make_app(session: Session, token: str) -> FastAPI:
         kind = KINDS[name.rpartition(".")[2]]
         return Response(served[name], headers=HEADERS, media_type=kind)
 
+    async def take_page(request: Request) -> Response:
+        """The model as it stands, as a page without a server."""
+        if not is_token(request.path_params["token"]) or session.trainer.snapshot is None:
+            raise HTTPException(404)
+        run = session.trainer.snapshot.run
+        data = await workers(html, run)
+        name = "".join(c if c.isalnum() and c.isascii() else "-" for c in f"{run.corpus.name}-{run.model.name}")
+        headers = {"Content-Disposition": f'attachment; filename="{name}.html"', "X-Content-Type-Options": "nosniff"}
+        return Response(data, headers=headers, media_type="text/html")
+
     async def take_list(request: Request) -> Response:
         if not is_token(request.path_params["token"]):
             raise HTTPException(404)
@@ -126,8 +137,15 @@ def make_app(session: Session, token: str) -> FastAPI:
             found = {"error": str(error)}
         return JSONResponse(found)
 
-    async def closed(_: Request) -> Response:
+    async def closed(request: Request) -> Response:
+        if is_token(request.path_params.get("token", "")):
+            return RedirectResponse(f"/{token}/")
         return PlainTextResponse("Open the whole address that moreish lab printed.\n", 403)
+
+    async def wrong(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        texts = {404: "there is nothing here: open the address that moreish lab printed", 405: "this takes only GET"}
+        return error_response(error.status_code, texts.get(error.status_code, error.detail), error.headers)
 
     async def push(page: Page) -> None:
         """Send the state whenever it has changed, until the page has gone."""
@@ -220,8 +238,8 @@ def make_app(session: Session, token: str) -> FastAPI:
                     break
                 try:
                     message = RECEIVED.validate_json(received.get("text") or b"")
-                except ValidationError:
-                    await page.send("error", id=0, text="the message is not one that the lab knows")
+                except ValidationError as error:
+                    await page.send("error", id=id_of(received.get("text") or b""), text=refusal(error))
                     continue
                 if len(page.questions) >= QUESTIONS:
                     await page.send("error", id=message.id, text="too many questions at once: try again later")
@@ -259,11 +277,13 @@ def make_app(session: Session, token: str) -> FastAPI:
         redirect_slashes=False,
         lifespan=lifespan,
         middleware=[Middleware(OriginCheck, names=(), allowed=()), Middleware(BodyLimit, limits=LIMITS)],
-        exception_handlers=HANDLERS,
+        exception_handlers={**HANDLERS, HTTPException: wrong},
         routes=[
             Route("/", closed),
+            Route("/{token}", closed),
             Route("/{token}/", file),
             Route("/{token}/list", take_list, methods=["POST"]),
+            Route("/{token}/export", take_page),
             Route("/{token}/{name}", file),
             WebSocketRoute("/{token}/socket", socket),
         ],

@@ -1,8 +1,9 @@
 """What a page may send over its WebSocket: one JSON object a message, checked before anything is done."""
 
+import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 Text = Annotated[str, Field(max_length=1000)]
 
@@ -56,3 +57,20 @@ class Describe(Message):
 
 Received = Annotated[Command | Pace | Configure | Ask | Describe, Field(discriminator="do")]
 RECEIVED: TypeAdapter[Command | Pace | Configure | Ask | Describe] = TypeAdapter(Received)
+
+
+def id_of(data: str | bytes) -> int:
+    """Return the id of a message that may be malformed; 0 if it has none."""
+    try:
+        found = json.loads(data)["id"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return 0
+    return found if isinstance(found, int) and 0 <= found <= 1 << 53 else 0
+
+
+def refusal(error: ValidationError) -> str:
+    """Return a line that says why a message is refused."""
+    last = error.errors(include_url=False)[-1]
+    name = next((str(part)[:100] for part in last["loc"][1:] if part != "options"), "")
+    what = last["msg"].replace("Input should", "it should").replace("String should", "it should")
+    return f"{name}: {what}" if name else "the message is not one that the lab knows"

@@ -1,13 +1,22 @@
 """The server of the lab: on this machine only, with a token in its address."""
 
 import secrets
+import socket
 from collections.abc import Callable
 
+from ..errors import InputError
 from ..serving.server import listen, run_app
 from .app import LIMITS, make_app
 from .session import Session
 
 HOST = "127.0.0.1"
+
+
+def _listening(port: int) -> socket.socket:
+    try:
+        return listen(HOST, port)
+    except InputError as error:
+        raise InputError(str(error).replace("choose another --host or --port", "choose another --port")) from None
 
 
 def serve_lab(session: Session, *, port: int = 0, on_listening: Callable[[str], None] = print) -> None:
@@ -20,7 +29,7 @@ def serve_lab(session: Session, *, port: int = 0, on_listening: Callable[[str], 
     """
     token = secrets.token_urlsafe(16)
     try:
-        with listen(HOST, port) as listener:
+        with _listening(port) as listener:
             app = make_app(session, token)
             told = lambda address: on_listening(f"{address}/{token}/")  # noqa: E731
             run_app(app, listener, LIMITS, HOST, told, websockets=True)

@@ -215,7 +215,7 @@ class Trainer:
                 self._single = max(0, self._single - single)
                 self._tell(
                     step=at.step,
-                    train=training.curve[-1][2],
+                    train=float(at.losses.mean()),
                     val=self.status.val if at.val is None else at.val,
                     lr=at.lr,
                     seconds=training.loop.state.seconds,

@@ -24,6 +24,7 @@ class Training:
     """One training: its loop, and its curve so far.
 
     curve   points [step, seconds, batch loss or None, val loss or None]; only ever appended to
+    pending batch losses since the last point
     """
 
     number: int
@@ -33,6 +34,7 @@ class Training:
     loop: Loop | None
     iterator: Iterator[Progress] | None
     curve: list[list[float | None]] = field(default_factory=list)
+    pending: list[float] = field(default_factory=list)
     ended: bool = False
 
     @classmethod
@@ -86,12 +88,13 @@ class Training:
         assert self.loop is not None
         every, n = max(1, self.loop.steps // POINTS), len(losses)
         seconds = np.linspace(began, self.loop.state.seconds, n + 1)[1:]
-        first = 0
         for i, step in enumerate(range(before + 1, before + n + 1)):
-            if step <= SINGLE_STEPS or step % every == 0 or i == n - 1:
-                loss = _finite(float(losses[first : i + 1].mean()))
-                self.curve.append([step, round(float(seconds[i]), 4), loss, val if i == n - 1 else None])
-                first = i + 1
+            self.pending.append(float(losses[i]))
+            last = i == n - 1 and (val is not None or not math.isfinite(losses[i]))
+            if step <= SINGLE_STEPS or step % every == 0 or last:
+                loss = _finite(sum(self.pending) / len(self.pending))
+                self.curve.append([step, round(float(seconds[i]), 4), loss, val if last else None])
+                self.pending.clear()
 
 
 def _finite(loss: float) -> float | None:

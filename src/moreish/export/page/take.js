@@ -1,6 +1,6 @@
 /** @file The page without a server: the panels of the lab that ask about one trained model, answered here. */
 
-import { make } from "../../lab/page/dom.js";
+import { make, shown } from "../../lab/page/dom.js";
 import { next } from "../../lab/page/next.js";
 import { score } from "../../lab/page/score.js";
 import { drawing, follow, share, textField, WORD } from "../../lab/page/shared.js";
@@ -80,7 +80,7 @@ function draw(lab, words) {
               make(
                 "button",
                 { type: "button", class: "plain", onclick: () => share(lab, WORD, word) },
-                make("bdi", {}, word),
+                make("bdi", {}, shown(word)),
               ),
             ),
           ),

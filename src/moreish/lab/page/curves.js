@@ -47,16 +47,24 @@ export function smooth(points, reach) {
 }
 
 /**
- * The range of losses to show: all of them, unless a few are so high that the others would be flat.
- * @param {number[]} values
+ * The range of losses to show: all of every line, unless a few of it are so high that the others would be flat. The last
+ * point of a line is always in it.
+ * @param {number[][]} lines values of each line
  * @returns {Pair}
  */
-export function range(values) {
-  const sorted = values.filter(Number.isFinite).sort((a, b) => a - b);
-  if (!sorted.length) return [0, 1];
-  const [low, high, median] = [sorted[0], sorted[sorted.length - 1], sorted[sorted.length >> 1]];
-  const end = Math.min(high, Math.max(low + 5 * (median - low), 1.6 * median));
-  const step = 10 ** Math.floor(Math.log10(Math.max(end - low, 1e-3))) / 2;
+export function range(lines) {
+  const ends = lines
+    .map((line) => line.filter(Number.isFinite))
+    .filter((line) => line.length)
+    .map((line) => {
+      const sorted = line.toSorted((a, b) => a - b);
+      const [low, high, median] = [sorted[0], sorted[sorted.length - 1], sorted[sorted.length >> 1]];
+      return [low, Math.max(line[line.length - 1], Math.min(high, Math.max(low + 5 * (median - low), 1.6 * median)))];
+    });
+  if (!ends.length) return [0, 1];
+  const low = Math.min(...ends.map(([first]) => first));
+  const end = Math.max(...ends.map(([, last]) => last));
+  const step = 10 ** Math.floor(Math.log10(Math.max(end - low, 0.1))) / 2;
   return [Math.floor(low / step - 0.1) * step, Math.ceil(end / step + 0.1) * step];
 }
 

@@ -55,6 +55,12 @@ export function svg(tag, attributes = {}, ...children) {
 const present = (children) =>
   /** @type {(Node | string)[]} */ (children.filter((child) => child !== null && child !== undefined));
 
+/**
+ * Show a text from a list: characters that cannot be seen, or would turn the text round, by their codes.
+ * @param {string} text
+ */
+export const shown = (text) => text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => `<${visible(character)}>`);
+
 /** @type {Record<string, string>} */
 const NAMES = { "": "end", " ": "space", "\t": "tab" };
 

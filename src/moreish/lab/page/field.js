@@ -110,6 +110,7 @@ function number(control, attributes, change) {
     inputmode: "decimal",
     autocomplete: "off",
     spellcheck: "false",
+    maxlength: 100,
     ...attributes,
   });
   let editing = false; // what a person is typing or dragging is left alone

@@ -1,6 +1,6 @@
-/** @file What a person takes away: the command line, the saved run, and the link. */
+/** @file What a person takes away: the command line, the link, the saved run, and the page without a server. */
 
-import { make } from "./dom.js";
+import { make, set } from "./dom.js";
 
 /**
  * Make the parts of the header that a person copies from.
@@ -28,7 +28,7 @@ export function keep(lab) {
         `Saved in ${folder}. All commands work on it: `,
         make("code", {}, `moreish sample ${quoted}`),
         ", ",
-        make("code", {}, `moreish evaluate ${quoted}`),
+        make("code", {}, `moreish eval ${quoted}`),
         ", ",
         make("code", {}, `moreish serve ${quoted}`),
       );
@@ -39,17 +39,21 @@ export function keep(lab) {
 
   const button = (/** @type {string} */ text, /** @type {() => void} */ onclick) =>
     make("button", { type: "button", onclick }, text);
+  const copyCommand = button("Copy command", () => copy(lab.settings?.command ?? "", "The command is copied."));
   lab.on("settings", (/** @type {import("./lab.js").Settings} */ settings) => {
-    command.textContent = settings.run ? `${settings.command} (the run ${settings.run} is open)` : settings.command;
+    command.textContent = settings.command;
+    set(command, { hidden: !settings.command });
+    set(copyCommand, { hidden: !settings.command });
   });
   return [
     command,
     make(
       "div",
       { class: "buttons" },
-      button("Copy command", () => copy(lab.settings?.command ?? "", "The command is copied.")),
+      copyCommand,
       button("Copy link", () => copy(lab.state.address(), "The link is copied. It works while this lab runs.")),
       button("Save run", save),
+      make("a", { href: "export", download: "", class: "button" }, "Export page"),
     ),
     said,
   ];

@@ -39,7 +39,9 @@ const NAMED = 9; // lines with a value under the pointer, at most
 
 /** @param {number | null | undefined} value */
 export const decimal = (value) =>
-  value === null || value === undefined ? "none" : value.toFixed(3).replace("-", "\u2212");
+  value === null || value === undefined
+    ? "none"
+    : (Math.abs(value) < 1e4 ? value.toFixed(3) : value.toExponential(1)).replace("-", "\u2212");
 
 const RAISED = "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079";
 

@@ -28,7 +28,7 @@ let made = 0;
  */
 export function lines({ height = 260 } = {}) {
   const clip = `clip-${++made}`;
-  const frame = { width: 0, height, left: 46, right: 22, top: 24, bottom: 36 };
+  const frame = { width: 0, height, left: 52, right: 22, top: 24, bottom: 36 };
   const area = svg("rect");
   const grid = svg("g");
   const rules = svg("g");

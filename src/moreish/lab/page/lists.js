@@ -1,6 +1,6 @@
 /** @file The list: choose one, paste words, or drop a file anywhere on the page. What is odd about it is said. */
 
-import { make } from "./dom.js";
+import { make, shown } from "./dom.js";
 
 const LONGEST_ALPHABET = 60; // characters that are shown
 const COLUMNS = ["column", "weights", "labels"]; // options of a table
@@ -36,13 +36,14 @@ export function lists(lab, choose) {
       { type: "button", onclick: () => take("words.txt", new Blob([text.value])) },
       "Train on these words",
     ),
+    make("p", { class: "faint" }, "The command line reads them from words.txt: save them there."),
     make("label", { for: file.id }, "or a file, which you can also drop on the page"),
     file,
     table,
   );
 
   /** @type {{name: string, data: Blob} | null} */ let source = null;
-  let [shown, described] = ["", ""];
+  let [offered, described] = ["", ""];
 
   /**
    * Read a source of words.
@@ -94,9 +95,9 @@ export function lists(lab, choose) {
   /** @param {any} found as `moreish words --json` */
   function describe(found) {
     about.replaceChildren(
-      make("p", {}, `${facts(found).join("; ")}.`),
+      make("p", {}, ...facts(found).flatMap((line, i) => [i ? "; " : "", make("bdi", {}, line)]), "."),
       ...found.issues.map((/** @type {{message: string}} */ issue) =>
-        make("p", { class: "issue" }, `issue: ${issue.message}`),
+        make("p", { class: "issue" }, "issue: ", make("bdi", {}, shown(issue.message))),
       ),
     );
   }
@@ -134,8 +135,8 @@ export function lists(lab, choose) {
      */
     async show(name) {
       const all = lab.settings?.lists ?? [];
-      if (all.join("\n") !== shown) {
-        shown = all.join("\n");
+      if (all.join("\n") !== offered) {
+        offered = all.join("\n");
         select.replaceChildren(...all.map((value) => make("option", { value }, value)));
       }
       select.value = name;
@@ -163,12 +164,12 @@ export function facts({ words, distinct, repeats, alphabet, length, labels, weig
   const lines = [
     `${number(words)} words` +
       (repeats ? `, ${number(distinct)} distinct (${number(repeats)} repeat${repeats === 1 ? "" : "s"})` : ""),
-    `${number(characters.length)} characters: ${characters.slice(0, LONGEST_ALPHABET).join("")}${more}`,
+    `${number(characters.length)} characters: ${shown(characters.slice(0, LONGEST_ALPHABET).join(""))}${more}`,
     `length ${length.min} to ${length.max}, mean ${length.mean.toFixed(1)}`,
   ];
   if (weights !== null) lines.push(`sum of weights ${number(weights)}`);
   const named = Object.keys(labels);
-  if (named.length) lines.push(`labels: ${named.slice(0, 10).join(", ")}${named.length > 10 ? ", ..." : ""}`);
+  if (named.length) lines.push(`labels: ${shown(named.slice(0, 10).join(", "))}${named.length > 10 ? ", ..." : ""}`);
   return lines;
 }
 

@@ -116,12 +116,12 @@ export function losses(lab) {
         y: Math.log(symbols),
         label: `all characters alike, log ${symbols} = ${Math.log(symbols).toFixed(2)}`,
       });
-    const shown = series.filter(({ kind }) => kind !== "raw").flatMap(({ points }) => points.map(([, y]) => y));
+    const shown = series.filter(({ kind }) => kind !== "raw").map(({ points }) => points.map(([, y]) => y));
     chart.draw({
       series,
       rules,
       x: [0, end],
-      y: range([...shown, ...rules.map(({ y }) => y).slice(0, 1)]),
+      y: range([...shown, rules.map(({ y }) => y).slice(0, 1)]),
       xLabel: x,
       yLabel: "loss, nats per token",
       alt: alternative(series, rules),

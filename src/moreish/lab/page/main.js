@@ -64,7 +64,7 @@ class Section {
     this.#timer = setTimeout(
       () => {
         this.#timer = 0;
-        if (this.#inView && !document.hidden && lab.connected) this.refresh(true);
+        if (this.#inView && !document.hidden && lab.connected && lab.status?.training) this.refresh(true);
       },
       Math.max(0, this.#due - performance.now()),
     );

@@ -37,7 +37,9 @@ export function controlsOf(controls, model) {
 export function parseOption(control, text) {
   if (control.kind === "boolean") return text === "true" || (text === "false" ? false : text);
   if (control.kind === "choice" || text.trim() === "") return text;
-  const number = Number(text.trim().replaceAll("_", ""));
+  const digits = text.trim().replaceAll("_", "");
+  const number = Number(digits);
+  if (control.kind === "whole" && !Number.isSafeInteger(number)) return digits; // which the server reads
   return Number.isFinite(number) ? number : text;
 }
 

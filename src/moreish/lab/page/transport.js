@@ -11,6 +11,7 @@ const PACES = [
   [200, "200 steps a second"],
   [0, "full speed"],
 ];
+const FASTEST = 1e6; // steps a second
 const WATCHED = 200; // steps a second, unless a person chooses
 
 /**
@@ -21,7 +22,9 @@ const WATCHED = 200; // steps a second, unless a person chooses
 export function transport(lab, trouble) {
   let failed = ""; // the error of the last command
   const complain = () => {
-    const lost = lab.connected ? "" : "the lab does not answer; trying again";
+    const lost = lab.connected
+      ? ""
+      : "the lab does not answer; trying again. If it was started anew, open the address that it prints now";
     const text = lost || lab.status?.trouble || failed;
     if (trouble.textContent !== text) trouble.textContent = text;
   };
@@ -107,7 +110,7 @@ function speed(lab, tell) {
     const isNew = !begun && !status.pace && !status.step && !status.playing;
     begun = true;
     const wanted = Number(state.get("pace", String(isNew ? WATCHED : status.pace)));
-    if (wanted !== status.pace && wanted >= 0) choose(wanted);
+    if (wanted !== status.pace && wanted >= 0 && wanted <= FASTEST) choose(wanted);
     else show(status.pace);
   }
 

@@ -1,6 +1,6 @@
 /** @file The panel of words drawn with the present weights. */
 
-import { make, set } from "./dom.js";
+import { make, set, shown } from "./dom.js";
 import { share, WORD } from "./shared.js";
 
 const SEED = "words.seed";
@@ -20,13 +20,13 @@ const MARKS = /** @type {Record<string, string>} */ ({
  * A word as a button that takes it to the panels where a word is looked at.
  * @param {import("./lab.js").Lab} lab
  * @param {string} word
- * @param {...(Node | string)} shown what stands for the word, if not the word itself
+ * @param {...(Node | string)} parts what stands for the word, if not the word itself
  */
-export const wordButton = (lab, word, ...shown) =>
+export const wordButton = (lab, word, ...parts) =>
   make(
     "button",
     { type: "button", class: "plain word", title: "Look at this word", onclick: () => share(lab, WORD, word) },
-    ...(shown.length ? shown : [word]),
+    ...(parts.length ? parts : [shown(word)]),
   );
 
 /**
@@ -74,8 +74,11 @@ export function words(lab) {
   /** Show a word in its place; the element stays, so that it keeps the focus. @param {number} i @param {{word: string, mark: string, label?: string}} one */
   function show(i, { word, mark, label }) {
     const item = list.children[i] ?? list.appendChild(make("li", {}, place(), make("span", { class: "mark" })));
-    const [button, tag] = item.children;
-    if (button.textContent !== word) button.textContent = word;
+    const [button, tag] = /** @type {HTMLElement[]} */ ([...item.children]);
+    if (button.dataset.word !== word) {
+      button.dataset.word = word;
+      button.textContent = shown(word);
+    }
     const text = (label === undefined ? "" : `${label} `) + markText(mark);
     if (tag.textContent !== text) tag.textContent = text;
     set(tag, { class: ["train", "val", "test"].includes(mark) ? "mark listed" : "mark" });
@@ -86,7 +89,7 @@ export function words(lab) {
       type: "button",
       class: "plain word",
       title: "Look at this word",
-      onclick: ({ currentTarget }) => share(lab, WORD, currentTarget.textContent),
+      onclick: ({ currentTarget }) => share(lab, WORD, currentTarget.dataset.word),
     });
 
   /** @param {number | null} seed */
