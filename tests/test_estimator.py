@@ -147,7 +147,7 @@ def test_what_cannot_be_is_told(density, words):
     with pytest.raises(InputError, match="single string"):
         density.score_samples("anna")
     with pytest.raises(InputError, match="1 labels for 400 words"):
-        WordModel("ngram").fit(words, 3)
+        WordModel("ngram").fit(words, [3])
     with pytest.raises(InputError, match="1 weights for 5 words"):
         density.score(OTHERS, sample_weight=[1])
     with pytest.raises(InputError, match="random_state is 'x'"):

@@ -17,13 +17,12 @@ words, these of its checks do not apply:
 
 import dataclasses
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from ..corpus import WordList
 from ..corpus.stream import in_batches
@@ -95,7 +94,9 @@ class WordModel:
             input_tags=InputTags(one_d_array=True, two_d_array=False, string=True),
         )
 
-    def fit(self, words: Iterable[str], y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> Self:
+    def fit(
+        self, words: Iterable[str], y: Collection[Any] | None = None, sample_weight: Collection[Any] | None = None
+    ) -> Self:
         """Train the model on words.
 
         words           n words: a list, an array, a column of a table, or a `WordList`, with its weights and labels
@@ -130,7 +131,9 @@ class WordModel:
         model, words = self._model(), WordList.of(words)
         return np.concatenate([np.zeros(0), *(_log_p(model, some) for some in in_batches(words))])
 
-    def score(self, words: Iterable[str], y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> float:
+    def score(
+        self, words: Iterable[str], y: Collection[Any] | None = None, sample_weight: Collection[Any] | None = None
+    ) -> float:
         """Return the mean log-likelihood of words in nats per word or, with y and a model with labels, the accuracy.
 
         Higher is better, so this is what a grid search maximises. A model without labels ignores y. sample_weight (n,)
@@ -181,7 +184,7 @@ class WordModel:
 
         So it returns points as KernelDensity.sample does or, with labels, a pair as GaussianMixture.sample does, but in
         random order. The label of a word is drawn from p(label | word), by Bayes' rule, so pairs are as likely as under
-        the model. Raises InputError as `Model.sample` does.
+        the model; a temperature applies to the words alone. Raises InputError as `Model.sample` does.
         """
         model, seed = self._model(), _seed(random_state)
         words = np.array(list(model.sample(n_samples, seed=seed, **constraints)), np.str_)
@@ -204,7 +207,7 @@ class WordModel:
 
     @classmethod
     def load(cls, run: Run | str | Path) -> Self:
-        """Return the fitted estimator of a run, or of the run in a folder, whoever trained it.
+        """Return the fitted estimator of a run, or of the run in a folder, however it was trained.
 
         Its parameters are the run's model and the options that differ from their defaults; those of a mixture are its
         split and seed. Its classes are text, as labels are in a run. Raises InputError as `load` does.
@@ -237,7 +240,7 @@ class WordModel:
         return [labels.number(name) for name in _texts(self.classes_)]
 
 
-def _texts(labels: ArrayLike) -> list[str]:
+def _texts(labels: Collection[Any]) -> list[str]:
     """Return labels as a run has them: text in NFC."""
     return [unicodedata.normalize("NFC", str(label)) for label in np.atleast_1d(np.asarray(labels)).tolist()]
 
