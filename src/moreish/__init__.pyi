@@ -9,6 +9,7 @@ from .analysis.classification import Confusion as Confusion
 from .analysis.comparison import compare as compare
 from .analysis.diagnosis import Diagnosis as Diagnosis
 from .analysis.diagnosis import diagnose as diagnose
+from .analysis.estimator import WordModel as WordModel
 from .analysis.novelty import Novelty as Novelty
 from .analysis.novelty import novelty as novelty
 from .analysis.scoring import Scorer as Scorer
