@@ -89,11 +89,12 @@ def test_a_csv_file_has_the_numbers_of_the_history(words, tmp_path, more):
 
 
 def test_the_words_are_those_of_the_weights_at_the_step(words, tmp_path):
-    options: dict[str, Any] = {**SMALL, "schedule": "constant", "warmup": 0, "keep": "last"}  # so that a shorter training begins alike
-    moreish.train(words, "mlp", track=f"csv:{tmp_path / 'log.csv'}", **options)
+    same: dict[str, Any] = {"schedule": "constant", "warmup": 0, "keep": "last"}  # a shorter training begins alike
+    moreish.train(words, "mlp", track=f"csv:{tmp_path / 'log.csv'}", **SMALL, **same)
     drawn = {row["step"]: row["words"].split() for row in rows_of(tmp_path / "log.csv")}
     for steps in (28, 60):
-        assert drawn[str(steps)] == list(moreish.train(words, "mlp", **{**options, "steps": steps}).model.sample(10))
+        options: dict[str, Any] = {**SMALL, **same, "steps": steps}
+        assert drawn[str(steps)] == list(moreish.train(words, "mlp", **options).model.sample(10))
     assert drawn["28"] != drawn["60"]
 
 
