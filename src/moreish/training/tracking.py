@@ -25,6 +25,7 @@ from .run import Run
 LOG = logging.getLogger("moreish")
 WORDS = 10  # drawn at each point of the log
 PROJECT = "moreish"  # default name of a project
+CONNECT_SECONDS = 20  # for which a training waits for wandb
 
 
 class Tracker(Protocol):
@@ -188,8 +189,8 @@ class Service:
 
 
 def _wandb(where: str, folder: Path | None, resumed: bool) -> Tracker:
-    # wandb would take the place of stdout and stderr, and with them of the progress bar.
-    return Service("wandb", where, folder, {"settings": {"console": "off"}})
+    # The progress bar needs stdout and stderr, which wandb would replace, and the training waits while wandb connects.
+    return Service("wandb", where, folder, {"settings": {"console": "off", "init_timeout": CONNECT_SECONDS}})
 
 
 def _trackio(where: str, folder: Path | None, resumed: bool) -> Tracker:
