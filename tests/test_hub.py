@@ -37,8 +37,8 @@ class Hub:
             data = added.path_or_fileobj
             self.repos[repo]["files"][added.path_in_repo] = data if isinstance(data, bytes) else data.read_bytes()
 
-    def list_repo_files(self, repo):
-        return list(self.repos[repo]["files"])
+    def model_info(self, repo):
+        return SimpleNamespace(siblings=[SimpleNamespace(rfilename=name) for name in self.repos[repo]["files"]])
 
     def hf_hub_download(self, repo, name):
         path = self.folder / name
@@ -169,7 +169,7 @@ def test_without_a_network_or_the_package_one_line_says_so(hub, mlp, capsys, mon
     assert not Path("back").exists()
 
 
-def test_the_real_package_has_what_the_stand_in_has(monkeypatch):
+def test_the_real_package_has_what_the_stand_in_has():
     huggingface_hub = pytest.importorskip("huggingface_hub")
     from inspect import signature
 
@@ -177,9 +177,11 @@ def test_the_real_package_has_what_the_stand_in_has(monkeypatch):
         "repo_exists": {"repo_id"},
         "create_repo": {"repo_id", "private", "exist_ok"},
         "create_commit": {"repo_id", "operations", "commit_message"},
-        "list_repo_files": {"repo_id"},
+        "model_info": {"repo_id"},
         "hf_hub_download": {"repo_id", "filename"},
     }.items():
         assert given <= set(signature(getattr(huggingface_hub.HfApi, name)).parameters)
+    info = huggingface_hub.hf_api.ModelInfo(id="anna/words", siblings=[{"rfilename": "config.json"}])
+    assert [file.rfilename for file in info.siblings] == ["config.json"]
     added = huggingface_hub.CommitOperationAdd(path_in_repo="a", path_or_fileobj=Path(__file__))
     assert added.upload_info.size == Path(__file__).stat().st_size

@@ -52,7 +52,7 @@ def push(folder: Path, repo: str, *, with_words: bool, public: bool, licence: st
     files = {CARD: card(run, repo, with_words, licence).encode(), **{name: folder / name for name in names}}
     try:
         api = hub.HfApi()
-        if not force and api.repo_exists(repo) and CONFIG in api.list_repo_files(repo):
+        if not force and api.repo_exists(repo) and CONFIG in _names(api, repo):
             raise InputError(f"{repo} already holds a run: replace it with --force, or name another repository")
         made = api.create_repo(repo, private=not public, exist_ok=True)
         added = [hub.CommitOperationAdd(path_in_repo=name, path_or_fileobj=data) for name, data in files.items()]
@@ -75,7 +75,7 @@ def pull(repo: str, out: Path, words: WordList | None = None) -> Run:
     hub = _package()
     try:
         api = hub.HfApi()
-        there = set(api.list_repo_files(repo))
+        there = _names(api, repo)
         if {CONFIG, MODEL} <= there and (WORDS in there or words is not None):
             fetched = {name: Path(api.hf_hub_download(repo, name)).read_bytes() for name in FILES if name in there}
         else:
@@ -114,6 +114,11 @@ def card(run: Run, repo: str, with_words: bool, licence: str | None) -> str:
         "```", f"moreish load {SCHEME}{repo} --out run{words}", "moreish sample run", "```", without,
     ]  # fmt: skip
     return "\n".join(lines)
+
+
+def _names(api: Any, repo: str) -> set[str]:
+    """Return the names of the files of a repository."""
+    return {file.rfilename for file in api.model_info(repo).siblings}
 
 
 def _package() -> Any:
