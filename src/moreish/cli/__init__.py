@@ -86,6 +86,7 @@ VERBS = (
     "diagnose",
     "report",
     "export",
+    "push",
     "load",
     "lessons",
     "mix",

@@ -25,6 +25,7 @@ Examples:
   moreish train dinosaurs --from runs/names-mlp
   moreish train --model gru --epochs 12 --with-ngram runs/names-ngram
   moreish train places --model mlp --n-hidden 300 --out runs/big
+  moreish train --track tensorboard --track csv:losses.csv
 """
 
 import math
@@ -45,6 +46,7 @@ from ..models import Mixture
 from ..training.fit import clock
 from ..training.recipes import RECIPES
 from ..training.run import Run, check_free, load
+from ..training.tracking import tracking
 from ..training.train import SHORT_LIST, chosen, default_model
 from ..training.train import resume as resume_training
 from ..training.train import train as train_model
@@ -77,6 +79,7 @@ def train(
     from_run: Annotated[Path | None, Parameter(name="--from")] = None,
     with_ngram: Path | None = None,
     samples: WholeNumber = 10,
+    track: Annotated[tuple[str, ...], Parameter(negative="", show_default=False)] = (),
     list_options: Annotated[ListArguments, Flat] = ListArguments(),  # pyright: ignore[reportInvalidTypeForm]
     model_options: Annotated[ModelArguments, Flat] = ModelArguments(),  # pyright: ignore[reportInvalidTypeForm]
     train_options: Annotated[TrainArguments, Flat] = TrainArguments(),  # pyright: ignore[reportInvalidTypeForm]
@@ -111,6 +114,10 @@ def train(
         n-gram does not know. For nets over whole words, such as gru. The run is a mixture of both.
     samples
         Number of new words to print at the end.
+    track
+        Write losses, learning rates and sample words elsewhere too, and histograms of the weights if --diagnostics is
+        given: tensorboard[:DIR] or csv[:FILE], by default in the folder of the run; trackio[:PROJECT] or
+        wandb[:PROJECT]. May be repeated. With --resume the training goes on in the same file.
     """
     if samples < 0:
         raise InputError(f"--samples is {samples}: it must be at least 0")
@@ -127,7 +134,7 @@ def train(
                 raise InputError(
                     "--resume continues a run with its own list and options: use it without a file or other options"
                 )
-            run = resume_training(resume, on_progress=view)
+            run = resume_training(resume, on_progress=view, track=track)
         else:
             of_list = given_options(list_options)
             options = {**given_options(model_options), **given_options(train_options)}
@@ -142,11 +149,13 @@ def train(
                 check_free(out)
                 request = Request(file, None, of_list, {**options, **choice.options})
                 say(f"moreish: {choice}; the same again: {request.command()}")
-                run, most = choice.train(out=out, on_progress=view), choice.most
+                with tracking(track, view, out) as told:
+                    run, most = choice.train(out=out, on_progress=told), choice.most
             else:
                 out = out or request.folder(model or (source.model.name if source else default_model(words, options)))
                 of_runs = {"from_run": source, "with_ngram": with_ngram}
-                run = train_model(words, model, members=members, out=out, on_progress=view, **of_runs, **options)
+                shown = {"out": out, "on_progress": view, "track": track}
+                run = train_model(words, model, members=members, **shown, **of_runs, **options)
     if not first:
         return
     report(run, clock() - began, samples, request, most)

@@ -1,6 +1,6 @@
 """Training: from words and options to a run, and from a stopped run to its end."""
 
-from collections.abc import Iterable, Sized
+from collections.abc import Iterable, Sequence, Sized
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from .fit import OnProgress, clock, fit, go_on
 from .options import OF_ALL_MODELS, resolved
 from .prepare import prepare
 from .run import PLAN, Run
+from .tracking import Tracker, tracking
 from .within import Choice, best_within, of_recipe
 
 SHORT_LIST = 1000  # words; on fewer, by default, a mixture: it has the lowest loss (benchmarks/short_lists.py)
@@ -28,6 +29,7 @@ def train(
     with_ngram: Run | str | Path | bool | None = None,
     out: str | Path | None = None,
     on_progress: OnProgress | None = None,
+    track: str | Sequence[str | Tracker] = (),
     progress: bool | None = None,
     **options: Any,
 ) -> Run:
@@ -49,6 +51,9 @@ def train(
                 each word: how often it counts, and its kind
     out         save the run in this folder while it is trained; without, call `Run.save` later
     on_progress called about ten times a second
+    track       what follows the training: tensorboard, csv, trackio or wandb, as --track takes them, and objects with
+                the methods begin(run), at(progress), at each point of the log and each evaluation of val, and end(run).
+                One that raises an exception is left out with a warning
     progress    show a bar and the curves of the losses while it trains; by default in a notebook only
 
     Raises InputError for unknown options, values out of range, or fewer words than a split needs; WorkError if the loss
@@ -59,23 +64,24 @@ def train(
     saves it and calls on_progress.
     """
     began = clock()  # of the time within which to train
-    shown: dict[str, Any] = {"out": out, "on_progress": on_progress, "progress": progress}
-    if within is not None or recipe is not None:
-        choice = chosen(words, options, within, recipe, members, model, from_run, with_ngram, began)
-        return choice.train(**shown)
-    if members is not None:
-        if with_ngram:
-            raise InputError("--members trains nets without an n-gram: leave out --with-ngram")
-        return train_members(*_of_seeds(words, model, members, from_run, options), **shown)
-    if from_run is None and model is None and not with_ngram:
-        if not isinstance(words, Corpus):
-            refuse_what_is_no_list(words)
-            words = words if isinstance(words, Sized) else list(words)
-        model = default_model(words, options)
-        if model == "mixture":
-            corpus, options = _of_corpus(prepare(words, "ngram", options).corpus, options)
-            return train_members(Plan((Member("mlp", options), Member("ngram", options))), corpus, **shown)
-    return fit(prepare(words, model, {**options, "with_ngram": with_ngram}, from_run), **shown)
+    with tracking(track, on_progress, out) as told:
+        shown: dict[str, Any] = {"out": out, "on_progress": told, "progress": progress}
+        if within is not None or recipe is not None:
+            choice = chosen(words, options, within, recipe, members, model, from_run, with_ngram, began)
+            return choice.train(**shown)
+        if members is not None:
+            if with_ngram:
+                raise InputError("--members trains nets without an n-gram: leave out --with-ngram")
+            return train_members(*_of_seeds(words, model, members, from_run, options), **shown)
+        if from_run is None and model is None and not with_ngram:
+            if not isinstance(words, Corpus):
+                refuse_what_is_no_list(words)
+                words = words if isinstance(words, Sized) else list(words)
+            model = default_model(words, options)
+            if model == "mixture":
+                corpus, options = _of_corpus(prepare(words, "ngram", options).corpus, options)
+                return train_members(Plan((Member("mlp", options), Member("ngram", options))), corpus, **shown)
+        return fit(prepare(words, model, {**options, "with_ngram": with_ngram}, from_run), **shown)
 
 
 def chosen(
@@ -136,12 +142,19 @@ def default_model(words: Sized | Corpus, options: Iterable[str]) -> str:
     return "mixture" if n_words < SHORT_LIST and OF_ALL_MODELS.issuperset(options) else "mlp"
 
 
-def resume(path: str | Path, *, on_progress: OnProgress | None = None, progress: bool | None = None) -> Run:
+def resume(
+    path: str | Path,
+    *,
+    on_progress: OnProgress | None = None,
+    track: str | Sequence[str | Tracker] = (),
+    progress: bool | None = None,
+) -> Run:
     """Continue a stopped training from its last checkpoint. With the tape the result is the same, bit for bit, as if it
-    had not been stopped. on_progress and progress are as in `train`.
+    had not been stopped. on_progress, track and progress are as in `train`.
 
     Raises InputError if the folder is not a run, or its training has ended; otherwise as `train`.
     """
     folder = Path(path)
     go = resume_members if (folder / PLAN).exists() else go_on
-    return go(folder, on_progress=on_progress, progress=progress)
+    with tracking(track, on_progress, folder, resumed=True) as told:
+        return go(folder, on_progress=told, progress=progress)
