@@ -31,13 +31,13 @@ from moreish.serving.server import listen
 from moreish.training.fit import fit
 from moreish.training.prepare import prepare
 
-# What is trained: about five seconds each, without samples or losses at the end.
+# What is trained: about ten seconds each, without samples or losses at the end.
 TRAININGS: dict[str, dict[str, Any]] = {
-    "mlp": {"epochs": 6.0},
-    "gru": {"epochs": 1.0},
-    "transformer": {"epochs": 1.0},
+    "mlp": {"epochs": 60.0},
+    "gru": {"epochs": 4.0},
+    "transformer": {"epochs": 4.0},
 }
-TURNS, CHANGES = 5, 15
+TURNS, CHANGES = 3, 15
 # What to try in a lecture: settings by the names of the page's address; 200 of the names for the third.
 LECTURE: dict[str, list[dict[str, Any]]] = {
     "rate": [{}, {"lr": 0.3}],
@@ -60,7 +60,7 @@ def trained_in(session: Session, model: str, options: dict[str, Any]) -> None:
     """Train in the lab, from the settings to the last step."""
     number = session.configure("names.txt", model, options, play=True)
     while not (session.trainer.status.training == number and session.trainer.status.ended):
-        time.sleep(0.001)
+        time.sleep(0.02)
 
 
 def until_evaluated(session: Session) -> None:

@@ -23,9 +23,14 @@ SUBJECTS = {
     ),
     "counts": (
         "Counts against nets",
-        "The n-gram is counted before the net has made a step, and a small net does not reach it.",
+        "The n-gram is counted before the net has made a step, and an mlp of this size does not reach it; a gru does.",
     ),
 }
+
+
+def shown_value(value: object) -> str:
+    """A value as the address of the page has it."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def lecture_section(found: dict[str, Any]) -> str:
@@ -37,7 +42,7 @@ def lecture_section(found: dict[str, Any]) -> str:
         for row in found["lecture"][name]:
             settings = dict(row["settings"])
             n = settings.pop("words", None)
-            address = "#" + "&".join(f"{key}={value}" for key, value in settings.items())
+            address = "#" + "&".join(f"{key.replace('_', '-')}={shown_value(value)}" for key, value in settings.items())
             shown = f"`{address}`" if settings else "the defaults"
             shown += f", {n} words" if n else ""
             if "first" in row:

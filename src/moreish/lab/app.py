@@ -30,9 +30,11 @@ from .session import Session
 from .views import LONG, answer
 
 LIMITS = Limits(body=64_000_000, requests=32, threads=2, seconds=20.0)
-SHARE = 0.06  # of the time may go into views that follow the training while it plays
-PUSH_SECONDS = 0.05  # at least, between two messages with the state
+SHARE = 0.02  # of the time may go into quick views that follow the training while it plays, and as much into long ones
+# At least, between two messages with the state: of a training that has begun or stopped, and of one that plays on.
+PUSH_SECONDS, FOLLOW_SECONDS = 0.05, 0.25
 log = logging.getLogger("moreish")
+FIRST_SECONDS = 0.5  # of a training, which a page sees as soon as it can
 QUESTIONS = 16  # of one page at a time
 POLICY = "; ".join(
     [
@@ -57,7 +59,7 @@ KINDS = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg":
 
 
 class Ration:
-    """Processor time for the views that follow the training: each waits until they have taken no more than SHARE."""
+    """Time between steps for the views that follow a training: each waits until they have taken no more than SHARE."""
 
     def __init__(self) -> None:
         self._free_at = self._taken = 0.0
@@ -69,16 +71,16 @@ class Ration:
             while session.trainer.status.playing and (wait := self._free_at - time.monotonic()) > 0:
                 await asyncio.sleep(min(wait, 0.1))
             try:
-                return await pool(self._timed, view)
+                return await pool(session.trainer.between_steps, lambda: self._timed(view))
             finally:
                 self._free_at = time.monotonic() + self._taken / SHARE
 
     def _timed(self, view: Callable[[], Any]) -> Any:
-        began = time.thread_time()
+        began = time.monotonic()
         try:
             return view()
         finally:
-            self._taken = time.thread_time() - began
+            self._taken = time.monotonic() - began
 
 
 class Page:
@@ -154,7 +156,17 @@ def make_app(session: Session, token: str) -> FastAPI:
                 await page.changed.wait()
                 page.changed.clear()
                 await send_state(page)
+                began = time.monotonic()
                 await asyncio.sleep(PUSH_SECONDS)
+                while plays_on(page) and time.monotonic() < began + FOLLOW_SECONDS:
+                    await asyncio.sleep(PUSH_SECONDS / 2)
+
+    def plays_on(page: Page) -> bool:
+        """True if nothing has happened but steps of the training that the page knows."""
+        trainer = session.trainer
+        status, training = trainer.status, trainer.training
+        known = training is not None and training.number == page.training
+        return known and status.playing and status.seconds > FIRST_SECONDS
 
     async def send_state(page: Page) -> None:
         """Send what the page does not have yet."""

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import MoreishError
 from ..training.loop import Diverged
@@ -16,6 +16,8 @@ from ..training.run import Run
 from .snapshot import Snapshot
 from .training import REPORT_SECONDS, Training
 
+UNWATCHED_SECONDS = 0.2  # between two reports, without a page
+T = TypeVar("T")
 log = logging.getLogger("moreish")
 
 
@@ -62,7 +64,8 @@ class Trainer:
     def __init__(self, on_change: Callable[[], object]):
         self._on_change, self._changed = on_change, threading.Condition()
         self._wanted: Callable[[], Training] | None = None  # makes the next training
-        self._single = self._numbers = 0
+        self._single = self._numbers = self._guests = 0
+        self._advancing = False
         self._closed = False
         self.watchers = 0
         self.training: Training | None = None
@@ -118,6 +121,18 @@ class Trainer:
         with self._changed:
             self._tell(waiting=what)
 
+    def between_steps(self, work: Callable[[], T]) -> T:
+        """Do some work between two stretches of steps: with more threads than cores at once, it would cost far more."""
+        with self._changed:
+            self._guests += 1
+            self._changed.wait_for(lambda: not self._advancing)
+        try:
+            return work()
+        finally:
+            with self._changed:
+                self._guests -= 1
+                self._changed.notify_all()
+
     def watch(self, more: int) -> None:
         """Count a page more (1) or less (-1)."""
         with self._changed:
@@ -150,8 +165,12 @@ class Trainer:
                 if paced and (early := due - time.monotonic()) > 0:
                     self._changed.wait(early)
                     continue
+                if self._guests and not (self._wanted or self._closed):
+                    self._changed.wait()
+                    continue
                 if self._closed:
                     return
+                self._advancing = self._wanted is None
                 wanted, self._wanted = self._wanted, None
                 single, pace = self._single > 0, self.status.pace
             if wanted is not None:
@@ -160,6 +179,9 @@ class Trainer:
             stretch = 1 if single else max(1, round(pace * REPORT_SECONDS)) if pace else 1 << 60
             due = time.monotonic() + (stretch / pace if pace else 0.0)
             self._advance(stretch, single)
+            with self._changed:
+                self._advancing = False
+                self._changed.notify_all()
 
     def _may_step(self) -> bool:
         return bool(self.training and not self.status.ended and (self.status.playing or self._single))
@@ -196,6 +218,7 @@ class Trainer:
         training = self.training
         assert training is not None
         assert training.loop is not None
+        training.loop.every = REPORT_SECONDS if self.watchers else UNWATCHED_SECONDS
         began = time.monotonic()
         try:
             at = training.advance(stretch)

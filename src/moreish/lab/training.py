@@ -13,7 +13,7 @@ from ..training.prepare import Task, engine_of, of_run
 from ..training.run import Run
 from .snapshot import Bench
 
-REPORT_SECONDS = 0.05  # between two reports of a training that plays
+REPORT_SECONDS = 0.05  # between two reports of a training that plays, with a page
 SINGLE_STEPS = 50  # first steps that have a point of the curve each
 POINTS = 400  # of a curve, after these
 MOST_VAL = 200_000  # tokens of val in the losses of the curve

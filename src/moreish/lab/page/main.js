@@ -20,7 +20,7 @@ import { gradient } from "./gradient.js";
 /** The panels in their order. @type {((lab: Lab) => import("./lab.js").Panel)[]} */
 const PANELS = [losses, words, pairs, embedding, layers, architecture, next, score, steer, along, gradient];
 
-const SPARE = 60; // milliseconds after the refresh of a panel before it follows the training again
+const SPARE = 300; // milliseconds after the refresh of a panel before it follows the training again
 
 const lab = new Lab();
 
