@@ -148,6 +148,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--names", type=Path, required=True)
     parser.add_argument("--json", type=Path, default=Path(__file__).parent / "results" / "lab.json")
+    parser.add_argument(
+        "--only", choices=("lecture", "restart_ms", "cost"), help="measure this alone, and keep the rest"
+    )
     arguments = parser.parse_args()
     words = moreish.read_words(arguments.names)
     words.name = "names.txt"
@@ -164,14 +167,14 @@ def main() -> None:
         chromium = shutil.which("chromium") or shutil.which("google-chrome")
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page(viewport={"width": 1440, "height": 900})
-        result = {
-            "machine": machine(),
-            "versions": versions() | {"browser": browser.version},
-            "list": len(words),
-            "lecture": lecture(),
-            "restart_ms": restart(session, page, address),
-            "cost": cost(session, corpus, page, address),
+        measure: dict[str, Callable[[], Any]] = {
+            "lecture": lecture,
+            "restart_ms": lambda: restart(session, page, address),
+            "cost": lambda: cost(session, corpus, page, address),
         }
+        result = json.loads(arguments.json.read_text()) if arguments.only else {}
+        result |= {"machine": machine(), "versions": versions() | {"browser": browser.version}, "list": len(words)}
+        result |= {name: work() for name, work in measure.items() if arguments.only in (None, name)}
         browser.close()
         server.should_exit = True
         thread.join()

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -25,6 +26,7 @@ from moreish.cli.lr_find import train_command
 from moreish.export.web import html
 from moreish.lab import Session
 from moreish.lab.app import SHARE, Ration, make_app
+from moreish.models import MODELS
 
 TOKEN = "token-of-the-test"
 
@@ -149,7 +151,7 @@ def test_a_page_gets_the_state_and_then_what_changes(client, session):
     with page(client) as first:
         first.until(lambda m: m["kind"] == "status" and m["training"] == 1)
         assert first.newest["settings"]["list"] == "own"
-        assert list(first.newest["controls"]["controls"]["models"]) == list(moreish.models.MODELS)
+        assert list(first.newest["controls"]["controls"]["models"]) == list(MODELS)
         assert first.curve == session.trainer.training.curve
         first.send(do="step")
         first.until(lambda m: m["kind"] == "status" and m["step"] == 1)
@@ -184,7 +186,7 @@ def test_answers_are_those_of_the_model_as_it_stands(client, session):
 
 def mutated(generator: random.Random) -> str | bytes:
     """Return a message that is malformed, or asks for what does not exist."""
-    messages = [
+    messages: list[dict[str, Any]] = [
         {"do": "play"},
         {"do": "pace", "steps": 3},
         {"do": "configure", "list": "own", "model": "mlp", "options": {"lr": 0.1}},
@@ -308,6 +310,7 @@ def test_the_command_prints_an_address_that_answers_at_once(tmp_path):
     argv = [sys.executable, "-m", "moreish", "lab", "words.txt", "--no-browser"]
     process = subprocess.Popen(argv, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
+        assert process.stdout is not None
         line = process.stdout.readline()
         address = re.search(r"(http://127\.0\.0\.1:\d+/[\w-]{20,}/)\n$", line)
         assert address, line
@@ -352,8 +355,10 @@ def test_time_for_pages_is_rationed(session, monkeypatch):
         slept.append(seconds)
         time.sleep(seconds)
 
-    async def pool(function, *arguments):
+    async def called(function, *arguments):
         return function(*arguments)
+
+    pool: Any = called
 
     def work():
         time.sleep(0.02)

@@ -5,6 +5,7 @@ import shlex
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,9 +20,9 @@ from moreish.lab import Session
 from moreish.lab.controls import controls
 from moreish.models import MODELS
 from moreish.training.options import TrainOptions
-from moreish.training.summary import summaries
+from moreish.training.summary import Summary, summaries
 
-SMALL = {"n_hidden": 16, "n_embd": 4, "steps": 120, "batch_size": 16}
+SMALL: dict[str, Any] = {"n_hidden": 16, "n_embd": 4, "steps": 120, "batch_size": 16}
 
 
 @pytest.fixture
@@ -194,6 +195,7 @@ def test_a_saved_training_is_a_run(session, model, capsys):
     loaded = moreish.load(folder)
     snapshot = session.trainer.snapshot
     (found,) = summaries(folder.parent)
+    assert isinstance(found, Summary)
     assert (found.state, found.loss) == ("finished", pytest.approx(loaded.loss))
     assert loaded.options.steps == (None if model == "ngram" else 25)
     assert loaded.model.sample(5) == snapshot.run.model.sample(5)

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,8 +22,8 @@ NODE = shutil.which("node")
 needs_node = pytest.mark.skipif(
     NODE is None and not os.environ.get("MOREISH_NEEDS_BROWSER"), reason="there is no Node on this machine"
 )
-STEPS = {"steps": 20, "batch_size": 16}
-KINDS = {
+STEPS: dict[str, Any] = {"steps": 20, "batch_size": 16}
+KINDS: dict[str, dict[str, Any]] = {
     "mlp": {"n_layer": 2, "n_hidden": 16, "block_size": 3},
     "mlp relu": {"activation": "relu", "batch_norm": True, "n_hidden": 16, "block_size": 3},
     "bigram": {},
@@ -75,7 +76,7 @@ def run_of(kind: str) -> moreish.Run:
 def in_node(run: moreish.Run, folder, **asked):
     (folder / "model.mjs").write_bytes(js(run))
     (folder / "ask.mjs").write_text(SCRIPT)
-    argv = [NODE, str(folder / "ask.mjs"), str(folder / "model.mjs")]
+    argv = [NODE or "node", str(folder / "ask.mjs"), str(folder / "model.mjs")]
     asked = {"prefixes": [], "samples": [], "words": []} | asked
     done = subprocess.run(argv, input=json.dumps(asked), capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
@@ -89,7 +90,7 @@ def test_logits_and_words_are_those_of_python(kind, tmp_path):
     model = run.model
     words = list(run.corpus.words)[:40] + ["bacadafegabacadafega"]
     prefixes = [word[:n] for word in words for n in range(len(word) + 1)]
-    samples = [
+    samples: list[dict[str, Any]] = [
         {"n": 50, "seed": 5},
         {"n": 50, "seed": 2**52 + 3, "temperature": 0.6, "top_p": 0.8},
         {"n": 20, "seed": 1, "top_k": 3, "prefix": "ba"},
@@ -128,7 +129,7 @@ def test_a_pattern_is_met_and_an_impossible_one_refused(tmp_path):
 def test_each_label_has_its_own_model(tmp_path):
     words = made_up_words(300)
     run = moreish.train(words, "mlp", labels=["long" if len(w) > 3 else "short" for w in words], n_hidden=8, **STEPS)
-    samples = [{"n": 30, "seed": 3, "label": label} for label in ("long", "short")]
+    samples: list[dict[str, Any]] = [{"n": 30, "seed": 3, "label": label} for label in ("long", "short")]
     found = in_node(run, tmp_path, samples=[*samples, {"n": 20}], words=["baca"], prefixes=["ba"])
     for options, drawn in zip(samples, found["samples"], strict=False):
         assert drawn == list(run.model.sample(**options))

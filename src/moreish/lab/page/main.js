@@ -20,6 +20,7 @@ import { gradient } from "./gradient.js";
 /** The panels in their order. @type {((lab: Lab) => import("./lab.js").Panel)[]} */
 const PANELS = [losses, words, pairs, embedding, layers, architecture, next, score, steer, along, gradient];
 
+const BEGINNING = 0.5; // seconds of a training that are followed more closely
 const SPARE = 300; // milliseconds after the refresh of a panel before it follows the training again
 
 const lab = new Lab();
@@ -35,6 +36,7 @@ class Section {
   #wanted = false; // a person has changed something since the last refresh
   #timer = 0;
   #due = 0; // time of the next refresh with the training
+  #training = 0; // its number
 
   /** @param {import("./lab.js").Panel} panel */
   constructor(panel) {
@@ -60,6 +62,13 @@ class Section {
   /** Refresh with the training, soon. */
   follow() {
     this.#stale = true;
+    const training = lab.status?.training ?? 0;
+    if (training !== this.#training) {
+      this.#training = training;
+      this.#due = 0; // a new training is seen at once
+      clearTimeout(this.#timer);
+      this.#timer = 0;
+    }
     if (this.#busy || this.#timer) return;
     this.#timer = setTimeout(
       () => {
@@ -85,7 +94,7 @@ class Section {
       this.#show(error instanceof Error ? error.message : String(error));
     }
     this.#busy = false;
-    this.#due = performance.now() + SPARE;
+    this.#due = performance.now() + ((lab.status?.seconds ?? 0) < BEGINNING ? 0.2 * SPARE : SPARE);
     if (this.#wanted) this.refresh(false);
     else if (this.#stale) this.follow();
   }
