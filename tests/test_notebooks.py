@@ -223,6 +223,7 @@ RESULTS: dict[str, Callable[[Made], object]] = {
     "study": lambda made: made.tuned,
     "progress": lambda made: made.progress[-1],
     "gradients": lambda made: moreish.check_gradients(lambda t: t("<b>", np.ones(3)).sum(), {"<b>": np.ones(3)}),
+    "estimator": lambda made: moreish.WordModel("ngram", order=3).fit(made.words),
     "start": lambda made: moreish.train(made.words, from_run=made.net, steps=5).start,
 }
 
