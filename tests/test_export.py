@@ -2,6 +2,7 @@
 
 import errno
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -61,6 +62,18 @@ def test_two_lines_say_where_the_file_went_its_size_and_how_to_use_it(runs, to, 
     assert first.startswith(f"{written.name}  (")
     assert f"{written.stat().st_size / 1e3:.1f} KB" in first
     assert written.name in second
+
+
+@pytest.mark.parametrize("format", ["html", "js", "torch", "arpa"])
+def test_these_formats_need_no_extra(runs, format, here):
+    packages = ("torch", "fastapi", "uvicorn", "websockets", "onnx")
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({packages}))\n"
+        "from moreish.cli import run; sys.exit(run(sys.argv[1:]))"
+    )
+    argv = [sys.executable, "-c", code, "export", str(runs[FITTING[format]]), "--to", format]
+    done = subprocess.run(argv, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_an_existing_file_is_replaced_only_with_force(runs, to, here, capsys):

@@ -32,7 +32,8 @@ EXPORTED = re.compile(r"^export (?=(?:async )?(?:function|const|class)\b)", re.M
 def source(name: str, suffix: str = "js") -> str:
     """Return a file of the lab's page or of the export's."""
     room, _, file = name.partition("/")
-    return (files(f"moreish.{room}") / "page" / f"{file}.{suffix}").read_text(encoding="utf-8")
+    # Found from the top package: the lab itself cannot be imported without its extra.
+    return (files("moreish") / room / "page" / f"{file}.{suffix}").read_text(encoding="utf-8")
 
 
 def joined(names: Iterable[str]) -> str:
