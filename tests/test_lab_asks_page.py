@@ -4,11 +4,11 @@ import re
 
 import pytest
 from browser import needs_browser
+from labs import until
 from test_lab_page import browser as browser
 from test_lab_page import opened as opened
 from test_lab_page import session as session
 from test_lab_page import until_page, until_text
-from test_lab_session import until
 
 pytestmark = needs_browser
 BARS = "#panel-next .bars button"
@@ -16,7 +16,7 @@ BARS = "#panel-next .bars button"
 
 def test_a_bar_adds_its_character_and_the_end_hands_the_word_on(opened, session):
     page = opened("#list=own&model=bigram")
-    until(lambda: session.facts()["model"] == "bigram")
+    until(lambda: session.trainer.snapshot.run.model.name == "bigram")
     prefix, word = page.locator("#panel-next input[type=text]"), page.locator("#panel-score input")
     prefix.scroll_into_view_if_needed()
     until_text(page, "#panel-next .bars", "%")
@@ -42,7 +42,7 @@ def test_a_bar_adds_its_character_and_the_end_hands_the_word_on(opened, session)
 
 def test_words_are_drawn_again_and_anew_and_a_wrong_pattern_is_said(opened, session):
     page = opened("#list=own&model=bigram")
-    until(lambda: session.facts()["model"] == "bigram")
+    until(lambda: session.trainer.snapshot.run.model.name == "bigram")
     panel = page.locator("#panel-steer")
     panel.scroll_into_view_if_needed()
     pattern = panel.get_by_label("pattern")
@@ -62,10 +62,25 @@ def test_words_are_drawn_again_and_anew_and_a_wrong_pattern_is_said(opened, sess
     until_text(page, "#panel-steer .error", "never closed")
 
 
+@pytest.mark.parametrize(("panel", "field", "typed"), [("steer", "pattern", "b*a"), ("gradient", "row", "3")])
+def test_a_step_leaves_alone_what_is_being_typed(opened, session, panel, field, typed):
+    page = opened()
+    page.locator(f"#panel-{panel}").scroll_into_view_if_needed()
+    until_text(page, "#panel-gradient", "after step 0")
+    field = page.locator(f"#panel-{panel}").get_by_label(field, exact=True)
+    field.fill(typed)
+    session.trainer.step()
+    until_text(page, "#panel-gradient", "after step 1")
+    page.wait_for_timeout(500)
+    assert field.input_value() == typed
+    field.press("Tab")
+    until(lambda: f"{panel}.{'row' if typed == '3' else 'pattern'}" in page.evaluate("location.hash"))
+
+
 @pytest.mark.parametrize(("model", "told"), [("gru", "unit 1 is"), ("transformer", "of the attention is on")])
 def test_a_map_along_a_word_is_read_with_the_arrow_keys(opened, session, model, told):
     page = opened(f"#list=own&model={model}&n-embd=8&ask.word=bade" + ("&n-hidden=8" if model == "gru" else ""))
-    until(lambda: session.facts()["model"] == model)
+    until(lambda: session.trainer.snapshot.run.model.name == model)
     frame = page.locator("#panel-along .frame")
     page.locator("#panel-along").scroll_into_view_if_needed()
     until_page(page, "document.querySelector('#panel-along .frame')?.checkVisibility()")

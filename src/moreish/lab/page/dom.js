@@ -51,6 +51,20 @@ export function svg(tag, attributes = {}, ...children) {
   return /** @type {SVGElementTagNameMap[K]} */ (element);
 }
 
+/**
+ * Make the function that shows a value in a field, which leaves alone what a person is typing.
+ * @param {HTMLInputElement} input
+ * @returns {(value: string) => void}
+ */
+export function showing(input) {
+  let editing = false;
+  input.addEventListener("input", () => (editing = true));
+  for (const end of ["change", "blur"]) input.addEventListener(end, () => (editing = false));
+  return (value) => {
+    if (!editing && input.value !== value) input.value = value;
+  };
+}
+
 /** @param {Child[]} children @returns {(Node | string)[]} */
 const present = (children) =>
   /** @type {(Node | string)[]} */ (children.filter((child) => child !== null && child !== undefined));

@@ -4,7 +4,7 @@ import { cells } from "./cells.js";
 import { short } from "./chart.js";
 import { code } from "./code.js";
 import { aligned } from "./digits.js";
-import { make, set } from "./dom.js";
+import { make, set, showing } from "./dom.js";
 
 const HAND = "By hand, float64";
 
@@ -50,6 +50,7 @@ export function gradient(lab) {
   );
   const index = (/** @type {string} */ label) => make("input", { type: "number", min: 0, "aria-label": label });
   const [row, column] = [index("row"), index("column")];
+  const [showRow, showColumn] = [showing(row), showing(column)];
   const rowLabel = make("label", { class: "choice" }, "row ", row);
   const picture = cells((i, j) => go(i + at.row, j + at.column));
   const about = make("p", { "aria-live": "polite" });
@@ -99,7 +100,8 @@ export function gradient(lab) {
     set(row, { max: rows - 1 });
     set(column, { max: columns - 1 });
     set(rowLabel, { hidden: rows === 1 });
-    [row.value, column.value] = [String(found.row), String(found.column)];
+    showRow(String(found.row));
+    showColumn(String(found.column));
   }
 
   /** @param {any} found @param {string} what */

@@ -1,6 +1,6 @@
 /** @file The panel of steering: words that fit constraints, drawn at random, and the most likely ones. */
 
-import { make, set } from "./dom.js";
+import { make, set, showing } from "./dom.js";
 import { drawing, follow } from "./shared.js";
 import { markText, wordButton } from "./words.js";
 
@@ -47,7 +47,7 @@ export function steer(lab) {
   const others = make("div", { class: "fields" });
   const sliders = drawing(lab);
   const result = make("div", { class: "result", "aria-live": "polite" });
-  /** @type {Map<Constraint, HTMLInputElement>} */ const inputs = new Map();
+  /** @type {Map<Constraint, (text: string) => void>} */ const fields = new Map(); // how each shows its text
   const nameOf = (/** @type {string} */ name) => `steer.${name.replaceAll("_", "-")}`;
   let wanted = ""; // what the page asks for: "draw", "likeliest" or nothing yet
 
@@ -80,6 +80,7 @@ export function steer(lab) {
       spellcheck: "false",
       "aria-description": help,
     });
+    fields.set(constraint, showing(input));
     input.addEventListener("change", () => {
       lab.state.set(nameOf(name), input.value || null);
       ask();
@@ -87,17 +88,16 @@ export function steer(lab) {
     input.addEventListener("keydown", ({ key }) => {
       if (key === "Enter" && !wanted) ask();
     });
-    inputs.set(constraint, input);
     return make("label", { title: help }, make("span", {}, name === "gap" ? "gaps" : name.replaceAll("_", "-")), input);
   }
 
   lab.on("controls", (/** @type {import("./lab.js").Controls} */ { constraints }) => {
-    inputs.clear();
+    fields.clear();
     const of = (/** @type {boolean} */ shown) => constraints.filter((one) => one.first === shown).map(field);
     first.replaceChildren(...of(true));
     others.replaceChildren(...of(false), ...OF_DRAWS.map(field));
-    for (const [{ name }, input] of inputs) input.value = lab.state.get(nameOf(name));
-    if ([...inputs.values()].some(({ value }) => value)) wanted = "draw"; // the address asks
+    if ([...fields.keys()].some(({ name }) => lab.state.has(nameOf(name)))) wanted = "draw"; // the address asks
+    values();
   });
 
   function ask(what = wanted || "draw") {
@@ -111,12 +111,13 @@ export function steer(lab) {
     ask("draw");
   }
 
+  /** The values of the state, which the fields show. */
   function values() {
     /** @type {Record<string, any>} */
     const found = {};
-    for (const [constraint, input] of inputs) {
+    for (const [constraint, show] of fields) {
       const text = lab.state.get(nameOf(constraint.name));
-      if (input.value !== text) input.value = text;
+      show(text);
       const value = valueOf(constraint, text);
       if (value !== undefined) found[constraint.name] = value;
     }
