@@ -7,14 +7,12 @@ from urllib.parse import urlsplit
 
 import pytest
 from browser import BROWSER, needs_browser
+from labs import SMALL, listed, paused_session, until
+from playwright.sync_api import sync_playwright
 from served import running
-from test_lab_session import SMALL, listed, until
 
-from moreish.cli.lr_find import train_command
-from moreish.lab import Session
 from moreish.lab.app import make_app
 
-sync_api = pytest.importorskip("playwright.sync_api")
 pytestmark = needs_browser
 TOKEN = "token-of-the-page"
 SHOTS = os.environ.get("MOREISH_SHOTS")  # a folder for screenshots, to look at
@@ -23,7 +21,7 @@ WORD = "bade"
 
 @pytest.fixture(scope="module")
 def browser():
-    with sync_api.sync_playwright() as playwright:
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu"])
         yield browser
         browser.close()
@@ -31,12 +29,8 @@ def browser():
 
 @pytest.fixture
 def session(tmp_path):
-    made = Session(command=train_command, folder=lambda file, model: tmp_path / "runs" / model)
-    made.add_list(listed(), "own.txt")
-    training = made.configure("own", "mlp", SMALL, play=False)
-    until(lambda: made.trainer.status.training == training)
-    yield made
-    made.close()
+    with paused_session(tmp_path) as session:
+        yield session
 
 
 @pytest.fixture
@@ -115,9 +109,16 @@ def test_letting_go_of_a_slider_starts_a_new_curve_and_keeps_the_old_one(opened,
     page = opened()
     page.get_by_role("button", name="Play").click()
     until_ended(page, session)
-    slider = page.get_by_label("lr, slider")
-    slider.focus()
-    page.keyboard.press("ArrowRight")
+    slider, number = page.get_by_label("lr, slider"), page.locator("#option-lr")
+    box, before = slider.bounding_box(), number.input_value()
+    assert box is not None
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] / 2, middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.8 * box["width"], middle)
+    until(lambda: page.wait_for_timeout(20) or number.input_value() != before)
+    assert session.trainer.status.training == 1, "the training starts anew when the slider is let go, and not before"
+    page.mouse.up()
     until(lambda: session.trainer.status.training == 2)
     until_page(page, "document.querySelector('#panel-losses [data-training]')?.dataset.training === '2'")
     until_page(page, "Number(document.querySelector('#panel-losses [data-points]').dataset.points) > 0")

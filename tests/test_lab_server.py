@@ -16,15 +16,13 @@ import httpx
 import pytest
 import websockets.exceptions
 from conftest import made_up_words
+from labs import SMALL, paused_session, until
 from served import running
-from test_lab_session import SMALL, listed, until
 from websockets.sync.client import ClientConnection, connect
 
 import moreish
 from moreish.cli import run as command
-from moreish.cli.lr_find import train_command
 from moreish.export.web import html
-from moreish.lab import Session
 from moreish.lab.app import SHARE, Ration, make_app
 from moreish.models import MODELS
 
@@ -33,12 +31,8 @@ TOKEN = "token-of-the-test"
 
 @pytest.fixture
 def session(tmp_path):
-    made = Session(command=train_command, folder=lambda file, model: tmp_path / "runs" / model)
-    made.add_list(listed(), "own.txt")
-    training = made.configure("own", "mlp", SMALL, play=False)
-    until(lambda: made.trainer.status.training == training)
-    yield made
-    made.close()
+    with paused_session(tmp_path) as session:
+        yield session
 
 
 @pytest.fixture

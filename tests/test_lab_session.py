@@ -3,51 +3,25 @@
 import dataclasses
 import shlex
 import threading
-import time
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from conftest import made_up_words
+from labs import SMALL, listed, opened_session, until, until_ended
 
 import moreish
 from moreish.cli import run as command
-from moreish.cli.lr_find import train_command
-from moreish.corpus import WordList
 from moreish.errors import InputError
-from moreish.lab import Session
 from moreish.lab.controls import controls
 from moreish.models import MODELS
 from moreish.training.options import TrainOptions
 from moreish.training.summary import Summary, summaries
 
-SMALL: dict[str, Any] = {"n_hidden": 16, "n_embd": 4, "steps": 120, "batch_size": 16}
-
 
 @pytest.fixture
 def session(tmp_path):
-    made = Session(command=train_command, folder=lambda file, model: tmp_path / f"{Path(file or 'names').stem}-{model}")
-    made.add_list(listed(), str(tmp_path / "own.txt"))
-    yield made
-    made.close()
-
-
-def listed() -> WordList:
-    words = WordList.of(made_up_words(200))
-    words.name = "own"
-    return words
-
-
-def until(what, seconds: float = 60.0) -> None:
-    ends = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < ends, "it takes too long"
-        time.sleep(0.005)
-
-
-def until_ended(session: Session, training: int) -> None:
-    until(lambda: session.trainer.status.training == training and session.trainer.status.losses is not None)
+    with opened_session(tmp_path) as session:
+        yield session
 
 
 @pytest.mark.parametrize("model", ["mlp", "gru"])
@@ -71,10 +45,12 @@ def test_a_training_that_is_played_paused_and_stepped_is_that_of_train(session, 
     assert np.array_equal(trainer.snapshot.run.model.params, run.model.params)
     assert trainer.status.losses == run.loss
 
-    def lines(history):
-        return [{k: v for k, v in line.items() if k != "seconds"} for line in history]
+    history = trainer.snapshot.run.history
+    assert [line["step"] for line in history] == [line["step"] for line in run.history]
+    for ours, line in zip(history, run.history, strict=True):
+        assert (ours["val"], ours["lr"], ours["losses"]) == (line["val"], line["lr"], line["losses"])
+        assert ours["train"] == pytest.approx(line["train"])  # a mean over other stretches of steps
 
-    assert lines(trainer.snapshot.run.history) == lines(run.history)
     curve = trainer.training.curve
     assert [point[0] for point in curve] == sorted({point[0] for point in curve})
     losses = np.concatenate([line["losses"] for line in run.history])
@@ -301,6 +277,16 @@ def test_without_pages_a_training_that_plays_takes_no_snapshots(session):
     trainer.watch(1)
     until(lambda: trainer.snapshot is not first)
     trainer.watch(-1)
+
+
+def test_a_snapshot_is_as_new_as_the_status_that_tells_of_it(session):
+    trainer, training = session.trainer, session.configure("own", "mlp", SMALL, play=False)
+    until(lambda: trainer.status.training == training)
+    for step in range(1, SMALL["steps"]):
+        trainer.step()
+        while trainer.status.step < step:
+            pass
+        assert trainer.snapshot.step == step
 
 
 def test_many_threads_may_command_at_once(session):

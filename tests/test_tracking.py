@@ -7,6 +7,7 @@ import sqlite3
 import struct
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 def events_of(folder: Path) -> list[Any]:
     """The events in a folder's files: before the data of each are its length and a checksum, and after it another."""
-    event_pb2 = pytest.importorskip("tensorboardX.proto.event_pb2")
+    event_pb2: Any = import_module("tensorboardX.proto.event_pb2")
+
     events = []
     for path in sorted(folder.glob("events.out.tfevents.*")):
         data, at = path.read_bytes(), 0
@@ -238,7 +240,6 @@ def test_a_wrong_request_is_refused_before_the_training(tmp_path, capsys, monkey
 
 
 def test_tensorboard_needs_a_folder(words):
-    pytest.importorskip("tensorboardX")
     with pytest.raises(InputError, match="the run has no folder: name one for TensorBoard, as in --track tensorboard:"):
         moreish.train(words, "mlp", track="tensorboard", **SMALL)
 

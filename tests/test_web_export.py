@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from browser import BROWSER, needs_browser
 from conftest import made_up_words
+from playwright.sync_api import sync_playwright
 
 import moreish
 from moreish.cli import run as command
@@ -157,7 +158,6 @@ def test_rounding_to_8_bits_moves_no_weight_by_more_than_half_a_step():
 @needs_browser
 @pytest.mark.parametrize("kind", ["gru", "ngram"])
 def test_the_page_works_alone(kind, tmp_path, monkeypatch, capsys):
-    sync_api = pytest.importorskip("playwright.sync_api")
     monkeypatch.chdir(tmp_path)
     run = run_of(kind).save(tmp_path / "run")
     assert command(["export", "run", "--to", "html", "--out", "page.html"]) == 0
@@ -165,7 +165,7 @@ def test_the_page_works_alone(kind, tmp_path, monkeypatch, capsys):
     assert "fetch" not in text
     assert "http" not in text.replace("http-equiv", "").replace("http://www.w3.org/2000/svg", "")
     said, asked = [], []
-    with sync_api.sync_playwright() as playwright:
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page(viewport={"width": 360, "height": 700}, color_scheme="dark")
         page.on("console", lambda message: said.append(message.text))

@@ -27,7 +27,7 @@ class Lines:
 
 @dataclass(frozen=True)
 class Derivation:
-    """How a layer computes: the formula, which is the docstring of its file, and its functions.
+    """Derivation of a layer: the formula, which is the docstring of its file, and the functions that compute.
 
     backward    those that compute the gradient of one parameter, and what that needs of the layer
     """

@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from ..corpus.describe import describe
 from ..errors import InputError, MoreishError
 from ..export.web import html
 from ..serving.errors import HANDLERS, error_response
@@ -218,7 +219,7 @@ def make_app(session: Session, token: str) -> FastAPI:
             case Configure(list=name, model=model, options=options, play=play):
                 return {"training": await quick(session.configure, name, model, options, play)}
             case Describe(list=name):
-                return await workers(lambda: session.described(session.words_of(name)))
+                return await workers(lambda: describe(session.words_of(name)))
             case Pace(steps=steps):
                 trainer.set_pace(steps)
             case Command(do="save"):

@@ -1,4 +1,4 @@
-"""What a page may send over its WebSocket: one JSON object a message, checked before anything is done."""
+"""Messages that a page may send over its WebSocket: one JSON object each, checked before anything is done."""
 
 import json
 from typing import Annotated, Any, Literal

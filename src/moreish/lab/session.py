@@ -34,7 +34,7 @@ TRAINING = {f.name for f in fields(TrainOptions)}
 
 @dataclass(frozen=True)
 class Settings:
-    """What a training is made from: a list by its name, a model, and the options that were given.
+    """Settings of a training: a list by its name, a model, and the options that were given.
 
     run     name of the run that was opened and is shown; empty once something was trained on the page
     """
@@ -115,13 +115,9 @@ class Session:
         if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
             given["encoding"] = "utf-16"
         words = parse_words(data, file, ListOptions(**given))
-        found = self.described(words)
+        found = describe(words)
         Corpus(words)  # which raises InputError for too few words
         return {"name": self.add_list(words, file, given), **found}
-
-    def described(self, words: WordList) -> dict[str, Any]:
-        """Describe a list."""
-        return describe(words)
 
     def _corpus(self, name: str, options: dict[str, Any]) -> Corpus:
         defaults = TrainOptions(**{k: options[k] for k in OF_SPLIT if k in options})

@@ -16,7 +16,7 @@ TRACED_EXAMPLES = 256
 
 
 class Bench:
-    """What all snapshots of one training share: an engine and a tracer of their own, and what the views keep.
+    """Tools and memory that all snapshots of one training share: an engine, a tracer, and what the views keep.
 
     The training has another engine, so that both run at the same time. Hold `lock` while using the tools here.
     """

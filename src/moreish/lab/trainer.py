@@ -23,7 +23,7 @@ log = logging.getLogger("moreish")
 
 @dataclass(frozen=True)
 class Status:
-    """Where a training stands.
+    """State of a training, as all pages see it.
 
     version     number of this status; it changes with every step and every command
     train, val  last losses in nats: the mean of the last batches, and of the val part
@@ -197,6 +197,7 @@ class Trainer:
             return
         with self._changed:
             self.training = training
+            self._take_snapshot(training)
             last = training.curve[-1] if training.curve else [0, 0.0, None, None]
             self._tell(
                 training=training.number,
@@ -212,7 +213,6 @@ class Trainer:
                 trouble="",
                 losses=losses,
             )
-            self._take_snapshot(training)
 
     def _advance(self, stretch: int, single: bool) -> None:
         training = self.training
@@ -226,16 +226,18 @@ class Trainer:
             training.ended = True
             with self._changed:
                 made = len(error.losses) - 1 if isinstance(error, Diverged) else 0
-                self._tell(step=training.step + max(made, 0), ended=True, playing=False, trouble=_trouble(error))
                 self._take_snapshot(training)
+                self._tell(step=training.step + max(made, 0), ended=True, playing=False, trouble=_trouble(error))
             return
         with self._changed:
             if at is None:
-                self._tell(ended=True, playing=False)
                 self._take_snapshot(training)
+                self._tell(ended=True, playing=False)
             else:
                 made = len(at.losses)
                 self._single = max(0, self._single - single)
+                if self.watchers or not self.status.playing:
+                    self._take_snapshot(training)
                 self._tell(
                     step=at.step,
                     train=float(at.losses.mean()),
@@ -244,8 +246,6 @@ class Trainer:
                     seconds=training.loop.state.seconds,
                     rate=made / max(time.monotonic() - began, 1e-6),
                 )
-                if self.watchers or not self.status.playing:
-                    self._take_snapshot(training)
         if at is None:
             losses = training.run.loss  # of all words: it may take a moment
             with self._changed:
@@ -253,12 +253,13 @@ class Trainer:
                     self._tell(losses=losses)
 
     def _take_snapshot(self, training: Training) -> None:
+        """Take a snapshot, before the status tells of it: who reads that finds this one, or a newer one."""
         run = training.run
         if run.model.layers:
             model = run.model.with_params(run.model.params.copy())
             run = replace(run, model=model, history=list(run.history))
         moments = training.loop.state.moments.copy() if training.loop and not training.ended else None
-        version = self.status.version
+        version = self.status.version + 1
         self.snapshot = Snapshot(training.number, version, training.step, run, moments, training.task, training.bench)
 
 

@@ -1,4 +1,4 @@
-"""What a page asks of a snapshot. A view is a function of the snapshot and of the question's values, to plain JSON.
+"""Views of a snapshot, which a page asks for: functions of the snapshot and of the question's values, to plain JSON.
 
 A new view is one function here and its row in VIEWS. Its keyword arguments are checked against their annotations. It
 raises InputError, with a message of one line, where the model has nothing to show.

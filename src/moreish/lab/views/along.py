@@ -1,4 +1,4 @@
-"""What a model sees along a word: attention, a state, or a window."""
+"""Views of a model along a word: its attention, its state, or its window."""
 
 from typing import Annotated, Any
 
@@ -10,7 +10,7 @@ from ...analysis.states import has_states, states
 from ...errors import InputError
 from ...layers import CausalAverage, CausalSelfAttention, leaves
 from ..snapshot import Snapshot
-from .typed import Word, finite, typed_or_drawn
+from .typed import Word, need_finite, typed_or_drawn
 
 Number = Annotated[int, Field(ge=0, lt=10_000)]
 LONGEST = 40  # characters of a word that are shown
@@ -68,4 +68,4 @@ def _known(number: int, n: int, what: str) -> int:
 
 def _rounded(values: np.ndarray) -> list[list[float]]:
     """Rows of numbers with the digits that a picture needs."""
-    return finite(values).astype(np.float64).round(4).tolist()
+    return need_finite(values).astype(np.float64).round(4).tolist()

@@ -16,7 +16,7 @@ from ...errors import InputError, unknown
 from ...layers import Layer, Linear, leaves
 from ...layers.layout import Slot
 from ..snapshot import Snapshot
-from .typed import Word, finite
+from .typed import Word, need_finite
 
 EXAMPLES = 32  # of the batch, at most
 CELLS = 64  # rows and columns of the map
@@ -85,7 +85,7 @@ def gradient(
     if name not in slots:
         raise unknown("parameter", name, slots)
     slot, layer = slots[name]
-    exact = finite(_matrix(slot, by_hand["float64"]))
+    exact = need_finite(_matrix(slot, by_hand["float64"]))
     at = _entry(slot, exact, row, column)
     weights = _matrix(slot, case.params)
     torch = find_spec("torch") is not None

@@ -21,7 +21,7 @@ IMAGE = (64, 128)  # examples and units, at most
 
 @dataclass
 class Watched:
-    """What is kept of a training: its start, points of its way, and the last answer by snapshot and image.
+    """A training as the panel remembers it: its start, points of its way, and the last answer by snapshot and image.
 
     start   trace statistics before the first step, with the loss there
     points  {"step", "train", "layers", "tensors"} as in the history of a run trained with --diagnostics

@@ -1,4 +1,4 @@
-"""What may follow a prefix, with the present weights."""
+"""Probabilities of what may follow a prefix, with the present weights."""
 
 import unicodedata
 from typing import Annotated, Any
@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import Field
 
 from ..snapshot import Snapshot
-from .typed import Share, Temperature, Word, finite
+from .typed import Share, Temperature, Word, need_finite
 
 
 def next_characters(
@@ -28,7 +28,7 @@ def next_characters(
     """
     prefix = unicodedata.normalize("NFC", prefix)
     found = snapshot.run.model.next(prefix, temperature=temperature or 1.0)
-    characters, p = list(found), finite(np.fromiter(found.values(), float))
+    characters, p = list(found), need_finite(np.fromiter(found.values(), float))
     if temperature == 0:
         p = (np.arange(len(p)) == p.argmax()).astype(float)
     drawn, order = _drawn(p, prefix, top_p), np.argsort(-p, kind="stable")

@@ -1,4 +1,4 @@
-"""How surprising a word is, with the present weights."""
+"""Score of a word: the surprise at each character, with the present weights."""
 
 import time
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy as np
 
 from ...analysis.scoring import Scorer
 from ..snapshot import Snapshot
-from .typed import Word, finite, typed_or_drawn
+from .typed import Word, need_finite, typed_or_drawn
 
 QUICK = 0.05  # seconds that scoring the val words may take while the training plays
 
@@ -33,7 +33,7 @@ def score(snapshot: Snapshot, *, word: Word = "", percentile: bool = True) -> di
     """
     run, shown = snapshot.run, typed_or_drawn(snapshot, word)
     found = run.model.score(shown)
-    nats = finite(np.array(found.per_char)).tolist()
+    nats = need_finite(np.array(found.per_char)).tolist()
     scorer = _scorer(snapshot, wait=percentile)
     return {
         "word": shown,

@@ -1,4 +1,4 @@
-"""What a person types: its bounds, and the word to show while nothing is typed."""
+"""Values that a person types: their bounds, and the word to show while nothing is typed."""
 
 import unicodedata
 from typing import Annotated
@@ -19,7 +19,7 @@ def typed_or_drawn(snapshot: Snapshot, word: str) -> str:
     return unicodedata.normalize("NFC", word) or snapshot.run.model.sample(1, seed=42, max_length=30)[0]
 
 
-def finite(values: np.ndarray) -> np.ndarray:
+def need_finite(values: np.ndarray) -> np.ndarray:
     """Return numbers as they are. Raises InputError if some are not finite, as after a training that has diverged."""
     if not np.isfinite(values).all():
         raise InputError("the model's numbers are no longer finite: the training has diverged")
