@@ -39,7 +39,7 @@ def check_flatten_consecutive(flatten: Any = None) -> bool | None:
                 )
         return None
 
-    return _judge("flatten", flatten, problem)
+    return judge("flatten", flatten, problem)
 
 
 def check_dilated(dilated: Any = None) -> bool | None:
@@ -68,7 +68,7 @@ def check_dilated(dilated: Any = None) -> bool | None:
             return f"The shape is right, but the numbers are not (dilation {d})."
         return None
 
-    return _judge("dilated", dilated, problem)
+    return judge("dilated", dilated, problem)
 
 
 def _convolved(x: torch.Tensor, taps: torch.Tensor, d: int) -> torch.Tensor:
@@ -92,7 +92,7 @@ def check_receptive_field(field: Any = None) -> bool | None:
                 )
         return None
 
-    return _judge("receptive field", field, problem)
+    return judge("receptive field", field, problem)
 
 
 def _reached(dilations: Sequence[int], kernel: int) -> int:
@@ -134,7 +134,7 @@ def check_tree_parameters(count: Any = None) -> bool | None:
             return f"For {sizes_asked} it gives {found:,}: {side}. {hint[0].upper()}{hint[1:]}."
         return None
 
-    return _judge("parameters of a tree", count, problem)
+    return judge("parameters of a tree", count, problem)
 
 
 def check_beat(run: Any = None, target: float = TARGET, corpus: Corpus | None = None) -> bool | None:
@@ -157,7 +157,7 @@ def check_beat(run: Any = None, target: float = TARGET, corpus: Corpus | None = 
             )
         return None
 
-    return _judge(f"val below {target:.3f}", run, problem)
+    return judge(f"val below {target:.3f}", run, problem)
 
 
 def _other_protocol(corpus: Corpus, target: float) -> str | None:
@@ -169,7 +169,7 @@ def _other_protocol(corpus: Corpus, target: float) -> str | None:
     return None
 
 
-def _judge(exercise: str, answer: Any, problem: Callable[[], str | None]) -> bool | None:
+def judge(exercise: str, answer: Any, problem: Callable[[], str | None]) -> bool | None:
     """Give feedback on an answer; if the learner's code raises an error, print that."""
     if missing(answer):
         return feedback(exercise, NoAnswer("There is no answer yet."))
