@@ -10,8 +10,8 @@ from ..layers.layernorm import EPSILON
 from ..models import TransformerConfig
 from ..training.run import Run
 from .backprop import judge_gradients
-from .feedback import NoAnswer, feedback, missing
-from .wavenet import check_beat, judge
+from .feedback import NoAnswer, feedback, judge, missing
+from .wavenet import check_beat
 
 N, T, C = 5, 6, 4  # all different, so that a wrong shape or a wrong 1/N cannot pass
 Record = Callable[[str, Any], Any]

@@ -175,14 +175,15 @@ def judge_gradients(
         return feedback(exercise, f"Your function raised {type(error).__name__}: {error}")
     answers = found if len(tensors) > 1 else (found,)
     if not isinstance(answers, tuple | list) or len(answers) != len(tensors):
-        return feedback(exercise, f"Return the gradients of {' and '.join(tensors)} as a pair, in this order.")
+        together = {2: "a pair", 3: "a triple"}.get(len(tensors), "a tuple")
+        return feedback(exercise, f"Return the gradients of {' and '.join(tensors)} as {together}, in this order.")
     for name, answer in zip(tensors, answers, strict=True):
         if missing(answer):
             return feedback(exercise, NoAnswer("Your function does not return a tensor yet."))
         if not isinstance(answer, torch.Tensor):
             return feedback(exercise, f"The gradient of {name} should be a tensor, but is a {type(answer).__name__}.")
     for mistake, hint in known or []:
-        if answers[0].shape == mistake.shape and torch.allclose(answers[0].double(), mistake):
+        if any(a.shape == mistake.shape and torch.allclose(a.double(), mistake) for a in answers):
             return feedback(exercise, hint)
     # an answer in float32 is precise enough to check its formula
     wanted = {name: answer.double() for name, answer in zip(tensors, answers, strict=True)}

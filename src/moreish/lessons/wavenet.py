@@ -1,6 +1,6 @@
 """Checks for lesson 5: the tree, the dilated convolution, and a loss to beat."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,7 +10,7 @@ from ..corpus import Corpus
 from ..evaluation import evaluate
 from ..models import NETS, WaveNet
 from ..training.run import Run
-from .feedback import NoAnswer, feedback, missing
+from .feedback import judge
 from .words import N_NAMES
 
 TARGET = 1.993  # val loss of the published tree of 76,579 parameters on names.txt
@@ -167,13 +167,3 @@ def _other_protocol(corpus: Corpus, target: float) -> str | None:
     if target == TARGET and len(corpus.words) != N_NAMES:
         return f"{TARGET} is the loss on the {N_NAMES:,} words of names.txt; this list has {len(corpus.words):,}."
     return None
-
-
-def judge(exercise: str, answer: Any, problem: Callable[[], str | None]) -> bool | None:
-    """Give feedback on an answer; if the learner's code raises an error, print that."""
-    if missing(answer):
-        return feedback(exercise, NoAnswer("There is no answer yet."))
-    try:
-        return feedback(exercise, problem())
-    except Exception as error:  # whatever the learner's code raises
-        return feedback(exercise, f"It raises {type(error).__name__}: {error}")
