@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import nbformat
@@ -267,3 +268,16 @@ def test_names_that_code_binds_and_uses(code):
     assert bound & {"x", "z"} == bound
     assert "y" in used
     assert not used & {"x", "z"}
+
+
+def test_the_page_for_teachers_lists_every_exercise_once():
+    page = (Path(__file__).parents[1] / "docs" / "teaching.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| (\d+\.\d+) \| (?:easy|middle|hard|open) \|", page, re.MULTILINE)
+    assert len(listed) == len(set(listed))
+    for lesson in LESSONS:
+        number = int(lesson.stem[:2])
+        found = [f"{number}.{exercise.number}" for exercise in read_lesson(lesson).exercises]
+        assert found == [name for name in listed if name.startswith(f"{number}.")]
+    plans = page.split("## Exercises by difficulty")[0]
+    for plan in plans.split("## Six sessions")[1].split("## Twelve sessions"):
+        assert set(re.findall(r"(?<![\d.])\d\.\d(?![\d.])", plan)) <= set(listed)
