@@ -206,6 +206,17 @@ def test_processes_that_a_notebook_has_started_are_ended(notebook, tmp_path):
     assert not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
+def test_a_lesson_that_does_not_run_here_is_said(notebook, small, tmp_path, monkeypatch):
+    lesson = nbformat.read(small / "01_small.ipynb", as_version=4)
+    lesson.cells[1].source += "\nraise OSError('no list')"
+    (tmp_path / "lessons").mkdir()
+    nbformat.write(lesson, tmp_path / "lessons" / "01_small.ipynb")
+    monkeypatch.setattr(grading, "home", lambda: tmp_path / "lessons")
+    (marked,) = grading.grade([notebook("a.ipynb", RIGHT)], timeout=300)
+    assert marked.problem == "a cell of the installed lesson raises OSError: no list"
+    assert [mark.verdict for mark in marked.marks] == ["unreached", "unreached"]
+
+
 def test_the_table_and_the_exit_status(notebook, tmp_path, capsys):
     path = notebook("a.ipynb", RIGHT)
     with pytest.raises(SystemExit) as ended:
@@ -230,6 +241,7 @@ def test_the_table_and_the_exit_status(notebook, tmp_path, capsys):
         (["--check", "."], "no notebook in it"),
         (["--check", ".", "--json", "--csv"], "choose one"),
         (["--check", ".", "--timeout", "0"], "above zero"),
+        (["--check", ".", "--copy"], "makes no copies"),
         (["--csv"], "goes with --check"),
     ],
 )

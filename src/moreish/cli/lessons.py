@@ -68,6 +68,8 @@ def lessons(
         that cannot be checked has one row, with the problem in the last column.
     """
     if check is not None:
+        if copy or without_solutions:
+            raise InputError("--check makes no copies: leave out --copy and --without-solutions")
         raise SystemExit(_check(check, timeout, json, csv))
     if json or csv:
         raise InputError(f"--{'json' if json else 'csv'} goes with --check FOLDER")

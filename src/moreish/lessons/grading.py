@@ -140,13 +140,14 @@ def _marked(path: Path, lesson: Lesson, events: list[dict[str, Any]], ended: str
     """Return the verdicts of the events; `ended` is a problem unless the last event is the end."""
     found = {event.get("place"): event for event in events if event.get("verdict") in ("pass", "fail", "missing")}
     last = events[-1] if events else {}
-    problem = None if last.get("end") else ended
+    begun = next((event["begun"] for event in reversed(events) if "begun" in event), None)
+    problem = None if last.get("end") else _printable(str(last.get("error", ended)))
     marks = list[Mark]()
     for exercise in lesson.exercises:
         mark = partial(Mark, exercise.number, exercise.title)
         if event := found.get(exercise.place):
-            marks.append(mark(event["verdict"], _printable(str(event.get("said", ""))[:LONGEST])))
-        elif problem and exercise.place == last.get("begun"):
+            marks.append(mark(event["verdict"], _printable(str(event.get("said", "")))))
+        elif problem and exercise.place == begun:
             marks.append(mark("fail", problem))
         else:
             marks.append(mark("unreached" if problem else "missing"))
@@ -154,4 +155,4 @@ def _marked(path: Path, lesson: Lesson, events: list[dict[str, Any]], ended: str
 
 
 def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else "�" for c in text)  # the learner's code may have chosen it
+    return "".join(c if c.isprintable() else "�" for c in text[:LONGEST])  # the learner's code may have chosen it

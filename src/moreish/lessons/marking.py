@@ -131,8 +131,11 @@ def reason(error: BaseException) -> str:
 
 def main(lesson: str, handed_in: str, results: str) -> None:
     marking = Marking(read_lesson(Path(lesson)), Path(results))
-    marking.run(code_of(Path(handed_in)))
-    marking.write(end=True)
+    try:
+        marking.run(code_of(Path(handed_in)))
+        marking.write(end=True)
+    except BaseException as error:  # the installed lesson does not run here, such as with another list
+        marking.write(error=f"a cell of the installed lesson {reason(error)}")
     os._exit(0)  # without waiting for threads that the learner has started
 
 
