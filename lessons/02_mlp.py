@@ -697,7 +697,7 @@ assert np.allclose(by_hand, by_autograd, rtol=1e-3, atol=1e-6)
 # ## Exercises
 #
 # A cell with `...  # yours` is for your answer. The check below it prints whether the answer is right, or what is wrong
-# with it. Each exercise is followed by a solution, folded away.
+# with it. Solutions are folded away below the exercises, unless your copy is one without solutions.
 #
 # **1. Zero.** All parameters of the net start at zero, `C` too. What is the first loss? And how many of the 11,897
 # parameters can ever change, however long you train by gradient descent? Work out both before you try it. Then train

@@ -751,7 +751,8 @@ for name, W in started.weights.items():
 # %% [markdown]
 # ## Exercises
 #
-# Each exercise has a cell to fill in, a check that says whether it is right, and a solution folded away below it.
+# Each exercise has a cell to fill in, and a check that says whether it is right. Solutions are folded away below the
+# exercises, unless your copy is one without solutions.
 #
 # **1. Zero initialisation.** Lesson 2's first exercise started everything at zero, including the embeddings. Take the
 # first net of this lesson, $h = \tanh(C[X] W_1 + b_1)$ and $\text{logits} = h W_2 + b_2$. If `W1`, `b1`, `W2` and `b2`
@@ -765,7 +766,7 @@ last_zero = ...  # yours
 check_moving(all_zero, zeros=("W1", "b1", "W2", "b2"))
 check_moving(last_zero, zeros=("W2", "b2"))
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
 # Go backwards. $db_2$ is the column sums of $dlogits$, which are not zero, since characters are not all equally
