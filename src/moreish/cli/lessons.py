@@ -4,6 +4,9 @@ The lessons are notebooks with their results; the first one counts letters. Note
 not overwritten. When the notebooks run, they download the names of the lecture; without a connection they use the
 bundled names. The environment variable MOREISH_NAMES names another list.
 
+Some pictures have a slider, or a field for a word. For that Jupyter needs anywidget, which the extra lessons installs;
+without it they are plain pictures.
+
 Examples:
   moreish lessons
   moreish lessons my-lessons --copy
