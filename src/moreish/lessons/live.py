@@ -20,15 +20,15 @@ from numpy.typing import ArrayLike
 
 from ..analysis.attention import need_attention
 from ..errors import InputError
-from ..export.web import joined, model_data, source
+from ..export.web import OF_READER, joined, model_data, source
 from ..layers.activation import TANH
 from ..plots.attention import plot_attention
 from ..plots.style import Picture, figure
 from ..training.run import Run
 
 MIME = "application/vnd.moreish.live"  # of the data as one string of JSON, which takes a line in a notebook
-OF_LAB = ("dom", "colours", "chart", "lines", "heat", "cells", "attention", "forward", "model")
-SCRIPTS = (*(f"lab/{name}" for name in OF_LAB), "lessons/live")
+CHARTS = ("lab/dom", "lab/colours", "lab/chart", "lab/lines", "lab/heat", "lab/cells", "lab/attention")
+SCRIPTS = (*CHARTS, *OF_READER, "lessons/live")
 STYLES = ("lab/style", "lab/along", "lessons/live")
 EXAMPLES = 100  # of an image, downwards
 POINTS = 100  # of a curve
