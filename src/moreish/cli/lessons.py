@@ -4,6 +4,9 @@ The lessons are notebooks with their results; the first one counts letters. Note
 not overwritten. When the notebooks run, they download the names of the lecture; without a connection they use the
 bundled names. The environment variable MOREISH_NAMES names another list.
 
+Some pictures have a slider, or a field for a word. For that Jupyter needs anywidget, which the extra lessons installs;
+without it they are plain pictures.
+
 With --check, each notebook of a folder is run, and a table says which exercises pass: + for a right answer, - for a
 wrong one, . for none, ? for one that was not reached. The exit status is 0 if all exercises of all notebooks pass, else
 1. The code of learners runs with your rights: use a container.

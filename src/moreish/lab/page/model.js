@@ -94,7 +94,8 @@ class Net {
 
   /** @param {any} state @param {number} token */
   #along({ place, next: old }, token) {
-    const past = { place: place + 1, old, next: /** @type {any[]} */ ([]) };
+    /** @type {import("./forward.js").Past} */
+    const past = { place: place + 1, old, next: [], weights: [] };
     const [logits] = this.forward(/** @type {any} */ ([token]), past, 0);
     return { ...past, logits };
   }
@@ -214,4 +215,22 @@ class Mixture {
 export function readerOf(file, data, size) {
   if (file.parts) return new Mixture(file, data, size);
   return file.layers ? new Net(file, data) : new NGram(file, data, size);
+}
+
+/**
+ * The attention of a net along a word: for each layer of attention and each head a square, in whose row t are the
+ * weights of the positions that the prediction after position t looks at. Position 0 is the word boundary.
+ * @param {Reader} reader
+ * @param {number[]} tokens of the word
+ * @returns {number[][][][]}
+ */
+export function attentionAlong(reader, tokens) {
+  const states = [reader.begin()];
+  for (const token of tokens) states.push(reader.after(states[states.length - 1], token));
+  const square = (/** @type {number} */ layer, /** @type {number} */ head) =>
+    states.map(({ weights }) => states.map((_, column) => weights[layer][head][column] ?? 0));
+  const [{ weights: first = [] }] = states;
+  return Object.keys(first).map((layer) =>
+    first[Number(layer)].map((/** @type {any} */ _, /** @type {number} */ head) => square(Number(layer), head)),
+  );
 }
