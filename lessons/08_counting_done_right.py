@@ -61,7 +61,7 @@ order = 6
 PADDING = "." * (order - 1)
 
 
-def tokens(words, start=PADDING):
+def tokens(words, start):
     """Each token of the words, after the text before it: `start`, then the word so far."""
     for word in words:
         text = start + word + "."
@@ -69,7 +69,7 @@ def tokens(words, start=PADDING):
             yield text[:i], text[i]
 
 
-def count(words, start=PADDING):
+def count(words, start):
     counts = [defaultdict(Counter) for _ in range(order)]
     for past, c in tokens(words, start):
         for k in range(min(order, len(past) + 1)):
@@ -77,9 +77,9 @@ def count(words, start=PADDING):
     return counts
 
 
-counts = count(train)
-print("after 'an':", counts[2]["an"].most_common(6))
-print("after 'rian':", counts[4]["rian"].most_common(6))
+padded = count(train, PADDING)
+print("after 'an':", padded[2]["an"].most_common(6))
+print("after 'rian':", padded[4]["rian"].most_common(6))
 
 # %% [markdown]
 # To predict a token we need to know what its contexts have shown. For a context $h$ of each length, five numbers are
@@ -123,11 +123,11 @@ def evidence(counts, pairs):
     return Evidence(*torch.tensor(found, dtype=torch.float64).permute(2, 1, 0))
 
 
-seen = evidence(counts, tokens(val))
+of_padded = evidence(padded, tokens(val, PADDING))
 print("order  different n-grams   contexts of val seen   n-grams of val seen")
 for k in range(order):
-    entries = sum(map(len, counts[k].values()))
-    contexts, pieces = (seen.N[k] > 0).double().mean(), (seen.n[k] > 0).double().mean()
+    entries = sum(map(len, padded[k].values()))
+    contexts, pieces = (of_padded.N[k] > 0).double().mean(), (of_padded.n[k] > 0).double().mean()
     print(f"{k + 1:5}{entries:19,}{contexts:23.1%}{pieces:22.1%}")
     assert pieces <= contexts
 
@@ -147,7 +147,7 @@ def loss(p):
 
 
 def additive(k, added):
-    return (seen.n[k] + added) / (seen.N[k] + added * V)
+    return (of_padded.n[k] + added) / (of_padded.N[k] + added * V)
 
 
 amounts = [10 ** (j / 10) for j in range(-30, 11)]
@@ -165,7 +165,7 @@ assert tuned[5] > tuned[3]
 
 # %%
 h = "rian"
-row = counts[len(h)][h]
+row = padded[len(h)][h]
 n = torch.tensor([row[c] for c in itos], dtype=torch.float64)  # (V,)
 p = (n + 1) / (n + 1).sum()
 print(f"{h} was seen {n.sum():.0f} times, and was followed by {len(row)} of {V} characters")
@@ -175,8 +175,8 @@ print(
 assert torch.allclose(p[n == 0], p[n == 0][0])
 
 # %% [markdown]
-# **It gives away too much.** The context is followed by a few characters and no others, time after time. Add-one
-# nevertheless takes a good part of the probability away from them. The less a context was seen, the more it takes.
+# **It gives away too much.** The context was followed by a few characters, time after time. Add-one takes a good part of
+# the probability away from them. The less often a context was seen, the more it takes.
 #
 # **It gives to all alike.** Every unseen character gets the same, an *s* as much as a *q*. But the shorter context
 # *ian* knows more about them, and *an* more still.
@@ -187,14 +187,14 @@ assert torch.allclose(p[n == 0], p[n == 0][0])
 
 # %%
 k = 4  # characters of context
-in_val = count(val)[k]
+in_val = count(val, PADDING)[k]
 scale = sum(len(w) + 1 for w in train) / sum(len(w) + 1 for w in val)
 once = range(1, 9)
 held_out, by_adding = [], []
 for r in once:
-    some = [(h, c) for h, row in counts[k].items() for c, n in row.items() if n == r]
+    some = [(h, c) for h, row in padded[k].items() for c, n in row.items() if n == r]
     held_out.append(scale * sum(in_val[h][c] for h, c in some if h in in_val) / len(some))
-    by_adding.append(sum((r + 1) * counts[k][h].total() / (counts[k][h].total() + V) for h, c in some) / len(some))
+    by_adding.append(sum((r + 1) * padded[k][h].total() / (padded[k][h].total() + V) for h, c in some) / len(some))
 made, (ax,) = figure(size=(6, 4))
 ax.plot(once, once, **GUIDE)
 ax.annotate("equal", (7.6, 7.6), xytext=(-34, 2), textcoords="offset points", fontsize=8)
@@ -228,9 +228,16 @@ made
 # The kept part comes from the counts, and the share is what is left for the shorter context. Below the empty context,
 # each character has the probability $1/V$. If a context was never seen, nothing is kept and the share is 1. The two
 # have to fit: the kept parts of all characters and the share add up to 1. Then the $p_k$ also add up to 1.
+#
+# From here on, *one* dot marks the beginning of a word, and the context of its first letters is simply shorter. (We shall
+# see [why](#one-start-not-five).)
 
 
 # %%
+counts = count(train, ".")
+seen = evidence(counts, tokens(val, "."))
+
+
 def interpolate(kept, share):
     """kept (order, M), share (order, M) -> probabilities (M,)."""
     p = torch.full_like(kept[0], 1 / V)
@@ -256,7 +263,7 @@ def absolute(seen, D):
     return if_seen(seen, (seen.n - D).clamp(min=0) / seen.N, seen.t * D / seen.N)
 
 
-def sums_to_one(counts, smoothing, start=PADDING):
+def sums_to_one(counts, smoothing, start="."):
     """Check that the probabilities of all characters add up to 1, after texts that were seen and that were not."""
     for past in ("", "a", "rian", "xqj", "christ"):
         every = evidence(counts, [(start + past, c) for c in itos])
@@ -307,22 +314,21 @@ assert by_witten_bell[4] < min(tuned) - 0.02
 # character, so it should be good there. A count does not measure this. Look at the pairs of letters in the train words:
 
 # %%
-raw = count(train, ".")  # contexts with one dot at most
 pairs, before = Counter(), defaultdict(set)
-for h, row in raw[2].items():
+for h, row in counts[2].items():
     if "." not in h:
         for c, n in row.items():
             pairs[h[1] + c] += n
             before[h[1] + c].add(h[0])
 spread = {pair: len(before[pair]) for pair in pairs}
-common = [pair for pair in pairs if pairs[pair] >= 100 and "." not in pair]
-common.sort(key=lambda pair: pairs[pair] / spread[pair])
-for pair in [*common[-3:], *common[:3]]:
+similar = [pair for pair in pairs if 100 <= pairs[pair] <= 400 and "." not in pair]  # about equally frequent
+similar.sort(key=lambda pair: (spread[pair], pair))
+for pair in [*similar[:4], *similar[-4:]]:
     print(f"{pair}: {pairs[pair]:5} times, after {spread[pair]:2} different letters")
 
 # %% [markdown]
-# Some pairs are frequent because a few letters often come before them. The context of two characters has seen those,
-# and needs no help. After *another* letter, a pair that follows many different letters is the better guess.
+# All of these are about equally frequent. But the first four come after few different letters. Contexts that include such
+# a letter have seen the pair, and need no help. After any *other* letter, a pair of the last four is the better guess.
 #
 # So Kneser-Ney counts differently below the highest order. The **continuation count** of an n-gram is the number of
 # different characters that occur before it. It replaces $n$ there, and the sum of these numbers replaces $N$.
@@ -384,31 +390,31 @@ def smoothed(counts, D, words, start):
     return interpolate(*modified(evidence(counts, tokens(words, start)), D))
 
 
-by_kneser_ney = [loss(smoothed(*kneser_ney(raw[: k + 1]), val, ".")) for k in range(order)]
-continued, D = kneser_ney(raw)
-sums_to_one(continued, lambda seen: modified(seen, D), ".")
-ordinary = loss(smoothed(raw, torch.stack([discounts(rows) for rows in raw]), val, "."))
+by_kneser_ney = [loss(smoothed(*kneser_ney(counts[: k + 1]), val, ".")) for k in range(order)]
+continued, D = kneser_ney(counts)
+sums_to_one(continued, lambda seen: modified(seen, D))
+ordinary = loss(smoothed(counts, torch.stack([discounts(rows) for rows in counts]), val, "."))
 print("discounts at order 6:", " ".join(f"{d:.2f}" for d in D[5, 1:]))
 print(f"three discounts, ordinary counts: {ordinary:.4f}")
 print(f"three discounts, continuation counts: {by_kneser_ney[-1]:.4f}")
-assert by_kneser_ney[-1] < ordinary - 0.02
+assert by_kneser_ney[-1] < ordinary - 0.01
+assert ordinary < loss(interpolate(*absolute(seen, 0.75)))
 
 # %% [markdown]
-# The discounts alone would not have done it: the continuation counts bring nearly all of the gain. On names.txt the
+# On names.txt a single discount had 2.070. The three discounts and the continuation counts each bring about 0.05, and the
 # longest context no longer hurts.
 #
 # ### One start, not five
 #
-# For Kneser-Ney we have counted with *one* dot before a word, not with five. This matters. With five dots, the contexts
-# `...jo`, `..jo` and `.jo` all mean "the word begins with jo", and all have the same counts. Each takes the same
-# discount from them and passes it to the next, which keeps most of it. If their share is $s$, other characters are left
-# with $s^3$ in the end.
+# Why have we counted with one dot before a word, and no longer with five? With five dots, the contexts `...jo`, `..jo`
+# and `.jo` all mean "the word begins with jo", and all have the same counts. Each takes the same discount from them and
+# passes it to the next, which keeps most of it. If their share is $s$, other characters are left with $s^3$ in the end.
 #
 # We look at the third token of the val words. How likely is a character that was never seen after these two letters at
 # the beginning of a word? The two models say this, and val tells how often it happens:
 
 # %%
-with_five, with_one = (*kneser_ney(counts), PADDING), (continued, D, ".")
+with_five, with_one = (*kneser_ney(padded), PADDING), (continued, D, ".")
 beginnings = Counter(w[:2] for w in val if len(w) >= 2)
 
 
@@ -422,7 +428,7 @@ def chance_of_new(counts, D, start):
     return chance / beginnings.total()
 
 
-happened = sum((w + ".")[2] not in raw[3]["." + w[:2]] for w in val if len(w) >= 2) / beginnings.total()
+happened = sum((w + ".")[2] not in counts[3].get("." + w[:2], ()) for w in val if len(w) >= 2) / beginnings.total()
 five, one = chance_of_new(*with_five), chance_of_new(*with_one)
 print(f"five dots {five:.2%}, one dot {one:.2%}; in val {happened:.2%}")
 assert five < one
@@ -445,12 +451,12 @@ assert gain[place < order - 1].sum() > 0.9 * gain.sum() > 0
 # Language models of whole sentences do the same: one start token before a sentence, and only n-grams that begin with it
 # at most once. On names.txt the program KenLM has a loss of 1.9746 at order 6, as we have.
 #
-# Any fixed share has this trouble. Here is Witten-Bell with either start:
+# Witten-Bell has the same trouble, since its shares multiply too:
 
 # %%
-for start in (PADDING, "."):
-    table = counts if start == PADDING else raw
-    print(f"Witten-Bell, {len(start)} dots: {loss(interpolate(*witten_bell(evidence(table, tokens(val, start))))):.4f}")
+five = loss(interpolate(*witten_bell(of_padded)))
+print(f"Witten-Bell: five dots {five:.4f}, one dot {by_witten_bell[-1]:.4f}")
+assert five > by_witten_bell[-1]
 
 # %% [markdown]
 # ## Strengths fitted on val
@@ -463,6 +469,8 @@ for start in (PADDING, "."):
 # With $a = 1$ and $b = d = 0$ it is Witten-Bell. With $a = b = 0$ it is the discount. We fit $a$, $b$ and $d$ to the
 # loss of val by gradient descent, as if they were the weights of a net. They have to be positive, and $d$ below 1, so we
 # train $\log a$, $\log b$ and the logit of $d$. `LBFGS` is an optimizer for few parameters and all data at once.
+#
+# Here we return to five dots. A strength that is fitted knows that it is applied several times.
 
 
 # %%
@@ -491,35 +499,41 @@ def fit(seen):
     return tuple(s.detach() for s in strengths())
 
 
-strengths = fit(seen)
-sums_to_one(counts, lambda seen: interpolated(seen, *strengths))
-p_fitted = interpolate(*interpolated(seen, *strengths))
-of_test = interpolate(*interpolated(evidence(counts, tokens(test)), *strengths))
+strengths = fit(of_padded)
+sums_to_one(padded, lambda seen: interpolated(seen, *strengths), PADDING)
+p_fitted = interpolate(*interpolated(of_padded, *strengths))
+of_test = interpolate(*interpolated(evidence(padded, tokens(test, PADDING)), *strengths))
 print(f"{3 * order} numbers fitted to {len(p_fitted):,} tokens: val {loss(p_fitted):.4f}, test {loss(of_test):.4f}")
-print("a", " ".join(f"{x:8.2f}" for x in strengths[0]))
-print("b", " ".join(f"{x:8.2f}" for x in strengths[1]))
-print("d", " ".join(f"{x:8.2f}" for x in strengths[2]))
+for name, strength in zip("abd", strengths, strict=True):
+    print(name, " ".join(f"{x:8.2f}" for x in strength[2:]), " (contexts of 2, 3, 4 and 5 characters)")
+one_dot = loss(interpolate(*interpolated(seen, *fit(seen))))
+print(f"with one dot: val {one_dot:.4f}")
 assert loss(p_fitted) < min(by_witten_bell) - 0.02
-assert (strengths[0][2:] > 1.5).all()
+assert loss(p_fitted) < one_dot + 0.002
 
 # %% [markdown]
-# The strengths were chosen on val, so its loss might be too low. The loss of test shows that it is not by much: so few
-# numbers cannot memorise so many tokens. (The contexts of no character and of one were seen so often that their strengths
-# hardly matter.) From two characters on, $a$ is well above the 1 of Witten-Bell. The usual constants trust counts of
-# names far too much, in part because of the five dots.
+# The strengths were chosen on val, so its loss might be too low. The loss of test shows that it is not: so few numbers
+# cannot memorise so many tokens.
+#
+# On names.txt, $a$ is several times the 1 of Witten-Bell. Inside a word, a count is worth much less than that formula
+# says. At the beginning of a word it is worth more, since the context then holds all that there is to know. The five dots
+# give it that: the strong smoothing, applied several times, becomes weak. On names.txt they help here, as the last line
+# shows; on the bundled list they make no difference.
 #
 # Here are all smoothings at every order. Those of order $k$ use contexts of up to $k - 1$ characters.
 
 # %%
 by_fit = []
 for k in range(order):
-    some = Evidence(*(x[: k + 1] for x in seen))
-    by_fit.append(loss(interpolate(*interpolated(some, *fit(some)))))
+    start = "." * max(k, 1)  # no more dots than the longest context
+    of_order = evidence(count(train, start)[: k + 1], tokens(val, start))
+    by_fit.append(loss(interpolate(*interpolated(of_order, *fit(of_order)))))
 made, (ax,) = figure(size=(7, 4))
 named = {"add one": add_one, "add the best amount": tuned, "Witten-Bell": by_witten_bell}
 named |= {"Kneser-Ney": by_kneser_ney, "fitted": by_fit}
 for (name, losses), marker, colour in zip(named.items(), "osD^v", COLOURS, strict=False):
-    ax.plot(range(2, order + 1), losses[1:], marker=marker, color=colour, label=name)
+    line = "--" if name == "fitted" else "-"
+    ax.plot(range(2, order + 1), losses[1:], line, marker=marker, color=colour, label=name)
 ax.set_xlabel("order")
 ax.set_ylabel("val loss, nats per token")
 ax.set_xticks(range(2, order + 1))
@@ -532,8 +546,9 @@ made
 
 # %% [markdown]
 # At order 2 all agree: pairs have been seen so often that smoothing does not matter. With every further character they
-# spread out. On names.txt Kneser-Ney and the fitted strengths end within 0.002 nats of each other, one without a look
-# at val and the other without a theory. Adding to counts ends more than 0.3 above them.
+# spread out, except for the last two, which lie on each other. On names.txt Kneser-Ney and the fitted strengths end
+# within 0.002 nats of each other, one without a look at val and the other without a theory. Adding to counts ends more
+# than 0.3 above them.
 #
 # ## Against the nets
 #
@@ -552,7 +567,7 @@ made
 # Each net was trained for 200,000 steps. So counting beats them all, and has to be in the table of results. It does not
 # beat every net: a recurrent net of the library has 1.932 after ten seconds, and larger ones have less than 1.9.
 #
-# Two quick nets of the library, and the counts:
+# Here are the counts again, and two nets of the library that train for seconds:
 
 # %%
 runs = {
@@ -651,13 +666,13 @@ assert copied["counts, fitted"] > copied["net"] > 0
 # too: the list repeats names, once for girls and once for boys. A perfect model would copy as often. The bundled list
 # has no repeats. There, no held-out word can be a copy, and the share says nothing.
 #
-# Frequent samples such as *ana* are also simply likely names. A model that has learnt to spell will produce many names
-# that exist, and most of the names that exist are in train.
+# Besides, a model that has learnt to spell must produce many names that exist, and most of the names that exist are in
+# train.
 #
-# We need a comparison that is fair on every list. Take the words that occur exactly *once* in the whole list. Whether
-# such a word came into train or into val or test was decided by shuffling. A model that has only learnt to spell cannot
-# know which it was. It will draw both kinds equally often, word for word. A model that has memorised will prefer those in
-# train. The **memorisation ratio** tells how much:
+# We need a comparison that is fair on every list. Take the words that occur exactly *once* in the whole list. Shuffling
+# alone decided whether such a word came into train or was held out, in val or test. A model that has only learnt to spell
+# cannot know. It will draw both kinds equally often, word for word. A model that has memorised will prefer those in train.
+# The **memorisation ratio** tells how much:
 #
 # $$\text{ratio} = \frac{\text{draws of a train word, on average}}{\text{draws of a held-out word, on average}}.$$
 #
@@ -727,7 +742,7 @@ made
 
 # %% [markdown]
 # Up to order 4 the loss falls a lot and the ratio hardly rises: these counts have learnt to spell. From then on the loss
-# falls little and the ratio doubles. A context of five characters is often a whole name up to its last letter, and
+# falls less and the ratio nearly doubles. A context of five characters is often a whole name up to its last letter, and
 # completing it is copying. Both things are true at once: order 6 predicts new names best, and copies most.
 #
 # Whether copying matters depends on the purpose. To score words it does not. To invent names, draw more words and leave
@@ -738,13 +753,18 @@ made
 # The library does all this with arrays instead of dictionaries. Its numbers are the ones of this lesson.
 
 # %%
-model = moreish.train(corpus, "ngram", smoothing="witten-bell").model
-ours = -interpolate(*witten_bell(seen)).log()
-assert torch.allclose(torch.from_numpy(model.nll(stream)).double(), ours, atol=1e-4)
+for smoothing, ours in {
+    "additive": additive(order - 1, 1.0),
+    "witten-bell": interpolate(*witten_bell(seen)),
+    "kneser-ney": p_one,
+}.items():
+    theirs = moreish.train(corpus, "ngram", smoothing=smoothing).model.nll(stream)
+    assert torch.allclose(torch.from_numpy(theirs).double(), -ours.log(), rtol=1e-4), smoothing
+    print(f"{smoothing:<12} ours {loss(ours):.4f}, the library's {theirs.mean():.4f}")
 model = runs["counts, fitted"].model
-theirs = interpolate(*interpolated(seen, *torch.from_numpy(model.weights["strengths"]).double()))
-assert torch.allclose(of_parts["counts, fitted"], theirs, atol=1e-5)
-print(f"fitted: ours {loss(p_fitted):.4f}, the library's {runs['counts, fitted'].loss['val']:.4f}")
+theirs = interpolate(*interpolated(of_padded, *torch.from_numpy(model.weights["strengths"]).double()))
+assert torch.allclose(of_parts["counts, fitted"], theirs, rtol=1e-4)
+print(f"fitted       ours {loss(p_fitted):.4f}, the library's {runs['counts, fitted'].loss['val']:.4f}")
 mixed = moreish.mix([runs["counts, fitted"], runs["net"]])
 print(f"weight of the net: ours {w[1]:.4f}, the library's {mixed.model.weights['weights'][1]:.4f}")
 assert abs(w[1] - mixed.model.weights["weights"][1]) < 1e-3
@@ -787,7 +807,7 @@ def by_row(rule, D):
     def probabilities(h):
         if h not in rows:
             below = probabilities(h[1:]) if h else torch.full((V,), 1 / V, dtype=torch.float64)
-            row = raw[len(h)].get(h)
+            row = counts[len(h)].get(h)
             n = None if row is None else torch.tensor([row[c] for c in itos], dtype=torch.float64)
             rows[h] = below if n is None or (n > 0).all() else rule(n, D, below)
         return rows[h]
@@ -807,7 +827,7 @@ print(f"discount 0.75: back-off {by_row(back_off_solved, 0.75):.4f}, interpolati
 #
 # Without val we can still tell how many n-grams of other words will be new. Take one token out of the train words, and
 # look it up in the counts of all the others. Write `share_of_new(rows)`: the share of the tokens whose n-gram would then
-# be new. `rows` is one of the tables, such as `counts[4]`. Compare it with val.
+# be new. `rows` is one of the tables, such as `padded[4]`. Compare it with val.
 
 # %%
 share_of_new = ...  # yours: a function of a dictionary from contexts to Counters
@@ -826,7 +846,7 @@ def share_of_new_solved(rows):
 assert check_share_of_new(share_of_new_solved)
 for k in range(order):
     print(
-        f"order {k + 1}: expected {share_of_new_solved(counts[k]):.2%}, in val {(seen.n[k] == 0).double().mean():.2%}"
+        f"order {k + 1}: expected {share_of_new_solved(padded[k]):.2%}, in val {(of_padded.n[k] == 0).double().mean():.2%}"
     )
 
 # %% [markdown]
@@ -858,7 +878,7 @@ print(f"val: added {mixed.loss['val']:.4f}, multiplied {multiplied.loss['val']:.
 #
 # Drawing 10,000 words leaves a wide interval. But a model tells the probability of every word, so the average number of
 # draws is known. Write `exact_ratio(model, train_words, held_out_words)`: the mean probability of the train words,
-# divided by that of the held-out words. `model.score(word).nll` is minus the logarithm of the probability of a word.
+# divided by that of the held-out words. `model.score(word).per_char` lists the losses of the tokens of a word, in nats.
 
 # %%
 exact_ratio = ...  # yours: a function of a model and two lists of words
@@ -870,8 +890,10 @@ check_exact_ratio(exact_ratio)
 
 # %% jupyter={"source_hidden": true} tags=["hide-input"]
 def exact_ratio_solved(model, train_words, held_out_words):
-    means = [sum(math.exp(-model.score(w).nll) for w in some) / len(some) for some in (train_words, held_out_words)]
-    return means[0] / means[1]
+    def mean(words):  # the probability of a word is the product of those of its tokens
+        return sum(math.exp(-sum(model.score(w).per_char)) for w in words) / len(words)
+
+    return mean(train_words) / mean(held_out_words)
 
 
 assert check_exact_ratio(exact_ratio_solved)

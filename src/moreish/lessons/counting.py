@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Callable
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -106,8 +107,12 @@ def check_exact_ratio(ratio: Any = None) -> bool | None:
 
     def problem() -> str | None:
         model = train(Corpus(WORDS * 4), "ngram", order=3, smoothing="witten-bell").model
+
+        def logs(words: list[str]) -> list[float]:
+            return [-sum(model.score(word).per_char) for word in words]
+
         for some, others in ((["anna", "hanna", "hal"], ["bela", "nell"]), (["ella"], ["abel", "lena", "ab", "h"])):
-            means = [sum(math.exp(-model.score(word).nll) for word in words) / len(words) for words in (some, others)]
+            means = [fmean(map(math.exp, logs(words))) for words in (some, others)]
             found = float(ratio(model, some, others))
             if math.isclose(found, means[0] / means[1], rel_tol=1e-4):
                 continue
@@ -115,9 +120,11 @@ def check_exact_ratio(ratio: Any = None) -> bool | None:
                 return "This is the ratio upside down."
             if math.isclose(found, means[0] * len(some) / (means[1] * len(others)), rel_tol=1e-4):
                 return "This is a ratio of sums. There are more words of one kind than of the other."
-            logs = [sum(model.score(word).nll for word in words) / len(words) for words in (some, others)]
-            if math.isclose(found, math.exp(logs[1] - logs[0]), rel_tol=1e-4):
+            if math.isclose(found, math.exp(fmean(logs(some)) - fmean(logs(others))), rel_tol=1e-4):
                 return "This takes the mean of the logarithms. How often a word is drawn is its probability."
+            by_token = [fmean(math.exp(-model.score(word).nll) for word in words) for words in (some, others)]
+            if math.isclose(found, by_token[0] / by_token[1], rel_tol=1e-4):
+                return "This takes the mean loss of the tokens. The probability of a word is a product over them."
             return f"{found:.4f} is {'too high' if found > means[0] / means[1] else 'too low'}."
         return None
 
