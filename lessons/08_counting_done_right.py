@@ -210,7 +210,7 @@ assert all(b < a for a, b in zip(held_out[1:], by_adding[1:], strict=True))
 made
 
 # %% [markdown]
-# On names.txt a count of 1 is worth 0.6 in other words, a count of 3 is worth 2.4, and a count of 5 is worth 3.9. So a
+# On names.txt a count of 1 is worth 0.6 in other words. A count of 3 is worth 2.4, and a count of 5 is worth 3.9. So a
 # count should lose a bit less than one, and a large count hardly more than a small one. Add-one instead takes about
 # half of each. What is taken from a count is called its **discount**.
 #
@@ -546,9 +546,9 @@ made
 
 # %% [markdown]
 # At order 2 all agree: pairs have been seen so often that smoothing does not matter. With every further character they
-# spread out, except for the last two, which lie on each other. On names.txt Kneser-Ney and the fitted strengths end
-# within 0.002 nats of each other, one without a look at val and the other without a theory. Adding to counts ends more
-# than 0.3 above them.
+# spread out, except for the last two, which lie close to each other. On names.txt Kneser-Ney and the fitted strengths
+# end within 0.002 nats. One of them never looked at val, and the other needed no theory. Adding to counts ends more than
+# 0.3 above them.
 #
 # ## Against the nets
 #
@@ -612,8 +612,8 @@ made
 # %% [markdown]
 # The curve lies below the dashed line, as it must, and its lowest point is below both ends.
 #
-# With more than two models we cannot draw a curve. **EM** (expectation maximisation) finds the weights of any number of
-# models. Each round has two steps:
+# With more than two models we cannot draw a curve. **Expectation maximisation**, EM for short, finds the weights of any
+# number of models. Each round has two steps:
 #
 # - *E*: how likely is it that model $i$ was the one that produced token $m$? That is $w_i\, p_{im}$, divided by the sum
 #   of these over the models.
@@ -648,7 +648,7 @@ assert loss((w3[:, None] * p).sum(0)) < course[best]
 # ## What copying means
 #
 # A model that had stored the train words could draw nothing but them. Its words would look perfect, and none would be
-# new. How close do our models come to that? The first idea is to count the **copies**: samples that are train words.
+# new. How close do our models come to that? The first idea is to count copies. A **copy** is a sample that is a train word.
 
 # %%
 known = set(train)
@@ -663,8 +663,8 @@ assert copied["counts, fitted"] > copied["net"] > 0
 
 # %% [markdown]
 # But what would be the right share? It is not zero. On names.txt an eighth of the val and test words are train words
-# too: the list repeats names, once for girls and once for boys. A perfect model would copy as often. The bundled list
-# has no repeats. There, no held-out word can be a copy, and the share says nothing.
+# too, since the list has many names twice. A perfect model would copy as often. The bundled list has no repeats. There,
+# no other word can be a copy, and the share says nothing.
 #
 # Besides, a model that has learnt to spell must produce many names that exist, and most of the names that exist are in
 # train.
@@ -676,9 +676,10 @@ assert copied["counts, fitted"] > copied["net"] > 0
 #
 # $$\text{ratio} = \frac{\text{draws of a train word, on average}}{\text{draws of a held-out word, on average}}.$$
 #
-# Few words are drawn at all, so we need an interval. The logarithm of each mean has a variance of about
-# $\sigma^2 / (n \mu^2)$, for $n$ words whose draws have mean $\mu$ and variance $\sigma^2$. The two variances add, and
-# $\pm 1.96$ standard deviations are the 95% interval.
+# Few words are drawn at all, so we need an interval. Say that the draws of $n$ words have mean $\mu$ and variance
+# $\sigma^2$. Then the mean itself has a variance of $\sigma^2 / n$. The logarithm has the slope $1 / \mu$ there, so the
+# logarithm of the mean has a variance of about $\sigma^2 / (n \mu^2)$. The logarithm of the ratio is a difference of two
+# such logarithms, and their variances add. $\pm 1.96$ standard deviations are the 95% interval.
 
 # %%
 times = Counter(words)
@@ -809,7 +810,10 @@ def by_row(rule, D):
             below = probabilities(h[1:]) if h else torch.full((V,), 1 / V, dtype=torch.float64)
             row = counts[len(h)].get(h)
             n = None if row is None else torch.tensor([row[c] for c in itos], dtype=torch.float64)
-            rows[h] = below if n is None or (n > 0).all() else rule(n, D, below)
+            if n is None:
+                rows[h] = below
+            else:  # no discount where no character would get it
+                rows[h] = n / n.sum() if (n > 0).all() else rule(n, D, below)
         return rows[h]
 
     stoi = {c: i for i, c in enumerate(itos)}

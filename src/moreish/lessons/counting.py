@@ -91,7 +91,7 @@ def check_log_linear(log_linear: Any = None) -> bool | None:
             sums = found.exp().sum(-1)
             if not torch.allclose(sums, torch.ones(N, dtype=torch.float64)):
                 return f"The probabilities of a row add up to {sums[0]:.4f}, and should add up to 1."
-            wanted = sum(w[i] * logs[i] for i in range(models)).log_softmax(-1)
+            wanted = (w[:, None, None] * logs).sum(0).log_softmax(-1)
             if torch.allclose(found, wanted):
                 continue
             if torch.allclose(found, (w[:, None, None] * logs.exp()).sum(0).log() - w.sum().log()):
