@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import best_sections
+import counting_sections
 import export_sections
 import lab_sections
 import large_section
@@ -38,6 +39,7 @@ SECTIONS: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "best": (best_sections.ladder_section, ("best",)),
     "within": (best_sections.within_section, ("best",)),
     "regularisation": (best_sections.regularisation_section, ("best",)),
+    "smoothing": (counting_sections.smoothing_section, ("counting",)),
     "recurrent losses": (recurrent_sections.losses_section, ("sequence",)),
     "short lists": (list_sections.short_lists_section, ("short-lists",)),
     "longer": (list_sections.longer_section, ("longer",)),
