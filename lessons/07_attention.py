@@ -34,6 +34,7 @@ from moreish.analysis.gradcheck import check_model, first_wrong
 from moreish.engine.tape import WordTape
 from moreish.engine.words import pack_words, sorted_words
 from moreish.layers import attention
+from moreish.lessons import live
 from moreish.lessons.attention import (
     check_cost,
     check_keys,
@@ -845,9 +846,10 @@ assert apart < 1e-8
 # ## Attention maps
 #
 # The weights can be drawn. Each map below is a head; its rows are the positions that look, its columns those looked at.
+# In Jupyter and in the documentation, you can type another word.
 
 # %%
-moreish.plots.plot_attention(run.model, "annabella" if set("anbel") <= set(itos) else corpus.parts["val"][0])
+live.attention(run, "annabella" if set("anbel") <= set(itos) else corpus.parts["val"][0])
 
 # %% [markdown]
 # Only the past has colours; white is what the mask forbids. The first position sees nothing but itself, so its cell is
