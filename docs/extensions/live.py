@@ -1,7 +1,6 @@
 """Live pictures of the lessons, without a kernel.
 
-In the lessons they take the place of the plain pictures. In a page, the directive `live` shows that of a lesson, or the
-one that its lines of Python leave in `picture`, below these lines.
+In the lessons they take the place of the plain pictures. In a page, the directive `live` shows that of a lesson.
 """
 
 import nbformat
@@ -27,23 +26,14 @@ def _live_outputs(notebook):
 
 
 class LiveDirective(SphinxDirective):
-    optional_arguments = 1
-    has_content = True
+    required_arguments = 1
 
     def run(self):
-        if not self.arguments:
-            code = "\n".join(self.content)
-            found = {}
-            exec(code, found)
-            bundle, _ = found["picture"]._repr_mimebundle_()
-            return [nodes.literal_block(code, code, language="python"), self._raw(bundle)]
         # The notebook as it is stored: that in docs/lessons has HTML already.
         path = self.env.srcdir.parent / LESSONS.format(self.arguments[0])
         self.env.note_dependency(str(path))
-        return [self._raw(_live_outputs(nbformat.read(path, as_version=4))[0]["data"])]
-
-    def _raw(self, bundle):
-        return nodes.raw("", html(bundle[MIME], bundle["image/png"]), format="html")
+        data = _live_outputs(nbformat.read(path, as_version=4))[0]["data"]
+        return [nodes.raw("", html(data[MIME], data["image/png"]), format="html")]
 
 
 def write_script(app):
