@@ -83,13 +83,26 @@ def count_tables(
     padded      True if a word has order - 1 end tokens in front, so that every prefix has a context of each order;
                 False if it has one, so that a short prefix has one context, shorter than the order
     """
-    windows = count_windows(stream, order, n_vocab, at_least, memory)
+    columns, known = _by_order(count_windows(stream, order, n_vocab, at_least, memory), order, n_vocab, padded)
+    start, columns["after"] = _link(columns, known, n_vocab)
+    joined: dict[str, Any] = {name: np.concatenate(columns.pop(name)) for name in list(columns)}
+    first = np.concatenate([[0], np.cumsum(joined.pop("size"))])
+    return Tables(order, n_vocab, start, first=first, **joined)
+
+
+def _by_order(
+    windows: Windows, order: int, n_vocab: int, padded: bool
+) -> tuple[dict[str, list[np.ndarray]], list[Numbering]]:
+    """Return the columns of the tables of each order but `after`, and the contexts of each order above 1.
+
+    Contexts are n_vocab times the number of the parent at its order, plus the first character.
+    """
     lengths = windows.lengths if padded else _with_one_end(windows, order)
     counts, here = windows.counts, np.arange(len(windows.counts), dtype=np.int32)  # here: windows of this order or more
     target = windows.at(order - 1).astype(np.int32)
     context = np.zeros(len(counts), np.int32)  # of each window at this order, numbered from 0
-    pairs = Numbering(np.zeros(1, np.int64), n_vocab)  # contexts at this order: n_vocab * number of the parent + outer
-    known: list[Numbering] = []  # the same of all orders above 1
+    pairs = Numbering(np.zeros(1, np.int64), n_vocab)  # contexts at this order
+    known: list[Numbering] = []
     shorter = pairs  # entries of the order before: n_vocab * context + character
     columns: dict[str, list[np.ndarray]] = {
         name: [] for name in ("level", "size", "parent", "char", "count", "lower", "outer_end")
@@ -118,10 +131,7 @@ def count_tables(
             pairs = Numbering(keys, len(pairs) * n_vocab)
             context = pairs.of(keys)
             known.append(pairs)
-    start, columns["after"] = _link(columns, known, n_vocab)
-    joined: dict[str, Any] = {name: np.concatenate(columns.pop(name)) for name in list(columns)}
-    first = np.concatenate([[0], np.cumsum(joined.pop("size"))])
-    return Tables(order, n_vocab, start, first=first, **joined)
+    return columns, known
 
 
 def _with_one_end(windows: Windows, n: int) -> np.ndarray:
@@ -136,8 +146,8 @@ def _with_one_end(windows: Windows, n: int) -> np.ndarray:
 def _link(columns: dict[str, list[np.ndarray]], known: list[Numbering], n_vocab: int) -> tuple[int, list[np.ndarray]]:
     """Return the node at the beginning of a word, and for each order the node after each entry.
 
-    columns hold the tables of each order. known holds, for each order but the highest, the contexts that are one
-    character longer: n_vocab times the number of the parent at its order, plus the first character.
+    columns and known are those of `_by_order`; known holds the contexts that are one character longer than those of
+    each order but the highest.
     """
     order, afters = len(columns["level"]), []
     starts = np.cumsum([0, *map(len, columns["level"])])
@@ -147,21 +157,20 @@ def _link(columns: dict[str, list[np.ndarray]], known: list[Numbering], n_vocab:
         if at < 0:
             break
         start = at + int(starts[k])
-    reached = np.zeros(0, np.int64)  # the context after each entry of the order before, -1 where it was left out
+    reached = np.zeros(0, np.int32)  # the context after each entry of the order before, -1 where it was left out
     for k in range(1, order + 1):
-        char, lower = columns["char"][k - 1], columns["lower"][k - 1]
+        char, below = columns["char"][k - 1], columns["lower"][k - 1] - _first_entry(columns, k - 1)
         # The longest known context after the lower entry, and its number if it has all characters read, else -1.
-        after, shorter = np.zeros((2, len(char)), np.int64)
-        if k > 1:
-            below = lower - _first_entry(columns, k - 1)
-            after, shorter = afters[-1][below], reached[below]
+        after = afters[-1][below] if k > 1 else np.zeros(len(char), np.int32)
         if k < order:  # at the highest order a longer context would be too long
-            node_of = np.repeat(np.arange(len(columns["size"][k - 1])), columns["size"][k - 1])
-            outer = known[k - 2].sorted[node_of] % n_vocab if k > 1 else char
-            reached = np.where(shorter >= 0, known[k - 1].of(np.maximum(shorter, 0) * n_vocab + outer), -1)
-            after = np.where(reached >= 0, reached + starts[k], after)
+            shorter = reached[below].astype(np.int64) if k > 1 else np.zeros(len(char), np.int64)
+            outer = char
+            if k > 1:
+                outer = np.repeat(known[k - 2].sorted % n_vocab, columns["size"][k - 1])
+            reached = np.where(shorter >= 0, known[k - 1].of(np.maximum(shorter, 0) * n_vocab + outer), np.int32(-1))
+            after = np.where(reached >= 0, reached + np.int32(starts[k]), after)
         after[char == 0] = start
-        afters.append(after.astype(np.int32))
+        afters.append(after)
     return start, afters
 
 
