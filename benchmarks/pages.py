@@ -14,6 +14,7 @@ from typing import Any
 
 import best_sections
 import counting_sections
+import export_sections
 import lab_sections
 import large_section
 import list_sections
@@ -54,6 +55,7 @@ SECTIONS: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "serving": (speed_sections.serving_section, ("serving",)),
     "lecture": (lab_sections.lecture_section, ("lab",)),
     "lab cost": (lab_sections.cost_section, ("lab",)),
+    "export sizes": (export_sections.sizes_section, ("exports",)),
     "threads": (speed_sections.threads_section, ("threads",)),
     "gpu": (speed_sections.gpu_section, ("gpu",)),
     "size": (speed_sections.size_section, ("size",)),
