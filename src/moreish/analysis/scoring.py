@@ -160,7 +160,7 @@ class Scorer:
 
     def scores(self, words: Sequence[str]) -> Scores:
         """Score words all at once. The score of an empty word is that of its end token."""
-        words = [unicodedata.normalize("NFC", word) for word in words]
+        words = list(words) if "".join(words).isascii() else [unicodedata.normalize("NFC", word) for word in words]
         tokens = np.fromiter(map(len, words), np.int64, len(words)) + 1
         ends = np.cumsum(tokens)
         per_char, unknown = self.model.nll_of_words(words)

@@ -15,6 +15,7 @@ BYTES_PER_READ = 1 << 18
 LONGEST_LINE = 1_000_000  # bytes
 # Characters that would break a line, or move the cursor.
 UNPRINTABLE = re.compile("[\\\\\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+SPACE = re.compile(r"[^\S\n]")
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -29,7 +30,7 @@ def given_words(words: Sequence[str], what: str) -> list[str] | None:
         return None
     if {"-", STANDARD_INPUT} & set(words):
         raise InputError("- reads words from standard input: give no other words with it")
-    given = [_cleaned(os.fsencode(word)) for word in words]
+    given = [os.fsencode(word).decode("utf-8", "replace").strip() for word in words]
     if not all(given):
         raise InputError(f"an empty word has no {what}")
     return given
@@ -53,16 +54,18 @@ def read_lines(stream: Any) -> Iterator[list[str]]:
                 if len(line) > LONGEST_LINE:
                     raise InputError(f"{STANDARD_INPUT}:{number + i}: the line has more than {LONGEST_LINE:,} bytes")
         if line_break:
-            lines = whole.removeprefix(codecs.BOM_UTF8 if number == 1 else b"").split(b"\n")
-            yield [_cleaned(line) for line in lines]
+            lines = _cleaned(whole.removeprefix(codecs.BOM_UTF8 if number == 1 else b"")).split("\n")
+            yield lines
             number += len(lines)
             rest = after
     if rest:
         yield [_cleaned(rest.removeprefix(codecs.BOM_UTF8 if number == 1 else b""))]
 
 
-def _cleaned(word: bytes) -> str:
-    return word.decode("utf-8", "replace").strip()
+def _cleaned(lines: bytes) -> str:
+    """Decode lines and strip each, all at once if there is no other white space."""
+    text = lines.decode("utf-8", "replace")
+    return "\n".join(map(str.strip, text.split("\n"))) if SPACE.search(text) else text
 
 
 def escaped(words: list[str]) -> list[str]:

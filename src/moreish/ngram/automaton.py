@@ -28,24 +28,39 @@ from .sampler import DrawOptions, Sampler
 from .tables import Tables
 
 TOKENS_PER_THREAD = 1 << 14  # fewer do not pay for a thread
+PLACES = 8  # of a stream, read in turns
 
 
 def read(graph, probabilities, stream, nll):
-    """Write the nll in nats of every token of stream (M,) after the first to nll (M - 1,)."""
+    """Write the nll in nats of every token of stream (M,) after the first to nll (M - 1,).
+
+    The stream is read at several places in turns, each of which begins with a word: a step waits for memory.
+    """
     p, share, n_vocab = probabilities.p, probabilities.share, probabilities.n_vocab
-    node = graph.start
-    for i in range(nll.size):
-        token, weight, at = stream[i + 1], 1.0, node
-        entry = entry_of(graph, at, token)
-        while entry < 0 and at != 0:
-            weight *= share[at]
-            at = graph.parent[at]
-            entry = entry_of(graph, at, token)
-        nll[i] = -np.log(weight * (p[entry] if entry >= 0 else share[0] / n_vocab))
-        if entry >= 0:
-            node = graph.after[entry]
-        else:
-            node = graph.start if token == 0 else 0
+    at = np.empty(PLACES + 1, np.int64)
+    for k in range(PLACES + 1):
+        at[k] = nll.size * k // PLACES
+        while 0 < at[k] < nll.size and stream[at[k]] != 0:
+            at[k] += 1
+    ends, nodes, reading = at[1:].copy(), np.full(PLACES, graph.start), True
+    while reading:
+        reading = False
+        for k in range(PLACES):
+            i = at[k]
+            if i == ends[k]:
+                continue
+            token, weight, node = stream[i + 1], 1.0, nodes[k]
+            entry = entry_of(graph, node, token)
+            while entry < 0 and node != 0:
+                weight *= share[node]
+                node = graph.parent[node]
+                entry = entry_of(graph, node, token)
+            nll[i] = -np.log(weight * (p[entry] if entry >= 0 else share[0] / n_vocab))
+            if entry >= 0:
+                nodes[k] = graph.after[entry]
+            else:
+                nodes[k] = graph.start if token == 0 else 0
+            at[k], reading = i + 1, True
 
 
 def trace(graph, level, stream, nodes, entries):

@@ -49,14 +49,13 @@ PROBABILITIES = types.NamedTuple((FLOATS, FLOATS, INT, INT), Probabilities)
 def entry_of(graph, node, token):
     """Return the entry of a token at a node, or -1."""
     first, char = graph.first, graph.char
-    low, high = first[node], first[node + 1]
-    while low < high:
-        middle = (low + high) // 2
-        if char[middle] < token:
-            low = middle + 1
-        else:
-            high = middle
-    return low if low < first[node + 1] and char[low] == token else -1
+    low, end = first[node], first[node + 1]
+    size = min(end - low, token + 1)  # the characters differ and are in order: the i-th one is at least i
+    while size > 1:
+        half = size >> 1
+        low += half * (char[low + half] <= token)  # without a branch, which the processor could not predict
+        size -= half
+    return low if low < end and char[low] == token else -1
 
 
 @njit

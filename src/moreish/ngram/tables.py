@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from .numbering import Numbering
 from .windows import DEFAULT_MEMORY, Windows, count_windows
 
 
@@ -82,50 +83,55 @@ def count_tables(
     padded      True if a word has order - 1 end tokens in front, so that every prefix has a context of each order;
                 False if it has one, so that a short prefix has one context, shorter than the order
     """
-    windows = count_windows(stream, order, n_vocab, at_least, memory)
+    columns, known = _by_order(count_windows(stream, order, n_vocab, at_least, memory), order, n_vocab, padded)
+    start, columns["after"] = _link(columns, known, n_vocab)
+    joined: dict[str, Any] = {name: np.concatenate(columns.pop(name)) for name in list(columns)}
+    first = np.concatenate([[0], np.cumsum(joined.pop("size"))])
+    return Tables(order, n_vocab, start, first=first, **joined)
+
+
+def _by_order(
+    windows: Windows, order: int, n_vocab: int, padded: bool
+) -> tuple[dict[str, list[np.ndarray]], list[Numbering]]:
+    """Return the columns of the tables of each order but `after`, and the contexts of each order above 1.
+
+    Contexts are n_vocab times the number of the parent at its order, plus the first character.
+    """
     lengths = windows.lengths if padded else _with_one_end(windows, order)
-    counts, here = windows.counts, np.arange(len(windows.counts))  # here: the windows at least as long as this order
-    target = windows.at(order - 1)
-    context = np.zeros(len(counts), np.int64)  # of each window at this order, numbered from 0
-    known: list[np.ndarray] = []  # at each order, contexts as (number of the parent, first character), packed, sorted
+    counts, here = windows.counts, np.arange(len(windows.counts), dtype=np.int32)  # here: windows of this order or more
+    target = windows.at(order - 1).astype(np.int32)
+    context = np.zeros(len(counts), np.int32)  # of each window at this order, numbered from 0
+    pairs = Numbering(np.zeros(1, np.int64), n_vocab)  # contexts at this order
+    known: list[Numbering] = []
+    shorter = pairs  # entries of the order before: n_vocab * context + character
     columns: dict[str, list[np.ndarray]] = {
         name: [] for name in ("level", "size", "parent", "char", "count", "lower", "outer_end")
     }
-    nodes = entries = 0  # of all lower orders
     nodes_before = entries_before = 0  # the first node and entry of the order before
-    in_entry = np.zeros(0, np.int64)  # each window's entry at the order before
-    parent_of_window = context
     for k in range(1, order + 1):
-        keys, representative, entry = np.unique(context * n_vocab + target, return_index=True, return_inverse=True)
-        node_of, char = keys // n_vocab, keys % n_vocab
-        size = np.bincount(node_of)
-        first_window = representative[np.searchsorted(node_of, np.arange(len(size)))]
-        lower = entries_before + in_entry[representative] if k > 1 else np.full(len(keys), -1)
-        columns["level"].append(np.full(len(size), k))
-        columns["size"].append(size)
-        columns["parent"].append(nodes_before + parent_of_window[first_window] if k > 1 else np.zeros(1, np.int64))
-        columns["char"].append(char)
-        columns["count"].append(np.bincount(entry, counts).astype(np.int64))
-        columns["lower"].append(lower)
-        outer = windows.at(order - k)[here] if k > 1 else np.full(len(counts), -1)  # each context's first character
-        columns["outer_end"].append(outer[first_window] == 0)
-        nodes_before, entries_before = nodes, entries
-        nodes, entries = nodes + len(size), entries + len(keys)
+        keys = context.astype(np.int64) * n_vocab + target
+        entries = Numbering(keys, len(pairs) * n_vocab)
+        node_of, char = np.divmod(entries.sorted, n_vocab)
+        parent, outer = np.divmod(pairs.sorted, n_vocab)
+        columns["level"].append(np.full(len(pairs), k, np.int32))
+        columns["size"].append(np.bincount(node_of))
+        columns["parent"].append((nodes_before + parent).astype(np.int32))
+        columns["char"].append(char.astype(np.int32))
+        columns["count"].append(np.bincount(entries.of(keys), counts).astype(np.int64))
+        lower = entries_before + shorter.of(parent[node_of] * n_vocab + char) if k > 1 else np.full(len(char), -1)
+        columns["lower"].append(lower.astype(np.int32))
+        columns["outer_end"].append((outer == 0) & (k > 1))
+        if k > 1:
+            nodes_before, entries_before = nodes_before + columns["size"][-2].size, entries_before + len(shorter)
+        shorter = entries
         if k < order:
-            longer = lengths[here] > k
-            here, counts, target = here[longer], counts[longer], target[longer]
-            in_entry, parent_of_window = entry[longer], context[longer]
-            pairs, context = np.unique(
-                parent_of_window * n_vocab + windows.at(order - 1 - k)[here], return_inverse=True
-            )
+            if not (longer := lengths[here] > k).all():
+                here, counts, target, context = (x[longer] for x in (here, counts, target, context))
+            keys = context.astype(np.int64) * n_vocab + windows.at(order - 1 - k)[here]
+            pairs = Numbering(keys, len(pairs) * n_vocab)
+            context = pairs.of(keys)
             known.append(pairs)
-    start, columns["after"] = _link(columns, known, n_vocab)
-    joined = {name: np.concatenate(parts) for name, parts in columns.items()}
-    small: dict[str, Any] = {
-        name: joined[name].astype(np.int32) for name in ("level", "parent", "char", "lower", "after")
-    }
-    first = np.concatenate([[0], np.cumsum(joined["size"])])
-    return Tables(order, n_vocab, start, first=first, count=joined["count"], outer_end=joined["outer_end"], **small)
+    return columns, known
 
 
 def _with_one_end(windows: Windows, n: int) -> np.ndarray:
@@ -137,42 +143,35 @@ def _with_one_end(windows: Windows, n: int) -> np.ndarray:
     return lengths
 
 
-def _link(columns: dict[str, list[np.ndarray]], known: list[np.ndarray], n_vocab: int) -> tuple[int, list[np.ndarray]]:
+def _link(columns: dict[str, list[np.ndarray]], known: list[Numbering], n_vocab: int) -> tuple[int, list[np.ndarray]]:
     """Return the node at the beginning of a word, and for each order the node after each entry.
 
-    columns hold the tables of each order. known holds, for each order but the highest, the contexts that are one
-    character longer, as (number of the parent at its order, first character), packed and sorted.
+    columns and known are those of `_by_order`; known holds the contexts that are one character longer than those of
+    each order but the highest.
     """
     order, afters = len(columns["level"]), []
     starts = np.cumsum([0, *map(len, columns["level"])])
     at, start = 0, 0
     for k, pairs in enumerate(known, start=1):  # the longest known context of end tokens alone
-        at = int(_find(pairs, np.array([at * n_vocab]))[0])
+        at = int(pairs.of(np.array([at * n_vocab]))[0])
         if at < 0:
             break
         start = at + int(starts[k])
-    reached = np.zeros(0, np.int64)  # the context after each entry of the order before, -1 where it was left out
+    reached = np.zeros(0, np.int32)  # the context after each entry of the order before, -1 where it was left out
     for k in range(1, order + 1):
-        char, lower = columns["char"][k - 1], columns["lower"][k - 1]
+        char, below = columns["char"][k - 1], columns["lower"][k - 1] - _first_entry(columns, k - 1)
         # The longest known context after the lower entry, and its number if it has all characters read, else -1.
-        after, shorter = np.zeros((2, len(char)), np.int64)
-        if k > 1:
-            below = lower - _first_entry(columns, k - 1)
-            after, shorter = afters[-1][below], reached[below]
+        after = afters[-1][below] if k > 1 else np.zeros(len(char), np.int32)
         if k < order:  # at the highest order a longer context would be too long
-            node_of = np.repeat(np.arange(len(columns["size"][k - 1])), columns["size"][k - 1])
-            outer = known[k - 2][node_of] % n_vocab if k > 1 else char
-            reached = np.where(shorter >= 0, _find(known[k - 1], shorter * n_vocab + outer), -1)
-            after = np.where(reached >= 0, reached + starts[k], after)
+            shorter = reached[below].astype(np.int64) if k > 1 else np.zeros(len(char), np.int64)
+            outer = char
+            if k > 1:
+                outer = np.repeat(known[k - 2].sorted % n_vocab, columns["size"][k - 1])
+            reached = np.where(shorter >= 0, known[k - 1].of(np.maximum(shorter, 0) * n_vocab + outer), np.int32(-1))
+            after = np.where(reached >= 0, reached + np.int32(starts[k]), after)
+        after[char == 0] = start
         afters.append(after)
-        afters[-1][char == 0] = start
     return start, afters
-
-
-def _find(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Return the place of each wanted number among sorted keys, -1 if it is not there."""
-    at = np.minimum(np.searchsorted(keys, wanted), max(len(keys) - 1, 0))
-    return np.where(keys[at] == wanted, at, -1) if len(keys) else np.full(len(wanted), -1)
 
 
 def _first_entry(columns: dict[str, list[np.ndarray]], k: int) -> int:

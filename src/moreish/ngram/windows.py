@@ -146,7 +146,7 @@ def count_windows(stream: np.ndarray, n: int, n_vocab: int, at_least: int = 1, m
             )
         rows, counts = distinct_windows(stream, n)
         _check_room(len(rows), most, n, at_least, memory)
-        return Windows(lambda place: rows[:, place], counts, np.full(len(rows), n))
+        return Windows(lambda place: rows[:, place], counts, np.full(len(rows), n, np.int8))
     masks = [(1 << bits * k) - 1 for k in range(n)]  # of the last k tokens
     counted, rest = _count_in_memory(stream, bits, masks[-1], most)
     parts, lengths = [], []
@@ -158,7 +158,7 @@ def count_windows(stream: np.ndarray, n: int, n_vocab: int, at_least: int = 1, m
                 counted.add(keys, counts)
         for k in range(n, 0, -1):
             parts.append(counted.take(at_least if k > 1 else 1, masks[k - 1], most))
-            lengths.append(np.full(len(parts[-1][0]), k))
+            lengths.append(np.full(len(parts[-1][0]), k, np.int8))
             _check_room(sum(map(len, lengths)), most, n, at_least, memory)
     keys, counts = (np.concatenate(column) for column in zip(*parts, strict=True))
     return Windows(lambda place: keys >> bits * (n - 1 - place) & (1 << bits) - 1, counts, np.concatenate(lengths))
