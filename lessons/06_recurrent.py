@@ -443,9 +443,9 @@ made
 # to change. The plain state is written anew at each character. It would be better to *keep* the state, and to change
 # only what needs to change. The net should learn what that is.
 #
-# A **gate** is a vector of numbers between 0 and 1, computed by a sigmoid, $\sigma(a) = 1 / (1 + e^{-a})$. Other
+# A **gate** is a vector of numbers between 0 and 1, computed by a **sigmoid**, $\sigma(a) = 1 / (1 + e^{-a})$. Other
 # numbers are multiplied by it: 0 lets nothing pass, 1 everything. The **GRU** (gated recurrent unit, Cho et al. 2014)
-# has two gates and a **candidate** for the new state:
+# has a **reset gate**, an **update gate**, and a **candidate** for the new state:
 #
 # $$\begin{aligned}
 # r &= \sigma(x_r + u_r) && \text{reset gate: how much of the old state the candidate sees} \\

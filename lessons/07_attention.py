@@ -721,7 +721,7 @@ class Transformer(nn.Module):
 
 
 # %% [markdown]
-# We train for one pass over the words. The optimizer is AdamW, which divides each step by the usual size of the
+# We train for one pass over the words. The optimizer is **AdamW**, which divides each step by the usual size of the
 # gradient of that weight. The learning rate rises over the first 20 steps, and then falls to zero along a line. The
 # loss ignores padding, and is the mean over all other targets. A batch of 64 words has a few hundred of them, and one
 # forward pass predicts them all.
