@@ -433,8 +433,9 @@ made
 # %% [markdown]
 # The words have 14 characters and ends. The upper dashed line, $2 \log 2 / 14$, is the loss if both letters are
 # guessed. The lower one is the best possible: the first letter has to be guessed, the last one not. With clipping, all
-# three trainings reach it, after a few short jumps. Without clipping the loss jumps up again and again, and may stay
-# there for hundreds of steps. At each jump a large gradient has thrown the weights away from what they had learnt.
+# three trainings reach it, though one of them only after some 900 steps. Without clipping the loss jumps up again and again,
+# and may stay there for hundreds of steps. At each jump a large gradient has thrown the weights away from what they had
+# learnt.
 #
 # ## The GRU
 #
@@ -442,9 +443,9 @@ made
 # to change. The plain state is written anew at each character. It would be better to *keep* the state, and to change
 # only what needs to change. The net should learn what that is.
 #
-# A **gate** is a vector of numbers between 0 and 1, computed by a sigmoid, $\sigma(a) = 1 / (1 + e^{-a})$. Other
+# A **gate** is a vector of numbers between 0 and 1, computed by a **sigmoid**, $\sigma(a) = 1 / (1 + e^{-a})$. Other
 # numbers are multiplied by it: 0 lets nothing pass, 1 everything. The **GRU** (gated recurrent unit, Cho et al. 2014)
-# has two gates and a **candidate** for the new state:
+# has a **reset gate**, an **update gate**, and a **candidate** for the new state:
 #
 # $$\begin{aligned}
 # r &= \sigma(x_r + u_r) && \text{reset gate: how much of the old state the candidate sees} \\
@@ -455,7 +456,8 @@ made
 # \end{aligned}$$
 #
 # $x$ and $u = h' U$ now have three blocks of $H$ numbers each, one for $r$, one for $z$ and one for $n$. So $W$ is (E,
-# 3 H) and $U$ is (H, 3 H). Where $z = 1$, the state stays as it is, and so does its gradient.
+# 3 H) and $U$ is (H, 3 H). $c$ is a second bias, of $H$ numbers, and $m$ only a name for the sum. Vectors are
+# multiplied number by number. Where $z = 1$, the state stays as it is, and so does its gradient.
 
 # %%
 gru, gru_start = small_net("gru")
@@ -552,8 +554,8 @@ assert report.ok
 # ## The LSTM
 #
 # The older answer is the **LSTM** (long short-term memory, Hochreiter and Schmidhuber 1997). It has two vectors to
-# carry along: the state $h$, which is read, and a **cell** $c$, which is only added to and multiplied by a gate. Three
-# gates control it:
+# carry along: the state $h$, which is read, and a **cell** $c$, which is only added to and multiplied by a gate. (In
+# the GRU, $c$ was a bias.) Three gates control the cell:
 #
 # $$\begin{aligned}
 # i &= \sigma(x_i + u_i) && \text{input gate: how much is added} \\
@@ -704,10 +706,10 @@ ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
 made
 
 # %% [markdown]
-# Lines are medians, small marks are single seeds, and the dashed line is guessing. At 24 the RNN guesses; its line lies
-# under that of the LSTM with a bias of 1. The GRU and the LSTM with a bias of 4 copy. At 48 they copy for some seeds.
-# The gates alone are not enough, though: with a bias of 0 the LSTM is worse than the RNN, and with 1 it is no better at
-# 24. It has to keep its cell before it can learn what to keep.
+# Lines are medians, small marks are single seeds, and the dashed line is guessing. At 24 the RNN guesses; its line is
+# hidden behind that of the LSTM with a bias of 1. The GRU and the LSTM with a bias of 4 copy. At 48 they copy for some
+# seeds. The gates alone are not enough, though: with a bias of 0 the LSTM is worse than the RNN, and with 1 it is no
+# better at 24. The cell must be kept from the start, or the net cannot learn what to keep.
 #
 # ## On names
 #
@@ -775,8 +777,8 @@ for name, mean in means.items():
 made
 
 # %% [markdown]
-# A row of the first two pictures is a unit, a column a character. Yellow keeps what was there, dark replaces it. Before
-# the word the gates are undecided, as there is nothing to keep or to replace: the state is zero. From the first
+# A row of the first two pictures is a unit, a column a character. Yellow keeps what was there, dark gives it up. Before
+# the word the gates are half open, as there is nothing to keep or to replace: the state is zero. From the first
 # character on, many gates are nearly open or nearly closed. The units differ. Those at the bottom keep their number
 # over several characters, those at the top seldom do. And the characters differ: on names.txt, the GRU replaces nearly
 # its whole state at the `p` of "christopher".
@@ -787,9 +789,9 @@ made
 # ## Equal prefixes, packed
 #
 # A batch of padded words computes much for nothing. The places after short words are one part. The other part is less
-# obvious. The state after "em" is the same in "emma" and in "emily": it depends only on the characters read. What a
-# word begins with is a **prefix** of it. So each different prefix of a batch needs to be computed once. All prefixes of
-# one length form a **level**. A level is computed from the level before, as in the unrolled net.
+# obvious. The state after "em" is the same in "emma" and in "emily": it depends only on the characters read. The first
+# characters of a word are a **prefix** of it. Each different prefix of a batch needs to be computed only once. All
+# prefixes of one length form a **level**. A level is computed from the level before, as in the unrolled net.
 
 
 # %%
@@ -943,9 +945,9 @@ again = sum((len(word) + 1) * (len(word) + 2) // 2 for word in drawn)
 print(f"steps with a state {once}; reading each prefix from the start {again}")
 
 # %% [markdown]
-# The state is also a bookmark: from a saved state the net goes on as often as needed, without the characters before.
-# The library's engines have two methods for this. `begin` returns the state before a word, and `after` the state after
-# one more character.
+# A state can also be saved. The net can go on from it as often as needed, without the characters before. The library's
+# engines have two methods for this. `begin` returns the state before a word, and `after` the state after one more
+# character.
 
 # %%
 state = trained.engine.begin(trained.params)
@@ -970,7 +972,7 @@ assert torch.allclose(probs.double(), theirs.double(), atol=1e-5)
 # | candidate | $n = \tanh(x_n + r\, (h' U_n + c))$ | $n = \tanh(x_n + (r\, h')\, U_n)$ |
 #
 # The first is a matter of names: where one says "stay", the other says "renew". As $\sigma(-a) = 1 - \sigma(a)$,
-# changing the sign of the weights of $z$ translates one to the other. The second is a real difference. In PyTorch the
+# changing the sign of the weights of $z$ turns one into the other. The second is a real difference. In PyTorch the
 # reset acts after the product, in makemore before it, as in the paper.
 
 
@@ -1060,7 +1062,8 @@ assert after < first
 # %% [markdown]
 # ## The ladder
 #
-# Now compare all models, with counting and the tree of lesson 5 next to them.
+# Now compare all models, with n-gram counts ([lesson 8](08_counting_done_right.ipynb) explains them) and the tree of
+# lesson 5 next to them.
 
 # %%
 tree = {"n_embd": 10, "n_hidden": 68, "epochs": 4.0, "batch_size": 128, "lr": 0.005}
@@ -1092,8 +1095,10 @@ for pair in ladder.pairs:
 #
 # The tree is small, and trained for a short time; the best one of lesson 5 has 1.969. So a plain state is no better
 # than a good window, and no better than counting. The GRU and the LSTM are. They are the first nets of these lessons
-# that beat counting by a clear margin. All three states have 256 numbers, so the memory is equally large. The
-# difference is in how it is kept.
+# that beat counting by a clear margin. All three states have 256 numbers. But the LSTM has a cell as well, and gates
+# have weights of their own: the GRU has almost three times as many weights as the RNN, the LSTM almost four times. So
+# this table alone does not show that keeping the state makes the difference. In the copying task it did, with equal
+# numbers of weights: the bias of the forget gate was enough.
 #
 # ## The same as the library
 #
@@ -1177,8 +1182,8 @@ check_beat(run, target, corpus)
 # A solution:
 
 # %% jupyter={"source_hidden": true} tags=["hide-input"]
-# Train and val are far apart in the nets above: they overfit rather than underfit. A wider LSTM learns more in the same
-# number of passes, and a higher dropout keeps train and val from moving further apart. On names.txt this has 1.915.
+# A wider LSTM learns more in the same number of passes. Train and val are far apart in the nets above, and a wider net
+# moves them further apart; a higher dropout counters that. On names.txt this has 1.915.
 run = moreish.train(corpus, "lstm", n_hidden=320, dropout=0.3)
 assert check_beat(run, target, corpus)
 print(f"val {run.loss['val']:.3f} in {run.seconds:.0f} s")

@@ -13,9 +13,10 @@
 # %% [markdown]
 # # 7. Attention
 #
-# A recurrent net carries all that it has read in one state. With attention, a net looks back at all characters so far,
-# and computes at each position how much each of them counts. We start from an average, derive the gradient of attention
-# by hand, and build a Transformer of it. At the end we measure what it gains on words as short as names.
+# A [recurrent net](06_recurrent.ipynb) carries all that it has read in one state. With attention, a net looks back at
+# all characters so far, and computes at each position how much each of them counts. We start from an average, derive
+# the gradient of attention by hand, and build a Transformer of it. At the end we measure what it gains on words as
+# short as names.
 
 # %%
 # %matplotlib inline
@@ -82,8 +83,9 @@ for row in zip(*padded(words[:2]), strict=True):
 # ## Averages of the past
 #
 # How can a position use all characters before it, however many there are? The simplest way is to average their vectors.
-# Here each of the five positions of `.emma` has a vector of three numbers, at random. The new vector of a position is
-# the mean of its own vector and of those before it.
+# Here each of the five positions of `.emma` has a vector of three random numbers. As in lesson 5, $C$ is the size of
+# such a vector; it is no longer the table of embeddings. The new vector of a position is the mean of its own vector and
+# of those before it.
 
 # %%
 word = "emma"
@@ -194,9 +196,9 @@ assert not torch.allclose(attend(changed)[3:], attend(x)[3:])
 # %% [markdown]
 # ### Why the root?
 #
-# A dot product is a sum of $C$ products. If the numbers of $q$ and $k$ have variance 1, each product has variance 1,
-# and the sum has variance $C$. Without the division by $\sqrt C$, scores would grow with the size of the vectors. We
-# measure what that does to a softmax over eight positions.
+# A dot product is a sum of $C$ products. Say that the numbers of $q$ and $k$ are independent, with mean 0 and variance
+# 1. Then each product has variance 1, and the sum has variance $C$. Without the division by $\sqrt C$, scores would
+# grow with the size of the vectors. We measure what that does to a softmax over eight positions.
 
 # %%
 sizes = [4, 16, 64, 256]
@@ -258,9 +260,9 @@ q, k, v, a, y = (kept[name] for name in "qkvay")
 
 # %% [markdown]
 # **The weighted mean.** $y = a\,v$ is a matrix product, so the rule for
-# [Linear](04_backprop_by_hand.ipynb#linear) holds: $da = dy\, v^\top$ and $dv = a^\top dy$. In words: a weight should
-# grow if the value that it brings points in the direction of $dy$. And a value collects $dy$ from all positions that
-# look at it.
+# [Linear](04_backprop_by_hand.ipynb#linear) holds: $da = dy\, v^\top$ and $dv = a^\top dy$. In words: a larger weight
+# raises the loss if its value points in the direction of $dy$, and lowers it if the value points the other way. And
+# each value gets a part of $dy$ from every position that looks at it.
 
 # %%
 da = dy @ v.T  # (T, T)
@@ -298,9 +300,10 @@ assert check_softmax(solved_ds)
 #
 # $$ds_l = \sum_m da_m\, a_m \big([l = m] - a_l\big) = a_l \Big( da_l - \sum_m a_m\, da_m \Big).$$
 #
-# The sum is the mean of $da$, weighted by $a$. A score grows if its position helps more than this mean, and shrinks if
-# it helps less. The forces balance: each row of `ds` sums to zero, since adding a number to all scores changes nothing.
-# The factor $a_l$ in front also takes care of the mask. Later positions have the weight 0, so they get no gradient.
+# The sum is the mean of $da$, weighted by $a$. $ds_l$ is positive where $da_l$ is above this mean: a step of gradient
+# descent lowers these scores, and raises those below the mean. Each row of `ds` sums to zero, since adding a number to
+# all scores of a row changes nothing. The factor $a_l$ in front also takes care of the mask. Later positions have the
+# weight 0, so they get no gradient.
 
 # %%
 ds = a * (da - (a * da).sum(1, keepdim=True))  # (T, T)
@@ -319,8 +322,8 @@ made
 # %% [markdown]
 # The first position can only look at itself. Its weight is 1 whatever the score, so its `ds` is 0. The second position
 # has nearly all its weight on itself already: it is saturated, and hardly any gradient is left. In the other rows of
-# `ds` blue and red cancel. Where a weight is nearly 0, `ds` is nearly 0 too, even if `da` is large. What a position
-# hardly looks at teaches it hardly anything.
+# `ds` blue and red cancel. Where a weight is nearly 0, `ds` is nearly 0 too, even if `da` is large. So training hardly
+# changes the scores of positions that have hardly any weight.
 #
 # **The scores.** $s = q\, k^\top / \sqrt C$ is a matrix product again. $q_n$ is in all scores of row $n$, so
 # $dq = ds\, k / \sqrt C$.
@@ -387,7 +390,7 @@ print(inspect.getsource(getattr(attention.backward, "py_func", attention.backwar
 # %% [markdown]
 # ## Heads
 #
-# A softmax gives one set of weights. But a position may want to know several things: the last vowel, and how the word
+# A softmax gives one set of weights. But a prediction may depend on several things: the last vowel, and how the word
 # began. So the vectors are divided into **heads**, parts of equal size. Each head has scores and weights of its own,
 # and returns its part of the result. The parts are put side by side again, and a Linear mixes them.
 #
@@ -457,11 +460,11 @@ with torch.no_grad():
 # %% [markdown]
 # After `marina` and `aminra` the result is the same, but for rounding. The remedy is simple: add to each character a
 # vector for its place in the word, which is learnt like everything else. This is a **positional embedding**. The same
-# letter then has another query and another key at each place, and a head can ask for "the character before me".
+# letter then has another query and another key at each place, and a head can look at the place before its own.
 #
-# **Exercise 3.** The mask alone tells a deeper net something about the order. Find two words that one block without
-# positions cannot tell apart, but two blocks can. Before you try, say why: what does a position in the second block
-# look at?
+# **Exercise 3.** The mask alone tells a deeper net something about the order. Here a block is one layer of attention.
+# Find two words of at most four letters that one block without positions cannot tell apart, but two blocks can. Before
+# you try, say why: what does a position in the second block look at?
 
 # %%
 pair = ...  # yours: two words, such as ("anna", "otto")
@@ -470,7 +473,7 @@ check_order(pair)
 # %% jupyter={"source_hidden": true} tags=["hide-input"]
 # The last position has the same query, and looks at the same set. So the last character must be the same, and the
 # others the same in another order. In the second block it looks at results of the first, and these depend on the order:
-# the first n of "nina" has seen only itself, and the n of "inna" has seen an i.
+# the first n of "nina" has seen only the start and itself, and each n of "inna" has seen an i.
 assert check_order(("nina", "inna"))
 
 # %% [markdown]
@@ -718,9 +721,10 @@ class Transformer(nn.Module):
 
 
 # %% [markdown]
-# We train for one pass over the words. The optimizer is AdamW, which divides each step by the usual size of the
-# gradient of that weight. The loss ignores padding, and is the mean over all other targets. A batch of 64 words has a
-# few hundred of them, and one forward pass predicts them all.
+# We train for one pass over the words. The optimizer is **AdamW**, which divides each step by the usual size of the
+# gradient of that weight. The learning rate rises over the first 20 steps, and then falls to zero along a line. The
+# loss ignores padding, and is the mean over all other targets. A batch of 64 words has a few hundred of them, and one
+# forward pass predicts them all.
 
 
 # %%
@@ -771,13 +775,13 @@ ax.legend(frameon=False)
 made
 
 # %% [markdown]
-# The dashed line is $\log 27$, the loss of equal probabilities. On names.txt one block reaches 2.196 on val, and four
+# The grey line is $\log V$, the loss of equal probabilities. On names.txt one block reaches 2.196 on val, and four
 # blocks 2.151. In the second block a position looks at results that have looked back themselves, so it can combine what
 # others have found.
 #
-# The dotted net has the same four blocks and the same number of weights; only the sums are missing. It stays at 2.58.
-# That is worse than counting pairs of letters (2.45). This is what residuals are for: not more weights, but gradients
-# that arrive.
+# The net of the dotted line has the same four blocks and the same number of weights; only the sums are missing. It ends
+# at 2.58. That is worse than counting pairs of letters (2.45). This is what residuals are for: not more weights, but
+# gradients that arrive.
 #
 # ## The library's Transformer
 #
@@ -819,8 +823,8 @@ assert abs(nll - run.loss["val"]) < 1e-4
 
 # %% [markdown]
 # The library never pads. The positions of all words of a batch are rows of one long matrix. Words that begin with the
-# same characters share the rows of that beginning. For each row, attention follows the chain of rows before it. The
-# gradients are those of our padded net, here in float64 on 50 words.
+# same characters share the rows of that beginning ([lesson 6](06_recurrent.ipynb#equal-prefixes-packed)). For each row,
+# attention follows the chain of rows before it. The gradients are those of our padded net, here in float64 on 50 words.
 
 # %%
 few = corpus.parts["val"][:50]
@@ -904,9 +908,9 @@ made
 
 # %% [markdown]
 # Each row is a head: on the left is where it looks, on the right what the net loses without it. On names.txt nearly
-# every head has most of its weight on the last three characters, and most of all on the one before the last. Characters
-# from four back have 0.03 to 0.20. The heads of the first layer matter most, at 0.03 to 0.05 nats each. Later ones
-# matter less, and none is indispensable.
+# every head has most of its weight on the last three characters. The one before the last has most. Characters from four
+# back have 0.03 to 0.20. The heads of the first layer matter most, at 0.03 to 0.05 nats each. Later ones matter less,
+# and none is indispensable.
 #
 # A clear map is not an important one. Head 4 of layer 2 has a dark column above, and costs 0.01 nats. Head 2 of layer 1
 # looks blurred, and costs 0.05. A map shows where weights are, but not what the values carry or what later layers make
@@ -916,8 +920,8 @@ made
 #
 # To draw a word, we predict a character, append it, and predict the next. The obvious way reads the whole beginning
 # again each time. But the past does not change: because of the mask, no vector of an earlier position depends on the
-# new character. A later position needs of it only its keys and values. So we keep these (the **key-value cache**), and
-# compute one new position for each character.
+# new character. A later position needs only the keys and values of the earlier ones. So we keep these (the **key-value
+# cache**), and compute one new position for each character.
 
 
 # %%
@@ -955,7 +959,7 @@ print(*("".join(itos[i] for i in row[1:]).split(".")[0] for row in drawn[True][:
 
 # %% [markdown]
 # The words are the same. For $T$ positions, $T (T + 1) / 2$ are computed without the cache, and $T$ with it. The price
-# is memory: keys and values of every position and layer, $2 C$ numbers each. A recurrent net keeps one state, however
+# is memory: $2 C$ numbers of keys and values for each position and layer. A recurrent net keeps one state, however
 # long the word.
 #
 # ## How its cost grows
@@ -1060,7 +1064,7 @@ for pair in ladder.pairs:
 # %% [markdown]
 # On names.txt attention is far better than the plain average: 1.96 against 2.16. It is also better than the tree, and a
 # little better than counts. But the GRU has 1.93, and trains in less time. More training changes both losses, but not
-# their order: with dropout, in about 45 seconds each, the Transformer reaches 1.921 and a larger GRU 1.908.
+# their order: with dropout and about the same time for both, the Transformer reaches 1.921 and a larger GRU 1.908.
 #
 # Why does the most successful architecture for text not win here? One reason is in the next picture: how much does it
 # help to see more characters?

@@ -160,8 +160,8 @@ assert add_one[5] > add_one[3]
 assert tuned[5] > tuned[3]
 
 # %% [markdown]
-# Up to order 4 a longer context helps; then it hurts. The best amount is far below 1 and helps a lot, but not at order
-# 6. Adding has two faults, and one context shows both.
+# Up to order 4 a longer context helps; then it hurts. For long contexts the best amount is far below 1. It helps a lot,
+# but not enough: order 6 is still worse than order 4. Adding has two faults, and one context shows both.
 
 # %%
 h = "rian"
@@ -175,11 +175,11 @@ print(
 assert torch.allclose(p[n == 0], p[n == 0][0])
 
 # %% [markdown]
-# **It gives away too much.** The context was followed by a few characters, time after time. Add-one takes a good part of
-# the probability away from them. The less often a context was seen, the more it takes.
+# **It gives away too much.** The context was followed by a few characters, time after time. Add-one takes some of their
+# probability away. The less often a context was seen, the more it takes.
 #
-# **It gives to all alike.** Every unseen character gets the same, an *s* as much as a *q*. But the shorter context
-# *ian* knows more about them, and *an* more still.
+# **It gives to all alike.** Every unseen character gets the same, a *t* as much as a *q*. But the shorter context *ian*
+# says more about them, and *an* more still.
 #
 # How much *should* a count be trusted? We can measure that. Take all n-grams that were counted $r$ times in train. How
 # often do they occur in val? Val is smaller, so we scale its counts up to the size of train. Church and Gale (1991) made
@@ -210,16 +210,16 @@ assert all(b < a for a, b in zip(held_out[1:], by_adding[1:], strict=True))
 made
 
 # %% [markdown]
-# On names.txt a count of 1 is worth 0.6 in other words. A count of 3 is worth 2.4, and a count of 5 is worth 3.9. So a
-# count should lose a bit less than one, and a large count hardly more than a small one. Add-one instead takes about
-# half of each. What is taken from a count is called its **discount**.
+# On names.txt a count of 1 is worth 0.6 in other words. A count of 3 is worth 2.4, and a count of 5 is worth 3.9. So
+# every count should lose between 0.4 and 1.1, a large one hardly more than a small one. Add-one instead takes about half
+# of each. What is taken from a count is called its **discount**.
 #
 # ## Back-off and interpolation
 #
 # The probability that is taken away goes to a shorter context, not to all characters alike. There are two ways.
 #
 # - **Back-off** asks the shorter context only about characters that the longer one has never seen before.
-# - **Interpolation** always asks both, and adds the two answers. This is simpler, and usually better (exercise 1).
+# - **Interpolation** always asks both, and adds the two answers. This is simpler. Exercise 1 asks which is better.
 #
 # Write $p_k$ for the probability by the context $h$ of $k$ characters, and $h'$ for $h$ without its first character:
 #
@@ -467,8 +467,9 @@ assert five > by_witten_bell[-1]
 # $$m = a\,t + b, \qquad \text{kept} = \frac{\max(n - d, 0)}{N + m}, \qquad \text{share} = \frac{m + d\,t}{N + m}.$$
 #
 # With $a = 1$ and $b = d = 0$ it is Witten-Bell. With $a = b = 0$ it is the discount. We fit $a$, $b$ and $d$ to the
-# loss of val by gradient descent, as if they were the weights of a net. They have to be positive, and $d$ below 1, so we
-# train $\log a$, $\log b$ and the logit of $d$. `LBFGS` is an optimizer for few parameters and all data at once.
+# loss of val by gradient descent, as if they were the weights of a net. They have to be positive, and $d$ below 1, so
+# we train $\log a$, $\log b$ and the number whose sigmoid is $d$. `LBFGS` is an optimizer for few parameters and all
+# data at once.
 #
 # Here we return to five dots. A strength that is fitted knows that it is applied several times.
 
@@ -556,7 +557,7 @@ made
 #
 # | model | parameters | val |
 # |---|---:|---:|
-# | net of lesson 2, 3 characters | 11,897 | 2.103 |
+# | net of lesson 2, 3 characters, with the start of lesson 3 | 11,897 | 2.103 |
 # | the same with BatchNorm | 12,097 | 2.105 |
 # | 8 characters, flat | 22,097 | 2.027 |
 # | tree of lesson 5 | 22,397 | 2.022 |
@@ -565,7 +566,8 @@ made
 # | counts, Kneser-Ney | 18, and the counts | 1.975 |
 #
 # Each net was trained for 200,000 steps. So counting beats them all, and has to be in the table of results. It does not
-# beat every net: a recurrent net of the library has 1.932 after ten seconds, and larger ones have less than 1.9.
+# beat every net. The GRU of [lesson 6](06_recurrent.ipynb#the-ladder) has 1.932 and the Transformer of
+# [lesson 7](07_attention.ipynb#what-it-gains-on-words-this-short) 1.961; larger recurrent nets have less than 1.9.
 #
 # Here are the counts again, and two nets of the library that train for seconds:
 
@@ -664,7 +666,7 @@ assert copied["counts, fitted"] > copied["net"] > 0
 # %% [markdown]
 # But what would be the right share? It is not zero. On names.txt an eighth of the val and test words are train words
 # too, since the list has many names twice. A perfect model would copy as often. The bundled list has no repeats. There,
-# no other word can be a copy, and the share says nothing.
+# no word of val or test is in train, and the share says nothing.
 #
 # Besides, a model that has learnt to spell must produce many names that exist, and most of the names that exist are in
 # train.
@@ -744,7 +746,8 @@ made
 # %% [markdown]
 # Up to order 4 the loss falls a lot and the ratio hardly rises: these counts have learnt to spell. From then on the loss
 # falls less and the ratio nearly doubles. A context of five characters is often a whole name up to its last letter, and
-# completing it is copying. Both things are true at once: order 6 predicts new names best, and copies most.
+# completing it is copying. Both things are true at once: order 6 predicts new names best, and copies more than any
+# lower order.
 #
 # Whether copying matters depends on the purpose. To score words it does not. To invent names, draw more words and leave
 # out those that are known (`--only-new`), or choose an order of 4, or a net.
@@ -772,7 +775,7 @@ assert abs(w[1] - mixed.model.weights["weights"][1]) < 1e-3
 for some in samples.values():
     ratio, interval = memorisation_ratio(some, corpus)
     assert torch.allclose(torch.tensor(memorised(some)), torch.tensor([ratio, *interval]), rtol=1e-4)
-print(f"test, looked at once: counts {runs['counts, fitted'].loss['test']:.4f}, both {mixed.loss['test']:.4f}")
+print(f"test: counts {runs['counts, fitted'].loss['test']:.4f}, both {mixed.loss['test']:.4f}")
 
 # %% [markdown]
 # ## Exercises

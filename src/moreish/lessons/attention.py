@@ -114,7 +114,7 @@ def check_layernorm(derived: Callable[..., Any]) -> bool | None:
 
 
 def check_order(words: Any = None) -> bool | None:
-    """Check two words after which one block without positions predicts the same, and two blocks do not."""
+    """Check two short words after which one block without positions predicts the same, and two blocks do not."""
 
     def problem() -> str | None:
         if not isinstance(words, tuple | list) or len(words) != 2 or not all(isinstance(w, str) for w in words):
@@ -124,6 +124,8 @@ def check_order(words: Any = None) -> bool | None:
             return "An empty word has no character to look back from."
         if one == other:
             return "These are equal: give two different words."
+        if max(len(one), len(other)) > 4:
+            return "Words of at most four letters are enough."
         found = [_apart(one, other, blocks) for blocks in (1, 2)]
         if not found[0]:
             return None if found[1] else "Two blocks do not tell them apart either."
