@@ -47,6 +47,7 @@ from .options import EARLIER, TrainOptions
 from .starting import Start
 from .teacher import TEACHER, Taught
 
+NUMBER = int | float | None  # in a line of the history
 FORMAT = 2  # of the folder; raised by a change that older versions cannot read
 CONFIG, PLAN, WORDS, COLUMNS, MODEL, HISTORY, START, INSIDE = (
     "config.json",
@@ -385,11 +386,8 @@ def _load_model(folder: Path, config: ModelConfig, corpus: Corpus, options: Trai
             model = Model(config, vocab, arrays=tensors, labels=labels)
             model.check()
             return model
-        for name, weight in model.weights.items():
-            if tensors[name].shape != weight.shape:
-                raise ValueError(f"{name} is {tensors[name].shape}, not {weight.shape}")
-            weight[...] = tensors[name]
-    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+        model.layout.fill(model.params, tensors)
+    except (SafetensorError, KeyError, IndexError, TypeError, ValueError, OSError) as error:
         raise damaged(folder, MODEL, error) from None
     return model
 
@@ -422,6 +420,10 @@ def load_history(folder: Path) -> list[dict[str, Any]]:
         history = [json.loads(line) for line in (folder / HISTORY).read_text(encoding="utf-8").splitlines()]
         if not all(type(line["step"]) is int for line in history):
             raise ValueError("a step is not a whole number")
+        if not all(
+            isinstance(line.get(name), NUMBER) for line in history for name in ("seconds", "lr", "train", "val")
+        ):
+            raise ValueError("a loss or a time is not a number")
         return history
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise damaged(folder, HISTORY, error) from None

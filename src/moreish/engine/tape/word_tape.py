@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ...errors import check_finite
 from ...layers import LAYERS, Layer, NGramCrossEntropy, leaves
 from ...layers.levels import FROM_START, N_LEVELS, N_PAIRS
 from ...layers.ngram_loss import strength_of
@@ -176,7 +177,9 @@ class WordTape(Tape):
 
     def logits(self, params: np.ndarray, states: np.ndarray) -> np.ndarray:
         """States (N, state_size) -> logits (N, n_vocab)."""
-        return np.ascontiguousarray(states[:, -self.n_vocab :])
+        logits = np.ascontiguousarray(states[:, -self.n_vocab :])
+        check_finite(logits)
+        return logits
 
     def _stepped(self, params: np.ndarray, states: np.ndarray | None, tokens: np.ndarray) -> np.ndarray:
         """Read a token (N,) after each state; None is the start of a word."""
