@@ -6,10 +6,10 @@ import json
 import os
 
 import pytest
+from terminals import shown_on_terminal
 
 import moreish
 from moreish.cli import run
-from terminals import shown_on_terminal
 
 HOSTILE = ("\x1b]0;title\x07", "\x1b[31m", "\x9b2J", "\u202e", "\x7f")
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs a terminal")

@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def _stop_as_by_ctrl_c() -> None:
-    """Make SIGTERM and SIGHUP do what Ctrl-C does. A program that began with SIGHUP ignored, as by nohup, ignores it."""
+    """Make SIGTERM and SIGHUP do what Ctrl-C does, unless they are ignored, as by nohup."""
     terminals = [number for number in (1, 2) if os.isatty(number)]
 
     def stop(number: int, _: object) -> None:
