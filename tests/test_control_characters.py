@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+from xml.etree import ElementTree
 
 import pytest
 from terminals import shown_on_terminal
@@ -92,3 +93,14 @@ def test_a_table_of_runs_has_no_formula_and_no_markup(folder):
     assert "\n'=1+1|<b>," in found.csv()
     assert r"| =1+1\|\<b\> |" in found.markdown()
     assert not any(control in found.csv() + found.markdown() for control in HOSTILE if control != "\u202e")
+
+
+def test_a_picture_is_well_formed_whatever_the_name_of_the_list(folder):
+    listed = moreish.load(folder / "plain").corpus.words
+    listed.name = "".join(HOSTILE)
+    moreish.train(listed, "bigram-counts", out=folder / "named")
+    assert run(["plot", str(folder / "named"), "bigrams", "samples", "--format", "svg"]) == 0
+    pictures = list((folder / "named").rglob("*.svg"))
+    assert len(pictures) == 2
+    for picture in pictures:
+        ElementTree.parse(picture)

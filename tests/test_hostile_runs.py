@@ -121,3 +121,12 @@ def test_a_log_with_other_values_is_refused(runs, tmp_path, line):
     (copy / HISTORY).write_text(json.dumps(line) + "\n")
     with pytest.raises(InputError, match="history.jsonl: damaged or incomplete"):
         moreish.load(copy)
+
+
+def test_a_word_that_would_take_hours_is_refused(runs):
+    """Attention takes the square of a word's length."""
+    model = moreish.load(runs("transformer")).model
+    assert len(model.score("ba" * 2048).per_char) == 4097
+    with pytest.raises(InputError, match="a word of 4,097 characters is too long .* give words of at most 4,096"):
+        model.score("b" * 4097)
+    assert moreish.load(runs("gru")).model.score("ba" * 50_000).nll > 0

@@ -141,7 +141,7 @@ class Automaton:
         dtypes = [array.dtype for array in (first, parent, char, after, start, p, share)]
         if not shapes_fit or dtypes != [np.int64, *[np.int32] * 3, np.int64, *[np.float64] * 2]:
             raise ValueError("its arrays do not fit together")
-        inside = (parent[1:] < np.arange(1, self.size)).all() and parent.min() >= 0
+        inside = (parent[1:] < np.arange(1, self.size)).all() and parent.min() >= 0 and parent[0] == 0
         inside &= after.min() >= 0 and max(after.max(), start[0]) < self.size and start[0] >= 0
         inside &= char.min() >= 0 and char.max() < n_vocab and (np.diff(first) > 0).all()
         if not inside or first[0] != 0 or first[-1] != n_entries:

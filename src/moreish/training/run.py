@@ -59,6 +59,7 @@ CONFIG, PLAN, WORDS, COLUMNS, MODEL, HISTORY, START, INSIDE = (
     "start.safetensors",
     "ngram.safetensors",
 )
+FILES = (CONFIG, WORDS, COLUMNS, HISTORY, CHECKPOINT, MODEL, START, TEACHER, INSIDE)
 
 
 @dataclass(repr=False)
@@ -170,7 +171,9 @@ def make_folder(folder: Path) -> bool:
     check_free(folder)
     made = not folder.exists()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=not made)
+    except FileExistsError:
+        raise InputError(f"{folder}: another process has just made it: choose another folder (--out)") from None
     except OSError as error:
         raise InputError(f"{folder}: cannot be created ({error.strerror}): choose another folder (--out)") from None
     return made
@@ -213,7 +216,7 @@ def check_free(path: str | Path) -> None:
 
 def discard_folder(folder: Path, made: bool = True) -> None:
     """Remove the files of a run that could not begin, and the folder if it was made for this run."""
-    for name in (CONFIG, WORDS, COLUMNS, HISTORY, CHECKPOINT, MODEL, START, TEACHER, INSIDE):
+    for name in FILES:
         (folder / name).unlink(missing_ok=True)
     if made:
         folder.rmdir()
@@ -300,6 +303,9 @@ def load(path: str | Path) -> Run:
         raise InputError(
             f"{folder}: no such run folder; train one with: moreish train --out {shlex.quote(str(folder))}"
         )
+    for name in (PLAN, *FILES):  # no reading of a device never ends, and none of a pipe waits
+        if (folder / name).exists() and not (folder / name).is_file():
+            raise damaged(folder, name, "it is no regular file")
     if (folder / PLAN).is_file():
         from .ensemble import so_far  # which loads its members
 
