@@ -1,7 +1,7 @@
 """Places that cannot be written, and damaged caches: one clear line, or the work is done without them.
 
 A file may not grow beyond a size, as with a quota; output goes to a full device; folders are read-only, or files; there
-is no HOME; and compiled code on disk is cut, filled with noise, exchanged or removed, after which `moreish sample` must
+is no HOME; and compiled code on disk is cut, emptied, filled with noise or removed, after which `moreish sample` must
 print the same words.
 """
 
@@ -55,7 +55,7 @@ def damaged_cache(r: random.Random, folder: Path) -> str:
     shutil.copytree(home() / "cache", folder / "cache")
     files = sorted(path for path in (folder / "cache").rglob("*.nb?"))
     assert files, "no cache to damage"
-    kind = r.choice(["cut", "noise", "empty", "exchanged", "removed", "folder"])
+    kind = r.choice(["cut", "noise", "empty", "removed", "folder"])
     for path in r.sample(files, r.choice([1, 3, len(files)])):
         data = path.read_bytes()
         match kind:
@@ -65,8 +65,6 @@ def damaged_cache(r: random.Random, folder: Path) -> str:
                 path.write_bytes(r.randbytes(len(data)))
             case "empty":
                 path.write_bytes(b"")
-            case "exchanged":
-                path.write_bytes(r.choice([other for other in files if other.suffix == path.suffix]).read_bytes())
             case "removed":
                 path.unlink()
             case _:
