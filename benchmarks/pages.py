@@ -14,6 +14,8 @@ from typing import Any
 
 import attack_section
 import best_sections
+import counting_sections
+import export_sections
 import lab_sections
 import large_section
 import list_sections
@@ -38,6 +40,7 @@ SECTIONS: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "best": (best_sections.ladder_section, ("best",)),
     "within": (best_sections.within_section, ("best",)),
     "regularisation": (best_sections.regularisation_section, ("best",)),
+    "smoothing": (counting_sections.smoothing_section, ("counting",)),
     "recurrent losses": (recurrent_sections.losses_section, ("sequence",)),
     "short lists": (list_sections.short_lists_section, ("short-lists",)),
     "longer": (list_sections.longer_section, ("longer",)),
@@ -53,6 +56,7 @@ SECTIONS: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "serving": (speed_sections.serving_section, ("serving",)),
     "lecture": (lab_sections.lecture_section, ("lab",)),
     "lab cost": (lab_sections.cost_section, ("lab",)),
+    "export sizes": (export_sections.sizes_section, ("exports",)),
     "threads": (speed_sections.threads_section, ("threads",)),
     "gpu": (speed_sections.gpu_section, ("gpu",)),
     "size": (speed_sections.size_section, ("size",)),

@@ -7,13 +7,15 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE / "extensions"), str(HERE.parent / "src")]
 
+from live import enlivened  # noqa: E402
+
 import moreish  # noqa: E402
 
 project = "moreish"
 author = "The moreish authors"
 version = release = moreish.__version__
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "commands", "docstrings", "mathml"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "commands", "docstrings", "live", "mathml"]
 exclude_patterns = ["extensions"]
 html_theme = "furo"
 html_title = f"moreish {version}"
@@ -42,12 +44,13 @@ python_use_unqualified_type_names = True
 
 
 def copy_lessons(app):
-    """Copy the executed notebooks to a folder where Sphinx finds them."""
+    """Copy the executed notebooks, with live pictures, to a folder where Sphinx finds them."""
     target = HERE / "lessons"
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir()
     for path in sorted((HERE.parent / "lessons").glob("[0-9][0-9]_*.ipynb")):
-        shutil.copy2(path, target)  # keeps the time of the file, so that Sphinx skips unchanged lessons
+        (target / path.name).write_text(enlivened(path.read_text(encoding="utf-8")), encoding="utf-8")
+        shutil.copystat(path, target / path.name)  # the time of the file, so that Sphinx skips unchanged lessons
 
 
 def setup(app):

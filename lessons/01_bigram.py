@@ -365,8 +365,8 @@ assert check_trigram_losses(trigram_loss(1.0, train), trigram_loss(1.0, val), ev
 
 # %% [markdown]
 # **4. Smoothing, tuned.** Which number, added to the trigram counts of the train words, gives the lowest loss on the
-# *val* words? Try several with `trigram_loss` from the solution above. (Why not on the train words? Try it.) Once you
-# have chosen: what is the loss on the *test* words?
+# *val* words? Try several with a function `trigram_loss(added, words)`, yours or that of the solution above. (Why not
+# on the train words? Try it.) Once you have chosen: what is the loss on the *test* words?
 
 # %%
 added = ...  # yours: a number

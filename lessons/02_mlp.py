@@ -29,6 +29,7 @@ import torch
 import torch.nn.functional as F
 
 import moreish
+from moreish.lessons.live import curves
 from moreish.lessons.mlp import (
     check_beats,
     check_cross_entropy,
@@ -447,6 +448,25 @@ print("cosine with the exact gradient, after training:", {n: round(c, 2) for n, 
 assert late[32] < early[32]
 
 # %% [markdown]
+# What does each rate do to the curve? We train the same net from the same start with eight rates, for 2,000 steps each.
+# In Jupyter and in the documentation, a slider chooses the rate.
+
+# %%
+losses_at = {}
+for lr in (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3):
+    losses_at[lr] = train(init(block_size, n_embd=10, n_hidden=200), Xtr, Ytr, steps=2000, lr=lr)
+ends = {lr: np.mean(batch[-200:]) for lr, batch in losses_at.items()}
+assert ends[0.001] > ends[0.01] > ends[0.1]
+assert ends[3] > 4
+curves(losses_at, slider="learning rate", at=0.1, top=4.0)
+
+# %% [markdown]
+# Up to 0.01 the steps are too small: the loss is still high when the rate falls to a tenth, and it hardly moves after
+# that. From 0.1 to 1 the loss drops when the rate falls, and the curves end close together. 0.3 even ends a little below
+# our 0.1, although its first half is worse. At 1 the first batches cost more than 4 nats. At 3 the whole curve is above
+# the picture.
+
+# %% [markdown]
 # ## How good is that?
 #
 # Counting pairs has a val loss of 2.453 on names.txt. The published results for this net (3 characters, embeddings of
@@ -697,7 +717,7 @@ assert np.allclose(by_hand, by_autograd, rtol=1e-3, atol=1e-6)
 # ## Exercises
 #
 # A cell with `...  # yours` is for your answer. The check below it prints whether the answer is right, or what is wrong
-# with it. Each exercise is followed by a solution, folded away.
+# with it. Solutions are folded away below the exercises, unless your copy is one without solutions.
 #
 # **1. Zero.** All parameters of the net start at zero, `C` too. What is the first loss? And how many of the 11,897
 # parameters can ever change, however long you train by gradient descent? Work out both before you try it. Then train

@@ -36,6 +36,7 @@ from moreish.lessons.activations import (
     check_patients,
     patients,
 )
+from moreish.lessons.live import saturation
 from moreish.lessons.words import lesson_words
 
 # %matplotlib inline
@@ -243,6 +244,25 @@ plt.show()
 # Gain 1 loses it slowly, since tanh shrinks it a little at each layer and nothing compensates. Above 1 the signal
 # settles where the shrinking and the gain balance: at 0.65 for gain 5/3, and at 0.84 for 3, close to the limit of 1. So
 # 5/3 is a convention rather than a law: large enough to keep the signal, and small enough that few units saturate.
+#
+# The next picture shows the hidden layer of our net again, with the biases at zero and with weights of many gains. In
+# Jupyter and in the documentation it has a slider. Elsewhere it shows the smallest gain, one in the middle and the
+# largest. How large may the gain be before most outputs are saturated?
+
+# %%
+gains = (0.1, 0.25, 0.5, 0.75, 1, 1.25, 5 / 3, 2, 2.5, 3, 4, 6, 10)
+with torch.no_grad():
+    hidden = {gain: forward(mlp(gain / math.sqrt(30), 0, 0.01, 0), X)[0] for gain in gains}  # (2000, 200) for each
+white = [(h.abs() > 0.97).float().mean().item() for h in hidden.values()]
+assert white == sorted(white)
+assert white[0] < 0.01
+assert not any((h.abs() > 0.97).all(0).any() for h in hidden.values())
+saturation(hidden, slider="gain", at=5 / 3)
+
+# %% [markdown]
+# Below a gain of 0.5 hardly any output is saturated, but the tanh is then almost a straight line. More gain means more
+# white. No unit dies, even at 10: without biases, each unit has examples near zero. The vertical stripes are units with
+# larger weights. The horizontal stripes are contexts with larger embeddings.
 
 # %%
 assert abs(scales(torch.relu, math.sqrt(2))[-1] / scales(torch.relu, math.sqrt(2))[0] - 1) < 0.35
@@ -751,7 +771,8 @@ for name, W in started.weights.items():
 # %% [markdown]
 # ## Exercises
 #
-# Each exercise has a cell to fill in, a check that says whether it is right, and a solution folded away below it.
+# Each exercise has a cell to fill in, and a check that says whether it is right. Solutions are folded away below the
+# exercises, unless your copy is one without solutions.
 #
 # **1. Zero initialisation.** Lesson 2's first exercise started everything at zero, including the embeddings. Take the
 # first net of this lesson, $h = \tanh(C[X] W_1 + b_1)$ and $\text{logits} = h W_2 + b_2$. If `W1`, `b1`, `W2` and `b2`
@@ -765,7 +786,7 @@ last_zero = ...  # yours
 check_moving(all_zero, zeros=("W1", "b1", "W2", "b2"))
 check_moving(last_zero, zeros=("W2", "b2"))
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
 # Go backwards. $db_2$ is the column sums of $dlogits$, which are not zero, since characters are not all equally

@@ -697,7 +697,7 @@ assert abs(nll - runs["tree"].loss["val"]) < 1e-4
 flatten = ...  # yours: a function of x (B, T, C) and n
 check_flatten_consecutive(flatten)
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # A solution:
 
 
@@ -720,7 +720,7 @@ assert check_flatten_consecutive(flatten_solved)
 receptive_field = ...  # yours: a function of a list of dilations and the kernel size
 check_receptive_field(receptive_field)
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # A solution:
 
 
@@ -742,7 +742,7 @@ assert check_receptive_field(receptive_field_solved)
 n_parameters = ...  # yours: a function of four numbers
 check_tree_parameters(n_parameters)
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # A solution:
 
 
@@ -768,7 +768,7 @@ print(n_parameters_solved(16, 10, 68, 27) - n_parameters_solved(8, 10, 68, 27)) 
 dilated = ...  # yours: a function of x, W and d
 check_dilated(dilated)
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # A solution:
 
 
@@ -791,7 +791,7 @@ run = ...  # yours: moreish.train(corpus, "wavenet", ...)
 target = 1.993 if len(words) == 32_033 else runs["tree"].loss["val"] - 0.03
 check_beat(run, target, corpus)
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # A solution:
 
 # %% jupyter={"source_hidden": true} tags=["hide-input"]

@@ -16,6 +16,7 @@ from nbclient import NotebookClient
 
 HERE = Path(__file__).parent
 TIMEOUT = 600  # seconds for a cell
+WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 def names() -> list[str]:
@@ -35,9 +36,13 @@ def executed(name: str) -> nbformat.NotebookNode:
     """Run a lesson and return it with its outputs. Raises nbclient.exceptions.CellExecutionError if a cell fails."""
     notebook = source(name)
     resources = {"metadata": {"path": str(HERE)}}
-    # without times and with joined streams, the same results give the same notebook
-    client = NotebookClient(notebook, timeout=TIMEOUT, resources=resources, record_timing=False, coalesce_streams=True)
-    return client.execute()
+    # without times, the state of widgets and with joined streams, the same results give the same notebook
+    options = {"record_timing": False, "coalesce_streams": True, "store_widget_state": False}
+    done = NotebookClient(notebook, timeout=TIMEOUT, resources=resources, **options).execute()
+    for cell in done.cells:
+        for output in cell.get("outputs", []):
+            output.get("data", {}).pop(WIDGET, None)  # its name is random, and it lives only as long as the kernel
+    return done
 
 
 def main() -> None:

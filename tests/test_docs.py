@@ -17,6 +17,7 @@ PAGES = {
 README = PAGES["README.md"]
 # Folders that a path in the text may be relative to.
 BASES = (".", "src/moreish")
+NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
 
 
 @pytest.fixture
@@ -56,6 +57,20 @@ def test_the_python_of_the_documentation_runs(page, words, tmp_path, monkeypatch
     assert isinstance(found["run"], moreish.Run)
     if "X" in found:
         assert found["X"].shape == (len(found["Y"]), 3)
+
+
+def test_the_cells_of_the_errata_print_what_the_page_shows(capsys):
+    pytest.importorskip("torch")
+    cells = re.findall(r"```python\n(.*?)```\n\n```\n(.*?)```", PAGES["docs/errata.md"], re.DOTALL)
+    assert len(cells) == PAGES["docs/errata.md"].count("```python")
+    found: dict = {}
+    for code, shown in cells:
+        exec(code, found)
+        printed = capsys.readouterr().out
+        assert NUMBER.sub("#", printed) == NUMBER.sub("#", shown)
+        # The last digit may differ between processors.
+        numbers = ([float(x) for x in NUMBER.findall(text)] for text in (printed, shown))
+        assert next(numbers) == pytest.approx(next(numbers), rel=0.01, abs=0.011), code
 
 
 def test_the_files_that_the_documentation_names_are_there():

@@ -14,6 +14,7 @@ import pytest
 from moreish import InputError
 from moreish.cli import run
 from moreish.lessons.copying import copy_lessons
+from moreish.lessons.live import MIME
 from moreish.lessons.words import N_NAMES
 
 ROOT = Path(__file__).parents[1] / "lessons"
@@ -37,6 +38,10 @@ def test_a_notebook_matches_its_source_and_has_results(name):
     assert [cell.execution_count for cell in code] == [*range(1, len(code) + 1)]
     outputs = [output for cell in code for output in cell.outputs]
     assert not [output for output in outputs if output.output_type == "error"]
+    live = [output.data for output in outputs if MIME in output.get("data", {})]
+    assert len(live) <= 3
+    assert all({*data} == {MIME, "image/png", "text/plain"} for data in live), "without the names of widgets"
+    assert "widgets" not in kept.metadata
     for cell in code:
         if "# yours" in cell.source:  # only the feedback on a missing answer
             assert {output.output_type for output in cell.outputs} == {"stream"}, cell.source

@@ -18,7 +18,7 @@ from moreish.cli import run
 from moreish.engine.bfgs import minimised
 from moreish.engine.protocol import Draw
 from moreish.models import NGram
-from moreish.ngram import SMOOTHINGS, Automaton, count_tables
+from moreish.ngram import PADDED, SMOOTHINGS, Automaton, count_tables
 from moreish.ngram.automaton import trace_stream
 from moreish.ngram.fitting import evidence, fit_loss
 from moreish.ngram.sampler import MAX_ROW_CELLS, DrawOptions, Sampler
@@ -53,6 +53,15 @@ def shortened(words, n: int, at_least: int) -> Counter[str]:
     return found
 
 
+def with_one_end(found: Counter[str]) -> Counter[str]:
+    """Shorten windows to one end token in front."""
+    one = Counter()
+    for window, count in found.items():
+        context = window[:-1]
+        one[("." + context.lstrip(".") if context.startswith(".") else context) + window[-1]] += count
+    return one
+
+
 class BruteForce:
     """p(character | context) of a smoothing, by the formulas, from dictionaries of counts."""
 
@@ -63,7 +72,8 @@ class BruteForce:
         self.strengths = strengths if strengths is not None else np.zeros((3, order))
         self.counts = {k: defaultdict(Counter) for k in range(1, order + 1)}
         for k in range(1, order + 1):
-            for window, n in shortened(words, order, at_least).items():
+            found = shortened(words, order, at_least)
+            for window, n in (found if smoothing in PADDED else with_one_end(found)).items():
                 if len(window) >= k:
                     self.counts[k][window[-k:-1]][window[-1]] += n
         if smoothing == "kneser-ney":
@@ -222,6 +232,22 @@ def test_tables_hold_what_they_say():
     assert (t.count[deeper] <= t.count[t.lower[deeper]]).all()
     assert (t.after[t.char == 0] == t.start).all()
     assert (t.level[t.after[t.char > 0]] == np.minimum(t.level[t.node[t.char > 0]] + 1, 4)).all()
+
+
+def test_without_padding_words_begin_with_one_end_token():
+    """The contexts are those of the padded tables that do not begin with two of them."""
+    corpus = Corpus(made_up_words(200))
+    padded, one = (
+        count_tables(corpus.stream("train"), 5, len(corpus.vocab), padded=padded) for padded in (True, False)
+    )
+    assert one.level[one.start] == 2
+    assert one.parent[one.start] == 0
+    # A padded context begins with two end tokens if its parent begins with one.
+    again = padded.outer_end & padded.outer_end[padded.parent]
+    assert again.sum() > 20
+    for name in ("level", "outer_end", "total", "different"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(padded, name)[~again])
+    assert (one.level[one.after[one.char > 0]] == np.minimum(one.level[one.node[one.char > 0]] + 1, 5)).all()
 
 
 def test_fitted_strengths_are_at_a_minimum(corpus):

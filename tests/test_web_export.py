@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,9 @@ from moreish.corpus import WordList
 from moreish.engine.states import state_after
 from moreish.export.arrays import as_quantised, quantised
 from moreish.export.web import cost_of_rounding, js
+from moreish.models.gate import Features, Gate
+from moreish.models.mixture import BY_CONTEXT, Mixture, MixtureReader
+from moreish.models.model import Model
 
 NODE = shutil.which("node")
 needs_node = pytest.mark.skipif(
@@ -39,6 +43,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "ngram": {},
     "linear": {},
     "log-linear": {},
+    "linear by context": {},
+    "log-linear by context": {},
 }
 SCRIPT = """
 import fs from "node:fs";
@@ -60,9 +66,10 @@ def run_of(kind: str) -> moreish.Run:
     """A small trained model with weights that no part of a formula leaves at zero."""
     words = WordList.of(made_up_words(300))
     words.name = "made up"
-    if kind.endswith("linear"):
+    if "linear" in kind:
         parts = [moreish.train(words, "mlp", n_hidden=8, **STEPS), moreish.train(words, "ngram")]
-        return moreish.mix(parts, kind=kind)
+        mixed = moreish.mix(parts, kind=kind.split()[0])
+        return with_gate(mixed) if kind.endswith("by context") else mixed
     name = kind.split()[0]
     run = moreish.train(words, name, **KINDS[kind], **({} if name == "ngram" else STEPS))
     if run.model.layers:
@@ -72,6 +79,18 @@ def run_of(kind: str) -> moreish.Run:
             if name.endswith("running_var"):
                 array[...] = np.abs(array) + 0.1
     return run
+
+
+def with_gate(run: moreish.Run) -> moreish.Run:
+    """A mixture with random weights by context."""
+    mixed, generator = run.model.engine, np.random.default_rng(4)
+    assert isinstance(mixed, MixtureReader)
+    n = Features([part.reader for part in mixed.parts]).n
+    gate = Gate(generator.normal(0, 0.2, (2, 1 + n)), generator.normal(size=n), generator.uniform(0.3, 2, n))
+    config = run.model.config
+    assert isinstance(config, Mixture)
+    config = replace(config, kind=config.kind + BY_CONTEXT)
+    return replace(run, model=Model(config, run.model.vocab, arrays=run.model.weights | gate.arrays))
 
 
 def in_node(run: moreish.Run, folder, **asked):

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { sentence, triangle } from "../../src/moreish/lab/page/along.js";
+import { sentence } from "../../src/moreish/lab/page/along.js";
+import { triangle } from "../../src/moreish/lab/page/attention.js";
 import { layout } from "../../src/moreish/lab/page/cells.js";
 import { hasGradient, paragraphs } from "../../src/moreish/lab/page/code.js";
 import { contrast, mix, oklab, readable, shade } from "../../src/moreish/lab/page/colours.js";

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
 from ..layers import Layer, Residual
 from ..layers.layout import Layout
 from ..models import ModelConfig, NetConfig
-from ..models.mixture import Mixture, of_part
+from ..models.gate import Gate
+from ..models.mixture import BY_CONTEXT, Mixture, of_part
 from ..models.model import Model
 from ..models.ngram import NGram
 
@@ -65,10 +65,7 @@ def as_quantised(model: Model) -> Model:
 
 
 def described(model: Model, arrays: Arrays) -> dict[str, Any]:
-    """Describe a model for model.js, and add its arrays; with labels, the model given each of them.
-
-    Raises InputError for a mixture by context.
-    """
+    """Describe a model for model.js, and add its arrays; with labels, the model given each of them."""
     about: dict[str, Any] = {"model": model.name, "characters": list(model.vocab.characters)}
     about["most_extra"] = model.sampling_models()[0].most_extra
     if model.labels is None:
@@ -97,13 +94,15 @@ def _reader(
     if isinstance(config, NGram):
         return about | {"arrays": {name: arrays.add(weights[name]) for name in OF_COUNTS}}
     assert isinstance(config, Mixture)
-    if config.by_context:
-        raise InputError("a mixture by context has no export", "mix the runs without --by-context")
     parts = [
         _reader(part["model"], own, of_part(weights, i), n_vocab, arrays)
         for i, (part, own) in enumerate(zip(config.parts or [], config.configs, strict=True))
     ]
-    return about | {"kind": config.kind, "weights": weights["weights"].tolist(), "parts": parts}
+    about |= {"kind": config.kind.removesuffix(BY_CONTEXT), "weights": weights["weights"].tolist(), "parts": parts}
+    if config.by_context:
+        gate = Gate.of(weights)
+        about["gate"] = {name: getattr(gate, name).tolist() for name in ("theta", "centre", "scale")}
+    return about
 
 
 def _sizes(layer: Any) -> dict[str, float]:

@@ -19,7 +19,8 @@ from ..evaluation import evaluate
 from ..training.run import Run
 from .arrays import Arrays, as_quantised, described
 
-OF_MODEL = ("lab/forward", "lab/model", "lab/sampler", "export/words")
+OF_READER = ("lab/forward", "lab/gate", "lab/model")
+OF_MODEL = (*OF_READER, "lab/sampler", "export/words")
 OF_PAGE = (
     *("lab/dom", "lab/state", "lab/colours", "lab/bars", "lab/shared", "lab/next", "lab/score"),
     "export/take",

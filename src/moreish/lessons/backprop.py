@@ -24,7 +24,7 @@ def check_cross_entropy(derived: Callable[..., Any]) -> bool | None:
         return -probs[torch.arange(N), targets].log().mean()
 
     probs = logits.softmax(1)
-    return _judge(
+    return judge_gradients(
         "dlogits",
         lambda: derived(logits.clone(), targets.clone()),
         forward,
@@ -45,7 +45,7 @@ def check_linear(derived: Callable[..., Any]) -> bool | None:
     def forward(t: Record):
         return (t("y", t("x", x) @ t("W", W) + t("b", b)) * dy).sum()
 
-    return _judge("dW", lambda: derived(x.clone(), W.clone(), dy.clone()), forward, ("W",))
+    return judge_gradients("dW", lambda: derived(x.clone(), W.clone(), dy.clone()), forward, ("W",))
 
 
 def check_tanh(derived: Callable[..., Any]) -> bool | None:
@@ -57,7 +57,7 @@ def check_tanh(derived: Callable[..., Any]) -> bool | None:
     def forward(t: Record):
         return (t("y", t("x", x).tanh()) * dy).sum()
 
-    return _judge(
+    return judge_gradients(
         "dx of tanh",
         lambda: derived(y.clone(), dy.clone()),
         forward,
@@ -78,7 +78,7 @@ def check_gamma_beta(derived: Callable[..., Any]) -> bool | None:
     def forward(t: Record):
         return (t("y", t("gamma", gamma) * xhat + t("beta", beta)) * dy).sum()
 
-    return _judge("dgamma and dbeta", lambda: derived(xhat.clone(), dy.clone()), forward, ("gamma", "beta"))
+    return judge_gradients("dgamma and dbeta", lambda: derived(xhat.clone(), dy.clone()), forward, ("gamma", "beta"))
 
 
 def check_batchnorm(derived: Callable[..., Any]) -> bool | None:
@@ -99,7 +99,7 @@ def check_batchnorm(derived: Callable[..., Any]) -> bool | None:
     xhat = (x - x.mean(0)) * s
     direct = gamma * s * dy
     variance = xhat * (direct * xhat).mean(0)
-    return _judge(
+    return judge_gradients(
         "dx of BatchNorm",
         lambda: derived(xhat.clone(), s.clone(), gamma.clone(), dy.clone()),
         forward,
@@ -131,7 +131,7 @@ def check_embedding(derived: Callable[..., Any]) -> bool | None:
     overwritten[tokens] = dy
     times = torch.bincount(tokens.view(-1), minlength=V).clamp(min=1)[:, None]
     summed = torch.zeros_like(C).index_add(0, tokens.view(-1), dy.view(-1, M))
-    return _judge(
+    return judge_gradients(
         "dC",
         lambda: derived(tokens.clone(), C.clone(), dy.clone()),
         forward,
@@ -158,7 +158,7 @@ def _shifted_at(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     return moved / N
 
 
-def _judge(
+def judge_gradients(
     exercise: str,
     call: Callable[[], Any],
     forward: Forward,
@@ -175,14 +175,15 @@ def _judge(
         return feedback(exercise, f"Your function raised {type(error).__name__}: {error}")
     answers = found if len(tensors) > 1 else (found,)
     if not isinstance(answers, tuple | list) or len(answers) != len(tensors):
-        return feedback(exercise, f"Return the gradients of {' and '.join(tensors)} as a pair, in this order.")
+        together = {2: "a pair", 3: "a triple"}.get(len(tensors), "a tuple")
+        return feedback(exercise, f"Return the gradients of {' and '.join(tensors)} as {together}, in this order.")
     for name, answer in zip(tensors, answers, strict=True):
         if missing(answer):
             return feedback(exercise, NoAnswer("Your function does not return a tensor yet."))
         if not isinstance(answer, torch.Tensor):
             return feedback(exercise, f"The gradient of {name} should be a tensor, but is a {type(answer).__name__}.")
     for mistake, hint in known or []:
-        if answers[0].shape == mistake.shape and torch.allclose(answers[0].double(), mistake):
+        if any(a.shape == mistake.shape and torch.allclose(a.double(), mistake) for a in answers):
             return feedback(exercise, hint)
     # an answer in float32 is precise enough to check its formula
     wanted = {name: answer.double() for name, answer in zip(tensors, answers, strict=True)}

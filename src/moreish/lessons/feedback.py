@@ -1,5 +1,6 @@
 """Feedback on the answer to an exercise."""
 
+from collections.abc import Callable
 from typing import Any
 
 
@@ -19,6 +20,16 @@ def feedback(exercise: str, problem: str | None) -> bool | None:
     """
     print(f"{exercise}: right" if problem is None else f"{exercise}: not yet. {problem}")
     return None if isinstance(problem, NoAnswer) else problem is None
+
+
+def judge(exercise: str, answer: Any, problem: Callable[[], str | None]) -> bool | None:
+    """Give feedback on an answer from what is wrong with it; if the learner's code raises an error, print that."""
+    if missing(answer):
+        return feedback(exercise, NoAnswer("There is no answer yet."))
+    try:
+        return feedback(exercise, problem())
+    except Exception as error:  # whatever the learner's code raises
+        return feedback(exercise, f"It raises {type(error).__name__}: {error}")
 
 
 def number_feedback(exercise: str, found: float, wanted: float, tolerance: float, hint: str) -> bool | None:

@@ -1,6 +1,6 @@
 """Checks for lesson 5: the tree, the dilated convolution, and a loss to beat."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,7 +10,7 @@ from ..corpus import Corpus
 from ..evaluation import evaluate
 from ..models import NETS, WaveNet
 from ..training.run import Run
-from .feedback import NoAnswer, feedback, missing
+from .feedback import judge
 from .words import N_NAMES
 
 TARGET = 1.993  # val loss of the published tree of 76,579 parameters on names.txt
@@ -39,7 +39,7 @@ def check_flatten_consecutive(flatten: Any = None) -> bool | None:
                 )
         return None
 
-    return _judge("flatten", flatten, problem)
+    return judge("flatten", flatten, problem)
 
 
 def check_dilated(dilated: Any = None) -> bool | None:
@@ -68,7 +68,7 @@ def check_dilated(dilated: Any = None) -> bool | None:
             return f"The shape is right, but the numbers are not (dilation {d})."
         return None
 
-    return _judge("dilated", dilated, problem)
+    return judge("dilated", dilated, problem)
 
 
 def _convolved(x: torch.Tensor, taps: torch.Tensor, d: int) -> torch.Tensor:
@@ -92,7 +92,7 @@ def check_receptive_field(field: Any = None) -> bool | None:
                 )
         return None
 
-    return _judge("receptive field", field, problem)
+    return judge("receptive field", field, problem)
 
 
 def _reached(dilations: Sequence[int], kernel: int) -> int:
@@ -134,7 +134,7 @@ def check_tree_parameters(count: Any = None) -> bool | None:
             return f"For {sizes_asked} it gives {found:,}: {side}. {hint[0].upper()}{hint[1:]}."
         return None
 
-    return _judge("parameters of a tree", count, problem)
+    return judge("parameters of a tree", count, problem)
 
 
 def check_beat(run: Any = None, target: float = TARGET, corpus: Corpus | None = None) -> bool | None:
@@ -157,7 +157,7 @@ def check_beat(run: Any = None, target: float = TARGET, corpus: Corpus | None = 
             )
         return None
 
-    return _judge(f"val below {target:.3f}", run, problem)
+    return judge(f"val below {target:.3f}", run, problem)
 
 
 def _other_protocol(corpus: Corpus, target: float) -> str | None:
@@ -167,13 +167,3 @@ def _other_protocol(corpus: Corpus, target: float) -> str | None:
     if target == TARGET and len(corpus.words) != N_NAMES:
         return f"{TARGET} is the loss on the {N_NAMES:,} words of names.txt; this list has {len(corpus.words):,}."
     return None
-
-
-def _judge(exercise: str, answer: Any, problem: Callable[[], str | None]) -> bool | None:
-    """Give feedback on an answer; if the learner's code raises an error, print that."""
-    if missing(answer):
-        return feedback(exercise, NoAnswer("There is no answer yet."))
-    try:
-        return feedback(exercise, problem())
-    except Exception as error:  # whatever the learner's code raises
-        return feedback(exercise, f"It raises {type(error).__name__}: {error}")

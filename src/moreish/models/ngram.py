@@ -13,7 +13,7 @@ import numpy as np
 from ..corpus import Corpus
 from ..corpus.stream import Words, per_token
 from ..engine.protocol import Reader
-from ..ngram import SMOOTHINGS, Automaton, count_tables, smoothed
+from ..ngram import PADDED, SMOOTHINGS, Automaton, count_tables, smoothed
 from ..ngram.labels import recounted, smoothed_by_label
 from ..options import option
 from ..sampling.contexts import Contexts, CountedContexts
@@ -62,9 +62,10 @@ class NGram(AutomatonConfig, CountConfig):
 
     def fit(self, corpus: Corpus) -> dict[str, np.ndarray]:
         memory = int(self.memory * 2**30)
-        tables = count_tables(corpus.stream("train"), self.order, len(corpus.vocab), self.at_least, memory)
+        stream, padded = corpus.stream("train"), self.smoothing in PADDED
+        tables = count_tables(stream, self.order, len(corpus.vocab), self.at_least, memory, padded)
         if (weights := corpus.weights("train")) is not None:
-            tables = recounted(tables, Words(corpus.stream("train"), weights))
+            tables = recounted(tables, Words(stream, weights))
         val, of_val = corpus.stream("val"), corpus.weights("val")
         of_tokens = None if of_val is None else per_token(val, of_val)
         arrays = smoothed(tables, self.smoothing, self.added, val, of_tokens)

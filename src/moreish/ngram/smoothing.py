@@ -15,6 +15,12 @@ fitted          kept = max(n - d, 0) / (N + m), share = (m + d t) / (N + m), m =
                 for each order; a, b and d are fitted on val. Words are short, and the usual constants are far too weak
 additive        kept = n / (N + A V), share = A V / (N + A V), at the highest order only: the lower ones are uniform
 
+Kneser-Ney and Witten-Bell take words with one end token in front, as published. With order - 1 of them, a short prefix
+is the context of several orders, with the same counts. Each of these orders multiplies what is left to shorter contexts
+by its share, so that beginnings of words are smoothed too little. Fitted smoothing gains from it: beginnings need much
+weaker smoothing than other contexts of their length, and repeating a strong one makes it weak. Additive smoothing uses
+the highest order alone, so every prefix must have a context there.
+
 With weights a count is a sum of weights; Kneser-Ney then chooses the discount of a count by rounding it up.
 """
 
@@ -94,6 +100,7 @@ def discounts(counts: np.ndarray) -> tuple[float, float, float]:
 
 
 SMOOTHINGS = ("fitted", "kneser-ney", "witten-bell", "additive")
+PADDED = ("fitted", "additive")  # smoothings of tables whose words are padded
 
 
 def constant(tables: Tables, smoothing: str, added: float) -> tuple[np.ndarray, np.ndarray]:

@@ -1,10 +1,10 @@
 """Counts of all orders in one automaton: reading a text with it reaches the longest known context of every character.
 
-A node is a context that has been seen: the last k - 1 characters at order k, with end tokens before the word. Node 0 is
-the empty context. A node has a `parent`, the context without its first character, and entries, one for each character
-(`char`) seen after it. An entry has a count, the `lower` entry of the same character at the parent, and the node
-`after` it: the longest known context after the character. So reading a text takes one step for each character, and a
-step to the parent shortens a context.
+A node is a context that has been seen: the last k - 1 characters at order k, with end tokens before the word. These are
+as many as the longest context has, if words are padded, and else one. Node 0 is the empty context. A node has a
+`parent`, the context without its first character, and entries, one for each character (`char`) seen after it. An entry
+has a count, the `lower` entry of the same character at the parent, and the node `after` it: the longest known context
+after the character. So reading a text takes one step for each character, and a step to the parent shortens a context.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .windows import DEFAULT_MEMORY, count_windows
+from .windows import DEFAULT_MEMORY, Windows, count_windows
 
 
 @dataclass(frozen=True)
@@ -68,13 +68,22 @@ class Tables:
 
 
 def count_tables(
-    stream: np.ndarray, order: int, n_vocab: int, at_least: int = 1, memory: int = DEFAULT_MEMORY
+    stream: np.ndarray,
+    order: int,
+    n_vocab: int,
+    at_least: int = 1,
+    memory: int = DEFAULT_MEMORY,
+    padded: bool = True,
 ) -> Tables:
     """Count the windows of up to `order` tokens in a flat stream (see `Corpus.stream`).
 
     at_least and memory are as in `count_windows`, which counts the longest ones; all shorter ones follow from these.
+
+    padded      True if a word has order - 1 end tokens in front, so that every prefix has a context of each order;
+                False if it has one, so that a short prefix has one context, shorter than the order
     """
     windows = count_windows(stream, order, n_vocab, at_least, memory)
+    lengths = windows.lengths if padded else _with_one_end(windows, order)
     counts, here = windows.counts, np.arange(len(windows.counts))  # here: the windows at least as long as this order
     target = windows.at(order - 1)
     context = np.zeros(len(counts), np.int64)  # of each window at this order, numbered from 0
@@ -103,7 +112,7 @@ def count_tables(
         nodes_before, entries_before = nodes, entries
         nodes, entries = nodes + len(size), entries + len(keys)
         if k < order:
-            longer = windows.lengths[here] > k
+            longer = lengths[here] > k
             here, counts, target = here[longer], counts[longer], target[longer]
             in_entry, parent_of_window = entry[longer], context[longer]
             pairs, context = np.unique(
@@ -117,6 +126,15 @@ def count_tables(
     }
     first = np.concatenate([[0], np.cumsum(joined["size"])])
     return Tables(order, n_vocab, start, first=first, count=joined["count"], outer_end=joined["outer_end"], **small)
+
+
+def _with_one_end(windows: Windows, n: int) -> np.ndarray:
+    """Return the lengths (D,) of windows of up to n tokens without all but the last end token of their contexts."""
+    lengths, still = windows.lengths.copy(), np.ones(len(windows.counts), bool)
+    for place in range(n - 2):
+        still &= (windows.at(place) == 0) & (windows.at(place + 1) == 0)
+        lengths[still] = np.minimum(lengths[still], n - 1 - place)
+    return lengths
 
 
 def _link(columns: dict[str, list[np.ndarray]], known: list[np.ndarray], n_vocab: int) -> tuple[int, list[np.ndarray]]:

@@ -39,6 +39,9 @@ class Picture(Figure):
     """A figure that shows itself in a notebook, with or without the inline backend of matplotlib."""
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        return self.png()
+
+    def png(self) -> tuple[bytes, dict[str, int]]:
         """Return the picture as PNG, and its size in CSS pixels: sharp on a fine screen too."""
         data = io.BytesIO()
         _write(self, data, "png")

@@ -1,20 +1,12 @@
 /** @file The panel of what a model sees along a word: attention, the state of a recurrent net, or a window. */
 
+import { attentionMap, labelOf, named, OF_ROWS } from "./attention.js";
 import { cells } from "./cells.js";
 import { make, set, visible } from "./dom.js";
 import { follow, textField, WORD } from "./shared.js";
 
 const LAYER = "along.layer";
 const HEAD = "along.head";
-
-/** @param {string} character */
-const labelOf = (character) => (character === "" ? "\u00b7" : visible(character)); // the word boundary as in the plots
-
-/**
- * Lower triangle of a square: a position looks at itself and those before it.
- * @param {number[][]} weights
- */
-export const triangle = (weights) => weights.map((row, i) => row.map((value, j) => (j > i ? null : value)));
 
 /**
  * What a model with a window sees, as a sentence.
@@ -62,26 +54,12 @@ export function along(lab) {
   const number = (/** @type {string} */ name) => Math.max(0, Math.trunc(Number(lab.state.get(name, "0"))) || 0);
   const numbered = (/** @type {number} */ n) => Array.from({ length: n }, (_, i) => String(i + 1));
 
-  /** @param {string[]} characters */
-  const reader = (characters) => (/** @type {number} */ i) =>
-    characters[i] === "" ? "the start" : visible(characters[i]);
-
   /** @param {any} found */
-  function drawAttention({ characters, weights, layers, heads, layer: i, head: j }) {
-    layer.show(numbered(layers), i);
-    head.show(numbered(heads), j);
-    const named = reader(characters);
-    about.textContent =
-      "A row: the character read last. A column: how much what comes next looks at that character. Rows sum to 1.";
-    picture.draw({
-      values: triangle(weights),
-      largest: 1,
-      rows: characters.map(labelOf),
-      columns: characters.map(labelOf),
-      alt: `Weights of attention of layer ${i + 1}, head ${j + 1}, over ${characters.join("") || "nothing"}`,
-      tell: (row, column) =>
-        `After ${named(row)}: ${weights[row][column].toFixed(3)} of the attention is on ${named(column)}.`,
-    });
+  function drawAttention(found) {
+    layer.show(numbered(found.layers), found.layer);
+    head.show(numbered(found.heads), found.head);
+    about.textContent = OF_ROWS;
+    picture.draw(attentionMap(found));
   }
 
   /** @param {any} found */
@@ -90,7 +68,6 @@ export function along(lab) {
     head.show([], 0);
     const shown = values[0].length;
     const largest = Math.max(...values.flat().map(Math.abs), 1e-9);
-    const named = reader(characters);
     about.textContent =
       `A row: the state ${layers[i]} after a character. A column: one of its ${units} units` +
       (shown < units ? `, the first ${shown} of which are shown` : "") +
@@ -101,7 +78,7 @@ export function along(lab) {
       rows: characters.map(labelOf),
       columns: [],
       alt: `State ${layers[i]} over ${characters.join("")}: ${shown} units`,
-      tell: (row, column) => `After ${named(row)}: unit ${column} is ${values[row][column].toFixed(3)}.`,
+      tell: (row, column) => `After ${named(characters[row])}: unit ${column} is ${values[row][column].toFixed(3)}.`,
     });
   }
 

@@ -69,7 +69,7 @@ export function cells(choose) {
     canvas.style.setProperty("width", `${place.width}px`);
     canvas.style.setProperty("height", `${place.height}px`);
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    const colours = pageColours();
+    const colours = pageColours(element);
     const gap = across >= 6 && down >= 6 ? 1 : 0;
     map.values.forEach((row, i) =>
       row.forEach((value, j) => {

@@ -133,5 +133,3 @@ export function path(points, x, y) {
   }
   return d;
 }
-
-export { lines } from "./lines.js";

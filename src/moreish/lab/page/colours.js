@@ -82,9 +82,12 @@ export function contrast(a, b) {
  */
 export const readable = (background) => (contrast(background, "#000") > contrast(background, "#fff") ? "#000" : "#fff");
 
-/** Colours of the page as they now are, light or dark. */
-export function pageColours() {
-  const style = getComputedStyle(document.documentElement);
+/**
+ * Colours of the page as they now are around an element, light or dark.
+ * @param {Element} [element]
+ */
+export function pageColours(element = document.documentElement) {
+  const style = getComputedStyle(element);
   const colour = (/** @type {string} */ name) => style.getPropertyValue(name).trim();
   return {
     page: colour("--page"),

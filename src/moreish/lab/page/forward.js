@@ -11,8 +11,9 @@
 
 /**
  * What the layers remember along a word: `place` characters were read before, `old` is what each layer left then, by its
- * number, and it leaves `next` for the character after.
- * @typedef {{place: number, old: any[], next: any[]}} Past
+ * number, and it leaves `next` for the character after. Attention leaves its `weights`: for each head, those of all
+ * characters so far.
+ * @typedef {{place: number, old: any[], next: any[], weights: number[][][]}} Past
  */
 
 /** @typedef {(rows: Row[], past: Past | null, number: number) => Row[]} Forward */
@@ -99,6 +100,7 @@ const attention = (_, { n_embd: E, n_head: heads }) => {
     const words = [...(past.old[number] ?? []), x];
     past.next[number] = words;
     const y = new Float32Array(E);
+    past.weights[number] = [];
     for (let h = 0; h < heads; h += 1) {
       const from = h * C;
       const scores = words.map((row) => {
@@ -107,10 +109,12 @@ const attention = (_, { n_embd: E, n_head: heads }) => {
         return score / Math.sqrt(C);
       });
       const largest = Math.max(...scores);
-      const weights = scores.map((score) => Math.exp(score - largest));
-      const total = weights.reduce((sum, weight) => sum + weight, 0);
+      const odds = scores.map((score) => Math.exp(score - largest));
+      const total = odds.reduce((sum, each) => sum + each, 0);
+      const weights = odds.map((each) => each / total);
+      past.weights[number].push(weights);
       for (let c = from; c < from + C; c += 1)
-        y[c] = words.reduce((sum, row, m) => sum + weights[m] * row[2 * E + c], 0) / total;
+        y[c] = words.reduce((sum, row, m) => sum + weights[m] * row[2 * E + c], 0);
     }
     return [y];
   };

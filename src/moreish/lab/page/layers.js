@@ -1,6 +1,6 @@
 /** @file The panel of the layers at work: their outputs and gradients, the size of the updates, and what is wrong. */
 
-import { lines } from "./chart.js";
+import { lines } from "./lines.js";
 import { make, set, svg } from "./dom.js";
 import { bitmap } from "./heat.js";
 

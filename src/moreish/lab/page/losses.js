@@ -1,6 +1,6 @@
 /** @file The panel of losses: train and val, held against the trainings before and against an n-gram. */
 
-import { lines } from "./chart.js";
+import { lines } from "./lines.js";
 import { Curves, difference, range, roundUp, smooth, thin } from "./curves.js";
 import { make, set, svg } from "./dom.js";
 

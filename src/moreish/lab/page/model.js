@@ -6,6 +6,7 @@
  */
 
 import { LAYERS } from "./forward.js";
+import { featuresOf, logWeights } from "./gate.js";
 
 /**
  * @typedef {{begin: () => any, after: (state: any, token: number) => any, logits: (state: any) => ArrayLike<number>}} Reader
@@ -14,7 +15,7 @@ import { LAYERS } from "./forward.js";
  *   its first byte and its number of elements; int8 with so many rows, each with a float32 scale after the elements
  * @typedef {{kind: string, sizes: Record<string, any>, weights: Record<string, Place>, layers?: LayerFile[]}} LayerFile
  * @typedef {{model: string, context: number | null, layers?: LayerFile[], arrays?: Record<string, Place>,
- *   order?: number, kind?: string, weights?: number[], parts?: ReaderFile[]}} ReaderFile
+ *   order?: number, kind?: string, weights?: number[], gate?: import("./gate.js").GateFile, parts?: ReaderFile[]}} ReaderFile
  * @typedef {{model: string, characters: string[], most_extra: number, reader: ReaderFile,
  *   labels?: {names: string[], shares: number[], readers: ReaderFile[]}, list?: string, loss?: Record<string, number>}} ModelFile
  */
@@ -63,7 +64,11 @@ class Net {
   #all(files, data) {
     const layers = files.map(({ kind, sizes, weights, layers: branch }) => {
       const number = (this.#count += 1);
-      if (!branch) return { number, forward: LAYERS[kind](arraysOf(data, weights), sizes) };
+      if (!branch)
+        return {
+          number,
+          forward: LAYERS[kind](arraysOf(data, weights), sizes),
+        };
       const inner = this.#all(branch, data);
       /** @type {import("./forward.js").Forward} */
       const forward = (rows, past) => inner(rows, past, 0).map((row, t) => row.map((each, e) => rows[t][e] + each));
@@ -89,7 +94,8 @@ class Net {
 
   /** @param {any} state @param {number} token */
   #along({ place, next: old }, token) {
-    const past = { place: place + 1, old, next: /** @type {any[]} */ ([]) };
+    /** @type {import("./forward.js").Past} */
+    const past = { place: place + 1, old, next: [], weights: [] };
     const [logits] = this.forward(/** @type {any} */ ([token]), past, 0);
     return { ...past, logits };
   }
@@ -123,13 +129,20 @@ class NGram {
     }
   }
 
+  /** The nodes from a context to the empty one. @param {number} node @returns {number[]} */
+  #path(node) {
+    return node === 0 ? [0] : [node, ...this.#path(this.parent[node])];
+  }
+
+  /** For a gate: the length of a context, and the logarithm of the share that it leaves to shorter ones. @param {number} node */
+  features(node) {
+    return [this.#path(node).length - 1, Math.log(this.share[node])];
+  }
+
   /** Log-probabilities. @param {number} node */
   logits(node) {
-    const path = [];
-    for (let at = node; at !== 0; at = this.parent[at]) path.push(at);
-    path.push(0);
     const p = new Float64Array(this.size).fill(1 / this.size);
-    for (const at of path.reverse()) {
+    for (const at of this.#path(node).reverse()) {
       for (let v = 0; v < p.length; v += 1) p[v] *= this.share[at];
       for (let entry = this.first[at]; entry < this.first[at + 1]; entry += 1) p[this.char[entry]] = this.p[entry];
     }
@@ -151,29 +164,44 @@ export function logProbabilities(logits) {
   return Float64Array.from(logits, (each) => each - total);
 }
 
-/** A mixture of readers: of their probabilities (linear), or of their logarithms. */
+/**
+ * A mixture of readers: of their probabilities (linear), or of their logarithms. With a gate, the weights depend on the
+ * context.
+ */
 class Mixture {
   /** @param {ReaderFile} file @param {ArrayBuffer} data @param {number} size */
-  constructor({ kind, weights = [], parts = [] }, data, size) {
+  constructor({ kind, weights = [], gate, parts = [] }, data, size) {
     this.linear = kind === "linear";
-    this.weights = weights;
+    this.own = weights.map(Math.log);
+    this.gate = gate;
     this.parts = parts.map((part) => readerOf(part, data, size));
   }
 
   begin() {
-    return this.parts.map((part) => part.begin());
+    return { place: 0, of: this.parts.map((part) => part.begin()) };
   }
 
-  /** @param {any[]} states @param {number} token */
-  after(states, token) {
-    return this.parts.map((part, i) => part.after(states[i], token));
+  /** @param {any} state @param {number} token */
+  after({ place, of }, token) {
+    return {
+      place: place + 1,
+      of: this.parts.map((part, i) => part.after(of[i], token)),
+    };
   }
 
-  /** Log-probabilities. @param {any[]} states */
-  logits(states) {
-    const logs = this.parts.map((part, i) => logProbabilities(part.logits(states[i])));
-    if (this.linear) return logs[0].map((_, v) => logSum(logs.map((each, i) => Math.log(this.weights[i]) + each[v])));
-    return logProbabilities(logs[0].map((_, v) => logs.reduce((sum, each, i) => sum + this.weights[i] * each[v], 0)));
+  /** Log-probabilities. @param {any} state */
+  logits({ place, of }) {
+    const logs = this.parts.map((part, i) => logProbabilities(part.logits(of[i])));
+    const own = this.gate ? logWeights(this.gate, this.#features(place, of, logs), this.linear) : this.own;
+    if (this.linear) return logs[0].map((_, v) => logSum(logs.map((each, i) => own[i] + each[v])));
+    const weights = own.map(Math.exp);
+    return logProbabilities(logs[0].map((_, v) => logs.reduce((sum, each, i) => sum + weights[i] * each[v], 0)));
+  }
+
+  /** @param {number} place @param {any[]} of @param {Float64Array[]} logs */
+  #features(place, of, logs) {
+    const counted = this.parts.flatMap((part, i) => (part instanceof NGram ? [part.features(of[i])] : []));
+    return featuresOf(place, logs, counted);
   }
 }
 
@@ -187,4 +215,22 @@ class Mixture {
 export function readerOf(file, data, size) {
   if (file.parts) return new Mixture(file, data, size);
   return file.layers ? new Net(file, data) : new NGram(file, data, size);
+}
+
+/**
+ * The attention of a net along a word: for each layer of attention and each head a square, in whose row t are the
+ * weights of the positions that the prediction after position t looks at. Position 0 is the word boundary.
+ * @param {Reader} reader
+ * @param {number[]} tokens of the word
+ * @returns {number[][][][]}
+ */
+export function attentionAlong(reader, tokens) {
+  const states = [reader.begin()];
+  for (const token of tokens) states.push(reader.after(states[states.length - 1], token));
+  const square = (/** @type {number} */ layer, /** @type {number} */ head) =>
+    states.map(({ weights }) => states.map((_, column) => weights[layer][head][column] ?? 0));
+  const [{ weights: first = [] }] = states;
+  return Object.keys(first).map((layer) =>
+    first[Number(layer)].map((/** @type {any} */ _, /** @type {number} */ head) => square(Number(layer), head)),
+  );
 }
