@@ -1,6 +1,7 @@
 """The smallest lists and the most extreme numbers: results are finite and right, or one line says what is wrong."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,8 +9,8 @@ import pytest
 import moreish
 from moreish import MoreishError
 
-QUICK = {"steps": 30, "batch_size": 8, "n_hidden": 8, "n_embd": 4}
-MODELS = {"ngram": {}, "bigram-counts": {}, "mlp": QUICK, "gru": QUICK, "bow": QUICK}
+QUICK: dict[str, Any] = {"steps": 30, "batch_size": 8, "n_hidden": 8, "n_embd": 4}
+MODELS: dict[str, dict[str, Any]] = {"ngram": {}, "bigram-counts": {}, "mlp": QUICK, "gru": QUICK, "bow": QUICK}
 LISTS = {
     "one word": ["anna"] * 6,
     "one character": ["a"] * 6,

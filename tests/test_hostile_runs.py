@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,8 @@ KINDS = ("ngram", "labels", "mlp", "batch norm", "gru", "transformer", "mixture"
 @pytest.fixture(scope="module")
 def runs(words, tmp_path_factory) -> Callable[[str], Path]:
     """A function from a kind of model to the folder of a small run."""
-    folder, steps = tmp_path_factory.mktemp("kinds"), {"steps": 20, "batch_size": 16, "n_hidden": 8, "n_embd": 4}
+    folder = tmp_path_factory.mktemp("kinds")
+    steps: dict[str, Any] = {"steps": 20, "batch_size": 16, "n_hidden": 8, "n_embd": 4}
     of_mlp = moreish.train(words, "mlp", **steps, out=folder / "mlp")
     of_ngram = moreish.train(words, "ngram", out=folder / "ngram")
     makers = {

@@ -34,15 +34,12 @@ def alone_in(folder: Path | None) -> Generator[None]:
 
     Raises InputError if another process does. The lock ends with the process, however that ends.
     """
-    try:
-        import fcntl  # which Windows does not have
-
-        opened = None if folder is None else os.open(folder, os.O_RDONLY)
-    except (ImportError, OSError):
-        opened = None
-    if opened is None:
+    if folder is None or sys.platform == "win32":
         yield
         return
+    import fcntl
+
+    opened = os.open(folder, os.O_RDONLY)
     try:
         try:
             fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)

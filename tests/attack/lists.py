@@ -25,16 +25,11 @@ LISTS = (
     "3\nanna/MS\nben\nand\\/or/S po:conj\n",
     "𐐀𐐁\nשלום\nمرحبا\n日本\na\u0301b\n👩‍🚀\n",
 )
-PIECES = [
+PIECES = (
     *"\n\r\t,;|\"'[]{}:>#/\\ 07-.e\0\ufeffé日\u202e\u200f\x1b\x9b",
-    "\r\n",
-    '""',
-    "null",
-    "NaN",
-    "1e999",
-    "\\ud800",
-]
-PIECES += ["[" * 3000, "9" * 5000, "{" * 3000, "=1+1", "<script>", "\ud7ff", "\U0010ffff"]
+    *("\r\n", '""', "null", "NaN", "1e999", "\\ud800", "=1+1", "<script>", "\ud7ff", "\U0010ffff"),
+    *("[" * 3000, "9" * 5000, "{" * 3000),
+)
 ENCODINGS = ("utf-8", "utf-8", "utf-8", "utf-16", "utf-16-le", "utf-32", "cp1252", "latin-1")
 SUFFIXES = (".txt", ".csv", ".tsv", ".json", ".jsonl", ".dic", ".gz", ".xz", ".zip", "", ".npy")
 STRANGE = [*"ab\0\n\r\x1b\u202e\u200f\u0301\ud800\udfff\ufffe日 ", "a" * 1000, "\U0010ffff", ""]

@@ -125,15 +125,11 @@ def one_command(r: random.Random, folder: Path) -> str:
 
 def prepare() -> None:
     """Draw from every run in every way, which compiles all kernels."""
+    ways: list[dict[str, Any]] = [{}, {"pattern": "a*b?"}, {"prefix": "a", "temperature": 0.5}]
+    ways += [{"like": "abba"}, {"contains": "gg"}]
     for folder in folders():
         model = moreish.load(folder).model
-        for asked in (
-            {},
-            {"pattern": "a*b?"},
-            {"prefix": "a", "temperature": 0.5},
-            {"like": "abba"},
-            {"contains": "gg"},
-        ):
+        for asked in ways:
             model.sample(3, **asked)
 
 

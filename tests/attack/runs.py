@@ -24,8 +24,8 @@ from safetensors.numpy import save as save_tensors
 
 import moreish
 
-QUICK = {"steps": 12, "batch_size": 16}
-SMALL = {**QUICK, "n_hidden": 8, "n_embd": 4}
+QUICK: dict[str, Any] = {"steps": 12, "batch_size": 16}
+SMALL: dict[str, Any] = {**QUICK, "n_hidden": 8, "n_embd": 4}
 ODD = (
     None,
     True,
@@ -69,7 +69,8 @@ def originals() -> list[Path]:
         if at.step >= 4:
             raise KeyboardInterrupt
 
-    for name, more in {"stopped": {}, "members": {"members": 2}}.items():
+    kinds: dict[str, dict[str, Any]] = {"stopped": {}, "members": {"members": 2}}
+    for name, more in kinds.items():
         with contextlib.suppress(KeyboardInterrupt):
             moreish.train(words, "mlp", **SMALL, average=0.9, out=home / name, on_progress=stop, **more)
     return sorted(home.iterdir())
