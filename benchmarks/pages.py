@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import attack_section
 import best_sections
 import counting_sections
 import export_sections
@@ -59,6 +60,7 @@ SECTIONS: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "threads": (speed_sections.threads_section, ("threads",)),
     "gpu": (speed_sections.gpu_section, ("gpu",)),
     "size": (speed_sections.size_section, ("size",)),
+    "attacks": (attack_section.attack_section, ("attack",)),
     "large": (large_section.large_section, ("large",)),
 }
 SECTION = re.compile(r"(<!-- ([\w ]+): made by benchmarks/pages\.py -->\n).*?(\n<!-- end of \2 -->)", re.DOTALL)

@@ -10,6 +10,11 @@ CODE = "import sys, json; from moreish.cli import run; sys.exit(max(run(c) for c
 
 def lines_on_terminal(commands: str, width: int) -> list[str]:
     """Return the lines, without control sequences, that commands (a JSON list of lists) print on a terminal."""
+    return re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", shown_on_terminal(commands, width)).splitlines()
+
+
+def shown_on_terminal(commands: str, width: int, statuses: tuple[int, ...] = (0,)) -> str:
+    """Return what commands (a JSON list of lists) write on a terminal. The highest exit status is one of `statuses`."""
     import fcntl
     import pty
     import termios
@@ -27,5 +32,5 @@ def lines_on_terminal(commands: str, width: int) -> list[str]:
             shown += piece
     except OSError:  # the end, on Linux
         pass
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, shown.decode()
-    return re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", shown.decode()).splitlines()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) in statuses, shown.decode()
+    return shown.decode()

@@ -3,6 +3,7 @@
 import dataclasses
 import gzip
 import json
+import os
 import shutil
 import signal
 import tempfile
@@ -18,6 +19,7 @@ from safetensors.numpy import save as save_tensors
 
 import moreish
 from moreish import InputError
+from moreish.files import alone_in
 from moreish.training.checkpoint import CHECKPOINT, Checkpoint, load_checkpoint
 from moreish.training.run import CONFIG, HISTORY, MODEL, WORDS
 
@@ -164,6 +166,27 @@ def test_any_words_that_train_come_back(words):
     with tempfile.TemporaryDirectory() as folder:
         moreish.train(words, "bigram-counts", out=Path(folder) / "run")
         assert moreish.load(Path(folder) / "run").corpus.words == [unicodedata.normalize("NFC", word) for word in words]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no locks of folders")
+def test_a_run_is_trained_by_one_process_at_a_time(stopped_run, tmp_path):
+    folder = shutil.copytree(stopped_run, tmp_path / "copy")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with alone_in(folder), pytest.raises(InputError, match="another process is training this run: wait"):
+        moreish.resume(folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    moreish.resume(folder)
+    assert moreish.load(folder).history[-1]["step"] == 100
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no pipes and devices")
+@pytest.mark.parametrize("name", [CONFIG, WORDS, MODEL, HISTORY])
+@pytest.mark.parametrize("make", [lambda path: os.mkfifo(path), os.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_what_is_no_regular_file_is_not_read(copy, name, make):
+    (copy / name).unlink()
+    make(copy / name)
+    with pytest.raises(InputError, match=f"{name}: damaged or incomplete .*it is no regular file"):
+        moreish.load(copy)
 
 
 def test_what_is_no_run_is_refused(tmp_path):

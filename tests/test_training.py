@@ -112,11 +112,12 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_bytes(words_file, tmp
 
 
 @posix_signals
-def test_ctrl_c_saves_and_says_how_to_go_on(words_file, tmp_path, never_stopped):
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_ctrl_c_saves_and_says_how_to_go_on(words_file, tmp_path, never_stopped, name):
     folder = tmp_path / "stopped"
     process = run_cli(words_file, *LONG, "--out", folder)
     wait_for_progress(process, folder)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(getattr(signal, name))
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert err.strip().splitlines()[-1] == f"moreish: stopped and saved; continue with: moreish train --resume {folder}"

@@ -1,7 +1,6 @@
 """Tuning: the search space, the criterion, and studies that are resumed, shared by processes and never mixed up."""
 
 import json
-import signal
 import subprocess
 import sys
 import time
@@ -122,7 +121,7 @@ def test_processes_share_a_study_and_one_may_be_killed(words, tmp_path):
         assert time.monotonic() < end, first.communicate()
         assert first.poll() is None, first.communicate()
         time.sleep(0.01)
-    first.send_signal(signal.SIGTERM)
+    first.kill()
     first.communicate()
     pair = [begin(words, tmp_path, 20) for _ in range(2)]
     for process in pair:

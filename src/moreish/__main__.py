@@ -4,6 +4,7 @@ import contextlib
 import gc
 import io
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -19,6 +20,7 @@ def main() -> None:
     gc.set_threshold(200_000, 50, 50)
     # If SciPy is installed, Numba would load its BLAS, which is not used here: another tenth.
     sys.modules.setdefault("scipy", None)  # type: ignore[arg-type]
+    _stop_as_by_ctrl_c()
     from .cli import run
 
     for stream in (sys.stdout, sys.stderr):
@@ -32,6 +34,22 @@ def main() -> None:
             stream.flush()
     # All files are closed. Exiting at once skips the teardown of the compiler, a quarter of the time of a training run.
     os._exit(status)
+
+
+def _stop_as_by_ctrl_c() -> None:
+    """Make SIGTERM and SIGHUP do what Ctrl-C does, unless they are ignored, as by nohup."""
+    terminals = [number for number in (1, 2) if os.isatty(number)]
+
+    def stop(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_IGN)  # a terminal that closes may send it twice
+        if number != signal.SIGTERM:  # nothing can be written on a terminal that has gone
+            for terminal in terminals:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), terminal)
+        signal.raise_signal(signal.SIGINT)
+
+    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+        if (number := getattr(signal, name, None)) and signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, stop)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,10 @@
 import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class MoreishError(Exception):
@@ -34,6 +38,18 @@ def unknown(what: str, name: object, known: Iterable[str]) -> InputError:
     close = get_close_matches(str(name), known, n=1, cutoff=0.5)
     hint = f"; did you mean {close[0]}?" if close else ""
     return InputError(f"unknown {what} {name!s}{hint} (known: {', '.join(known) or 'none'})")
+
+
+def check_finite(computed: "np.ndarray") -> None:
+    """Raise InputError unless all numbers that a model has computed are finite."""
+    if not (abs(computed) < float("inf")).all():
+        raise not_finite()
+
+
+def not_finite() -> InputError:
+    """Return the error for a model that computes infinities or NaN."""
+    reason = "the model computes numbers that are not finite, because its weights are too large"
+    return InputError(reason, "`moreish diagnose` looks for the cause in its training")
 
 
 def missing(what: str, extra: str) -> InputError:

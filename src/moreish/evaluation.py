@@ -11,6 +11,7 @@ import numpy as np
 
 from .corpus import END, PARTS, Corpus, whole_words
 from .display.shown import Shown, Table
+from .errors import check_finite
 from .models.model import Model
 
 TOKENS = 1 << 20  # tokens whose losses are in memory at a time
@@ -84,22 +85,30 @@ class Evaluation(Shown):
 def evaluate(
     model: Model, corpus: Corpus, parts: Iterable[str] = PARTS, *, intervals: bool = False, most: int | None = None
 ) -> Evaluation:
-    """Evaluate a model on every token of parts of a corpus. Raises InputError if their vocabularies differ.
+    """Evaluate a model on every token of parts of a corpus.
 
     intervals   compute intervals too, and separate losses for words that are in train and for words that are not
     most        evaluate only so many tokens of a part, those of its first words, if the list has no weights or labels;
                 words are in random order
+
+    Raises InputError if their vocabularies differ, and if the model computes numbers that are not finite.
     """
     model.check_vocab(corpus)
     found = Evaluation({}, {})
+
+    def finite_nll(stream: np.ndarray, **label: int) -> np.ndarray:
+        nll = model.nll(stream, **label)
+        check_finite(nll)
+        return nll
+
     for part in parts:
         weights = corpus.weights(part)
         if not intervals and weights is None:
             found.tokens[part] = len(stream_of(corpus, part, most)) - 1
-            found.loss[part] = part_loss(model.nll, corpus, part, most)
+            found.loss[part] = part_loss(finite_nll, corpus, part, most)
             continue
         found.tokens[part] = len(corpus.stream(part)) - 1
-        nll, tokens = part_nll(model.nll, corpus, part)
+        nll, tokens = part_nll(finite_nll, corpus, part)
         if weights is not None:
             found.each_once[part] = float(nll.sum() / tokens.sum())
             nll, tokens = nll * weights, tokens * weights

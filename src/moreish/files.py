@@ -3,7 +3,7 @@
 import contextlib
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -26,6 +26,30 @@ def written_at(path: Path) -> datetime | None:
         return datetime.fromtimestamp(path.stat().st_mtime).astimezone()
     except (OSError, ValueError, OverflowError):  # missing, or far from our time
         return None
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path | None) -> Generator[None]:
+    """Keep other processes from working in a folder, where the system can lock one; None is no folder.
+
+    Raises InputError if another process does. The lock ends with the process, however that ends.
+    """
+    if folder is None or sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"{folder}: another process is training this run", "wait for it, or stop it") from None
+        except OSError:  # a file system without locks
+            pass
+        yield
+    finally:
+        os.close(opened)
 
 
 def write_atomically(path: Path, data: bytes | Iterable[bytes]) -> None:

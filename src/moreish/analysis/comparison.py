@@ -3,6 +3,7 @@
 import csv
 import io
 import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..corpus import Corpus
-from ..display.shown import Shown, Table
+from ..display.shown import Shown, Table, clean
 from ..errors import InputError
 from ..evaluation import Interval, interval, part_nll, word_nll
 from ..evaluation import shown_interval as shown
@@ -20,6 +21,8 @@ from ..training.train import train
 from .classification import Classifier
 
 SCORED_PARTS = ("val", "test")
+MARKUP = re.compile(r"[\\`*<>\[\]|$~#]|(?<!\w)_|_(?!\w)")  # of Markdown
+FORMULA = re.compile(r"(?=^[=+\-@])")  # the beginning of what a spreadsheet computes
 
 
 @dataclass(frozen=True)
@@ -112,11 +115,15 @@ class Comparison(Shown):
     def markdown(self) -> str:
         """Rows as a table in Markdown."""
         heading, cells = self.table()
+        cells = [[MARKUP.sub(r"\\\g<0>", clean(cell)) for cell in row] for row in cells]
         lines = [heading, ["---", "---", *["---:"] * (len(heading) - 2)], *cells]
         return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
     def csv(self) -> str:
-        """Rows as comma-separated values, with a column for each loss and for each end of an interval."""
+        """Rows as comma-separated values, with a column for each loss and for each end of an interval.
+
+        A text that a spreadsheet would compute has a ' before it.
+        """
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         columns = [f"{part}{suffix}" for part in SCORED_PARTS for suffix in ("", "_low", "_high", "_seen")]
@@ -126,7 +133,8 @@ class Comparison(Shown):
                 x for part in SCORED_PARTS for x in (row.loss[part], *(row.interval[part] or ("", "")), row.seen[part])
             ]
             samples = " ".join(sample["word"] for sample in row.samples)
-            writer.writerow([row.name, row.model, row.parameters, row.seconds, *losses, samples])
+            name, model, samples = (FORMULA.sub("'", clean(text)) for text in (row.name, row.model, samples))
+            writer.writerow([name, model, row.parameters, row.seconds, *losses, samples])
         return out.getvalue()
 
 

@@ -27,7 +27,7 @@ import numpy as np
 
 from ..corpus.stream import in_batches
 from ..display.shown import SHOWN, Shown, Table, more
-from ..errors import InputError
+from ..errors import InputError, check_finite
 from ..evaluation import word_nll
 from ..models.model import Model
 from ..models.score import Score
@@ -188,8 +188,7 @@ class Scorer:
         """The shortest length of each band, and the sorted nlls of its words."""
         stream, lengths, starts = self._reference
         nll, tokens = word_nll(self.model.nll, stream)
-        if not np.isfinite(nll).all():
-            raise InputError("the model's losses are not finite: `moreish diagnose` tells why its training failed")
+        check_finite(nll)
         nll, band = nll / tokens, np.searchsorted(starts, lengths, "right") - 1
         return starts, [np.sort(nll[band == i]) for i in range(len(starts))]
 

@@ -141,7 +141,7 @@ def launch(
 def run(tokens: Sequence[str]) -> int:
     """Run a command line and return its exit status.
 
-    0 for success, 1 if the work failed, 2 if the request was wrong, 130 if Ctrl-C stopped it.
+    0 for success, 1 if the work failed, 2 if the request was wrong, 130 if Ctrl-C, SIGTERM or SIGHUP stopped it.
     """
     try:
         app.meta(_with_standard_input(tokens))

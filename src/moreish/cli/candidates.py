@@ -1,7 +1,6 @@
 """Output of words that fit constraints: the most likely ones, and some drawn at random."""
 
 import json
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,16 @@ from ..training.run import Run, load
 from .arguments import tell_ineffective
 from .lines import escaped
 from .progress import DrawingView
-from .terminal import announce_work, on_terminal, print_json, print_samples, print_words, say, say_if_diverged
+from .terminal import (
+    announce_work,
+    on_terminal,
+    print_data,
+    print_json,
+    print_samples,
+    print_words,
+    say,
+    say_if_diverged,
+)
 
 
 def print_both(
@@ -78,8 +86,7 @@ def samples_json(run: Run, samples: Samples) -> dict[str, Any]:
 
 def write_lines(lines: Iterable[str]) -> None:
     """Write lines at once, so that a program that reads them need not wait for the next ones."""
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
-    sys.stdout.flush()
+    print_data("".join(f"{line}\n" for line in lines))
 
 
 def word_lines(run: Run, words: Iterable[str], marks: bool) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Literal
 from ..analysis.comparison import SCORED_PARTS, shown
 from ..analysis.comparison import compare as compare_runs
 from ..training.run import load
-from .terminal import announce_work, print_json, print_table, say, say_if_diverged
+from .terminal import announce_work, print_data, print_json, print_table, say, say_if_diverged
 from .values import Flag, WholeNumber
 
 
@@ -67,9 +67,9 @@ def compare(
     if json:
         print_json(found.as_json())
     elif csv:
-        print(found.csv(), end="")
+        print_data(found.csv())
     elif markdown:
-        print(found.markdown())
+        print_data(f"{found.markdown()}\n")
     else:
         heading, cells = found.table()
         print_table([*heading[:2], *(f">{name}" for name in heading[2:])], cells)

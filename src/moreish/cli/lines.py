@@ -16,7 +16,9 @@ LONGEST_LINE = 1_000_000  # bytes
 # Characters that would break a line, or move the cursor.
 UNPRINTABLE = re.compile("[\\\\\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 SPACE = re.compile(r"[^\S\n]")
-CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# Characters that a terminal obeys, or that reverse the text around them; a text also keeps its line breaks and tabs.
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+CONTROL_IN_TEXT = re.compile(rf"(?![\n\t]){CONTROL.pattern}")
 
 
 def given_words(words: Sequence[str], what: str) -> list[str] | None:

@@ -30,7 +30,6 @@ import itertools
 import json as json_module
 import shlex
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -44,7 +43,7 @@ from ..files import STANDARD_INPUT, standard_input
 from ..training.run import load
 from .lines import UNPRINTABLE, escape, escaped, given_words, read_lines
 from .table import Table
-from .terminal import announce_work, on_terminal, say
+from .terminal import announce_work, on_terminal, print_data, say
 from .values import Flag
 
 if TYPE_CHECKING:
@@ -124,9 +123,9 @@ def score_table(table: Table, scorer: Scorer, json: bool) -> Iterator[int]:
     if table.names is not None and not json:
         if taken := next((name for name in table.names if name in ADDED), None):
             raise InputError(f"{STANDARD_INPUT}: the table has a column {taken} already: rename it, or leave it out")
-        sys.stdout.write(table.line(table.head, ADDED))
+        print_data(table.line(table.head, ADDED))
     elif not json:
-        sys.stdout.write(table.head)
+        print_data(table.head)
     for records in table.batches():
         left = iter(records)
         for scores in scorer.batches(table.word(row) for _, row in records):
@@ -142,15 +141,14 @@ def score_table(table: Table, scorer: Scorer, json: bool) -> Iterator[int]:
                     table.line(text, line[:-1].split("\t")[1:])
                     for line, (text, _) in zip(tsv_lines(scores), scored, strict=True)
                 )
-            sys.stdout.write("".join(lines))
-            sys.stdout.flush()
+            print_data("".join(lines))
             yield len(scores)
 
 
 def _show(scores: Scores, scorer: Scorer, json: bool) -> None:
     """Print scores as JSON, for a terminal, or separated by tabs."""
     if json:
-        sys.stdout.write("".join(json_lines(scores)))
+        print_data("".join(json_lines(scores)))
     elif on_terminal():
         from rich.console import Console
 
@@ -158,8 +156,7 @@ def _show(scores: Scores, scorer: Scorer, json: bool) -> None:
         for line in view(scores, np.log(len(scorer.model.vocab)), shutil.get_terminal_size().columns):
             console.print(line)
     else:
-        sys.stdout.write("".join(tsv_lines(scores)))
-    sys.stdout.flush()
+        print_data("".join(tsv_lines(scores)))
 
 
 def tsv_lines(scores: Scores) -> Iterator[str]:

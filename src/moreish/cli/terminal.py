@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..display import compiling
-from .lines import CONTROL, escape
+from .lines import CONTROL, CONTROL_IN_TEXT, escape
 
 GAP = 2  # between the columns of a table
 MIN_TEXT = 12  # width of a column of text whose words are broken
@@ -31,6 +31,7 @@ PIECES = re.compile(r" *(?:\(?(?:moreish|pip|\S+ -m pip) [a-z](?:'[^']*'|[^\s;)]
 
 def say(message: str) -> None:
     """Print a message on stderr. The work continues if nobody reads it any more."""
+    message = CONTROL_IN_TEXT.sub(escape, message)
     if sys.stderr.isatty():
         message = wrapped(message, shutil.get_terminal_size(os.get_terminal_size(sys.stderr.fileno())).columns)
     with suppress(BrokenPipeError):
@@ -39,7 +40,14 @@ def say(message: str) -> None:
 
 def print_text(text: str) -> None:
     """Print sentences on stdout. On a terminal, their lines are broken between words."""
+    text = CONTROL_IN_TEXT.sub(escape, text)
     print(wrapped(text, shutil.get_terminal_size().columns) if on_terminal() else text, flush=True)
+
+
+def print_data(text: str) -> None:
+    """Print lines for other programs on stdout as they are; on a terminal, with escapes for control characters."""
+    sys.stdout.write(CONTROL_IN_TEXT.sub(escape, text) if on_terminal() else text)
+    sys.stdout.flush()
 
 
 def wrapped(text: str, width: int) -> str:

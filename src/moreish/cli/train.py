@@ -5,7 +5,8 @@ mixed into one run, and prints the command that trains the same again.
 
 Prints the loss on train, val and test, in nats per predicted token (every character, and the end of a word). Then it
 prints new words, each marked "new", or with the part of the list (train, val, test) that contains it. The run is saved
-in a folder. Ctrl-C saves it too, and --resume continues it. The last lines name commands for what to do next.
+in a folder. Ctrl-C or SIGTERM saves it too, and --resume continues it. The last lines name commands for what to do
+next.
 
 The list is a text with one word per line, a table, JSON or another common format, compressed or not. --column,
 --weights and --labels name the columns of a table. Weights say how often each word counts. Labels are kinds of words,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ..corpus import END, whole_words
-from ..errors import InputError
+from ..errors import InputError, check_finite
 from .protocol import Reader
 from .words import Packed, pack_words, sorted_words
 
@@ -75,6 +75,7 @@ class PrefixStates(ABC):
             pairs = np.zeros(ends[-1], np.int64)
             packed = pack_words(sorted_words(stream), 0, len(some), pairs=pairs)
             found.append(self.logits_of_rows(params, packed)[packed.levels.rows[pairs[ends - 1]]])
+            check_finite(found[-1])
         return np.concatenate(found)
 
 

@@ -3,7 +3,7 @@
 Gradients and the optimizer's moments are vectors of the same layout, and all engines use it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,6 +68,22 @@ class Layout:
     def views(self, flat: np.ndarray) -> dict[str, np.ndarray]:
         """Every parameter of a flat vector of weights or gradients by name, as views in their shapes."""
         return {slot.name: slot.view(flat) for slot in self if slot.start < flat.size}
+
+    def fill(self, flat: np.ndarray, arrays: Mapping[str, np.ndarray]) -> None:
+        """Copy arrays by name into the parameters of a flat vector (size,).
+
+        Raises KeyError if one is missing, and ValueError unless each has the shape and type of its parameter and holds
+        finite numbers, which are not negative for a variance.
+        """
+        for slot in self:
+            place, array = slot.view(flat), arrays[slot.name]
+            if array.dtype != flat.dtype or array.shape != place.shape:
+                raise ValueError(f"{slot.name} is {array.dtype} {array.shape}, not {flat.dtype} {place.shape}")
+            if not np.isfinite(array).all():
+                raise ValueError(f"{slot.name} has values that are not finite numbers")
+            if slot.parameter.name == "running_var" and (array < 0).any():
+                raise ValueError(f"{slot.name} has a negative variance")
+            place[...] = array
 
     def joined(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
         """Put arrays, one for each parameter in order, into a flat vector, float64: the reverse of `views`.

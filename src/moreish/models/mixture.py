@@ -48,8 +48,7 @@ class Part:
         layers = config.layers(n_vocab)
         layout = Layout(layers)
         params = np.zeros(layout.size, np.float32)
-        for name, place in layout.views(params).items():
-            place[...] = arrays[name]
+        layout.fill(params, arrays)
         return cls(config, make_engine("tape", layers, config.context or 1, n_vocab), params)
 
 

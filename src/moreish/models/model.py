@@ -13,7 +13,7 @@ from ..display.shown import Shown, Table, more
 from ..engine.protocol import Reader
 from ..engine.registry import make_engine, require_torch
 from ..engine.states import state_after
-from ..errors import InputError
+from ..errors import InputError, check_finite
 from ..layers import Layer
 from ..layers.layout import Layout, outputs
 from ..sampling import SamplingModel
@@ -245,11 +245,12 @@ class Model(Shown, DrawsWords):
 
         A word may contain any characters. One that the model does not know costs `UNKNOWN_NLL` nats, as if all code
         points of Unicode were equally likely; the character after it is scored as the first of a word. An empty word
-        has one token, its end.
+        has one token, its end. Raises InputError for a model whose weights are so large that a nll is not finite.
         """
         stream, unknown = self.vocab.stream_of_any(words)
         nll = self.nll(stream)
         nll[unknown] = UNKNOWN_NLL
+        check_finite(nll)
         return nll, unknown
 
     def score(self, word: str, *, label: str | None = None) -> Score:

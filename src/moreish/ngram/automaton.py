@@ -29,6 +29,7 @@ from .tables import Tables
 
 TOKENS_PER_THREAD = 1 << 14  # fewer do not pay for a thread
 PLACES = 8  # of a stream, read in turns
+LARGEST_P = 1 + 1e-6  # of a probability that is rounded
 
 
 def read(graph, probabilities, stream, nll):
@@ -124,6 +125,16 @@ def trace_stream(tables: Tables, stream: np.ndarray) -> tuple[np.ndarray, np.nda
     return nodes, entries
 
 
+def _within(order: int, parent: np.ndarray) -> bool:
+    """Return True if no node (nodes,) has `order` nodes above it: a context has up to order - 1 characters."""
+    at = np.arange(len(parent))
+    for _ in range(order):
+        if not at.any():
+            return True
+        at = np.where(at > 0, parent[at], 0)
+    return False
+
+
 class Automaton:
     """An automaton of counts that reads and draws words, as an engine does.
 
@@ -140,15 +151,22 @@ class Automaton:
         )
         self.size, n_entries = len(share), len(p)
         shapes_fit = first.shape == (self.size + 1,) and parent.shape == (self.size,)
-        shapes_fit &= char.shape == after.shape == (n_entries,) and start.shape == (1,)
+        shapes_fit &= char.shape == after.shape == p.shape == (n_entries,) and start.shape == (1,)
+        shapes_fit &= share.shape == (self.size,)
         dtypes = [array.dtype for array in (first, parent, char, after, start, p, share)]
         if not shapes_fit or dtypes != [np.int64, *[np.int32] * 3, np.int64, *[np.float64] * 2]:
             raise ValueError("its arrays do not fit together")
-        inside = (parent[1:] < np.arange(1, self.size)).all() and parent.min() >= 0
+        inside = (parent[1:] < np.arange(1, self.size)).all() and parent.min() >= 0 and parent[0] == 0
         inside &= after.min() >= 0 and max(after.max(), start[0]) < self.size and start[0] >= 0
         inside &= char.min() >= 0 and char.max() < n_vocab and (np.diff(first) > 0).all()
-        if not inside or first[0] != 0 or first[-1] != n_entries or not (p > 0).all() or not (share > 0).all():
-            raise ValueError("its arrays point outside each other, or hold a number that is no probability")
+        if not inside or first[0] != 0 or first[-1] != n_entries:
+            raise ValueError("its arrays point outside each other")
+        sorted_chars = np.diff(char) > 0
+        sorted_chars[first[1:-1] - 1] = True  # from one node to the next
+        if not sorted_chars.all() or not _within(order, parent):
+            raise ValueError("its contexts are not in order, or longer than its order")
+        if not ((p > 0) & (p <= LARGEST_P)).all() or not ((share > 0) & (share < np.inf)).all():
+            raise ValueError("it holds a number that is no probability")
         self.n_vocab = n_vocab
         self.graph = Graph(first, parent, char, after, int(start[0]))
         self.probabilities = Probabilities(p, share, n_vocab, order)

@@ -16,6 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter
 
+from ..display.shown import clean
 from ..errors import InputError, WorkError, unknown
 from .fonts import use_fallbacks
 
@@ -67,8 +68,8 @@ def headline(made: Figure, title: str, what: str) -> None:
 
 
 def plain(text: str) -> str:
-    """Escape text that matplotlib would read as mathematics, and keep the text around it from left to right."""
-    return left_to_right(text.replace("$", r"\$"))
+    """Escape control characters and mathematics, and keep the text around it from left to right."""
+    return left_to_right(clean(text).replace("$", r"\$"))
 
 
 def left_to_right(text: str) -> str:

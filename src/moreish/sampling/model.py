@@ -103,4 +103,5 @@ class SamplingModel:
         nll = self.reader.nll(self.params, stream)
         ends = np.flatnonzero(stream[1:] == 0)
         sums = np.add.reduceat(nll, np.concatenate([[0], ends[:-1] + 1]))
-        return -sums[1:] - np.log(-np.expm1(-sums[0]))  # the first word is the empty one
+        not_empty = max(-np.expm1(-sums[0]), np.finfo(float).tiny)  # the first word is the empty one
+        return -sums[1:] - np.log(not_empty)

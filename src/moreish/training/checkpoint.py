@@ -77,6 +77,11 @@ def load_checkpoint(folder: Path, model: Model, options: TrainOptions) -> Checkp
                 raise ValueError(f"{name} has values that are not numbers")
         if type(state.step) is not int or not 0 <= state.step <= (options.steps or 0):
             raise ValueError(f"step is {state.step}, of {options.steps}")
+        numbers = (state.best_loss, state.loss_sum, state.loss_count, state.seconds)
+        if [type(number) for number in numbers] != [float, float, int, float] or np.isnan(numbers).any():
+            raise ValueError("a loss or a time is not a number")
+        if state.losses.dtype != np.float32 or state.losses.ndim != 1 or len(state.losses) > state.step:
+            raise ValueError("its losses are not those of its steps")
     except FileNotFoundError:
         raise InputError(f"{folder}: its training is complete: there is nothing to resume") from None
     except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, OSError) as error:

@@ -11,7 +11,7 @@ from pathlib import Path
 from ..engine.tape.compile import seconds_compiling
 from ..engine.threads import interruptible
 from ..engine.torch.distributed import all_reduce_min, process_group, rank
-from ..files import write_atomically
+from ..files import alone_in, write_atomically
 from ..models import CountConfig, Mixture
 from ..models.inside import NGramInside
 from ..models.labels import Labels
@@ -120,7 +120,8 @@ def _to_the_end(
         if out is not None:
             begin_folder(run, out, CHECKPOINT, state.to_bytes(), task.teacher and task.teacher.to_bytes())
         try:
-            _follow(loop, view, on_progress, deadline)
+            with alone_in(run.path):
+                _follow(loop, view, on_progress, deadline)
         except Diverged:
             run.model.params = state.best
             if run.path is not None:

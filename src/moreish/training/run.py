@@ -47,6 +47,7 @@ from .options import EARLIER, TrainOptions
 from .starting import Start
 from .teacher import TEACHER, Taught
 
+NUMBER = int | float | None  # in a line of the history
 FORMAT = 2  # of the folder; raised by a change that older versions cannot read
 CONFIG, PLAN, WORDS, COLUMNS, MODEL, HISTORY, START, INSIDE = (
     "config.json",
@@ -58,6 +59,7 @@ CONFIG, PLAN, WORDS, COLUMNS, MODEL, HISTORY, START, INSIDE = (
     "start.safetensors",
     "ngram.safetensors",
 )
+FILES = (CONFIG, WORDS, COLUMNS, HISTORY, CHECKPOINT, MODEL, START, TEACHER, INSIDE)
 
 
 @dataclass(repr=False)
@@ -169,7 +171,9 @@ def make_folder(folder: Path) -> bool:
     check_free(folder)
     made = not folder.exists()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=not made)
+    except FileExistsError:
+        raise InputError(f"{folder}: another process has just made it: choose another folder (--out)") from None
     except OSError as error:
         raise InputError(f"{folder}: cannot be created ({error.strerror}): choose another folder (--out)") from None
     return made
@@ -212,7 +216,7 @@ def check_free(path: str | Path) -> None:
 
 def discard_folder(folder: Path, made: bool = True) -> None:
     """Remove the files of a run that could not begin, and the folder if it was made for this run."""
-    for name in (CONFIG, WORDS, COLUMNS, HISTORY, CHECKPOINT, MODEL, START, TEACHER, INSIDE):
+    for name in FILES:
         (folder / name).unlink(missing_ok=True)
     if made:
         folder.rmdir()
@@ -299,6 +303,9 @@ def load(path: str | Path) -> Run:
         raise InputError(
             f"{folder}: no such run folder; train one with: moreish train --out {shlex.quote(str(folder))}"
         )
+    for name in (PLAN, *FILES):  # no reading of a device never ends, and none of a pipe waits
+        if (folder / name).exists() and not (folder / name).is_file():
+            raise damaged(folder, name, "it is no regular file")
     if (folder / PLAN).is_file():
         from .ensemble import so_far  # which loads its members
 
@@ -385,11 +392,8 @@ def _load_model(folder: Path, config: ModelConfig, corpus: Corpus, options: Trai
             model = Model(config, vocab, arrays=tensors, labels=labels)
             model.check()
             return model
-        for name, weight in model.weights.items():
-            if tensors[name].shape != weight.shape:
-                raise ValueError(f"{name} is {tensors[name].shape}, not {weight.shape}")
-            weight[...] = tensors[name]
-    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+        model.layout.fill(model.params, tensors)
+    except (SafetensorError, KeyError, IndexError, TypeError, ValueError, OSError) as error:
         raise damaged(folder, MODEL, error) from None
     return model
 
@@ -422,6 +426,10 @@ def load_history(folder: Path) -> list[dict[str, Any]]:
         history = [json.loads(line) for line in (folder / HISTORY).read_text(encoding="utf-8").splitlines()]
         if not all(type(line["step"]) is int for line in history):
             raise ValueError("a step is not a whole number")
+        if not all(
+            isinstance(line.get(name), NUMBER) for line in history for name in ("seconds", "lr", "train", "val")
+        ):
+            raise ValueError("a loss or a time is not a number")
         return history
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise damaged(folder, HISTORY, error) from None

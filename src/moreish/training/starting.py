@@ -37,10 +37,7 @@ class Start:
     def from_bytes(cls, name: str, data: bytes, layout: Layout) -> "Start":
         """Read the weights again. Raises SafetensorError, KeyError or ValueError if they do not fit the layout."""
         tensors, params = load_tensors(data), np.zeros(layout.size, np.float32)
-        for slot in layout:
-            if tensors[slot.name].shape != slot.shape:
-                raise ValueError(f"{slot.name} is {tensors[slot.name].shape}, not {slot.shape}")
-            slot.view(params)[...] = tensors[slot.name]
+        layout.fill(params, tensors)
         return cls(name, params)
 
 

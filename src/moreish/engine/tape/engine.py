@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from ...errors import check_finite, not_finite
 from ...layers import Layer
 from ...layers.levels import DEPTH, REMEMBERED, TRAINING, Levels, levels_of
 from ...layers.soft_loss import loss_layer
@@ -304,6 +305,7 @@ class Tape(WindowStates):
                 ready.contexts[: len(some)] = some
                 forward(ready.program, params, params)
                 logits[first : first + len(some)] = y[: len(some)]
+            check_finite(logits)
             return logits
 
     def _drawing(self, threads: int, max_length: int) -> list[Prepared]:
@@ -334,4 +336,6 @@ class Tape(WindowStates):
             with reserved_threads(n // WORDS_PER_THREAD) as threads:
                 replicas = self._drawing(threads, draw.max_length)
                 run_parallel([partial(generate, ready, *bounds(n, 1, i, threads)) for i, ready in enumerate(replicas)])
+            if draw.max_length and not lengths.all():  # a word is empty only if its first weights were not numbers
+                raise not_finite()
             return words[np.arange(draw.max_length + 1) <= lengths[:, None]]

@@ -74,10 +74,8 @@ def keep_share(values, total, share):
     wanted, enough, least = share * total, zero, zero
     for value in values:
         least = max(least, value)
-    while True:
-        middle = half * (enough + least)
-        if middle <= enough or middle >= least:
-            break
+    middle = half * least
+    while enough < middle < least:  # false if a value is infinite or NaN
         larger = zero
         for value in values:
             larger += value * (value > middle)
@@ -85,6 +83,7 @@ def keep_share(values, total, share):
             enough = middle
         else:
             least = middle
+        middle = half * (enough + least)
     kept = zero
     for value in values:
         kept += value * (value > least)

@@ -6,6 +6,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ...corpus import END
+from ...errors import InputError, check_finite
 from ...layers import LAYERS, Layer, NGramCrossEntropy, leaves
 from ...layers.levels import FROM_START, N_LEVELS, N_PAIRS
 from ...layers.ngram_loss import strength_of
@@ -27,6 +29,7 @@ EVALUATION_ROWS = 1024
 EVALUATION_LEVELS = 256  # of words with up to 255 characters; longer ones have a plan of their own
 GENERATION_ROWS = 2048
 GENERATION_MEMORY = 1 << 14  # rows that layers which look back remember; more for words that are longer than that
+LONGEST_READ = 4096  # characters of a word that layers which look back can read
 
 
 class WordTape(Tape):
@@ -176,7 +179,9 @@ class WordTape(Tape):
 
     def logits(self, params: np.ndarray, states: np.ndarray) -> np.ndarray:
         """States (N, state_size) -> logits (N, n_vocab)."""
-        return np.ascontiguousarray(states[:, -self.n_vocab :])
+        logits = np.ascontiguousarray(states[:, -self.n_vocab :])
+        check_finite(logits)
+        return logits
 
     def _stepped(self, params: np.ndarray, states: np.ndarray | None, tokens: np.ndarray) -> np.ndarray:
         """Read a token (N,) after each state; None is the start of a word."""
@@ -220,7 +225,18 @@ class WordTape(Tape):
 
 
 class PrefixTape(PrefixStates, WordTape):
-    """Runs layers that look back at all rows of a word. See `WordTape`."""
+    """Runs layers that look back at all rows of a word. See `WordTape`.
+
+    The time that a word takes grows with the square of its length: `nll` raises InputError for one with more than
+    LONGEST_READ characters.
+    """
+
+    def nll(self, params: np.ndarray, stream: np.ndarray) -> np.ndarray:
+        longest = int(np.diff(np.flatnonzero(stream == END), prepend=0, append=len(stream)).max()) - 1
+        if longest > LONGEST_READ:
+            reason = f"a word of {longest:,} characters is too long for a model that looks back at all of a word"
+            raise InputError(reason, f"give words of at most {LONGEST_READ:,} characters, or use another model")
+        return super().nll(params, stream)
 
     def logits_of_rows(self, params: np.ndarray, packed: Packed) -> np.ndarray:
         with self._turn:

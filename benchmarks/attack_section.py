@@ -1,0 +1,22 @@
+"""The section on attacks: what was tried, how often, and how often it failed."""
+
+from typing import Any
+
+ATTACKED = {
+    "kill": "trainings killed, or whose writing fails, at random instants, resumed to the same bytes",
+    "runs": "run folders with damaged, exchanged, linked and hostile files",
+    "lists": "random files and words through the reader",
+    "options": "random options and constraints from Python, each word checked",
+    "command lines": "random command lines",
+    "printed": "hostile words in what is printed and written",
+    "disks": "quotas, full and read-only disks, no HOME, damaged compiled code",
+}
+
+
+def attack_section(attack: dict[str, Any]) -> str:
+    rows = [
+        f"| {ATTACKED[name]} | {attack[name]['tries']:,} | {attack[name]['failures']:,} |"
+        for name in ATTACKED
+        if name in attack
+    ]
+    return "\n".join(["| attack | tries | failures |", "|---|---:|---:|", *rows])
