@@ -100,7 +100,7 @@ def test_8_bits_are_a_quarter_of_the_size_and_their_cost_is_said(runs, here, cap
     assert (sizes[1] - code) < 0.3 * (sizes[0] - code)
     assert "it must be 8" in complaint(capsys, folder, "--to", "js", "--out", "b", "--quantise", "4")
     assert "leave out --quantise" in complaint(capsys, folder, "--to", "onnx", "--out", "b", "--quantise", "8")
-    assert "has no layers" in complaint(capsys, runs["ngram"], "--to", "js", "--out", "b", "--quantise", "8")
+    assert "--quantise takes a net" in complaint(capsys, runs["ngram"], "--to", "js", "--out", "b", "--quantise", "8")
 
 
 @pytest.mark.parametrize("old", [None, "mine"])

@@ -24,6 +24,7 @@ from moreish.lessons.bigram import check_index_for_one_hot, check_trigrams
 %matplotlib inline
 W = np.arange(12.0).reshape(4, 3)
 words = ["ab", "ba"]
+T = 0
 """
 LOOKUP, T = "lookup = ...  # yours", "T = ...  # yours"
 CALLS = {LOOKUP: "check_index_for_one_hot(lookup, W)", T: "check_trigrams(T, words)"}
@@ -113,6 +114,9 @@ NOTEBOOKS = {
     "older": (RIGHT, older, "pass pass", ""),
     "helper": ({**RIGHT, "W[tokens]": "rows(W, tokens)"}, with_cells("rows = np.take_along_axis", "1 / 0",
                "def rows(W, tokens): return W[tokens]"), "pass pass", ""),
+    "own results": ({**RIGHT, "T = np": "open('results', 'w').close(); T = np"}, None, "pass pass", ""),
+    "forks": ({**RIGHT, "T = np": "import os; os.fork(); T = np"}, None, "pass pass", ""),
+    "deleted name": ({**RIGHT, T: "del T"}, None, "pass missing", "T is not defined"),
     "magic": ({**RIGHT, "T = np": "%time 1 + 1\n!true\nT = np"}, with_cells("%%time\nx = 1"), "pass pass", ""),
 }  # fmt: skip
 NO_NOTEBOOKS = {

@@ -82,6 +82,8 @@ def write_export(
             raise InputError(f"--quantise is {quantise}: it must be 8, the bits of a number")
         if export.rounded is None:
             raise InputError(f"--to {to} has no form with 8 bits: leave out --quantise")
+        if not run.model.layers:
+            raise InputError(f"--quantise takes a net, and {run.path} is {run.model.kind}", "leave it out")
         exact, rounded = web.cost_of_rounding(run)
         told = [f"with 8 bits a number, val is {rounded:.4f} instead of {exact:.4f} nats"]
         data = export.rounded(run)

@@ -94,8 +94,9 @@ def _graded(path: Path, places: list[Path], timeout: float) -> Marked:
     if not shared[place]:
         return Marked(path, None, problem="it is not a copy of a lesson: none of its cells is in one")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        results = Path(folder) / "results"
-        ended = _run([str(place.resolve()), str(path.resolve()), str(results)], folder, timeout)
+        results, own = Path(folder) / "results", Path(folder) / "own"  # so that no file of the learner is in the way
+        own.mkdir()
+        ended = _run([str(place.resolve()), str(path.resolve()), str(results)], str(own), timeout)
         events = list(_events(results))
     return _marked(path, read_lesson(place), events, ended)
 
@@ -137,9 +138,9 @@ def _events(results: Path) -> Iterator[dict[str, Any]]:
 
 
 def _marked(path: Path, lesson: Lesson, events: list[dict[str, Any]], ended: str) -> Marked:
-    """Return the verdicts of the events; `ended` is a problem unless the last event is the end."""
+    """Return the verdicts of the events; `ended` is a problem unless an event is the end."""
     found = {event.get("place"): event for event in events if event.get("verdict") in ("pass", "fail", "missing")}
-    last = events[-1] if events else {}
+    last = next((event for event in events if event.get("end")), events[-1] if events else {})  # a fork writes on
     begun = next((event["begun"] for event in reversed(events) if "begun" in event), None)
     problem = None if last.get("end") else _printable(str(last.get("error", ended)))
     marks = list[Mark]()

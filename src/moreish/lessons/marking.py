@@ -106,7 +106,8 @@ class Marking:
             raised = reason(error)
         unbound = object()  # a name that only the lesson has bound is no answer either
         for name in exercise.answers:
-            if self.own.get(name, unbound) is self.given.get(name, unbound):
+            found = self.own.get(name, unbound)
+            if found is unbound or found is self.given.get(name, unbound):
                 return ("fail", raised) if raised else ("missing", f"{name} is not defined")
         answers = {name: self.own[name] for name in exercise.answers}
         values = []

@@ -4,7 +4,7 @@ import { decoded, logProbabilities, readerOf } from "../../lab/page/model.js";
 import { drawNumber, drawWord, weights } from "../../lab/page/sampler.js";
 
 const REDRAWS = 16; // of a word that is too long, before it is cut
-const TRIES = 20_000; // words drawn for each one that a pattern wants
+const TRIES = 20_000; // words drawn in search of one more
 const UNKNOWN = Math.log(1_114_112); // nats of a character that the model does not know
 
 /**
@@ -88,14 +88,14 @@ export class Words {
     const fixed = wanted ? (/^[^?*[]*/.exec(pattern)?.[0] ?? "") : "";
     const tokens = this.#encoded(fixed.startsWith(prefix) ? fixed : prefix);
     /** @type {string[]} */ const found = [];
-    const most = wanted || distinct ? TRIES * n : n;
-    for (let number = 0; found.length < n; number += 1) {
-      if (number >= most)
+    for (let number = 0, last = 0; found.length < n; number += 1) {
+      if (number - last >= TRIES)
         throw new Error(`only ${found.length} of ${n} words were found: ask for fewer, or another pattern`);
       const word = this.#word(this.#chosen(readers, seed, number), number, tokens, { ...options, seed });
       if (wanted && !(word.startsWith(prefix) && wanted.test(word))) continue;
       if (distinct && found.includes(word)) continue;
       found.push(word);
+      last = number;
     }
     return found;
   }
