@@ -1178,7 +1178,7 @@ run = ...  # yours: moreish.train(corpus, "gru", ...)
 target = 1.92 if len(words) == 32_033 else min(run.loss["val"] for run in runs.values()) - 0.005
 check_beat(run, target, corpus)
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # A solution:
 
 # %% jupyter={"source_hidden": true} tags=["hide-input"]

@@ -790,7 +790,7 @@ print(f"test: counts {runs['counts, fitted'].loss['test']:.4f}, both {mixed.loss
 back_off = ...  # yours: a function of n (V,), D and below (V,)
 check_back_off(back_off)
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # A solution:
 
 
@@ -840,7 +840,7 @@ print(f"discount 0.75: back-off {by_row(back_off_solved, 0.75):.4f}, interpolati
 share_of_new = ...  # yours: a function of a dictionary from contexts to Counters
 check_share_of_new(share_of_new)
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # A solution:
 
 
@@ -867,7 +867,7 @@ for k in range(order):
 log_linear = ...  # yours: a function of logs (models, N, V) and w (models,)
 check_log_linear(log_linear)
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # A solution:
 
 
@@ -891,7 +891,7 @@ print(f"val: added {mixed.loss['val']:.4f}, multiplied {multiplied.loss['val']:.
 exact_ratio = ...  # yours: a function of a model and two lists of words
 check_exact_ratio(exact_ratio)
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # A solution:
 
 
@@ -918,7 +918,7 @@ for name in samples:
 run = ...  # yours: a run of moreish.train or moreish.mix
 check_counted(run, runs["counts, fitted"].loss["val"] - 0.003, corpus)
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # A solution:
 
 # %% jupyter={"source_hidden": true} tags=["hide-input"]

@@ -40,10 +40,11 @@ def test_training_learns(words, optimizer):
 def run_cli(*arguments):
     """Start `moreish train` in a process that saves its state ten times a second."""
     script = (
-        "import sys; from moreish.training import fit; fit.CHECKPOINT_SECONDS = 0.1\n"
-        "from moreish.cli import run; sys.exit(run(['train', *sys.argv[1:]]))"
+        "import signal; from moreish.training import fit; fit.CHECKPOINT_SECONDS = 0.1\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it\n"
+        "from moreish.__main__ import main; main()"
     )
-    command = [sys.executable, "-c", script, *map(str, arguments)]
+    command = [sys.executable, "-c", script, "train", *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
