@@ -238,6 +238,22 @@ def test_the_table_and_the_exit_status(notebook, tmp_path, capsys):
     assert "an axis for each token" in rows[2][5]
 
 
+def test_ctrl_c_prints_the_verdicts_so_far(notebook, tmp_path, capsys, monkeypatch):
+    paths = [notebook(name, RIGHT) for name in ("a.ipynb", "b.ipynb")]
+
+    def stopped_at_the_second(paths, timeout, on_progress):
+        yield grading.Marked(paths[0], "01_small", (grading.Mark("1", "Indexing", "pass"),))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("moreish.cli.lessons.grade", stopped_at_the_second)
+    with pytest.raises(SystemExit) as ended:
+        run(["lessons", "--check", str(tmp_path)])
+    assert ended.value.code == 130
+    printed = capsys.readouterr()
+    assert str(paths[0]) in printed.out
+    assert printed.err.endswith("stopped: 1 of 2 notebooks have no verdicts\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [

@@ -32,7 +32,7 @@ from ..errors import InputError, missing
 from ..lessons.copying import copy_lessons
 from ..lessons.grading import Marked, grade, handed_in
 from .progress import StagesView
-from .terminal import print_json, print_table, print_text
+from .terminal import print_json, print_table, print_text, say
 from .values import Duration, Flag
 
 SIGNS = {"pass": "+", "fail": "-", "missing": ".", "unreached": "?"}
@@ -45,7 +45,7 @@ def lessons(
     copy: Flag = False,
     without_solutions: Flag = False,
     check: Path | None = None,
-    timeout: Duration = 300.0,
+    timeout: Duration = 600.0,
     json: Flag = False,
     csv: Flag = False,
 ) -> None:
@@ -94,14 +94,24 @@ def _check(place: Path, timeout: float, json: bool, csv: bool) -> int:
         if find_spec(package) is None:
             raise missing(f"checking notebooks needs {package}", "lessons")
     paths = handed_in(place)
+    found, stopped = list[Marked](), False
     with StagesView() as view:
-        found = list(grade(paths, timeout, lambda path, done: view(f"running {path}", done, len(paths))))
+        try:
+            for marked in grade(paths, timeout, lambda path, done: view(f"running {path}", done, len(paths))):
+                found.append(marked)
+        except KeyboardInterrupt:
+            if not found:
+                raise
+            stopped = True
     if json:
         print_json({"notebooks": [_as_json(marked) for marked in found]})
     elif csv:
         csv_format.writer(sys.stdout, lineterminator="\n").writerows(_rows(found))
     else:
         _print(found)
+    if stopped:
+        say(f"stopped: {len(paths) - len(found)} of {len(paths)} notebooks have no verdicts")
+        return 130
     return 0 if all(marked.passes for marked in found) else 1
 
 

@@ -2,7 +2,6 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable
 from statistics import fmean
 from typing import Any
 
@@ -14,7 +13,7 @@ from ..models import Mixture, NGram
 from ..models.config import ModelConfig
 from ..training.run import Run
 from ..training.train import train
-from .feedback import NoAnswer, feedback, missing
+from .feedback import judge, missing
 
 WORDS = ["anna", "anne", "hanna", "annabel", "bela", "abel", "ella", "nella", "ana", "lena", "elena", "hal"]
 
@@ -45,7 +44,7 @@ def check_back_off(back_off: Any = None) -> bool | None:
                 return "The unseen characters should share the rest in proportion to their probabilities in `below`."
         return None
 
-    return _judge("back-off", back_off, problem)
+    return judge("back-off", back_off, problem)
 
 
 def check_share_of_new(share: Any = None) -> bool | None:
@@ -72,7 +71,7 @@ def check_share_of_new(share: Any = None) -> bool | None:
             return f"For {len(tokens)} tokens of {len(WORDS)} words, {found:.4f} is {side}."
         return None
 
-    return _judge("share of new n-grams", share, problem)
+    return judge("share of new n-grams", share, problem)
 
 
 def check_log_linear(log_linear: Any = None) -> bool | None:
@@ -99,7 +98,7 @@ def check_log_linear(log_linear: Any = None) -> bool | None:
             return "The rows add up to 1, but the numbers are not the product of the powers."
         return None
 
-    return _judge("log-linear mixture", log_linear, problem)
+    return judge("log-linear mixture", log_linear, problem)
 
 
 def check_exact_ratio(ratio: Any = None) -> bool | None:
@@ -128,7 +127,7 @@ def check_exact_ratio(ratio: Any = None) -> bool | None:
             return f"{found:.4f} is {'too high' if found > means[0] / means[1] else 'too low'}."
         return None
 
-    return _judge("exact memorisation ratio", ratio, problem)
+    return judge("exact memorisation ratio", ratio, problem)
 
 
 def check_counted(run: Any = None, target: float = math.inf, corpus: Corpus | None = None) -> bool | None:
@@ -147,7 +146,7 @@ def check_counted(run: Any = None, target: float = math.inf, corpus: Corpus | No
             return None
         return f"The val loss is {found:.4f}. Which two models are good in different places?"
 
-    return _judge(exercise, run, problem)
+    return judge(exercise, run, problem)
 
 
 def _counted(config: ModelConfig) -> bool:
@@ -161,13 +160,3 @@ def _tensor(found: Any) -> torch.Tensor:
     if missing(found):
         raise TypeError("it returns nothing, and should return a tensor")
     return torch.as_tensor(found, dtype=torch.float64)
-
-
-def _judge(exercise: str, answer: Any, problem: Callable[[], str | None]) -> bool | None:
-    """Give feedback on an answer; if the learner's code raises an error, print that."""
-    if missing(answer):
-        return feedback(exercise, NoAnswer("There is no answer yet."))
-    try:
-        return feedback(exercise, problem())
-    except Exception as error:  # whatever the learner's code raises
-        return feedback(exercise, f"It raises {type(error).__name__}: {error}")
