@@ -339,7 +339,7 @@ def test_arrays_that_point_nowhere_are_refused(words, name):
     model = moreish.train(words, "ngram", order=3).model
     assert isinstance(model.config, NGram)
     for broken in (model.arrays[name] - 10_000, model.arrays[name][:-1], model.arrays[name].astype(np.float32)):
-        with pytest.raises(ValueError, match="its arrays"):
+        with pytest.raises(ValueError, match="its arrays|no probability"):
             model.config.reader({**model.arrays, name: broken}, len(model.vocab))
 
 
