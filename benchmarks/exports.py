@@ -80,7 +80,11 @@ def main() -> None:
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        result = {"machine": machine(), "versions": versions() | {"browser": browser.version}, "list": len(words)}
+        result: dict[str, Any] = {
+            "machine": machine(),
+            "versions": versions() | {"browser": browser.version},
+            "list": len(words),
+        }
         result["models"] = [measured(browser, corpus, *each, Path(folder)) for each in MODELS.items()]
         browser.close()
     arguments.json.write_text(json.dumps(result, indent=1) + "\n")
