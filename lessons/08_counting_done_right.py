@@ -96,7 +96,7 @@ print("after 'rian':", padded[4]["rian"].most_common(6))
 
 # %%
 class Evidence(NamedTuple):
-    """What the counts say about M tokens: (order, M) each."""
+    """Counts along a stream of M tokens, (order, M) each."""
 
     n: torch.Tensor
     N: torch.Tensor

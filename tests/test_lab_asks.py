@@ -1,4 +1,4 @@
-"""What a page asks of a training: next characters, scores, constrained words, states, attention, and gradients."""
+"""Questions of a page to a training: next characters, scores, constrained words, states, attention, and gradients."""
 
 import dataclasses
 from dataclasses import replace

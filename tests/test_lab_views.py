@@ -1,4 +1,4 @@
-"""What a page of the lab sees of a training: words, pairs, embeddings, layers."""
+"""Views of a training on a page of the lab: words, pairs, embeddings, layers."""
 
 import dataclasses
 import json

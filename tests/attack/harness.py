@@ -1,4 +1,4 @@
-"""What the attacks share: a seed, a count, a time limit for each try, and a summary as JSON.
+"""Harness of the attacks: a seed, a count, a time limit for each try, and a summary as JSON.
 
     python tests/attack/runs.py --seed 1 --tries 10000
 
