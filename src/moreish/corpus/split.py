@@ -45,6 +45,14 @@ def split_words(words: WordList, how: str = "lecture", seed: int = 42) -> dict[s
     return dict(zip(PARTS, np.split(places, _cuts(n)), strict=True))
 
 
+def check_split(words: WordList, how: str) -> None:
+    """Raise InputError if words cannot be split. A list that is shuffled as it is, is not shuffled for this."""
+    if how == "lecture" and not words.has_columns:
+        _check_number(len(words), "")
+    else:
+        split_words(words, how)
+
+
 def _split_lines(words: WordList, seed: int) -> dict[str, np.ndarray]:
     """Split the different words of a list, and return the places of all lines of each part's words."""
     shuffled = _shuffled(words, "distinct", seed)

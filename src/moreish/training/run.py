@@ -46,6 +46,7 @@ from .checkpoint import CHECKPOINT, damaged, load_checkpoint
 from .options import EARLIER, TrainOptions
 from .starting import Start
 from .teacher import TEACHER, Taught
+from .tensors import stored_arrays
 
 NUMBER = int | float | None  # in a line of the history
 FORMAT = 2  # of the folder; raised by a change that older versions cannot read
@@ -390,7 +391,7 @@ def _load_model(folder: Path, config: ModelConfig, corpus: Corpus, options: Trai
         model.params[:] = load_checkpoint(folder, model, options).best
         return model
     try:
-        tensors = load_tensors((folder / MODEL).read_bytes())
+        tensors = stored_arrays(folder / MODEL)
         if isinstance(config, ReaderConfig):
             model = Model(config, vocab, arrays=tensors, labels=labels)
             model.check()
