@@ -41,23 +41,15 @@ def split_words(words: WordList, how: str = "lecture", seed: int = 42) -> dict[s
     else:
         places = _shuffled(words, how, seed)
     n = len(places)
-    _check_number(n, "different " if how == "distinct" else "")
+    check_number(n, "different " if how == "distinct" else "")
     return dict(zip(PARTS, np.split(places, _cuts(n)), strict=True))
-
-
-def check_split(words: WordList, how: str) -> None:
-    """Raise InputError if words cannot be split. A list that is shuffled as it is, is not shuffled for this."""
-    if how == "lecture" and not words.has_columns:
-        _check_number(len(words), "")
-    else:
-        split_words(words, how)
 
 
 def _split_lines(words: WordList, seed: int) -> dict[str, np.ndarray]:
     """Split the different words of a list, and return the places of all lines of each part's words."""
     shuffled = _shuffled(words, "distinct", seed)
     n = len(shuffled)
-    _check_number(n, "different ")
+    check_number(n, "different ")
     rank = np.empty(len(words), np.int32)
     rank[shuffled] = np.arange(n)
     rank = rank[words.first_places]  # of the word of each line
@@ -70,7 +62,7 @@ def _cuts(n: int) -> list[int]:
     return [int(0.8 * n), int(0.9 * n)]
 
 
-def _check_number(n: int, kind: str) -> None:
+def check_number(n: int, kind: str = "") -> None:
     """Raise InputError if n words would leave a part empty."""
     if not 0 < int(0.8 * n) < int(0.9 * n) < n:
         what = kind + ("word" if n == 1 else "words")

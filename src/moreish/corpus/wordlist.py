@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from copy import copy
 from functools import cached_property
 from io import IOBase
-from itertools import islice
 from numbers import Real
 from typing import Any, Self, overload
 
@@ -240,8 +239,13 @@ class WordList(Shown, Sequence[str]):
 
     def chunks(self) -> Iterator[str]:
         """Yield the words in order, each followed by a line break, as texts of some thousands of words."""
-        words = iter(self)
-        while some := list(islice(words, WORDS_AT_A_TIME)):
+        for at in range(0, len(self), WORDS_AT_A_TIME):
+            some = self[at : at + WORDS_AT_A_TIME]
+            if (np.diff(some.starts) == some.lengths[:-1] + 1).all():  # perhaps they stand so in the text
+                piece = self.text[int(some.starts[0]) : int(some.starts[-1] + some.lengths[-1])] + "\n"
+                if piece.count("\n") == len(some):
+                    yield piece
+                    continue
             yield "\n".join([*some, ""])
 
     @cached_property
