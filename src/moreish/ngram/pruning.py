@@ -17,14 +17,17 @@ contexts longer than x. With the frequency f(h) of the tokens that are read at h
 
     cost(hc) = m(h) d(hc)       m(h) = f(h) + sum of a(x) m(x) over all x whose parent is h
 
-nats per token: the expected rise of the loss, if characters follow contexts as the model says. This is the criterion of
-Stolcke 1998, "Entropy-based pruning of backoff language models", with two differences. Longer contexts are part of it,
-and f is counted in the train words, where Stolcke takes the model's own probability of h. With labels, the costs of all
-labels are added, each weighted by its part of the train words.
+nats per token: the expected rise of the loss, if characters follow contexts as the model says. With labels, the costs
+of all labels are added, each weighted by its part of the train words. This is the criterion of Stolcke 1998,
+"Entropy-based pruning of backoff language models", with three differences: longer contexts are part of it, f is counted
+in the train words, where Stolcke takes the model's own probability of h, and entries are judged one after another.
 
-Contexts are visited from the longest to the shortest, and every entry that costs less than a threshold is left out. As
-with Stolcke, the entries of one context are judged independently, and the rest of the model is as pruned so far. An
-entry is always kept if a kept context needs it: one that is reached through it, or a longer one with an entry of the
+Contexts are visited from the longest to the shortest, and their entries one after another. Each that costs less than a
+threshold is left out, and A, B and a(h) change before the next is judged: so the costs of a context add up to the
+relative entropy without all its entries that were left out. Stolcke judges them independently. That fails for a context
+that has seen every character: any one entry follows from the others and costs nothing, and all would be left out.
+
+An entry is always kept if a kept context needs it: one that is reached through it, or a longer one with an entry of the
 same character. So all shares but a(h) stay as they are. Contexts without entries are left out, and what led there leads
 to the longest context that is kept. Single characters (order 1) always stay.
 """
@@ -40,7 +43,7 @@ from ..corpus.stream import Words
 from ..engine.tape.compile import compiler
 from .kernels import FLOATS, FLOATS2, GRAPH, INT, INTS32, Graph, entry_of, next_node
 
-OF_GRAPH = ("first", "parent", "char", "after")
+OF_GRAPH = ("first", "parent", "char", "after", "start")
 
 
 def visit(graph, stream, weights, visits):
@@ -83,21 +86,22 @@ def prune(graph, p, share, mass, n_vocab, threshold, costs):
         kept = 0
         for e in range(first[h], first[h + 1]):
             token = char[e]
-            shorter = next_node(graph, parent[h], token)
-            if fixed[h] or needed[e] or (after[e] != shorter and stays[after[e]]):
+            if fixed[h] or needed[e] or (after[e] != next_node(graph, parent[h], token) and stays[after[e]]):
                 costs[e] = np.inf
             else:
-                costs[e] = 0.0
+                cost = 0.0
                 for k in range(L):
-                    own = p[k, e]
-                    new = (share[k, h] * below[k] + own) / (below[k] + lower[k, token])
-                    d = own * np.log(own / (new * lower[k, token]))
-                    costs[e] += mass[k, h] * (d + share[k, h] * below[k] * np.log(share[k, h] / new))
-            kept += costs[e] >= threshold
-        for e in range(first[h], first[h + 1]):
-            token = char[e]
+                    own, low = p[k, e], lower[k, token]
+                    new = (left[k] + own) / (below[k] + low)
+                    d = own * np.log(own / (new * low)) + left[k] * np.log(share[k, h] / new)
+                    cost += mass[k, h] * d
+                costs[e] = max(cost, 0.0)
             if costs[e] < threshold:
+                left += p[:, e]
+                below += lower[:, token]
+                share[:, h] = left / below
                 continue
+            kept += 1
             at = parent[h]
             entry = entry_of(graph, at, token)
             while entry < 0 and at != 0:
@@ -106,15 +110,9 @@ def prune(graph, p, share, mass, n_vocab, threshold, costs):
                 entry = entry_of(graph, at, token)
             if entry >= 0:
                 needed[entry] = True
-        stays[h] = kept > 0
-        for e in range(first[h], first[h + 1]):
-            if costs[e] < threshold:
-                left += p[:, e]
-                below += lower[:, char[e]]
         if kept == 0:
+            stays[h] = False
             share[:, h] = 1.0
-        elif kept < first[h + 1] - first[h]:
-            share[:, h] = left / below
         mass[:, parent[h]] += share[:, h] * mass[:, h]
 
 
@@ -136,7 +134,8 @@ compiled = compiler(SIGNATURES, "n-gram pruning")
 
 def graph_of(arrays: dict[str, np.ndarray]) -> Graph:
     """Return the graph in the arrays of an `Automaton`."""
-    return Graph(*(arrays[name] for name in OF_GRAPH), int(arrays["start"][0]))
+    first, parent, char, after, start = (arrays[name] for name in OF_GRAPH)
+    return Graph(first, parent, char, after, int(start[0]))
 
 
 def frequencies(arrays: dict[str, np.ndarray], words: Sequence[Words]) -> np.ndarray:

@@ -19,7 +19,7 @@ PRECISION = 1.01  # ratio of the last two thresholds that are tried
 def prune(run: Run, *, entropy: float | None = None, size: float | None = None) -> Run:
     """Return a run whose n-gram model lacks the entries that matter least (Stolcke 1998; see `moreish.ngram.pruning`).
 
-    entropy     leave out what raises the loss by less than this, each entry by itself, in nats per token
+    entropy     leave out every entry without which the loss is expected to rise by less than this, in nats per token
     size        leave out as little as brings the tables down to this many bytes; give one of both
 
     Raises InputError for a model that is not an n-gram model, a number that is not positive, and a size that no pruning
