@@ -7,12 +7,12 @@ from functools import lru_cache, partial
 import numpy as np
 from numba import types
 
+from ..corpus.stream import END, whole_words
 from ..engine.protocol import Draw
 from ..engine.tape.compile import compiler
 from ..engine.threads import reserved_threads, run_parallel
 from .chunks import split_at_words
 from .kernels import (
-    FLOATS,
     FLOATS2,
     GRAPH,
     INTS,
@@ -24,44 +24,14 @@ from .kernels import (
     entry_of,
     next_node,
 )
+from .reading import Reading
 from .sampler import DrawOptions, Sampler
 from .tables import Tables
 
 TOKENS_PER_THREAD = 1 << 14  # fewer do not pay for a thread
-PLACES = 8  # of a stream, read in turns
+TOKENS_AT_A_TIME = 1 << 17  # read together, which bounds the memory
+LONGEST = 256  # characters of words that are read together, a step for each; longer ones are walked along
 LARGEST_P = 1 + 1e-6  # of a probability that is rounded
-
-
-def read(graph, probabilities, stream, nll):
-    """Write the nll in nats of every token of stream (M,) after the first to nll (M - 1,).
-
-    The stream is read at several places in turns, each of which begins with a word: a step waits for memory.
-    """
-    p, share, n_vocab = probabilities.p, probabilities.share, probabilities.n_vocab
-    at = np.empty(PLACES + 1, np.int64)
-    for k in range(PLACES + 1):
-        at[k] = nll.size * k // PLACES
-        while 0 < at[k] < nll.size and stream[at[k]] != 0:
-            at[k] += 1
-    ends, nodes, reading = at[1:].copy(), np.full(PLACES, graph.start), True
-    while reading:
-        reading = False
-        for k in range(PLACES):
-            i = at[k]
-            if i == ends[k]:
-                continue
-            token, weight, node = stream[i + 1], 1.0, nodes[k]
-            entry = entry_of(graph, node, token)
-            while entry < 0 and node != 0:
-                weight *= share[node]
-                node = graph.parent[node]
-                entry = entry_of(graph, node, token)
-            nll[i] = -np.log(weight * (p[entry] if entry >= 0 else share[0] / n_vocab))
-            if entry >= 0:
-                nodes[k] = graph.after[entry]
-            else:
-                nodes[k] = graph.start if token == 0 else 0
-            at[k], reading = i + 1, True
 
 
 def trace(graph, level, stream, nodes, entries):
@@ -108,7 +78,6 @@ def follow(graph, nodes, tokens, reached):
 
 PAIRS = types.int32[:, ::1]
 SIGNATURES = {
-    read: types.void(GRAPH, PROBABILITIES, INTS32, FLOATS),
     trace: types.void(GRAPH, INTS32, INTS32, PAIRS, PAIRS),
     walk: types.void(GRAPH, INTS32, INTS32),
     predict: types.void(GRAPH, PROBABILITIES, INTS, FLOATS2),
@@ -170,18 +139,32 @@ class Automaton:
         self.n_vocab = n_vocab
         self.graph = Graph(first, parent, char, after, int(start[0]))
         self.probabilities = Probabilities(p, share, n_vocab, order)
+        self._reading = Reading(self.graph, self.probabilities)
         self._sampler = lru_cache(1)(lambda options: Sampler(self.graph, self.probabilities, options))
 
     def nll(self, params: np.ndarray, stream: np.ndarray) -> np.ndarray:
         """Return the nll in nats of every token of a flat stream (1 + N,) after its first 0, float64 (N,)."""
         if stream.min() < 0 or stream.max() >= self.n_vocab:
             raise ValueError(f"tokens must be from 0 to {self.n_vocab - 1}")
-        nll = np.zeros(len(stream) - 1)
-        read_chunk = partial(compiled(read), self.graph, self.probabilities)
+        nll = np.empty(len(stream) - 1)
         with reserved_threads(len(nll) // TOKENS_PER_THREAD) as n_threads:
             chunks = split_at_words(stream, n_threads)
-            run_parallel([partial(read_chunk, stream[a : b + 1], nll[a:b]) for a, b in chunks])
+            run_parallel([partial(self._read, stream[a : b + 1], nll[a:b]) for a, b in chunks])
         return nll
+
+    def _read(self, stream: np.ndarray, nll: np.ndarray) -> None:
+        """Write the nll in nats of every token of a stream (1 + N,) after the first to nll (N,)."""
+        at = 0
+        for words in whole_words(stream, TOKENS_AT_A_TIME):
+            tokens = words[1:]
+            ends = np.flatnonzero(tokens == END)
+            if np.diff(ends, prepend=-1).max() <= LONGEST:
+                p = self._reading.of_words(tokens, ends)
+            else:
+                p, _ = self._reading.of_tokens(self.nodes(words), tokens)
+            with np.errstate(divide="ignore"):  # a p of 0 costs infinitely much
+                nll[at : at + len(p)] = -np.log(p)
+            at += len(p)
 
     def nodes(self, stream: np.ndarray) -> np.ndarray:
         """Return the node before every token of a flat stream (1 + N,) after its first 0, int32 (N,)."""
