@@ -12,7 +12,6 @@ from ..corpus.stream import END
 from .kernels import Graph, Probabilities
 
 MAX_MASKED = 64  # tokens that a mask can hold
-FEW_TOKENS = 4096  # fewer are found without masks
 ONE = np.uint64(1)
 
 
@@ -38,42 +37,43 @@ class Reading:
 
         A token without an entry has that of the parent, times the share that the node leaves to it, and so on up.
         """
-        parent, after, share, n_vocab = (
-            *(self.graph.parent, self.graph.after),
-            *(self.probabilities.share, self.probabilities.n_vocab),
-        )
-        entries, found = self.entries(nodes, tokens)
-        p, reached = take(self.probabilities.p, entries), take(after, entries)
-        left = np.flatnonzero(~found)
-        nodes, tokens, weight = nodes[left], tokens[left], np.ones(len(left))
+        entries, missing = self.entries(nodes, tokens)
+        weights, left = np.ones(len(tokens)), np.flatnonzero(missing & (nodes > 0))
+        nodes, sought, weight = nodes[left], tokens[left], weights[left]
         while left.size:
-            if (top := nodes == 0).any():  # not even node 0 has an entry: all tokens share what it leaves
-                p[left[top]] = weight[top] * (share[0] / n_vocab)
-                reached[left[top]] = np.where(tokens[top] == END, self.graph.start, 0)
-                left, nodes, tokens, weight = (x[~top] for x in (left, nodes, tokens, weight))
-            weight *= take(share, nodes)
-            nodes = take(parent, nodes)
-            entries, found = self.entries(nodes, tokens)
-            p[left], reached[left] = weight * take(self.probabilities.p, entries), take(after, entries)
-            on = np.flatnonzero(~found)
-            left, nodes, tokens, weight = (x[on] for x in (left, nodes, tokens, weight))
+            weight *= take(self.probabilities.share, nodes)
+            nodes = take(self.graph.parent, nodes)
+            entries[left], missing = self.entries(nodes, sought)
+            weights[left] = weight
+            on = np.flatnonzero(missing & (nodes > 0))
+            left, nodes, sought, weight = (x[on] for x in (left, nodes, sought, weight))
+        p, reached = take(self.probabilities.p, entries), take(self.graph.after, entries)
+        if self.unseen.any() and (places := np.flatnonzero(self.unseen[tokens])).size:
+            p[places] = self.probabilities.share[0] / self.probabilities.n_vocab
+            reached[places] = np.where(tokens[places] == END, self.graph.start, 0)
+        p *= weights
         return p, reached
 
     def entries(self, nodes: np.ndarray, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the entry of a token (N,) at each node (N,), int64 (N,), and True where there is one, bool (N,)."""
-        first, char = self.graph.first, self.graph.char
-        low = take(first, nodes)
+        """Return the entry of a token (N,) at each node (N,), int64 (N,), and True where there is none, bool (N,)."""
+        end, char = take(self.graph.first[1:], nodes), self.graph.char
         if self.masks is not None:
-            bit = ONE << tokens.astype(np.uint64)
-            mask = take(self.masks, nodes)
-            return low + np.bitwise_count(mask & (bit - ONE)), (mask & bit) != 0
-        end = take(first[1:], nodes)
+            from_token = take(self.masks, nodes) >> tokens.astype(np.uint64)
+            return end - np.bitwise_count(from_token), (from_token & ONE) == 0
+        low = take(self.graph.first, nodes)
         size = np.minimum(end - low, tokens + 1)  # as in `entry_of`
         while (more := size > 1).any():
             half = size >> 1
             low += half * (more & (take(char, low + half) <= tokens))
             size -= half
-        return low, (low < end) & (take(char, low) == tokens)
+        return low, (low >= end) | (take(char, low) != tokens)
+
+    @cached_property
+    def unseen(self) -> np.ndarray:
+        """True for tokens without an entry at node 0, bool (V,): they share equally what it leaves."""
+        unseen = np.ones(self.probabilities.n_vocab, bool)
+        unseen[self.graph.char[: self.graph.first[1]]] = False
+        return unseen
 
     @cached_property
     def masks(self) -> np.ndarray | None:
