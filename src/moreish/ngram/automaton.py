@@ -5,31 +5,20 @@
 from functools import lru_cache, partial
 
 import numpy as np
-from numba import types
 
 from ..corpus.stream import END, whole_words
+from ..engine.compiler import compiler
 from ..engine.protocol import Draw
-from ..engine.tape.compile import compiler
 from ..engine.threads import reserved_threads, run_parallel
 from .chunks import split_at_words
-from .kernels import (
-    FLOATS2,
-    GRAPH,
-    INTS,
-    INTS32,
-    PROBABILITIES,
-    Graph,
-    Probabilities,
-    distribution,
-    entry_of,
-    next_node,
-)
+from .kernels import Graph, Probabilities, distribution, entry_of, next_node
 from .reading import Reading
 from .sampler import DrawOptions, Sampler
+from .small import MAX_TOKENS, is_small
 from .tables import Tables
 
 TOKENS_PER_THREAD = 1 << 14  # fewer do not pay for a thread
-TOKENS_AT_A_TIME = 1 << 17  # read together, which bounds the memory
+TOKENS_AT_A_TIME = 1 << 18  # read together, which bounds the memory
 LONGEST = 256  # characters of words that are read together, a step for each; longer ones are walked along
 LARGEST_P = 1 + 1e-6  # of a probability that is rounded
 
@@ -76,12 +65,11 @@ def follow(graph, nodes, tokens, reached):
         reached[i] = next_node(graph, nodes[i], tokens[i])
 
 
-PAIRS = types.int32[:, ::1]
 SIGNATURES = {
-    trace: types.void(GRAPH, INTS32, INTS32, PAIRS, PAIRS),
-    walk: types.void(GRAPH, INTS32, INTS32),
-    predict: types.void(GRAPH, PROBABILITIES, INTS, FLOATS2),
-    follow: types.void(GRAPH, INTS, INTS, INTS),
+    trace: "void(Graph, int32[::1], int32[::1], int32[:, ::1], int32[:, ::1])",
+    walk: "void(Graph, int32[::1], int32[::1])",
+    predict: "void(Graph, Probabilities, int64[::1], float64[:, ::1])",
+    follow: "void(Graph, int64[::1], int64[::1], int64[::1])",
 }
 compiled = compiler(SIGNATURES, "n-gram scoring")
 
@@ -90,7 +78,13 @@ def trace_stream(tables: Tables, stream: np.ndarray) -> tuple[np.ndarray, np.nda
     """Return the contexts of every token and its entries in them: int32 (M - 1, order) each, -1 where there is none."""
     nodes, entries = np.zeros((2, len(stream) - 1, tables.order), np.int32)
     t = tables
-    compiled(trace)(Graph(t.first, t.parent, t.char, t.after, t.start), t.level, stream, nodes, entries)
+    graph = Graph(t.first, t.parent, t.char, t.after, t.start)
+    if is_small(len(stream), MAX_TOKENS):
+        Reading(graph, Probabilities(np.ones(len(t.char)), np.ones(len(t.parent)), t.n_vocab, t.order)).trace(
+            t.level, stream, nodes, entries
+        )
+    else:
+        compiled(trace)(graph, t.level, stream, nodes, entries)
     return nodes, entries
 
 
@@ -146,6 +140,8 @@ class Automaton:
         """Return the nll in nats of every token of a flat stream (1 + N,) after its first 0, float64 (N,)."""
         if stream.min() < 0 or stream.max() >= self.n_vocab:
             raise ValueError(f"tokens must be from 0 to {self.n_vocab - 1}")
+        if stream[-1] != END:
+            return self.nll(params, np.append(stream, np.int32(END)))[:-1]
         nll = np.empty(len(stream) - 1)
         with reserved_threads(len(nll) // TOKENS_PER_THREAD) as n_threads:
             chunks = split_at_words(stream, n_threads)

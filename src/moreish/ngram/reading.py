@@ -21,16 +21,35 @@ class Reading:
     def __init__(self, graph: Graph, probabilities: Probabilities):
         self.graph, self.probabilities = graph, probabilities
 
-    def of_words(self, tokens: np.ndarray, ends: np.ndarray) -> np.ndarray:
-        """Return the probability of every token of words (N,), float64 (N,); ends (W,) are the places of end tokens."""
+    def of_words(self, tokens: np.ndarray, ends: np.ndarray, nodes: np.ndarray | None = None) -> np.ndarray:
+        """Return the probability of every token of words (N,), float64 (N,).
+
+        ends    the places of end tokens, (W,)
+        nodes   if not None, the node before every token is written there, (N,)
+        """
         lengths = np.diff(ends, prepend=-1)
         longest_first = np.argsort(-lengths)
         lengths, at = lengths[longest_first], (ends - lengths)[longest_first]
         p, node = np.empty(len(tokens)), np.full(len(at), self.graph.start)
         for n in np.searchsorted(-lengths, -np.arange(lengths[0])).tolist():  # words that have another token
-            at = at[:n] + 1
-            p[at], node = self.of_tokens(node[:n], tokens[at])
+            at, node = at[:n] + 1, node[:n]
+            if nodes is not None:
+                nodes[at] = node
+            p[at], node = self.of_tokens(node, tokens[at])
         return p
+
+    def trace(self, level: np.ndarray, stream: np.ndarray, nodes: np.ndarray, entries: np.ndarray) -> None:
+        """Write what `automaton.trace` writes."""
+        tokens, at = stream[1:], np.empty(len(nodes), np.int32)
+        self.of_words(tokens, np.flatnonzero(tokens == END), at)
+        nodes.fill(-1)
+        entries.fill(-1)
+        here = np.arange(len(nodes))
+        while here.size:
+            nodes[here, level[at] - 1] = at
+            found, missing = self.entries(at, tokens[here])
+            entries[here, level[at] - 1] = np.where(missing, -1, found)
+            here, at = here[at != 0], self.graph.parent[at[at != 0]]
 
     def of_tokens(self, nodes: np.ndarray, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the probability of a token (N,) after each node (N,), float64 (N,), and the node after it (N,).
@@ -50,7 +69,7 @@ class Reading:
         p, reached = take(self.probabilities.p, entries), take(self.graph.after, entries)
         if self.unseen.any() and (places := np.flatnonzero(self.unseen[tokens])).size:
             p[places] = self.probabilities.share[0] / self.probabilities.n_vocab
-            reached[places] = np.where(tokens[places] == END, self.graph.start, 0)
+            reached[places] = 0
         p *= weights
         return p, reached
 
