@@ -58,14 +58,13 @@ class Reading:
         """
         entries, missing = self.entries(nodes, tokens)
         weights, left = np.ones(len(tokens)), np.flatnonzero(missing & (nodes > 0))
-        nodes, sought, weight = nodes[left], tokens[left], weights[left]
+        nodes = nodes[left]
         while left.size:
-            weight *= take(self.probabilities.share, nodes)
+            weights[left] *= take(self.probabilities.share, nodes)
             nodes = take(self.graph.parent, nodes)
-            entries[left], missing = self.entries(nodes, sought)
-            weights[left] = weight
+            entries[left], missing = self.entries(nodes, tokens[left])
             on = np.flatnonzero(missing & (nodes > 0))
-            left, nodes, sought, weight = (x[on] for x in (left, nodes, sought, weight))
+            left, nodes = left[on], nodes[on]
         p, reached = take(self.probabilities.p, entries), take(self.graph.after, entries)
         if self.unseen.any() and (places := np.flatnonzero(self.unseen[tokens])).size:
             p[places] = self.probabilities.share[0] / self.probabilities.n_vocab
