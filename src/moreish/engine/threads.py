@@ -8,10 +8,8 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from queue import Queue
 from typing import Any
 
 from ..errors import InputError
@@ -129,6 +127,9 @@ def in_order(calls: Iterable[Callable[[], Any]]) -> Iterator[Any]:
         if n_threads == 1:
             yield from (call() for call in calls)
             return
+        from concurrent.futures import Future, ThreadPoolExecutor
+        from queue import Queue
+
         results: Queue[Future[Any] | None] = Queue(n_threads)
         ended = threading.Event()
 
