@@ -51,7 +51,7 @@ def test_evaluating_and_sampling_are_the_same_with_any_number_of_threads(corpus,
 
 @pytest.mark.parametrize("at_least", [1, 3])
 def test_counting_is_the_same_with_any_number_of_threads(at_least, corpus, monkeypatch, made_by):
-    monkeypatch.setattr(windows, "TOKENS_PER_THREAD", 100)
+    monkeypatch.setattr(windows, "TOKENS_AT_A_TIME", 100)
     stream, found = corpus.stream("train"), []
     for n in (1, 2, 5):
         set_threads(n)
