@@ -8,12 +8,12 @@ import numpy as np
 from numba import njit, types
 
 from ..engine.tape.compile import compiler
-from .kernels import GRAPH, INT, INTS, INTS32, entry_of, place_of
+from .kernels import GRAPH, INT, INTS, INTS32, place_of
 from .windows import Windows
 
 
 class Columns(NamedTuple):
-    """The arrays of `Tables` that follow from windows alone; outer int32 (nodes,) is the first token of each context."""
+    """The arrays of `Tables` that follow from windows alone, and the first token of each context, outer (nodes,)."""
 
     first: np.ndarray
     parent: np.ndarray
@@ -56,7 +56,10 @@ def keep_one_end(windows):
     keys, _, lengths, n, bits, per_number = windows
     for i in range(lengths.size):
         place = n - lengths[i] + 1  # of the farthest token
-        while place < n - 1 and token(keys, i, place, bits, per_number) == token(keys, i, place + 1, bits, per_number) == 0:
+        while (
+            place < n - 1
+            and token(keys, i, place, bits, per_number) == token(keys, i, place + 1, bits, per_number) == 0
+        ):
             place += 1
         lengths[i] = n - place + 1
 
@@ -65,8 +68,8 @@ def write_order(windows, k, at, columns, n_vocab, writing):
     """Write the nodes and entries of order k to columns, from the places `at` = (node, parent, entry) on, if `writing`.
 
     Returns how many nodes and entries there are. All windows with the same context follow each other, as those of its
-    parent do: a node is a run of windows with the same k - 1 nearest tokens. Its targets are added up in an array of all
-    tokens, of which only blocks with a target are searched.
+    parent do: a node is a run of windows with the same k - 1 nearest tokens. Its targets are added up in an array of
+    all tokens, of which only blocks with a target are searched.
     """
     keys, counts, lengths = windows.keys, windows.counts, windows.lengths
     first, parents, outer, char, count = columns
@@ -84,12 +87,12 @@ def write_order(windows, k, at, columns, n_vocab, writing):
         if not last:
             if lengths[i] < k - 1:
                 continue
-            if before < 0 or k > 2 and not agree(keys, before, i, nearer, its_bit):
+            if before < 0 or (k > 2 and not agree(keys, before, i, nearer, its_bit)):
                 parent += 1
             before = i
             if lengths[i] < k:
                 continue
-        if last or before_longer < 0 or k > 1 and not agree(keys, before_longer, i, number, bit):
+        if last or before_longer < 0 or (k > 1 and not agree(keys, before_longer, i, number, bit)):
             if writing and node >= first_node:
                 for b in range(marked.size):
                     if marked[b]:
@@ -116,8 +119,8 @@ def write_order(windows, k, at, columns, n_vocab, writing):
 def link(graph, level, children, outer, lower, begin, end):
     """Write `lower` and `after` of the entries of nodes from begin to end, of one order; those below must be written.
 
-    The contexts that are one token longer than a node's are its children, from children[node] to children[node + 1] - 1.
-    The context after an entry is that after its lower entry, longer by the first token of the entry's own context.
+    The contexts one token longer than a node's are its children, from children[node] to children[node + 1] - 1. The
+    context after an entry is that after its lower entry, longer by the first token of the entry's own context.
     """
     first, parent, char, after, start = graph
     for node in range(begin, end):

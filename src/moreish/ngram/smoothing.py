@@ -91,7 +91,11 @@ def _kneser_ney_counts(tables: Tables) -> Callable[[Block], np.ndarray]:
 
     def counts(block: Block) -> np.ndarray:
         raw_counts = tables.count[block.entries]
-        return raw_counts if block.order == tables.order else np.where(tables.outer_end[block.node], raw_counts, before[block.entries])
+        return (
+            raw_counts
+            if block.order == tables.order
+            else np.where(tables.outer_end[block.node], raw_counts, before[block.entries])
+        )
 
     return counts
 

@@ -7,20 +7,21 @@ has a count, the `lower` entry of the same character at the parent, and the node
 after the character. So reading a text takes one step for each character, and a step to the parent shortens a context.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
+from ..engine.threads import reserved_threads, run_parallel
 from .kernels import Graph
 from .orders import Columns, compiled, keep_one_end, link, write_order
 from .windows import DEFAULT_MEMORY, Windows, count_windows
 
-
 ENTRIES_AT_A_TIME = 1 << 18  # in a block
+NUMBERS_PER_THREAD = 1 << 17  # windows or nodes; fewer do not pay for a thread
 
 
 class Block(NamedTuple):
@@ -140,25 +141,33 @@ def tables_of(windows: Windows, n_vocab: int, padded: bool = True) -> Tables:
     lower, after = np.empty(len(char), np.int32), np.empty(len(char), np.int32)
     graph = Graph(first, parent, char, after, start)
     for begin, end in pairwise(nodes):
-        compiled(link)(graph, level, children, outer, lower, begin, end)
+        with reserved_threads((end - begin) // NUMBERS_PER_THREAD) as n_threads:
+            ends = [begin + (end - begin) * part // n_threads for part in range(n_threads + 1)]
+            run_parallel(
+                [partial(compiled(link), graph, level, children, outer, lower, a, b) for a, b in pairwise(ends)]
+            )
     return Tables(order, n_vocab, start, level, first, parent, char, count, lower, after, (outer == 0) & (level > 1))
 
 
 def _columns(windows: Windows, n_vocab: int) -> tuple[Columns, list[int]]:
     """Return the columns of tables, order after order, and the first node of each order, with the number of all."""
-    orders = range(1, windows.n + 1)
 
-    def write(k: int, at: tuple[int, int, int], columns: Columns, writing: bool) -> tuple[int, int]:
-        return compiled(write_order)(windows, k, at, columns, n_vocab, writing)
+    def write(places: Sequence[tuple[int, int, int]], columns: Columns, writing: bool) -> list[tuple[int, int]]:
+        calls = [
+            partial(compiled(write_order), windows, k, at, columns, n_vocab, writing)
+            for k, at in enumerate(places, start=1)
+        ]
+        with reserved_threads(min(len(calls), len(windows.counts) // NUMBERS_PER_THREAD)) as n:
+            return [size for first in range(0, len(calls), n) for size in run_parallel(calls[first : first + n])]
 
-    def columns(nodes: int, entries: int) -> Columns:
-        of_entries = np.empty(entries, np.int32), np.empty(entries, np.int64)
-        return Columns(np.empty(nodes + 1, np.int64), np.empty(nodes, np.int32), np.empty(nodes, np.int32), *of_entries)
-
-    sizes = [write(k, (0, 0, 0), columns(0, 0), False) for k in orders]
+    sizes = write([(0, 0, 0)] * windows.n, _new_columns(0, 0), False)
     nodes, entries = np.cumsum([(0, 0), *sizes], axis=0).T.tolist()
-    found = columns(nodes[-1], entries[-1])
-    found.first[-1] = entries[-1]
-    for k in orders:
-        write(k, (nodes[k - 1], nodes[max(k - 2, 0)], entries[k - 1]), found, True)
-    return found, nodes
+    columns = _new_columns(nodes[-1], entries[-1])
+    columns.first[-1] = entries[-1]
+    write(list(zip(nodes[:-1], [0, *nodes[:-2]], entries[:-1], strict=True)), columns, True)
+    return columns, nodes
+
+
+def _new_columns(nodes: int, entries: int) -> Columns:
+    of_entries = np.empty(entries, np.int32), np.empty(entries, np.int64)
+    return Columns(np.empty(nodes + 1, np.int64), np.empty(nodes, np.int32), np.empty(nodes, np.int32), *of_entries)

@@ -1,12 +1,13 @@
 """Counting the different windows of n tokens: a context of n - 1, padded with end tokens, and its target.
 
-A window is packed into one number. Its highest bits are the tokens of the context, from the nearest to the farthest, and
-its lowest ones the target. So sorted windows are in the order of the nodes and entries of `Tables`, at every order.
+A window is packed into one number. Its highest bits are the tokens of the context, from the nearest to the farthest,
+and its lowest ones the target. So sorted windows are in the order of the nodes and entries of `Tables`, at every order.
 
-The text is packed and sorted in runs, and each run is merged into the windows counted before, in place. Memory is needed
-for the different windows, 16 bytes each, and for the runs at work. The tables of all orders that are made from the
-windows take up to 50 n bytes for each window (measured on random text, which repeats least). So the number of windows
-bounds the memory, and counting refuses to keep more than fit.
+The text is packed and sorted in runs, and each run is merged into the windows counted before, in place. Each thread has
+a part of the possible windows, in every run. So memory is needed for the different windows, 16 bytes each, and for one
+run, with any number of threads. The tables of all orders that are made from the windows take up to 50 n bytes for each
+window (measured on random text, which repeats least). So the number of windows bounds the memory, and counting refuses
+to keep more than fit.
 
 Rare windows may be left out. A window that occurs less often than `at_least` loses the first character of its context,
 again and again, until the shortened windows that became equal to it occur often enough together, or no context is left.
@@ -18,8 +19,9 @@ shortened, they go to the disk (see `spill`).
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
-from itertools import chain, islice
+from itertools import chain, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -28,38 +30,44 @@ from numba import types
 from ..corpus.stream import whole_words
 from ..engine.batches import distinct_windows
 from ..engine.tape.compile import compiler
-from ..engine.threads import get_threads, reserved_threads, run_parallel
+from ..engine.threads import reserved_threads, run_parallel
 from ..errors import InputError
 from .kernels import INT, INTS, INTS32
 from .spill import spill
 
 MAX_BITS = 62  # of a number
 TOKENS_AT_A_TIME = 1 << 22  # in a run
+TOKENS_PER_THREAD = 1 << 20  # of a run; fewer do not pay for a thread
+TOKENS_SAMPLED = 1 << 16  # to divide the windows among threads
 DEFAULT_MEMORY = 8 << 30  # bytes for windows and the tables made from them
 BYTES_PER_TOKEN = 50  # memory for a different window, divided by its length
 
 
-def pack(stream, n, bits, keys):
-    """Pack the window of n tokens that ends at each token of stream (M,) after the first into keys (M - 1,)."""
-    context, above = 0, ~((1 << bits) - 1)  # the bits above the target's
-    for i in range(keys.size):
-        token = np.int64(stream[i + 1])
-        keys[i] = context | token
+def pack(stream, n, bits, low, high, keys):
+    """Pack the window of n tokens that ends at each token of stream (M,) after the first: keys (>= M - 1,).
+
+    Only keys from low to high - 1 are written. Returns their number.
+    """
+    context, above, size = 0, ~((1 << bits) - 1), 0  # the bits above the target's
+    for i in range(1, stream.size):
+        token = np.int64(stream[i])
+        key = context | token
+        keys[size] = key
+        size += low <= key and key < high  # without a branch, which the processor could not predict
         context = 0 if token == 0 else (token << bits * (n - 1) | context >> bits) & above
+    return size
 
 
 def count_equal(keys, counts):
-    """Move the different ones of sorted keys (M,), M > 0, to the front; write their counts to the front of counts (M,).
+    """Move the different ones of sorted keys (M,) to the front; write their counts to the front of counts (M,).
 
     Returns how many different keys there are.
     """
-    n, begin, key = 0, 0, keys[0]
-    for i in range(1, keys.size + 1):
-        if i == keys.size or keys[i] != key:
-            keys[n], counts[n] = key, i - begin
-            n, begin = n + 1, i
-            if i < keys.size:
-                key = keys[i]
+    n = begin = 0
+    for i in range(keys.size):
+        if i + 1 == keys.size or keys[i + 1] != keys[i]:
+            keys[n], counts[n] = keys[i], i + 1 - begin
+            n, begin = n + 1, i + 1
     return n
 
 
@@ -67,7 +75,6 @@ def count_new(keys, more):
     """Return how many of the sorted keys more (M,) are not among sorted keys (N,)."""
     i = j = both = 0
     while i < keys.size and j < more.size:
-        # Without a branch, here and in `merge`: the processor cannot predict which key is smaller.
         here, there = keys[i] <= more[j], more[j] <= keys[i]
         i, j, both = i + here, j + there, both + (here & there)
     return more.size - both
@@ -90,7 +97,7 @@ def merge(keys, counts, n, more, more_counts):
 
 
 SIGNATURES = {
-    pack: types.void(INTS32, INT, INT, INTS),
+    pack: INT(INTS32, INT, INT, INT, INT, INTS),
     count_equal: INT(INTS, INTS),
     count_new: INT(INTS, INTS),
     merge: types.void(INTS, INTS, INT, INTS, INTS),
@@ -148,13 +155,8 @@ def count_windows(
         rows, counts = distinct_windows(np.concatenate([*(words[:-1] for words in first), last]), n)
         _check_room(len(rows), most, n, at_least, memory)
         return _in_order(rows, counts, bits)
-    size = max(1, min(TOKENS_AT_A_TIME, most))
-    counted = CountsInMemory()
-    found = _counts_of_runs((run for words in streams for run in whole_words(words, size)), n, bits)
-    for more in found:
-        counted.add(*more)
-        if len(counted.keys) > most:
-            break
+    found = _counted(_runs(streams, max(1, min(TOKENS_AT_A_TIME, most))), n, bits, most)
+    counted = next(found, CountsInMemory())
     if at_least == 1:
         _check_room(len(counted.keys), most, n, at_least, memory)
         lengths = np.full(len(counted.keys), n, np.int8)
@@ -163,8 +165,8 @@ def count_windows(
     with ExitStack() as stack:
         if len(counted.keys) > most:
             in_memory, counted = counted, stack.enter_context(spill(memory))
-            for more in chain([(in_memory.keys, in_memory.counts)], found):
-                counted.add(*more)
+            for more in chain([in_memory], found):
+                counted.add(more.keys, more.counts)
         for k in range(n, 0, -1):
             without_farthest = ~(((1 << bits * (n - k + 1)) - 1) << bits)
             parts.append(counted.take(at_least if k > 1 else 1, without_farthest, most))
@@ -186,19 +188,31 @@ def _in_order(rows: np.ndarray, counts: np.ndarray, bits: int) -> Windows:
     return Windows(keys[order], counts[order], np.full(len(rows), n, np.int8), n, bits, per_number)
 
 
+@dataclass
 class CountsInMemory:
-    """Counts (N,) of different keys (N,), sorted."""
+    """Counts (N,) of different keys (N,) from low to high - 1, sorted."""
 
-    def __init__(self):
+    low: int = 0
+    high: int = 1 << MAX_BITS
+
+    def __post_init__(self):
         self.keys, self.counts = np.zeros(0, np.int64), np.zeros(0, np.int64)
 
-    def add(self, keys: np.ndarray, counts: np.ndarray) -> None:
-        """Add counts (N,) of sorted keys (N,)."""
-        n = len(self.keys)
-        size = n + compiled(count_new)(self.keys, keys)
+    def count(self, run: np.ndarray, n: int, bits: int) -> None:
+        """Add the windows of n tokens in a stream."""
+        keys = np.empty(len(run) - 1, np.int64)
+        keys = keys[: compiled(pack)(run, n, bits, self.low, self.high, keys)]
+        keys.sort()
+        counts = np.empty_like(keys)
+        different = compiled(count_equal)(keys, counts)
+        keys, counts, size = keys[:different], counts[:different], len(self.keys)
+        self.resize(size + compiled(count_new)(self.keys, keys))
+        compiled(merge)(self.keys, self.counts, size, keys, counts)
+
+    def resize(self, size: int) -> None:
+        """Change the number of keys: without a copy, if there are many."""
         for array in (self.keys, self.counts):
-            array.resize(size, refcheck=False)  # without a copy, if the array is large
-        compiled(merge)(self.keys, self.counts, n, keys, counts)
+            array.resize(size, refcheck=False)
 
     def take(self, at_least: int, mask: int, most: int) -> Counts:
         """Remove the keys that occur often enough and return them with their counts. Mask the keys that stay."""
@@ -209,23 +223,50 @@ class CountsInMemory:
         return taken
 
 
-def _counts_of_runs(runs: Iterator[np.ndarray], n: int, bits: int) -> Iterator[Counts]:
-    """Yield the counts of the windows in each of some runs of whole words; several runs are counted at the same time."""
-    while True:
-        with reserved_threads(get_threads()) as n_threads:
-            found = run_parallel([partial(_counts_of, run, n, bits) for run in islice(runs, n_threads)])
-        if not found:
-            return
-        yield from found
+def _runs(streams: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
+    """Yield some streams, as if they were one, in runs of about `size` tokens."""
+    some = list[np.ndarray]()
+    for run in (run for stream in streams for run in whole_words(stream, size)):
+        some.append(run[1:] if some else run)
+        if sum(map(len, some)) > size:
+            yield some[0] if len(some) == 1 else np.concatenate(some)
+            some.clear()
+    if some:
+        yield np.concatenate(some)
 
 
-def _counts_of(run: np.ndarray, n: int, bits: int) -> Counts:
-    keys = np.empty(len(run) - 1, np.int64)
-    compiled(pack)(run, n, bits, keys)
-    keys.sort()
-    counts = np.empty_like(keys)
-    different = compiled(count_equal)(keys, counts)
-    return keys[:different], counts[:different]
+def _counted(runs: Iterator[np.ndarray], n: int, bits: int, most: int) -> Iterator[CountsInMemory]:
+    """Yield the counts of all windows, and begin anew whenever there are more than `most` different ones."""
+    parts = list[CountsInMemory]()
+    for run in runs:
+        with reserved_threads(len(run) // TOKENS_PER_THREAD) as n_threads:
+            if not parts:
+                parts = [CountsInMemory(*bounds) for bounds in pairwise(_bounds(run, n, bits, n_threads))]
+            run_parallel([partial(part.count, run, n, bits) for part in parts])
+        if sum(len(part.keys) for part in parts) > most:
+            yield _joined(parts)
+            parts = []
+    if parts:
+        yield _joined(parts)
+
+
+def _bounds(run: np.ndarray, n: int, bits: int, n_parts: int) -> list[int]:
+    """Return bounds of parts of the possible windows that about as many tokens fall into."""
+    first = next(whole_words(run, TOKENS_SAMPLED))
+    keys = np.empty(len(first), np.int64)
+    keys = np.sort(keys[: compiled(pack)(first, n, bits, 0, 1 << MAX_BITS, keys)])
+    return [0, *(int(keys[len(keys) * part // n_parts]) for part in range(1, n_parts)), 1 << MAX_BITS]
+
+
+def _joined(parts: list[CountsInMemory]) -> CountsInMemory:
+    first, *others = parts
+    end = len(first.keys)
+    first.resize(sum(len(part.keys) for part in parts))
+    for part in others:
+        begin, end = end, end + len(part.keys)
+        first.keys[begin:end], first.counts[begin:end] = part.keys, part.counts
+        part.resize(0)
+    return first
 
 
 def _check_room(found: int, most: int, n: int, at_least: int, memory: int) -> None:
