@@ -21,6 +21,7 @@ from moreish.models import NGram
 from moreish.ngram import PADDED, SMOOTHINGS, Automaton, count_tables
 from moreish.ngram.automaton import trace_stream
 from moreish.ngram.fitting import evidence, fit_loss
+from moreish.ngram.numbering import Numbering
 from moreish.ngram.sampler import MAX_ROW_CELLS, DrawOptions, Sampler
 from moreish.ngram.smoothing import discounts
 from moreish.ngram.spill import CountsOnDisk
@@ -230,6 +231,15 @@ def test_the_disk_needs_duckdb(monkeypatch, corpus):
     monkeypatch.setitem(sys.modules, "duckdb", None)
     with pytest.raises(InputError, match='pip install "duckdb'):
         moreish.train(corpus, "ngram", at_least=2, memory=1e-5)
+
+
+@given(st.lists(st.integers(0, 299), min_size=1), st.sampled_from((300, 1 << 40)))
+def test_values_are_numbered_in_their_order(values, size):
+    """In a set of bits, and sorted if there are too many possible values."""
+    found = Numbering(np.array(values), size)
+    assert found.sorted.tolist() == sorted(set(values))
+    wanted = [found.sorted.tolist().index(value) if value in values else -1 for value in range(300)]
+    assert found.of(np.arange(300)).tolist() == wanted
 
 
 def plain_tables(words, order, padded, at_least):

@@ -5,13 +5,36 @@
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, types
 
-from ..engine.tape.compile import compiler
-from .kernels import GRAPH, INT, INTS, INTS32, place_of
-from .windows import Windows
+from ..engine.compiler import compiler
+from ..layers.jit import fields, njit
+from .kernels import place_of
 
 
+@fields("int64[:, ::1]", "int64[::1]", "int8[::1]", *3 * ("int64",))
+class Windows(NamedTuple):
+    """Different windows of up to n tokens, and their counts, sorted by the context, from its nearest token on.
+
+    keys        int64 (D, W): the tokens, `per_number` in each of W numbers; W is 1 if all n fit
+    counts      int64 (D,)
+    lengths     int8 (D,): of a shortened window only the last `length` tokens are valid
+    bits        of a token
+    """
+
+    keys: np.ndarray
+    counts: np.ndarray
+    lengths: np.ndarray
+    n: int
+    bits: int
+    per_number: int
+
+    def at(self, place: int) -> np.ndarray:
+        """Return the tokens at a place in the window, 0 to n - 1, as they follow one another in the text: (D,)."""
+        number, within = divmod((place + 1) % self.n, self.per_number)  # from the lowest bits on
+        return self.keys[:, -1 - number] >> self.bits * within & (1 << self.bits) - 1
+
+
+@fields("int64[::1]", *3 * ("int32[::1]",), "int64[::1]")
 class Columns(NamedTuple):
     """The arrays of `Tables` that follow from windows alone, and the first token of each context, outer (nodes,)."""
 
@@ -20,11 +43,6 @@ class Columns(NamedTuple):
     outer: np.ndarray
     char: np.ndarray
     count: np.ndarray
-
-
-INTS8 = types.int8[::1]
-WINDOWS = types.NamedTuple((types.int64[:, ::1], INTS, INTS8, INT, INT, INT), Windows)
-COLUMNS = types.NamedTuple((INTS, INTS32, INTS32, INTS32, INTS), Columns)
 
 
 @njit
@@ -139,8 +157,8 @@ def link(graph, level, children, outer, lower, begin, end):
 
 
 SIGNATURES = {
-    keep_one_end: types.void(WINDOWS),
-    write_order: types.UniTuple(INT, 2)(WINDOWS, INT, types.UniTuple(INT, 3), COLUMNS, INT, types.boolean),
-    link: types.void(GRAPH, INTS32, INTS, INTS32, INTS32, INT, INT),
+    keep_one_end: "void(Windows)",
+    write_order: "UniTuple(int64, 2)(Windows, int64, UniTuple(int64, 3), Columns, int64, boolean)",
+    link: "void(Graph, int32[::1], int64[::1], int32[::1], int32[::1], int64, int64)",
 }
 compiled = compiler(SIGNATURES, "tables of counts")

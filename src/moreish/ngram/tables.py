@@ -16,9 +16,11 @@ from typing import NamedTuple
 import numpy as np
 
 from ..engine.threads import reserved_threads, run_parallel
+from . import small
 from .kernels import Graph
-from .orders import Columns, compiled, keep_one_end, link, write_order
-from .windows import DEFAULT_MEMORY, Windows, count_windows
+from .orders import Columns, Windows, compiled, keep_one_end, link, write_order
+from .small import MAX_TOKENS, is_small
+from .windows import DEFAULT_MEMORY, count_windows
 
 ENTRIES_AT_A_TIME = 1 << 18  # in a block
 NUMBERS_PER_THREAD = 1 << 17  # windows or nodes; fewer do not pay for a thread
@@ -127,10 +129,12 @@ def count_tables(
 
 def tables_of(windows: Windows, n_vocab: int, padded: bool = True) -> Tables:
     """Make tables of windows, whose lengths are changed: see `count_tables`."""
-    order = windows.n
-    if not padded:
+    order, small_list = windows.n, is_small(len(windows.counts), MAX_TOKENS)
+    if not padded and small_list:
+        windows = windows._replace(lengths=small.lengths_with_one_end(windows))
+    elif not padded:
         compiled(keep_one_end)(windows)
-    columns, nodes = _columns(windows, n_vocab)
+    columns, nodes = small.columns_of(windows, n_vocab) if small_list else _columns(windows, n_vocab)
     del windows
     first, parent, outer, char, count = columns
     level = np.repeat(np.arange(1, order + 1, dtype=np.int32), np.diff(nodes))
@@ -140,12 +144,14 @@ def tables_of(windows: Windows, n_vocab: int, padded: bool = True) -> Tables:
         start = int(children[start])
     lower, after = np.empty(len(char), np.int32), np.empty(len(char), np.int32)
     graph = Graph(first, parent, char, after, start)
-    for begin, end in pairwise(nodes):
-        with reserved_threads((end - begin) // NUMBERS_PER_THREAD) as n_threads:
-            ends = [begin + (end - begin) * part // n_threads for part in range(n_threads + 1)]
-            run_parallel(
-                [partial(compiled(link), graph, level, children, outer, lower, a, b) for a, b in pairwise(ends)]
-            )
+    if small_list:
+        small.link(graph, level, outer, lower, n_vocab, nodes)
+    else:
+        for begin, end in pairwise(nodes):
+            with reserved_threads((end - begin) // NUMBERS_PER_THREAD) as n_threads:
+                ends = [begin + (end - begin) * part // n_threads for part in range(n_threads + 1)]
+                link_part = partial(compiled(link), graph, level, children, outer, lower)
+                run_parallel([partial(link_part, *part) for part in pairwise(ends)])
     return Tables(order, n_vocab, start, level, first, parent, char, count, lower, after, (outer == 0) & (level > 1))
 
 

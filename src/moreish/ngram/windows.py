@@ -22,17 +22,17 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, pairwise
-from typing import NamedTuple
 
 import numpy as np
-from numba import types
 
 from ..corpus.stream import whole_words
 from ..engine.batches import distinct_windows
-from ..engine.tape.compile import compiler
+from ..engine.compiler import compiler
 from ..engine.threads import reserved_threads, run_parallel
 from ..errors import InputError
-from .kernels import INT, INTS, INTS32
+from .orders import Windows
+from .small import MAX_TOKENS, is_small
+from .small import count_windows as count_small
 from .spill import spill
 
 MAX_BITS = 62  # of a number
@@ -97,34 +97,12 @@ def merge(keys, counts, n, more, more_counts):
 
 
 SIGNATURES = {
-    pack: INT(INTS32, INT, INT, INT, INT, INTS),
-    count_equal: INT(INTS, INTS),
-    count_new: INT(INTS, INTS),
-    merge: types.void(INTS, INTS, INT, INTS, INTS),
+    pack: "int64(int32[::1], int64, int64, int64, int64, int64[::1])",
+    count_equal: "int64(int64[::1], int64[::1])",
+    count_new: "int64(int64[::1], int64[::1])",
+    merge: "void(int64[::1], int64[::1], int64, int64[::1], int64[::1])",
 }
 compiled = compiler(SIGNATURES, "n-gram counting")
-
-
-class Windows(NamedTuple):
-    """Different windows of up to n tokens, and their counts, sorted by the context, from its nearest token on.
-
-    keys        int64 (D, W): the tokens, `per_number` in each of W numbers; W is 1 if all n fit
-    counts      int64 (D,)
-    lengths     int8 (D,): of a shortened window only the last `length` tokens are valid
-    bits        of a token
-    """
-
-    keys: np.ndarray
-    counts: np.ndarray
-    lengths: np.ndarray
-    n: int
-    bits: int
-    per_number: int
-
-    def at(self, place: int) -> np.ndarray:
-        """Return the tokens at a place in the window, 0 to n - 1, as they follow one another in the text: (D,)."""
-        number, within = divmod((place + 1) % self.n, self.per_number)  # from the lowest bits on
-        return self.keys[:, -1 - number] >> self.bits * within & (1 << self.bits) - 1
 
 
 Counts = tuple[np.ndarray, np.ndarray]  # different keys, sorted, and the count of each
@@ -239,6 +217,10 @@ def _counted(runs: Iterator[np.ndarray], n: int, bits: int, most: int) -> Iterat
     """Yield the counts of all windows, and begin anew whenever there are more than `most` different ones."""
     parts = list[CountsInMemory]()
     for run in runs:
+        if not parts and is_small(len(run), MAX_TOKENS):
+            parts = [CountsInMemory()]
+            parts[0].keys, parts[0].counts = count_small(run, n, bits)
+            continue
         with reserved_threads(len(run) // TOKENS_PER_THREAD) as n_threads:
             if not parts:
                 parts = [CountsInMemory(*bounds) for bounds in pairwise(_bounds(run, n, bits, n_threads))]
