@@ -6,6 +6,7 @@ number by number: NumPy has its own, which may differ in the last bit.
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from ..engine.rng import uniforms
 from ..layers.jit import COMPILES, numba_is_imported
 from ..layers.random import bits_of
 from .kernels import Graph, Probabilities
+from .numbering import Numbering
+from .orders import Columns, Windows
 
 MAX_TOKENS = 1 << 19  # of a stream to count or to trace
 MAX_DRAWN = 1 << 14  # characters
@@ -28,9 +31,61 @@ def count_windows(stream: np.ndarray, n: int, bits: int) -> tuple[np.ndarray, np
     context = stream[:-1].astype(np.int64)  # the token k places before each, 0 where the word begins in between
     windows = stream[1:].astype(np.int64)
     for k in range(1, n):
-        windows |= context << bits * k
+        windows |= context << bits * (n - k)
         context[1:] = np.where(context[1:] != 0, context[:-1], 0)
     return np.unique(windows, return_counts=True)
+
+
+def lengths_with_one_end(windows: Windows) -> np.ndarray:
+    """Return the lengths (D,) that `orders.keep_one_end` writes."""
+    lengths, still = windows.lengths.copy(), np.ones(len(windows.counts), bool)
+    for place in range(windows.n - 2):
+        still &= (windows.at(place) == 0) & (windows.at(place + 1) == 0)
+        lengths[still] = np.minimum(lengths[still], windows.n - 1 - place)
+    return lengths
+
+
+def columns_of(windows: Windows, n_vocab: int) -> tuple[Columns, list[int]]:
+    """Return the columns of tables, order after order, and the first node of each order, with the number of all."""
+    found, nodes = [], [0]
+    target, outer = windows.at(windows.n - 1), np.zeros(len(windows.counts), np.int64)
+    begins = np.arange(len(target)) == 0  # True for a window with another context than the one before it
+    node = np.zeros(len(target), np.int64)  # of each window at the order before
+    for k in range(1, windows.n + 1):
+        if k > 1:
+            outer = windows.at(windows.n - k)
+            begins[1:] |= outer[1:] != outer[:-1]
+        here = np.flatnonzero(windows.lengths >= k)
+        context = np.cumsum(begins)[here]
+        first = np.flatnonzero(np.diff(context, prepend=-1))  # window of each node
+        parent = node[here[first]]
+        node[here] = np.cumsum(np.diff(context, prepend=-1) != 0) - 1 + nodes[-1]
+        keys = (node[here] - nodes[-1]) * n_vocab + target[here]
+        entries = Numbering(keys, len(first) * n_vocab)
+        counts = np.bincount(entries.of(keys), windows.counts[here]).astype(np.int64)
+        of_node, char = np.divmod(entries.sorted, n_vocab)
+        found.append((np.bincount(of_node), parent, outer[here[first]] * (k > 1), char, counts))
+        nodes.append(nodes[-1] + len(first))
+    size, *others = (np.concatenate(column) for column in zip(*found, strict=True))
+    parent, outer, char, count = others
+    first = np.concatenate([[0], np.cumsum(size)])
+    return Columns(first, parent.astype(np.int32), outer.astype(np.int32), char.astype(np.int32), count), nodes
+
+
+def link(graph: Graph, level: np.ndarray, outer: np.ndarray, lower: np.ndarray, n_vocab: int, nodes: list[int]) -> None:
+    """Write `lower` and `after` of all entries, as `orders.link` does for each order, whose first nodes are given."""
+    first, parent, char, after, start = graph
+    node = np.repeat(np.arange(len(parent)), np.diff(first))
+    entries = Numbering(node * n_vocab + char, len(parent) * n_vocab)
+    children = Numbering(parent[1:].astype(np.int64) * n_vocab + outer[1:], len(parent) * n_vocab)
+    for begin, end in pairwise(nodes):
+        here = slice(first[begin], first[end])
+        at, token = node[here], char[here]
+        lower[here] = entries.of(parent[at].astype(np.int64) * n_vocab + token) if begin else -1
+        short = after[lower[here]] if begin else np.zeros(len(at), np.int32)
+        longer = 1 + children.of(short.astype(np.int64) * n_vocab + (outer[at] if begin else token))
+        full = (level[short] == level[at]) & (longer > 0)  # else a context on the way has been left out
+        after[here] = np.where(token == 0, start, np.where(full, longer, short))
 
 
 class SmallSampler:
