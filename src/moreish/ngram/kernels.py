@@ -5,9 +5,11 @@
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, types
+
+from ..layers.jit import fields, njit
 
 
+@fields("int64[::1]", *3 * ("int32[::1]",), "int64")
 class Graph(NamedTuple):
     """Nodes and entries of an automaton; see `Tables` for each array.
 
@@ -24,6 +26,7 @@ class Graph(NamedTuple):
     start: int
 
 
+@fields("float64[::1]", "float64[::1]", "int64", "int64")
 class Probabilities(NamedTuple):
     """Probabilities over a `Graph`.
 
@@ -39,16 +42,9 @@ class Probabilities(NamedTuple):
     order: int
 
 
-INT, INTS, INTS32 = types.int64, types.int64[::1], types.int32[::1]
-FLOATS, FLOATS2 = types.float64[::1], types.float64[:, ::1]
-GRAPH = types.NamedTuple((INTS, INTS32, INTS32, INTS32, INT), Graph)
-PROBABILITIES = types.NamedTuple((FLOATS, FLOATS, INT, INT), Probabilities)
-
-
 @njit
-def entry_of(graph, node, token):
-    """Return the entry of a token at a node, or -1."""
-    first, char = graph.first, graph.char
+def place_of(first, char, node, token):
+    """Return the place of a token among those of a node, char[first[node]] to char[first[node + 1] - 1], or -1."""
     low, end = first[node], first[node + 1]
     size = min(end - low, token + 1)  # the characters differ and are in order: the i-th one is at least i
     while size > 1:
@@ -56,6 +52,12 @@ def entry_of(graph, node, token):
         low += half * (char[low + half] <= token)  # without a branch, which the processor could not predict
         size -= half
     return low if low < end and char[low] == token else -1
+
+
+@njit
+def entry_of(graph, node, token):
+    """Return the entry of a token at a node, or -1."""
+    return place_of(graph.first, graph.char, node, token)
 
 
 @njit
