@@ -1,5 +1,7 @@
 """Wheel and source distribution: the same sources give the same bytes, and hold what the package needs and no more."""
 
+import gzip
+import io
 import os
 import random
 import stat
@@ -36,7 +38,7 @@ def first(tmp_path_factory) -> Path:
 def unpacked(folder: Path, into: Path) -> Path:
     """Unpack a source distribution, in another order, with other modes and times."""
     (archive,) = folder.glob("*.tar.gz")
-    with tarfile.open(archive) as files:
+    with tarfile.open(fileobj=io.BytesIO(gzip.decompress(archive.read_bytes()))) as files:
         members = files.getmembers()
         random.Random(1).shuffle(members)
         files.extractall(into, members, filter="data")
