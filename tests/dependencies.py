@@ -16,6 +16,7 @@ HERE = Path(__file__).parents[1]
 PAGE, REVIEW = HERE / "docs" / "dependencies.md", HERE / "docs" / "dependencies.json"
 FOLDERS = ("src/moreish", "lessons", "tests", "benchmarks", "docs")
 USERS = ("torch", "tune", "large", "serve", "lab", "lessons", "sklearn", "onnx", "hub", "track", "trackio", "wandb")
+TITLES = {"base": "Base install", "build": "Build"}
 
 
 def groups() -> dict[str, dict[str, str]]:
@@ -54,12 +55,14 @@ def sources(folder: str) -> Iterator[tuple[Path, ast.AST]]:
 
 
 def rooms() -> dict[str, set[str]]:
-    """Return, for each module of others, where it is imported: the rooms of the package, or other folders."""
+    """Return, for each module of others, where it is imported: rooms of the package, and other folders with a slash."""
     found: dict[str, set[str]] = {}
     for folder in FOLDERS:
         for path, tree in sources(folder):
             for name in imports(tree):
-                found.setdefault(name, set()).add(path.parts[0].removesuffix(".py") if "src" in folder else folder)
+                found.setdefault(name, set()).add(
+                    path.parts[0].removesuffix(".py") if "src" in folder else f"{folder}/"
+                )
     return found
 
 
@@ -67,17 +70,20 @@ def tables() -> str:
     """Return the tables in Markdown."""
     known, used = reviewed()["packages"], rooms()
     text: list[str] = []
-    for group, packages in groups().items():
-        if not packages:
+    of_all = groups()
+    for group in ["base", *USERS, *sorted(of_all.keys() - {"base", *USERS})]:
+        if not of_all[group]:
             continue
-        text += [f"\n### {group}\n", "| package | what it is for | imported in | licence | last release |"]
-        text += ["|---|---|---|---|---|"]
-        for name, bounds in packages.items():
+        text += [f"\n### {TITLES.get(group, f'Extra `{group}`')}\n"]
+        text += ["| package | what it is for | imported in | licence | last release |", "|---|---|---|---|---|"]
+        for name, bounds in of_all[group].items():
             of = known[name]
-            where = sorted(set[str]().union(*(used.get(module, set()) for module in of["modules"])))
-            shown = ", ".join(where) if len(where) <= 4 else f"{', '.join(where[:3])} and {len(where) - 3} more"
+            where = set[str]().union(*(used.get(module, ()) for module in of["modules"]))
+            inside = {one for one in where if not one.endswith("/")}
+            shown = [f"`{one}`" for one in sorted(inside or where)]
+            places = ", ".join(shown) if len(shown) <= 4 else f"{', '.join(shown[:3])} and {len(shown) - 3} more"
             release = f"{of['version']}, {of['released']}"
-            text.append(f"| `{name}{bounds}` | {of['for']} | {shown or '-'} | {of['licence']} | {release} |")
+            text.append(f"| `{name}{bounds}` | {of['for']} | {places or '-'} | {of['licence']} | {release} |")
     return "\n".join(text) + "\n"
 
 

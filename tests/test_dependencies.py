@@ -69,7 +69,7 @@ def test_the_modules_and_the_licence_of_a_package_are_those_of_the_review(name):
         told: Any = distribution(name).metadata
     except PackageNotFoundError:
         pytest.skip(f"{name} is not installed")
-    told = [*(told.get_all("Classifier") or []), told["License"] or "", told["License-Expression"] or ""]
+    told = [*(told.get_all("Classifier") or []), told.get("License") or "", told.get("License-Expression") or ""]
     licence = PACKAGES[name]["licence"].partition("-")[0].replace("PSF", "Python Software Foundation")
     assert any(licence in line for line in told), f"the licence of {name} has changed: look at it, and at {REVIEW}"
     found, needed = packages_distributions(), needed_by(name, set())
