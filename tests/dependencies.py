@@ -41,8 +41,9 @@ def imports(tree: ast.AST) -> Iterator[str]:
                 yield from (name.name.partition(".")[0] for name in names)
             case ast.ImportFrom(module=str(module), level=0):
                 yield module.partition(".")[0]
-            case ast.Call(func=ast.Name(id="import_module" | "_package"), args=[ast.Constant(value=str(name)), *_]):
-                yield name.partition(".")[0]
+            case ast.Call(func=ast.Name(id=by) | ast.Attribute(attr=by), args=[ast.Constant(value=str(name)), *_]):
+                if by in ("import_module", "LazyModule", "_package"):
+                    yield name.partition(".")[0]
             case _:
                 pass
 
