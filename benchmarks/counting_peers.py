@@ -17,7 +17,7 @@ from size import write_words
 import moreish
 from moreish import Corpus, read_words, train
 from moreish.corpus import Vocab, WordList
-from moreish.ngram import PADDED, count_tables, smoothed
+from moreish.ngram import count_tables, smoothed
 
 ORDERS, CORES = (5, 6), (1, 2)
 MANY_WORDS, SCORED_WORDS, NEW_WORDS = 10**7, 10**6, 20
@@ -49,8 +49,8 @@ def count(path: str, order: int, threads: int) -> None:
     vocab = Vocab(words.character_counts())
     streams = in_streams(vocab, words)
     del words  # they are freed when they are counted
-    tables = count_tables(streams, order, len(vocab), padded=SMOOTHING in PADDED)
-    np.savez(f"{path}.{order}.npz", **smoothed(tables, SMOOTHING, 0.0, np.zeros(1, np.int32)))
+    tables = count_tables(streams, order, len(vocab), padded=False)
+    np.savez(f"{path}.{order}.npz", allow_pickle=False, **smoothed(tables, SMOOTHING, 0.0, np.zeros(1, np.int32)))
 
 
 def in_streams(vocab: Vocab, words: WordList) -> Iterable[np.ndarray]:
@@ -118,7 +118,9 @@ def scoring_part(arguments: argparse.Namespace) -> list[dict[str, Any]]:
             command += ["--text", str(spaced(known)), "--arpa", arpa]
             subprocess.run(command, check=True, capture_output=True)
             ways["query", 1] = on_cores(1, [arguments.query, "-v", "sentence", arpa]), spaced(path)
-        found = {way: [launched(command, text) for _ in range(LARGE_ROUNDS)] for way, (command, text) in ways.items()}
+        found = {
+            way: [launched([*command], text) for _ in range(LARGE_ROUNDS)] for way, (command, text) in ways.items()
+        }
         for (program, cores), measured in found.items():
             rows.append({"words": len(words), "program": program, "cores": cores, **best(measured)})
             print_row(f"scoring {len(words):,} words, {program}, {cores} cores", rows[-1])
