@@ -21,6 +21,7 @@ import large_section
 import list_sections
 import model_sections
 import peer_sections
+import pruning_section
 import readme_sections
 import recurrent_sections
 import speed_sections
@@ -62,6 +63,7 @@ SECTIONS: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "gpu": (speed_sections.gpu_section, ("gpu",)),
     "size": (speed_sections.size_section, ("size",)),
     "attacks": (attack_section.attack_section, ("attack",)),
+    "pruning": (pruning_section.pruning_section, ("pruning",)),
     "large": (large_section.large_section, ("large",)),
 }
 SECTION = re.compile(r"(<!-- ([\w ]+): made by benchmarks/pages\.py -->\n).*?(\n<!-- end of \2 -->)", re.DOTALL)

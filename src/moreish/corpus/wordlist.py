@@ -245,10 +245,12 @@ class WordList(Shown, Sequence[str]):
         """Yield the words in order, each followed by a line break, as texts of some thousands of words."""
         for at in range(0, len(self), WORDS_AT_A_TIME):
             some = self[at : at + WORDS_AT_A_TIME]
-            if (np.diff(some.starts) == some.lengths[:-1] + 1).all():  # one after another in the text
-                yield self.text[int(some.starts[0]) : int(some.starts[-1]) + int(some.lengths[-1]) + 1]
-            else:
-                yield "\n".join([*some, ""])
+            if (np.diff(some.starts) == some.lengths[:-1] + 1).all():  # perhaps they stand so in the text
+                piece = self.text[int(some.starts[0]) : int(some.starts[-1] + some.lengths[-1])] + "\n"
+                if piece.count("\n") == len(some):
+                    yield piece
+                    continue
+            yield "\n".join([*some, ""])
 
     @cached_property
     def _by_hash(self) -> tuple[np.ndarray, np.ndarray]:
