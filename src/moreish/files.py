@@ -64,6 +64,15 @@ def alone_in(folder: Path | None) -> Generator[Callable[[], bool]]:
         os.close(opened)
 
 
+def remove(*files: Path) -> None:
+    """Remove files that are there. Raises WorkError if one cannot be removed."""
+    for path in files:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise WorkError(f"{path}: cannot be removed ({error.strerror})") from error
+
+
 def write_atomically(path: Path, data: bytes | Iterable[bytes]) -> None:
     """Write data to a temporary file, flush it to disk, and rename it to `path`.
 

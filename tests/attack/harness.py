@@ -4,7 +4,7 @@
 
 A try is a function of a `random.Random` and a folder. It succeeds if it returns a short text, the outcome, or raises a
 MoreishError of one line. It fails if it raises anything else or takes longer than its limit. Each try has its own
-generator, `Random(f"{seed} {number}")`, so one failed try can be repeated alone with --first.
+generator, `Generator(seed, number)`, so one failed try can be repeated alone with --first.
 """
 
 import argparse
@@ -29,7 +29,6 @@ from typing import Any
 
 from moreish import MoreishError
 
-Try = Callable[[random.Random, Path], str]
 SECONDS = 60  # limit of a try; a machine that is shared may need most of it for what takes two
 ADDRESSES = 12 << 30  # bytes that a process may map; it uses a small part of them
 
@@ -38,6 +37,17 @@ WRITTEN = 1 << 29  # bytes that a file may have
 
 class TooSlow(BaseException):  # which no `except Exception` on the way catches
     """A try that has passed its limit."""
+
+
+class Generator(random.Random):
+    """The random numbers of a try."""
+
+    def __init__(self, seed: int, number: int):
+        super().__init__(f"{seed} {number}")
+        self.number = number
+
+
+Try = Callable[[Generator, Path], str]
 
 
 @dataclass
@@ -78,7 +88,7 @@ def attack(
             break
         try:
             with limited(seconds):
-                outcome = one(random.Random(f"{seed} {number}"), folder)
+                outcome = one(Generator(seed, number), folder)
         except MoreishError as error:
             outcome, failed = "refused", None if is_one_line(str(error)) else f"not one line: {error}"
         except (Exception, TooSlow):

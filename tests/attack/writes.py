@@ -19,9 +19,10 @@ from pathlib import Path
 
 import faults
 import kill
-from harness import files_in, is_one_line, main
+from harness import Generator, files_in, is_one_line, main
 from kill import KINDS, MODEL, check, ended, never_stopped, train
 
+import moreish
 from moreish import MoreishError
 from moreish.cli import run as run_command
 from moreish.lessons.copying import copy_lessons
@@ -58,17 +59,24 @@ def command(*line: str) -> Action:
     return act
 
 
+def keep_loss(folder: Path) -> None:
+    """Write the losses of a run into its folder."""
+    run = moreish.load(folder / "run")
+    assert run.loss
+    run.keep_loss()
+
+
 ACTIONS: dict[str, Action] = {
     **{f"train {kind}": (lambda folder, kind=kind: train(kind, folder / "run")) for kind in KINDS if kind != "torch"},
     "mix": command("mix", "HOME/mlp", "HOME/ngram", "--out", "run"),
-    "fold": command("load", "HOME/ngram.arpa", "--out", "run", "--words", "HOME/list.txt"),
+    "load": command("load", "HOME/ngram.arpa", "--out", "run", "--words", "HOME/list.txt"),
     "report": command("report", "HOME/mlp", "--out", "new"),
     "plot": command("plot", "HOME/mlp", "loss", "--format", "svg", "--out", "."),
     "html": command("export", "HOME/mlp", "--to", "html", "--out", "new", "--force"),
     "torch": command("export", "HOME/mlp", "--to", "torch", "--out", "new", "--force"),
     "arpa": command("export", "HOME/ngram", "--to", "arpa", "--out", "new", "--force"),
     "clean": command("words", "HOME/list.txt", "--clean", "cleaned.txt"),
-    "eval": command("eval", "run", "--no-baseline"),
+    "loss": keep_loss,
     "lessons": lambda folder: bool(copy_lessons(folder / "lessons")) and None,
     "track": command("train", "HOME/list.txt", "--model", "bigram", "--steps", "20", "--track", "csv", "--out", "run"),
 }
@@ -76,7 +84,7 @@ ACTIONS: dict[str, Action] = {
 
 def prepared(name: str, folder: Path) -> Path:
     """Put into a folder what an action needs, and an old version of what it writes."""
-    if name == "eval":
+    if name == "loss":
         shutil.copytree(home() / "mlp", folder / "run")
     for file in ("new", "loss.svg"):
         (folder / file).write_text("old")
@@ -127,12 +135,14 @@ def whole(name: str) -> tuple[dict[str, bytes], int]:
 @cache
 def plan() -> list[tuple[str, str, int]]:
     """All actions, with each of their calls, and each way to fail."""
-    return [(name, how, n + 1) for name in ACTIONS for n in range(whole(name)[1]) for how in faults.HOWS]
+    calls = [(name, how, n + 1) for name in ACTIONS for n in range(whole(name)[1]) for how in faults.HOWS]
+    random.Random(0).shuffle(calls)
+    return calls
 
 
-def one(r: random.Random, folder: Path) -> str:
+def one(r: Generator, folder: Path) -> str:
     """Let one call of one action fail, and look at what is left."""
-    name, how, n = r.choice(plan())
+    name, how, n = plan()[r.number % len(plan())]
     before = files_in(prepared(name, folder))
     status = in_child(name, folder, n, how, r.choice(faults.ERRORS))
     assert status in (0, REFUSED, faults.DIED), f"{name} {how} at call {n} ended with {status}"
@@ -145,7 +155,7 @@ def one(r: random.Random, folder: Path) -> str:
             assert data in (before.get(file), new.get(file)), f"{name} {how} at call {n}: {file} is neither old nor new"
     else:
         check(folder / "run")
-        shutil.rmtree(folder / "run") if name != "eval" else None
+        shutil.rmtree(folder / "run") if name != "loss" else None
         ACTIONS[name](folder)
         check(folder / "run")
     return f"{name} {'died' if status == faults.DIED else 'refused' if status else 'done'}"

@@ -22,7 +22,7 @@ from typing import Any
 from ..corpus import Corpus
 from ..engine.torch.distributed import rank
 from ..errors import InputError
-from ..files import alone_in, write_atomically
+from ..files import alone_in, remove, write_atomically
 from .checkpoint import damaged
 from .fit import OnProgress, clock, fit, go_on
 from .folder import BEGINNING, CONFIG, MEMBERS, MODEL, PLAN, new_folder
@@ -159,8 +159,7 @@ def _train(
         save_elsewhere(run, folder)
     elif folder is not None:
         write_folder(run, folder, MODEL, model_bytes(run.model))
-        for name in (PLAN, BEGINNING):
-            (folder / name).unlink(missing_ok=True)
+        remove(folder / PLAN, folder / BEGINNING)
         shutil.rmtree(folder / MEMBERS, ignore_errors=True)
     return run
 

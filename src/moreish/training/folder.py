@@ -6,8 +6,8 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ..errors import InputError
-from ..files import alone_in, write_atomically
+from ..errors import InputError, WorkError
+from ..files import alone_in, remove, write_atomically
 from .checkpoint import CHECKPOINT, damaged
 from .teacher import TEACHER
 
@@ -41,14 +41,14 @@ def new_folder(path: str | Path) -> Generator[Callable[[], bool]]:
     made = _make(folder)
     with alone_in(folder) as is_there:
         check_free(folder)  # again: another process may have been faster
-        _remove_files(folder)
+        if any(folder.iterdir()):
+            _remove_files(folder)
         try:
             write_atomically(folder / BEGINNING, EXPLAINED)
             yield is_there
         finally:
             if has_begun(folder):
-                with suppress(OSError):
-                    (folder / BEGINNING).unlink(missing_ok=True)
+                remove(folder / BEGINNING)
             else:
                 discard_folder(folder, made)
 
@@ -112,7 +112,7 @@ def is_left_over(folder: Path) -> bool:
 
 def discard_folder(folder: Path, made: bool = True) -> None:
     """Remove the files of a run that could not begin, and the folder if it was made for this run."""
-    with suppress(OSError):
+    with suppress(OSError, WorkError):
         _remove_files(folder)
         if made:
             folder.rmdir()
@@ -122,8 +122,7 @@ def _remove_files(folder: Path) -> None:
     """Remove all files of a run; the one that says that they are ours is the last."""
     shutil.rmtree(folder / MEMBERS, ignore_errors=True)
     for name in FILES:
-        for file in (f"{name}.part", name):
-            (folder / file).unlink(missing_ok=True)
+        remove(folder / f"{name}.part", folder / name)
 
 
 def check_files(folder: Path) -> None:

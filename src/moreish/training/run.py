@@ -39,7 +39,7 @@ from ..corpus import Corpus, Vocab, WordList, written_words
 from ..display.shown import SHOWN, Shown, Table, marked
 from ..errors import InputError, WorkError
 from ..evaluation import evaluate
-from ..files import write_atomically
+from ..files import remove, write_atomically
 from ..models import ALL_MODELS, Mixture, ModelConfig, NetConfig, ReaderConfig
 from ..models.inside import NGramInside
 from ..models.labels import Labels
@@ -257,8 +257,7 @@ def end_folder(run: Run, folder: Path) -> None:
     """Write the trained weights and remove the files of the unfinished training."""
     write_history(folder, run.history)
     write_atomically(folder / MODEL, model_bytes(run.model))
-    for name in (CHECKPOINT, TEACHER, INSIDE, BEGINNING):
-        (folder / name).unlink(missing_ok=True)
+    remove(*(folder / name for name in (CHECKPOINT, TEACHER, INSIDE, BEGINNING)))
 
 
 def state_of(folder: Path, history: list[dict[str, Any]], steps: int | None) -> str:
