@@ -2,6 +2,8 @@
 
 import os
 import shutil
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,11 +15,17 @@ from moreish.training.checkpoint import CHECKPOINT
 from moreish.training.folder import BEGINNING, COLUMNS, CONFIG, HISTORY, MODEL, PLAN, WORDS, check_free, free_folder
 
 WORDS_OF_TEST = [f"{a}{b}{c}" for a in "abc" for b in "de" for c in "fg"] * 2
-SMALL = {"model": "mlp", "n_hidden": 8, "steps": 20, "batch_size": 8}
+SMALL: dict[str, Any] = {"model": "mlp", "n_hidden": 8, "steps": 20, "batch_size": 8}
 
 
 class Died(BaseException):
     """A kill, in this process."""
+
+
+def trained(folder: Path) -> Path:
+    """Train a small run into a folder, and return the folder."""
+    moreish.train(WORDS_OF_TEST, **SMALL, out=folder)
+    return folder
 
 
 def killed_beginning(folder, monkeypatch, **options):
@@ -125,13 +133,14 @@ def test_a_training_whose_folder_is_taken_away_is_saved(tmp_path, monkeypatch, h
 
 
 def test_losses_go_into_no_other_run(tmp_path):
-    run = moreish.train(WORDS_OF_TEST, "ngram", out=tmp_path / "run")
-    taken_away(run.path, "deleted")
-    moreish.train(WORDS_OF_TEST[::-1], "bigram-counts", out=tmp_path / "run")
-    before = (run.path / CONFIG).read_bytes()
+    folder = tmp_path / "run"
+    run = moreish.train(WORDS_OF_TEST, "ngram", out=folder)
+    taken_away(folder, "deleted")
+    moreish.train(WORDS_OF_TEST[::-1], "bigram-counts", out=folder)
+    before = (folder / CONFIG).read_bytes()
     _ = run.loss
     run.keep_loss()
-    assert (run.path / CONFIG).read_bytes() == before
+    assert (folder / CONFIG).read_bytes() == before
 
 
 def linked(path, target):
@@ -142,19 +151,19 @@ def linked(path, target):
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no links for everybody")
 @pytest.mark.parametrize("name", [CONFIG, WORDS, HISTORY, MODEL, CHECKPOINT, COLUMNS, PLAN])
 def test_a_link_out_of_a_run_is_refused(tmp_path, name):
-    run = moreish.train(WORDS_OF_TEST, **SMALL, out=tmp_path / "run")
-    other = moreish.train(WORDS_OF_TEST, **SMALL, out=tmp_path / "other")
-    linked(run.path / name, other.path / name)
+    run = trained(tmp_path / "run")
+    other = trained(tmp_path / "other")
+    linked(run / name, other / name)
     with pytest.raises(InputError, match=rf"{name}: a link out of the folder of the run"):
-        moreish.load(run.path)
+        moreish.load(run)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no links for everybody")
 def test_links_inside_a_run_and_to_a_run_are_followed(tmp_path):
-    run = moreish.train(WORDS_OF_TEST, **SMALL, out=tmp_path / "run")
-    (run.path / MODEL).rename(run.path / "kept.safetensors")
-    linked(run.path / MODEL, "kept.safetensors")
-    linked(tmp_path / "latest", run.path)
+    run = trained(tmp_path / "run")
+    (run / MODEL).rename(run / "kept.safetensors")
+    linked(run / MODEL, "kept.safetensors")
+    linked(tmp_path / "latest", run)
     assert moreish.load(tmp_path / "latest").model.sample(2)
 
 
@@ -163,24 +172,25 @@ def test_nothing_is_written_through_a_link(tmp_path, capsys):
     mine, folder = tmp_path / "mine", tmp_path / "away"
     mine.write_text("mine")
     folder.mkdir()
-    run = moreish.train(WORDS_OF_TEST, **SMALL, out=tmp_path / "run")
+    run = trained(tmp_path / "run")
     for name in ("report.html", "report.html.part", f"{CONFIG}.part", "history.csv"):
-        linked(run.path / name, mine)
-    linked(run.path / "plots", folder)
-    assert command(["report", str(run.path)]) == 0
-    assert command(["plot", str(run.path), "loss"]) == 2
+        linked(run / name, mine)
+    linked(run / "plots", folder)
+    assert command(["report", str(run)]) == 0
+    assert command(["plot", str(run), "loss"]) == 2
     assert "plots: a link out of the folder" in capsys.readouterr().err
-    assert command(["plot", str(run.path), "loss", "--out", str(folder)]) == 0  # as asked
-    _ = run.loss
-    run.keep_loss()
+    assert command(["plot", str(run), "loss", "--out", str(folder)]) == 0  # as asked
+    loaded = moreish.load(run)
+    assert loaded.loss
+    loaded.keep_loss()
     assert mine.read_text() == "mine"
     write_atomically(tmp_path / "run" / "report.html", b"")
 
 
 def test_a_pipe_in_a_run_does_not_hang_the_list_of_runs(tmp_path, capsys):
-    run = moreish.train(WORDS_OF_TEST, **SMALL, out=tmp_path / "run")
-    (run.path / CONFIG).unlink()
-    os.mkfifo(run.path / CONFIG)
+    run = trained(tmp_path / "run")
+    (run / CONFIG).unlink()
+    os.mkfifo(run / CONFIG)
     command(["runs", str(tmp_path)])
     assert "no regular file" in capsys.readouterr().err
 

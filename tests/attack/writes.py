@@ -66,8 +66,16 @@ def keep_loss(folder: Path) -> None:
     run.keep_loss()
 
 
+def training(kind: str) -> Action:
+    return lambda folder: train(kind, folder / "run")
+
+
+def copied(folder: Path) -> None:
+    copy_lessons(folder / "lessons")
+
+
 ACTIONS: dict[str, Action] = {
-    **{f"train {kind}": (lambda folder, kind=kind: train(kind, folder / "run")) for kind in KINDS if kind != "torch"},
+    **{f"train {kind}": training(kind) for kind in KINDS if kind != "torch"},
     "mix": command("mix", "HOME/mlp", "HOME/ngram", "--out", "run"),
     "load": command("load", "HOME/ngram.arpa", "--out", "run", "--words", "HOME/list.txt"),
     "report": command("report", "HOME/mlp", "--out", "new"),
@@ -77,7 +85,7 @@ ACTIONS: dict[str, Action] = {
     "arpa": command("export", "HOME/ngram", "--to", "arpa", "--out", "new", "--force"),
     "clean": command("words", "HOME/list.txt", "--clean", "cleaned.txt"),
     "loss": keep_loss,
-    "lessons": lambda folder: bool(copy_lessons(folder / "lessons")) and None,
+    "lessons": copied,
     "track": command("train", "HOME/list.txt", "--model", "bigram", "--steps", "20", "--track", "csv", "--out", "run"),
 }
 
