@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from functools import partial
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from moreish.cli import run
 from moreish.engine import threads
 from moreish.engine.protocol import Draw
 from moreish.engine.tape import engine
-from moreish.engine.threads import cores, reserved_threads, run_parallel
+from moreish.engine.threads import cores, in_order, reserved_threads, run_parallel
 from moreish.ngram import automaton, windows
 from moreish.ngram.chunks import SEARCH_TOKENS, split_at_words
 from moreish.ngram.windows import count_windows
@@ -192,3 +192,40 @@ def test_pytorch_takes_as_many_threads(words):
             assert torch.get_num_threads() == n
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_results_are_in_the_order_of_their_calls(n_threads):
+    """And an error is raised in its place, whether a call raises it or what makes the calls."""
+    set_threads(n_threads)
+    before, turn = threading.active_count(), threading.Semaphore(0)
+
+    def call(i: int) -> int:
+        if n_threads > 1 and i % 2 == 0:
+            assert turn.acquire(timeout=60), "the next call is not made at the same time"
+        turn.release()
+        if i == 31:
+            raise ValueError("31")
+        return i
+
+    assert list(in_order(partial(call, i) for i in range(20))) == list(range(20))
+    results = in_order(partial(call, i) for i in range(20, 40))
+    assert [next(results) for _ in range(11)] == list(range(20, 31))
+    with pytest.raises(ValueError, match="31"):
+        next(results)
+
+    def broken():
+        yield partial(call, 1)
+        raise InputError("no more")
+
+    results = in_order(broken())
+    assert next(results) == 1
+    with pytest.raises(InputError, match="no more"):
+        next(results)
+    taken = []
+    endless = in_order(taken.append(i) or partial(call, 2 * i + 1) for i in count())
+    assert [next(endless) for _ in range(3)] == [1, 3, 5]
+    endless.close()
+    while threading.active_count() > before:
+        time.sleep(0.01)
+    assert len(taken) <= 3 + n_threads + 2, "calls are made far ahead"

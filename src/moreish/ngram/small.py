@@ -1,0 +1,99 @@
+"""Counting and drawing with NumPy, for lists that take less time than importing Numba.
+
+Each function gives what the compiled one gives, to the bit. So logarithms and exponentials are those of the C library,
+number by number: NumPy has its own, which may differ in the last bit.
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from ..engine.rng import uniforms
+from ..layers.jit import COMPILES, numba_is_imported
+from ..layers.random import bits_of
+from .kernels import Graph, Probabilities
+
+MAX_TOKENS = 1 << 19  # of a stream to count or to trace
+MAX_DRAWN = 1 << 14  # characters
+
+
+def is_small(n: int, most: int) -> bool:
+    """Return True if n tokens are not worth the time to import Numba."""
+    return n <= most and COMPILES and not numba_is_imported()
+
+
+def count_windows(stream: np.ndarray, n: int, bits: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the different windows of n tokens of a stream (M,), packed and sorted, and the count of each."""
+    context = stream[:-1].astype(np.int64)  # the token k places before each, 0 where the word begins in between
+    windows = stream[1:].astype(np.int64)
+    for k in range(1, n):
+        windows |= context << bits * k
+        context[1:] = np.where(context[1:] != 0, context[:-1], 0)
+    return np.unique(windows, return_counts=True)
+
+
+class SmallSampler:
+    """Draws words with an automaton, one after the other, at a temperature."""
+
+    def __init__(self, graph: Graph, probabilities: Probabilities, temperature: float):
+        self.graph, self.probabilities, self.temperature = graph, probabilities, temperature
+        self._rows: dict[tuple[int, bool], np.ndarray] = {}
+
+    def draw(self, prefix: np.ndarray, max_length: int, seed: int, first: int, last: int) -> np.ndarray:
+        """Return what `sampler.write` writes: the words numbered first, ..., last - 1, each ended by 0, int32."""
+        keys = bits_of(seed, np.arange(first, last, dtype=np.uint64))
+        drawn: list[int] = []
+        head = self.graph.start
+        for token in prefix.tolist():
+            head = self._next(head, token)
+        for key in keys:
+            node, word = head, prefix.tolist()
+            numbers = uniforms(key, np.arange(max_length, dtype=np.uint64))
+            while len(word) < max_length:
+                token = _pick(self._row(node, len(word) > 0), numbers[len(word)])
+                if token == 0:
+                    break
+                word.append(token)
+                node = self._next(node, token)
+            drawn += [*word, 0]
+        return np.array(drawn, np.int32)
+
+    def _path(self, node: int) -> list[int]:
+        """Return a node and those above it, the root last."""
+        path = [node]
+        while path[-1] != 0:
+            path.append(int(self.graph.parent[path[-1]]))
+        return path
+
+    def _next(self, node: int, token: int) -> int:
+        first, char = self.graph.first, self.graph.char
+        for at in self._path(node):
+            here = np.flatnonzero(char[first[at] : first[at + 1]] == token)
+            if here.size:
+                return int(self.graph.after[first[at] + here[0]])
+        return 0
+
+    def _row(self, node: int, may_end: bool) -> np.ndarray:
+        """Return the cumulated weights of all tokens after a node, (V,)."""
+        if (node, may_end) not in self._rows:
+            first, p = self.graph.first, np.full(self.probabilities.n_vocab, 1 / self.probabilities.n_vocab)
+            for at in reversed(self._path(node)):
+                p *= self.probabilities.share[at]
+                p[self.graph.char[first[at] : first[at + 1]]] = self.probabilities.p[first[at] : first[at + 1]]
+            logs = _each(math.log, p)
+            if not may_end:
+                logs[0] = -np.inf
+            self._rows[node, may_end] = np.cumsum(_each(math.exp, (logs - logs.max()) * (1 / self.temperature)))
+        return self._rows[node, may_end]
+
+
+def _each(function: Callable[[float], float], values: np.ndarray) -> np.ndarray:
+    return np.fromiter(map(function, values.tolist()), np.float64, len(values))
+
+
+def _pick(row: np.ndarray, u: float) -> int:
+    token = min(int(np.searchsorted(row, u * row[-1], side="right")), len(row) - 1)
+    while token > 0 and row[token] == row[token - 1]:  # rounding may pass the last token with a weight
+        token -= 1
+    return token
