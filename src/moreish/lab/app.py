@@ -134,9 +134,10 @@ def make_app(session: Session, token: str) -> FastAPI:
             raise HTTPException(404)
         query = request.query_params
         options = {name: query.get(name, "")[:1000] for name in ("column", "weights", "labels")}
+        file = "".join(filter(str.isprintable, query.get("file", "")))[:200] or "words.txt"  # messages name it
         data = await request.body()
         try:
-            found = await workers(session.read_list, data, query.get("file", "words.txt")[:200], **options)
+            found = await workers(session.read_list, data, file, **options)
         except InputError as error:  # status 200: browsers write others to the console
             found = {"error": str(error)}
         return JSONResponse(found)
