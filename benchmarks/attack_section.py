@@ -11,6 +11,9 @@ ATTACKED = {
     "command lines": "random command lines",
     "printed": "hostile words in what is printed and written",
     "disks": "quotas, full and read-only disks, no HOME, damaged compiled code",
+    "server": "slow, hostile, foreign and many clients of the server; signals under load",
+    "lab": "wrong tokens, hostile messages, files and pages in the lab; signals under load",
+    "steady": "requests of all kinds to one server, whose memory stays as it is",
 }
 
 

@@ -18,12 +18,15 @@ TRIES = {
     "kill": 6,
     "writes": 15,
     "disks": 4,
+    "server": 5,
+    "lab": 5,
+    "steady": 100,
 }
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs signals, limits and pipes")
 
 
 def test_every_attack_is_here():
-    scripts = {path.stem for path in FOLDER.glob("*.py")} - {"harness", "faults"}
+    scripts = {path.stem for path in FOLDER.glob("*.py")} - {"harness", "faults", "network"}
     assert scripts == {name.split()[0] for name in TRIES}
 
 

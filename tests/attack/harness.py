@@ -60,7 +60,8 @@ class Summary:
     outcomes: Counter[str] = field(default_factory=Counter)
     failures: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
-    megabytes: float = 0.0  # that the process has grown by
+    megabytes_halfway: float = 0.0  # that the process has grown by, at the middle
+    megabytes: float = 0.0  # and at the end
 
     def as_json(self) -> dict[str, Any]:
         return {**vars(self), "outcomes": dict(self.outcomes.most_common()), "failures": len(self.failures)}
@@ -75,13 +76,16 @@ def attack(
     first: int = 0,
     seconds: int = SECONDS,
     minutes: float = math.inf,
+    megabytes: Callable[[], float] | None = None,
 ) -> Summary:
     """Make the tries number first, first + 1, ..., each in an empty folder, and return their summary.
 
     seconds     limit of a try
     minutes     after which no try begins
+    megabytes   see `main`
     """
-    found, began, before = Summary(name, seed), time.monotonic(), _megabytes()
+    megabytes = megabytes or _megabytes
+    found, began, before = Summary(name, seed), time.monotonic(), megabytes()
     folder = Path(tempfile.mkdtemp(prefix="attack-"))
     for number in range(first, first + tries):
         if found.seconds >= minutes * 60:
@@ -100,10 +104,12 @@ def attack(
         found.outcomes[outcome] += 1
         if failed is not None:
             found.failures.append({"number": number, "why": failed})
+        if found.tries == tries // 2:
+            found.megabytes_halfway = round(megabytes() - before, 1)
         found.seconds = round(time.monotonic() - began, 1)
     faulthandler.cancel_dump_traceback_later()
     shutil.rmtree(folder, ignore_errors=True)
-    found.megabytes = round(_megabytes() - before, 1)
+    found.megabytes = round(megabytes() - before, 1)
     return found
 
 
@@ -157,11 +163,18 @@ def command(*arguments: object, timeout: int = SECONDS, **more: Any) -> subproce
 
 
 def main(
-    name: str, one: Try, *, tries: int, seconds: int = SECONDS, prepare: Callable[[], object] = lambda: None
+    name: str,
+    one: Try,
+    *,
+    tries: int,
+    seconds: int = SECONDS,
+    prepare: Callable[[], object] = lambda: None,
+    megabytes: Callable[[], float] | None = None,
 ) -> None:
     """Run an attack from the command line, and end with status 1 if a try has failed.
 
     prepare     makes what all tries need, such as compiled kernels, which takes as long as it takes
+    megabytes   reads the memory of the process that is attacked; None for the largest that this one has had
     """
     parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
     parser.add_argument("--seed", type=int, default=1)
@@ -174,7 +187,7 @@ def main(
     resource.setrlimit(resource.RLIMIT_FSIZE, (WRITTEN, resource.RLIM_INFINITY))
     prepare()
     how = {"tries": given.tries, "first": given.first, "minutes": given.minutes}
-    found = attack(name, one, seed=given.seed, seconds=seconds, **how)
+    found = attack(name, one, seed=given.seed, seconds=seconds, megabytes=megabytes, **how)
     for failure in found.failures[:20]:
         print(f"--- try {failure['number']} of seed {found.seed}\n{failure['why']}", file=sys.stderr)
     summary = json.dumps(found.as_json(), indent=2, ensure_ascii=False)
