@@ -90,6 +90,7 @@ VERBS = (
     "load",
     "lessons",
     "mix",
+    "merge",
     "distill",
     "serve",
     "lab",

@@ -83,7 +83,12 @@ def count_tables(
     padded      True if a word has order - 1 end tokens in front, so that every prefix has a context of each order;
                 False if it has one, so that a short prefix has one context, shorter than the order
     """
-    columns, known = _by_order(count_windows(stream, order, n_vocab, at_least, memory), order, n_vocab, padded)
+    return tables_of(count_windows(stream, order, n_vocab, at_least, memory), order, n_vocab, padded)
+
+
+def tables_of(windows: Windows, order: int, n_vocab: int, padded: bool = True) -> Tables:
+    """Make the tables of all orders from the windows of the highest; padded is as in `count_tables`."""
+    columns, known = _by_order(windows, order, n_vocab, padded)
     start, columns["after"] = _link(columns, known, n_vocab)
     joined: dict[str, Any] = {name: np.concatenate(columns.pop(name)) for name in list(columns)}
     first = np.concatenate([[0], np.cumsum(joined.pop("size"))])

@@ -145,21 +145,21 @@ def count_windows(stream: np.ndarray, n: int, n_vocab: int, at_least: int = 1, m
                 f"give --order {MAX_BITS // bits}"
             )
         rows, counts = distinct_windows(stream, n)
-        _check_room(len(rows), most, n, at_least, memory)
+        check_room(len(rows), most, n, at_least, memory)
         return Windows(lambda place: rows[:, place], counts, np.full(len(rows), n, np.int8))
     masks = [(1 << bits * k) - 1 for k in range(n)]  # of the last k tokens
     counted, rest = _count_in_memory(stream, bits, masks[-1], most)
     parts, lengths = [], []
     with ExitStack() as stack:
         if len(counted.keys) > most:
-            _check_room(most + 1 if at_least == 1 else 0, most, n, at_least, memory)
+            check_room(most + 1 if at_least == 1 else 0, most, n, at_least, memory)
             first, counted = counted, stack.enter_context(spill(memory))
             for keys, counts in chain([(first.keys, first.counts)], *rest):
                 counted.add(keys, counts)
         for k in range(n, 0, -1):
             parts.append(counted.take(at_least if k > 1 else 1, masks[k - 1], most))
             lengths.append(np.full(len(parts[-1][0]), k, np.int8))
-            _check_room(sum(map(len, lengths)), most, n, at_least, memory)
+            check_room(sum(map(len, lengths)), most, n, at_least, memory)
     keys, counts = (np.concatenate(column) for column in zip(*parts, strict=True))
     return Windows(lambda place: keys >> bits * (n - 1 - place) & (1 << bits) - 1, counts, np.concatenate(lengths))
 
@@ -227,7 +227,8 @@ def _count_chunk(stream: np.ndarray, bits: int, mask: int, most: int) -> Iterato
             keys, counts = larger
 
 
-def _check_room(found: int, most: int, n: int, at_least: int, memory: int) -> None:
+def check_room(found: int, most: int, n: int, at_least: int, memory: int) -> None:
+    """Raise InputError if more than `most` windows of n tokens were found: their tables would take `memory` bytes."""
     if found > most:
         often = f" that occur at least {at_least} times" if at_least > 1 else ""
         raise InputError(
