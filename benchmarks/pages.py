@@ -19,6 +19,7 @@ import export_sections
 import lab_sections
 import large_section
 import list_sections
+import merging_section
 import model_sections
 import peer_sections
 import readme_sections
@@ -62,6 +63,7 @@ SECTIONS: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "size": (speed_sections.size_section, ("size",)),
     "attacks": (attack_section.attack_section, ("attack",)),
     "large": (large_section.large_section, ("large",)),
+    "merging": (merging_section.merging_section, ("merging",)),
 }
 SECTION = re.compile(r"(<!-- ([\w ]+): made by benchmarks/pages\.py -->\n).*?(\n<!-- end of \2 -->)", re.DOTALL)
 

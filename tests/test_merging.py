@@ -2,8 +2,11 @@
 
 import pickle
 import random
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,8 +22,9 @@ from moreish.ngram import PADDED, SMOOTHINGS, count_tables, smoothed
 ALPHABETS = ("abcdefg", "aeкдж", "aemnopqrsту")
 
 
-def counted(words, **options) -> Run:
-    return moreish.train(words, "ngram", **{"split": "hash", "order": 3, **options})
+def counted(words, **options: Any) -> Run:
+    given: dict[str, Any] = {"split": "hash", "order": 3, **options}
+    return moreish.train(words, "ngram", **given)
 
 
 def divided(words: list[str], n: int, generator: random.Random) -> list[list[str]]:
@@ -117,8 +121,9 @@ def test_weights_are_added(seed):
     whole = counted(Counter(words), **options)
     merged = merged_at_random(runs, generator)
     assert_same_model(merged, whole)
-    mine, others = (dict(zip(r.corpus.words, r.corpus.words.weights, strict=True)) for r in (merged, whole))
-    assert mine == others == Counter(words)
+    for found in (merged, whole):
+        assert found.corpus.words.weights is not None
+        assert dict(zip(found.corpus.words, found.corpus.words.weights, strict=True)) == Counter(words)
     repeated = merged_at_random([counted(part, **options) for part in parts], generator)
     np.testing.assert_array_equal(repeated.model.arrays["counts"], merged.model.arrays["counts"])
 
@@ -130,7 +135,9 @@ def test_a_run_may_be_merged_alone_pickled_saved_or_made_by_a_generator(tmp_path
     assert_same_model(moreish.merge([expected]), expected)
     sent = (pickle.loads(pickle.dumps(counted(part))) for part in parts)
     assert_same_model(moreish.merge(sent), expected)
-    folders = [counted(part).save(tmp_path / str(len(part))).path for part in parts]
+    folders = [tmp_path / str(len(part)) for part in parts]
+    for part, folder in zip(parts, folders, strict=True):
+        counted(part).save(folder)
     expected.save(tmp_path / "merged")
     assert_same_model(moreish.merge(folders), moreish.load(tmp_path / "merged"))
 
@@ -139,8 +146,8 @@ def test_a_merged_run_may_have_another_smoothing():
     words = made_up_words(500)
     runs = [counted(words[:200], smoothing="witten-bell"), counted(words[200:], smoothing="kneser-ney")]
     for options in ({"smoothing": "fitted"}, {"smoothing": "additive", "added": 0.1}):
-        added = {"added": 1.0, **options}
-        assert_same_model(moreish.merge(runs, **added), counted(words, **added))
+        given: dict[str, Any] = options
+        assert_same_model(moreish.merge(runs, **given), counted(words, **given))
 
 
 def test_a_mixture_of_runs_with_counts_leaves_them_out():
@@ -260,3 +267,30 @@ def test_the_command_merges_the_runs_of_files(tmp_path, capsys):
     assert "is given twice, and its words would count twice" in capsys.readouterr().err
     assert run(["merge", a, b, "--out", out]) == 2
     assert "already holds a run" in capsys.readouterr().err
+
+
+CLUSTER = """
+import runpy, sys
+from dask.distributed import LocalCluster
+if __name__ == "__main__":
+    with LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None) as cluster:
+        program, sys.argv[1] = sys.argv[1], cluster.scheduler_address
+        runpy.run_path(program, run_name="__main__")
+"""
+
+
+def test_the_program_of_the_documentation_counts_on_two_workers(tmp_path):
+    """The program as it is printed, with files of a list in place of those of several hosts."""
+    pytest.importorskip("distributed")
+    words, paths = made_up_words(700), [tmp_path / f"part-{letter}" for letter in "abc"]
+    for path, some in zip(paths, (words[:150], words[150:400], words[400:]), strict=True):
+        path.write_text("\n".join(some) + "\n")
+    (tmp_path / "cluster.py").write_text(CLUSTER)
+    program = Path(__file__).parents[1] / "docs/examples/count_with_dask.py"
+    command = [sys.executable, tmp_path / "cluster.py", program, tmp_path / "whole", *paths]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    found = moreish.load(tmp_path / "whole")
+    assert found.corpus.words == words
+    assert_same_model(found, counted(words, order=6, memory=32))
+    assert str(found.loss) in done.stdout

@@ -108,7 +108,7 @@ def _cut_by_hash(words: WordList, places: np.ndarray, seed: int) -> dict[str, np
         return int(word_hashes(words[places[i : i + 1]], seed)[0])
 
     cuts = [bisect_left(range(len(places)), cut, key=hash_at) for cut in _cuts(1 << HASH_BITS)]
-    parts = dict(zip(PARTS, np.split(places, cuts), strict=True))
+    parts: dict[str, np.ndarray] = dict(zip(PARTS, np.split(places, cuts), strict=True))
     for part, here in parts.items():
         if not len(here):
             raise InputError(

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from copy import copy
 from functools import cached_property
 from io import IOBase
-from itertools import islice
 from numbers import Real
 from typing import Any, Self, overload
 
@@ -240,9 +239,13 @@ class WordList(Shown, Sequence[str]):
 
     def chunks(self) -> Iterator[str]:
         """Yield the words in order, each followed by a line break, as texts of some thousands of words."""
-        words = iter(self)
-        while some := list(islice(words, WORDS_AT_A_TIME)):
-            yield "\n".join([*some, ""])
+        for at in range(0, len(self), WORDS_AT_A_TIME):
+            some = self[at : at + WORDS_AT_A_TIME]
+            begins, ends = some.starts, some.starts + some.lengths  # of each word; a line break follows
+            if (begins[1:] == ends[:-1] + 1).all():
+                yield self.text[int(begins[0]) : int(ends[-1]) + 1]
+            else:
+                yield "\n".join([*some, ""])
 
     @cached_property
     def _by_hash(self) -> tuple[np.ndarray, np.ndarray]:

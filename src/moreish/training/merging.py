@@ -2,6 +2,8 @@
 
 import dataclasses
 from collections.abc import Iterable
+from functools import reduce
+from operator import add
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,21 +41,25 @@ def merge(
     Raises InputError for runs whose counts have no exact sum, for different orders, smoothings or splits, and if the
     counts need more than `memory` GB.
     """
-    began, parts, total, most = clock(), list[_Part](), None, memory or 0.0
+    began, parts, sums, most = clock(), list[_Part](), list[KeptCounts](), memory or 0.0
     given = {name: value for name, value in (("smoothing", smoothing), ("added", added)) if value is not None}
     for number, run in enumerate(runs, start=1):
         part, counts = _counted(load(run) if isinstance(run, str | Path) else run, f"run {number}")
         parts.append(part._replace(config=dataclasses.replace(part.config, **given)))
         _check_alike(parts[0], parts[-1])
-        total = counts if total is None else total + counts
         most = memory or max(most, part.config.memory)
-        _check_room(total, most)
-    if total is None:
+        _add(sums, counts)
+        _check_room(sums[0], most)
+    if not sums:
         raise InputError("there is nothing to merge: give the runs of the parts of a list")
+    total = reduce(add, reversed(sums))
+    _check_room(total, most)
     config, options = dataclasses.replace(parts[0].config, memory=most), parts[0].options
     words = joined([part.words for part in parts])
     words.name = parts[0].words.name if len({part.words.name for part in parts}) == 1 else ""
-    corpus = Corpus(words, options.split, options.split_seed, options.weight_power).widened(total.vocab.characters)
+    corpus = Corpus(words, options.split, options.split_seed, options.weight_power)
+    if corpus.vocab != total.vocab:  # a part has characters that are in no word
+        corpus = corpus.widened(total.vocab.characters)
     model = Model(config, corpus.vocab, arrays=config.fit_counts(total, corpus))
     known = [part.seconds for part in parts if part.seconds is not None]
     history = [{"step": 0, "seconds": round(sum(known) + clock() - began, 4)}] if len(known) == len(parts) else []
@@ -84,6 +90,17 @@ def _counted(run: Run, name: str) -> tuple[_Part, KeptCounts]:
     except ValueError as error:
         raise InputError(f"{name} is damaged ({error}): restore it from a copy, or train it again") from None
     return _Part(name, config, run.corpus.words, run.options, run.seconds), counts
+
+
+def _add(sums: list[KeptCounts], counts: KeptCounts) -> None:
+    """Add counts to one of some sums, each of which is at least twice as large as the next.
+
+    So counts are added to about as large ones, and a large sum is seldom made anew.
+    """
+    sums.append(counts)
+    while len(sums) > 1 and len(sums[-2].counts) < 2 * len(sums[-1].counts):
+        last = sums.pop()
+        sums[-1] += last
 
 
 def _check_room(counts: KeptCounts, memory: float) -> None:
