@@ -51,7 +51,7 @@ def _at(words: int, before: dict[str, Any], last: dict[str, Any]) -> dict[str, A
 
     def extrapolated(what: str, name: str) -> float:
         base = last[what]["base_bytes"] if name == "memory_bytes" else 0
-        a, b = (max(row[what][name] - base, 1) for row in (before, last))
+        a, b = (row[what][name] - base for row in (before, last))
         return base + b * (b / a) ** far
 
     return {what: {name: extrapolated(what, name) for name in last[what]} for what in ("whole", "part", "merge")}

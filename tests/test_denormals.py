@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 from networks import NETWORKS, T, V
-from numba import njit
 
 from moreish.engine.batches import Batches
 from moreish.engine.optim import zero_moments
 from moreish.engine.protocol import Steps
 from moreish.engine.tape import Tape
 from moreish.engine.tape.denormals import FLUSH, set_flushing
+from moreish.layers.jit import njit
 from moreish.layers.layout import Layout
 
 on_known_processors = pytest.mark.skipif(not FLUSH, reason="this processor's denormal numbers are not flushed")

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 import pytest
-from numba import njit
 
+from moreish.layers.jit import njit
 from moreish.layers.maths import erf, exp, kernel, tanh
 from moreish.layers.matmul import affine, dot
 

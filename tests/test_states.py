@@ -10,11 +10,11 @@ import pytest
 from small_models import LETTERS, LONGEST, MODELS, WORDS, written_out
 
 import moreish
+from moreish.engine import picking
 from moreish.engine import states as reading
+from moreish.engine.picking import draw_words
 from moreish.engine.protocol import ENGINES, Draw
 from moreish.engine.registry import make_engine
-from moreish.engine.tape import generate
-from moreish.engine.tape.generate import draw_words
 from moreish.models import ALL_MODELS, NetConfig, ReaderConfig
 from moreish.models.mixture import MIXTURES, log_sum
 from moreish.training.options import TrainOptions
@@ -156,7 +156,7 @@ def test_many_words_are_read_together_and_equal_prefixes_once(readable, name, mo
 @pytest.mark.parametrize("options", [{}, {"prefix": [2, 3]}, {"temperature": 0.7, "top_p": 0.9}, {"top_k": 2}], ids=str)
 def test_words_drawn_from_states_are_those_of_the_engine(readable, name, options, monkeypatch):
     model = readable[name]
-    monkeypatch.setattr(generate, "WORDS_AT_A_TIME", 70)
+    monkeypatch.setattr(picking, "WORDS_AT_A_TIME", 70)
     draw = Draw(**options, seed=3, max_length=12, first=5)
     words = draw_words(model.engine, model.params, 300, draw)
     assert words.tolist() == model.engine.generate(model.params, 300, draw).tolist()

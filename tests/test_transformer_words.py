@@ -25,11 +25,11 @@ from test_transformer import CONFIGS, PLACES, logits_of_word
 import moreish
 from moreish import InputError, Model, Vocab, set_threads
 from moreish.engine.optim import zero_moments
+from moreish.engine.picking import draw_words
 from moreish.engine.protocol import Draw
 from moreish.engine.states import LONGEST_PREFIX, ROWS_AT_A_TIME, state_after
 from moreish.engine.tape import PrefixTape, word_tape
 from moreish.engine.tape import engine as tape_engine
-from moreish.engine.tape.generate import draw_words
 from moreish.engine.words import WordBatches
 from moreish.layers.layout import Layout
 from moreish.models import NetConfig

@@ -19,7 +19,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
-from ..engine.tape.compile import seconds_compiling
+from ..engine.compiler import seconds_compiling
 from ..engine.torch.distributed import rank
 from ..errors import InputError
 from ..training.distilling import distill as distill_runs

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from ..corpus.stream import END, per_token
+from ..layers.jit import njit
 from .rng import bit_width, bits, permuted, uniform
 
 MAX_TARGETS = 1024  # of an example of whole words

@@ -26,7 +26,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numba.extending import register_jitable
+
+from ..layers.jit import register_jitable
 
 if TYPE_CHECKING:
     from ..layers.layout import Layout

@@ -9,9 +9,9 @@ far as both are equal: the number of tokens in common is enough to find all rows
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from ..corpus.stream import END
+from ..layers.jit import njit
 from ..layers.levels import DEPTH, FROM_START, GIVEN, N_LEVELS, N_PAIRS, REMEMBERED, STRIDE
 from ..layers.random import bits
 

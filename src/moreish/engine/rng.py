@@ -7,8 +7,8 @@ as one that was not stopped, and the number of threads does not matter.
 # pyright: reportMissingParameterType=false
 
 import numpy as np
-from numba import njit
 
+from ..layers.jit import njit
 from ..layers.random import GOLDEN, MIX_1, bits, bits_of
 
 _31, _64, _11, _1 = (np.uint64(n) for n in (31, 64, 11, 1))

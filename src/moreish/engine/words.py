@@ -10,9 +10,9 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from ..corpus.stream import END
+from ..layers.jit import njit
 from ..layers.levels import KEY, MAX_LEVELS, MAX_ROWS, Levels, levels_of, levels_size
 from .batches import COUNT_TOTAL, NO_WEIGHTS, choose
 from .guide import Guide

@@ -23,8 +23,8 @@ of a batch are computed one by one, as they are to draw words, such a layer reme
 from typing import NamedTuple
 
 import numpy as np
-from numba.extending import register_jitable
 
+from .jit import register_jitable
 from .maths import kernel
 from .random import CHANCES, bits, chance
 from .spec import MEMORY, ROWS, X

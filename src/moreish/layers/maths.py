@@ -8,13 +8,10 @@ not for speed, they are the functions of the C library.
 # pyright: reportMissingParameterType=false
 
 import math
-from collections.abc import Callable
-from typing import Any
 
-import numba.extending
 import numpy as np
-from numba import njit, types
-from numba.extending import overload
+
+from .jit import njit, overload, types
 
 # Sums may be reordered and multiply-adds fused. NaN stays NaN and infinity infinity, so that divergence is noticed.
 FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
@@ -22,11 +19,6 @@ FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
 kernel = njit(fastmath=FASTMATH, error_model="numpy", forceinline=True)
 # A polynomial is evaluated in the order written: reordering would undo the two-part reduction in exp32.
 polynomial = njit(fastmath={"contract"}, error_model="numpy")
-
-
-def intrinsic(function: Callable[..., Any]) -> Any:
-    """Numba's decorator for a function that generates machine code. It is Any, as calls have another signature."""
-    return numba.extending.intrinsic(function)
 
 
 @njit

@@ -1,7 +1,7 @@
 """Matrix products for the small matrices of these models.
 
 A BLAS is made for large matrices, and is slower on some shapes as small as 32 x 200 by 200 x 27. Here a tile of
-`TILE_ROWS` rows and one or two vectors of columns is in registers while k runs over the inner dimension:
+`tile_rows()` rows and one or two vectors of columns is in registers while k runs over the inner dimension:
 
     out[i, j] = bias[j] + sum over k of a[i, k] b[k, j]
 
@@ -15,24 +15,32 @@ of the batch nor on the number of threads.
 
 # pyright: reportMissingParameterType=false
 
-import functools
+from functools import cache, reduce
 
-import llvmlite.binding as llvm
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.core.base import BaseContext
-from numba.extending import overload, register_jitable
-from numba.np.arrayobj import make_array
 
-from .maths import intrinsic, kernel
+from .jit import arrayobj, cgutils, intrinsic, ir, llvm, overload, register_jitable, types
+from .maths import kernel
 from .views import matrix
 
-_WIDE = bool(llvm.get_host_cpu_features().get("avx512f"))
-VECTOR_BYTES = 64 if _WIDE else 32
-TILE_ROWS = 8 if _WIDE else 4  # with two vectors a row, a tile takes half of the registers
-MAX_PANEL = VECTOR_BYTES // 2  # columns of a panel in float32; half as many in float64
+MAX_PANEL = 32  # columns of a panel at most: two of the widest vectors, of float32
+
+
+@cache
+def vector_bytes():
+    """The bytes of a vector of this processor. Only compilation asks, as LLVM takes long to load."""
+    return 64 if llvm.get_host_cpu_features().get("avx512f") else 32
+
+
+def tile_rows():
+    """The rows of a tile: with two vectors a row, it takes half of the registers."""
+    return 8 if vector_bytes() == 64 else 4
+
+
+@overload(tile_rows)
+def _tile_rows():
+    rows = tile_rows()
+    return lambda: rows
 
 
 def dot(a, b, out):
@@ -48,7 +56,7 @@ def affine(a, b, bias, out):
 
 @overload(dot)
 def _dot(a, b, out):
-    wide = VECTOR_BYTES // (out.dtype.bitwidth // 8)
+    wide = vector_bytes() // (out.dtype.bitwidth // 8)
     if b.layout == "C":
         return lambda a, b, out: _multiply(a, b, np.zeros(b.shape[1], b.dtype), out, wide)
     return lambda a, b, out: _multiply_transposed(a, b.T, np.zeros(b.shape[1], b.dtype), out, wide)
@@ -56,7 +64,7 @@ def _dot(a, b, out):
 
 @overload(affine)
 def _affine(a, b, bias, out):
-    wide = VECTOR_BYTES // (out.dtype.bitwidth // 8)
+    wide = vector_bytes() // (out.dtype.bitwidth // 8)
     return lambda a, b, bias, out: _multiply(a, b, bias, out, wide)
 
 
@@ -68,20 +76,20 @@ def _multiply(a, b, bias, out, wide):
         for j in range(0, N, 2 * wide):
             left, right = min(j, N - wide), min(j + wide, N - wide)
             if left == right:
-                for i in range(0, M, TILE_ROWS):
+                for i in range(0, M, tile_rows()):
                     _wide_tile(a, b, bias, out, i, 0, (left,))
             else:
-                for i in range(0, M, TILE_ROWS):
+                for i in range(0, M, tile_rows()):
                     _wide_tile(a, b, bias, out, i, 0, (left, right))
     elif N >= 8:
-        for i in range(0, M, TILE_ROWS):
+        for i in range(0, M, tile_rows()):
             _tile_of_8(a, b, bias, out, i, 0, (0, N - 8))
     elif N >= 4:
-        for i in range(0, M, TILE_ROWS):
+        for i in range(0, M, tile_rows()):
             _tile_of_4(a, b, bias, out, i, 0, (0, N - 4))
     else:
         for j in range(N):
-            for i in range(0, M, TILE_ROWS):
+            for i in range(0, M, tile_rows()):
                 _tile_of_1(a, b, bias, out, i, 0, (j,))
 
 
@@ -112,7 +120,7 @@ def packed_size(K, N):
 
 @overload(pack_panels)
 def _pack(b, panels):
-    width = 2 * (VECTOR_BYTES // (panels.dtype.bitwidth // 8))
+    width = 2 * (vector_bytes() // (panels.dtype.bitwidth // 8))
     if b.layout == "C":
         return lambda b, panels: _pack_columns(b, panels, width)
     return lambda b, panels: _pack_rows(b.T, panels, width)
@@ -120,7 +128,7 @@ def _pack(b, panels):
 
 @overload(dot_packed)
 def _dot_packed(a, panels, out):
-    wide = VECTOR_BYTES // (out.dtype.bitwidth // 8)
+    wide = vector_bytes() // (out.dtype.bitwidth // 8)
     return lambda a, panels, out: _multiply_packed(a, panels, np.zeros(out.shape[1], out.dtype), out, wide)
 
 
@@ -155,8 +163,8 @@ def _multiply_packed(a, panels, bias, out, wide):
     else:
         for j in range(0, N, width):
             first, panel = min(j, N - width), matrix(panels, j * K, K, width)
-            whole = M - M % TILE_ROWS if 2 * (M % TILE_ROWS) <= TILE_ROWS else M
-            for i in range(0, whole, TILE_ROWS):
+            whole = M - M % tile_rows() if 2 * (M % tile_rows()) <= tile_rows() else M
+            for i in range(0, whole, tile_rows()):
                 _wide_tile(a, panel, bias, out, i, first, (0, wide))
             if whole < M:  # few rows are left, as on most levels of a batch of words
                 _half_tile(a, panel, bias, out, whole, first, (0, wide))
@@ -176,12 +184,12 @@ def _multiply_transposed(a, b, bias, out, wide):
             if N - j > wide:
                 first = min(j, N - width)
                 transpose(b[first : first + width], panel)
-                for i in range(0, M, TILE_ROWS):
+                for i in range(0, M, tile_rows()):
                     _wide_tile(a, panel, bias, out, i, first, (0, wide))
             else:
                 first = N - wide
                 transpose(b[first:], panel)
-                for i in range(0, M, TILE_ROWS):
+                for i in range(0, M, tile_rows()):
                     _wide_tile(a, panel, bias, out, i, first, (0,))
 
 
@@ -202,8 +210,8 @@ def transpose(b, out):
 class _Array:
     """An array in generated code, with access to elements and to vectors of neighbours in the last dimension."""
 
-    def __init__(self, context: BaseContext, builder: ir.IRBuilder, kind, value, lanes: int):
-        array = make_array(kind)(context, builder, value)
+    def __init__(self, context, builder, kind, value, lanes: int):
+        array = arrayobj.make_array(kind)(context, builder, value)
         self.builder, self.align = builder, kind.dtype.bitwidth // 8
         self.start = builder.bitcast(array.data, ir.IntType(8).as_pointer())
         self.shape, self.strides = (cgutils.unpack_tuple(builder, t) for t in (array.shape, array.strides))
@@ -211,7 +219,7 @@ class _Array:
         self.vector = ir.VectorType(self.scalar, lanes)
 
     def _place(self, index, kind):
-        offset = functools.reduce(self.builder.add, map(self.builder.mul, index, self.strides))
+        offset = reduce(self.builder.add, map(self.builder.mul, index, self.strides))
         pointer = self.builder.gep(self.start, [offset], source_etype=ir.IntType(8))
         return self.builder.bitcast(pointer, kind.as_pointer())
 
@@ -225,13 +233,13 @@ class _Array:
         self.builder.store(vector, self._place(index, self.vector), align=self.align)
 
 
-def _lanes(numbers) -> ir.Constant:
+def _lanes(numbers):
     numbers = list(numbers)
     return ir.Constant(ir.VectorType(ir.IntType(32), len(numbers)), numbers)
 
 
-def _tile(lanes_of, n_rows=TILE_ROWS):
-    """Make an intrinsic that fills rows i ... i + n_rows - 1 of out, for a vector of columns from each of `columns`.
+def _tile(lanes_of, rows_of=tile_rows):
+    """Make an intrinsic that fills rows i ... i + rows_of() - 1 of out, for a vector of columns from each of `columns`.
 
     Column c of b is column first + c of out. A row past the last is the last row.
     """
@@ -240,7 +248,7 @@ def _tile(lanes_of, n_rows=TILE_ROWS):
     def tile(typing_context, a, b, bias, out, i, first, columns):
         lanes = lanes_of(out.dtype)
 
-        def generate(context: BaseContext, builder: ir.IRBuilder, signature, args):
+        def generate(context, builder, signature, args):
             A, B, BIAS, OUT = (
                 _Array(context, builder, kind, value, lanes)
                 for kind, value in zip(signature.args[:4], args[:4], strict=True)
@@ -248,7 +256,7 @@ def _tile(lanes_of, n_rows=TILE_ROWS):
             vector, (rows, inner) = OUT.vector, A.shape
             last = builder.sub(rows, ir.Constant(rows.type, 1))
             tile_rows = []
-            for r in range(n_rows):
+            for r in range(rows_of()):
                 row = builder.add(args[4], ir.Constant(rows.type, r))
                 tile_rows.append(builder.select(builder.icmp_signed("<", row, last), row, last))
             columns = cgutils.unpack_tuple(builder, args[6])
@@ -282,7 +290,7 @@ def _transpose_tile(typing_context, source, target, i, j):
     Three rounds exchange blocks of 1, 2 and 4 across the diagonal of a block twice as large.
     """
 
-    def generate(context: BaseContext, builder: ir.IRBuilder, signature, args):
+    def generate(context, builder, signature, args):
         S, T = (_Array(context, builder, signature.args[n], args[n], 8) for n in (0, 1))
         at = [[builder.add(arg, ir.Constant(arg.type, n)) for n in range(8)] for arg in args[2:]]
         rows = [S.load_vector(row, at[1][0]) for row in at[0]]
@@ -298,8 +306,8 @@ def _transpose_tile(typing_context, source, target, i, j):
     return types.void(source, target, i, j), generate
 
 
-_wide_tile = _tile(lambda dtype: VECTOR_BYTES // (dtype.bitwidth // 8))
-_half_tile = _tile(lambda dtype: VECTOR_BYTES // (dtype.bitwidth // 8), TILE_ROWS // 2)
+_wide_tile = _tile(lambda dtype: vector_bytes() // (dtype.bitwidth // 8))
+_half_tile = _tile(lambda dtype: vector_bytes() // (dtype.bitwidth // 8), lambda: tile_rows() // 2)
 _tile_of_8 = _tile(lambda dtype: 8)
 _tile_of_4 = _tile(lambda dtype: 4)
 _tile_of_1 = _tile(lambda dtype: 1)

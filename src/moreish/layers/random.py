@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import njit
-from numba.core import config
+
+from .jit import COMPILES, njit
 
 # Arithmetic wraps around at 64 bits on purpose: in plain Python, NumPy would warn of it.
-if config.DISABLE_JIT:  # type: ignore[attr-defined]
+if not COMPILES:
     np.seterr(over="ignore")
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 MIX_1, MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)

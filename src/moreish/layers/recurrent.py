@@ -7,10 +7,10 @@ from math import prod
 from typing import ClassVar
 
 import numpy as np
-from numba.extending import register_jitable
 
 from .dropout import chances
 from .init import Constant, Normal
+from .jit import register_jitable
 from .maths import kernel
 from .matmul import dot_packed, pack_panels, packed_size
 from .spec import Init, Parameter, Saturation, Shape

@@ -3,12 +3,8 @@
 # pyright: reportMissingParameterType=false
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import overload
-from numba.np.arrayobj import make_array, populate_array
 
-from .maths import intrinsic
+from .jit import arrayobj, intrinsic, ir, overload, types
 
 
 def vector(array, start, n):
@@ -35,14 +31,14 @@ def _view(typing_context, array, start, shape):
     kind = types.Array(array.dtype, len(shape), "C")
 
     def generate(context, builder, signature, args):
-        source = make_array(array)(context, builder, args[0])
-        view = make_array(kind)(context, builder)
+        source = arrayobj.make_array(array)(context, builder, args[0])
+        view = arrayobj.make_array(kind)(context, builder)
         sizes = [builder.extract_value(args[2], i) for i in range(len(shape))]
         strides = [source.itemsize]
         for size in reversed(sizes[1:]):
             strides.insert(0, builder.mul(strides[0], size))
         data = builder.gep(source.data, [args[1]], source_etype=context.get_data_type(array.dtype))
-        populate_array(view, data, sizes, strides, source.itemsize, ir.Constant(view.meminfo.type, None))
+        arrayobj.populate_array(view, data, sizes, strides, source.itemsize, ir.Constant(view.meminfo.type, None))
         return view._getvalue()
 
     return kind(array, start, shape), generate

@@ -13,10 +13,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from ..engine.picking import draw_words
 from ..engine.protocol import Draw, Reader
 from ..engine.registry import make_engine
 from ..engine.states import read
-from ..engine.tape.generate import draw_words
 from ..layers.label import n_labels
 from ..layers.layout import Layout
 from ..options import option

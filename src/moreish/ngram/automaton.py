@@ -5,26 +5,14 @@
 from functools import lru_cache, partial
 
 import numpy as np
-from numba import types
 
+from ..engine.compiler import compiler
 from ..engine.protocol import Draw
-from ..engine.tape.compile import compiler
 from ..engine.threads import reserved_threads, run_parallel
 from .chunks import split_at_words
-from .kernels import (
-    FLOATS,
-    FLOATS2,
-    GRAPH,
-    INTS,
-    INTS32,
-    PROBABILITIES,
-    Graph,
-    Probabilities,
-    distribution,
-    entry_of,
-    next_node,
-)
+from .kernels import Graph, Probabilities, distribution, entry_of, next_node
 from .sampler import DrawOptions, Sampler
+from .small import MAX_TOKENS, SmallReader, is_small
 from .tables import Tables
 
 TOKENS_PER_THREAD = 1 << 14  # fewer do not pay for a thread
@@ -106,13 +94,12 @@ def follow(graph, nodes, tokens, reached):
         reached[i] = next_node(graph, nodes[i], tokens[i])
 
 
-PAIRS = types.int32[:, ::1]
 SIGNATURES = {
-    read: types.void(GRAPH, PROBABILITIES, INTS32, FLOATS),
-    trace: types.void(GRAPH, INTS32, INTS32, PAIRS, PAIRS),
-    walk: types.void(GRAPH, INTS32, INTS32),
-    predict: types.void(GRAPH, PROBABILITIES, INTS, FLOATS2),
-    follow: types.void(GRAPH, INTS, INTS, INTS),
+    read: "void(Graph, Probabilities, int32[::1], float64[::1])",
+    trace: "void(Graph, int32[::1], int32[::1], int32[:, ::1], int32[:, ::1])",
+    walk: "void(Graph, int32[::1], int32[::1])",
+    predict: "void(Graph, Probabilities, int64[::1], float64[:, ::1])",
+    follow: "void(Graph, int64[::1], int64[::1], int64[::1])",
 }
 compiled = compiler(SIGNATURES, "n-gram scoring")
 
@@ -121,7 +108,11 @@ def trace_stream(tables: Tables, stream: np.ndarray) -> tuple[np.ndarray, np.nda
     """Return the contexts of every token and its entries in them: int32 (M - 1, order) each, -1 where there is none."""
     nodes, entries = np.zeros((2, len(stream) - 1, tables.order), np.int32)
     t = tables
-    compiled(trace)(Graph(t.first, t.parent, t.char, t.after, t.start), t.level, stream, nodes, entries)
+    graph = Graph(t.first, t.parent, t.char, t.after, t.start)
+    if is_small(len(stream), MAX_TOKENS):
+        SmallReader(graph, t.n_vocab).trace(t.level, stream, nodes, entries)
+    else:
+        compiled(trace)(graph, t.level, stream, nodes, entries)
     return nodes, entries
 
 
@@ -170,12 +161,15 @@ class Automaton:
         self.n_vocab = n_vocab
         self.graph = Graph(first, parent, char, after, int(start[0]))
         self.probabilities = Probabilities(p, share, n_vocab, order)
+        self._small_reader = SmallReader(self.graph, n_vocab)
         self._sampler = lru_cache(1)(lambda options: Sampler(self.graph, self.probabilities, options))
 
     def nll(self, params: np.ndarray, stream: np.ndarray) -> np.ndarray:
         """Return the nll in nats of every token of a flat stream (1 + N,) after its first 0, float64 (N,)."""
         if stream.min() < 0 or stream.max() >= self.n_vocab:
             raise ValueError(f"tokens must be from 0 to {self.n_vocab - 1}")
+        if is_small(len(stream), MAX_TOKENS):
+            return self._small_reader.nll(self.probabilities, stream)
         nll = np.zeros(len(stream) - 1)
         read_chunk = partial(compiled(read), self.graph, self.probabilities)
         with reserved_threads(len(nll) // TOKENS_PER_THREAD) as n_threads:

@@ -34,12 +34,22 @@ class Evidence(NamedTuple):
     weights: np.ndarray | None = None
 
 
+def distinct(nodes: np.ndarray, entries: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the different rows of nodes and entries (M, order), and the sum of the weights (M,) of each.
+
+    Rows are equal if their longest contexts and their entries with the longest contexts are.
+    """
+    longest = nodes.max(1).astype(np.int64) << 32 | (entries.max(1) + 1)
+    _, first, which = np.unique(longest, return_index=True, return_inverse=True)
+    return nodes[first], entries[first], np.bincount(which, weights)
+
+
 def evidence(
     tables: Tables,
     nodes: np.ndarray,
     entries: np.ndarray,
-    others: np.ndarray | None = None,
     weights: np.ndarray | None = None,
+    others: np.ndarray | None = None,
 ) -> Evidence:
     """Return the evidence of tables about tokens, from nodes and entries (M, order) as `trace_stream` returns them."""
     seen = nodes.T >= 0

@@ -5,9 +5,11 @@
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, types
+
+from ..layers.jit import fields, njit
 
 
+@fields("int64[::1]", *3 * ("int32[::1]",), "int64")
 class Graph(NamedTuple):
     """Nodes and entries of an automaton; see `Tables` for each array.
 
@@ -24,6 +26,7 @@ class Graph(NamedTuple):
     start: int
 
 
+@fields("float64[::1]", "float64[::1]", "int64", "int64")
 class Probabilities(NamedTuple):
     """Probabilities over a `Graph`.
 
@@ -37,12 +40,6 @@ class Probabilities(NamedTuple):
     share: np.ndarray
     n_vocab: int
     order: int
-
-
-INT, INTS, INTS32 = types.int64, types.int64[::1], types.int32[::1]
-FLOATS, FLOATS2 = types.float64[::1], types.float64[:, ::1]
-GRAPH = types.NamedTuple((INTS, INTS32, INTS32, INTS32, INT), Graph)
-PROBABILITIES = types.NamedTuple((FLOATS, FLOATS, INT, INT), Probabilities)
 
 
 @njit

@@ -19,13 +19,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from numba import types
 
 from ..corpus.stream import Words, per_token
-from ..engine.tape.compile import compiler
+from ..engine.compiler import compiler
 from ..errors import InputError
 from .fitting import MAX_FIT_TOKENS, Evidence, evidence, fit_strengths, sampled, trace_tokens
-from .kernels import FLOATS, GRAPH, INTS32, Graph, entry_of, next_node
+from .kernels import Graph, entry_of, next_node
 from .smoothing import constant, interpolated
 from .tables import Tables
 
@@ -49,7 +48,7 @@ def recount(graph, stream, weights, counts):
         word += token == 0
 
 
-SIGNATURES = {recount: types.void(GRAPH, INTS32, FLOATS, FLOATS)}
+SIGNATURES = {recount: "void(Graph, int32[::1], float64[::1], float64[::1])"}
 compiled = compiler(SIGNATURES, "label counting")
 
 
@@ -131,7 +130,7 @@ def _evidence(tables: Tables, words: Words, val: Sequence[Words], of_all: dict[s
     weights = np.ones(len(wanted))
     if words.weights is not None:
         weights = per_token(words.stream, words.weights)[wanted]
-    return evidence(tables, nodes, entries, others, weights)
+    return evidence(tables, nodes, entries, weights, others)
 
 
 def _joined(tokens: Sequence[Evidence]) -> Evidence:

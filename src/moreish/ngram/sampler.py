@@ -11,30 +11,21 @@ import threading
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, types
 
+from ..engine.compiler import compiler
+from ..engine.picking import weights
 from ..engine.protocol import Draw
 from ..engine.rng import draw_number
-from ..engine.tape.compile import compiler
-from ..engine.tape.generate import weights
-from .kernels import (
-    FLOATS,
-    FLOATS2,
-    GRAPH,
-    INT,
-    INTS,
-    INTS32,
-    PROBABILITIES,
-    Graph,
-    Probabilities,
-    distribution,
-    next_node,
-)
+from ..layers.jit import fields, njit
+from .kernels import Graph, Probabilities, distribution, next_node
+from .small import MAX_DRAWN, SmallSampler, is_small
 
 MAX_ROW_CELLS = 1 << 25  # numbers in the table of rows, at most
+LEAST_TEMPERATURE = 1e-6  # a lower one keeps only the largest weight
 BUFFER_TOKENS = 1 << 20  # tokens written at a time
 
 
+@fields("float64", "int64", "float64")
 class DrawOptions(NamedTuple):
     """Options that change the probabilities to draw by; see `Draw`."""
 
@@ -43,6 +34,7 @@ class DrawOptions(NamedTuple):
     top_p: float
 
 
+@fields("float64[::1]", "int64[::1]", "float64[:, ::1]", "int32[:, ::1]")
 class Rows(NamedTuple):
     """A table of R rows, R a power of two.
 
@@ -58,6 +50,7 @@ class Rows(NamedTuple):
     follower: np.ndarray
 
 
+@fields("int32[::1]", *4 * ("int64",))
 class Words(NamedTuple):
     """Words to draw: those numbered first, first + 1, ..., last - 1.
 
@@ -134,12 +127,7 @@ def write(graph, probabilities, options, rows, words, tokens):
     return number, at
 
 
-DRAW_OPTIONS = types.NamedTuple((types.float64, INT, types.float64), DrawOptions)
-ROWS = types.NamedTuple((FLOATS, INTS, FLOATS2, types.int32[:, ::1]), Rows)
-WORDS = types.NamedTuple((INTS32, INT, INT, INT, INT), Words)
-SIGNATURES = {
-    write: types.UniTuple(INT, 2)(GRAPH, PROBABILITIES, DRAW_OPTIONS, ROWS, WORDS, INTS32),
-}
+SIGNATURES = {write: "UniTuple(int64, 2)(Graph, Probabilities, DrawOptions, Rows, Words, int32[::1])"}
 compiled = compiler(SIGNATURES, "n-gram sampling")
 
 
@@ -156,11 +144,16 @@ class Sampler:
         V, n_nodes = probabilities.n_vocab, len(probabilities.share)
         R = 1 << min(n_nodes.bit_length(), max(max_cells // V, 1).bit_length() - 1)
         self.rows = Rows(np.empty(V), np.zeros(R, np.int64), np.empty((R, V)), np.empty((R, V), np.int32))
+        self._small = None
+        if options.temperature >= LEAST_TEMPERATURE and options.top_k == 0 and options.top_p == 1:
+            self._small = SmallSampler(graph, probabilities, options.temperature)
         self._lock = threading.Lock()
 
     def draw(self, n: int, draw: Draw, buffer_tokens: int = BUFFER_TOKENS) -> np.ndarray:
         """Draw n words: a flat array of tokens, int32, each word ended by 0."""
         words = Words(np.array(draw.prefix, np.int32), draw.max_length, draw.seed, draw.first, draw.first + n)
+        if self._small is not None and is_small(n * draw.max_length, MAX_DRAWN):
+            return self._small.draw(*words)
         longest = draw.max_length + 1
         buffer, drawn = np.empty(max(min(buffer_tokens, n * longest), longest), np.int32), [np.zeros(0, np.int32)]
         with self._lock:

@@ -26,7 +26,7 @@ With weights a count is a sum of weights; Kneser-Ney then chooses the discount o
 
 import numpy as np
 
-from .fitting import evidence, fit_strengths, sampled, trace_tokens
+from .fitting import distinct, evidence, fit_strengths, sampled, trace_tokens
 from .tables import Tables
 
 MIN_DISCOUNT = 0.01
@@ -126,8 +126,8 @@ def smoothed(
     fitted: dict[str, np.ndarray] = {}
     if smoothing == "fitted":
         wanted = sampled(val)
-        of_tokens = None if weights is None else weights[wanted]
-        tokens = evidence(tables, *trace_tokens(tables, val, wanted), weights=of_tokens)
+        traced = *trace_tokens(tables, val, wanted), np.ones(len(wanted)) if weights is None else weights[wanted]
+        tokens = evidence(tables, *distinct(*traced))
         fitted["strengths"] = np.array(fit_strengths(tokens, tables.n_vocab, tables.scale)[:3])
         kept, share = interpolated(tables, *fitted["strengths"])
     else:

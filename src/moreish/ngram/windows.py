@@ -21,14 +21,15 @@ from functools import partial
 from itertools import chain
 
 import numpy as np
-from numba import njit, types
 
 from ..engine.batches import distinct_windows
-from ..engine.tape.compile import compiler
+from ..engine.compiler import compiler
 from ..engine.threads import reserved_threads, run_parallel
 from ..errors import InputError
+from ..layers.jit import njit
 from .chunks import split_at_words
-from .kernels import INT, INTS, INTS32
+from .small import MAX_TOKENS, is_small
+from .small import count_windows as count_small
 from .spill import spill
 
 MAX_BITS = 62  # of a packed window
@@ -110,10 +111,10 @@ def merge(keys, counts, other_keys, other_counts, all_keys, all_counts):
 
 
 SIGNATURES = {
-    count_into: types.UniTuple(INT, 3)(INTS32, INT, INT, INT, INT, INTS, INTS, INT, INT),
-    move: types.void(INTS, INTS, INTS, INTS),
-    look_up: types.void(INTS, INTS, INTS, INTS),
-    merge: INT(INTS, INTS, INTS, INTS, INTS, INTS),
+    count_into: "UniTuple(int64, 3)(int32[::1], int64, int64, int64, int64, int64[::1], int64[::1], int64, int64)",
+    move: "void(int64[::1], int64[::1], int64[::1], int64[::1])",
+    look_up: "void(int64[::1], int64[::1], int64[::1], int64[::1])",
+    merge: "int64(int64[::1], int64[::1], int64[::1], int64[::1], int64[::1], int64[::1])",
 }
 compiled = compiler(SIGNATURES, "n-gram counting")
 
@@ -196,6 +197,8 @@ def _count_in_memory(
     stream: np.ndarray, bits: int, mask: int, most: int
 ) -> tuple[CountsInMemory, list[Iterator[Counts]]]:
     """Count the packed windows of a stream until there are more than `most`; return the counts and the work left."""
+    if is_small(len(stream), MAX_TOKENS):
+        return CountsInMemory(*count_small(stream, mask.bit_length() // bits + 1, bits)), []
     counted = CountsInMemory(*np.zeros((2, 0), np.int64))
     with reserved_threads(len(stream) // TOKENS_PER_THREAD) as n_threads:
         chunks = split_at_words(stream, n_threads)

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from numba import types
 
+from ..engine.compiler import compiler
 from ..engine.protocol import Reader
-from ..engine.tape.compile import compiler
+from ..layers.jit import fields
 from ..ngram import Automaton
-from ..ngram.kernels import FLOATS, GRAPH, INTS, INTS32, Graph, entry_of, next_node
+from ..ngram.kernels import Graph, entry_of, next_node
 from .deadline import check_time
 from .options import SamplingOptions
 
@@ -27,6 +27,10 @@ LOGITS_AT_A_TIME = 1 << 22
 LEAST_TEMPERATURE = 0.1  # below, powers of probabilities may be too small for float64
 
 
+@fields(
+    *("int64[::1]", "int32[::1]", "int32[::1]", "float64[::1]", "int32[::1]", "float64[::1]"),
+    *("float64[::1]", "int32[::1]", "float64[::1]"),
+)
 class Table(NamedTuple):
     """A graph of C contexts with E entries. The last context is the beginning of a word, where it may not end.
 
@@ -49,9 +53,6 @@ class Table(NamedTuple):
     lower: np.ndarray
     lower_after: np.ndarray
     end: np.ndarray
-
-
-TABLE = types.NamedTuple((INTS, INTS32, INTS32, FLOATS, INTS32, FLOATS, FLOATS, INTS32, FLOATS), Table)
 
 
 class Contexts(Protocol):
@@ -223,7 +224,7 @@ def temper(graph, power, p, share, lower, lower_after, end):
                 end[c] = p[e]
 
 
-SIGNATURES = {temper: types.void(GRAPH, types.float64, FLOATS, FLOATS, FLOATS, INTS32, FLOATS)}
+SIGNATURES = {temper: "void(Graph, float64, float64[::1], float64[::1], float64[::1], int32[::1], float64[::1])"}
 compiled = compiler(SIGNATURES, "contexts of counts")
 
 

@@ -5,12 +5,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numba import types
 
-from ..engine.tape.compile import compiler
-from ..engine.tape.generate import weights
+from ..engine.compiler import compiler
+from ..engine.picking import weights
 from ..errors import InputError
-from ..ngram.kernels import FLOATS2, INT
 
 
 def normalise(logits, temperature, top_k, top_p, may_end, p):
@@ -21,7 +19,7 @@ def normalise(logits, temperature, top_k, top_p, may_end, p):
             p[i, v] /= total
 
 
-SIGNATURES = {normalise: types.void(FLOATS2, types.float64, INT, types.float64, types.boolean, FLOATS2)}
+SIGNATURES = {normalise: "void(float64[:, ::1], float64, int64, float64, boolean, float64[:, ::1])"}
 compiled = compiler(SIGNATURES, "probabilities to draw by")
 
 

@@ -14,15 +14,13 @@ contexts as from there. So their sum is that of the parent less what the parent 
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, types
 
+from ..engine.compiler import compiler
 from ..engine.rng import draw_number
-from ..engine.tape.compile import compiler
-from ..ngram.kernels import FLOATS, FLOATS2, INT, INTS, INTS32
-from ..ngram.sampler import WORDS
-from .contexts import TABLE
+from ..layers.jit import fields, njit
 
 
+@fields("int32[:, ::1]", "float64[::1]", "int64[::1]")
 class States(NamedTuple):
     """An automaton for compiled code; see `DFA`: delta (Q, K), weights (Q,), classes (V,)."""
 
@@ -131,11 +129,9 @@ def look(table, states, b, contexts, at, reached, value):
             reached[i, v], value[i, v] = after[v], b[q, after[v]] if q >= 0 else 0.0
 
 
-STATES = types.NamedTuple((types.int32[:, ::1], FLOATS, INTS), States)
-PAIRS = types.int32[:, ::1]
 SIGNATURES = {
-    expect: types.void(TABLE, STATES, INT, types.float64, FLOATS2, FLOATS),
-    draw: types.UniTuple(INT, 2)(TABLE, STATES, FLOATS2, INT, WORDS, INTS32),
-    look: types.void(TABLE, STATES, FLOATS2, INTS, INTS, PAIRS, FLOATS2),
+    expect: "void(Table, States, int64, float64, float64[:, ::1], float64[::1])",
+    draw: "UniTuple(int64, 2)(Table, States, float64[:, ::1], int64, Words, int32[::1])",
+    look: "void(Table, States, float64[:, ::1], int64[::1], int64[::1], int32[:, ::1], float64[:, ::1])",
 }
 compiled = compiler(SIGNATURES, "constrained sampling")

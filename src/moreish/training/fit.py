@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ..engine.tape.compile import seconds_compiling
+from ..engine.compiler import seconds_compiling
 from ..engine.threads import interruptible
 from ..engine.torch.distributed import all_reduce_min, process_group, rank
 from ..files import alone_in, write_atomically

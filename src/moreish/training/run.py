@@ -26,7 +26,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
@@ -38,6 +37,7 @@ from ..display.shown import SHOWN, Shown, Table, marked
 from ..errors import InputError, WorkError
 from ..evaluation import evaluate
 from ..files import write_atomically
+from ..layers.jit import numba, numba_is_imported
 from ..models import ALL_MODELS, Mixture, ModelConfig, NetConfig, ReaderConfig
 from ..models.inside import NGramInside
 from ..models.labels import Labels
@@ -262,7 +262,7 @@ def _config_bytes(run: Run) -> bytes:
             "moreish": __version__,
             "python": platform.python_version(),
             "numpy": np.__version__,
-            "numba": numba.__version__,
+            **({"numba": numba.__version__} if numba_is_imported() else {}),
         },
     }
     return (json.dumps(config, indent=2, ensure_ascii=False) + "\n").encode()

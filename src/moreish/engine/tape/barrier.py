@@ -10,14 +10,9 @@ import ctypes
 import platform
 import sys
 
-import llvmlite.binding as llvm
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.core import cgutils, config
-from numba.extending import overload
 
-from ...layers.maths import intrinsic
+from ...layers.jit import COMPILES, cgutils, intrinsic, ir, llvm, njit, overload, types, with_numba
 
 THREAD, THREADS, ARRIVALS, ADDRESS = 0, 1, 2, 3  # the columns of a thread's row
 CACHE_LINE = 8  # int64 numbers: each row has a cache line of its own, which avoids false sharing
@@ -26,7 +21,7 @@ SPINS = 2000  # reads of another thread's count, about 30 us, before a waiting t
 
 def thread_group(size: int) -> np.ndarray:
     """The rows of a group of threads: (size, CACHE_LINE) int64. In plain Python the size is 1."""
-    size = 1 if config.DISABLE_JIT else size  # type: ignore[attr-defined]
+    size = size if COMPILES else 1
     raw = np.zeros((size + 1) * CACHE_LINE, np.int64)
     skip = -raw.ctypes.data % (8 * CACHE_LINE) // 8
     rows = raw[skip : skip + size * CACHE_LINE].reshape(size, CACHE_LINE)
@@ -117,7 +112,7 @@ def _pause(typing_context):
 
 # The operating system's function has a name of our own, by which compiled code that comes from the disk finds it.
 _yield = ctypes.windll.kernel32.SwitchToThread if sys.platform == "win32" else ctypes.CDLL(None).sched_yield
-llvm.add_symbol("moreish_yield_core", ctypes.cast(_yield, ctypes.c_void_p).value)
+with_numba(lambda: llvm.add_symbol("moreish_yield_core", ctypes.cast(_yield, ctypes.c_void_p).value))
 
 
 @intrinsic

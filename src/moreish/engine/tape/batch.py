@@ -5,9 +5,8 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
-from numba.extending import overload, register_jitable
 
+from ...layers.jit import njit, overload, register_jitable
 from ...layers.levels import KEY, N_PAIRS, levels_of
 from ...layers.spec import ROWS, Y
 from ...layers.views import matrix

@@ -13,10 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numba.core.config
 import platformdirs
 
-config: Any = numba.core.config
 log = logging.getLogger("moreish")
 PACKAGE = Path(__file__).parents[2]
 BESIDE = Path(__file__).parent / "__pycache__"
@@ -26,10 +24,10 @@ OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 def _source_hash() -> str:
     """A name for the exact sources that are compiled, so that stale machine code is never loaded.
 
-    All compiled code is in files that mention Numba or `kernel`, our decorator, in any folder of the package.
+    All compiled code is in files that mention `jit` or `kernel`, our decorators, in any folder of the package.
     """
     sources = (path.read_bytes() for path in sorted(PACKAGE.rglob("*.py")))
-    return hashlib.sha256(b"".join(s for s in sources if b"numba" in s or b"kernel" in s)).hexdigest()[:12]
+    return hashlib.sha256(b"".join(s for s in sources if b"jit" in s or b"kernel" in s)).hexdigest()[:12]
 
 
 @cache
@@ -98,6 +96,9 @@ def private_folder() -> Path | None:
 @contextmanager
 def disk_cache(folder: Path | None) -> Generator[None]:
     """Make Numba cache compiled code in `folder`."""
+    import numba.core.config
+
+    config: Any = numba.core.config
     before, config.CACHE_DIR = config.CACHE_DIR, str(folder or "")
     try:
         yield

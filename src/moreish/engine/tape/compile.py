@@ -8,20 +8,19 @@ import threading
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
-import numba
 import numpy as np
-from numba import types
-from numba.core.registry import cpu_target
 
 from ...display.compiling import Compiling, show
+from ...layers.jit import COMPILES, numba, registry, signature, types
 from ...layers.levels import Levels
 from ...layers.maths import FASTMATH
 from ..batches import Source, draw_batch
+from ..compiler import add_seconds_compiling
 from ..optim import OPTIMIZERS
 from ..packing import SortedWords
 from ..threads import get_threads, interruptible
@@ -29,9 +28,8 @@ from ..words import WordSource
 from . import generate, machine, words
 from .barrier import SINGLE_THREAD
 from .batch import Program
-from .cache import cache_folder, config, disk_cache, log
+from .cache import cache_folder, disk_cache, log
 from .plan import Plan, kernels_in_order
-from .processes import helpers
 from .update import Update
 
 _one_at_a_time = threading.RLock()
@@ -98,7 +96,7 @@ class Job(NamedTuple):
         """The types of the arguments and of the result."""
         if self.role:
             return getattr(signatures_for(self.dtype), self.role)
-        return importlib.import_module(self.plain.__module__).SIGNATURES[self.function]
+        return signature(importlib.import_module(self.plain.__module__).SIGNATURES[self.function])
 
     @property
     def name(self) -> str:
@@ -116,14 +114,6 @@ def job_of(module: str, function: str, role: str, dtype: str) -> Job:
     return Job(getattr(importlib.import_module(module), function), role, np.dtype(dtype).type)
 
 
-_spent = 0.0
-
-
-def seconds_compiling() -> float:
-    """Return the seconds for which this process has compiled so far."""
-    return _spent
-
-
 _functions: dict[Job, Function] = {}
 
 
@@ -132,7 +122,7 @@ def compiled(jobs: Sequence[Job], what: str) -> list[Function]:
 
     what    names them all for whoever waits, such as "the training loop and its layers"
     """
-    if config.DISABLE_JIT:
+    if not COMPILES:
         return [job.plain for job in jobs]
     with _one_at_a_time:
         new = [job for job in dict.fromkeys(jobs) if job not in _functions]
@@ -150,7 +140,6 @@ def _compile_together(jobs: Sequence[Job], what: str) -> None:
 
     Ctrl-C raises KeyboardInterrupt after the function that is being compiled here: the compiler ignores it, or breaks.
     """
-    global _spent
     began, queue, lock = time.monotonic(), deque(jobs), threading.Lock()
     working: list[str] = []
     done = 0
@@ -176,6 +165,8 @@ def _compile_together(jobs: Sequence[Job], what: str) -> None:
         return True
 
     show(Compiling(what, (), 0, len(jobs), began))
+    from .processes import helpers
+
     # Another process takes half a second to start: it is worth it for several functions, and if they can be kept.
     others = helpers(min(get_threads() - 1, len(jobs) // 3)) if cache_folder() else []
     calls = [(queue.pop, lambda job, other=other: other.compile(job.words)) for other in others]
@@ -199,7 +190,7 @@ def _compile_together(jobs: Sequence[Job], what: str) -> None:
             for thread in threads:
                 thread.join()
             end = Compiling(what, (), done, len(jobs), began, ended=True)
-            _spent += end.seconds
+            add_seconds_compiling(end.seconds)
             show(end)
 
 
@@ -212,7 +203,7 @@ def _folder(job: Job) -> Path | None:
     Numba and Python, which cannot use the code of others.
     """
     home = cache_folder()
-    processor = cast(Any, cpu_target).target_context.codegen().magic_tuple()
+    processor = registry.cpu_target.target_context.codegen().magic_tuple()
     of = f"{job.signature} {processor} {numba.__version__} {sys.implementation.cache_tag}"
     return home / hashlib.sha256(of.encode()).hexdigest()[:12] if home else None
 
@@ -243,14 +234,6 @@ def compile_or_load(job: Job) -> Function:
         log.warning("the cached kernels in %s cannot be used (%s): compiling again", folder, type(error).__name__)
         shutil.rmtree(folder, ignore_errors=True)
         return compile_with(None)
-
-
-def compiler(signatures: Mapping[Function, Any], what: str) -> Callable[[Function], Function]:
-    """Return a function that compiles one of these functions on its first use, or loads it from the cache.
-
-    `signatures` must be SIGNATURES of the module of the functions.
-    """
-    return cache(lambda function: compiled([Job(function, "")], what)[0])
 
 
 class Entry(NamedTuple):
@@ -303,7 +286,7 @@ def kernel_table(codes: Sequence[int], dtype: type) -> tuple[Function, Any]:
     Only the given codes are compiled; the table holds 0 for the others.
     """
     kernels: list[Any] = compiled(kernel_jobs(codes, dtype), "the layers")
-    if config.DISABLE_JIT:
+    if not COMPILES:
         return kernels[0], dict(zip(codes, kernels, strict=True))
     table = np.zeros(len(kernels_in_order()), np.int64)
     for code, kernel in zip(codes, kernels, strict=True):

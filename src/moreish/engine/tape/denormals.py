@@ -9,12 +9,7 @@ floating-point control register (one on ARM64) make such numbers zero. Each thre
 
 import platform
 
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import overload
-
-from ...layers.maths import intrinsic
+from ...layers.jit import cgutils, intrinsic, ir, overload, types
 
 _X86, _ARM = platform.machine().lower() in ("x86_64", "amd64"), platform.machine().lower() in ("aarch64", "arm64")
 FLUSH = 0x8040 if _X86 else 1 << 24 if _ARM else 0  # FTZ and DAZ in MXCSR; FZ in FPCR

@@ -7,12 +7,7 @@ the table is an array of addresses, and `pick` makes a first-class function from
 
 # pyright: reportMissingParameterType=false
 
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import overload
-
-from ...layers.maths import intrinsic
+from ...layers.jit import cgutils, intrinsic, ir, overload, types
 
 
 def pick(like, table, code):

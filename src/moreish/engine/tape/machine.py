@@ -8,8 +8,8 @@ functions, and works on its own shards.
 # pyright: reportMissingParameterType=false
 
 import numpy as np
-from numba import njit
 
+from ...layers.jit import njit
 from ...layers.reduce import sum_rows
 from ...layers.spec import BACKWARD, BARRIER, FORWARD, Y
 from ...layers.views import matrix, vector

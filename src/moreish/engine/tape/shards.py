@@ -8,9 +8,8 @@ over the shards in their order. So results do not depend on the number of thread
 
 from collections.abc import Sequence
 
-from numba.extending import register_jitable
-
 from ...layers import LAYERS, Layer, leaves
+from ...layers.jit import register_jitable
 from .fuse import fused
 
 GRAIN = 16  # examples: a thread owns whole vectors and cache lines

@@ -3,8 +3,8 @@
 # pyright: reportMissingParameterType=false
 
 import numpy as np
-from numba import njit
 
+from ...layers.jit import njit
 from ...layers.levels import (
     DEPTH,
     FROM_START,
@@ -18,10 +18,10 @@ from ...layers.levels import (
 )
 from ...layers.spec import AUX0, S0, STATE0, STATE1, Y
 from ..packing import pack, pairs_from
+from ..picking import pick_token, weights
 from ..rng import bits, draw_number
 from .barrier import single_thread
 from .batch import contexts_of, set_rows
-from .generate import pick_token, weights
 from .machine import forward
 
 

@@ -22,9 +22,9 @@ from ...layers import LAYERS, Layer, SoftmaxCrossEntropy, leaves
 from ...layers.layout import Layout
 from ..batches import Batches, windows
 from ..optim import decay_segments
+from ..picking import draw_words
 from ..protocol import Draw, Steps
 from ..states import WindowStates
-from ..tape.generate import draw_words
 from ..threads import chosen
 from .distributed import batch_shard
 from .levels import RowLevels
