@@ -22,6 +22,7 @@ import list_sections
 import merging_section
 import model_sections
 import peer_sections
+import pruning_section
 import readme_sections
 import recurrent_sections
 import speed_sections
@@ -34,7 +35,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # The function that writes a section, and the results that it takes.
 SECTIONS: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "how good": (readme_sections.quality_table, ("quality", "best")),
-    "how fast": (readme_sections.speed_table, ("speed", "scoring", "serving", "steering")),
+    "how fast": (readme_sections.speed_table, ("speed", "scoring", "serving", "steering", "counting")),
     "peers": (readme_sections.peers_table, ("speed",)),
     "makemore": (peer_sections.makemore_table, ("peers", "sequence")),
     "quality": (model_sections.ladder_section, ("quality",)),
@@ -42,6 +43,7 @@ SECTIONS: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "within": (best_sections.within_section, ("best",)),
     "regularisation": (best_sections.regularisation_section, ("best",)),
     "smoothing": (counting_sections.smoothing_section, ("counting",)),
+    "counting": (counting_sections.cost_section, ("counting",)),
     "recurrent losses": (recurrent_sections.losses_section, ("sequence",)),
     "short lists": (list_sections.short_lists_section, ("short-lists",)),
     "longer": (list_sections.longer_section, ("longer",)),
@@ -62,6 +64,7 @@ SECTIONS: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "gpu": (speed_sections.gpu_section, ("gpu",)),
     "size": (speed_sections.size_section, ("size",)),
     "attacks": (attack_section.attack_section, ("attack",)),
+    "pruning": (pruning_section.pruning_section, ("pruning",)),
     "large": (large_section.large_section, ("large",)),
     "merging": (merging_section.merging_section, ("merging",)),
 }

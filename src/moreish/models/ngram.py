@@ -78,7 +78,7 @@ class NGram(AutomatonConfig, CountConfig):
 
     def fit_counts(self, counts: KeptCounts, corpus: Corpus) -> dict[str, np.ndarray]:
         """Return the arrays of the model that `fit` makes of a corpus whose train words have these counts."""
-        tables = tables_of(counts.windows, self.order, len(corpus.vocab), self.smoothing in PADDED)
+        tables = tables_of(counts.windows, len(corpus.vocab), self.smoothing in PADDED)
         if (weights := corpus.weights("train")) is not None:
             tables = replace(tables, scale=float(weights.mean()))
         return self._smoothed(tables, corpus) | counts.arrays

@@ -11,7 +11,17 @@ import numpy as np
 
 from ..corpus import Vocab
 from ..engine.batches import distinct_windows
-from .windows import BYTES_PER_TOKEN, MAX_BITS, CountsInMemory, Windows, check_room, count_windows
+from .orders import Windows
+from .windows import (
+    BYTES_PER_TOKEN,
+    MAX_BITS,
+    check_room,
+    compiled,
+    count_new,
+    count_windows,
+    in_order,
+    merge,
+)
 
 KEPT = ("windows", "counts")  # arrays of a model
 
@@ -20,7 +30,7 @@ KEPT = ("windows", "counts")  # arrays of a model
 class KeptCounts:
     """The windows of n tokens of a list, and how often each occurs.
 
-    rows    the different windows, sorted: unsigned integers (D, n)
+    rows    the different windows, in the order of `Windows`: unsigned integers (D, n)
     counts  int64 (D,)
     """
 
@@ -37,12 +47,16 @@ class KeptCounts:
         Raises InputError if there are so many that their tables would take more than `memory` bytes.
         """
         if weights is not None:
-            rows, counts = distinct_windows(stream, order, weights=weights)
-            check_room(len(rows), memory // (BYTES_PER_TOKEN * order), order, 1, memory)
+            found = in_order(*distinct_windows(stream, order, weights=weights), _bits(vocab))
+            check_room(len(found.counts), memory // (BYTES_PER_TOKEN * order), order, 1, memory)
         else:
             found = count_windows(stream, order, len(vocab), memory=memory)
-            rows, counts = np.stack([found.at(place) for place in range(order)], axis=1), found.counts
-        return cls(vocab, _small(rows, len(vocab) - 1), counts)
+        return cls._of(found, vocab)
+
+    @classmethod
+    def _of(cls, found: Windows, vocab: Vocab) -> "KeptCounts":
+        rows = np.stack([_small(found.at(place), len(vocab) - 1) for place in range(found.n)], axis=1)
+        return cls(vocab, rows, found.counts)
 
     @classmethod
     def from_arrays(cls, vocab: Vocab, arrays: dict[str, np.ndarray], order: int) -> "KeptCounts":
@@ -64,8 +78,7 @@ class KeptCounts:
     @property
     def windows(self) -> Windows:
         """The windows, to make tables of."""
-        D, n = self.rows.shape
-        return Windows(lambda place: self.rows[:, place], self.counts, np.full(D, n, np.int8))
+        return in_order(self.rows, self.counts, _bits(self.vocab))
 
     def __add__(self, other: "KeptCounts") -> "KeptCounts":
         """Add the counts of another part of the list."""
@@ -75,13 +88,16 @@ class KeptCounts:
         if n * bits > MAX_BITS:
             rows, of = np.unique(np.concatenate([mine, theirs]), axis=0, return_inverse=True)
             counts = np.bincount(of.ravel(), np.concatenate([self.counts, other.counts])).astype(np.int64)
-            return KeptCounts(vocab, rows, counts)
-        total = CountsInMemory(_packed(mine, bits), self.counts)
-        total.add(_packed(theirs, bits), other.counts)
-        rows = np.empty((len(total.keys), n), mine.dtype)
-        for place in range(n):
-            rows[:, place] = total.keys >> bits * (n - 1 - place) & (1 << bits) - 1
-        return KeptCounts(vocab, rows, np.ascontiguousarray(total.counts))
+            return KeptCounts._of(in_order(rows, counts, bits), vocab)
+        more, size = _packed(theirs, bits), len(mine)
+        keys = _packed(mine, bits)
+        total = size + compiled(count_new)(keys, more)
+        keys, counts = (np.append(array, np.zeros(total - size, np.int64)) for array in (keys, self.counts))
+        compiled(merge)(keys, counts, size, more, other.counts)
+        rows = np.empty((total, n), mine.dtype)
+        for place, column in enumerate(rows.T):
+            column[:] = keys >> bits * ((place + 1) % n) & (1 << bits) - 1
+        return KeptCounts(vocab, rows, counts)
 
     def _in(self, vocab: Vocab) -> np.ndarray:
         """Return the windows in the tokens of a larger vocabulary."""
@@ -102,11 +118,10 @@ def _bits(vocab: Vocab) -> int:
 
 
 def _packed(rows: np.ndarray, bits: int) -> np.ndarray:
-    """Return each window (D, n) as one number, int64 (D,)."""
-    keys = np.zeros(len(rows), np.int64)
-    for place in range(rows.shape[1]):
-        keys <<= bits
-        keys |= rows[:, place]
+    """Return each window (D, n) as one number, as `Windows` has it: int64 (D,)."""
+    keys, n = np.zeros(len(rows), np.int64), rows.shape[1]
+    for place, column in enumerate(rows.T):
+        keys |= column.astype(np.int64) << bits * ((place + 1) % n)
     return keys
 
 

@@ -46,6 +46,7 @@ from .checkpoint import CHECKPOINT, damaged, load_checkpoint
 from .options import EARLIER, TrainOptions
 from .starting import Start
 from .teacher import TEACHER, Taught
+from .tensors import stored_arrays
 
 NUMBER = int | float | None  # in a line of the history
 FORMAT = 2  # of the folder; raised by a change that older versions cannot read
@@ -70,6 +71,7 @@ class Run(Shown):
     path        its folder, if it has one
     start       the weights that its training began with, if they come from another run
     folded      True if BatchNorm was folded into the other layers after the training
+    pruned      of a pruned n-gram model: the cost below which entries were left out, in nats per token; else 0
     taught      of a distilled net: a note of its teacher
     """
 
@@ -81,6 +83,7 @@ class Run(Shown):
     start: Start | None = None
     folded: bool = False
     taught: Taught | None = None
+    pruned: float = 0.0
 
     def __post_init__(self):
         self.model.longest, self.model.corpus = int(self.corpus.words.lengths.max()), self.corpus
@@ -256,6 +259,7 @@ def _config_bytes(run: Run) -> bytes:
         **begun,
         **taught,
         **({"folded": True} if run.folded else {}),
+        **({"pruned": run.pruned} if run.pruned else {}),
         "split": {"kind": run.corpus.split, "seed": run.corpus.split_seed},
         "data_sha256": run.corpus.data_hash,
         "versions": {
@@ -330,7 +334,7 @@ def load(path: str | Path) -> Run:
         vocab = Vocab(stored["vocab"])
         split, split_seed, data_hash = stored["split"]["kind"], stored["split"]["seed"], stored["data_sha256"]
         extra, begun = str(stored.get("extra_characters", "")), stored.get("from")
-        folded = bool(stored.get("folded"))
+        folded, pruned = bool(stored.get("folded")), float(stored.get("pruned", 0))
         taught = Taught.of(stored["teacher"]) if "teacher" in stored else None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise damaged(folder, CONFIG, error) from None
@@ -357,7 +361,7 @@ def load(path: str | Path) -> Run:
         raise damaged(folder, CONFIG, "its vocabulary is not that of the list")
     model = _load_model(folder, config, corpus, options)
     start = _load_start(folder, str(begun), model) if begun is not None else None
-    return Run(model, corpus, options, load_history(folder), folder, start, folded, taught)
+    return Run(model, corpus, options, load_history(folder), folder, start, folded, taught, pruned)
 
 
 def _with_columns(words: WordList, path: Path, names: list[str], weighted: bool) -> WordList:
@@ -388,7 +392,7 @@ def _load_model(folder: Path, config: ModelConfig, corpus: Corpus, options: Trai
         model.params[:] = load_checkpoint(folder, model, options).best
         return model
     try:
-        tensors = load_tensors((folder / MODEL).read_bytes())
+        tensors = stored_arrays(folder / MODEL)
         if isinstance(config, ReaderConfig):
             model = Model(config, vocab, arrays=tensors, labels=labels)
             model.check()
