@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from counting_peers import count, counting_part, scoring_part, words_part
+from counting_peers import counting_part, scoring_part, words_part
 from machine import machine, versions
 
 from moreish import Corpus, read_words
@@ -50,21 +50,14 @@ PARTS: dict[str, Callable[[argparse.Namespace], list[dict[str, Any]]]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--names", type=Path, help="the list of words")
+    parser.add_argument("--names", type=Path, required=True, help="the list of words")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="parts to measure")
     parser.add_argument("--lmplz", default=shutil.which("lmplz"), help="KenLM's lmplz, if it is not on the PATH")
     parser.add_argument("--lmplz-memory", default="1G", help="the memory that lmplz may use")
     parser.add_argument("--query", default=shutil.which("query"), help="KenLM's query, if it is not on the PATH")
     parser.add_argument("--peers", default=sys.executable, help="a Python that has markovify and namemaker")
     parser.add_argument("--json", type=Path, help="where to write the figures")
-    parser.add_argument("--count", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.count:
-        path, order, threads = arguments.count
-        count(path, int(order), int(threads))
-        return
-    if not arguments.names:
-        parser.error("give a list of words with --names")
     known = arguments.json and arguments.json.exists()
     found: dict[str, Any] = json.loads(arguments.json.read_text(encoding="utf-8")) if known else {}
     for part in arguments.only:

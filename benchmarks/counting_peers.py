@@ -6,24 +6,18 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import count_words
 from scoring import distinct_words, launched
 from size import write_words
 
-import moreish
 from moreish import Corpus, read_words, train
-from moreish.corpus import Vocab, WordList
-from moreish.ngram import PADDED, count_tables, smoothed
 
 ORDERS, CORES = (5, 6), (1, 2)
 MANY_WORDS, SCORED_WORDS, NEW_WORDS = 10**7, 10**6, 20
 SMALL_ROUNDS, LARGE_ROUNDS = 5, 2
-WORDS_AT_A_TIME = 1 << 16
-SMOOTHING = "kneser-ney"
 # Scripts of other packages that print the first words: arguments are the file and how many.
 PEERS = {
     "markovify": """
@@ -40,23 +34,6 @@ for _ in range(int(sys.argv[2])):
     print(names.make_name())
 """,
 }
-
-
-def count(path: str, order: int, threads: int) -> None:
-    """Count and smooth the words of a file in this process, and write the model beside it."""
-    moreish.set_threads(threads)
-    words = read_words(path)
-    vocab = Vocab(words.character_counts())
-    streams = in_streams(vocab, words)
-    del words  # they are freed when they are counted
-    tables = count_tables(streams, order, len(vocab), padded=SMOOTHING in PADDED)
-    np.savez(f"{path}.{order}.npz", **smoothed(tables, SMOOTHING, 0.0, np.zeros(1, np.int32)))
-
-
-def in_streams(vocab: Vocab, words: WordList) -> Iterable[np.ndarray]:
-    """Yield the tokens of some thousand words at a time."""
-    for first in range(0, len(words), WORDS_AT_A_TIME):
-        yield vocab.stream(words[first : first + WORDS_AT_A_TIME])
 
 
 def spaced(path: Path) -> Path:
@@ -81,8 +58,7 @@ def counting_part(arguments: argparse.Namespace) -> list[dict[str, Any]]:
             for order in ORDERS:
                 ways: dict[tuple[str, int], list[str]] = {}
                 for cores in CORES:
-                    counting = Path(__file__).with_name("counting.py")
-                    ours = [sys.executable, str(counting), "--count", str(path), str(order), str(cores)]
+                    ours = [sys.executable, count_words.__file__, str(path), str(order), str(cores)]
                     ways["moreish", cores] = on_cores(cores, ours)
                     if arguments.lmplz:
                         theirs = [
@@ -105,7 +81,9 @@ def scoring_part(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """Seconds and memory of scoring a million words with an n-gram of order 6."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        run = train(read_words(arguments.names), "ngram", smoothing=SMOOTHING, order=6, out=Path(folder) / "run")
+        run = train(
+            read_words(arguments.names), "ngram", smoothing=count_words.SMOOTHING, order=6, out=Path(folder) / "run"
+        )
         words, known = distinct_words(run, SCORED_WORDS), Path(folder) / "train.txt"
         path = Path(folder) / "words.txt"
         path.write_text("".join(f"{word}\n" for word in words), encoding="utf-8")
@@ -118,7 +96,9 @@ def scoring_part(arguments: argparse.Namespace) -> list[dict[str, Any]]:
             command += ["--text", str(spaced(known)), "--arpa", arpa]
             subprocess.run(command, check=True, capture_output=True)
             ways["query", 1] = on_cores(1, [arguments.query, "-v", "sentence", arpa]), spaced(path)
-        found = {way: [launched(command, text) for _ in range(LARGE_ROUNDS)] for way, (command, text) in ways.items()}
+        found = {
+            way: [launched([*command], text) for _ in range(LARGE_ROUNDS)] for way, (command, text) in ways.items()
+        }
         for (program, cores), measured in found.items():
             rows.append({"words": len(words), "program": program, "cores": cores, **best(measured)})
             print_row(f"scoring {len(words):,} words, {program}, {cores} cores", rows[-1])

@@ -92,13 +92,12 @@ def _by_program(rows: list[dict[str, Any]], *keys: str) -> dict[tuple[int, ...],
 
 def _compared(ours: dict[str, Any], theirs: dict[str, Any] | None) -> list[str]:
     """Cells of seconds and memory of two programs, and their ratios."""
-    cells = []
-    for key, text in (("seconds", "{:.2f} s"), ("memory_bytes", "{:,.0f} MB")):
-        values = [row and row[key] for row in (ours, theirs)]
-        scale = 1 if key == "seconds" else 1e-6
-        cells += [text.format(value * scale) if value else "" for value in values]
-        cells.append(f"{values[0] / values[1]:.2f}" if values[0] and values[1] else "")
-    return cells
+    if theirs is None:
+        return [f"{ours['seconds']:.2f} s", "", "", f"{ours['memory_bytes'] / 1e6:,.0f} MB", "", ""]
+    cells = [f"{row['seconds']:.2f} s" for row in (ours, theirs)]
+    cells.append(f"{ours['seconds'] / theirs['seconds']:.2f}")
+    cells += [f"{row['memory_bytes'] / 1e6:,.0f} MB" for row in (ours, theirs)]
+    return [*cells, f"{ours['memory_bytes'] / theirs['memory_bytes']:.2f}"]
 
 
 def _row(name: str, row: dict[str, Any]) -> str:

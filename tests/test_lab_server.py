@@ -287,6 +287,8 @@ def test_a_dropped_list_is_read_and_described(client):
     assert "--column" in refused.json()["error"]
     assert client.post("/wrong/list?file=a.txt", content=b"ann").status_code == 404
     assert "error" in client.post(f"/{TOKEN}/list?file=a.bin", content=bytes(range(256))).json()
+    named = client.post(f"/{TOKEN}/list", params={"file": "a\n\x1b[31m.gz"}, content=b"\x1f\x8b no file")
+    assert named.json()["error"].startswith("a[31m.gz: this gzip file cannot be unpacked")
 
 
 def test_a_page_that_does_not_read_slows_nothing_down(client, session):

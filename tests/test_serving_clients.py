@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import dataclasses
 import json
+import os
 import socket
 import threading
 import time
@@ -95,6 +96,50 @@ def test_silent_connections_give_way_to_new_ones(client, address):
     finally:
         for connection in silent:
             connection.close()
+
+
+LIMITED = """
+import sys, resource, moreish
+from moreish.serving import Limits, serve
+files, unread = map(int, sys.argv[2:])
+resource.setrlimit(resource.RLIMIT_NOFILE, (files, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+serve(moreish.load(sys.argv[1]), port=0, limits=Limits(unread=unread), on_listening=lambda a: print(a, flush=True))
+"""
+needs_limits = pytest.mark.skipif(os.name != "posix", reason="needs limits of a process")
+
+
+@needs_limits
+def test_a_limit_of_open_files_is_raised(saved_run):
+    """Otherwise 500 connections at once would keep all others out for as long as they last."""
+    with started("-c", LIMITED, saved_run.path, 128, 1_000_000) as (_, address):
+        silent = [socket.socket() for _ in range(500)]
+        try:
+            for connection in silent:
+                connection.setblocking(False)
+                with contextlib.suppress(BlockingIOError):
+                    connection.connect(("127.0.0.1", int(address.rsplit(":", 1)[1])))
+            assert httpx.get(f"{address}/score?word=ba", timeout=20).status_code == 200
+        finally:
+            for connection in silent:
+                connection.close()
+
+
+@needs_limits
+def test_responses_that_nobody_reads_are_bounded(saved_run):
+    """The client that has waited longest loses its response."""
+    body = json.dumps({"words": ["ab" * 50] * 1000}).encode()
+    head = b"POST /score HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n"
+    with started("-c", LIMITED, saved_run.path, 1024, 4_500_000) as (_, address):
+        clients = []
+        for _ in range(8):  # with a response of 4 MB each, a part of which the system takes
+            clients.append(client := socket.socket())
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect(("127.0.0.1", int(address.rsplit(":", 1)[1])))
+            client.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+            assert client.recv(12) == b"HTTP/1.1 200"
+        first, *_, last = [until_closed(client) for client in clients]
+        assert last.endswith(b"]}]}")
+        assert not first.endswith(b"]}]}")
 
 
 class Blocked(moreish.Model):

@@ -37,6 +37,7 @@ PUSH_SECONDS, FOLLOW_SECONDS = 0.05, 0.25
 log = logging.getLogger("moreish")
 FIRST_SECONDS = 0.5  # of a training, which a page sees as soon as it can
 QUESTIONS = 16  # of one page at a time
+GONE = (WebSocketDisconnect, RuntimeError)  # the second for what is sent after the first
 POLICY = "; ".join(
     [
         "default-src 'none'",
@@ -133,9 +134,10 @@ def make_app(session: Session, token: str) -> FastAPI:
             raise HTTPException(404)
         query = request.query_params
         options = {name: query.get(name, "")[:1000] for name in ("column", "weights", "labels")}
+        file = "".join(filter(str.isprintable, query.get("file", "")))[:200] or "words.txt"  # messages name it
         data = await request.body()
         try:
-            found = await workers(session.read_list, data, query.get("file", "words.txt")[:200], **options)
+            found = await workers(session.read_list, data, file, **options)
         except InputError as error:  # status 200: browsers write others to the console
             found = {"error": str(error)}
         return JSONResponse(found)
@@ -152,7 +154,7 @@ def make_app(session: Session, token: str) -> FastAPI:
 
     async def push(page: Page) -> None:
         """Send the state whenever it has changed, until the page has gone."""
-        with contextlib.suppress(WebSocketDisconnect):
+        with contextlib.suppress(*GONE):
             while True:
                 await page.changed.wait()
                 page.changed.clear()
@@ -199,7 +201,7 @@ def make_app(session: Session, token: str) -> FastAPI:
         except Exception:
             log.exception("a question failed: %s", message)
             values = {"kind": "error", "text": "internal error: see the terminal of moreish lab"}
-        with contextlib.suppress(WebSocketDisconnect):
+        with contextlib.suppress(*GONE):
             await page.send(**values, id=message.id)
 
     async def done(message: Any) -> Any:
@@ -260,7 +262,7 @@ def make_app(session: Session, token: str) -> FastAPI:
                 question = asyncio.create_task(respond(page, message))
                 page.questions.add(question)
                 question.add_done_callback(page.questions.discard)
-        except (WebSocketDisconnect, RuntimeError):
+        except GONE:
             pass
         finally:
             pages.discard(page)

@@ -42,7 +42,7 @@ class Columns(NamedTuple):
     parent: np.ndarray
     outer: np.ndarray
     char: np.ndarray
-    count: np.ndarray
+    counts: np.ndarray
 
 
 @njit

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from ..errors import InputError
@@ -50,6 +51,11 @@ async def _http_error(request: Request, error: Exception) -> Response:
     return error_response(error.status_code, error.detail, error.headers)
 
 
+async def _client_gone(request: Request, error: Exception) -> Response:
+    """Respond to nobody: the client has gone before its body was complete."""
+    return error_response(400, "the body of the request is not complete")
+
+
 async def _internal_error(request: Request, error: Exception) -> Response:
     """Respond to a request on which the server failed, without details."""
     return error_response(500, "internal error: see the server's log")
@@ -59,5 +65,6 @@ HANDLERS: dict[Any, Any] = {
     RequestValidationError: _invalid_request,
     InputError: _invalid_input,
     HTTPException: _http_error,
+    ClientDisconnect: _client_gone,
     Exception: _internal_error,
 }

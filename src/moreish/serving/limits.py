@@ -26,7 +26,8 @@ class Limits:
     threads       threads that compute
     requests      requests that are being computed or are waiting. A request that has run out of time counts until its
                   computation ends: soon if its words are constrained, otherwise within the limits above
-    connections   open connections
+    connections   open connections. The oldest without a complete request makes room for a new one
+    unread        bytes of responses that clients have not read yet. The connection that has waited longest makes room
     """
 
     seconds: float = 10.0
@@ -40,6 +41,7 @@ class Limits:
     threads: int = 4
     requests: int = 64
     connections: int = 256
+    unread: int = 64_000_000
 
     def __post_init__(self) -> None:
         for f in dataclasses.fields(self):

@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import math
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Generator, Iterable
 from functools import partial
@@ -21,6 +23,8 @@ from .app import make_app
 from .limits import Limits
 
 MAX_MESSAGE = 1_000_000  # bytes of a WebSocket message
+BACKLOG = 100  # connections that are accepted at once
+MOST_FILES = 4 * BACKLOG + 64  # open beside `Limits.connections`: asyncio accepts more before it tells of the first
 
 
 class Connection(H11Protocol):
@@ -28,7 +32,8 @@ class Connection(H11Protocol):
 
     The connection is closed if an exchange takes longer than 3 * limits.seconds, whether the client sends its request
     too slowly or does not read the response. `opened` holds all connections, ordered by the start of their exchange. If
-    there are too many, the first one without a complete request is closed.
+    there are too many, the first one without a complete request is closed; if they hold too many bytes that nobody
+    reads, the first one that does.
     """
 
     def __init__(self, *args: Any, limits: Limits, opened: "dict[Connection, None]", **kwargs: Any):
@@ -58,13 +63,23 @@ class Connection(H11Protocol):
         super().connection_made(transport)
         self.begin()
         if len(self.opened) > self.limits.connections:
-            first = next(other for other in self.opened if other.incomplete)
-            first.end()
-            first.transport.abort()
+            next(other for other in self.opened if other.incomplete).abort()
+
+    def abort(self) -> None:
+        """Close the connection at once."""
+        self.end()
+        self.transport.abort()
 
     def on_response_complete(self) -> None:
         self.begin()
         super().on_response_complete()
+        if self.transport.get_write_buffer_size():
+            unread = {other: other.transport.get_write_buffer_size() for other in self.opened}
+            excess = sum(unread.values()) - self.limits.unread
+            for other, size in unread.items():
+                if size and excess > 0:
+                    other.abort()
+                    excess -= size
 
     def handle_websocket_upgrade(self, event: Any) -> None:
         self.end()  # a WebSocket stays open
@@ -100,6 +115,21 @@ def listen(host: str, port: int) -> socket.socket:
     except (OSError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or error
         raise InputError(f"{host}, port {port}: cannot listen there ({why}): choose another --host or --port") from None
+
+
+def allow_files(connections: int) -> int:
+    """Raise the limit of open files of this process for so many connections; return how many fit if that fails."""
+    if sys.platform == "win32":
+        return connections
+    import resource
+
+    wanted = connections + MOST_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return connections
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return max(1, allowed - MOST_FILES)
 
 
 @contextlib.contextmanager
@@ -158,19 +188,21 @@ def run_app(
     host: str,
     on_listening: Callable[[str], None],
     *,
-    websockets: bool = False,
+    websockets: type[asyncio.Protocol] | None = None,
 ) -> None:
     """Run an application on a socket that listens, until Ctrl-C or SIGTERM.
 
-    websockets      take WebSockets too; their messages may have 1 MB
+    websockets      class of the connections that are WebSockets, whose messages may have 1 MB; None takes none
     """
     opened: dict[Connection, None] = {}
+    limits = dataclasses.replace(limits, connections=allow_files(limits.connections))
     server = uvicorn.Server(
         uvicorn.Config(
             app,
             http=partial(Connection, limits=limits, opened=opened),  # type: ignore[arg-type]
-            ws="websockets-sansio" if websockets else "none",
+            ws=websockets or "none",
             ws_max_size=MAX_MESSAGE,
+            backlog=BACKLOG,
             loop="asyncio",
             log_config=None,
             log_level="error",
