@@ -37,11 +37,10 @@ to the longest context that is kept. Single characters (order 1) always stay.
 from collections.abc import Sequence
 
 import numpy as np
-from numba import types
 
 from ..corpus.stream import Words
-from ..engine.tape.compile import compiler
-from .kernels import FLOATS, FLOATS2, GRAPH, INT, INTS32, Graph, entry_of, next_node
+from ..engine.compiler import compiler
+from .kernels import Graph, entry_of, next_node
 
 OF_GRAPH = ("first", "parent", "char", "after", "start")
 
@@ -125,9 +124,9 @@ def renumber(parent, stays, number):
 
 
 SIGNATURES = {
-    visit: types.void(GRAPH, INTS32, FLOATS, FLOATS),
-    prune: types.void(GRAPH, FLOATS2, FLOATS2, FLOATS2, INT, types.float64, FLOATS),
-    renumber: types.void(INTS32, types.boolean[::1], INTS32),
+    visit: "void(Graph, int32[::1], float64[::1], float64[::1])",
+    prune: "void(Graph, float64[:, ::1], float64[:, ::1], float64[:, ::1], int64, float64, float64[::1])",
+    renumber: "void(int32[::1], boolean[::1], int32[::1])",
 }
 compiled = compiler(SIGNATURES, "n-gram pruning")
 
