@@ -4,6 +4,7 @@ from typing import Any
 
 ATTACKED = {
     "kill": "trainings killed, or whose writing fails, at random instants, resumed to the same bytes",
+    "writes": "calls that write, one by one failing or the end of the process, in all that is saved",
     "runs": "run folders with damaged, exchanged, linked and hostile files",
     "lists": "random files and words through the reader",
     "options": "random options and constraints from Python, each word checked",

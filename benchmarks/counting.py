@@ -1,15 +1,29 @@
-"""N-gram counts: the loss of each smoothing by the order and by the tokens in front of a word.
+"""N-gram counts: their losses by smoothing, and their cost beside other programs.
 
-python benchmarks/counting.py --names names.txt [--json benchmarks/results/counting.json]
-python benchmarks/pages.py       puts the figures of that file into the documentation
+    python benchmarks/counting.py --names names.txt [--only PART ...] [--json benchmarks/results/counting.json]
+    python benchmarks/pages.py       puts the figures of that file into the README and the documentation
+
+smoothing   val loss of each smoothing, by the order and by the tokens in front of a word
+counting    seconds and memory of counting and smoothing the same words by modified Kneser-Ney, as whole processes from
+            a file of words to a file of the model, beside KenLM's lmplz
+scoring     seconds and memory of scoring a million words, beside KenLM's query
+words       seconds from a word list to the first twenty new words, beside markovify and namemaker
+
+Programs that are compared run in turns; those that are not installed are left out. KenLM takes words with a space after
+each character; writing these is not timed. Parts that are not measured keep their figures in the file. All of it takes
+about six minutes.
 """
 
 import argparse
 import json
+import shutil
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from counting_peers import counting_part, scoring_part, words_part
 from machine import machine, versions
 
 from moreish import Corpus, read_words
@@ -20,22 +34,41 @@ ORDERS = range(2, 9)
 ADDED = 0.1
 
 
+def smoothing_part(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Measure the losses at all orders."""
+    corpus = Corpus(read_words(arguments.names))
+    return [loss_by_start(corpus, order) for order in ORDERS]
+
+
+PARTS: dict[str, Callable[[argparse.Namespace], list[dict[str, Any]]]] = {
+    "smoothing": smoothing_part,
+    "counting": counting_part,
+    "scoring": scoring_part,
+    "words": words_part,
+}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--names", type=Path, required=True, help="the list of words")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="parts to measure")
+    parser.add_argument("--lmplz", default=shutil.which("lmplz"), help="KenLM's lmplz, if it is not on the PATH")
+    parser.add_argument("--lmplz-memory", default="1G", help="the memory that lmplz may use")
+    parser.add_argument("--query", default=shutil.which("query"), help="KenLM's query, if it is not on the PATH")
+    parser.add_argument("--peers", default=sys.executable, help="a Python that has markovify and namemaker")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     arguments = parser.parse_args()
-    corpus = Corpus(read_words(arguments.names))
-    found = {
-        "machine": machine(),
-        "versions": versions(),
-        "data": arguments.names.name,
-        "added": ADDED,
-        "smoothing": [loss_by_start(corpus, order) for order in ORDERS],
-    }
-    print(json.dumps(found, indent=2))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(found, indent=2) + "\n")
+    known = arguments.json and arguments.json.exists()
+    found: dict[str, Any] = json.loads(arguments.json.read_text(encoding="utf-8")) if known else {}
+    for part in arguments.only:
+        about = {"machine": machine(), "versions": versions(), "data": arguments.names.name}
+        found[part] = {**about, "rows": PARTS[part](arguments)}
+        if part == "smoothing":
+            found[part]["added"] = ADDED
+        elif part in ("counting", "scoring"):
+            found[part]["lmplz_memory"] = arguments.lmplz_memory
+        if arguments.json:
+            arguments.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 
 
 def loss_by_start(corpus: Corpus, order: int) -> dict[str, Any]:

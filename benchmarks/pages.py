@@ -21,6 +21,7 @@ import large_section
 import list_sections
 import model_sections
 import peer_sections
+import pruning_section
 import readme_sections
 import recurrent_sections
 import speed_sections
@@ -33,7 +34,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # The function that writes a section, and the results that it takes.
 SECTIONS: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "how good": (readme_sections.quality_table, ("quality", "best")),
-    "how fast": (readme_sections.speed_table, ("speed", "scoring", "serving", "steering")),
+    "how fast": (readme_sections.speed_table, ("speed", "scoring", "serving", "steering", "counting")),
     "peers": (readme_sections.peers_table, ("speed",)),
     "makemore": (peer_sections.makemore_table, ("peers", "sequence")),
     "quality": (model_sections.ladder_section, ("quality",)),
@@ -41,6 +42,7 @@ SECTIONS: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "within": (best_sections.within_section, ("best",)),
     "regularisation": (best_sections.regularisation_section, ("best",)),
     "smoothing": (counting_sections.smoothing_section, ("counting",)),
+    "counting": (counting_sections.cost_section, ("counting",)),
     "recurrent losses": (recurrent_sections.losses_section, ("sequence",)),
     "short lists": (list_sections.short_lists_section, ("short-lists",)),
     "longer": (list_sections.longer_section, ("longer",)),
@@ -61,6 +63,7 @@ SECTIONS: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "gpu": (speed_sections.gpu_section, ("gpu",)),
     "size": (speed_sections.size_section, ("size",)),
     "attacks": (attack_section.attack_section, ("attack",)),
+    "pruning": (pruning_section.pruning_section, ("pruning",)),
     "large": (large_section.large_section, ("large",)),
 }
 SECTION = re.compile(r"(<!-- ([\w ]+): made by benchmarks/pages\.py -->\n).*?(\n<!-- end of \2 -->)", re.DOTALL)

@@ -9,7 +9,7 @@ auc     The area under the ROC curve: the probability that a word of the list, f
         lists. All lists are in lower case, and only words whose characters the model knows are taken from other lists,
         so that neither capitals nor unknown characters give the answer away.
 speed   Whole processes of `moreish score RUN -`, reading a file of distinct words, half of them drawn by the model and
-        half of random letters: the best time of several runs, and the largest memory.
+        half of random letters, on one thread and on two: the best time of several runs, and the largest memory.
 
 Parts that are not measured keep their figures in the file.
 """
@@ -37,6 +37,7 @@ FALSE_POSITIVE_RATE = 0.01
 RESAMPLES = 200
 SPEED_MODELS = ("ngram", "mlp")
 WORD_COUNTS = (10**5, 10**6)
+FORMS = (("tsv", 1), ("tsv", 2), ("json", 1))  # of the output, each with a number of threads
 ROUNDS = 3
 # A small process starts each command, because a child's peak memory includes what its parent held when it forked.
 LAUNCHER = """
@@ -146,13 +147,16 @@ def speed_part(names: str, console: Console) -> list[dict[str, Any]]:
             path = Path(folder) / f"{n}.txt"
             path.write_text("\n".join(distinct_words(drawing, n)) + "\n", encoding="utf-8")
             for model, run in runs.items():
-                for form in ("tsv", "json"):
-                    command = [sys.executable, "-m", "moreish", "score", run, "-", "--threads", "1"]
+                for form, threads in FORMS:
+                    command = [sys.executable, "-m", "moreish", "score", run, "-", "--threads", str(threads)]
                     command += ["--json"] * (form == "json")
                     found = [launched(command, path) for _ in range(ROUNDS)]
                     seconds, memory = (pick(row[k] for row in found) for pick, k in ((min, "seconds"), (max, "memory")))
-                    rows.append({"model": model, "form": form, "words": n, "seconds": seconds, "memory_bytes": memory})
-                    console.print(f"{model}, {form}, {n:,} words: {seconds:.2f} s, {memory / 1e6:.0f} MB")
+                    row = {"model": model, "form": form, "threads": threads, "words": n}
+                    rows.append({**row, "seconds": seconds, "memory_bytes": memory})
+                    console.print(
+                        f"{model}, {form}, {threads} threads, {n:,} words: {seconds:.2f} s, {memory / 1e6:.0f} MB"
+                    )
     return rows
 
 

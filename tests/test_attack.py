@@ -9,13 +9,24 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parent / "attack"
-TRIES = {"runs": 60, "lists": 400, "options": 60, "options --commands": 4, "printed": 25, "kill": 6, "disks": 4}
-TRIES |= {"server": 5, "lab": 5, "steady": 100}
+TRIES = {
+    "runs": 60,
+    "lists": 1000,
+    "options": 60,
+    "options --commands": 4,
+    "printed": 25,
+    "kill": 6,
+    "writes": 15,
+    "disks": 4,
+    "server": 5,
+    "lab": 5,
+    "steady": 100,
+}
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs signals, limits and pipes")
 
 
 def test_every_attack_is_here():
-    scripts = {path.stem for path in FOLDER.glob("*.py")} - {"harness", "network"}
+    scripts = {path.stem for path in FOLDER.glob("*.py")} - {"harness", "faults", "network"}
     assert scripts == {name.split()[0] for name in TRIES}
 
 

@@ -5,6 +5,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from importlib import resources
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moreish import Corpus, InputError, Vocab, bundled
-from moreish.corpus import BUNDLED, WordList
+from moreish.corpus import BUNDLED, ListOptions, WordList
+from moreish.corpus.reading import parse_words
 
 WORDS = st.lists(st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]), min_size=1), min_size=6)
 
@@ -159,3 +161,17 @@ def test_the_error_of_an_unknown_character_lists_no_raw_control_characters():
     with pytest.raises(InputError) as caught:
         Vocab("a\t\u202e\u200dé").encode("aQ")
     assert str(caught.value) == r"'aQ': the character 'Q' is not in the word list (it has \taé\u200d\u202e)"
+
+
+@given(st.text("ab\n\n \t\x1f\v\xa0", max_size=60), st.integers(1, 20))
+def test_words_are_the_lines_without_spaces_around_them(text, size):
+    """Blocks without spaces and blank lines are taken as they stand."""
+    words = [word for line in text.split("\n") if (word := line.strip())]
+    with mock.patch("moreish.corpus.reading.BLOCK_SIZE", size):
+        if words:
+            read = parse_words(text.encode(), "a.txt", ListOptions(format="text"))
+            assert list(read) == words
+            assert "".join(read[::-1].chunks()) == "".join(f"{word}\n" for word in words[::-1])
+        else:
+            with pytest.raises(InputError, match="no words"):
+                parse_words(text.encode(), "a.txt", ListOptions(format="text"))

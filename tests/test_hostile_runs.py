@@ -13,6 +13,7 @@ from safetensors.numpy import save as save_tensors
 
 import moreish
 from moreish import InputError
+from moreish.training import tensors as of_files
 from moreish.training.run import HISTORY, MODEL
 
 KINDS = ("ngram", "labels", "mlp", "batch norm", "gru", "transformer", "mixture", "by context", "distilled")
@@ -43,12 +44,19 @@ def runs(words, tmp_path_factory) -> Callable[[str], Path]:
     return folder_of
 
 
+@pytest.fixture(params=["read", "mapped"])
+def stored(request, monkeypatch) -> None:
+    """Read the weights of all runs, or map them into memory."""
+    monkeypatch.setattr(of_files, "MAPPED_FROM", 0 if request.param == "mapped" else 1 << 62)
+
+
 def is_number(array: np.ndarray) -> bool:
     return array.dtype.kind == "f"
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.usefixtures("stored")
 def test_a_number_that_is_not_finite_is_refused(runs, tmp_path, kind, value):
     tensors = load_tensors((runs(kind) / MODEL).read_bytes())
     for name in filter(lambda name: is_number(tensors[name]), tensors):
@@ -63,6 +71,7 @@ def test_a_number_that_is_not_finite_is_refused(runs, tmp_path, kind, value):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.usefixtures("stored")
 def test_an_array_of_another_shape_or_type_is_refused(runs, tmp_path, kind):
     tensors = load_tensors((runs(kind) / MODEL).read_bytes())
     for name, array in tensors.items():

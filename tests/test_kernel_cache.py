@@ -94,6 +94,48 @@ def test_a_folder_that_others_can_change_is_not_trusted(fault, places, caplog):
 
 
 @posix
+@pytest.mark.parametrize("place", ["named", "beside", "cache"])
+def test_kernels_are_kept_in_folders_that_nobody_else_can_write_to(place, places, monkeypatch, caplog):
+    if place == "named":
+        monkeypatch.setenv("NUMBA_CACHE_DIR", str(places / place))
+    elif place == "beside":
+        monkeypatch.setattr(cache, "BESIDE", places / place)
+    else:
+        monkeypatch.setattr(cache.platformdirs, "user_cache_dir", lambda name: str(places / place / name))
+    before = os.umask(0o002)  # as where each user has a group
+    try:
+        folder = found()
+        assert folder is not None
+        assert place in folder.parts
+        assert folder.stat().st_mode & 0o777 == 0o700
+        assert found() == folder
+        for mode in (0o770, 0o707):
+            caplog.clear()
+            folder.chmod(mode)
+            other = found()
+            assert other is not None
+            assert other.parent == (places / "tmp").resolve() / f"moreish-{os.getuid()}"
+            assert ("others can write to it" in caplog.text) == (place == "named")
+        folder.chmod(0o700)
+        folder.parent.chmod(0o777)  # where others can rename it
+        assert found() == other
+        folder.parent.chmod(0o1777)
+        assert found() == folder
+    finally:
+        os.umask(before)
+
+
+@posix
+def test_kernels_in_a_folder_behind_a_link_are_not_trusted(places, monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(places / "named"))
+    folder = found()
+    assert folder is not None
+    folder.rename(places / "planted")
+    folder.symlink_to(places / "planted")
+    assert found() != folder
+
+
+@posix
 @pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root can give a folder to another user")
 def test_a_folder_of_another_user_is_not_trusted(places):
     theirs = places / "tmp" / f"moreish-{os.getuid()}"

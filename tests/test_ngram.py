@@ -25,6 +25,7 @@ from moreish.ngram.numbering import Numbering
 from moreish.ngram.sampler import MAX_ROW_CELLS, DrawOptions, Sampler
 from moreish.ngram.smoothing import discounts
 from moreish.ngram.spill import CountsOnDisk
+from moreish.ngram.tables import tables_of
 from moreish.ngram.windows import BYTES_PER_TOKEN, count_windows
 
 ORDERS = (1, 2, 3, 5, 8)
@@ -85,9 +86,8 @@ class BruteForce:
                         for c in characters:
                             before = sum(longer[1:] == h and c in raw[k + 1][longer] for longer in raw[k + 1])
                             characters[c] = max(1, before)
-            self.D = {
-                k: discounts(np.array([n for c in of.values() for n in c.values()])) for k, of in self.counts.items()
-            }
+            numbers = {k: Counter(n for c in of.values() for n in c.values()) for k, of in self.counts.items()}
+            self.D = {k: discounts(*(n[r] for r in (1, 2, 3, 4))) for k, n in numbers.items()}
 
     def p(self, c: str, context: str) -> float:
         if self.smoothing == "additive":
@@ -149,6 +149,16 @@ def test_windows_are_counted_as_they_occur(words, n):
     assert found == windows(corpus.parts["train"], n)
 
 
+@pytest.mark.parametrize("n_vocab", [4, 1 << 21])
+def test_streams_one_after_another_are_counted_as_one(n_vocab):
+    words = made_up_words(300, alphabet="abc")
+    corpus = Corpus(words)
+    whole = count_windows(corpus.vocab.stream(words), 5, n_vocab)
+    parts = count_windows((corpus.vocab.stream(words[i : i + 70]) for i in range(0, 300, 70)), 5, n_vocab)
+    for a, b in zip(whole, parts, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_a_large_alphabet_and_a_long_window_are_counted_too():
     """Also if a window does not fit into one number, and if the table has to grow."""
     words = [chr(0x4E00 + i % 3000) + chr(0x4E00 + i * 7 % 3000) for i in range(9000)]
@@ -183,7 +193,7 @@ def test_rare_windows_are_shortened(words, n, at_least):
 @pytest.mark.parametrize("order", [3, 5, 9])
 def test_counts_that_do_not_fit_in_memory_go_to_the_disk(order, monkeypatch, tmp_path):
     """The arrays are the same to the last bit, and no file is left."""
-    monkeypatch.setattr("moreish.ngram.windows.MIN_SLOTS", 16)
+    monkeypatch.setattr("moreish.ngram.windows.TOKENS_AT_A_TIME", 300)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     added, add = [], CountsOnDisk.add
     monkeypatch.setattr(CountsOnDisk, "add", lambda *some: (added.append(len(some[1])), add(*some)))
@@ -230,6 +240,49 @@ def test_values_are_numbered_in_their_order(values, size):
     assert found.sorted.tolist() == sorted(set(values))
     wanted = [found.sorted.tolist().index(value) if value in values else -1 for value in range(300)]
     assert found.of(np.arange(300)).tolist() == wanted
+
+
+def plain_tables(words, order, padded, at_least):
+    """Count each entry, which is a context and a character."""
+    found, counts = shortened(words, order, at_least), Counter()
+    for window, n in (found if padded else with_one_end(found)).items():
+        for begin in range(len(window)):
+            counts[window[begin:-1], window[-1]] += n
+    return counts
+
+
+@given(SMALL, st.integers(1, 7), st.booleans(), st.integers(1, 3), st.booleans())
+@settings(deadline=None)
+def test_tables_are_those_of_plain_counts(words, order, padded, at_least, large):
+    """Contexts in the order of their characters from the last to the first, entries in the order of their characters;
+    also if a window does not fit into one number.
+    """
+    corpus = Corpus(words)
+    at_least, n_vocab = (1, 1 << 31) if large else (at_least, len(corpus.vocab))
+    windows = count_windows(corpus.stream("train"), order, n_vocab, at_least)
+    assert (windows.keys.shape[1] > 1) == (large and order > 2)
+    t = tables_of(windows, len(corpus.vocab), padded)
+    plain = plain_tables(corpus.parts["train"], order, padded, at_least)
+    contexts = sorted({context for context, _ in plain}, key=lambda context: (len(context), context[::-1]))
+    place = {context: node for node, context in enumerate(contexts)}
+    entries = sorted(plain, key=lambda entry: (place[entry[0]], entry[1]))
+    number = {entry: i for i, entry in enumerate(entries)}
+
+    def longest(context):
+        while context not in place:
+            context = context[1:]
+        return place[context]
+
+    start = longest("." * (order - 1 if padded else min(order - 1, 1)))
+    assert t.start == start
+    assert t.level.tolist() == [1 + len(context) for context in contexts]
+    assert t.parent.tolist() == [place[context[1:]] for context in contexts]
+    assert t.outer_end.tolist() == [context.startswith(".") for context in contexts]
+    assert t.node.tolist() == [place[context] for context, _ in entries]
+    assert t.char.tolist() == [("." + corpus.vocab.characters).index(char) for _, char in entries]
+    assert t.count.tolist() == [plain[entry] for entry in entries]
+    assert t.lower.tolist() == [number[context[1:], char] if context else -1 for context, char in entries]
+    assert t.after.tolist() == [start if char == "." else longest(context + char) for context, char in entries]
 
 
 def test_tables_hold_what_they_say():
@@ -301,7 +354,7 @@ def test_the_gradient_of_the_fit_is_right(corpus):
 
 @pytest.mark.parametrize("counts", [[1], [5, 5], [1, 1, 1], [1, 2, 3, 4], [2] * 9, [1] * 99 + [2], [3, 3, 1, 9]])
 def test_discounts_leave_something_and_take_no_more_than_there_is(counts):
-    found = discounts(np.array(counts))
+    found = discounts(*(counts.count(r) for r in (1, 2, 3, 4)))
     assert all(0 < d <= r for r, d in enumerate(found, start=1))
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from moreish import bundled
 from moreish.engine.protocol import Draw
-from moreish.ngram import Automaton, automaton, count_tables, sampler, smoothed, windows
+from moreish.ngram import Automaton, automaton, count_tables, sampler, smoothed, tables, windows
 from moreish.ngram.fitting import distinct, evidence, fit_loss, trace_tokens
 
 ALPHABET = "abcdé"
@@ -22,17 +22,17 @@ def random_stream(seed: int, words: int, repeats: int = 3) -> np.ndarray:
     return np.concatenate([[0], *(np.append(made[i], 0) for i in chosen)]).astype(np.int32)
 
 
-def results(order: int, padded: bool, temperature: float) -> list[np.ndarray]:
+def results(order: int, padded: bool, temperature: float, at_least: int) -> list[np.ndarray]:
     """What counting, fitting, reading and drawing give for random words."""
     V, train, val = len(ALPHABET) + 1, random_stream(order, 40), random_stream(order + 100, 30)
-    tables = count_tables(train, order, V, padded=padded)
-    arrays = smoothed(tables, "fitted", 0.1, val)
+    counted = count_tables(train, order, V, at_least=at_least, padded=padded)
+    arrays = smoothed(counted, "fitted", 0.1, val)
     model = Automaton(order, V, arrays)
     unended = np.append(val, [1, 2]).astype(np.int32)
     draw = Draw(temperature=temperature, seed=7, max_length=9, prefix=[2, 1], first=3)
     words = model.generate(np.zeros(0), 50, draw), model.generate(np.zeros(0), 50, Draw(seed=1, max_length=15))
     return [
-        *vars(tables).values(),
+        *vars(counted).values(),
         *arrays.values(),
         model.nll(np.zeros(0), val),
         model.nll(np.zeros(0), unended),
@@ -41,14 +41,15 @@ def results(order: int, padded: bool, temperature: float) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize(
-    ("order", "padded", "temperature"), [(1, True, 1.0), (2, False, 0.3), (4, True, 1.7), (6, False, 1.0)]
+    ("order", "padded", "temperature", "at_least"),
+    [(1, True, 1.0, 1), (2, False, 0.3, 1), (4, True, 1.7, 1), (6, False, 1.0, 1), (5, False, 1.0, 3)],
 )
-def test_numpy_gives_what_compiled_code_gives(order, padded, temperature, monkeypatch):
+def test_numpy_gives_what_compiled_code_gives(order, padded, temperature, at_least, monkeypatch):
     found = []
     for way in (True, False):
-        for module in (automaton, sampler, windows):
+        for module in (automaton, sampler, tables, windows):
             monkeypatch.setattr(module, "is_small", lambda n, most, way=way: way)
-        found.append(results(order, padded, temperature))
+        found.append(results(order, padded, temperature, at_least))
     for a, b in zip(*found, strict=True):
         np.testing.assert_array_equal(a, b)
 

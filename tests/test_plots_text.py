@@ -199,6 +199,7 @@ def test_samples_are_counted_beside_the_train_words(saved_run, corpus):
         assert {t.get_text() for t in ax.get_legend().get_texts()} == set(drawn)
 
 
+@pytest.mark.filterwarnings("ignore:Matplotlib currently does not support")  # before Matplotlib 3.11, of some scripts
 @pytest.mark.parametrize("words", [GREEK, STRANGE, ["a", "aa"], han(60)], ids=["Greek", "strange", "one", "Han"])
 def test_every_script_is_drawn(words, tmp_path):
     run = moreish.train(words * 5, "bigram-counts")

@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from functools import partial
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from moreish.cli import run
 from moreish.engine import threads
 from moreish.engine.protocol import Draw
 from moreish.engine.tape import engine
-from moreish.engine.threads import cores, reserved_threads, run_parallel
+from moreish.engine.threads import cores, in_order, reserved_threads, run_parallel
 from moreish.ngram import automaton, windows
 from moreish.ngram.chunks import SEARCH_TOKENS, split_at_words
 from moreish.ngram.windows import count_windows
@@ -51,7 +51,8 @@ def test_evaluating_and_sampling_are_the_same_with_any_number_of_threads(corpus,
 
 @pytest.mark.parametrize("at_least", [1, 3])
 def test_counting_is_the_same_with_any_number_of_threads(at_least, corpus, monkeypatch, made_by):
-    monkeypatch.setattr(windows, "TOKENS_PER_THREAD", 100)
+    monkeypatch.setattr(windows, "TOKENS_PER_THREAD", 10)
+    monkeypatch.setattr(windows, "TOKENS_AT_A_TIME", 500)
     stream, found = corpus.stream("train"), []
     for n in (1, 2, 5):
         set_threads(n)
@@ -60,7 +61,7 @@ def test_counting_is_the_same_with_any_number_of_threads(at_least, corpus, monke
     for other in found[1:]:
         assert all(np.array_equal(a, b) for a, b in zip(found[0], other, strict=True))
     assert found[0][0].sum() == len(stream) - 1
-    most = len(found[0][0])  # as many as fit: no thread may have them all, and together they are still counted
+    most = len(found[0][0])  # as many as fit: runs are short, and rare windows go to the disk
     set_threads(2)
     made = made_by(windows)
     again = count_windows(stream, 4, len(corpus.vocab), at_least, memory=most * 4 * windows.BYTES_PER_TOKEN)
@@ -192,3 +193,40 @@ def test_pytorch_takes_as_many_threads(words):
             assert torch.get_num_threads() == n
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_results_are_in_the_order_of_their_calls(n_threads):
+    """And an error is raised in its place, whether a call raises it or what makes the calls."""
+    set_threads(n_threads)
+    before, turn = threading.active_count(), threading.Semaphore(0)
+
+    def call(i: int) -> int:
+        if n_threads > 1 and i % 2 == 0:
+            assert turn.acquire(timeout=60), "the next call is not made at the same time"
+        turn.release()
+        if i == 31:
+            raise ValueError("31")
+        return i
+
+    assert list(in_order(partial(call, i) for i in range(20))) == list(range(20))
+    results = in_order(partial(call, i) for i in range(20, 40))
+    assert [next(results) for _ in range(11)] == list(range(20, 31))
+    with pytest.raises(ValueError, match="31"):
+        next(results)
+
+    def broken():
+        yield partial(call, 1)
+        raise InputError("no more")
+
+    results = in_order(broken())
+    assert next(results) == 1
+    with pytest.raises(InputError, match="no more"):
+        next(results)
+    taken = []
+    endless = in_order(taken.append(i) or partial(call, 2 * i + 1) for i in count())
+    assert [next(endless) for _ in range(3)] == [1, 3, 5]
+    endless.close()
+    while threading.active_count() > before:
+        time.sleep(0.01)
+    assert len(taken) <= 3 + n_threads + 2, "calls are made far ahead"

@@ -40,6 +40,7 @@ from .training.loop import Progress as Progress
 from .training.lr_finder import LRFinding as LRFinding
 from .training.lr_finder import find_lr as find_lr
 from .training.mixing import mix as mix
+from .training.pruning import prune as prune
 from .training.run import Run as Run
 from .training.run import load as load
 from .training.train import resume as resume

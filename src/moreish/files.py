@@ -3,7 +3,7 @@
 import contextlib
 import os
 import sys
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -29,17 +29,29 @@ def written_at(path: Path) -> datetime | None:
 
 
 @contextlib.contextmanager
-def alone_in(folder: Path | None) -> Generator[None]:
+def alone_in(folder: Path | None) -> Generator[Callable[[], bool]]:
     """Keep other processes from working in a folder, where the system can lock one; None is no folder.
 
-    Raises InputError if another process does. The lock ends with the process, however that ends.
+    Yields a function that tells if the path still leads to this folder, which somebody may move, remove or replace.
+    Raises InputError if another process works in it, or it cannot be opened. The lock ends with the process, however
+    that ends.
     """
     if folder is None or sys.platform == "win32":
-        yield
+        yield lambda: folder is None or folder.is_dir()
         return
     import fcntl
 
-    opened = os.open(folder, os.O_RDONLY)
+    try:
+        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be opened ({error.strerror}): was it moved or deleted?") from None
+
+    def is_there() -> bool:
+        try:
+            return os.path.samestat(os.fstat(opened), folder.stat())
+        except OSError:
+            return False
+
     try:
         try:
             fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -47,24 +59,36 @@ def alone_in(folder: Path | None) -> Generator[None]:
             raise InputError(f"{folder}: another process is training this run", "wait for it, or stop it") from None
         except OSError:  # a file system without locks
             pass
-        yield
+        yield is_there
     finally:
         os.close(opened)
+
+
+def remove(*files: Path) -> None:
+    """Remove files that are there. Raises WorkError if one cannot be removed."""
+    for path in files:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise WorkError(f"{path}: cannot be removed ({error.strerror})") from error
 
 
 def write_atomically(path: Path, data: bytes | Iterable[bytes]) -> None:
     """Write data to a temporary file, flush it to disk, and rename it to `path`.
 
-    Raises WorkError if that fails; the old file then stays.
+    Links are replaced, not followed. Raises WorkError if that fails; the old file then stays.
     """
     temporary = path.with_name(path.name + ".part")
     try:
-        with temporary.open("wb") as file:
+        temporary.unlink(missing_ok=True)  # a kill has left it, or it leads elsewhere
+        with temporary.open("xb") as file:
             file.writelines([data] if isinstance(data, bytes) else data)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError as error:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise WorkError(f"{path}: cannot be written ({error.strerror}); files saved earlier are intact") from error
+        if isinstance(error, OSError):
+            raise WorkError(f"{path}: cannot be written ({error.strerror}); files saved earlier are intact") from error
+        raise

@@ -4,15 +4,17 @@
 
 A try is a function of a `random.Random` and a folder. It succeeds if it returns a short text, the outcome, or raises a
 MoreishError of one line. It fails if it raises anything else or takes longer than its limit. Each try has its own
-generator, `Random(f"{seed} {number}")`, so one failed try can be repeated alone with --first.
+generator, `Generator(seed, number)`, so one failed try can be repeated alone with --first.
 """
 
 import argparse
 import faulthandler
 import json
+import math
 import os
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,13 +29,25 @@ from typing import Any
 
 from moreish import MoreishError
 
-Try = Callable[[random.Random, Path], str]
 SECONDS = 60  # limit of a try; a machine that is shared may need most of it for what takes two
 ADDRESSES = 12 << 30  # bytes that a process may map; it uses a small part of them
+
+WRITTEN = 1 << 29  # bytes that a file may have
 
 
 class TooSlow(BaseException):  # which no `except Exception` on the way catches
     """A try that has passed its limit."""
+
+
+class Generator(random.Random):
+    """The random numbers of a try."""
+
+    def __init__(self, seed: int, number: int):
+        super().__init__(f"{seed} {number}")
+        self.number = number
+
+
+Try = Callable[[Generator, Path], str]
 
 
 @dataclass
@@ -61,35 +75,58 @@ def attack(
     tries: int = 100,
     first: int = 0,
     seconds: int = SECONDS,
+    minutes: float = math.inf,
     megabytes: Callable[[], float] | None = None,
 ) -> Summary:
-    """Make the tries number first, first + 1, ..., each in a folder of its own, and return their summary."""
+    """Make the tries number first, first + 1, ..., each in an empty folder, and return their summary.
+
+    seconds     limit of a try
+    minutes     after which no try begins
+    megabytes   see `main`
+    """
     megabytes = megabytes or _megabytes
     found, began, before = Summary(name, seed), time.monotonic(), megabytes()
+    folder = Path(tempfile.mkdtemp(prefix="attack-"))
     for number in range(first, first + tries):
-        with tempfile.TemporaryDirectory(prefix="attack-", ignore_cleanup_errors=True) as folder:
-            try:
-                with limited(seconds):
-                    outcome = one(random.Random(f"{seed} {number}"), Path(folder))
-            except MoreishError as error:
-                outcome, failed = "refused", None if is_one_line(str(error)) else f"not one line: {error}"
-            except (Exception, TooSlow):
-                outcome, failed = "failed", traceback.format_exc()
-            else:
-                failed = None
+        if found.seconds >= minutes * 60:
+            break
+        try:
+            with limited(seconds):
+                outcome = one(Generator(seed, number), folder)
+        except MoreishError as error:
+            outcome, failed = "refused", None if is_one_line(str(error)) else f"not one line: {error}"
+        except (Exception, TooSlow):
+            outcome, failed = "failed", traceback.format_exc()
+        else:
+            failed = None
+        folder = emptied(folder)
         found.tries += 1
         found.outcomes[outcome] += 1
         if failed is not None:
             found.failures.append({"number": number, "why": failed})
         if found.tries == tries // 2:
             found.megabytes_halfway = round(megabytes() - before, 1)
-    found.seconds = round(time.monotonic() - began, 1)
+        found.seconds = round(time.monotonic() - began, 1)
+    faulthandler.cancel_dump_traceback_later()
+    shutil.rmtree(folder, ignore_errors=True)
     found.megabytes = round(megabytes() - before, 1)
     return found
 
 
+def emptied(folder: Path) -> Path:
+    """Return a folder with nothing in it: this one, without its files, or another one if a file resists."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink()
+    return Path(tempfile.mkdtemp(prefix="attack-")) if any(folder.iterdir()) else folder
+
+
 class limited:
     """A context that raises TooSlow after some seconds; code that never returns to Python is killed later."""
+
+    armed = 0.0  # when the killer was started, which takes a millisecond
 
     def __init__(self, seconds: int):
         self.seconds = seconds
@@ -100,11 +137,12 @@ class limited:
 
         self.before = signal.signal(signal.SIGALRM, stop)
         signal.alarm(self.seconds)
-        faulthandler.dump_traceback_later(3 * self.seconds, exit=True)
+        if time.monotonic() > limited.armed + self.seconds:
+            faulthandler.dump_traceback_later(4 * self.seconds, exit=True)
+            limited.armed = time.monotonic()
 
     def __exit__(self, *_: object) -> None:
         signal.alarm(0)
-        faulthandler.cancel_dump_traceback_later()
         signal.signal(signal.SIGALRM, self.before)
 
 
@@ -142,13 +180,14 @@ def main(
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--tries", type=int, default=tries)
     parser.add_argument("--first", type=int, default=0, help="number of the first try, to repeat one that has failed")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="after these, no try begins")
     parser.add_argument("--out", type=Path, help="add the summary to this JSON file")
     given = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES, resource.RLIM_INFINITY))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (WRITTEN, resource.RLIM_INFINITY))
     prepare()
-    found = attack(
-        name, one, seed=given.seed, tries=given.tries, first=given.first, seconds=seconds, megabytes=megabytes
-    )
+    how = {"tries": given.tries, "first": given.first, "minutes": given.minutes}
+    found = attack(name, one, seed=given.seed, seconds=seconds, megabytes=megabytes, **how)
     for failure in found.failures[:20]:
         print(f"--- try {failure['number']} of seed {found.seed}\n{failure['why']}", file=sys.stderr)
     summary = json.dumps(found.as_json(), indent=2, ensure_ascii=False)

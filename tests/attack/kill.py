@@ -1,32 +1,30 @@
 """Trainings that are killed at random instants, or whose writing fails: nothing is lost, and nothing is half-written.
 
-A child process trains into a folder, and dies by SIGKILL after a random time, or at a random call of `os.replace` or
-`os.fsync`, before it or after it; or the call fails, as on a full disk; or a file may not grow beyond a random size.
+A child process trains into a folder, and dies by SIGKILL after a random time, or at a random call that writes,
+before or after it; or the call fails, as on a full disk; or a file may not grow beyond a random size.
 The folder then is no run, or a run that loads. It is resumed, and killed again, until it ends. The tape must reach the
 same bytes as a training that nobody has stopped.
 """
 
 import contextlib
-import errno
 import os
 import random
 import resource
-import shutil
 import signal
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import faults
 from harness import files_in, made_up, main
 
 import moreish
 from moreish import MoreishError, WorkError
 from moreish.training import fit
-from moreish.training.run import CHECKPOINT, CONFIG, MODEL, PLAN
+from moreish.training.folder import CHECKPOINT, CONFIG, MODEL, PLAN, has_begun
 
 WORDS = made_up(random.Random(0), 200)
 SMALL: dict[str, Any] = {"batch_size": 16, "n_hidden": 8, "n_embd": 4, "steps": 600}
@@ -42,7 +40,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "torch": {"model": "mlp", "engine": "torch", **SMALL, "steps": 60},
 }
 MOST_DEATHS = 6  # of one training
-DIED, FAILED = 9, 3  # exit statuses of a child
+FAILED = 3  # exit status of a child
 
 
 @cache
@@ -51,8 +49,8 @@ def ngram() -> moreish.Run:
 
 
 def train(kind: str, out: Path) -> None:
-    """Train a kind of run into a folder, or resume the run that is there."""
-    if (out / CONFIG).exists() or (out / PLAN).exists():
+    """Train a kind of run into a folder, or resume the run that is there; what else a kill has left is taken over."""
+    if has_begun(out):
         moreish.resume(out)
     elif kind == "distilled":
         moreish.distill(ngram(), out=out, drawn=200, **KINDS[kind])
@@ -70,22 +68,6 @@ def never_stopped(kind: str) -> bytes:
     return (out / MODEL).read_bytes()
 
 
-def failing(call: Callable[..., Any], at: list[int], how: str) -> Callable[..., Any]:
-    """Return a call that dies or fails when the counter `at`, which all such calls share, reaches zero."""
-
-    def counted(*arguments: Any, **named: Any) -> Any:
-        at[0] -= 1
-        if at[0] == 0:
-            if how == "fails":
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            if how == "dies after":
-                call(*arguments, **named)
-            os._exit(DIED)
-        return call(*arguments, **named)
-
-    return counted
-
-
 def child(kind: str, out: Path, how: str, at: int) -> None:
     """Train in this process, which dies or fails as told."""
     fit.CHECKPOINT_SECONDS = 0.0
@@ -93,8 +75,7 @@ def child(kind: str, out: Path, how: str, at: int) -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (at * 300, resource.RLIM_INFINITY))
     elif how != "killed":
-        counter = [at]
-        os.replace, os.fsync = failing(os.replace, counter, how), failing(os.fsync, counter, how)
+        faults.inject(at, how)
     try:
         train(kind, out)
     except WorkError:
@@ -109,13 +90,13 @@ def died(kind: str, out: Path, how: str, r: random.Random) -> bool:
     """Train in a child; return False if it has reached the end."""
     pid = os.fork()
     if not pid:
-        child(kind, out, how, r.choice([1, 2, 3, 5, 8, 13, 30]))
+        child(kind, out, how, r.randint(1, r.choice([10, 40, 150])))
     if how == "killed":
         time.sleep(r.expovariate(3))
         os.kill(pid, signal.SIGKILL)
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    assert status in (0, DIED, FAILED, -signal.SIGKILL), f"a child ended with {status}"
-    if status == FAILED:
+    assert status in (0, faults.DIED, FAILED, -signal.SIGKILL), f"a child ended with {status}"
+    if status == FAILED and how != "fails":  # else removing may be what has failed
         parts = [name for name in files_in(out) if name.endswith(".part")] if out.exists() else []
         assert not parts, f"left behind: {parts}"
     return status != 0
@@ -126,13 +107,13 @@ def one(r: random.Random, folder: Path) -> str:
     kind = r.choice([name for name in KINDS if name != "torch"] if r.random() < 0.97 else ["torch"])
     out, how = folder / "run", r.choice(["killed", "killed", "dies before", "dies after", "fails", "grows too much"])
     for _ in range(r.randint(1, MOST_DEATHS)):
-        if not died(kind, clear(out), how, r):
+        if not died(kind, out, how, r):
             break
         check(out)
         if ended(out):
             break
     if not ended(out):
-        train(kind, clear(out))
+        train(kind, out)
     if kind != "torch":
         assert (out / MODEL).read_bytes() == never_stopped(kind), "the bytes differ"
     left = {name for name in files_in(out) if not name.endswith(".part")}
@@ -153,16 +134,6 @@ def check(out: Path) -> None:
     elif out.exists():
         with contextlib.suppress(MoreishError):
             moreish.load(out)
-
-
-def clear(out: Path) -> Path:
-    """Return a folder to train into: this one if its run can go on or it is free, else another."""
-    if not out.exists() or (out / CONFIG).exists() or not any(out.iterdir()):
-        return out
-    if (out / PLAN).exists() and list(out.glob(f"members/*/{CONFIG}")):
-        return out
-    shutil.rmtree(out)  # what a killed beginning has left: a person chooses another folder
-    return out
 
 
 def prepare() -> None:

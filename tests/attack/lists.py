@@ -1,19 +1,26 @@
 """Random files through the reader of word lists, and random words from Python: words, or one clear line.
 
-Files are lists of all formats, damaged; noise in many encodings; long words and lines; large alphabets; and what is no
-regular file: folders, pipes, devices and links. Words from Python hold lone surrogates, NUL and marks of direction.
+Files are lists of all formats, damaged; noise in many encodings; words of 100,000 characters, alphabets of 60,000 and
+lines that never end; and what is no regular file: folders, pipes, devices and links. Words from Python hold lone
+surrogates, NUL and marks of direction. Reading takes at most TIMES the memory of the file.
 """
 
 import contextlib
 import gzip
+import itertools
+import logging
 import os
 import random
 import threading
+import time
+import tracemalloc
+from collections.abc import Iterable
 from pathlib import Path
 
 from harness import main
 
 import moreish
+from moreish.corpus import mapped
 
 LISTS = (
     "Anna\nBen\nClara\nÉmile\nSaint-Denis\nWashington, D.C.\n",
@@ -33,17 +40,20 @@ PIECES = (
 ENCODINGS = ("utf-8", "utf-8", "utf-8", "utf-16", "utf-16-le", "utf-32", "cp1252", "latin-1")
 SUFFIXES = (".txt", ".csv", ".tsv", ".json", ".jsonl", ".dic", ".gz", ".xz", ".zip", "", ".npy")
 STRANGE = [*"ab\0\n\r\x1b\u202e\u200f\u0301\ud800\udfff\ufffe日 ", "a" * 1000, "\U0010ffff", ""]
-LONGEST = 100_000
+LONGEST = 100_000  # characters of a word
+ALPHABET = [chr(code) for code in (*range(0x3400, 0xD000), *range(0x20000, 0x26000))]  # 64,512 ideographs and syllables
+ENDLESS = 1 << 24  # bytes after which a line is refused here; the limit outside is 256 MB
+TIMES = 210  # bytes of memory for a byte of the file, if it has nothing but line breaks; else about 40
 
 
 def text(r: random.Random) -> str:
     """Return a list with random pieces, or a very long word or line, or a large alphabet."""
-    match r.randrange(12):
+    match r.randrange(100):
         case 0:
+            return "\n".join(ALPHABET[: r.randint(1, len(ALPHABET))])
+        case 1 | 2 | 3 | 4:
             return "\n".join(["x" * r.randint(1, LONGEST)] * r.randint(1, 3) + ["ab", "ba"])
-        case 1:
-            return "\n".join(chr(c) + "a" for c in range(0x4E00, 0x4E00 + r.randint(1, 20_000)))
-        case 2:
+        case kind if kind < 12:
             return "".join(chr(r.randrange(0xD800)) for _ in range(r.randint(0, 300)))
         case _:
             found = r.choice(LISTS) * r.choice([1, 1, 20])
@@ -67,20 +77,15 @@ def data(r: random.Random) -> bytes:
 def special(r: random.Random, folder: Path) -> Path:
     """Return a path that is no regular file."""
     path = folder / "list.txt"
-    kind = r.randrange(6)
+    kind = r.randrange(7)
     if kind == 0:
         path.mkdir()
     elif kind == 1:
         path.symlink_to(path)
     elif kind == 2:
-        os.mkfifo(path)
-        written = data(r)
-
-        def write() -> None:
-            with contextlib.suppress(OSError):  # the reader has refused it and gone
-                path.write_bytes(written)
-
-        threading.Thread(target=write, daemon=True).start()
+        write_into_pipe(path, [data(r)])
+    elif kind == 6 and r.random() < 0.05:
+        write_into_pipe(path, itertools.repeat(r.choice([b"a", b"\t", b"\0", b'"', b"[", b"\xff"]) * 65536))
     elif kind == 3:
         return Path(r.choice(["/dev/null", "/dev/full", "/proc/self/mem", "/proc/self/status", "/"]))
     elif kind == 4:
@@ -88,9 +93,46 @@ def special(r: random.Random, folder: Path) -> Path:
     return path
 
 
+def write_into_pipe(path: Path, pieces: Iterable[bytes]) -> None:
+    """Make a pipe, and write pieces into it until its reader has gone."""
+    os.mkfifo(path)
+
+    def write() -> None:
+        while path.exists():  # the reader may refuse the options before it opens the pipe
+            try:
+                opened = os.open(path, os.O_WRONLY | os.O_NONBLOCK)  # which makes no file
+            except OSError:  # nobody reads yet
+                time.sleep(0.001)
+                continue
+            os.set_blocking(opened, True)
+            with contextlib.suppress(OSError), os.fdopen(opened, "wb") as file:
+                file.writelines(pieces)
+            return
+
+    threading.Thread(target=write, daemon=True).start()
+
+
+def memory(r: random.Random, path: Path) -> str:
+    """Read a larger file of many equal pieces, and measure what that takes."""
+    pieces = "".join(
+        r.choices([*LISTS, *PIECES, "a\n", "a,1\n", "\t\n", "{}\n", '"a",', "\U0010ffff\n"], k=r.randint(1, 3))
+    )
+    path.write_bytes((pieces * (1 + 200_000 // len(pieces))).encode("utf-8", "replace"))
+    tracemalloc.start()
+    try:
+        with contextlib.suppress(moreish.MoreishError):
+            moreish.read_words(path)
+        peak, size = tracemalloc.get_traced_memory()[1], path.stat().st_size
+    finally:
+        tracemalloc.stop()
+    assert peak < TIMES * size + (4 << 20), f"{peak / size:.0f} bytes for a byte of {pieces[:50]!r}"
+    return "memory"
+
+
 def from_python(r: random.Random) -> str:
     """Make a corpus of strange words, and train on it."""
     words = ["".join(r.choices(STRANGE, k=r.randint(0, 5))) for _ in range(r.randint(0, 12))]
+    words += ["ab" * (LONGEST // 2)] if r.random() < 0.01 else []
     run = moreish.train(words, r.choice(["bigram-counts", "ngram"]))
     drawn = run.model.sample(3, seed=r.randrange(100))
     assert all(set(word) <= set(run.corpus.vocab.characters) for word in drawn)
@@ -99,9 +141,12 @@ def from_python(r: random.Random) -> str:
 
 def one(r: random.Random, folder: Path) -> str:
     """Read a random list with random options."""
-    if r.random() < 0.1:
+    kind = r.random()
+    if kind < 0.001:
+        return memory(r, folder / "list.txt")
+    if kind < 0.02:
         return from_python(r)
-    if r.random() < 0.1:
+    if kind < 0.1:
         path = special(r, folder)
     else:
         path = folder / f"list{r.choice(SUFFIXES)}"
@@ -120,5 +165,12 @@ def one(r: random.Random, folder: Path) -> str:
     return "words"
 
 
+def prepare() -> None:
+    """Let messages about lists go nowhere, and end lines earlier, so that many can be tried."""
+    logging.getLogger("moreish").setLevel(logging.ERROR)
+    mapped.MAX_IN_MEMORY = ENDLESS
+    moreish.train(LISTS[0].split() * 3, "ngram")
+
+
 if __name__ == "__main__":
-    main("lists", one, tries=100_000)
+    main("lists", one, tries=1_000_000, prepare=prepare)

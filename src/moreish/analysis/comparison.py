@@ -174,7 +174,9 @@ def compare(
         raise InputError("no runs to compare: give at least one")
     corpus = runs[0].corpus
     names = list(names) if names else _names(runs)
-    counted = [run for run in runs if run.model.config == NGram() and run.corpus.identity == corpus.identity]
+    counted = [
+        run for run in runs if run.model.config == NGram() and not run.pruned and run.corpus.identity == corpus.identity
+    ]
     if not counted:
         counted = [baseline(corpus)]
         runs, names = [*runs, counted[0]], _unique([*names, "ngram"])

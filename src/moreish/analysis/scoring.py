@@ -88,6 +88,38 @@ class Scores(Shown):
             begin = end
 
 
+class Bands:
+    """Held-out words in bands of similar length, with which words are compared.
+
+    starts      the shortest length of each band, int64 (bands,)
+    nlls        the nll per token of the words of each band, sorted
+    rate        the false-positive rate; None for no verdicts
+
+    A *place* is a band and the number of its words that are at most as likely as a word.
+
+    means       mean nll of each band, float64 (bands,)
+    percentile  percentage of the band's words that are at most as likely, by place, float64 (places,)
+    likely      the verdict, by place, bool (places,); None for every place if there are no verdicts
+    """
+
+    def __init__(self, starts: np.ndarray, nlls: Sequence[np.ndarray], rate: float | None):
+        self.starts, self.nlls = starts, nlls
+        self.means = np.array([nll.mean() for nll in nlls])
+        sizes = np.array([len(nll) for nll in nlls])
+        self._first = np.cumsum(sizes + 1) - sizes - 1  # place of each band
+        n, counts = np.repeat(sizes, sizes + 1), np.concatenate([np.arange(size + 1) for size in sizes])
+        self.percentile = 100 * counts / n
+        self.likely = np.full(len(n), None) if rate is None else counts + 1 > rate * (n + 1) + 1e-9
+
+    def places(self, nll: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the place and the band of words, int64 (W,) each, from their nll per token (W,) and lengths (W,)."""
+        band, place = np.searchsorted(self.starts, lengths, "right") - 1, np.zeros(len(nll), np.int64)
+        for i, others in enumerate(self.nlls):
+            here = np.flatnonzero(band == i)
+            place[here] = self._first[i] + len(others) - np.searchsorted(others, nll[here], "left")
+        return place, band
+
+
 class Scorer:
     """Scores words with the model of a run, relative to held-out words of its list.
 
@@ -164,15 +196,30 @@ class Scorer:
         tokens = np.fromiter(map(len, words), np.int64, len(words)) + 1
         ends = np.cumsum(tokens)
         per_char, unknown = self.model.nll_of_words(words)
-        nll = np.add.reduceat(per_char, ends - tokens) / tokens if words else np.zeros(0)
-        excess, percentile, likely = self._relative_to_band(nll, tokens - 1)
+        nll = _means(per_char, tokens)
+        place, band = self.bands.places(nll, tokens - 1)
+        excess, percentile, likely = (
+            nll - self.bands.means[band],
+            self.bands.percentile[place],
+            self.bands.likely[place],
+        )
         return Scores(words, per_char, unknown, ends, nll, excess, percentile, likely)
+
+    def of_lines(self, lines: bytes) -> tuple[np.ndarray, np.ndarray]:
+        """Score lines of ASCII without white space, each with a line feed at its end.
+
+        Returns the nll per token of each line, float64 (W,), and its place in `bands`, int64 (W,).
+        """
+        stream, unknown = self.model.vocab.stream_of_lines(lines)
+        tokens = np.diff(np.flatnonzero(np.frombuffer(lines, np.uint8) == ord("\n")), prepend=-1)
+        nll = _means(self.model.nll_with_unknown(stream, unknown), tokens)
+        return nll, self.bands.places(nll, tokens - 1)[0]
 
     def with_weights(self, model: Model) -> "Scorer":
         """Return the scorer of the same model with other weights; the words to compare with are prepared once."""
         _ = self._reference
         made = copy(self)
-        vars(made).pop("_bands", None)
+        vars(made).pop("bands", None)
         made.model = model
         return made
 
@@ -184,28 +231,18 @@ class Scorer:
         return self.corpus.vocab.stream(words), words.lengths, bands(words.lengths, self._enough)
 
     @cached_property
-    def _bands(self) -> tuple[np.ndarray, list[np.ndarray]]:
-        """The shortest length of each band, and the sorted nlls of its words."""
+    def bands(self) -> Bands:
+        """The held-out words that words are compared with, by length."""
         stream, lengths, starts = self._reference
         nll, tokens = word_nll(self.model.nll, stream)
         check_finite(nll)
         nll, band = nll / tokens, np.searchsorted(starts, lengths, "right") - 1
-        return starts, [np.sort(nll[band == i]) for i in range(len(starts))]
+        return Bands(starts, [np.sort(nll[band == i]) for i in range(len(starts))], self.false_positive_rate)
 
-    def _relative_to_band(self, nll: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Excess, percentile and verdict of words in their bands, from nll per token (W,) and length (W,)."""
-        starts, of_bands = self._bands
-        band = np.searchsorted(starts, lengths, "right") - 1
-        rate, excess, percentile = self.false_positive_rate, np.zeros(len(nll)), np.zeros(len(nll))
-        likely = np.full(len(nll), None) if rate is None else np.zeros(len(nll), bool)
-        for i, others in enumerate(of_bands):
-            here, n = band == i, len(others)
-            excess[here] = nll[here] - others.mean()
-            count = n - np.searchsorted(others, nll[here], "left")
-            percentile[here] = 100 * count / n
-            if rate is not None:
-                likely[here] = count + 1 > rate * (n + 1) + 1e-9
-        return excess, percentile, likely
+
+def _means(per_char: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+    """Return the mean of the nll (N,) of the tokens of each word, (W,), from the numbers of tokens (W,)."""
+    return np.add.reduceat(per_char, np.cumsum(tokens) - tokens) / tokens if len(tokens) else np.zeros(0)
 
 
 def bands(lengths: np.ndarray, enough: int = WORDS_PER_BAND) -> np.ndarray:

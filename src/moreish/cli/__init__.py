@@ -81,6 +81,7 @@ VERBS = (
     "eval",
     "novelty",
     "fold",
+    "prune",
     "compare",
     "plot",
     "diagnose",

@@ -24,7 +24,8 @@ from cyclopts import Parameter
 
 from ..corpus import BUNDLED, words_of
 from ..errors import InputError
-from ..training.run import CONFIG, load
+from ..training.folder import CONFIG
+from ..training.run import load
 from .fields import Flat, ListArguments, ListName, given_options
 from .lr_find import train_command
 from .request import Request

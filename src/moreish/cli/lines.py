@@ -38,8 +38,8 @@ def given_words(words: Sequence[str], what: str) -> list[str] | None:
     return given
 
 
-def read_lines(stream: Any) -> Iterator[list[str]]:
-    """Read the lines of a stream of bytes as words; yield as many at a time as have arrived.
+def read_blocks(stream: Any) -> Iterator[bytes]:
+    """Read a stream of bytes; yield as many whole lines at a time as have arrived, each with a line feed at its end.
 
     Raises InputError for a line of more than LONGEST_LINE bytes, and for a packed file.
     """
@@ -50,24 +50,28 @@ def read_lines(stream: Any) -> Iterator[list[str]]:
             raise InputError(
                 f"{STANDARD_INPUT}: this is packed by {kind}: unpack it, as in {UNPACKERS[kind]} | moreish"
             )
-        whole, line_break, after = rest.rpartition(b"\n")
         if len(rest) > LONGEST_LINE:
             for i, line in enumerate(rest.split(b"\n")):
                 if len(line) > LONGEST_LINE:
                     raise InputError(f"{STANDARD_INPUT}:{number + i}: the line has more than {LONGEST_LINE:,} bytes")
-        if line_break:
-            lines = _cleaned(whole.removeprefix(codecs.BOM_UTF8 if number == 1 else b"")).split("\n")
-            yield lines
-            number += len(lines)
-            rest = after
+        if end := rest.rfind(b"\n") + 1:
+            yield rest[:end].removeprefix(codecs.BOM_UTF8 if number == 1 else b"")
+            number += rest.count(b"\n")
+            rest = rest[end:]
     if rest:
-        yield [_cleaned(rest.removeprefix(codecs.BOM_UTF8 if number == 1 else b""))]
+        yield rest.removeprefix(codecs.BOM_UTF8 if number == 1 else b"") + b"\n"
 
 
-def _cleaned(lines: bytes) -> str:
-    """Decode lines and strip each, all at once if there is no other white space."""
-    text = lines.decode("utf-8", "replace")
-    return "\n".join(map(str.strip, text.split("\n"))) if SPACE.search(text) else text
+def read_lines(stream: Any) -> Iterator[list[str]]:
+    """Read the lines of a stream of bytes as words; yield as many at a time as have arrived: see `read_blocks`."""
+    return map(words_of, read_blocks(stream))
+
+
+def words_of(block: bytes) -> list[str]:
+    """Decode lines, each with a line feed at its end, and strip each, all at once if there is no other white space."""
+    text = block[:-1].decode("utf-8", "replace")
+    lines = text.split("\n")
+    return [line.strip() for line in lines] if SPACE.search(text) else lines
 
 
 def escaped(words: list[str]) -> list[str]:

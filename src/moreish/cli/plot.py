@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ..errors import InputError, unknown
+from ..training.folder import check_inside
 from ..training.run import load
 from .terminal import announce_work, print_text, say
 from .values import WholeNumber, one_of
@@ -90,6 +91,8 @@ def plot(
     announce_work()
     found, options = Findings(load(run), seed), PictureOptions(order, prefix, word, seed, unit)
     folder = out or run / "plots"
+    if out is None:
+        check_inside(folder, run)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..corpus.formats import list_name
 from ..files import STANDARD_INPUT
+from ..training.folder import free_folder
 from ..training.train import OF_ALL_MODELS
 from .lr_find import train_command
 
@@ -35,13 +36,8 @@ class Request:
         return Request(self.file, model, self.list_options, kept)
 
     def folder(self, model: str) -> Path:
-        """Return a folder for a run that does not exist yet: runs/LIST-MODEL, or runs/LIST-MODEL-2, -3, ..."""
-        base = folder_of(self.file, model)
-        number, folder = 1, base
-        while folder.exists():
-            number += 1
-            folder = base.with_name(f"{base.name}-{number}")
-        return folder
+        """Return a free folder for a run: runs/LIST-MODEL, or runs/LIST-MODEL-2, -3, ..."""
+        return free_folder(folder_of(self.file, model))
 
 
 def folder_of(file: str | None, kind: str) -> Path:

@@ -26,11 +26,12 @@ Examples:
   moreish score runs/names-mlp - < words.txt | awk -F'\t' '$5 == "false"'
 """
 
-import itertools
 import json as json_module
 import shlex
 import shutil
 from collections.abc import Iterator
+from functools import partial
+from itertools import chain, islice, starmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -38,12 +39,14 @@ import numpy as np
 from cyclopts import Parameter
 
 from ..analysis.scoring import Scorer, Scores
+from ..engine.threads import in_order
 from ..errors import InputError
 from ..files import STANDARD_INPUT, standard_input
 from ..training.run import load
-from .lines import UNPRINTABLE, escape, escaped, given_words, read_lines
+from .lines import UNPRINTABLE, escape, escaped, given_words, read_blocks, words_of
 from .table import Table
 from .terminal import announce_work, on_terminal, print_data, say
+from .tsv import PlainLines
 from .values import Flag
 
 if TYPE_CHECKING:
@@ -112,10 +115,24 @@ def score(
             for n in score_table(Table(standard_input(), column, encoding, command), scorer, json):
                 count(n)
             return
-        for lines in read_lines(standard_input()):
-            for scores in scorer.batches(lines):
+        blocks = read_blocks(standard_input())
+        if on_terminal() and not json:
+            for scores in chain.from_iterable(scorer.batches(words_of(block)) for block in blocks):
                 _show(scores, scorer, json)
-                count(len(scores))
+            return
+        plain = None if json else PlainLines(scorer)
+        _ = scorer.bands  # before there are several threads
+        for lines, n in in_order(partial(scored_lines, block, scorer, plain) for block in blocks):
+            print_data(lines)
+            count(n)
+
+
+def scored_lines(block: bytes, scorer: Scorer, plain: PlainLines | None) -> tuple[str, int]:
+    """Score lines, each with a line feed at its end; return them as JSON, or with `plain` as TSV, and their number."""
+    if plain is not None and (rows := plain.rows(block)) is not None:
+        return rows.decode("ascii"), block.count(b"\n")
+    form = json_lines if plain is None else tsv_lines
+    return "".join(chain.from_iterable(map(form, scorer.batches(words_of(block))))), block.count(b"\n")
 
 
 def score_table(table: Table, scorer: Scorer, json: bool) -> Iterator[int]:
@@ -129,7 +146,7 @@ def score_table(table: Table, scorer: Scorer, json: bool) -> Iterator[int]:
     for records in table.batches():
         left = iter(records)
         for scores in scorer.batches(table.word(row) for _, row in records):
-            scored = itertools.islice(left, len(scores))
+            scored = islice(left, len(scores))
             if json:
                 objects = (dict(zip(table.names, row, strict=True)) if table.names else row for _, row in scored)
                 lines = (
@@ -163,7 +180,7 @@ def tsv_lines(scores: Scores) -> Iterator[str]:
     """Format each score as a line: word, nll, bits, percentile and verdict, separated by tabs."""
     columns = (scores.nll, scores.bits, scores.percentile, _true_or_false(scores, ""))
     rows = zip(escaped(scores.words), *(column.tolist() for column in columns), strict=True)
-    return itertools.starmap("{}\t{:.4f}\t{:.4f}\t{:.2f}\t{}\n".format, rows)
+    return starmap("{}\t{:.4f}\t{:.4f}\t{:.2f}\t{}\n".format, rows)
 
 
 def json_lines(scores: Scores) -> Iterator[str]:

@@ -45,8 +45,9 @@ from ..errors import InputError
 from ..evaluation import Evaluation, evaluate
 from ..models import Mixture
 from ..training.fit import clock
+from ..training.folder import check_free
 from ..training.recipes import RECIPES
-from ..training.run import Run, check_free, load
+from ..training.run import Run, load
 from ..training.tracking import tracking
 from ..training.train import SHORT_LIST, chosen, default_model
 from ..training.train import resume as resume_training

@@ -26,6 +26,18 @@ def duration(_: Any, tokens: Sequence[Any]) -> float:
     return float(found["number"]) * SECONDS[found["unit"]]
 
 
+SIZE = re.compile(r"(?P<number>\d+(\.\d*)?|\.\d+) *(?P<unit>|b|kb|mb|gb)", re.ASCII | re.IGNORECASE)
+BYTES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9}
+
+
+def n_bytes(_: Any, tokens: Sequence[Any]) -> float:
+    """Convert a token such as 500kB, 1.5MB or 2000000 to bytes."""
+    found = SIZE.fullmatch(tokens[0].value.strip())
+    if found is None:
+        raise ValueError("not a size: give bytes, or 500kB, or 1MB")
+    return float(found["number"]) * BYTES[found["unit"].lower()]
+
+
 def one_of(names: Iterable[str]) -> Any:
     """Return the type of a name that shells complete. Other names are left to the error that suggests the nearest."""
     return Annotated[Literal[*names] | str, Parameter(show_choices=False, metavar="NAME")]
@@ -34,3 +46,4 @@ def one_of(names: Iterable[str]) -> Any:
 Number = Annotated[int, Parameter(name=["-n", "--number"], converter=whole_number)]  # of words
 WholeNumber = Annotated[int, Parameter(converter=whole_number)]
 Duration = Annotated[float, Parameter(converter=duration)]
+Size = Annotated[float, Parameter(converter=n_bytes)]

@@ -11,7 +11,7 @@ import numpy as np
 from ..display.shown import Shown, Table, clean
 from ..errors import InputError, unknown
 from .mapped import TOKENS_PER_COPY, MappedWords, Marks
-from .split import PARTS, SPLITS, split_words
+from .split import PARTS, SPLITS, check_number, split_words
 from .stream import Words, whole_words
 from .vocab import Vocab
 from .wordlist import WordList, without_cached
@@ -42,11 +42,13 @@ class Corpus(Shown):
         self.words = WordList.of(words).merged()
         self.split = "distinct" if self.words.has_columns else split
         self.split_seed, self.weight_power = split_seed, weight_power
-        if isinstance(self.words, MappedWords):
-            if split not in SPLITS:
-                raise unknown("split", split, SPLITS)
-        else:
-            _ = self.parts  # raises if the words cannot be split
+        if split not in SPLITS:
+            raise unknown("split", split, SPLITS)
+        if not isinstance(self.words, MappedWords):
+            if self.split == "lecture":
+                check_number(len(self.words))  # and shuffles a long list only when its parts are needed
+            else:
+                _ = self.parts  # raises if there are too few different words
         self.vocab = Vocab(self.words.character_counts())
         self._streams: dict[tuple[str, int | None], np.ndarray] = {}
 

@@ -41,7 +41,7 @@ def split_words(words: WordList, how: str = "lecture", seed: int = 42) -> dict[s
     else:
         places = _shuffled(words, how, seed)
     n = len(places)
-    _check_number(n, "different " if how == "distinct" else "")
+    check_number(n, "different " if how == "distinct" else "")
     return dict(zip(PARTS, np.split(places, _cuts(n)), strict=True))
 
 
@@ -49,7 +49,7 @@ def _split_lines(words: WordList, seed: int) -> dict[str, np.ndarray]:
     """Split the different words of a list, and return the places of all lines of each part's words."""
     shuffled = _shuffled(words, "distinct", seed)
     n = len(shuffled)
-    _check_number(n, "different ")
+    check_number(n, "different ")
     rank = np.empty(len(words), np.int32)
     rank[shuffled] = np.arange(n)
     rank = rank[words.first_places]  # of the word of each line
@@ -62,7 +62,7 @@ def _cuts(n: int) -> list[int]:
     return [int(0.8 * n), int(0.9 * n)]
 
 
-def _check_number(n: int, kind: str) -> None:
+def check_number(n: int, kind: str = "") -> None:
     """Raise InputError if n words would leave a part empty."""
     if not 0 < int(0.8 * n) < int(0.9 * n) < n:
         what = kind + ("word" if n == 1 else "words")

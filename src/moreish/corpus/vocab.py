@@ -74,10 +74,17 @@ class Vocab:
         text = "\n".join([*words, ""])
         codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
         stream = np.zeros(1 + len(codes), np.int32)
-        stream[1:] = self.table[np.minimum(codes, len(self.table) - 1)]
+        np.take(self.table, codes, out=stream[1:], mode="clip")
         unknown = stream[1:] == END
         unknown[np.cumsum(np.fromiter(map(len, words), np.int64, len(words)) + 1) - 1] = False
         return stream, unknown
+
+    def stream_of_lines(self, lines: bytes) -> tuple[np.ndarray, np.ndarray]:
+        """Return lines of ASCII, each with a line feed at its end, as a flat stream: see `stream_of_any`."""
+        codes = np.frombuffer(lines, np.uint8)
+        stream = np.zeros(1 + len(codes), np.int32)
+        np.take(self.table, codes, out=stream[1:], mode="clip")
+        return stream, (stream[1:] == END) & (codes != ord("\n"))
 
     @cached_property
     def table(self) -> np.ndarray:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from copy import copy
 from functools import cached_property
 from io import IOBase
-from itertools import islice
 from numbers import Real
 from typing import Any, Self, overload
 
@@ -92,11 +91,15 @@ class WordList(Shown, Sequence[str]):
     @classmethod
     def of_text(cls, text: str) -> "WordList":
         """Make a list of the lines of a text, each ended by a line break, unchanged."""
-        breaks = [at + np.flatnonzero(codes == ord("\n")) for at, codes in _code_points(text)]
-        ends = np.concatenate([np.zeros(0, np.int64), *breaks])
-        starts = np.concatenate([[0], ends[:-1] + 1]) if ends.size else ends
-        small = np.int32 if len(text) < 1 << 31 else np.int64
-        return cls(text, starts.astype(small), (ends - starts).astype(np.int32))
+        ends, n = np.empty(text.count("\n"), np.int32 if len(text) < 1 << 31 else np.int64), 0
+        for at, codes in _code_points(text):
+            breaks = np.flatnonzero(codes == ord("\n"))
+            ends[n : n + len(breaks)] = at + breaks
+            n += len(breaks)
+        starts = np.zeros_like(ends)
+        np.add(ends[:-1], 1, out=starts[1:])
+        ends -= starts
+        return cls(text, starts, ends.astype(np.int32, copy=False))
 
     @classmethod
     def of(cls, words: Iterable[str] | Mapping[str, float]) -> "WordList":
@@ -240,8 +243,13 @@ class WordList(Shown, Sequence[str]):
 
     def chunks(self) -> Iterator[str]:
         """Yield the words in order, each followed by a line break, as texts of some thousands of words."""
-        words = iter(self)
-        while some := list(islice(words, WORDS_AT_A_TIME)):
+        for at in range(0, len(self), WORDS_AT_A_TIME):
+            some = self[at : at + WORDS_AT_A_TIME]
+            if (np.diff(some.starts) == some.lengths[:-1] + 1).all():  # perhaps they stand so in the text
+                piece = self.text[int(some.starts[0]) : int(some.starts[-1] + some.lengths[-1])] + "\n"
+                if piece.count("\n") == len(some):
+                    yield piece
+                    continue
             yield "\n".join([*some, ""])
 
     @cached_property

@@ -7,7 +7,7 @@ share the cores. The tape and counting give the same results with any number of 
 import os
 import signal
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -116,6 +116,45 @@ def run_parallel(calls: Sequence[Callable[[], Any]]) -> list[Any]:
     if raised:
         raise raised[0]
     return results
+
+
+def in_order(calls: Iterable[Callable[[], Any]]) -> Iterator[Any]:
+    """Make calls ahead on as many threads as are free, and yield their results in order.
+
+    A further thread iterates over the calls, which may wait for input. Results do not wait for it.
+    """
+    with reserved_threads(get_threads()) as n_threads:
+        if n_threads == 1:
+            yield from (call() for call in calls)
+            return
+        from concurrent.futures import Future, ThreadPoolExecutor
+        from queue import Queue
+
+        results: Queue[Future[Any] | None] = Queue(n_threads)
+        ended = threading.Event()
+
+        def make_all() -> None:
+            try:
+                for call in calls:
+                    results.put(pool.submit(call))
+                    if ended.is_set():
+                        return
+            except BaseException as error:  # raised again in the thread that takes the results
+                failed: Future[Any] = Future()
+                failed.set_exception(error)
+                results.put(failed)
+            results.put(None)
+
+        pool = ThreadPoolExecutor(n_threads)
+        threading.Thread(target=make_all, daemon=True).start()
+        try:
+            while (result := results.get()) is not None:
+                yield result.result()
+        finally:
+            ended.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            while not results.empty():
+                results.get()
 
 
 @contextmanager

@@ -11,19 +11,8 @@ from ..corpus import WordList
 from ..errors import InputError, WorkError, missing
 from ..evaluation import evaluate, shown_interval
 from ..files import write_atomically
-from ..training.run import (
-    COLUMNS,
-    CONFIG,
-    HISTORY,
-    MODEL,
-    START,
-    WORDS,
-    Run,
-    check_free,
-    discard_folder,
-    load,
-    make_folder,
-)
+from ..training.folder import COLUMNS, CONFIG, HISTORY, MODEL, START, WORDS, check_free, discard_folder, new_folder
+from ..training.run import Run, load
 
 SCHEME = "hf:"  # before the name of a repository
 OF_WORDS = (WORDS, COLUMNS)  # sent on request alone
@@ -86,14 +75,15 @@ def pull(repo: str, out: Path, words: WordList | None = None) -> Run:
         raise InputError(f"{repo} holds no run of moreish: it has no {' or '.join((CONFIG, MODEL))}")
     if WORDS not in fetched and words is None:
         raise InputError(f"{repo} does not hold the list of words: give the same list with --words FILE")
-    made = make_folder(out)
-    try:
+    made = not out.exists()
+    with new_folder(out):
         if WORDS not in fetched and words is not None:
             write_atomically(out / WORDS, words.pieces())
         for name, data in fetched.items():
             write_atomically(out / name, data)
+    try:
         return load(out)
-    except (InputError, WorkError):
+    except InputError:
         discard_folder(out, made)
         raise
 

@@ -155,7 +155,8 @@ class Session:
         listed = self.add_list(words, file)
         self._corpora[listed, corpus.split, corpus.split_seed, corpus.weight_power] = corpus
         named, options = "mlp", {}
-        self._repeats = model.name in MODELS and not run.folded and run.start is None and run.taught is None
+        self._repeats = model.name in MODELS and not run.folded and not run.pruned
+        self._repeats &= run.start is None and run.taught is None
         if model.name in MODELS and not run.folded:
             named, options = model.name, _given(run)
         self.settings, self.task = Settings(listed, named, options, name), None

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..files import write_atomically
 
 SOLUTION = {"hide-input", "solution"}  # the tags of cells with code and with text that are part of a solution
 NOTEBOOKS = "[0-9][0-9]_*.ipynb"
@@ -16,7 +17,7 @@ def copy_lessons(folder: str | Path, solutions: bool = True) -> dict[Path, bool]
     """Copy the notebooks into a folder and return their paths there, each with True if it was already there.
 
     The folder is created; existing notebooks are kept. The copies may be without solutions. Raises InputError if the
-    folder cannot be written.
+    folder cannot be created, and WorkError if a notebook cannot be written.
     """
     target, kept = Path(folder), {}
     try:
@@ -26,7 +27,8 @@ def copy_lessons(folder: str | Path, solutions: bool = True) -> dict[Path, bool]
                 place = target / path.name
                 kept[place] = place.exists()
                 if not kept[place]:  # never overwrite a learner's work
-                    place.write_bytes(path.read_bytes() if solutions else without_solutions(path.read_bytes()))
+                    data = path.read_bytes()
+                    write_atomically(place, data if solutions else without_solutions(data))
     except OSError as error:
         raise InputError(f"{target}: cannot be written ({error.strerror}): choose another folder") from None
     return kept

@@ -248,10 +248,17 @@ class Model(Shown, DrawsWords):
         has one token, its end. Raises InputError for a model whose weights are so large that a nll is not finite.
         """
         stream, unknown = self.vocab.stream_of_any(words)
+        return self.nll_with_unknown(stream, unknown), unknown
+
+    def nll_with_unknown(self, stream: np.ndarray, unknown: np.ndarray) -> np.ndarray:
+        """Return the nll in nats of each token after the first of a flat stream; see `nll_of_words`.
+
+        unknown     which tokens are unknown characters, bool (N,); in the stream, they are 0
+        """
         nll = self.nll(stream)
         nll[unknown] = UNKNOWN_NLL
         check_finite(nll)
-        return nll, unknown
+        return nll
 
     def score(self, word: str, *, label: str | None = None) -> Score:
         """Score one word; it may contain any characters (see `nll_of_words`).

@@ -6,50 +6,21 @@ from functools import lru_cache, partial
 
 import numpy as np
 
+from ..corpus.stream import END, whole_words
 from ..engine.compiler import compiler
 from ..engine.protocol import Draw
 from ..engine.threads import reserved_threads, run_parallel
 from .chunks import split_at_words
 from .kernels import Graph, Probabilities, distribution, entry_of, next_node
+from .reading import Reading
 from .sampler import DrawOptions, Sampler
-from .small import MAX_TOKENS, SmallReader, is_small
+from .small import MAX_TOKENS, is_small
 from .tables import Tables
 
 TOKENS_PER_THREAD = 1 << 14  # fewer do not pay for a thread
-PLACES = 8  # of a stream, read in turns
+TOKENS_AT_A_TIME = 1 << 18  # read together, which bounds the memory
+LONGEST = 256  # characters of words that are read together, a step for each; longer ones are walked along
 LARGEST_P = 1 + 1e-6  # of a probability that is rounded
-
-
-def read(graph, probabilities, stream, nll):
-    """Write the nll in nats of every token of stream (M,) after the first to nll (M - 1,).
-
-    The stream is read at several places in turns, each of which begins with a word: a step waits for memory.
-    """
-    p, share, n_vocab = probabilities.p, probabilities.share, probabilities.n_vocab
-    at = np.empty(PLACES + 1, np.int64)
-    for k in range(PLACES + 1):
-        at[k] = nll.size * k // PLACES
-        while 0 < at[k] < nll.size and stream[at[k]] != 0:
-            at[k] += 1
-    ends, nodes, reading = at[1:].copy(), np.full(PLACES, graph.start), True
-    while reading:
-        reading = False
-        for k in range(PLACES):
-            i = at[k]
-            if i == ends[k]:
-                continue
-            token, weight, node = stream[i + 1], 1.0, nodes[k]
-            entry = entry_of(graph, node, token)
-            while entry < 0 and node != 0:
-                weight *= share[node]
-                node = graph.parent[node]
-                entry = entry_of(graph, node, token)
-            nll[i] = -np.log(weight * (p[entry] if entry >= 0 else share[0] / n_vocab))
-            if entry >= 0:
-                nodes[k] = graph.after[entry]
-            else:
-                nodes[k] = graph.start if token == 0 else 0
-            at[k], reading = i + 1, True
 
 
 def trace(graph, level, stream, nodes, entries):
@@ -95,7 +66,6 @@ def follow(graph, nodes, tokens, reached):
 
 
 SIGNATURES = {
-    read: "void(Graph, Probabilities, int32[::1], float64[::1])",
     trace: "void(Graph, int32[::1], int32[::1], int32[:, ::1], int32[:, ::1])",
     walk: "void(Graph, int32[::1], int32[::1])",
     predict: "void(Graph, Probabilities, int64[::1], float64[:, ::1])",
@@ -110,7 +80,9 @@ def trace_stream(tables: Tables, stream: np.ndarray) -> tuple[np.ndarray, np.nda
     t = tables
     graph = Graph(t.first, t.parent, t.char, t.after, t.start)
     if is_small(len(stream), MAX_TOKENS):
-        SmallReader(graph, t.n_vocab).trace(t.level, stream, nodes, entries)
+        Reading(graph, Probabilities(np.ones(len(t.char)), np.ones(len(t.parent)), t.n_vocab, t.order)).trace(
+            t.level, stream, nodes, entries
+        )
     else:
         compiled(trace)(graph, t.level, stream, nodes, entries)
     return nodes, entries
@@ -161,21 +133,34 @@ class Automaton:
         self.n_vocab = n_vocab
         self.graph = Graph(first, parent, char, after, int(start[0]))
         self.probabilities = Probabilities(p, share, n_vocab, order)
-        self._small_reader = SmallReader(self.graph, n_vocab)
+        self._reading = Reading(self.graph, self.probabilities)
         self._sampler = lru_cache(1)(lambda options: Sampler(self.graph, self.probabilities, options))
 
     def nll(self, params: np.ndarray, stream: np.ndarray) -> np.ndarray:
         """Return the nll in nats of every token of a flat stream (1 + N,) after its first 0, float64 (N,)."""
         if stream.min() < 0 or stream.max() >= self.n_vocab:
             raise ValueError(f"tokens must be from 0 to {self.n_vocab - 1}")
-        if is_small(len(stream), MAX_TOKENS):
-            return self._small_reader.nll(self.probabilities, stream)
-        nll = np.zeros(len(stream) - 1)
-        read_chunk = partial(compiled(read), self.graph, self.probabilities)
+        if stream[-1] != END:
+            return self.nll(params, np.append(stream, np.int32(END)))[:-1]
+        nll = np.empty(len(stream) - 1)
         with reserved_threads(len(nll) // TOKENS_PER_THREAD) as n_threads:
             chunks = split_at_words(stream, n_threads)
-            run_parallel([partial(read_chunk, stream[a : b + 1], nll[a:b]) for a, b in chunks])
+            run_parallel([partial(self._read, stream[a : b + 1], nll[a:b]) for a, b in chunks])
         return nll
+
+    def _read(self, stream: np.ndarray, nll: np.ndarray) -> None:
+        """Write the nll in nats of every token of a stream (1 + N,) after the first to nll (N,)."""
+        at = 0
+        for words in whole_words(stream, TOKENS_AT_A_TIME):
+            tokens = words[1:]
+            ends = np.flatnonzero(tokens == END)
+            if np.diff(ends, prepend=-1).max() <= LONGEST:
+                p = self._reading.of_words(tokens, ends)
+            else:
+                p, _ = self._reading.of_tokens(self.nodes(words), tokens)
+            with np.errstate(divide="ignore"):  # a p of 0 costs infinitely much
+                nll[at : at + len(p)] = -np.log(p)
+            at += len(p)
 
     def nodes(self, stream: np.ndarray) -> np.ndarray:
         """Return the node before every token of a flat stream (1 + N,) after its first 0, int32 (N,)."""

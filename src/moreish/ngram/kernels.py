@@ -43,9 +43,8 @@ class Probabilities(NamedTuple):
 
 
 @njit
-def entry_of(graph, node, token):
-    """Return the entry of a token at a node, or -1."""
-    first, char = graph.first, graph.char
+def place_of(first, char, node, token):
+    """Return the place of a token among those of a node, char[first[node]] to char[first[node + 1] - 1], or -1."""
     low, end = first[node], first[node + 1]
     size = min(end - low, token + 1)  # the characters differ and are in order: the i-th one is at least i
     while size > 1:
@@ -53,6 +52,12 @@ def entry_of(graph, node, token):
         low += half * (char[low + half] <= token)  # without a branch, which the processor could not predict
         size -= half
     return low if low < end and char[low] == token else -1
+
+
+@njit
+def entry_of(graph, node, token):
+    """Return the entry of a token at a node, or -1."""
+    return place_of(graph.first, graph.char, node, token)
 
 
 @njit

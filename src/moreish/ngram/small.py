@@ -1,4 +1,4 @@
-"""Counting, reading and drawing with NumPy, for lists that take less time than importing Numba.
+"""Counting and drawing with NumPy, for lists that take less time than importing Numba.
 
 Each function gives what the compiled one gives, to the bit. So logarithms and exponentials are those of the C library,
 number by number: NumPy has its own, which may differ in the last bit.
@@ -6,7 +6,7 @@ number by number: NumPy has its own, which may differ in the last bit.
 
 import math
 from collections.abc import Callable
-from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -15,8 +15,9 @@ from ..layers.jit import COMPILES, numba_is_imported
 from ..layers.random import bits_of
 from .kernels import Graph, Probabilities
 from .numbering import Numbering
+from .orders import Columns, Windows
 
-MAX_TOKENS = 1 << 19  # of a stream to count or to read
+MAX_TOKENS = 1 << 19  # of a stream to count or to trace
 MAX_DRAWN = 1 << 14  # characters
 
 
@@ -30,72 +31,61 @@ def count_windows(stream: np.ndarray, n: int, bits: int) -> tuple[np.ndarray, np
     context = stream[:-1].astype(np.int64)  # the token k places before each, 0 where the word begins in between
     windows = stream[1:].astype(np.int64)
     for k in range(1, n):
-        windows |= context << bits * k
+        windows |= context << bits * (n - k)
         context[1:] = np.where(context[1:] != 0, context[:-1], 0)
     return np.unique(windows, return_counts=True)
 
 
-class SmallReader:
-    """Reads streams with an automaton, all words side by side."""
+def lengths_with_one_end(windows: Windows) -> np.ndarray:
+    """Return the lengths (D,) that `orders.keep_one_end` writes."""
+    lengths, still = windows.lengths.copy(), np.ones(len(windows.counts), bool)
+    for place in range(windows.n - 2):
+        still &= (windows.at(place) == 0) & (windows.at(place + 1) == 0)
+        lengths[still] = np.minimum(lengths[still], windows.n - 1 - place)
+    return lengths
 
-    def __init__(self, graph: Graph, n_vocab: int):
-        self.graph, self.n_vocab = graph, n_vocab
 
-    @cached_property
-    def _entries(self) -> Numbering:
-        node = np.repeat(np.arange(len(self.graph.parent)), np.diff(self.graph.first))
-        return Numbering(node * self.n_vocab + self.graph.char, len(self.graph.parent) * self.n_vocab)
+def columns_of(windows: Windows, n_vocab: int) -> tuple[Columns, list[int]]:
+    """Return the columns of tables, order after order, and the first node of each order, with the number of all."""
+    found, nodes = [], [0]
+    target, outer = windows.at(windows.n - 1), np.zeros(len(windows.counts), np.int64)
+    begins = np.arange(len(target)) == 0  # True for a window with another context than the one before it
+    node = np.zeros(len(target), np.int64)  # of each window at the order before
+    for k in range(1, windows.n + 1):
+        if k > 1:
+            outer = windows.at(windows.n - k)
+            begins[1:] |= outer[1:] != outer[:-1]
+        here = np.flatnonzero(windows.lengths >= k)
+        context = np.cumsum(begins)[here]
+        first = np.flatnonzero(np.diff(context, prepend=-1))  # window of each node
+        parent = node[here[first]]
+        node[here] = np.cumsum(np.diff(context, prepend=-1) != 0) - 1 + nodes[-1]
+        keys = (node[here] - nodes[-1]) * n_vocab + target[here]
+        entries = Numbering(keys, len(first) * n_vocab)
+        counts = np.bincount(entries.of(keys), windows.counts[here]).astype(np.int64)
+        of_node, char = np.divmod(entries.sorted, n_vocab)
+        found.append((np.bincount(of_node), parent, outer[here[first]] * (k > 1), char, counts))
+        nodes.append(nodes[-1] + len(first))
+    size, *others = (np.concatenate(column) for column in zip(*found, strict=True))
+    parent, outer, char, count = others
+    first = np.concatenate([[0], np.cumsum(size)])
+    return Columns(first, parent.astype(np.int32), outer.astype(np.int32), char.astype(np.int32), count), nodes
 
-    def _entry_of(self, nodes: np.ndarray, tokens: np.ndarray) -> np.ndarray:
-        return self._entries.of(nodes.astype(np.int64) * self.n_vocab + tokens)
 
-    def _first_entry(self, nodes: np.ndarray, tokens: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the entry of each token (N,) at its node or the next one above, and the product of shares below."""
-        entries, weights = self._entry_of(nodes, tokens), np.ones(len(nodes))
-        left = np.flatnonzero((entries < 0) & (nodes != 0))
-        at = nodes[left]
-        while left.size:
-            weights[left] *= share[at]
-            at = self.graph.parent[at]
-            entries[left] = found = self._entry_of(at, tokens[left])
-            higher = (found < 0) & (at != 0)
-            left, at = left[higher], at[higher]
-        return entries, weights
-
-    def walk(self, stream: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the node before every token of a stream (M,) after the first, the token's entry, and its weight.
-
-        The entry is at the node or the next one above that has one, -1 if none has; the weight is the product of the
-        shares (nodes,) below it. All are (M - 1,).
-        """
-        graph, begins = self.graph, np.flatnonzero(stream[:-1] == 0)
-        lengths = np.diff(begins, append=len(stream) - 1)
-        begins = begins[np.argsort(-lengths, kind="stable")]
-        alive = len(begins) - np.cumsum(np.bincount(lengths))  # words longer than 0, 1, ...
-        nodes, entries = np.zeros((2, len(stream) - 1), np.int32)
-        weights, now = np.zeros(len(nodes)), np.full(len(begins), graph.start, np.int32)
-        for place, n in enumerate(alive[:-1]):
-            at, now = begins[:n] + place, now[:n]
-            nodes[at] = now
-            entries[at], weights[at] = self._first_entry(now, stream[at + 1], share)
-            now = np.where(entries[at] >= 0, graph.after[entries[at]], 0)
-        return nodes, entries, weights
-
-    def nll(self, probabilities: Probabilities, stream: np.ndarray) -> np.ndarray:
-        """Return what `automaton.read` writes."""
-        p, share = probabilities.p, probabilities.share
-        _, entries, weights = self.walk(stream, share)
-        return -_each(math.log, weights * np.where(entries >= 0, p[entries], share[0] / probabilities.n_vocab))
-
-    def trace(self, level: np.ndarray, stream: np.ndarray, nodes: np.ndarray, entries: np.ndarray) -> None:
-        """Write what `automaton.trace` writes."""
-        nodes.fill(-1)
-        entries.fill(-1)
-        at, which = self.walk(stream, np.ones(len(level)))[0], np.arange(len(nodes))
-        while which.size:
-            nodes[which, level[at] - 1] = at
-            entries[which, level[at] - 1] = self._entry_of(at, stream[which + 1])
-            which, at = which[at != 0], self.graph.parent[at[at != 0]]
+def link(graph: Graph, level: np.ndarray, outer: np.ndarray, lower: np.ndarray, n_vocab: int, nodes: list[int]) -> None:
+    """Write `lower` and `after` of all entries, as `orders.link` does for each order, whose first nodes are given."""
+    first, parent, char, after, start = graph
+    node = np.repeat(np.arange(len(parent)), np.diff(first))
+    entries = Numbering(node * n_vocab + char, len(parent) * n_vocab)
+    children = Numbering(parent[1:].astype(np.int64) * n_vocab + outer[1:], len(parent) * n_vocab)
+    for begin, end in pairwise(nodes):
+        here = slice(first[begin], first[end])
+        at, token = node[here], char[here]
+        lower[here] = entries.of(parent[at].astype(np.int64) * n_vocab + token) if begin else -1
+        short = after[lower[here]] if begin else np.zeros(len(at), np.int32)
+        longer = 1 + children.of(short.astype(np.int64) * n_vocab + (outer[at] if begin else token))
+        full = (level[short] == level[at]) & (longer > 0)  # else a context on the way has been left out
+        after[here] = np.where(token == 0, start, np.where(full, longer, short))
 
 
 class SmallSampler:

@@ -24,10 +24,12 @@ the highest order alone, so every prefix must have a context there.
 With weights a count is a sum of weights; Kneser-Ney then chooses the discount of a count by rounding it up.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from .fitting import distinct, evidence, fit_strengths, sampled, trace_tokens
-from .tables import Tables
+from .tables import Block, Tables
 
 MIN_DISCOUNT = 0.01
 
@@ -35,18 +37,23 @@ MIN_DISCOUNT = 0.01
 def additive(tables: Tables, added: float) -> tuple[np.ndarray, np.ndarray]:
     """Add a number to every count of the highest order: kept (entries,), share (nodes,)."""
     highest = tables.level == tables.order
-    total, mass = tables.total, added * tables.n_vocab
-    kept = np.where(highest, 1 / (total + mass), 0)[tables.node] * tables.count
+    total, mass, kept = tables.total, added * tables.n_vocab, np.empty(len(tables.char))
+    of_count = np.where(highest, 1 / (total + mass), 0)
+    for block in tables.blocks():
+        kept[block.entries] = of_count[block.node] * tables.count[block.entries]
     return kept, np.where(highest, mass / (total + mass), 1.0)
 
 
 def interpolated(tables: Tables, a: np.ndarray, b: np.ndarray, d: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Interpolate with strengths a, b and d (order,): kept (entries,), share (nodes,)."""
-    k = tables.level - 1
-    total, different = tables.total, tables.different
-    mass = a[k] * different + b[k]
-    kept = np.maximum(tables.count - d[k][tables.node], 0) / _positive(total + mass)[tables.node]
-    return kept, _share(mass + d[k] * different, total + mass)
+    kept, share = np.empty(len(tables.char)), np.empty(len(tables.parent))
+    for k, nodes, entries, node in tables.blocks():
+        total, different = tables.total[nodes], tables.different[nodes]
+        mass = a[k - 1] * different + b[k - 1]
+        kept[entries] = np.maximum(tables.count[entries] - d[k - 1], 0)
+        kept[entries] /= _positive(total + mass)[node - nodes.start]
+        share[nodes] = _share(mass + d[k - 1] * different, total + mass)
+    return kept, share
 
 
 def witten_bell(tables: Tables) -> tuple[np.ndarray, np.ndarray]:
@@ -57,21 +64,44 @@ def witten_bell(tables: Tables) -> tuple[np.ndarray, np.ndarray]:
 
 def kneser_ney(tables: Tables) -> tuple[np.ndarray, np.ndarray]:
     """Smooth by modified Kneser-Ney: kept (entries,), share (nodes,)."""
-    node = tables.node
-    counted = tables.count > 0
-    before = np.bincount(
-        tables.lower[counted & (tables.lower >= 0)], minlength=len(tables.char)
-    )  # different characters
-    before = np.maximum(before, counted)  # 0 where all longer contexts were left out as rare
-    raw = (tables.level == tables.order) | tables.outer_end
-    count = np.where(raw[node], tables.count, before)
-    total, discount = tables.sums(count), np.zeros(len(count))
-    whole = np.ceil(count).astype(np.int64)
-    for k in range(1, tables.order + 1):
-        here = tables.level[node] == k
-        D = np.array([0.0, *discounts(whole[here])])
-        discount[here] = D[np.minimum(whole[here], 3)]
-    return (count - discount) / _positive(total)[node], _share(tables.sums(discount), total)
+    counts = _kneser_ney_counts(tables)
+    numbers = np.zeros((tables.order, 6), np.int64)  # of counts of 0, 1, ... 4, and more, at each order
+    for block in tables.blocks():
+        numbers[block.order - 1] += np.bincount(np.minimum(_whole(counts(block)), 5), minlength=6)
+    D = [np.array([0.0, *discounts(*row[1:5].tolist())]) for row in numbers]
+    kept, share = np.empty(len(tables.char)), np.empty(len(tables.parent))
+    for block in tables.blocks():
+        count = counts(block)
+        discount = D[block.order - 1][np.minimum(_whole(count), 3)]
+        total = block.sums(count)
+        kept[block.entries] = (count - discount) / _positive(total)[block.node - block.nodes.start]
+        share[block.nodes] = _share(block.sums(discount), total)
+    return kept, share
+
+
+def _kneser_ney_counts(tables: Tables) -> Callable[[Block], np.ndarray]:
+    """Return the counts that Kneser-Ney smooths, as a function of a block."""
+    before = np.zeros(tables.first[np.searchsorted(tables.level, tables.order)], np.int64)  # different characters
+    for _, _, entries, _ in tables.blocks():
+        lower = tables.lower[entries][tables.count[entries] > 0]
+        if lower.size and lower[0] >= 0:
+            found = np.bincount(lower - lower.min())
+            before[lower.min() : lower.min() + len(found)] += found
+    np.maximum(before, tables.count[: len(before)] > 0, out=before)  # 0 where all longer contexts were left out as rare
+
+    def counts(block: Block) -> np.ndarray:
+        raw_counts = tables.count[block.entries]
+        return (
+            raw_counts
+            if block.order == tables.order
+            else np.where(tables.outer_end[block.node], raw_counts, before[block.entries])
+        )
+
+    return counts
+
+
+def _whole(counts: np.ndarray) -> np.ndarray:
+    return np.ceil(counts).astype(np.int64)
 
 
 def _positive(total: np.ndarray) -> np.ndarray:
@@ -84,13 +114,12 @@ def _share(left: np.ndarray, total: np.ndarray) -> np.ndarray:
     return np.where(total > 0, left / _positive(total), 1.0)
 
 
-def discounts(counts: np.ndarray) -> tuple[float, float, float]:
+def discounts(n1: int, n2: int, n3: int, n4: int) -> tuple[float, float, float]:
     """Estimate the discounts of counts of 1, 2, and 3 or more from the numbers of counts of 1, 2, 3 and 4.
 
     If one of these numbers is 0, as on a small alphabet, its formula has no value: the discount is then n1 / (n1 + 2
     n2) or, if that has none either, a half. A discount is at most its count, and always above 0.
     """
-    n1, n2, n3, n4 = (int((counts == r).sum()) for r in (1, 2, 3, 4))
     y = n1 / (n1 + 2 * n2) if n1 and n2 else 0.5
     found = []
     for r, (here, above) in enumerate(((n1, n2), (n2, n3), (n3, n4)), start=1):
@@ -132,10 +161,8 @@ def smoothed(
         kept, share = interpolated(tables, *fitted["strengths"])
     else:
         kept, share = constant(tables, smoothing, added)
-    p, node, level = kept.copy(), tables.node, tables.level
-    for k in range(1, tables.order + 1):
-        here = level[node] == k
-        below = p[tables.lower[here]] if k > 1 else 1 / tables.n_vocab
-        p[here] += share[node[here]] * below
+    for block in tables.blocks():
+        below = kept[tables.lower[block.entries]] if block.order > 1 else 1 / tables.n_vocab
+        kept[block.entries] += share[block.node] * below
     graph = {"first": tables.first, "parent": tables.parent, "char": tables.char, "after": tables.after}
-    return {**graph, "start": np.array([tables.start]), "p": p, "share": share, **fitted}
+    return {**graph, "start": np.array([tables.start]), "p": kept, "share": share, **fitted}

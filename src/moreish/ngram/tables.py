@@ -7,14 +7,41 @@ has a count, the `lower` entry of the same character at the parent, and the node
 after the character. So reading a text takes one step for each character, and a step to the parent shortens a context.
 """
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from functools import cached_property, partial
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
-from .numbering import Numbering
-from .windows import DEFAULT_MEMORY, Windows, count_windows
+from ..engine.threads import reserved_threads, run_parallel
+from . import small
+from .kernels import Graph
+from .orders import Columns, Windows, compiled, keep_one_end, link, write_order
+from .small import MAX_TOKENS, is_small
+from .windows import DEFAULT_MEMORY, count_windows
+
+ENTRIES_AT_A_TIME = 1 << 18  # in a block
+NUMBERS_PER_THREAD = 1 << 17  # windows or nodes; fewer do not pay for a thread
+
+
+class Block(NamedTuple):
+    """Some nodes of one order, and their entries.
+
+    nodes, entries  places in the arrays of `Tables`
+    node            the node of each entry (E,)
+    """
+
+    order: int
+    nodes: slice
+    entries: slice
+    node: np.ndarray
+
+    def sums(self, of_entries: np.ndarray) -> np.ndarray:
+        """Sum a number of each entry (E,) over the entries of each node, float64 (N,)."""
+        begin, end = self.nodes.start, self.nodes.stop
+        return np.bincount(self.node - begin, of_entries, minlength=end - begin)
 
 
 @dataclass(frozen=True)
@@ -53,6 +80,17 @@ class Tables:
         """The node of each entry, (entries,)."""
         return np.repeat(np.arange(len(self.parent)), np.diff(self.first))
 
+    def blocks(self) -> Iterator[Block]:
+        """Yield all nodes with their entries in blocks, from order 1 up, so that work on them takes little memory."""
+        ends = np.searchsorted(self.level, np.arange(1, self.order + 1), "right").tolist()
+        for k, (begin, end) in enumerate(pairwise([0, *ends]), start=1):
+            while begin < end:
+                stop = int(np.searchsorted(self.first, self.first[begin] + ENTRIES_AT_A_TIME, "right")) - 1
+                stop = min(max(stop, begin + 1), end)
+                node = np.repeat(np.arange(begin, stop), np.diff(self.first[begin : stop + 1]))
+                yield Block(k, slice(begin, stop), slice(int(self.first[begin]), int(self.first[stop])), node)
+                begin = stop
+
     @cached_property
     def total(self) -> np.ndarray:
         """Sum of the counts of each node's entries, float64 (nodes,)."""
@@ -65,11 +103,14 @@ class Tables:
 
     def sums(self, of_entries: np.ndarray) -> np.ndarray:
         """Sum a number of each entry over the entries of each node, float64 (nodes,)."""
-        return np.bincount(self.node, of_entries, minlength=len(self.parent))
+        sums = np.empty(len(self.parent))
+        for block in self.blocks():
+            sums[block.nodes] = block.sums(of_entries[block.entries])
+        return sums
 
 
 def count_tables(
-    stream: np.ndarray,
+    stream: np.ndarray | Iterable[np.ndarray],
     order: int,
     n_vocab: int,
     at_least: int = 1,
@@ -83,97 +124,56 @@ def count_tables(
     padded      True if a word has order - 1 end tokens in front, so that every prefix has a context of each order;
                 False if it has one, so that a short prefix has one context, shorter than the order
     """
-    columns, known = _by_order(count_windows(stream, order, n_vocab, at_least, memory), order, n_vocab, padded)
-    start, columns["after"] = _link(columns, known, n_vocab)
-    joined: dict[str, Any] = {name: np.concatenate(columns.pop(name)) for name in list(columns)}
-    first = np.concatenate([[0], np.cumsum(joined.pop("size"))])
-    return Tables(order, n_vocab, start, first=first, **joined)
+    return tables_of(count_windows(stream, order, n_vocab, at_least, memory), n_vocab, padded)
 
 
-def _by_order(
-    windows: Windows, order: int, n_vocab: int, padded: bool
-) -> tuple[dict[str, list[np.ndarray]], list[Numbering]]:
-    """Return the columns of the tables of each order but `after`, and the contexts of each order above 1.
-
-    Contexts are n_vocab times the number of the parent at its order, plus the first character.
-    """
-    lengths = windows.lengths if padded else _with_one_end(windows, order)
-    counts, here = windows.counts, np.arange(len(windows.counts), dtype=np.int32)  # here: windows of this order or more
-    target = windows.at(order - 1).astype(np.int32)
-    context = np.zeros(len(counts), np.int32)  # of each window at this order, numbered from 0
-    pairs = Numbering(np.zeros(1, np.int64), n_vocab)  # contexts at this order
-    known: list[Numbering] = []
-    shorter = pairs  # entries of the order before: n_vocab * context + character
-    columns: dict[str, list[np.ndarray]] = {
-        name: [] for name in ("level", "size", "parent", "char", "count", "lower", "outer_end")
-    }
-    nodes_before = entries_before = 0  # the first node and entry of the order before
-    for k in range(1, order + 1):
-        keys = context.astype(np.int64) * n_vocab + target
-        entries = Numbering(keys, len(pairs) * n_vocab)
-        node_of, char = np.divmod(entries.sorted, n_vocab)
-        parent, outer = np.divmod(pairs.sorted, n_vocab)
-        columns["level"].append(np.full(len(pairs), k, np.int32))
-        columns["size"].append(np.bincount(node_of))
-        columns["parent"].append((nodes_before + parent).astype(np.int32))
-        columns["char"].append(char.astype(np.int32))
-        columns["count"].append(np.bincount(entries.of(keys), counts).astype(np.int64))
-        lower = entries_before + shorter.of(parent[node_of] * n_vocab + char) if k > 1 else np.full(len(char), -1)
-        columns["lower"].append(lower.astype(np.int32))
-        columns["outer_end"].append((outer == 0) & (k > 1))
-        if k > 1:
-            nodes_before, entries_before = nodes_before + columns["size"][-2].size, entries_before + len(shorter)
-        shorter = entries
-        if k < order:
-            if not (longer := lengths[here] > k).all():
-                here, counts, target, context = (x[longer] for x in (here, counts, target, context))
-            keys = context.astype(np.int64) * n_vocab + windows.at(order - 1 - k)[here]
-            pairs = Numbering(keys, len(pairs) * n_vocab)
-            context = pairs.of(keys)
-            known.append(pairs)
-    return columns, known
+def tables_of(windows: Windows, n_vocab: int, padded: bool = True) -> Tables:
+    """Make tables of windows, whose lengths are changed: see `count_tables`."""
+    order, small_list = windows.n, is_small(len(windows.counts), MAX_TOKENS)
+    if not padded and small_list:
+        windows = windows._replace(lengths=small.lengths_with_one_end(windows))
+    elif not padded:
+        compiled(keep_one_end)(windows)
+    columns, nodes = small.columns_of(windows, n_vocab) if small_list else _columns(windows, n_vocab)
+    del windows
+    first, parent, outer, char, count = columns
+    level = np.repeat(np.arange(1, order + 1, dtype=np.int32), np.diff(nodes))
+    children = 1 + np.searchsorted(parent[1:], np.arange(len(parent) + 1))
+    start = 0  # the longest context of end tokens alone
+    while children[start] < children[start + 1] and outer[children[start]] == 0:
+        start = int(children[start])
+    lower, after = np.empty(len(char), np.int32), np.empty(len(char), np.int32)
+    graph = Graph(first, parent, char, after, start)
+    if small_list:
+        small.link(graph, level, outer, lower, n_vocab, nodes)
+    else:
+        for begin, end in pairwise(nodes):
+            with reserved_threads((end - begin) // NUMBERS_PER_THREAD) as n_threads:
+                ends = [begin + (end - begin) * part // n_threads for part in range(n_threads + 1)]
+                link_part = partial(compiled(link), graph, level, children, outer, lower)
+                run_parallel([partial(link_part, *part) for part in pairwise(ends)])
+    return Tables(order, n_vocab, start, level, first, parent, char, count, lower, after, (outer == 0) & (level > 1))
 
 
-def _with_one_end(windows: Windows, n: int) -> np.ndarray:
-    """Return the lengths (D,) of windows of up to n tokens without all but the last end token of their contexts."""
-    lengths, still = windows.lengths.copy(), np.ones(len(windows.counts), bool)
-    for place in range(n - 2):
-        still &= (windows.at(place) == 0) & (windows.at(place + 1) == 0)
-        lengths[still] = np.minimum(lengths[still], n - 1 - place)
-    return lengths
+def _columns(windows: Windows, n_vocab: int) -> tuple[Columns, list[int]]:
+    """Return the columns of tables, order after order, and the first node of each order, with the number of all."""
+
+    def write(places: Sequence[tuple[int, int, int]], columns: Columns, writing: bool) -> list[tuple[int, int]]:
+        calls = [
+            partial(compiled(write_order), windows, k, at, columns, n_vocab, writing)
+            for k, at in enumerate(places, start=1)
+        ]
+        with reserved_threads(min(len(calls), len(windows.counts) // NUMBERS_PER_THREAD)) as n:
+            return [size for first in range(0, len(calls), n) for size in run_parallel(calls[first : first + n])]
+
+    sizes = write([(0, 0, 0)] * windows.n, _new_columns(0, 0), False)
+    nodes, entries = np.cumsum([(0, 0), *sizes], axis=0).T.tolist()
+    columns = _new_columns(nodes[-1], entries[-1])
+    columns.first[-1] = entries[-1]
+    write(list(zip(nodes[:-1], [0, *nodes[:-2]], entries[:-1], strict=True)), columns, True)
+    return columns, nodes
 
 
-def _link(columns: dict[str, list[np.ndarray]], known: list[Numbering], n_vocab: int) -> tuple[int, list[np.ndarray]]:
-    """Return the node at the beginning of a word, and for each order the node after each entry.
-
-    columns and known are those of `_by_order`; known holds the contexts that are one character longer than those of
-    each order but the highest.
-    """
-    order, afters = len(columns["level"]), []
-    starts = np.cumsum([0, *map(len, columns["level"])])
-    at, start = 0, 0
-    for k, pairs in enumerate(known, start=1):  # the longest known context of end tokens alone
-        at = int(pairs.of(np.array([at * n_vocab]))[0])
-        if at < 0:
-            break
-        start = at + int(starts[k])
-    reached = np.zeros(0, np.int32)  # the context after each entry of the order before, -1 where it was left out
-    for k in range(1, order + 1):
-        char, below = columns["char"][k - 1], columns["lower"][k - 1] - _first_entry(columns, k - 1)
-        # The longest known context after the lower entry, and its number if it has all characters read, else -1.
-        after = afters[-1][below] if k > 1 else np.zeros(len(char), np.int32)
-        if k < order:  # at the highest order a longer context would be too long
-            shorter = reached[below].astype(np.int64) if k > 1 else np.zeros(len(char), np.int64)
-            outer = char
-            if k > 1:
-                outer = np.repeat(known[k - 2].sorted % n_vocab, columns["size"][k - 1])
-            reached = np.where(shorter >= 0, known[k - 1].of(np.maximum(shorter, 0) * n_vocab + outer), np.int32(-1))
-            after = np.where(reached >= 0, reached + np.int32(starts[k]), after)
-        after[char == 0] = start
-        afters.append(after)
-    return start, afters
-
-
-def _first_entry(columns: dict[str, list[np.ndarray]], k: int) -> int:
-    """Return the number of the first entry of order k."""
-    return sum(len(chars) for chars in columns["char"][: k - 1])
+def _new_columns(nodes: int, entries: int) -> Columns:
+    of_entries = np.empty(entries, np.int32), np.empty(entries, np.int64)
+    return Columns(np.empty(nodes + 1, np.int64), np.empty(nodes, np.int32), np.empty(nodes, np.int32), *of_entries)

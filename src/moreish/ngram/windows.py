@@ -1,10 +1,13 @@
 """Counting the different windows of n tokens: a context of n - 1, padded with end tokens, and its target.
 
-A window is packed into one integer of n times `bits` bits and counted in a hash table with open addressing. The table
-holds only the different windows: 32 to 64 bytes each, and 96 while it grows, however long the text is. Each thread
-fills a table of its own, with an equal share of the windows that may be kept; a full table is added to the total. The
-tables of all orders that are made from the windows take up to 50 n bytes for each window (measured on random text,
-which repeats least). So the number of windows bounds the memory, and counting refuses to keep more than fit.
+A window is packed into one number. Its highest bits are the tokens of the context, from the nearest to the farthest,
+and its lowest ones the target. So sorted windows are in the order of the nodes and entries of `Tables`, at every order.
+
+The text is packed and sorted in runs, and each run is merged into the windows counted before, in place. Each thread has
+a part of the possible windows, in every run. So memory is needed for the different windows, 16 bytes each, and for one
+run, with any number of threads. The tables of all orders that are made from the windows take up to 50 n bytes for each
+window (measured on random text, which repeats least). So the number of windows bounds the memory, and counting refuses
+to keep more than fit.
 
 Rare windows may be left out. A window that occurs less often than `at_least` loses the first character of its context,
 again and again, until the shortened windows that became equal to it occur often enough together, or no context is left.
@@ -14,175 +17,180 @@ shortened, they go to the disk (see `spill`).
 
 # pyright: reportMissingParameterType=false
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from itertools import chain, pairwise
 
 import numpy as np
 
+from ..corpus.stream import whole_words
 from ..engine.batches import distinct_windows
 from ..engine.compiler import compiler
 from ..engine.threads import reserved_threads, run_parallel
 from ..errors import InputError
-from ..layers.jit import njit
-from .chunks import split_at_words
+from .orders import Windows
 from .small import MAX_TOKENS, is_small
 from .small import count_windows as count_small
 from .spill import spill
 
-MAX_BITS = 62  # of a packed window
-MIN_SLOTS = 1 << 12  # of a hash table
+MAX_BITS = 62  # of a number
+TOKENS_AT_A_TIME = 1 << 22  # in a run
+TOKENS_PER_THREAD = 1 << 20  # of a run; fewer do not pay for a thread
+TOKENS_SAMPLED = 1 << 16  # to divide the windows among threads
 DEFAULT_MEMORY = 8 << 30  # bytes for windows and the tables made from them
-TOKENS_PER_THREAD = 1 << 20  # fewer do not pay for a thread
 BYTES_PER_TOKEN = 50  # memory for a different window, divided by its length
 
 
-@njit
-def slot_of(key, keys, counts):
-    """Return the slot that holds a key, or the free one for it: keys, counts (S,), S a power of two."""
-    last = np.uint64(keys.size - 1)
-    slot = (np.uint64(key) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(20)) & last
-    while counts[slot] != 0 and keys[slot] != key:
-        slot = (slot + np.uint64(1)) & last
-    return slot
+def pack(stream, n, bits, low, high, keys):
+    """Pack the window of n tokens that ends at each token of stream (M,) after the first: keys (>= M - 1,).
 
-
-@njit
-def add(key, count, keys, counts):
-    """Add to the count of a key. Returns 1 if the key is new in the table, else 0."""
-    slot = slot_of(key, keys, counts)
-    new = counts[slot] == 0
-    keys[slot] = key
-    counts[slot] += count
-    return 1 if new else 0
-
-
-def count_into(stream, start, history, bits, mask, keys, counts, used, most):
-    """Count windows from position `start` of stream (M,) on into a table: keys, counts (S,), S a power of two.
-
-    history is the packed context of the first window; mask keeps n - 1 tokens. Stops at the end of the stream, when
-    half of the table is used, or when more than `most` slots are. Returns the position, the history and the used slots.
+    Only keys from low to high - 1 are written. Returns their number.
     """
-    limit = min(keys.size // 2, most + 1)
-    position = start
-    while position < stream.size and used < limit:
-        token = stream[position]
-        key = (history << bits) | token
-        used += add(key, 1, keys, counts)
-        history = 0 if token == 0 else key & mask
-        position += 1
-    return position, history, used
+    context, above, size = 0, ~((1 << bits) - 1), 0  # the bits above the target's
+    for i in range(1, stream.size):
+        token = np.int64(stream[i])
+        key = context | token
+        keys[size] = key
+        size += low <= key and key < high  # without a branch, which the processor could not predict
+        context = 0 if token == 0 else (token << bits * (n - 1) | context >> bits) & above
+    return size
 
 
-def move(keys, counts, larger_keys, larger_counts):
-    """Copy all counts into a larger table."""
-    for i in range(keys.size):
-        if counts[i] != 0:
-            add(keys[i], counts[i], larger_keys, larger_counts)
-
-
-def look_up(wanted, keys, counts, found):
-    """Write the counts of wanted keys (D,) in a table to found (D,)."""
-    for i in range(wanted.size):
-        found[i] = counts[slot_of(wanted[i], keys, counts)]
-
-
-def merge(keys, counts, other_keys, other_counts, all_keys, all_counts):
-    """Merge counts (N,) and (M,) of sorted keys into all_keys, all_counts (N + M,), adding those of equal keys.
+def count_equal(keys, counts):
+    """Move the different ones of sorted keys (M,) to the front; write their counts to the front of counts (M,).
 
     Returns how many different keys there are.
     """
-    i = j = n = 0
-    while i < keys.size and j < other_keys.size:
-        # Without a branch: the processor cannot predict which key is smaller.
-        here, there = keys[i] <= other_keys[j], other_keys[j] <= keys[i]
-        all_keys[n] = min(keys[i], other_keys[j])
-        all_counts[n] = here * counts[i] + there * other_counts[j]
-        i, j, n = i + here, j + there, n + 1
-    while i < keys.size:
-        all_keys[n], all_counts[n] = keys[i], counts[i]
-        i, n = i + 1, n + 1
-    while j < other_keys.size:
-        all_keys[n], all_counts[n] = other_keys[j], other_counts[j]
-        j, n = j + 1, n + 1
+    n = begin = 0
+    for i in range(keys.size):
+        if i + 1 == keys.size or keys[i + 1] != keys[i]:
+            keys[n], counts[n] = keys[i], i + 1 - begin
+            n, begin = n + 1, i + 1
     return n
 
 
+def count_new(keys, more):
+    """Return how many of the sorted keys more (M,) are not among sorted keys (N,)."""
+    i = j = both = 0
+    while i < keys.size and j < more.size:
+        here, there = keys[i] <= more[j], more[j] <= keys[i]
+        i, j, both = i + here, j + there, both + (here & there)
+    return more.size - both
+
+
+def merge(keys, counts, n, more, more_counts):
+    """Merge the counts (M,) of sorted keys more (M,) into the first n places of keys, counts (D,), from the end on.
+
+    D must be the number of different keys of both.
+    """
+    i, j, at = n - 1, more.size - 1, keys.size - 1
+    while i >= 0 and j >= 0:
+        here, there = keys[i] >= more[j], more[j] >= keys[i]
+        count = here * counts[i] + there * more_counts[j]
+        keys[at], counts[at] = max(keys[i], more[j]), count
+        i, j, at = i - here, j - there, at - 1
+    while j >= 0:
+        keys[at], counts[at] = more[j], more_counts[j]
+        j, at = j - 1, at - 1
+
+
 SIGNATURES = {
-    count_into: "UniTuple(int64, 3)(int32[::1], int64, int64, int64, int64, int64[::1], int64[::1], int64, int64)",
-    move: "void(int64[::1], int64[::1], int64[::1], int64[::1])",
-    look_up: "void(int64[::1], int64[::1], int64[::1], int64[::1])",
-    merge: "int64(int64[::1], int64[::1], int64[::1], int64[::1], int64[::1], int64[::1])",
+    pack: "int64(int32[::1], int64, int64, int64, int64, int64[::1])",
+    count_equal: "int64(int64[::1], int64[::1])",
+    count_new: "int64(int64[::1], int64[::1])",
+    merge: "void(int64[::1], int64[::1], int64, int64[::1], int64[::1])",
 }
 compiled = compiler(SIGNATURES, "n-gram counting")
-
-
-@dataclass(frozen=True)
-class Windows:
-    """Different windows of up to n tokens, and their counts.
-
-    at          a function from a place in the window, 0 to n - 1, to the tokens there (D,)
-    counts      (D,)
-    lengths     (D,): in a shortened window only the last `length` places are valid
-    """
-
-    at: Callable[[int], np.ndarray]
-    counts: np.ndarray
-    lengths: np.ndarray
-
-
-def count_windows(stream: np.ndarray, n: int, n_vocab: int, at_least: int = 1, memory: int = DEFAULT_MEMORY) -> Windows:
-    """Count the different windows of n tokens in a stream (M,), shortening those that occur less than `at_least` times.
-
-    Raises InputError if there are so many that their tables would take more than `memory` bytes.
-    """
-    most, bits = memory // (BYTES_PER_TOKEN * n), max(1, (n_vocab - 1).bit_length())
-    if n * bits > MAX_BITS:  # a large alphabet and a long window: sorted, which is slower
-        if at_least > 1:
-            raise InputError(
-                f"--at-least takes windows of up to {MAX_BITS // bits} of these {n_vocab:,} characters: "
-                f"give --order {MAX_BITS // bits}"
-            )
-        rows, counts = distinct_windows(stream, n)
-        _check_room(len(rows), most, n, at_least, memory)
-        return Windows(lambda place: rows[:, place], counts, np.full(len(rows), n, np.int8))
-    masks = [(1 << bits * k) - 1 for k in range(n)]  # of the last k tokens
-    counted, rest = _count_in_memory(stream, bits, masks[-1], most)
-    parts, lengths = [], []
-    with ExitStack() as stack:
-        if len(counted.keys) > most:
-            _check_room(most + 1 if at_least == 1 else 0, most, n, at_least, memory)
-            first, counted = counted, stack.enter_context(spill(memory))
-            for keys, counts in chain([(first.keys, first.counts)], *rest):
-                counted.add(keys, counts)
-        for k in range(n, 0, -1):
-            parts.append(counted.take(at_least if k > 1 else 1, masks[k - 1], most))
-            lengths.append(np.full(len(parts[-1][0]), k, np.int8))
-            _check_room(sum(map(len, lengths)), most, n, at_least, memory)
-    keys, counts = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Windows(lambda place: keys >> bits * (n - 1 - place) & (1 << bits) - 1, counts, np.concatenate(lengths))
 
 
 Counts = tuple[np.ndarray, np.ndarray]  # different keys, sorted, and the count of each
 
 
+def count_windows(
+    stream: np.ndarray | Iterable[np.ndarray],
+    n: int,
+    n_vocab: int,
+    at_least: int = 1,
+    memory: int = DEFAULT_MEMORY,
+) -> Windows:
+    """Count the different windows of n tokens in a stream (M,), shortening those that occur less than `at_least` times.
+
+    stream may also be streams of some words each, one after another, which need not be in memory at the same time.
+
+    Raises InputError if there are so many windows that their tables would take more than `memory` bytes.
+    """
+    most, bits = memory // (BYTES_PER_TOKEN * n), max(1, (n_vocab - 1).bit_length())
+    streams = [stream] if isinstance(stream, np.ndarray) else stream
+    if n * bits > MAX_BITS:  # a large alphabet and a long window: sorted as rows, which is slower
+        if at_least > 1:
+            raise InputError(
+                f"--at-least takes windows of up to {MAX_BITS // bits} of these {n_vocab:,} characters: "
+                f"give --order {MAX_BITS // bits}"
+            )
+        *first, last = streams
+        rows, counts = distinct_windows(np.concatenate([*(words[:-1] for words in first), last]), n)
+        _check_room(len(rows), most, n, at_least, memory)
+        return _in_order(rows, counts, bits)
+    found = _counted(_runs(streams, max(1, min(TOKENS_AT_A_TIME, most))), n, bits, most)
+    counted = next(found, CountsInMemory())
+    if at_least == 1:
+        _check_room(len(counted.keys), most, n, at_least, memory)
+        lengths = np.full(len(counted.keys), n, np.int8)
+        return Windows(counted.keys[:, None], counted.counts, lengths, n, bits, n)
+    parts, lengths = [], []
+    with ExitStack() as stack:
+        if len(counted.keys) > most:
+            in_memory, counted = counted, stack.enter_context(spill(memory))
+            for more in chain([in_memory], found):
+                counted.add(more.keys, more.counts)
+        for k in range(n, 0, -1):
+            without_farthest = ~(((1 << bits * (n - k + 1)) - 1) << bits)
+            parts.append(counted.take(at_least if k > 1 else 1, without_farthest, most))
+            lengths.append(np.full(len(parts[-1][0]), k, np.int8))
+            _check_room(sum(map(len, lengths)), most, n, at_least, memory)
+    keys, counts = (np.concatenate(column) for column in zip(*parts, strict=True))
+    order = np.argsort(keys, kind="stable")
+    return Windows(keys[order, None], counts[order], np.concatenate(lengths)[order], n, bits, n)
+
+
+def _in_order(rows: np.ndarray, counts: np.ndarray, bits: int) -> Windows:
+    """Return windows (D, n), which do not fit into one number each, and their counts (D,)."""
+    n, per_number = rows.shape[1], MAX_BITS // bits
+    keys = np.zeros((len(rows), -(-n // per_number)), np.int64)
+    for place in range(n):
+        number, within = divmod((place + 1) % n, per_number)
+        keys[:, -1 - number] |= rows[:, place] << bits * within
+    order = np.lexsort(keys.T[::-1])
+    return Windows(keys[order], counts[order], np.full(len(rows), n, np.int8), n, bits, per_number)
+
+
 @dataclass
 class CountsInMemory:
-    """Counts (N,) of different keys (N,), sorted."""
+    """Counts (N,) of different keys (N,) from low to high - 1, sorted."""
 
-    keys: np.ndarray
-    counts: np.ndarray
+    low: int = 0
+    high: int = 1 << MAX_BITS
 
-    def add(self, keys: np.ndarray, counts: np.ndarray) -> None:
-        """Add counts (N,) of sorted keys (N,)."""
-        if not len(self.keys):
-            self.keys, self.counts = keys, counts
-            return
-        merged = np.empty((2, len(self.keys) + len(keys)), np.int64)
-        n = compiled(merge)(self.keys, self.counts, keys, counts, *merged)
-        self.keys, self.counts = merged[:, :n]
+    def __post_init__(self):
+        self.keys, self.counts = np.zeros(0, np.int64), np.zeros(0, np.int64)
+
+    def count(self, run: np.ndarray, n: int, bits: int) -> None:
+        """Add the windows of n tokens in a stream."""
+        keys = np.empty(len(run) - 1, np.int64)
+        keys = keys[: compiled(pack)(run, n, bits, self.low, self.high, keys)]
+        keys.sort()
+        counts = np.empty_like(keys)
+        different = compiled(count_equal)(keys, counts)
+        keys, counts, size = keys[:different], counts[:different], len(self.keys)
+        self.resize(size + compiled(count_new)(self.keys, keys))
+        compiled(merge)(self.keys, self.counts, size, keys, counts)
+
+    def resize(self, size: int) -> None:
+        """Change the number of keys: without a copy, if there are many."""
+        for array in (self.keys, self.counts):
+            array.resize(size, refcheck=False)
 
     def take(self, at_least: int, mask: int, most: int) -> Counts:
         """Remove the keys that occur often enough and return them with their counts. Mask the keys that stay."""
@@ -193,41 +201,54 @@ class CountsInMemory:
         return taken
 
 
-def _count_in_memory(
-    stream: np.ndarray, bits: int, mask: int, most: int
-) -> tuple[CountsInMemory, list[Iterator[Counts]]]:
-    """Count the packed windows of a stream until there are more than `most`; return the counts and the work left."""
-    if is_small(len(stream), MAX_TOKENS):
-        return CountsInMemory(*count_small(stream, mask.bit_length() // bits + 1, bits)), []
-    counted = CountsInMemory(*np.zeros((2, 0), np.int64))
-    with reserved_threads(len(stream) // TOKENS_PER_THREAD) as n_threads:
-        chunks = split_at_words(stream, n_threads)
-        left = [_count_chunk(stream[a : b + 1], bits, mask, most // n_threads) for a, b in chunks]
-        while left and len(counted.keys) <= most:
-            found = run_parallel([partial(next, work, None) for work in left])
-            left = [work for work, counts in zip(left, found, strict=True) if counts is not None]
-            for counts in found:
-                if counts is not None:
-                    counted.add(*counts)
-    return counted, left
+def _runs(streams: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
+    """Yield some streams, as if they were one, in runs of about `size` tokens."""
+    some = list[np.ndarray]()
+    for run in (run for stream in streams for run in whole_words(stream, size)):
+        some.append(run[1:] if some else run)
+        if sum(map(len, some)) > size:
+            yield some[0] if len(some) == 1 else np.concatenate(some)
+            some.clear()
+    if some:
+        yield np.concatenate(some)
 
 
-def _count_chunk(stream: np.ndarray, bits: int, mask: int, most: int) -> Iterator[Counts]:
-    """Yield the packed windows of a stream, sorted, and their counts; begin anew when there are more than `most`."""
-    keys, counts = np.zeros((2, MIN_SLOTS), np.int64)
-    position, history, used = 1, 0, 0
-    while position < len(stream):
-        position, history, used = compiled(count_into)(stream, position, history, bits, mask, keys, counts, used, most)
-        if position == len(stream) or used > most:
-            different = np.sort(keys[counts > 0])
-            found = np.empty_like(different)
-            compiled(look_up)(different, keys, counts, found)
-            yield different, found
-            counts[:], used = 0, 0
-        else:
-            larger = np.zeros((2, 2 * keys.size), np.int64)
-            compiled(move)(keys, counts, *larger)
-            keys, counts = larger
+def _counted(runs: Iterator[np.ndarray], n: int, bits: int, most: int) -> Iterator[CountsInMemory]:
+    """Yield the counts of all windows, and begin anew whenever there are more than `most` different ones."""
+    parts = list[CountsInMemory]()
+    for run in runs:
+        if not parts and is_small(len(run), MAX_TOKENS):
+            parts = [CountsInMemory()]
+            parts[0].keys, parts[0].counts = count_small(run, n, bits)
+            continue
+        with reserved_threads(len(run) // TOKENS_PER_THREAD) as n_threads:
+            if not parts:
+                parts = [CountsInMemory(*bounds) for bounds in pairwise(_bounds(run, n, bits, n_threads))]
+            run_parallel([partial(part.count, run, n, bits) for part in parts])
+        if sum(len(part.keys) for part in parts) > most:
+            yield _joined(parts)
+            parts = []
+    if parts:
+        yield _joined(parts)
+
+
+def _bounds(run: np.ndarray, n: int, bits: int, n_parts: int) -> list[int]:
+    """Return bounds of parts of the possible windows that about as many tokens fall into."""
+    first = next(whole_words(run, TOKENS_SAMPLED))
+    keys = np.empty(len(first), np.int64)
+    keys = np.sort(keys[: compiled(pack)(first, n, bits, 0, 1 << MAX_BITS, keys)])
+    return [0, *(int(keys[len(keys) * part // n_parts]) for part in range(1, n_parts)), 1 << MAX_BITS]
+
+
+def _joined(parts: list[CountsInMemory]) -> CountsInMemory:
+    first, *others = parts
+    end = len(first.keys)
+    first.resize(sum(len(part.keys) for part in parts))
+    for part in others:
+        begin, end = end, end + len(part.keys)
+        first.keys[begin:end], first.counts[begin:end] = part.keys, part.counts
+        part.resize(0)
+    return first
 
 
 def _check_room(found: int, most: int, n: int, at_least: int, memory: int) -> None:

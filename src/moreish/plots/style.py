@@ -17,7 +17,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter
 
 from ..display.shown import clean
-from ..errors import InputError, WorkError, unknown
+from ..errors import InputError, unknown
+from ..files import write_atomically
 from .fonts import use_fallbacks
 
 Unit = Literal["nats", "bits"]  # of losses
@@ -170,10 +171,9 @@ def save(made: Figure, path: Path) -> None:
     Raises InputError for another ending, and WorkError if the file cannot be written.
     """
     check_format(path)
-    try:
-        _write(made, path, path.suffix.removeprefix("."))
-    except OSError as error:
-        raise WorkError(f"{path}: cannot be written ({error.strerror})") from None
+    data = io.BytesIO()
+    _write(made, data, path.suffix.removeprefix("."))
+    write_atomically(path, data.getvalue())
 
 
 def svg(made: Figure) -> str:
@@ -194,14 +194,14 @@ def boxes_allowed() -> Generator[None]:
         yield
 
 
-def _write(made: Figure, to: Path | io.BytesIO, form: str) -> None:
+def _write(made: Figure, to: io.BytesIO, form: str) -> None:
     use_fallbacks(made)
     # SVG: text as text, no date, and no random salt in ids.
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "moreish"}), boxes_allowed():
         _draw(made, to, form)
 
 
-def _draw(made: Figure, to: Path | io.BytesIO, form: str) -> None:
+def _draw(made: Figure, to: io.BytesIO, form: str) -> None:
     """Write a figure and draw it only once: `savefig` first draws it to lay it out, which drawing does anyway."""
     canvas, dpi = made.canvas, made.dpi
     try:

@@ -24,9 +24,10 @@ from ..evaluation import evaluate
 from ..models import NETS
 from ..models.model import Model
 from .fit import OnProgress, fit
+from .folder import check_free
 from .mixing import mix
 from .prepare import prepare
-from .run import Run, check_free, load
+from .run import Run, load
 from .teacher import Taught, Teacher
 
 DRAWN_PER_WORD, MOST_DRAWN = 4, 100_000  # words that a teacher draws by default: for each train word, and in all

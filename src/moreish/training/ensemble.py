@@ -14,7 +14,7 @@ import logging
 import math
 import shlex
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,16 +22,16 @@ from typing import Any
 from ..corpus import Corpus
 from ..engine.torch.distributed import rank
 from ..errors import InputError
-from ..files import write_atomically
+from ..files import alone_in, remove, write_atomically
 from .checkpoint import damaged
 from .fit import OnProgress, clock, fit, go_on
+from .folder import BEGINNING, CONFIG, MEMBERS, MODEL, PLAN, new_folder
 from .loop import Progress
 from .mixing import mix
 from .prepare import Task, prepare
-from .run import CONFIG, MODEL, PLAN, Run, load, make_folder, model_bytes, write_folder
+from .run import Run, load, model_bytes, save_elsewhere, write_folder
 
 LOG = logging.getLogger("moreish")
-MEMBERS = "members"  # folder in the folder of the run
 WEIGHTS = ("equal", "fitted", "by context")
 
 
@@ -82,16 +82,9 @@ def train_members(
     if out is None or rank():
         return _train(plan, tasks, None, on_progress, progress, deadline)
     folder = Path(out)
-    made = make_folder(folder)
-    write_atomically(folder / PLAN, plan.to_bytes())
-    try:
-        return _train(plan, tasks, folder, on_progress, progress, deadline)
-    finally:
-        if (folder / PLAN).exists() and not _begun(folder):  # nothing to keep
-            shutil.rmtree(folder / MEMBERS, ignore_errors=True)
-            (folder / PLAN).unlink()
-            if made:
-                folder.rmdir()
+    with new_folder(folder) as is_there:
+        write_atomically(folder / PLAN, plan.to_bytes())
+        return _train(plan, tasks, folder, on_progress, progress, deadline, is_there)
 
 
 def resume_members(folder: Path, *, on_progress: OnProgress | None = None, progress: bool | None = None) -> Run:
@@ -104,7 +97,8 @@ def resume_members(folder: Path, *, on_progress: OnProgress | None = None, progr
         tasks = [prepare(corpus, member.model, member.options) for member in plan.members]
     except InputError as error:
         raise damaged(folder, PLAN, error) from None
-    return _train(plan, tasks, folder, on_progress, progress, math.inf)
+    with alone_in(folder) as is_there:
+        return _train(plan, tasks, folder, on_progress, progress, math.inf, is_there)
 
 
 def so_far(folder: Path) -> Run:
@@ -129,8 +123,9 @@ def _train(
     on_progress: OnProgress | None,
     progress: bool | None,
     deadline: float,
+    is_there: Callable[[], bool] = lambda: True,
 ) -> Run:
-    """Train or load each member, and mix them."""
+    """Train or load each member, and mix them; is_there tells if the folder is still there."""
     steps = [task.options.steps or 0 for task in tasks]
     several = sum(task.batches is not None for task in tasks) > 1
     runs: list[Run] = []
@@ -160,10 +155,12 @@ def _train(
             command = f" and saved; continue with: moreish train --resume {shlex.quote(str(folder))}"
             raise KeyboardInterrupt(f"stopped{command if saved else ''}") from None
     run = _mixed(runs, plan.weights)
-    if folder is not None:
+    if folder is not None and not is_there():
+        save_elsewhere(run, folder)
+    elif folder is not None:
         write_folder(run, folder, MODEL, model_bytes(run.model))
-        (folder / PLAN).unlink()
-        shutil.rmtree(folder / MEMBERS)
+        remove(folder / PLAN, folder / BEGINNING)
+        shutil.rmtree(folder / MEMBERS, ignore_errors=True)
     return run
 
 

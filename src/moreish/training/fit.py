@@ -11,6 +11,7 @@ from pathlib import Path
 from ..engine.compiler import seconds_compiling
 from ..engine.threads import interruptible
 from ..engine.torch.distributed import all_reduce_min, process_group, rank
+from ..errors import WorkError
 from ..files import alone_in, write_atomically
 from ..models import CountConfig, Mixture
 from ..models.inside import NGramInside
@@ -18,9 +19,10 @@ from ..models.labels import Labels
 from ..models.model import Model
 from .batchnorm import calibrate
 from .checkpoint import CHECKPOINT, Checkpoint, first_moments, load_checkpoint
+from .folder import MODEL, discard_folder, instead_of
 from .loop import Diverged, Loop, Progress
 from .prepare import Task, engine_of, of_run
-from .run import MODEL, Run, begin_folder, discard_folder, end_folder, load, write_config, write_history
+from .run import Run, begin_folder, end_folder, load, save_elsewhere, write_config, write_history
 from .teacher import load_teacher
 from .watching import TrainingView
 
@@ -119,27 +121,55 @@ def _to_the_end(
         loop = Loop(run, state, task.need_steps(), engine_of(run), most=most)
         if out is not None:
             begin_folder(run, out, CHECKPOINT, state.to_bytes(), task.teacher and task.teacher.to_bytes())
-        try:
-            with alone_in(run.path):
-                _follow(loop, view, on_progress, deadline)
-        except Diverged:
-            run.model.params = state.best
-            if run.path is not None:
-                end_folder(run, run.path)
-            raise
-        except MemoryError:
-            if out is not None and state.step == 0:
-                discard_folder(Path(out))
-            raise
-    finish(run, state)
-    if run.path is not None:
-        end_folder(run, run.path)
+        with alone_in(run.path) as is_there:
+
+            def save() -> None:
+                if run.path is not None and not is_there():
+                    raise _rescued(task, run, state)
+                if run.path is not None:
+                    write_history(run.path, run.history)
+                    write_atomically(run.path / CHECKPOINT, state.to_bytes())
+
+            try:
+                _follow(loop, view, on_progress, deadline, save)
+            except Diverged:
+                run.model.params = state.best
+                _end(run, is_there)
+                raise
+            except MemoryError:
+                if out is not None and state.step == 0:
+                    discard_folder(Path(out))
+                raise
+            finish(run, state)
+            _end(run, is_there)
     return run
 
 
-def _follow(loop: Loop, view: TrainingView, on_progress: OnProgress | None, deadline: float) -> None:
+def _rescued(task: Task, run: Run, state: Checkpoint) -> WorkError:
+    """Save an unfinished training in another folder, because somebody took its own away; return the error to raise."""
+    lost = run.path
+    assert lost is not None
+    begin_folder(run, instead_of(lost), CHECKPOINT, state.to_bytes(), task.teacher and task.teacher.to_bytes())
+    return WorkError(
+        f"{lost} was moved, deleted or replaced while it was trained: what it has learnt is saved in {run.path}; "
+        f"continue with: moreish train --resume {shlex.quote(str(run.path))}"
+    )
+
+
+def _end(run: Run, is_there: Callable[[], bool]) -> None:
+    """Write a trained run into its folder, or into another one if somebody took that away."""
+    lost = run.path
+    if lost is not None and is_there():
+        end_folder(run, lost)
+    elif lost is not None:
+        save_elsewhere(run, lost)
+
+
+def _follow(
+    loop: Loop, view: TrainingView, on_progress: OnProgress | None, deadline: float, save: Callable[[], None]
+) -> None:
     """Iterate to the end, saving a checkpoint now and then. Ctrl-C saves one and raises KeyboardInterrupt."""
-    saved_at = time.monotonic()
+    saved_at, ended_early = time.monotonic(), False
     with interruptible() as interrupted:
         for at in loop:
             view(at)
@@ -147,7 +177,7 @@ def _follow(loop: Loop, view: TrainingView, on_progress: OnProgress | None, dead
                 on_progress(at)
             stopped = not all_reduce_min(not interrupted.is_set())  # processes that train together stop together
             if stopped or time.monotonic() - saved_at > CHECKPOINT_SECONDS:
-                _save(loop.run, loop.state)
+                save()
                 saved_at = time.monotonic()
             if stopped:
                 path = loop.run.path
@@ -156,13 +186,8 @@ def _follow(loop: Loop, view: TrainingView, on_progress: OnProgress | None, dead
             if clock() > deadline and at.step < at.steps:
                 loop.end()
                 LOG.info(f"the time was over after {at.step:,} of {at.steps:,} steps")
-                if loop.run.path is not None:
-                    write_config(loop.run, loop.run.path)
+                ended_early = True
                 break
-    _save(loop.run, loop.state)
-
-
-def _save(run: Run, state: Checkpoint) -> None:
-    if run.path is not None:
-        write_history(run.path, run.history)
-        write_atomically(run.path / CHECKPOINT, state.to_bytes())
+    save()
+    if ended_early and loop.run.path is not None:
+        write_config(loop.run, loop.run.path)

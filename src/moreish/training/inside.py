@@ -52,6 +52,8 @@ def ngram_for(
     name, ngram = str(run.path or run.model.name), run.model.config
     if not isinstance(ngram, NGram):
         raise InputError(f"{name} is {ngram.called}: --with-ngram needs an n-gram, trained with --model ngram")
+    if run.pruned:
+        raise InputError(f"{name} is pruned: --with-ngram needs the run that it was made from")
     if ngram.smoothing != "fitted" or ngram.at_least > 1:
         has = f"--smoothing {ngram.smoothing}" if ngram.smoothing != "fitted" else f"--at-least {ngram.at_least}"
         raise InputError(f"{name} has {has}: --with-ngram needs an n-gram trained without this option")

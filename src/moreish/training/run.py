@@ -11,6 +11,7 @@ ngram.safetensors       the n-gram inside a net whose training is unfinished
 model.safetensors       the weights by name, once the training has ended
 start.safetensors       the weights that the training began with, if they come from another run
 config.json             model, options, vocabulary, split, data hash, versions
+beginning.txt           says that a run begins here, until config.json is there
 
 Every file is replaced as a whole, and config.json is written last. A folder that has a config.json is a run: it loads,
 and it resumes if its training has not ended.
@@ -18,6 +19,7 @@ and it resumes if its training has not ended.
 
 import dataclasses
 import json
+import logging
 import platform
 import shlex
 from contextlib import suppress
@@ -36,30 +38,36 @@ from ..corpus import Corpus, Vocab, WordList, written_words
 from ..display.shown import SHOWN, Shown, Table, marked
 from ..errors import InputError, WorkError
 from ..evaluation import evaluate
-from ..files import write_atomically
+from ..files import remove, write_atomically
 from ..layers.jit import numba, numba_is_imported
 from ..models import ALL_MODELS, Mixture, ModelConfig, NetConfig, ReaderConfig
 from ..models.inside import NGramInside
 from ..models.labels import Labels
 from ..models.model import Model
 from .checkpoint import CHECKPOINT, damaged, load_checkpoint
+from .folder import (
+    BEGINNING,
+    COLUMNS,
+    CONFIG,
+    HISTORY,
+    INSIDE,
+    MODEL,
+    PLAN,
+    START,
+    WORDS,
+    check_files,
+    check_free,
+    instead_of,
+    new_folder,
+)
 from .options import EARLIER, TrainOptions
 from .starting import Start
 from .teacher import TEACHER, Taught
+from .tensors import stored_arrays
 
+LOG = logging.getLogger("moreish")
 NUMBER = int | float | None  # in a line of the history
 FORMAT = 2  # of the folder; raised by a change that older versions cannot read
-CONFIG, PLAN, WORDS, COLUMNS, MODEL, HISTORY, START, INSIDE = (
-    "config.json",
-    "plan.json",
-    "words.txt",
-    "columns.safetensors",
-    "model.safetensors",
-    "history.jsonl",
-    "start.safetensors",
-    "ngram.safetensors",
-)
-FILES = (CONFIG, WORDS, COLUMNS, HISTORY, CHECKPOINT, MODEL, START, TEACHER, INSIDE)
 
 
 @dataclass(repr=False)
@@ -70,7 +78,9 @@ class Run(Shown):
     path        its folder, if it has one
     start       the weights that its training began with, if they come from another run
     folded      True if BatchNorm was folded into the other layers after the training
+    pruned      of a pruned n-gram model: the cost below which entries were left out, in nats per token; else 0
     taught      of a distilled net: a note of its teacher
+    stored      the config.json in its folder, as this process has read or written it last
     """
 
     model: Model
@@ -81,6 +91,8 @@ class Run(Shown):
     start: Start | None = None
     folded: bool = False
     taught: Taught | None = None
+    pruned: float = 0.0
+    stored: bytes = field(default=b"", repr=False, compare=False)
 
     def __post_init__(self):
         self.model.longest, self.model.corpus = int(self.corpus.words.lengths.max()), self.corpus
@@ -140,10 +152,11 @@ class Run(Shown):
         return self
 
     def keep_loss(self) -> None:
-        """Write `loss` into the folder, for lists of runs. A folder that cannot be written stays as it is."""
+        """Write `loss` into the folder, for lists of runs. A folder that has changed or cannot be written stays."""
         if self.path is not None and self.loss:
-            with suppress(WorkError):
-                write_atomically(self.path / CONFIG, _config_bytes(self))
+            with suppress(WorkError, OSError):
+                if (self.path / CONFIG).read_bytes() == self.stored:
+                    write_config(self, self.path)
 
 
 def begin_folder(run: Run, path: str | Path, name: str, data: bytes, teacher: bytes | None = None) -> None:
@@ -154,29 +167,8 @@ def begin_folder(run: Run, path: str | Path, name: str, data: bytes, teacher: by
     Raises InputError if the folder holds something else or cannot be created, and WorkError if it cannot be written. In
     that case nothing is left behind.
     """
-    folder = Path(path)
-    made = make_folder(folder)
-    try:
-        write_folder(run, folder, name, data, teacher)
-    except WorkError:
-        discard_folder(folder, made)
-        raise
-
-
-def make_folder(folder: Path) -> bool:
-    """Make the folder of a run, unless it is there and empty; return True if it was made.
-
-    Raises InputError if the folder holds something or cannot be created.
-    """
-    check_free(folder)
-    made = not folder.exists()
-    try:
-        folder.mkdir(parents=True, exist_ok=not made)
-    except FileExistsError:
-        raise InputError(f"{folder}: another process has just made it: choose another folder (--out)") from None
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be created ({error.strerror}): choose another folder (--out)") from None
-    return made
+    with new_folder(path):
+        write_folder(run, Path(path), name, data, teacher)
 
 
 def write_folder(run: Run, folder: Path, name: str, data: bytes, teacher: bytes | None = None) -> None:
@@ -196,30 +188,17 @@ def write_folder(run: Run, folder: Path, name: str, data: bytes, teacher: bytes 
     run.path = folder
 
 
+def save_elsewhere(run: Run, lost: Path) -> None:
+    """Save a run in another folder, because somebody has taken its own away, and say so."""
+    run.save(instead_of(lost))
+    LOG.warning(f"{lost} was moved, deleted or replaced while it was trained: the run is saved in {run.path}")
+
+
 def write_config(run: Run, folder: Path) -> None:
     """Write config.json."""
-    write_atomically(folder / CONFIG, _config_bytes(run))
-
-
-def check_free(path: str | Path) -> None:
-    """Raise InputError unless a run can be saved in a folder: it does not exist or is empty."""
-    folder = Path(path)
-    try:
-        if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-            return
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be read ({error.strerror}): choose another folder (--out)") from None
-    what = "already exists and is not empty" if folder.is_dir() else "is not a folder"
-    what = "already holds a run" if (folder / CONFIG).exists() or (folder / PLAN).exists() else what
-    raise InputError(f"{folder} {what}: choose another folder (--out)")
-
-
-def discard_folder(folder: Path, made: bool = True) -> None:
-    """Remove the files of a run that could not begin, and the folder if it was made for this run."""
-    for name in FILES:
-        (folder / name).unlink(missing_ok=True)
-    if made:
-        folder.rmdir()
+    stored = _config_bytes(run)
+    write_atomically(folder / CONFIG, stored)
+    run.stored = stored
 
 
 def _columns_bytes(words: WordList) -> bytes:
@@ -255,6 +234,7 @@ def _config_bytes(run: Run) -> bytes:
         **begun,
         **taught,
         **({"folded": True} if run.folded else {}),
+        **({"pruned": run.pruned} if run.pruned else {}),
         "split": {"kind": run.corpus.split, "seed": run.corpus.split_seed},
         "data_sha256": run.corpus.data_hash,
         "versions": {
@@ -281,8 +261,7 @@ def end_folder(run: Run, folder: Path) -> None:
     """Write the trained weights and remove the files of the unfinished training."""
     write_history(folder, run.history)
     write_atomically(folder / MODEL, model_bytes(run.model))
-    for name in (CHECKPOINT, TEACHER, INSIDE):
-        (folder / name).unlink(missing_ok=True)
+    remove(*(folder / name for name in (CHECKPOINT, TEACHER, INSIDE, BEGINNING)))
 
 
 def state_of(folder: Path, history: list[dict[str, Any]], steps: int | None) -> str:
@@ -300,20 +279,17 @@ def load(path: str | Path) -> Run:
     """
     folder = Path(path)
     if not folder.is_dir():
-        raise InputError(
-            f"{folder}: no such run folder; train one with: moreish train --out {shlex.quote(str(folder))}"
-        )
-    for name in (PLAN, *FILES):  # no reading of a device never ends, and none of a pipe waits
-        if (folder / name).exists() and not (folder / name).is_file():
-            raise damaged(folder, name, "it is no regular file")
+        raise InputError(f"{folder}: no such run folder; {_way_out(folder)}")
+    check_files(folder)
     if (folder / PLAN).is_file():
         from .ensemble import so_far  # which loads its members
 
         return so_far(folder)
     if not (folder / CONFIG).is_file():
-        raise InputError(f"{folder}: not a run folder, it has no {CONFIG}; train one with: moreish train --out DIR")
+        raise InputError(f"{folder}: not a run folder, it has no {CONFIG}; {_way_out(folder)}")
     try:
-        stored = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        config_bytes = (folder / CONFIG).read_bytes()
+        stored = json.loads(config_bytes)
         newer = stored["versions"]["moreish"] if stored["format"] > FORMAT else None
     except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
         raise damaged(folder, CONFIG, error) from None
@@ -329,7 +305,7 @@ def load(path: str | Path) -> Run:
         vocab = Vocab(stored["vocab"])
         split, split_seed, data_hash = stored["split"]["kind"], stored["split"]["seed"], stored["data_sha256"]
         extra, begun = str(stored.get("extra_characters", "")), stored.get("from")
-        folded = bool(stored.get("folded"))
+        folded, pruned = bool(stored.get("folded")), float(stored.get("pruned", 0))
         taught = Taught.of(stored["teacher"]) if "teacher" in stored else None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise damaged(folder, CONFIG, error) from None
@@ -356,7 +332,15 @@ def load(path: str | Path) -> Run:
         raise damaged(folder, CONFIG, "its vocabulary is not that of the list")
     model = _load_model(folder, config, corpus, options)
     start = _load_start(folder, str(begun), model) if begun is not None else None
-    return Run(model, corpus, options, load_history(folder), folder, start, folded, taught)
+    return Run(model, corpus, options, load_history(folder), folder, start, folded, taught, pruned, config_bytes)
+
+
+def _way_out(folder: Path) -> str:
+    try:
+        check_free(folder)
+    except InputError:
+        return "train one with: moreish train --out DIR"
+    return f"train one with: moreish train --out {shlex.quote(str(folder))}"
 
 
 def _with_columns(words: WordList, path: Path, names: list[str], weighted: bool) -> WordList:
@@ -387,7 +371,7 @@ def _load_model(folder: Path, config: ModelConfig, corpus: Corpus, options: Trai
         model.params[:] = load_checkpoint(folder, model, options).best
         return model
     try:
-        tensors = load_tensors((folder / MODEL).read_bytes())
+        tensors = stored_arrays(folder / MODEL)
         if isinstance(config, ReaderConfig):
             model = Model(config, vocab, arrays=tensors, labels=labels)
             model.check()

@@ -11,7 +11,8 @@ from typing import Any
 from ..errors import InputError
 from ..files import written_at
 from .checkpoint import CHECKPOINT, damaged
-from .run import CONFIG, HISTORY, MODEL, PLAN, load_history, state_of
+from .folder import CONFIG, HISTORY, MODEL, PLAN, check_files
+from .run import load_history, state_of
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,12 @@ def summaries(folder: Path) -> Iterator[Summary | InputError]:
 
 def summary(folder: Path) -> Summary | None:
     """Return the summary of a run, or None if the folder is not one. Raises InputError if its files are damaged."""
+    try:
+        check_files(folder)
+    except InputError:
+        if written_at(folder / HISTORY):
+            raise
+        return None
     try:
         stored = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:

@@ -19,6 +19,7 @@ from ..engine.torch.distributed import rank
 from ..errors import InputError, missing, unknown
 from ..files import write_atomically
 from .fit import OnProgress
+from .folder import check_inside
 from .loop import Progress
 from .run import Run
 
@@ -70,6 +71,8 @@ class CsvFile:
 
     def __init__(self, where: str, folder: Path | None, resumed: bool):
         self.path = Path(where) if where else (folder or Path()) / "history.csv"
+        if folder is not None and not where:
+            check_inside(self.path, folder)
         self.columns = ["step", "train", "val", "lr"]
         self.rows: list[dict[str, Any]] | None = None  # of an earlier training, until the first point
         is_new_folder = folder is not None and not where and not resumed

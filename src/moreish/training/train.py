@@ -9,9 +9,10 @@ from ..corpus.wordlist import refuse_what_is_no_list
 from ..errors import InputError
 from .ensemble import Member, Plan, resume_members, train_members
 from .fit import OnProgress, clock, fit, go_on
+from .folder import PLAN
 from .options import OF_ALL_MODELS, resolved
 from .prepare import prepare
-from .run import PLAN, Run
+from .run import Run
 from .tracking import Tracker, tracking
 from .within import Choice, best_within, of_recipe
 

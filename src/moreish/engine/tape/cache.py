@@ -32,65 +32,71 @@ def _source_hash() -> str:
 
 @cache
 def cache_folder() -> Path | None:
-    """The folder of compiled code for these sources; None if no folder can be written.
+    """The folder of compiled code for these sources; None if no private folder can be written.
 
     It is in the folder that NUMBA_CACHE_DIR names, else beside this file, else in the user's cache folder, and as the
-    last resort in a private folder of the temporary folder. Folders for other sources are removed.
+    last resort in the temporary folder. Folders for other sources are removed. Numba's files are pickles with machine
+    code, so a folder that others can write to is not used.
     """
     name = f"kernels-{_source_hash()}"
     chosen = os.environ.get("NUMBA_CACHE_DIR")
     parents = [Path(chosen) / "moreish"] if chosen else []
     parents += [BESIDE, Path(platformdirs.user_cache_dir("moreish"))]
     for parent in parents:
-        if folder := _writable(parent, name):
-            return folder
-    if (parent := private_folder()) and (folder := _writable(parent, name)):
+        if folder := _own(parent, name):
+            return _without_others(folder)
+        if chosen and parent == parents[0]:
+            log.warning("compiled kernels are not kept in %s: it cannot be written, or others can write to it", chosen)
+    home = Path(tempfile.gettempdir()).resolve()
+    name_of_user = "moreish" if sys.platform == "win32" else f"moreish-{os.getuid()}"
+    if (parent := _own(home, name_of_user)) and (folder := _own(parent, name)):
         if not any(folder.iterdir()):
             log.info("compiled kernels are kept in %s: to choose another folder, set NUMBA_CACHE_DIR", folder)
-        return folder
+        return _without_others(folder)
     log.warning(
-        "no writable folder for compiled kernels, so every process compiles them again: name a folder of your own with "
-        "NUMBA_CACHE_DIR"
+        "no private folder for compiled kernels can be written, so every process compiles them again: name a folder of "
+        "your own with NUMBA_CACHE_DIR"
     )
     return None
 
 
-def _writable(parent: Path, name: str) -> Path | None:
-    """Make a folder in another one and remove those for other sources; None if it cannot be written."""
+def _own(parent: Path, name: str) -> Path | None:
+    """Make a private folder in another one, or find it; None if it cannot be written, or if others can write to it."""
     folder = parent / name
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if not _private(folder):
+            return None
         probe = folder / "probe"
         probe.touch()
         probe.unlink(missing_ok=True)  # another process may have just removed its own
     except OSError:
         return None
-    for old in parent.glob("kernels-*"):
+    return folder
+
+
+def _without_others(folder: Path) -> Path:
+    """Remove the folders for other sources that are beside a folder, and return it."""
+    for old in folder.parent.glob("kernels-*"):
         if old != folder:
             shutil.rmtree(old, ignore_errors=True)
     return folder
 
 
-def private_folder() -> Path | None:
-    """Make a folder of this user in the temporary folder, or find it; None if others may have put something there.
+def _private(folder: Path) -> bool:
+    """True for a real folder of this user that nobody else can write to, or replace in the folder that it is in.
 
-    What is in it is run, so nobody else may be able to write to it or to replace it: it must be a real folder of this
-    user, in a folder of this user or of root in which others cannot rename it. On Windows each user has a temporary
-    folder that others cannot write to.
+    The outer folder is of this user or of root, and others cannot rename what is in it. Its group is trusted, as many
+    systems give each user a group. On Windows, nobody else can write to the folders of a user.
     """
-    try:
-        home = Path(tempfile.gettempdir()).resolve()
-        if sys.platform == "win32":
-            return home / "moreish"
-        user = os.getuid()
-        folder = home / f"moreish-{user}"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        outside, inside = home.stat(), folder.lstat()
-    except OSError:
-        return None
-    keeps = outside.st_uid in (0, user) and (outside.st_mode & stat.S_ISVTX or not outside.st_mode & OTHERS_WRITE)
-    own = stat.S_ISDIR(inside.st_mode) and inside.st_uid == user and not inside.st_mode & OTHERS_WRITE
-    return folder if keeps and own else None
+    if sys.platform == "win32":
+        return True
+    inside, outside, users = folder.lstat(), folder.parent.stat(), (0, os.getuid())
+    own = stat.S_ISDIR(inside.st_mode) and inside.st_uid == os.getuid() and not inside.st_mode & OTHERS_WRITE
+    return (
+        own and outside.st_uid in users and bool(outside.st_mode & stat.S_ISVTX or not outside.st_mode & stat.S_IWOTH)
+    )
 
 
 @contextmanager
