@@ -7,7 +7,7 @@ share the cores. The tape and counting give the same results with any number of 
 import os
 import signal
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -118,7 +118,7 @@ def run_parallel(calls: Sequence[Callable[[], Any]]) -> list[Any]:
     return results
 
 
-def in_order(calls: Iterable[Callable[[], Any]]) -> Iterator[Any]:
+def in_order(calls: Iterable[Callable[[], Any]]) -> Generator[Any]:
     """Make calls ahead on as many threads as are free, and yield their results in order.
 
     A further thread iterates over the calls, which may wait for input. Results do not wait for it.
