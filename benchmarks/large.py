@@ -40,9 +40,13 @@ class PeakMemory:
 
     def _poll(self) -> None:
         while True:
-            status = Path("/proc/self/status").read_text(encoding="ascii")
-            self.most = max(self.most, *(1024 * int(x.split()[1]) for x in status.splitlines() if "RssAnon" in x))
+            self.most = max(self.most, self.now())
             time.sleep(0.005)
+
+    def now(self) -> int:
+        """The anonymous memory of this process, in bytes."""
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        return next(1024 * int(x.split()[1]) for x in status.splitlines() if "RssAnon" in x)
 
 
 def measure(path: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ import export_sections
 import lab_sections
 import large_section
 import list_sections
+import merging_section
 import model_sections
 import peer_sections
 import pruning_section
@@ -65,6 +66,7 @@ SECTIONS: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "attacks": (attack_section.attack_section, ("attack",)),
     "pruning": (pruning_section.pruning_section, ("pruning",)),
     "large": (large_section.large_section, ("large",)),
+    "merging": (merging_section.merging_section, ("merging",)),
 }
 SECTION = re.compile(r"(<!-- ([\w ]+): made by benchmarks/pages\.py -->\n).*?(\n<!-- end of \2 -->)", re.DOTALL)
 

@@ -40,7 +40,7 @@ def written(folder: Path, words: list[str], name: str = "list.txt") -> Path:
     return path
 
 
-@pytest.mark.parametrize("split", ["lecture", "distinct"])
+@pytest.mark.parametrize("split", ["lecture", "distinct", "hash"])
 def test_a_list_on_disk_is_the_same_list(split, on_disk, tmp_path):
     listed = moreish.read_words(written(tmp_path, WORDS))
     assert isinstance(listed, MappedWords)

@@ -39,6 +39,7 @@ from .training.distilling import distill as distill
 from .training.loop import Progress as Progress
 from .training.lr_finder import LRFinding as LRFinding
 from .training.lr_finder import find_lr as find_lr
+from .training.merging import merge as merge
 from .training.mixing import mix as mix
 from .training.pruning import prune as prune
 from .training.run import Run as Run

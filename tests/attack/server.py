@@ -23,7 +23,7 @@ from network import HEAD, UPGRADE, Opened, status_of, until_closed
 
 import moreish
 
-EXAMPLES = 10  # of schemathesis, for each path
+EXAMPLES = 5  # of schemathesis, for each path
 CONNECTIONS = 500
 TIMEOUT = 1  # of the server, in seconds: it closes a connection after three times as long
 SLACK = 20  # seconds more that a machine may take that is shared
@@ -33,12 +33,25 @@ expected-statuses = ["2xx", "4xx", "503", "504"]
 [checks.negative_data_rejection]
 expected-statuses = ["4xx", "503", "504"]
 """
-TARGETS = ["/", "*", "[x", "//[", "?", "#", "@x", "http://[/", "http://evil.example/"]
-TARGETS += ["/%00", "/%ff", "/\\", "/%73core"]
-HOSTS = ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "localhost.evil.example", "1.2.3", "0x7f.1"]
-HOSTS += ["evil.example#@localhost", "localhost@evil.example", "localhost..", "[", "[::1", "@", ":80"]
-ORIGINS = ["null", "", "file://", "http://[", "http://127.0.0.1:1", "https://evil.example", "http://OWN.evil.example"]
-ORIGINS += ["https://OWN@evil.example", "http://evil.example/OWN", "http://OWN http://evil.example"]  # OWN: the host
+TARGETS = ["/", "*", "[x", "//[", "?", "#", "@x", "http://[/", "http://evil.example/"] + [
+    "/%00",
+    "/%ff",
+    "/\\",
+    "/%73core",
+]
+HOSTS = ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "localhost.evil.example", "1.2.3", "0x7f.1"] + [
+    "evil.example#@localhost",
+    "localhost@evil.example",
+    "localhost..",
+    "[",
+    "[::1",
+    "@",
+    ":80",
+]
+ORIGINS = (
+    ["null", "", "file://", "http://[", "http://127.0.0.1:1", "https://evil.example", "http://OWN.evil.example"]
+    + ["https://OWN@evil.example", "http://evil.example/OWN", "http://OWN http://evil.example"]  # OWN: the host
+)
 WORK = Path(tempfile.mkdtemp(prefix="server-"))
 running: list[Opened] = []
 

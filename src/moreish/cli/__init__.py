@@ -91,6 +91,7 @@ VERBS = (
     "load",
     "lessons",
     "mix",
+    "merge",
     "distill",
     "serve",
     "lab",

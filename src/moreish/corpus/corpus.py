@@ -26,7 +26,7 @@ class Corpus(Shown):
     vocab       the characters of all words, and those of `extra`
     extra       characters that no word has: see `widened`
     parts       {"train": ..., "val": ..., "test": ...}, the words of each in shuffled order
-    split       "lecture" or "distinct"; see `split_words`
+    split       "lecture", "distinct" or "hash"; see `split_words`
     weight_power    exponent of the weights: 1 counts a word as often as its weight says, 0 counts every word once
 
     In a list with weights, the lines of a word with the same label are merged, and their weights are added.
@@ -40,7 +40,7 @@ class Corpus(Shown):
         if isinstance(words, str):
             raise InputError(f"{words[:40]!r} is a single string: give a list of words, or the file to read_words")
         self.words = WordList.of(words).merged()
-        self.split = "distinct" if self.words.has_columns else split
+        self.split = "distinct" if self.words.has_columns and split != "hash" else split
         self.split_seed, self.weight_power = split_seed, weight_power
         if split not in SPLITS:
             raise unknown("split", split, SPLITS)
@@ -184,7 +184,7 @@ class Corpus(Shown):
     def _split_name(self) -> str:
         """Name of the split, and of the vocabulary if it is not that of the words, for files of a `MappedWords`."""
         wider = f"-{hashlib.sha256(self.extra.encode()).hexdigest()[:16]}" if self.extra else ""
-        return f"{'lines' if self.words.has_columns else self.split}-{self.split_seed}{wider}"
+        return f"{'lines' if self.words.has_columns and self.split != 'hash' else self.split}-{self.split_seed}{wider}"
 
     @cached_property
     def _part_numbers(self) -> np.ndarray:

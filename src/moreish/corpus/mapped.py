@@ -19,7 +19,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -168,6 +168,18 @@ class MappedWords(WordList):
         return begin + int(lengths.sum())
 
 
+def joined(lists: Sequence[WordList]) -> WordList:
+    """Return the words of several lists, one list after another, with their weights; on disk if there are too many.
+
+    All lists have weights, or none has. Labels are left out.
+    """
+    chunks = (chunk for words in lists for chunk in words.chunks())
+    weights = [words.weights for words in lists if words.weights is not None]
+    if not weights and sum(words.n_characters + len(words) for words in lists) > MAX_IN_MEMORY:
+        return MappedWords.prepared(chunks, "the merged list")
+    return WordList.of_text("".join(chunks)).with_weights(np.concatenate(weights) if weights else None)
+
+
 class Marks:
     """The part of each word: a sorted file of one integer per word, a hash of its tokens with the part in two bits.
 
@@ -205,10 +217,16 @@ def hashes(stream: np.ndarray) -> np.ndarray:
     place = np.arange(len(tokens)) - np.repeat(begins, ends + 1 - begins)
     x = (tokens << np.uint64(32)) + place.astype(np.uint64)
     x *= np.uint64(0x9E3779B97F4A7C15)
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        x = (x ^ (x >> np.uint64(shift))) * np.uint64(factor)
-    x ^= x >> np.uint64(31)
+    mix_bits(x)
     return np.add.reduceat(x, begins) & ~np.uint64(3)
+
+
+def mix_bits(x: np.ndarray) -> None:
+    """Mix the bits of each number (N,), uint64, in place: the last steps of SplitMix64."""
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        x ^= x >> np.uint64(shift)
+        x *= np.uint64(factor)
+    x ^= x >> np.uint64(31)
 
 
 def mapped(path: Path, size: int | None = None) -> np.ndarray:

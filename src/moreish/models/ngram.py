@@ -5,7 +5,7 @@ The n-gram is the oldest language model, and for short words such as names one o
 lists with labels.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -13,8 +13,10 @@ import numpy as np
 from ..corpus import Corpus
 from ..corpus.stream import Words, per_token
 from ..engine.protocol import Reader
-from ..ngram import PADDED, SMOOTHINGS, Automaton, count_tables, smoothed
+from ..ngram import PADDED, SMOOTHINGS, Automaton, Tables, count_tables, smoothed
 from ..ngram.labels import recounted, smoothed_by_label
+from ..ngram.merging import KeptCounts
+from ..ngram.tables import tables_of
 from ..options import option
 from ..sampling.contexts import Contexts, CountedContexts
 from .config import CountConfig, ReaderConfig
@@ -61,18 +63,47 @@ class NGram(AutomatonConfig, CountConfig):
     )
 
     def fit(self, corpus: Corpus) -> dict[str, np.ndarray]:
-        memory = int(self.memory * 2**30)
-        stream, padded = corpus.stream("train"), self.smoothing in PADDED
-        tables = count_tables(stream, self.order, len(corpus.vocab), self.at_least, memory, padded)
-        if (weights := corpus.weights("train")) is not None:
+        """Count the train part and return the model's arrays by name, with the counts if these can be merged."""
+        memory, stream, weights = int(self.memory * 2**30), corpus.stream("train"), corpus.weights("train")
+        if not self.inexact(corpus):
+            return self.fit_counts(KeptCounts.of(stream, weights, self.order, corpus.vocab, memory), corpus)
+        tables = count_tables(stream, self.order, len(corpus.vocab), self.at_least, memory, self.smoothing in PADDED)
+        if weights is not None:
             tables = recounted(tables, Words(stream, weights))
-        val, of_val = corpus.stream("val"), corpus.weights("val")
-        of_tokens = None if of_val is None else per_token(val, of_val)
-        arrays = smoothed(tables, self.smoothing, self.added, val, of_tokens)
+        arrays = self._smoothed(tables, corpus)
         if corpus.label_names:
             words = corpus.by_label("train"), corpus.by_label("val")
             arrays = smoothed_by_label(tables, self.smoothing, self.added, *words, arrays, memory)
         return arrays
+
+    def fit_counts(self, counts: KeptCounts, corpus: Corpus) -> dict[str, np.ndarray]:
+        """Return the arrays of the model that `fit` makes of a corpus whose train words have these counts."""
+        tables = tables_of(counts.windows, len(corpus.vocab), self.smoothing in PADDED)
+        if (weights := corpus.weights("train")) is not None:
+            tables = replace(tables, scale=float(weights.mean()))
+        return self._smoothed(tables, corpus) | counts.arrays
+
+    def inexact(self, corpus: Corpus) -> str:
+        """Return why sums of the counts of parts would not be the counts of the whole list; empty if they would."""
+        weights = corpus.words.weights
+        if corpus.split != "hash":
+            return f"--split {corpus.split} may put a word into train in one part and into val in another: --split hash"
+        if self.at_least > 1:
+            return (
+                f"--at-least {self.at_least} leaves out what is rare in one part, but may be frequent in the whole list"
+            )
+        if corpus.label_names:
+            return "its list has labels, whose counts are not kept"
+        if weights is not None and corpus.weight_power != 1:
+            return f"with --weight-power {corpus.weight_power:g}, a word that is in several parts would count too much"
+        if weights is not None and (weights != np.rint(weights)).any():
+            return "its list has weights that are not whole numbers, whose sums depend on their order"
+        return ""
+
+    def _smoothed(self, tables: Tables, corpus: Corpus) -> dict[str, np.ndarray]:
+        val, of_val = corpus.stream("val"), corpus.weights("val")
+        of_tokens = None if of_val is None else per_token(val, of_val)
+        return smoothed(tables, self.smoothing, self.added, val, of_tokens)
 
 
 @dataclass(frozen=True)

@@ -131,12 +131,12 @@ def count_windows(
             )
         *first, last = streams
         rows, counts = distinct_windows(np.concatenate([*(words[:-1] for words in first), last]), n)
-        _check_room(len(rows), most, n, at_least, memory)
-        return _in_order(rows, counts, bits)
+        check_room(len(rows), most, n, at_least, memory)
+        return in_order(rows, counts, bits)
     found = _counted(_runs(streams, max(1, min(TOKENS_AT_A_TIME, most))), n, bits, most)
     counted = next(found, CountsInMemory())
     if at_least == 1:
-        _check_room(len(counted.keys), most, n, at_least, memory)
+        check_room(len(counted.keys), most, n, at_least, memory)
         lengths = np.full(len(counted.keys), n, np.int8)
         return Windows(counted.keys[:, None], counted.counts, lengths, n, bits, n)
     parts, lengths = [], []
@@ -149,19 +149,20 @@ def count_windows(
             without_farthest = ~(((1 << bits * (n - k + 1)) - 1) << bits)
             parts.append(counted.take(at_least if k > 1 else 1, without_farthest, most))
             lengths.append(np.full(len(parts[-1][0]), k, np.int8))
-            _check_room(sum(map(len, lengths)), most, n, at_least, memory)
+            check_room(sum(map(len, lengths)), most, n, at_least, memory)
     keys, counts = (np.concatenate(column) for column in zip(*parts, strict=True))
     order = np.argsort(keys, kind="stable")
     return Windows(keys[order, None], counts[order], np.concatenate(lengths)[order], n, bits, n)
 
 
-def _in_order(rows: np.ndarray, counts: np.ndarray, bits: int) -> Windows:
-    """Return windows (D, n), which do not fit into one number each, and their counts (D,)."""
-    n, per_number = rows.shape[1], MAX_BITS // bits
+def in_order(rows: np.ndarray, counts: np.ndarray, bits: int) -> Windows:
+    """Return windows (D, n), in any order, and their counts (D,)."""
+    n = rows.shape[1]
+    per_number = min(n, MAX_BITS // bits)
     keys = np.zeros((len(rows), -(-n // per_number)), np.int64)
     for place in range(n):
         number, within = divmod((place + 1) % n, per_number)
-        keys[:, -1 - number] |= rows[:, place] << bits * within
+        keys[:, -1 - number] |= rows[:, place].astype(np.int64) << bits * within
     order = np.lexsort(keys.T[::-1])
     return Windows(keys[order], counts[order], np.full(len(rows), n, np.int8), n, bits, per_number)
 
@@ -251,7 +252,8 @@ def _joined(parts: list[CountsInMemory]) -> CountsInMemory:
     return first
 
 
-def _check_room(found: int, most: int, n: int, at_least: int, memory: int) -> None:
+def check_room(found: int, most: int, n: int, at_least: int, memory: int) -> None:
+    """Raise InputError if more than `most` windows of n tokens were found: their tables would take `memory` bytes."""
     if found > most:
         often = f" that occur at least {at_least} times" if at_least > 1 else ""
         raise InputError(

@@ -17,6 +17,7 @@ from ..models.model import Model
 from ..ngram import count_tables
 from ..ngram.fitting import trace_tokens
 from ..ngram.leave_out import log_left_out
+from ..ngram.merging import KEPT
 from .options import TrainOptions
 from .run import Run, load
 
@@ -69,7 +70,8 @@ def with_inside(model: str, config: ModelConfig, ngram: Model, seed: int) -> NGr
     """Return a new net with an n-gram inside; model is the net's name."""
     named = {model: config, ngram.name: ngram.config}
     parts = [{"model": name, "options": dataclasses.asdict(part)} for name, part in named.items()]
-    return NGramInside(Mixture("log-linear", parts), ngram.vocab, ngram.arrays, seed)
+    arrays = {name: array for name, array in ngram.arrays.items() if name not in KEPT}
+    return NGramInside(Mixture("log-linear", parts), ngram.vocab, arrays, seed)
 
 
 def guide_of_train(ngram: Model, corpus: Corpus) -> Guide:

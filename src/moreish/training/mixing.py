@@ -20,6 +20,7 @@ from ..models.labels import Labels
 from ..models.mixture import BY_CONTEXT, MIXTURES, Mixture, MixtureReader, log_sum
 from ..models.model import Model
 from ..ngram.fitting import sampled
+from ..ngram.merging import KEPT
 from .gating import Tokens, chosen_gate, joined
 from .options import TrainOptions
 from .run import Run
@@ -57,7 +58,12 @@ def mix(runs: Sequence[Run], kind: str = "linear", *, equal: bool = False, by_co
         kind,
         [{"model": run.model.name, "options": dataclasses.asdict(run.model.config)} for run in runs],
     )
-    arrays = {f"part{i}.{name}": array for i, run in enumerate(runs) for name, array in run.model.weights.items()}
+    arrays = {
+        f"part{i}.{name}": array
+        for i, run in enumerate(runs)
+        for name, array in run.model.weights.items()
+        if name not in KEPT
+    }
     arrays["n_vocab"] = np.array([len(corpus.vocab)])
     found = _gated(config, arrays, corpus) if by_context else None
     if found is not None:

@@ -38,7 +38,8 @@ class TrainOptions(Options):
 
     split: str = option(
         "lecture",
-        "how to split the words; distinct drops repeats first; with weights or labels, lines of one word stay together",
+        "how to split the words; distinct drops repeats first; hash puts a word in the same part in every list (see "
+        "moreish merge); with weights or labels, lines of one word stay together",
         choices=SPLITS,
     )
     split_seed: int = option(42, "seed of the shuffle before the split", low=0)

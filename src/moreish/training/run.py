@@ -220,6 +220,7 @@ def _config_bytes(run: Run) -> bytes:
             del options[name]
     taught = {} if run.taught is None else {"teacher": dataclasses.asdict(run.taught)}
     newer = begun or extra or words.has_columns or EARLIER.keys() & options.keys() or run.model.config.context is None
+    newer = newer or run.corpus.split == "hash"
     config = {
         "format": FORMAT if newer else 1,
         "model": run.model.name,
