@@ -296,6 +296,15 @@ def test_only_n_gram_models_are_pruned():
         moreish.prune(net, entropy=1e-3)
 
 
+def test_a_pruned_run_has_no_counts_to_merge():
+    made = moreish.train(made_up_words(300), "ngram", order=3, split="hash")
+    small = moreish.prune(made, size=1e9)
+    assert small.model.arrays.keys() < made.model.arrays.keys()
+    assert moreish.prune(made, entropy=1e-3).model.arrays.keys() == small.model.arrays.keys()
+    with pytest.raises(InputError, match="has no counts"):
+        moreish.merge([made, small])
+
+
 def test_a_net_takes_no_pruned_n_gram_inside():
     """Its probabilities without a train word follow from the counts of all."""
     small = moreish.prune(moreish.train(made_up_words(100), "ngram", order=3), entropy=1e-3)

@@ -137,6 +137,11 @@ def graph_of(arrays: dict[str, np.ndarray]) -> Graph:
     return Graph(first, parent, char, after, int(start[0]))
 
 
+def without_counts(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the arrays of an `Automaton` and the strengths, without counts that are kept for merging."""
+    return {name: array for name, array in arrays.items() if name in (*OF_GRAPH, "p", "share", "strengths")}
+
+
 def frequencies(arrays: dict[str, np.ndarray], words: Sequence[Words]) -> np.ndarray:
     """Return the part of all tokens of some words that are read at each node: float64 (L, nodes), for L labels."""
     found = np.zeros((len(words), len(arrays["parent"])))
@@ -174,7 +179,7 @@ def pruned(
     stays, number = n_kept > 0, np.empty_like(parent)
     compiled(renumber)(parent, stays, number)
     return {
-        **arrays,
+        **without_counts(arrays),
         "first": np.concatenate([[0], np.cumsum(n_kept[stays])]),
         "parent": number[parent[stays]],
         "char": arrays["char"][kept],

@@ -9,7 +9,7 @@ from ..corpus.stream import Words
 from ..errors import InputError
 from ..models.model import Model
 from ..models.ngram import AutomatonConfig
-from ..ngram.pruning import frequencies, n_bytes, pruned
+from ..ngram.pruning import frequencies, n_bytes, pruned, without_counts
 from .run import Run
 
 LEAST, MOST = 1e-15, 10.0  # thresholds that are tried for a size, in nats per token
@@ -21,6 +21,8 @@ def prune(run: Run, *, entropy: float | None = None, size: float | None = None) 
 
     entropy     leave out every entry without which the loss is expected to rise by less than this, in nats per token
     size        leave out as little as brings the tables down to this many bytes; give one of both
+
+    Counts that are kept for merging are left out too: a pruned run cannot be merged.
 
     Raises InputError for a model that is not an n-gram model, a number that is not positive, and a size that no pruning
     reaches.
@@ -37,14 +39,14 @@ def prune(run: Run, *, entropy: float | None = None, size: float | None = None) 
     words = corpus.by_label("train") if model.labels else [Words(corpus.stream("train"), corpus.weights("train"))]
     at = partial(pruned, model.arrays, len(model.vocab), frequencies(model.arrays, words))
     threshold = given if size is None else _threshold_for(size, at, model.arrays, name)
-    arrays = model.arrays if threshold == 0 else at(threshold)
+    arrays = at(threshold) if threshold else without_counts(model.arrays)
     made = Model(model.config, model.vocab, arrays=arrays, labels=model.labels)
     return replace(run, model=made, path=None, pruned=max(threshold, run.pruned))
 
 
 def _threshold_for(size: float, at: partial[dict[str, np.ndarray]], arrays: dict[str, np.ndarray], name: str) -> float:
     """Return about the lowest threshold with tables of up to `size` bytes, by bisection; 0 if all of them fit."""
-    if n_bytes(arrays) <= size:
+    if n_bytes(without_counts(arrays)) <= size:
         return 0.0
     if (smallest := n_bytes(at(MOST))) > size:
         raise InputError(f"{name} cannot be pruned to {size:,.0f} bytes: single characters alone take {smallest:,}")
