@@ -20,6 +20,13 @@ def standard_input() -> BinaryIO:
     return sys.stdin.buffer
 
 
+def user_cache() -> Path:
+    """Return the folder in which this user's lists and counts are kept; it may not exist."""
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("moreish"))
+
+
 def written_at(path: Path) -> datetime | None:
     """Return the local time at which a file was written, or None if it cannot be found."""
     try:

@@ -3,13 +3,11 @@
 import hashlib
 from dataclasses import dataclass
 from difflib import get_close_matches
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
 from ..errors import InputError, WorkError, unknown
+from ..files import user_cache
 from .reading import parse_words, read_words
 from .wordlist import WordList
 
@@ -45,12 +43,14 @@ def bundled(name: str = "names") -> WordList:
     """Return the words of a bundled list. Raises InputError for an unknown name."""
     if name not in BUNDLED:
         raise unknown("bundled list", name, BUNDLED)
+    from importlib import resources
+
     return parse_words((resources.files("moreish.corpus") / "datasets" / f"{name}.txt").read_bytes(), name)
 
 
 def downloads_folder() -> Path:
     """Return the folder of downloaded lists, in the user's cache."""
-    return Path(platformdirs.user_cache_dir("moreish")) / "lists"
+    return user_cache() / "lists"
 
 
 def download(name: str, *, progress: Any = None, timeout: float = 30.0) -> Path:

@@ -26,9 +26,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 
 from ..errors import InputError, WorkError
+from ..files import user_cache
 from .stream import END, whole_words
 from .wordlist import WordList, no_words
 
@@ -43,7 +43,7 @@ log = logging.getLogger("moreish")
 
 def prepared_folder() -> Path:
     """Return the folder of prepared lists, in the user's cache."""
-    return Path(platformdirs.user_cache_dir("moreish")) / "prepared"
+    return user_cache() / "prepared"
 
 
 def is_large(path: Path) -> bool:

@@ -6,7 +6,6 @@ from importlib.util import find_spec
 from ..errors import InputError, missing, unknown
 from ..layers import LAYERS, Layer, leaves
 from .protocol import ENGINES, Engine
-from .tape import PrefixTape, Tape, WordTape
 
 
 def make_engine(
@@ -18,6 +17,8 @@ def make_engine(
     """
     if name not in ENGINES:
         raise unknown("engine", name, ENGINES)
+    from .tape import PrefixTape, Tape, WordTape  # a counted model has no use for it
+
     along, back = go_along_words(layers), look_back(layers)
     tape = (PrefixTape if back else WordTape if along else Tape)(layers, block_size, n_vocab)
     if name == "tape":

@@ -1,15 +1,16 @@
 """Statistics of a trace, which --diagnostics keeps at each point of the log."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .trace import Trace
+if TYPE_CHECKING:
+    from .trace import Trace
 
 RECORDED_EXAMPLES = 128  # of the step's batch, at most
 
 
-def record(trace: Trace) -> dict[str, Any]:
+def record(trace: "Trace") -> dict[str, Any]:
     """Return the statistics of a trace: {"layers": [...], "tensors": [...]}.
 
     layers      name, mean and std of the output, std of its gradient (gradient) and, for an activation, the share of
@@ -23,7 +24,7 @@ def record(trace: Trace) -> dict[str, Any]:
     return {"layers": layers, "tensors": tensors}
 
 
-def _fill(trace: Trace, layers: list[dict[str, Any]], tensors: list[dict[str, Any]]) -> None:
+def _fill(trace: "Trace", layers: list[dict[str, Any]], tensors: list[dict[str, Any]]) -> None:
     for traced in trace.layers:
         row: dict[str, Any] = {
             "name": traced.name,

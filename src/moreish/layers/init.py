@@ -29,7 +29,7 @@ class Normal:
 
     std: float
 
-    def draw(self, shape: Shape, generator: np.random.Generator) -> np.ndarray:
+    def draw(self, shape: Shape, generator: "np.random.Generator") -> np.ndarray:
         return generator.standard_normal(shape) * self.std
 
 
@@ -39,7 +39,7 @@ class Constant:
 
     value: float
 
-    def draw(self, shape: Shape, generator: np.random.Generator) -> np.ndarray:
+    def draw(self, shape: Shape, generator: "np.random.Generator") -> np.ndarray:
         return np.full(shape, self.value)
 
 
@@ -49,7 +49,7 @@ class Blocks:
 
     values: tuple[float, ...]
 
-    def draw(self, shape: Shape, generator: np.random.Generator) -> np.ndarray:
+    def draw(self, shape: Shape, generator: "np.random.Generator") -> np.ndarray:
         return np.repeat(self.values, shape[0] // len(self.values))
 
 

@@ -56,7 +56,7 @@ Kernel = Callable[[Any, Any, Any, Any, Any], None]
 class Init(Protocol):
     """A distribution that weights are drawn from."""
 
-    def draw(self, shape: Shape, generator: np.random.Generator) -> np.ndarray: ...
+    def draw(self, shape: Shape, generator: "np.random.Generator") -> np.ndarray: ...
 
 
 class Parameter(NamedTuple):

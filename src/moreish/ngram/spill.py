@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import platformdirs
 
 from ..engine.threads import get_threads
 from ..errors import WorkError, missing
+from ..files import user_cache
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -62,7 +62,7 @@ def spill(memory: int) -> Generator[CountsOnDisk]:
             f"the counts take more than {memory / 2**30:g} GB (--memory), and keeping them on disk needs DuckDB",
             "large",
         ) from None
-    home = Path(platformdirs.user_cache_dir("moreish"))
+    home = user_cache()
     home.mkdir(parents=True, exist_ok=True)
     try:
         with (

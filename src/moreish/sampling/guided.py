@@ -64,7 +64,7 @@ def grow(
     options: SamplingOptions,
     per_group: int,
     longest: int,
-    generator: np.random.Generator,
+    generator: "np.random.Generator",
 ) -> Grown:
     """Grow the words that continue a prefix by up to `longest` characters, with per_group prefixes in each group."""
     reader, params, sets = model.reader, model.params, ahead.words
@@ -131,7 +131,7 @@ def scores(guided: np.ndarray, plain: np.ndarray, groups: np.ndarray) -> np.ndar
 
 
 def thinned(
-    weights: np.ndarray, groups: np.ndarray, most: int, generator: np.random.Generator
+    weights: np.ndarray, groups: np.ndarray, most: int, generator: "np.random.Generator"
 ) -> tuple[np.ndarray, np.ndarray]:
     """Keep at most `most` of the items of each group: their numbers, sorted, and what their weights are multiplied by.
 
@@ -197,7 +197,7 @@ def effective_share(masses: np.ndarray, per_group: np.ndarray) -> float:
     return float(1 / (1 + np.average(spread, weights=per_group)))
 
 
-def chosen(weights: np.ndarray, n: int, generator: np.random.Generator, *, again: bool) -> np.ndarray:
+def chosen(weights: np.ndarray, n: int, generator: "np.random.Generator", *, again: bool) -> np.ndarray:
     """Draw n numbers in proportion to weights: at even steps of their cumulated weight, in random order.
 
     again   True if a number may be drawn several times; without, they are those of the first n different ones of a

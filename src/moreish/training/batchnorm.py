@@ -6,8 +6,6 @@ import numpy as np
 
 from ..corpus import Corpus
 from ..engine.batches import Batches
-from ..engine.tape import Tape
-from ..engine.tape.compile import walks
 from ..errors import InputError
 from ..layers import BatchNorm1d, leaves
 from ..layers.norm import fold as fold_arrays
@@ -35,6 +33,9 @@ def calibrate(model: Model, corpus: Corpus) -> None:
     batches = Batches.drawn(
         corpus.stream("train"), CALIBRATION_BATCH, 0, config.context, config.whole_words, labels, weights
     )
+    from ..engine.tape import Tape
+    from ..engine.tape.compile import walks
+
     tape = Tape(model.layers, model.columns, len(model.vocab))
     ready = tape.prepared(CALIBRATION_BATCH, batches.n_places, gradients=False, fuse=False)
     program, forward = ready.program, walks(np.float32)[0]

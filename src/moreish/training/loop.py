@@ -14,7 +14,6 @@ from ..engine.batches import Batches
 from ..engine.protocol import Engine
 from ..engine.statistics import RECORDED_EXAMPLES, add_updates, record
 from ..engine.torch.distributed import all_reduce_min
-from ..engine.trace import Tracer
 from ..engine.words import WordBatches
 from ..errors import WorkError
 from ..evaluation import part_loss
@@ -103,6 +102,8 @@ class Loop:
         self.record: dict[str, Any] | None = None  # of the last step made, if that is a point of the log
         self.tracer = None
         if o.diagnostics:
+            from ..engine.trace import Tracer
+
             self.tracer = Tracer(model.layers, model.columns, len(model.vocab), batches, RECORDED_EXAMPLES)
         # An empty stretch of steps: the engine loads or compiles its kernels before the clock starts.
         engine.train(state.params, state.moments, batches, o.steps_from(0, np.zeros(0)))

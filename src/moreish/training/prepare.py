@@ -10,7 +10,6 @@ from ..corpus import Corpus, WordList
 from ..engine.batches import Batches
 from ..engine.protocol import Engine
 from ..engine.registry import make_engine
-from ..engine.tape import WordTape, make_plan
 from ..engine.words import WordBatches
 from ..errors import InputError
 from ..layers import LAYERS, Layer
@@ -163,6 +162,8 @@ def engine_of(run: Run) -> Engine:
     model, o = run.model, run.options
     engine = make_engine(o.engine, model.layers, model.columns, len(model.vocab), device=o.device, compile=o.compile)
     if isinstance(model, NGramInside):
+        from ..engine.tape import WordTape
+
         assert isinstance(engine, WordTape)
         engine.inside = guide_of_others(model.ngram, run.corpus.stream("val"))
     return engine
@@ -215,6 +216,8 @@ def _checked(task: Task) -> Task:
         return task
     assert isinstance(config, NetConfig)
     L, columns = batches.n_places, (config.context or 1) + bool(task.corpus.label_names)
+    from ..engine.tape import make_plan
+
     make_plan(_layers(task), (batches.size, columns - 1 + L, L))
     if task.options.full_batch and _has_batch_norm(task):
         raise InputError(
