@@ -11,9 +11,8 @@ MANY = 10**9  # words
 def merging_section(found: dict[str, Any]) -> str:
     """Table of one part and of the merge of all, by the size of the list."""
     machine, versions = found["machine"], found["versions"]
-    *_, before, last = found["sizes"]
     rows = [(f"{row['words']:,}", row) for row in found["sizes"]]
-    rows.append((f"10^{round(math.log10(MANY))}^, extrapolated", _at(MANY, before, last)))
+    rows.append((f"10^{round(math.log10(MANY))}^, at most about", _at(MANY, found["sizes"][-1])))
     lines = [
         "| words | in one piece | memory | a part | memory | sent | merging | memory | sequences | model |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
@@ -36,25 +35,23 @@ def merging_section(found: dict[str, Any]) -> str:
         "",
         f"Lists of made-up words in {found['parts']} equal parts, `--order {found['order']}`. Times are those of one"
         " core: to count the list in one piece, to count a part, and to merge all. What is sent is the run of a part."
-        " The sequences are the different ones of the longest order in all train words. The last row is"
-        " extrapolated: each figure, without the memory of an idle process, continues as the power of the number of"
-        " words that goes through the two rows above."
+        " The sequences are the different ones of the longest order in all train words. The last row"
+        " is not measured: it has the figures of the row above in proportion to the words. Longer lists repeat more"
+        " sequences, so they need less."
         f" Measured by `benchmarks/merging.py`, {machine['processor']}, {machine['system']}; moreish"
         f" {versions['moreish']}, numpy {versions['numpy']}.",
     ]
     return "\n".join(lines)
 
 
-def _at(words: int, before: dict[str, Any], last: dict[str, Any]) -> dict[str, Any]:
-    """Extrapolate the figures of two sizes to a number of words, each by a power law."""
-    far = math.log(words / last["words"]) / math.log(last["words"] / before["words"])
+def _at(words: int, last: dict[str, Any]) -> dict[str, Any]:
+    """Figures for a number of words in proportion to those of a size; the memory of an idle process stays."""
 
-    def extrapolated(what: str, name: str) -> float:
+    def proportional(what: str, name: str) -> float:
         base = last[what]["base_bytes"] if name == "memory_bytes" else 0
-        a, b = (row[what][name] - base for row in (before, last))
-        return base + b * (b / a) ** far
+        return base + (last[what][name] - base) * words / last["words"]
 
-    return {what: {name: extrapolated(what, name) for name in last[what]} for what in ("whole", "part", "merge")}
+    return {what: {name: proportional(what, name) for name in last[what]} for what in ("whole", "part", "merge")}
 
 
 def _time(seconds: float) -> str:

@@ -39,6 +39,7 @@ def arrays() -> dict[str, np.ndarray]:
         "first": rng.integers(0, 9, 3),
         "scalar": np.array(2.5),
         "none": np.zeros((0, 4), np.float32),
+        **{f"counts {bits}": rng.integers(0, 99, (3, 2)).astype(f"u{bits // 8}") for bits in (8, 16, 32, 64)},
     }
 
 

@@ -13,7 +13,16 @@ from safetensors import safe_open
 from safetensors.numpy import load
 
 MAPPED_FROM = 1 << 24  # bytes of a file; a smaller one is read
-TYPES = {"F64": np.float64, "F32": np.float32, "I64": np.int64, "I32": np.int32}
+TYPES = {
+    "F64": np.float64,
+    "F32": np.float32,
+    "I64": np.int64,
+    "I32": np.int32,
+    "U64": np.uint64,
+    "U32": np.uint32,
+    "U16": np.uint16,
+    "U8": np.uint8,
+}
 
 
 def stored_arrays(path: Path) -> dict[str, np.ndarray]:
