@@ -197,6 +197,13 @@ def test_mixtures_with_labels_predict_as_they_score(runs, corpus, kind):
             assert per_char[k] == pytest.approx(-math.log(p[char]), rel=1e-4, abs=1e-6)
 
 
+def test_the_sum_over_labels_of_a_word_does_not_depend_on_its_place():
+    generator, word, n = np.random.default_rng(4), np.array([3, 1, 2, 0]), 5000
+    nlls, shares = np.tile(generator.uniform(0.1, 9, (3, 4)), n), np.array([0.2, 0.3, 0.5])
+    found = sum_over_labels(nlls, shares, np.concatenate([[0], *[word] * n])).reshape(n, 4)
+    assert (found == found[0]).all()
+
+
 def test_the_sum_over_labels_begins_anew_with_each_word():
     nlls, shares = np.random.default_rng(1).exponential(size=(3, 5)), np.array([0.2, 0.5, 0.3])
     stream = np.array([0, 1, 2, 0, 3, 0], np.int32)

@@ -74,10 +74,10 @@ def merge(
             rows.append(_row(str(folder), run))
 
     merged = merge_runs(loaded(), smoothing=smoothing, added=added, memory=memory).save(out)
+    merged.keep_loss()
     print_table(["run", ">words", ">characters", ">sequences"], [*rows, _row("merged", merged)])
     print()
     print_losses(Evaluation(merged.loss, {}))
-    merged.keep_loss()
     print_text(f"\nsaved in {out}; new words with: {shlex.join(['moreish', 'sample', str(out)])}")
 
 

@@ -42,6 +42,7 @@ def mix(*runs: Path, out: Path, log_linear: Flag = False, by_context: Flag = Fal
         (str(run.path), run.model.name, f"{weight:.3f}", f"{run.loss['val']:.4f}", f"{run.loss['test']:.4f}")
         for run, weight in zip(loaded, weights, strict=True)
     ]
+    mixture.keep_loss()
     print_table(["run", "model", ">weight" if gain is None else ">mean weight", ">val", ">test"], rows)
     if gain is not None:
         print_text(f"weights depend on the context: {gain[0]:.4f} nats better than fixed ones on held-out val words")
@@ -49,5 +50,4 @@ def mix(*runs: Path, out: Path, log_linear: Flag = False, by_context: Flag = Fal
         print_text("fixed weights are as good on held-out val words, so the mixture has these")
     print()
     print_losses(Evaluation(mixture.loss, {}))
-    mixture.keep_loss()
     print_text(f"\nsaved in {out}; new words with: {shlex.join(['moreish', 'sample', str(out)])}")

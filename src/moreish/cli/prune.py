@@ -52,7 +52,7 @@ def prune(run: Path, /, *, out: Path, entropy: float | None = None, size: Size |
         (f"{part} loss", f"{was:.4f}", f"{now:.4f}", f"{now - was:+.4f}")
         for part, was, now in ((part, before.loss[part], after.loss[part]) for part in PARTS)
     ]
+    after.keep_loss()
     print_table(["", ">before", ">after", ">change"], rows)
     print_text(f"\npruned at {after.pruned:.3g} nats per token" if after.pruned else "\nnothing had to be left out")
-    after.keep_loss()
     print_text(f"saved in {out}; new words with: {shlex.join(['moreish', 'sample', str(out)])}")

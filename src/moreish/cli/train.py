@@ -186,10 +186,10 @@ def report(run: Run, seconds: float, n_samples: int, request: Request | None, mo
     weighted = run.corpus.words.weights is not None
     found = evaluate(run.model, run.corpus) if weighted else Evaluation(run.loss, {})
     run.loss = found.loss
-    print_losses(found)
     if most is None:
-        run.keep_loss()
-    else:
+        run.keep_loss()  # before anything is printed to a reader who may have gone
+    print_losses(found)
+    if most is not None:
         say(f"(losses are those of the first {most:,} tokens of each part; of all: moreish eval {run.path})")
     if (taught := run.taught) is not None:
         of_models = (("teacher", taught.model, taught.parameters, taught.loss),)

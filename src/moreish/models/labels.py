@@ -56,9 +56,20 @@ def sum_over_labels(nlls: Iterable[np.ndarray], shares: np.ndarray, stream: np.n
     begins = np.concatenate([[0], ends[:-1] + 1])
     log_p = np.full(len(stream) - 1, -np.inf)  # of each word up to and with this token
     for nll, share in zip(nlls, shares, strict=True):
-        sums = np.cumsum(nll)
-        before = np.repeat((sums - nll)[begins], ends + 1 - begins)
-        log_p = np.logaddexp(log_p, np.log(share) - (sums - before))
+        log_p = np.logaddexp(log_p, np.log(share) - _summed(nll, begins, ends))
     shorter = np.concatenate([[0.0], log_p[:-1]])
     shorter[begins] = 0
     return shorter - log_p
+
+
+def _summed(nll: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Return the sum of the nll (N,) from the beginning of a word to each token; no word changes that of another.
+
+    The words begin and end at the places begins and ends (W,). A step adds a token of each word that has one left.
+    """
+    sums, at = nll.copy(), begins
+    while (on := at < ends).any():
+        at, ends = at[on], ends[on]
+        sums[at + 1] += sums[at]
+        at = at + 1
+    return sums

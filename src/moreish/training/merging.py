@@ -41,6 +41,10 @@ def merge(
     Raises InputError for runs whose counts have no exact sum, for different orders, smoothings or splits, and if the
     counts need more than `memory` GB.
     """
+    if isinstance(runs, str | Path | Run):
+        raise InputError("merge takes several runs: give a list of them")
+    if memory is not None and not memory > 0:
+        raise InputError(f"memory (--memory) is {memory}: give a number of GB above 0")
     began, parts, sums, most = clock(), list[_Part](), list[KeptCounts](), memory or 0.0
     given = {name: value for name, value in (("smoothing", smoothing), ("added", added)) if value is not None}
     for number, run in enumerate(runs, start=1):
@@ -86,7 +90,8 @@ def _counted(run: Run, name: str) -> tuple[_Part, KeptCounts]:
     try:
         counts = KeptCounts.from_arrays(run.model.vocab, run.model.arrays, config.order)
     except KeyError:
-        raise InputError(f"{name} has no counts: train it again") from None
+        what = "is pruned: merge the run that it was made from" if run.pruned else "has no counts: train it again"
+        raise InputError(f"{name} {what}") from None
     except ValueError as error:
         raise InputError(f"{name} is damaged ({error}): restore it from a copy, or train it again") from None
     return _Part(name, config, run.corpus.words, run.options, run.seconds), counts
