@@ -62,6 +62,14 @@ def test_what_a_killed_beginning_has_left_is_taken_over(tmp_path, monkeypatch, o
     assert list(moreish.load(folder).corpus.words) == list(run.corpus.words)
 
 
+def test_what_a_kill_at_the_first_write_has_left_is_taken_over(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / f"{BEGINNING}.part").write_text("half a li")
+    assert trained(folder) == folder
+    assert {path.name for path in folder.iterdir()} == {CONFIG, WORDS, HISTORY, MODEL}
+
+
 @pytest.mark.parametrize("name", [WORDS, PLAN, COLUMNS])
 def test_files_of_a_user_with_names_of_ours_are_kept(tmp_path, name):
     (tmp_path / name).write_text("mine\n")

@@ -22,7 +22,7 @@ import faults
 from harness import files_in, made_up, main
 
 import moreish
-from moreish import MoreishError, WorkError
+from moreish import InputError, MoreishError, WorkError
 from moreish.training import fit
 from moreish.training.folder import CHECKPOINT, CONFIG, MODEL, PLAN, has_begun
 
@@ -80,6 +80,11 @@ def child(kind: str, out: Path, how: str, at: int) -> None:
         train(kind, out)
     except WorkError:
         os._exit(FAILED)
+    except InputError as error:
+        if "cannot be created" in str(error):  # its mkdir has failed
+            os._exit(FAILED)
+        traceback.print_exc()
+        os._exit(1)
     except BaseException:
         traceback.print_exc()
         os._exit(1)
