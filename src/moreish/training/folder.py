@@ -104,7 +104,8 @@ def is_left_over(folder: Path) -> bool:
     """True if a folder has nothing but the beginning of a run, which was killed before there was a run."""
     if not folder.is_dir() or has_begun(folder):
         return False
-    if not (folder / BEGINNING).is_file() and os.listdir(folder) != [f"{BEGINNING}.part"]:  # killed at its first write
+    names = [path.name for path in folder.iterdir()]
+    if not (folder / BEGINNING).is_file() and names != [f"{BEGINNING}.part"]:  # killed at its first write
         return False
     return all(
         not path.is_symlink() and (path.name in OURS or (path.is_dir() and path.name.isdecimal()))
