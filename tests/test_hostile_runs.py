@@ -14,7 +14,7 @@ from safetensors.numpy import save as save_tensors
 import moreish
 from moreish import InputError
 from moreish.training import tensors as of_files
-from moreish.training.run import HISTORY, MODEL
+from moreish.training.folder import CONFIG, HISTORY, MODEL
 
 KINDS = ("ngram", "labels", "mlp", "batch norm", "gru", "transformer", "mixture", "by context", "distilled")
 
@@ -75,7 +75,7 @@ def test_a_number_that_is_not_finite_is_refused(runs, tmp_path, kind, value):
 def test_an_array_of_another_shape_or_type_is_refused(runs, tmp_path, kind):
     tensors = load_tensors((runs(kind) / MODEL).read_bytes())
     for name, array in tensors.items():
-        if name.rpartition(".")[2] in ("strengths", "gate_gain", "n_vocab"):
+        if name.rpartition(".")[2] in ("strengths", "gate_gain"):
             continue
         others = [other for other in (array[:1], array[None], array[..., None]) if other.shape != array.shape]
         if not name.startswith(("weights", "gate")):  # any floats
@@ -85,6 +85,15 @@ def test_an_array_of_another_shape_or_type_is_refused(runs, tmp_path, kind):
             (copy / MODEL).write_bytes(save_tensors({**tensors, name: np.ascontiguousarray(other)}))
             with pytest.raises(InputError, match=r"model.safetensors: damaged or incomplete"):
                 moreish.load(copy)
+
+
+def test_a_seed_of_the_split_that_is_no_number_is_refused(runs, tmp_path):
+    copy = shutil.copytree(runs("ngram"), tmp_path / "copy")
+    config = json.loads((copy / CONFIG).read_text("utf-8"))
+    config["split"]["seed"] = [42]
+    (copy / CONFIG).write_text(json.dumps(config))
+    with pytest.raises(InputError, match=r"config.json: damaged or incomplete \(the seed of its split is \[42\]\)"):
+        moreish.load(copy)
 
 
 def test_contexts_that_are_longer_than_the_order_are_refused(runs, tmp_path):

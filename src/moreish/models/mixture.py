@@ -98,6 +98,8 @@ class Mixture(ReaderConfig):
         return rows
 
     def reader(self, arrays: dict[str, np.ndarray], n_vocab: int) -> "MixtureReader":
+        if arrays["n_vocab"].dtype != np.int64 or arrays["n_vocab"].tolist() != [n_vocab]:
+            raise ValueError("it was mixed for another vocabulary")
         parts = [Part.of(config, of_part(arrays, i), n_vocab) for i, config in enumerate(self.configs)]
         gate = Gate.of(arrays) if self.by_context else None
         return MixtureReader(self.kind.removesuffix(BY_CONTEXT), parts, arrays["weights"], n_vocab, gate)
