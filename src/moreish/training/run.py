@@ -306,7 +306,7 @@ def load(path: str | Path) -> Run:
         vocab = Vocab(stored["vocab"])
         split, split_seed, data_hash = stored["split"]["kind"], stored["split"]["seed"], stored["data_sha256"]
         if not isinstance(split_seed, int):  # it is used when the parts are
-            raise TypeError(f"the seed of its split is {split_seed!r}")
+            raise ValueError(f"the seed of its split is {split_seed!r}")
         extra, begun = str(stored.get("extra_characters", "")), stored.get("from")
         folded, pruned = bool(stored.get("folded")), float(stored.get("pruned", 0))
         taught = Taught.of(stored["teacher"]) if "teacher" in stored else None
