@@ -73,7 +73,7 @@ def cost_section(found: dict[str, Any]) -> str:
 
 
 def readme_row(rows: list[dict[str, Any]]) -> tuple[str, str]:
-    """What was counted, beside lmplz, and the seconds: the longest list with the most cores."""
+    """Text of the row on counting, and its seconds: the longest list with the most cores, beside lmplz."""
     (n, order, cores), programs = max(_by_program(rows, "words", "order", "cores").items())
     peer = f"; KenLM's lmplz {programs['lmplz']['seconds']:.1f} s" if "lmplz" in programs else ""
     return (

@@ -1,4 +1,4 @@
-"""What the package imports: others' packages are declared, reviewed and needed, and nothing is unpickled."""
+"""Dependencies: what is imported is declared, reviewed and needed, and nothing is unpickled."""
 
 import ast
 import re

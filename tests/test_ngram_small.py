@@ -23,7 +23,7 @@ def random_stream(seed: int, words: int, repeats: int = 3) -> np.ndarray:
 
 
 def results(order: int, padded: bool, temperature: float, at_least: int) -> list[np.ndarray]:
-    """What counting, fitting, reading and drawing give for random words."""
+    """Results of counting, fitting, reading and drawing, for random words."""
     V, train, val = len(ALPHABET) + 1, random_stream(order, 40), random_stream(order + 100, 30)
     counted = count_tables(train, order, V, at_least=at_least, padded=padded)
     arrays = smoothed(counted, "fitted", 0.1, val)

@@ -71,7 +71,7 @@ def merge(
 
 
 class _Part(NamedTuple):
-    """What is kept of the run of a part beside its counts; name is for messages."""
+    """Facts kept of the run of a part beside its counts; name is for messages."""
 
     name: str
     config: NGram
