@@ -275,6 +275,21 @@ def test_constraints_that_cannot_be_satisfied_are_explained(models):
             model.sample(**wrong)
 
 
+def test_drawing_ends_soon_if_nothing_new_can_come(models, monkeypatch):
+    monkeypatch.setattr(sampling, "STALE", 300)
+    for name in MODELS:
+        model = models[name]
+        for greedy in ({"temperature": 0}, {"temperature": 1e-9}, {"top_k": 1}):
+            (word,) = set(model.sample(64, **greedy))
+            for asked in ({"distinct": True}, {"avoid": [word]}):
+                with pytest.raises(InputError, match=r"among \d?\d?\d that.* raise the temperature"):
+                    model.sample(5, **asked, **greedy)
+        with pytest.raises(InputError, match=r"only 1 of 5 different words were found among [3-9]\d\d that .*--tries"):
+            model.sample(5, distinct=True, top_p=1e-9)
+        with pytest.raises(InputError, match="among 5,000"):
+            model.sample(5, distinct=True, top_p=1e-9, tries=5000)
+
+
 def test_a_seed_means_the_same_draws_however_many_are_wanted(models):
     for name in MODELS:
         few, many = (models[name].sample(n, suffix="a", seed=3) for n in (5, 50))

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..engine.compiler import compiler
-from ..engine.picking import weights
+from ..engine.picking import LEAST_TEMPERATURE, weights
 from ..engine.protocol import Draw
 from ..engine.rng import draw_number
 from ..layers.jit import fields, njit
@@ -21,7 +21,6 @@ from .kernels import Graph, Probabilities, distribution, next_node
 from .small import MAX_DRAWN, SmallSampler, is_small
 
 MAX_ROW_CELLS = 1 << 25  # numbers in the table of rows, at most
-LEAST_TEMPERATURE = 1e-6  # a lower one keeps only the largest weight
 BUFFER_TOKENS = 1 << 20  # tokens written at a time
 
 

@@ -40,6 +40,7 @@ MANY = 1 << 18  # words to draw, for their number to be told first
 TIMED = 1 << 12  # words drawn to measure the time of one
 PROBES = 256  # words drawn to see whether rejection is cheap
 DEFAULT_TRIES = 2_000_000  # or 1,000 for each word asked for, if that is more
+STALE = 1 << 16  # words in a row that fit and bring nothing new, after which drawing ends
 
 
 class Samples(Shown, list[str]):
@@ -94,7 +95,7 @@ class Drawing:
     avoid       words to leave out
     distinct    draw each word only once
     exact       draw each word exactly as often as the model generates it, whatever it costs
-    tries       words to draw at most; None for DEFAULT_TRIES
+    tries       words to draw at most; None for DEFAULT_TRIES, or fewer if STALE words in a row bring nothing new
     on_progress called with the number of words found and of words drawn
     on_cost     called with a line about the time that an exact draw takes, if it takes long
 
@@ -170,15 +171,16 @@ class Drawing:
         most = max(DEFAULT_TRIES, 1000 * self.n) if self.tries is None else self.tries
         if source.expected > MANY:
             self._tell_cost(source.expected, most)
-        excluded, found, tried, satisfying = self._excluded, 0, 0, 0
+        excluded, found, tried, satisfying, stale = self._excluded, 0, 0, 0, 0
+        one_word = self.options.greedy and len(self.models) == 1
         excluded.clear()
         excluded.update(self.avoided)
         self.method, self.share, self.effective, self.tried = source.method, source.share or 0.0, None, 0
         while found < self.n:
             check_time()
-            if tried and not satisfying and self.options.temperature == 0 and len(self.models) == 1:
-                raise _TooFew(str(never_generated(self.options)))  # all words are the same
-            if tried >= most:
+            if one_word and not satisfying and tried >= (STALE if self.wishes else 1):
+                raise _TooFew(str(never_generated(self.options)))
+            if tried >= most or (one_word and stale) or (self.tries is None and stale >= STALE):
                 raise self._too_few(found, tried)
             rate = (found + 1) / (tried + 1)
             n_draws = int(min(WORDS_PER_DRAW, max(64, 1.1 * (self.n - found) / rate), most - tried))
@@ -193,7 +195,9 @@ class Drawing:
             for word in drawn:
                 tried += 1
                 satisfying += word != ""
+                stale += word != ""
                 if word and word not in excluded:
+                    stale = 0
                     wanted.append(word)
                     if self.distinct:
                         excluded.add(word)
@@ -225,9 +229,10 @@ class Drawing:
     def _too_few(self, found: int, tried: int) -> "_TooFew":
         wanted = " ".join(["new"] * bool(self.avoided) + ["different"] * self.distinct + ["words"])
         advice = f"ask for fewer (-n {found})" if found else "relax the constraints"
+        more = "raise the temperature or --top-k" if self.options.greedy else f"draw more (--tries {10 * tried})"
         return _TooFew(
             f"only {found:,} of {self.n:,} {wanted} were found among {tried:,} that the model generated: "
-            f"{advice}, or draw more (--tries {10 * tried})"
+            f"{advice}, or {more}"
         )
 
     def _enumerate(self, words: DFA) -> Iterator[list[str]]:

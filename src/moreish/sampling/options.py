@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..engine.compiler import compiler
-from ..engine.picking import weights
+from ..engine.picking import LEAST_TEMPERATURE, weights
 from ..errors import InputError
 
 
@@ -43,6 +43,11 @@ class SamplingOptions:
     def all_characters(self) -> bool:
         """True if every character keeps a positive probability."""
         return not self.top_k and self.top_p == 1 and self.temperature > 0
+
+    @property
+    def greedy(self) -> bool:
+        """True if only the most likely character keeps a positive probability, so that all words are the same."""
+        return self.temperature < LEAST_TEMPERATURE or self.top_k == 1
 
     def probabilities(self, logits: np.ndarray, may_end: bool) -> np.ndarray:
         """Logits (N, V) -> probabilities float64 (N, V); that of the end is 0 unless the word may end."""
