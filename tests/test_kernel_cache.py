@@ -182,7 +182,69 @@ def test_a_package_and_a_home_that_cannot_be_written_compile_only_once(tmp_path)
     assert not any((tmp_path / "tmp").rglob("*.nbc"))
 
 
-def test_another_process_leaves_compiled_codeon_disk(tmp_path):
+DAMAGES = {
+    "a byte": lambda data: data[: len(data) // 2] + bytes([data[len(data) // 2] ^ 64]) + data[len(data) // 2 + 1 :],
+    "the end": lambda data: data[:-1],
+    "all": lambda data: b"",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("of", ["*.nbc", "*.nbi", "*.sha256"])
+def test_damaged_code_is_noticed_and_removed(of, damage, tmp_path, caplog):
+    files = [tmp_path / "sgd-1.py311.1.nbc", tmp_path / "sgd-1.py311.nbi"]
+    for path in files:
+        path.write_bytes(os.urandom(1000))
+    cache.seal(files)
+    assert cache.intact(files)
+    (path,) = tmp_path.glob(of)
+    path.write_bytes(DAMAGES[damage](path.read_bytes()))
+    assert not cache.intact(files)
+    assert f"the compiled code in {tmp_path / 'sgd-1'} is damaged" in caplog.text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_code_without_its_seal_is_not_used(tmp_path, caplog):
+    files = [tmp_path / "sgd-1.py311.1.nbc", tmp_path / "sgd-1.py311.nbi"]
+    files[0].mkdir()
+    files[1].write_bytes(b"index")
+    cache.seal(files)  # cannot read the folder
+    assert not cache.intact(files)
+    assert list(tmp_path.iterdir()) == []
+    assert not cache.intact([])
+    assert not caplog.text, "a process that was killed while it compiled is no damage"
+
+
+def test_machine_code_with_a_changed_byte_is_compiled_again(tmp_path):
+    code = """
+import numpy as np
+from moreish.engine.optim import sgd
+from moreish.engine.tape.compile import Job, compiled, on_disk
+
+job = Job(sgd, "optimizer", np.float64)
+print(on_disk(job))
+params, moments, hyper = np.array([1.0, 2.0]), np.zeros((0, 2)), np.array([0, 0, 0, 0, 1.0])
+compiled([job], "the optimizer")[0](params, np.array([0.5, 4.0]), moments, 0.1, 1, hyper, 0, 2)
+assert np.allclose(params, [0.95, 1.6], rtol=1e-12)
+"""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+
+    def run() -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=120
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout + done.stderr
+
+    assert run() == "False\n"
+    assert run() == "True\n"
+    (path,) = tmp_path.rglob("*.nbc")
+    path.write_bytes(DAMAGES["a byte"](path.read_bytes()))
+    assert run().startswith("False\nthe compiled code in ")
+    assert run() == "True\n"
+
+
+def test_another_process_leaves_compiled_code_on_disk(tmp_path):
     code = """
 import numpy as np
 from moreish.engine.optim import sgd

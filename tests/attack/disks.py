@@ -1,8 +1,8 @@
 """Places that cannot be written, and damaged caches: one clear line, or the work is done without them.
 
 A file may not grow beyond a size, as with a quota; output goes to a full device; folders are read-only, or files; there
-is no HOME; and compiled code on disk is cut, emptied, filled with noise or removed, after which `moreish sample` must
-print the same words.
+is no HOME; and compiled code on disk is cut, changed, emptied, filled with noise or removed, after which the same words
+must be sampled.
 """
 
 import os
@@ -53,9 +53,9 @@ def expected() -> bytes:
 def damaged_cache(r: random.Random, folder: Path) -> str:
     """Damage files of a copy of the cache; the words must be the same, and no traceback be printed."""
     shutil.copytree(home() / "cache", folder / "cache")
-    files = sorted(path for path in (folder / "cache").rglob("*.nb?"))
+    files = sorted(path for path in (folder / "cache").rglob("*") if path.is_file())
     assert files, "no cache to damage"
-    kind = r.choice(["cut", "noise", "empty", "removed", "folder"])
+    kind = r.choice(["cut", "noise", "bytes", "empty", "removed", "folder"])
     for path in r.sample(files, r.choice([1, 3, len(files)])):
         data = path.read_bytes()
         match kind:
@@ -63,6 +63,11 @@ def damaged_cache(r: random.Random, folder: Path) -> str:
                 path.write_bytes(data[: r.randrange(len(data))])
             case "noise":
                 path.write_bytes(r.randbytes(len(data)))
+            case "bytes":
+                changed = bytearray(data)
+                for _ in range(r.choice([1, 3, 100])):
+                    changed[r.randrange(len(data))] ^= r.randint(1, 255)
+                path.write_bytes(changed)
             case "empty":
                 path.write_bytes(b"")
             case "removed":

@@ -1,4 +1,4 @@
-"""The folder of compiled code on disk: where it is, and whose files are trusted."""
+"""The folder of compiled code on disk: where it is, whose files are trusted, and which of them are damaged."""
 
 import hashlib
 import logging
@@ -7,8 +7,8 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -97,6 +97,44 @@ def _private(folder: Path) -> bool:
     return (
         own and outside.st_uid in users and bool(outside.st_mode & stat.S_ISVTX or not outside.st_mode & stat.S_IWOTH)
     )
+
+
+def seal(files: Sequence[Path]) -> None:
+    """Keep the digest of files of the cache in a file beside them, so that damage is noticed: see `intact`."""
+    with suppress(OSError):  # without a seal, they are compiled again
+        _seal_of(files).write_text(_digest(files))
+
+
+def intact(files: Sequence[Path]) -> bool:
+    """True if files of the cache have the bytes that they were sealed with. Damaged files are removed.
+
+    Numba would run whatever is in them.
+    """
+    if not files:
+        return False
+    seal = _seal_of(files)
+    try:
+        sealed = seal.read_text()
+        if sealed == _digest(files):
+            return True
+        log.warning("the compiled code in %s is damaged: compiling again", seal.with_suffix(""))
+    except (OSError, UnicodeError):
+        pass
+    for path in (*files, seal):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+    return False
+
+
+def _seal_of(files: Sequence[Path]) -> Path:
+    return files[0].parent / (files[0].name.partition(".py")[0] + ".sha256")
+
+
+def _digest(files: Sequence[Path]) -> str:
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
 @contextmanager

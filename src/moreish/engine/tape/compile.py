@@ -28,7 +28,7 @@ from ..words import WordSource
 from . import generate, machine, words
 from .barrier import SINGLE_THREAD
 from .batch import Program
-from .cache import cache_folder, disk_cache, log
+from .cache import PACKAGE, cache_folder, disk_cache, intact, log, seal
 from .plan import Plan, kernels_in_order
 from .update import Update
 
@@ -199,19 +199,25 @@ def _folder(job: Job) -> Path | None:
     """The folder of a job's code.
 
     Each signature has its own: two processes that compile one function for different signatures at the same time would
-    give both the same file name, as Numba's index is read before it is written. So have each processor and version of
-    Numba and Python, which cannot use the code of others.
+    give both the same file name, as Numba's index is read before it is written. So have each processor, version of
+    Numba and Python, and installation of the package, which cannot use the code of others.
     """
     home = cache_folder()
     processor = registry.cpu_target.target_context.codegen().magic_tuple()
-    of = f"{job.signature} {processor} {numba.__version__} {sys.implementation.cache_tag}"
+    of = f"{job.signature} {processor} {numba.__version__} {sys.implementation.cache_tag} {PACKAGE}"
     return home / hashlib.sha256(of.encode()).hexdigest()[:12] if home else None
 
 
-def on_disk(job: Job) -> bool:
-    """True if a job's code is in the cache."""
+def _files(job: Job) -> list[Path]:
+    """The files of a job's code: Numba's index and its data."""
     folder, plain = _folder(job), job.plain
-    return folder is not None and any(folder.glob(f"*/{Path(plain.__code__.co_filename).stem}.{plain.__name__}-*.nbc"))
+    name = f"{Path(plain.__code__.co_filename).stem}.{plain.__name__}"
+    return sorted(folder.glob(f"*/{name}-*.nb[ci]")) if folder else []
+
+
+def on_disk(job: Job) -> bool:
+    """True if a job's code is in the cache, and intact."""
+    return intact(_files(job))
 
 
 def compile_or_load(job: Job) -> Function:
@@ -222,8 +228,14 @@ def compile_or_load(job: Job) -> Function:
         with disk_cache(folder), warnings.catch_warnings():
             warnings.simplefilter("ignore", numba.NumbaExperimentalFeatureWarning)
             if job.role in FIRST_CLASS:
-                return numba.cfunc(job.signature, cache=cached, fastmath=FASTMATH, error_model="numpy")(job.plain)
-            return numba.njit(job.signature, cache=cached, nogil=True)(job.plain)
+                made = numba.cfunc(job.signature, cache=cached, fastmath=FASTMATH, error_model="numpy")(job.plain)
+                loaded = made.cache_hits
+            else:
+                made = numba.njit(job.signature, cache=cached, nogil=True)(job.plain)
+                loaded = made.stats.cache_hits
+        if cached and not loaded and (files := _files(job)):
+            seal(files)
+        return made
 
     folder = _folder(job)
     try:
