@@ -6,6 +6,7 @@ import random
 import shlex
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 
 import pytest
@@ -346,6 +347,17 @@ def test_a_few_odd_lines_are_read_with_one_warning(file, capsys):
     assert run(["train", name, "--model", "bigram-counts", "--samples", "1"]) == 0
     assert "list.txt: 2 lines look odd, with a tab or a comma" in capsys.readouterr().err
     assert moreish.read_words(name) == words
+
+
+@pytest.mark.parametrize("line", ["\n", "#\n", " \r\n"])
+def test_lines_that_are_left_out_take_little_memory(line, file):
+    name = file(line * 300_000 + "Anna\nBen\n")
+    tracemalloc.start()
+    try:
+        assert moreish.read_words(name) == ["Anna", "Ben"]
+        assert tracemalloc.get_traced_memory()[1] < 8 * 300_000 * len(line)
+    finally:
+        tracemalloc.stop()
 
 
 def test_only_a_leading_block_of_comments_is_left_out(file):

@@ -43,7 +43,7 @@ STRANGE = [*"ab\0\n\r\x1b\u202e\u200f\u0301\ud800\udfff\ufffe日 ", "a" * 1000, 
 LONGEST = 100_000  # characters of a word
 ALPHABET = [chr(code) for code in (*range(0x3400, 0xD000), *range(0x20000, 0x26000))]  # 64,512 ideographs and syllables
 ENDLESS = 1 << 24  # bytes after which a line is refused here; the limit outside is 256 MB
-TIMES = 210  # bytes of memory for a byte of the file, if it has nothing but line breaks; else about 40
+TIMES = 70  # bytes of memory for a byte of the file, if all its words are of one character; else about 40
 
 
 def text(r: random.Random) -> str:

@@ -22,7 +22,7 @@ from .wordlist import WordList, no_words, sha256_of, shown
 
 BLOCK_SIZE = 1 << 20  # bytes or characters processed at a time
 UNCLEAN = ("\n\n", *(c for c in map(chr, range(128)) if c.isspace() and c != "\n"))  # in a block that may need cleaning
-COMMENTS = re.compile(r"(?:[^\S\n]*\n|#(?: [^\n]*)?(?:\n|\Z))*")  # with the blank lines between them
+COMMENTS = re.compile(r"(?:[^\S\n]*\n|#(?: [^\n]*)?(?:\n|\Z))*+")  # with blank lines; *+ takes no memory for each
 
 log = logging.getLogger("moreish")
 
