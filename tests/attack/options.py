@@ -108,19 +108,41 @@ def one(r: random.Random, folder: Path) -> str:
 loaded = cache(moreish.load)
 
 
+def as_arguments(asked: dict[str, Any]) -> list[str]:
+    """Return options as a command line has them."""
+    pairs = ([f"--{name.replace('_', '-')}", value] for name, value in asked.items())
+    return [str(part) for pair in pairs for part in pair if part is not True]
+
+
 def one_command(r: random.Random, folder: Path) -> str:
-    """Run one command line: a verb with random arguments, options of its own and of others."""
+    """Run one command line."""
+    return r.choice([sample_command, any_command])(r, folder)
+
+
+def sample_command(r: random.Random, folder: Path) -> str:
+    """Draw some words, and check what is printed."""
+    asked = options(r)
+    line = ["sample", str(r.choice(folders())), "-n", "5", *as_arguments(asked)]
+    done = command(*(argument.replace("\0", "") for argument in line), cwd=folder)
+    words = done.stdout.decode().splitlines()
+    assert len(words) == (0 if done.returncode else 5), done
+    for word in words:
+        check(word, asked)
+    return f"sample, status {done.returncode}"
+
+
+def any_command(r: random.Random, folder: Path) -> str:
+    """Run a verb with random arguments, options of its own and of others."""
     verb = r.choice([*["sample"] * 6, *["fill", "vary", "score", "classify", "words", "eval", "runs"] * 2, *VERBS])
     if verb in ("lab", "serve", "lessons", "download", "push", "tune", "lr-find", "gradcheck"):  # long, or not local
         return "left out"
     line = [verb, *([str(r.choice(folders()))] if r.random() < 0.9 else []), *(piece(r) for _ in range(r.randrange(3)))]
-    for name, value in options(r).items():
-        line += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
-    line += r.sample(["--json", "--marks", "--jsonl", "--most-likely", "-n", "3", "--help", "--", "-", *ODD], 1)
+    line += as_arguments(options(r)) if r.random() < 0.3 else []
+    line += r.sample(["--json", "--marks", "--jsonl", "--most-likely", "--help", "--", "-", *ODD], r.randrange(2))
     if verb in ("train", "mix", "distill", "fold", "load", "export", "report", "plot", "diagnose"):
         line += ["--out", str(folder / "out")]
     line = [argument.replace("\0", "") for argument in line]
-    return f"status {command(*line, cwd=folder).returncode}"
+    return f"{verb}, status {command(*line, cwd=folder).returncode}"
 
 
 def prepare() -> None:
