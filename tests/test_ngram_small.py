@@ -47,8 +47,9 @@ def results(order: int, padded: bool, temperature: float, at_least: int) -> list
 def test_numpy_gives_what_compiled_code_gives(order, padded, temperature, at_least, monkeypatch):
     found = []
     for way in (True, False):
-        for module in (automaton, sampler, tables, windows):
-            monkeypatch.setattr(module, "is_small", lambda n, most, way=way: way)
+        for module in (automaton, tables, windows):
+            monkeypatch.setattr(module, "is_small", lambda n, way=way: way)
+        monkeypatch.setattr(sampler, "is_short", lambda n, way=way: way)
         found.append(results(order, padded, temperature, at_least))
     for a, b in zip(*found, strict=True):
         np.testing.assert_array_equal(a, b)

@@ -14,7 +14,7 @@ from .chunks import split_at_words
 from .kernels import Graph, Probabilities, distribution, entry_of, next_node
 from .reading import Reading
 from .sampler import DrawOptions, Sampler
-from .small import MAX_TOKENS, is_small
+from .small import is_small
 from .tables import Tables
 
 TOKENS_PER_THREAD = 1 << 14  # fewer do not pay for a thread
@@ -79,7 +79,7 @@ def trace_stream(tables: Tables, stream: np.ndarray) -> tuple[np.ndarray, np.nda
     nodes, entries = np.zeros((2, len(stream) - 1, tables.order), np.int32)
     t = tables
     graph = Graph(t.first, t.parent, t.char, t.after, t.start)
-    if is_small(len(stream), MAX_TOKENS):
+    if is_small(len(stream)):
         Reading(graph, Probabilities(np.ones(len(t.char)), np.ones(len(t.parent)), t.n_vocab, t.order)).trace(
             t.level, stream, nodes, entries
         )

@@ -18,7 +18,7 @@ from ..engine.protocol import Draw
 from ..engine.rng import draw_number
 from ..layers.jit import fields, njit
 from .kernels import Graph, Probabilities, distribution, next_node
-from .small import MAX_DRAWN, SmallSampler, is_small
+from .small import SmallSampler, is_short
 
 MAX_ROW_CELLS = 1 << 25  # numbers in the table of rows, at most
 BUFFER_TOKENS = 1 << 20  # tokens written at a time
@@ -151,7 +151,7 @@ class Sampler:
     def draw(self, n: int, draw: Draw, buffer_tokens: int = BUFFER_TOKENS) -> np.ndarray:
         """Draw n words: a flat array of tokens, int32, each word ended by 0."""
         words = Words(np.array(draw.prefix, np.int32), draw.max_length, draw.seed, draw.first, draw.first + n)
-        if self._small is not None and is_small(n * draw.max_length, MAX_DRAWN):
+        if self._small is not None and is_short(n * draw.max_length):
             return self._small.draw(*words)
         longest = draw.max_length + 1
         buffer, drawn = np.empty(max(min(buffer_tokens, n * longest), longest), np.int32), [np.zeros(0, np.int32)]

@@ -1,4 +1,4 @@
-"""Counting and drawing with NumPy, for lists that take less time than importing Numba.
+"""Counting and drawing with NumPy, for lists that take less time than importing Numba or compiling.
 
 Each function gives what the compiled one gives, to the bit. So logarithms and exponentials are those of the C library,
 number by number: NumPy has its own, which may differ in the last bit.
@@ -21,9 +21,14 @@ MAX_TOKENS = 1 << 19  # of a stream to count or to trace
 MAX_DRAWN = 1 << 14  # characters
 
 
-def is_small(n: int, most: int) -> bool:
-    """Return True if n tokens are not worth the time to import Numba."""
-    return n <= most and COMPILES and not numba_is_imported()
+def is_small(n: int) -> bool:
+    """Return True if n tokens are so few that NumPy counts and traces them about as fast as compiled code."""
+    return n <= MAX_TOKENS and COMPILES
+
+
+def is_short(n: int) -> bool:
+    """Return True if n characters to draw are not worth the time to import Numba."""
+    return n <= MAX_DRAWN and COMPILES and not numba_is_imported()
 
 
 def count_windows(stream: np.ndarray, n: int, bits: int) -> tuple[np.ndarray, np.ndarray]:

@@ -19,7 +19,7 @@ from ..engine.threads import reserved_threads, run_parallel
 from . import small
 from .kernels import Graph
 from .orders import Columns, Windows, compiled, keep_one_end, link, write_order
-from .small import MAX_TOKENS, is_small
+from .small import is_small
 from .windows import DEFAULT_MEMORY, count_windows
 
 ENTRIES_AT_A_TIME = 1 << 18  # in a block
@@ -129,7 +129,7 @@ def count_tables(
 
 def tables_of(windows: Windows, n_vocab: int, padded: bool = True) -> Tables:
     """Make tables of windows, whose lengths are changed: see `count_tables`."""
-    order, small_list = windows.n, is_small(len(windows.counts), MAX_TOKENS)
+    order, small_list = windows.n, is_small(len(windows.counts))
     if not padded and small_list:
         windows = windows._replace(lengths=small.lengths_with_one_end(windows))
     elif not padded:

@@ -31,8 +31,8 @@ from ..engine.compiler import compiler
 from ..engine.threads import reserved_threads, run_parallel
 from ..errors import InputError
 from .orders import Windows
-from .small import MAX_TOKENS, is_small
 from .small import count_windows as count_small
+from .small import is_small
 from .spill import spill
 
 MAX_BITS = 62  # of a number
@@ -218,7 +218,7 @@ def _counted(runs: Iterator[np.ndarray], n: int, bits: int, most: int) -> Iterat
     """Yield the counts of all windows, and begin anew whenever there are more than `most` different ones."""
     parts = list[CountsInMemory]()
     for run in runs:
-        if not parts and is_small(len(run), MAX_TOKENS):
+        if not parts and is_small(len(run)):
             parts = [CountsInMemory()]
             parts[0].keys, parts[0].counts = count_small(run, n, bits)
             continue
