@@ -225,6 +225,18 @@ def test_nothing_and_too_much_are_refused():
         moreish.merge([counted(WORDS)], memory=1e-5)
     with pytest.raises(InputError, match="--smoothing"):
         moreish.merge([counted(WORDS)], smoothing="none")
+    with pytest.raises(InputError, match="run 2 is 3: give a run, or its folder"):
+        moreish.merge([counted(WORDS), 3])  # type: ignore[list-item]
+
+
+def test_a_folder_that_is_given_twice_is_refused(tmp_path):
+    run = counted(WORDS).save(tmp_path / "run")
+    (tmp_path / "link").symlink_to(tmp_path / "run")
+    for other in (run, tmp_path / "run", str(tmp_path / "other" / ".." / "run"), tmp_path / "link"):
+        (tmp_path / "other").mkdir(exist_ok=True)
+        with pytest.raises(InputError, match="given twice: its words would count twice"):
+            moreish.merge([tmp_path / "run", other])
+    assert_same_model(moreish.merge([counted(WORDS), counted(WORDS)]), moreish.merge([counted(2 * WORDS)]))
 
 
 @pytest.mark.parametrize(

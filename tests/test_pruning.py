@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from small_models import written_out
 
 import moreish
 from moreish import Corpus, InputError, WordList
-from moreish.cli import run
+from moreish.cli import run, values
 from moreish.corpus.stream import Words
 from moreish.ngram import SMOOTHINGS
 from moreish.ngram.pruning import costs_of, frequencies, n_bytes, pruned
@@ -278,7 +279,7 @@ def test_the_command_says_what_pruning_costs(tmp_path, capsys):
         ([], "give one of them"),
         (["--entropy", "1e-3", "--size", "1MB"], "give one of them"),
         (["--entropy", "0"], "must be a number above 0"),
-        (["--entropy", "nan"], "must be a number above 0"),
+        (["--entropy", "nan"], "entropy (--entropy) is nan: it must be a number above 0"),
         (["--size", "3 apples"], "not a size"),
         (["--size", "100"], "cannot be pruned to 100 bytes"),
     ],
@@ -288,6 +289,22 @@ def test_wrong_requests_are_explained(options, message, tmp_path, capsys):
     assert run(["prune", str(tmp_path / "whole"), *options, "--out", str(tmp_path / "small")]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "small").exists()
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ("2000", 2e3),
+        ("5 kB", 5e3),
+        ("5KiB", 5120),
+        (".5MB", 5e5),
+        ("1.5mib", 1.5 * 2**20),
+        ("1TB", 1e12),
+        ("2TiB", 2**41),
+    ],
+)
+def test_sizes_have_the_units_of_bytes(size, expected):
+    assert values.n_bytes(None, [SimpleNamespace(value=size)]) == expected
 
 
 def test_only_n_gram_models_are_pruned():

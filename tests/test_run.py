@@ -49,6 +49,9 @@ def test_a_folder_in_use_is_refused(saved_run, tmp_path):
     (tmp_path / "note.txt").write_text("mine")
     with pytest.raises(InputError, match="already exists and is not empty"):
         saved_run.save(tmp_path)
+    (tmp_path / "link").symlink_to(tmp_path / "nothing")
+    with pytest.raises(InputError, match="link is a link that leads nowhere: choose another folder"):
+        saved_run.save(tmp_path / "link")
     with pytest.raises(InputError, match="note.txt is not a folder"):
         saved_run.save(tmp_path / "note.txt")
     assert (tmp_path / "note.txt").read_text() == "mine"

@@ -26,12 +26,14 @@ def duration(_: Any, tokens: Sequence[Any]) -> float:
     return float(found["number"]) * SECONDS[found["unit"]]
 
 
-SIZE = re.compile(r"(?P<number>\d+(\.\d*)?|\.\d+) *(?P<unit>|b|kb|mb|gb)", re.ASCII | re.IGNORECASE)
-BYTES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9}
+SIZE = re.compile(r"(?P<number>\d+(\.\d*)?|\.\d+) *(?P<unit>|b|[kmgt]i?b)", re.ASCII | re.IGNORECASE)
+BYTES = {"": 1, "b": 1}
+BYTES |= {f"{letter}b": 1000**power for power, letter in enumerate("kmgt", 1)}
+BYTES |= {f"{letter}ib": 1024**power for power, letter in enumerate("kmgt", 1)}
 
 
 def n_bytes(_: Any, tokens: Sequence[Any]) -> float:
-    """Convert a token such as 500kB, 1.5MB or 2000000 to bytes."""
+    """Convert a token such as 500kB, 1.5MiB or 2000000 to bytes."""
     found = SIZE.fullmatch(tokens[0].value.strip())
     if found is None:
         raise ValueError("not a size: give bytes, or 500kB, or 1MB")

@@ -38,8 +38,8 @@ def merge(
     list of the merged run has the words of one part after those of another. A word counts each time that it is in a
     part. Lists may have weights that are whole numbers.
 
-    Raises InputError for runs whose counts have no exact sum, for different orders, smoothings or splits, and if the
-    counts need more than `memory` GB.
+    Raises InputError for runs whose counts have no exact sum, for a folder that is given twice, for different orders,
+    smoothings or splits, and if the counts need more than `memory` GB.
     """
     if isinstance(runs, str | Path | Run):
         raise InputError("merge takes several runs: give a list of them")
@@ -49,6 +49,8 @@ def merge(
     given = {name: value for name, value in (("smoothing", smoothing), ("added", added)) if value is not None}
     for number, run in enumerate(runs, start=1):
         part, counts = _counted(load(run) if isinstance(run, str | Path) else run, f"run {number}")
+        if part.folder and part.folder in (other.folder for other in parts):
+            raise InputError(f"{part.name} is given twice: its words would count twice")
         parts.append(part._replace(config=dataclasses.replace(part.config, **given)))
         _check_alike(parts[0], parts[-1])
         most = memory or max(most, part.config.memory)
@@ -74,6 +76,7 @@ class _Part(NamedTuple):
     """Facts kept of the run of a part beside its counts; name is for messages."""
 
     name: str
+    folder: Path | None
     config: NGram
     words: WordList
     options: TrainOptions
@@ -82,6 +85,8 @@ class _Part(NamedTuple):
 
 def _counted(run: Run, name: str) -> tuple[_Part, KeptCounts]:
     """Return a run as a part, and its counts. Raises InputError if it has none, or none whose sums are exact."""
+    if not isinstance(run, Run):
+        raise InputError(f"{name} is {run!r}: give a run, or its folder")
     config, name = run.model.config, str(run.path or name)
     if not isinstance(config, NGram):
         raise InputError(f"{name} is {run.model.kind}: only counts merge, those of the models ngram and bigram-counts")
@@ -94,7 +99,7 @@ def _counted(run: Run, name: str) -> tuple[_Part, KeptCounts]:
         raise InputError(f"{name} {what}") from None
     except ValueError as error:
         raise InputError(f"{name} is damaged ({error}): restore it from a copy, or train it again") from None
-    return _Part(name, config, run.corpus.words, run.options, run.seconds), counts
+    return _Part(name, run.path and run.path.resolve(), config, run.corpus.words, run.options, run.seconds), counts
 
 
 def _add(sums: list[KeptCounts], counts: KeptCounts) -> None:

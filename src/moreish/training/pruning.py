@@ -32,9 +32,9 @@ def prune(run: Run, *, entropy: float | None = None, size: float | None = None) 
         raise InputError(f"{name} is {model.kind}: only n-gram models are pruned")
     if (entropy is None) == (size is None):
         raise InputError("pruning takes an entropy or a size: give one of them (--entropy X or --size 1MB)")
-    given = entropy if size is None else size
-    if given is None or not 0 < given < np.inf:
-        raise InputError(f"{'entropy' if size is None else 'size'} is {given}: it must be a number above 0")
+    name_of_option, given = ("entropy", entropy) if size is None else ("size", size)
+    if not isinstance(given, int | float | np.number) or not 0 < given < np.inf:
+        raise InputError(f"{name_of_option} (--{name_of_option}) is {given!r}: it must be a number above 0")
     corpus = run.corpus
     words = corpus.by_label("train") if model.labels else [Words(corpus.stream("train"), corpus.weights("train"))]
     at = partial(pruned, model.arrays, len(model.vocab), frequencies(model.arrays, words))
