@@ -20,7 +20,7 @@ from machine import machine, versions
 import moreish
 from moreish import Corpus, Run, read_words
 from moreish.ngram.pruning import n_bytes
-from moreish.training.run import MODEL
+from moreish.training.folder import MODEL
 
 ORDERS = range(2, 9)
 THRESHOLDS = (0.0, 3e-7, 3e-6)  # nats per token

@@ -15,7 +15,7 @@ from moreish.cli import run as command
 from moreish.engine.guide import prefix_keys
 from moreish.training.checkpoint import CHECKPOINT
 from moreish.training.distilling import drawn_words, guide_of, in_order
-from moreish.training.run import CONFIG, MODEL
+from moreish.training.folder import CONFIG, MODEL
 from moreish.training.teacher import TEACHER
 
 LIST = ["abba", "bad", "dab", "dad", "baba", "abad", "ada", "bab", "add", "dabb", "aba", "bada", "daba", "ab"] * 4

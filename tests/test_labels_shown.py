@@ -22,10 +22,12 @@ from moreish.plots.pictures import PICTURES, PictureOptions
 from moreish.plots.style import save
 from moreish.plots.text import next_probabilities, plot_samples
 from moreish.reporting.report import report
+from moreish.training.checkpoint import CHECKPOINT
 from moreish.training.fit import first_state
+from moreish.training.folder import MODEL
 from moreish.training.loop import Loop
 from moreish.training.prepare import engine_of, prepare
-from moreish.training.run import CHECKPOINT, MODEL, begin_folder
+from moreish.training.saving import begin_folder
 
 KINDS = {
     "eight": made_up_words(300, 1, "abcdefghklm"),

@@ -29,7 +29,7 @@ from moreish.ngram import count_tables
 from moreish.ngram.automaton import trace_stream
 from moreish.ngram.leave_out import log_left_out
 from moreish.training.ensemble import Member, Plan, train_members
-from moreish.training.run import CONFIG, MODEL
+from moreish.training.folder import CONFIG, MODEL
 
 WORDS = ["anna", "ana", "nan", "anna", "bab", "a", "ban", "naab"]
 

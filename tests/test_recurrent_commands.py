@@ -19,9 +19,10 @@ from moreish.engine.tape import engine, shards
 from moreish.plots.pictures import PICTURES
 from moreish.training.checkpoint import CHECKPOINT
 from moreish.training.fit import first_state
+from moreish.training.folder import MODEL
 from moreish.training.loop import Loop
 from moreish.training.prepare import engine_of, prepare
-from moreish.training.run import MODEL, begin_folder
+from moreish.training.saving import begin_folder
 
 SMALL: dict[str, Any] = {"n_hidden": 16, "n_embd": 4, "batch_size": 64, "steps": 60, "lr": 0.03, "schedule": "constant"}
 ALL: dict[str, Any] = {

@@ -21,7 +21,7 @@ import moreish
 from moreish import InputError
 from moreish.files import alone_in
 from moreish.training.checkpoint import CHECKPOINT, Checkpoint, load_checkpoint
-from moreish.training.run import CONFIG, HISTORY, MODEL, WORDS
+from moreish.training.folder import CONFIG, HISTORY, MODEL, WORDS
 
 
 def test_a_run_comes_back_as_it_was(saved_run):

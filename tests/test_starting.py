@@ -15,9 +15,10 @@ from moreish.corpus import mapped
 from moreish.models import NETS
 from moreish.training.checkpoint import CHECKPOINT
 from moreish.training.fit import first_state
+from moreish.training.folder import CONFIG, MODEL, START
 from moreish.training.loop import Loop
 from moreish.training.prepare import engine_of, prepare
-from moreish.training.run import CONFIG, MODEL, START, begin_folder
+from moreish.training.saving import begin_folder
 
 OTHERS = made_up_words(80, seed=9, alphabet="aekmz")  # shares only a and e with the words of the run
 SMALL = {"mlp": {"n_hidden": 16, "n_embd": 4}, "wavenet": {"n_hidden": 8, "n_embd": 4}}

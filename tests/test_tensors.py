@@ -11,7 +11,7 @@ from safetensors.numpy import load, save
 import moreish
 from moreish.files import write_atomically
 from moreish.training import tensors
-from moreish.training.run import MODEL
+from moreish.training.folder import MODEL
 from moreish.training.tensors import stored_arrays
 
 

@@ -41,7 +41,7 @@ from moreish.layers import (
 from moreish.layers.layout import Layout
 from moreish.layers.spec import Y
 from moreish.models import NETS
-from moreish.training.run import MODEL
+from moreish.training.folder import MODEL
 
 
 def test_every_layer_has_its_forward_pass_in_pytorch():

@@ -14,9 +14,9 @@ from moreish.engine.statistics import record
 from moreish.engine.trace import Tracer
 from moreish.engine.words import WordBatches
 from moreish.layers.layout import outputs
+from moreish.training.folder import MODEL
 from moreish.training.loop import stride
 from moreish.training.prepare import of_run
-from moreish.training.run import MODEL
 
 SMALL: dict[str, Any] = {"n_hidden": 16, "n_embd": 4, "batch_size": 32}
 

@@ -17,7 +17,7 @@ import pytest
 import moreish
 from moreish import InputError, WorkError
 from moreish.training.checkpoint import CHECKPOINT, load_checkpoint
-from moreish.training.run import CONFIG, HISTORY, MODEL
+from moreish.training.folder import CONFIG, HISTORY, MODEL
 
 SMALL: dict[str, Any] = {"n_hidden": 16, "n_embd": 4, "batch_size": 32}
 

@@ -23,9 +23,10 @@ from moreish.layers import CausalSelfAttention, leaves
 from moreish.models.transformer import TransformerConfig
 from moreish.training.checkpoint import CHECKPOINT
 from moreish.training.fit import first_state
+from moreish.training.folder import MODEL
 from moreish.training.loop import Loop
 from moreish.training.prepare import engine_of, prepare
-from moreish.training.run import MODEL, begin_folder
+from moreish.training.saving import begin_folder
 
 NET: dict[str, dict[str, Any]] = {
     "transformer": {"n_layer": 1, "n_head": 2, "n_embd": 8, "dropout": 0.1},

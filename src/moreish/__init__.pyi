@@ -36,6 +36,7 @@ from .sampling import Samples as Samples
 from .training.batchnorm import calibrate as calibrate
 from .training.batchnorm import fold as fold
 from .training.distilling import distill as distill
+from .training.loading import load as load
 from .training.loop import Progress as Progress
 from .training.lr_finder import LRFinding as LRFinding
 from .training.lr_finder import find_lr as find_lr
@@ -43,7 +44,6 @@ from .training.merging import merge as merge
 from .training.mixing import mix as mix
 from .training.pruning import prune as prune
 from .training.run import Run as Run
-from .training.run import load as load
 from .training.train import resume as resume
 from .training.train import train as train
 from .training.tuning import Tuned as Tuned

@@ -31,8 +31,9 @@ from ..models import MODELS
 from ..models.labels import Labels
 from ..models.model import Model
 from ..options import Options
+from ..training.loading import load
 from ..training.options import OF_ALL_MODELS
-from ..training.run import Run, load
+from ..training.run import Run
 from ..training.train import train
 from .classification import Classifier
 

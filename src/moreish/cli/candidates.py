@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from ..sampling import UNPROVEN, Candidates, Samples, method_line
-from ..training.run import Run, load
+from ..training.loading import load
+from ..training.run import Run
 from .arguments import tell_ineffective
 from .lines import escaped
 from .progress import DrawingView

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from ..analysis.classification import Classification, Classifier
 from ..files import standard_input
-from ..training.run import load
+from ..training.loading import load
 from .candidates import write_lines
 from .lines import escaped, given_words, read_lines
 from .terminal import announce_work, on_terminal, print_table

@@ -14,7 +14,7 @@ from typing import Literal
 
 from ..analysis.comparison import SCORED_PARTS, shown
 from ..analysis.comparison import compare as compare_runs
-from ..training.run import load
+from ..training.loading import load
 from .terminal import announce_work, print_data, print_json, print_table, say, say_if_diverged
 from .values import Flag, WholeNumber
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..analysis.diagnosis import diagnose as diagnose_run
 from ..analysis.diagnosis import layer_row
-from ..training.run import load
+from ..training.loading import load
 from .terminal import announce_work, print_json, print_table, print_text
 from .values import Flag
 

@@ -20,7 +20,7 @@ from ..analysis.comparison import baseline
 from ..corpus import PARTS
 from ..errors import unknown
 from ..evaluation import evaluate
-from ..training.run import load
+from ..training.loading import load
 from .terminal import announce_work, print_json, print_losses, print_table, print_text, say_if_diverged
 from .values import Flag, one_of
 

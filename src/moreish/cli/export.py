@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..export import EXPORTS, check_format, check_path, default_path, write_export
-from ..training.run import load
+from ..training.loading import load
 from .terminal import announce_work, print_text
 from .values import Flag, WholeNumber, one_of
 

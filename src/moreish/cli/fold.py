@@ -16,7 +16,8 @@ import numpy as np
 from ..errors import WorkError
 from ..training.batchnorm import calibrate as calibrate_model
 from ..training.batchnorm import fold as fold_model
-from ..training.run import Run, load
+from ..training.loading import load
+from ..training.run import Run
 from .terminal import announce_work, print_text
 from .values import Flag
 

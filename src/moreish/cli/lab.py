@@ -25,7 +25,7 @@ from cyclopts import Parameter
 from ..corpus import BUNDLED, words_of
 from ..errors import InputError
 from ..training.folder import CONFIG
-from ..training.run import load
+from ..training.loading import load
 from .fields import Flat, ListArguments, ListName, given_options
 from .lr_find import train_command
 from .request import Request

@@ -25,8 +25,10 @@ from cyclopts import Parameter
 from ..errors import InputError
 from ..evaluation import Evaluation
 from ..ngram import SMOOTHINGS
+from ..training.folder import check_free
+from ..training.loading import load
 from ..training.merging import merge as merge_runs
-from ..training.run import Run, check_free, load
+from ..training.run import Run
 from .terminal import announce_work, print_losses, print_table, print_text
 from .values import one_of
 

@@ -13,8 +13,8 @@ import shlex
 from pathlib import Path
 
 from ..evaluation import Evaluation
+from ..training.loading import load
 from ..training.mixing import mix as mix_runs
-from ..training.run import load
 from .terminal import announce_work, print_losses, print_table, print_text
 from .values import Flag
 

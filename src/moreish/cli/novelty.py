@@ -16,7 +16,7 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.progress import Progress
 
-from ..training.run import load
+from ..training.loading import load
 from .terminal import announce_work, print_json, print_table, print_text
 from .values import Flag, WholeNumber, whole_number
 

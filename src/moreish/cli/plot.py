@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ..errors import InputError, unknown
 from ..training.folder import check_inside
-from ..training.run import load
+from ..training.loading import load
 from .terminal import announce_work, print_text, say
 from .values import WholeNumber, one_of
 

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from ..corpus import PARTS
 from ..ngram.pruning import n_bytes
+from ..training.loading import load
 from ..training.pruning import prune as prune_run
-from ..training.run import load
 from .terminal import announce_work, print_table, print_text
 from .values import Size
 

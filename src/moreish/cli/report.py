@@ -11,7 +11,7 @@ Examples:
 from pathlib import Path
 
 from ..files import write_atomically
-from ..training.run import load
+from ..training.loading import load
 from .terminal import announce_work, print_text
 
 

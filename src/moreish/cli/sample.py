@@ -27,7 +27,7 @@ from typing import Annotated, Any
 from ..corpus import read_words
 from ..errors import InputError
 from ..sampling import method_line
-from ..training.run import load
+from ..training.loading import load
 from .arguments import constraint_arguments, given_constraints, tell_ineffective
 from .candidates import (
     candidates_json,

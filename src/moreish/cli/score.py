@@ -42,7 +42,7 @@ from ..analysis.scoring import Scorer, Scores
 from ..engine.threads import in_order
 from ..errors import InputError
 from ..files import STANDARD_INPUT, standard_input
-from ..training.run import load
+from ..training.loading import load
 from .lines import UNPRINTABLE, escape, escaped, given_words, read_blocks, words_of
 from .table import Table
 from .terminal import announce_work, on_terminal, print_data, say

@@ -17,7 +17,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from ..training.run import load
+from ..training.loading import load
 from .terminal import announce_work, print_text
 from .values import WholeNumber
 

@@ -30,9 +30,9 @@ from ..models import MODELS
 from ..models.model import Model
 from ..models.ngram import AutomatonConfig
 from ..training.fit import count
+from ..training.loading import load
 from ..training.options import TrainOptions
 from ..training.prepare import of_run, prepare
-from ..training.run import load
 from .arguments import ModelArguments, ModelName
 from .fields import Flat, given_options
 from .terminal import on_terminal, print_table, print_text

@@ -46,8 +46,9 @@ from ..evaluation import Evaluation, evaluate
 from ..models import Mixture
 from ..training.fit import clock
 from ..training.folder import check_free
+from ..training.loading import load
 from ..training.recipes import RECIPES
-from ..training.run import Run, load
+from ..training.run import Run
 from ..training.tracking import tracking
 from ..training.train import SHORT_LIST, chosen, default_model
 from ..training.train import resume as resume_training

@@ -27,9 +27,11 @@ def duration(_: Any, tokens: Sequence[Any]) -> float:
 
 
 SIZE = re.compile(r"(?P<number>\d+(\.\d*)?|\.\d+) *(?P<unit>|b|[kmgt]i?b)", re.ASCII | re.IGNORECASE)
-BYTES = {"": 1, "b": 1}
-BYTES |= {f"{letter}b": 1000**power for power, letter in enumerate("kmgt", 1)}
-BYTES |= {f"{letter}ib": 1024**power for power, letter in enumerate("kmgt", 1)}
+BYTES = {"": 1, "b": 1} | {
+    f"{letter}{more}": thousand**power
+    for more, thousand in (("b", 1000), ("ib", 1024))
+    for power, letter in enumerate("kmgt", 1)
+}
 
 
 def n_bytes(_: Any, tokens: Sequence[Any]) -> float:

@@ -12,7 +12,8 @@ from ..errors import InputError, WorkError, missing
 from ..evaluation import evaluate, shown_interval
 from ..files import write_atomically
 from ..training.folder import COLUMNS, CONFIG, HISTORY, MODEL, START, WORDS, check_free, discard_folder, new_folder
-from ..training.run import Run, load
+from ..training.loading import load
+from ..training.run import Run
 
 SCHEME = "hf:"  # before the name of a repository
 OF_WORDS = (WORDS, COLUMNS)  # sent on request alone

@@ -20,9 +20,10 @@ from ..evaluation import part_loss
 from ..models import MODELS, ModelConfig
 from ..options import Options
 from ..training.fit import count
+from ..training.folder import WORDS
 from ..training.options import TrainOptions
 from ..training.prepare import Task, prepare
-from ..training.run import WORDS, Run
+from ..training.run import Run
 from .controls import FIRST, OTHERS
 from .trainer import Trainer
 

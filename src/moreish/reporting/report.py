@@ -23,8 +23,9 @@ from ..files import written_at
 from ..models import CountConfig
 from ..plots.pictures import PICTURES, PictureOptions, draw
 from ..plots.style import svg
+from ..training.folder import MODEL
 from ..training.options import OF_ALL_MODELS
-from ..training.run import MODEL, Run
+from ..training.run import Run
 from ..training.train import train
 
 SAMPLES = 48

@@ -25,9 +25,10 @@ from ..models import NETS
 from ..models.model import Model
 from .fit import OnProgress, fit
 from .folder import check_free
+from .loading import load
 from .mixing import mix
 from .prepare import prepare
-from .run import Run, load
+from .run import Run
 from .teacher import Taught, Teacher
 
 DRAWN_PER_WORD, MOST_DRAWN = 4, 100_000  # words that a teacher draws by default: for each train word, and in all

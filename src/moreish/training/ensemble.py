@@ -26,10 +26,12 @@ from ..files import alone_in, remove, write_atomically
 from .checkpoint import damaged
 from .fit import OnProgress, clock, fit, go_on
 from .folder import BEGINNING, CONFIG, MEMBERS, MODEL, PLAN, new_folder
+from .loading import load
 from .loop import Progress
 from .mixing import mix
 from .prepare import Task, prepare
-from .run import Run, load, model_bytes, save_elsewhere, write_folder
+from .run import Run
+from .saving import model_bytes, save_elsewhere, write_folder
 
 LOG = logging.getLogger("moreish")
 WEIGHTS = ("equal", "fitted", "by context")

@@ -20,9 +20,11 @@ from ..models.model import Model
 from .batchnorm import calibrate
 from .checkpoint import CHECKPOINT, Checkpoint, first_moments, load_checkpoint
 from .folder import MODEL, discard_folder, instead_of
+from .loading import load
 from .loop import Diverged, Loop, Progress
 from .prepare import Task, engine_of, of_run
-from .run import Run, begin_folder, end_folder, load, save_elsewhere, write_config, write_history
+from .run import Run
+from .saving import begin_folder, end_folder, save_elsewhere, write_config, write_history
 from .teacher import load_teacher
 from .watching import TrainingView
 

@@ -1,10 +1,28 @@
-"""The files of a run folder: their names, the beginning of a folder, what a killed beginning leaves, and links."""
+"""The files of a run folder: their names, the beginning of a folder, what a killed beginning leaves, and links.
+
+words.txt               the word list
+columns.safetensors     the weights and labels of the words, if the list has any
+history.jsonl           a line for each point of the log: step, seconds so far, lr, train and val loss in nats, some
+                        batch losses since the last point, with --average the val losses of the weights and of their
+                        average, and with --diagnostics the statistics of the layers
+checkpoint.safetensors  the state of an unfinished training: see `Checkpoint`
+teacher.safetensors     what an unfinished distillation learns from: see `Teacher`
+ngram.safetensors       the n-gram inside a net whose training is unfinished
+model.safetensors       the weights by name, once the training has ended
+start.safetensors       the weights that the training began with, if they come from another run
+config.json             model, options, vocabulary, split, data hash, versions
+beginning.txt           says that a run begins here, until config.json is there
+
+Every file is replaced as a whole, and config.json is written last. A folder that has a config.json is a run: it loads,
+and it resumes if its training has not ended.
+"""
 
 import os
 import shutil
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError, WorkError
 from ..files import alone_in, remove, write_atomically
@@ -21,6 +39,7 @@ CONFIG, PLAN, WORDS, COLUMNS, MODEL, HISTORY, START, INSIDE = (
     "start.safetensors",
     "ngram.safetensors",
 )
+FORMAT = 2  # of the folder; raised by a change that older versions cannot read
 MEMBERS = "members"  # folder of the members of an unfinished ensemble
 BEGINNING = "beginning.txt"  # there until config.json is, so that what a kill leaves is known to be ours
 FILES = (CONFIG, PLAN, WORDS, COLUMNS, HISTORY, CHECKPOINT, MODEL, START, TEACHER, INSIDE, BEGINNING)
@@ -142,3 +161,11 @@ def check_inside(path: Path, folder: Path) -> None:
     """Raise InputError if a path in a run folder is a link that leads out of it."""
     if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
         raise InputError(f"{path}: a link out of the folder of the run: replace it by a copy of what it leads to")
+
+
+def state_of(folder: Path, history: list[dict[str, Any]], steps: int | None) -> str:
+    """State of a training: "stopped" before its end, "diverged" if the log ends before the last step, or "finished"."""
+    if not (folder / MODEL).exists():
+        return "stopped"
+    done = history[-1]["step"] if history else 0
+    return "diverged" if done < (steps or 0) else "finished"

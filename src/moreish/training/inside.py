@@ -18,8 +18,9 @@ from ..ngram import count_tables
 from ..ngram.fitting import trace_tokens
 from ..ngram.leave_out import log_left_out
 from ..ngram.merging import KEPT
+from .loading import load
 from .options import TrainOptions
-from .run import Run, load
+from .run import Run
 
 MOST_NUMBERS = 1 << 28  # of log-probabilities: 1 GiB
 MIXED = "mix the two runs afterwards with: moreish mix"

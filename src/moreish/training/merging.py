@@ -15,8 +15,9 @@ from ..models.ngram import NGram
 from ..ngram.merging import KeptCounts
 from ..ngram.windows import BYTES_PER_TOKEN
 from .fit import clock
+from .loading import load
 from .options import TrainOptions
-from .run import Run, load
+from .run import Run
 
 
 def merge(
@@ -83,7 +84,7 @@ class _Part(NamedTuple):
     seconds: float | None
 
 
-def _counted(run: Run, name: str) -> tuple[_Part, KeptCounts]:
+def _counted(run: object, name: str) -> tuple[_Part, KeptCounts]:
     """Return a run as a part, and its counts. Raises InputError if it has none, or none whose sums are exact."""
     if not isinstance(run, Run):
         raise InputError(f"{name} is {run!r}: give a run, or its folder")

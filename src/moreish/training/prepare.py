@@ -18,8 +18,9 @@ from ..models.inside import NGramInside
 from ..models.labels import Labels
 from ..models.model import Model
 from .inside import guide_of_others, guide_of_train, ngram_for, with_inside
+from .loading import load
 from .options import MIN_VAL_WORDS, TrainOptions, resolved
-from .run import Run, load
+from .run import Run
 from .starting import Start, check_source, start_from
 from .teacher import Teacher
 

@@ -11,8 +11,8 @@ from typing import Any
 from ..errors import InputError
 from ..files import written_at
 from .checkpoint import CHECKPOINT, damaged
-from .folder import CONFIG, HISTORY, MODEL, PLAN, check_files
-from .run import load_history, state_of
+from .folder import CONFIG, HISTORY, MODEL, PLAN, check_files, state_of
+from .loading import load_history
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,11 @@ from ..errors import InputError, missing
 from ..evaluation import evaluate
 from ..models import CountConfig, ModelConfig
 from .fit import count, finish, first_state
+from .loading import load
 from .loop import EVALUATIONS, Diverged, Loop
 from .options import TrainOptions
 from .prepare import engine_of, prepare
-from .run import Run, load
+from .run import Run
 from .watching import SearchView
 
 if TYPE_CHECKING:
