@@ -279,15 +279,35 @@ def test_drawing_ends_soon_if_nothing_new_can_come(models, monkeypatch):
     monkeypatch.setattr(sampling, "STALE", 300)
     for name in MODELS:
         model = models[name]
-        for greedy in ({"temperature": 0}, {"temperature": 1e-9}, {"top_k": 1}):
+        for way_out, greedy in (
+            ("the temperature", {"temperature": 0}),
+            ("the temperature", {"temperature": 1e-9}),
+            ("--top-k", {"top_k": 1}),
+            ("the temperature and --top-k", {"top_k": 1, "temperature": 0}),
+        ):
             (word,) = set(model.sample(64, **greedy))
             for asked in ({"distinct": True}, {"avoid": [word]}):
-                with pytest.raises(InputError, match=r"among \d?\d?\d that.* raise the temperature"):
+                with pytest.raises(InputError, match=rf"among 64 that .*, or raise {way_out}$"):
                     model.sample(5, **asked, **greedy)
         with pytest.raises(InputError, match=r"only 1 of 5 different words were found among [3-9]\d\d that .*--tries"):
             model.sample(5, distinct=True, top_p=1e-9)
         with pytest.raises(InputError, match="among 5,000"):
             model.sample(5, distinct=True, top_p=1e-9, tries=5000)
+
+
+@pytest.mark.parametrize("greedy", [{"temperature": 0}, {"temperature": 1e-9}, {"top_k": 1}])
+def test_wishes_that_the_most_likely_word_hardly_satisfies_are_found_at_once(models, greedy, monkeypatch):
+    monkeypatch.setattr(sampling, "DEFAULT_TRIES", 2000)
+    drawn = {name: models[name].sample(8, **greedy) for name in MODELS}
+    ended = {
+        name: words for name, words in drawn.items() if len(words[0]) < models[name].sampling_models()[0].most_extra
+    }
+    assert len(ended) > len(drawn) / 2
+    for name, words in ended.items():
+        (word,) = set(words)
+        other = next(a + b for a in LETTERS for b in LETTERS if a + b not in word)
+        assert set(models[name].sample(5, prefer={other: 1e8}, **greedy)) == {word}
+        assert set(models[name].sample(5, prefer={other: 3}, exact=True, **greedy)) == {word}
 
 
 def test_a_seed_means_the_same_draws_however_many_are_wanted(models):

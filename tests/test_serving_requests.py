@@ -66,7 +66,7 @@ DEEP = "[" * 200_000 + "]" * 200_000
         ("/sample", '{"suffix": "a", "pattern": "*b"}', 422, "no word fits --suffix a and --pattern '*b'"),
         ("/sample", '{"suffix": "ax"}', 422, "'x' is not in the word list"),
         ("/sample", '{"n": 2, "max_length": 1, "distinct": true, "pattern": "a"}', 422, "1 word that fits"),
-        ("/sample", '{"distinct": true, "temperature": 0, "tries": 1000}', 422, "among 1,000 that the model generated"),
+        ("/sample", '{"distinct": true, "temperature": 0, "tries": 1000}', 422, "among 64 that the model generated"),
         ("/most-likely", '{"n": 10000, "max_length": 1000}', 422, "more than 1,000,000"),
         ("/most-likely", '{"temperature": 1}', 422, "temperature"),
         ("/most-likely", '{"min_length": 5, "pattern": "????"}', 422, "no word fits"),

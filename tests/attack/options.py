@@ -128,6 +128,7 @@ def sample_command(r: random.Random, folder: Path) -> str:
     assert len(words) == (0 if done.returncode else 5), done
     for word in words:
         check(word, asked)
+    assert "distinct" not in asked or len(set(words)) == len(words)
     return f"sample, status {done.returncode}"
 
 

@@ -35,7 +35,7 @@ def prune(run: Path, /, *, out: Path, entropy: float | None = None, size: Size |
     entropy
         Leave out every sequence without which the loss is expected to rise by less than this, in nats per token.
     size
-        Leave out as little as brings the tables down to this size, such as 500kB or 1MB (1,000,000 bytes).
+        Leave out as little as brings the tables down to this size, such as 500kB, 1MB (1,000,000 bytes) or 1MiB.
     """
     announce_work()
     before = load(run)

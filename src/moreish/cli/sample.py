@@ -98,8 +98,9 @@ def sample(
     exact
         Draw each word exactly as often as the model generates it, whatever it costs; that is told first.
     tries
-        Limit on the words drawn if not all of them fit [default: 2 million, or 1,000 for each word if that is more,
-        and fewer if 65,536 in a row are known ones, excluded or drawn before]; with --lengths, that of each length.
+        Limit on the words drawn if not all of them fit [default: 2 million, or 1,000 for each word if that is more];
+        with --lengths, that of each length. Without it, drawing also ends after 131,072 words in a row that are
+        excluded or were drawn before.
     most_likely
         Find the most likely words by beam search instead of drawing at random.
     marks

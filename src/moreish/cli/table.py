@@ -10,7 +10,7 @@ from ..corpus.columns import located, tidy
 from ..corpus.encodings import checked_encoding, texts, with_line_feeds
 from ..corpus.formats import SAMPLE_SIZE, SEPARATORS, Layout, ListOptions, forced, recognised
 from ..corpus.packed import unpacked
-from ..corpus.reading import COMMENTS
+from ..corpus.reading import comments
 from ..corpus.tables import SAMPLE_ROWS, csv_rows, filled
 from ..errors import InputError
 from ..files import STANDARD_INPUT
@@ -41,8 +41,7 @@ class Table:
         while len(text) <= SAMPLE_SIZE and (piece := next(pieces, "")):
             text += piece
         whole = len(text) <= SAMPLE_SIZE
-        comments = COMMENTS.match(text)
-        self.head = comments[0] if comments else ""
+        self.head = comments(text)
         text = text[len(self.head) :]
         layout = _layout(with_line_feeds(text), whole)
         self._separator = layout.separator

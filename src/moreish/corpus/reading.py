@@ -22,7 +22,7 @@ from .wordlist import WordList, no_words, sha256_of, shown
 
 BLOCK_SIZE = 1 << 20  # bytes or characters processed at a time
 UNCLEAN = ("\n\n", *(c for c in map(chr, range(128)) if c.isspace() and c != "\n"))  # in a block that may need cleaning
-COMMENTS = re.compile(r"(?:[^\S\n]*\n|#(?: [^\n]*)?(?:\n|\Z))*+")  # with blank lines; *+ takes no memory for each
+FIRST_LINE = re.compile(r"^(?!#(?:[ \n]|\Z))[^\S\n]*\S", re.MULTILINE)  # that is not blank and no comment
 
 log = logging.getLogger("moreish")
 
@@ -86,6 +86,12 @@ def parse_words(data: bytes, name: str, options: ListOptions | None = None) -> W
     return words
 
 
+def comments(text: str) -> str:
+    """Return the leading comments of a text, with the blank lines between them."""
+    first = FIRST_LINE.search(text)
+    return text[: first.start()] if first else text
+
+
 @contextmanager
 def _opened(path: Path) -> Generator[BinaryIO]:
     """Open a file. Raises InputError if it cannot be read."""
@@ -117,8 +123,7 @@ def _words(file: BinaryIO, name: str, options: ListOptions, large: bool) -> Word
             break
     text = "".join(head)
     del head
-    comments = COMMENTS.match(text) if options.format != "text" else None
-    skipped = text[: comments.end()] if comments else ""
+    skipped = comments(text) if options.format != "text" else ""
     text = text[len(skipped) :]
     if skipped.strip() and not text.strip() and not large:
         raise InputError(

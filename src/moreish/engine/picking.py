@@ -12,7 +12,7 @@ from .protocol import Draw, Reader
 from .rng import draw_number
 from .states import next_states, state_after
 
-LEAST_TEMPERATURE = 1e-6  # a lower one keeps only the largest weight
+GREEDY_BELOW = 1e-6  # a temperature that keeps only the largest weight
 WORDS_AT_A_TIME = 1 << 14  # drawn from a reader's states
 
 
@@ -22,11 +22,11 @@ def weights(logits, temperature, top_k, top_p, may_end, out):
 
     The end token is removed unless the word may end. Logits are divided by the temperature. The `top_k` largest are
     kept (0: all), and of these the fewest that make up `top_p` of the probability (1: all), the largest first. A
-    temperature of 0, or below LEAST_TEMPERATURE, keeps only the largest. Of equal logits the first is the largest.
+    temperature of 0, or below GREEDY_BELOW, keeps only the largest. Of equal logits the first is the largest.
     """
     V = logits.size
     nothing = logits.dtype.type(-np.inf)
-    if temperature < LEAST_TEMPERATURE:
+    if temperature < GREEDY_BELOW:
         top_k, temperature = 1, 1.0
     for v in range(V):
         out[v] = logits[v]

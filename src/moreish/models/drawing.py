@@ -98,8 +98,8 @@ class DrawsWords(ABC):
         distinct        draw each word only once
         exact           do without the estimates of look-ahead, whatever that costs: see `Samples`
         tries           words to draw at most if not all of them fit; None for 2 million, or 1,000 for each of the n
-                        words if that is more, or until 65,536 in a row are known ones, excluded or drawn before. With
-                        lengths, the limit is that of each length
+                        words if that is more; drawing then also ends after 131,072 words in a row that are
+                        excluded or were drawn before. With lengths, the limit is that of each length
         on_progress     called with the number of words found and of words drawn
         on_cost         called with a line about the time that an exact draw takes, if it takes long
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..engine.compiler import compiler
-from ..engine.picking import LEAST_TEMPERATURE, weights
+from ..engine.picking import GREEDY_BELOW, weights
 from ..engine.protocol import Draw
 from ..engine.rng import draw_number
 from ..layers.jit import fields, njit
@@ -144,7 +144,7 @@ class Sampler:
         R = 1 << min(n_nodes.bit_length(), max(max_cells // V, 1).bit_length() - 1)
         self.rows = Rows(np.empty(V), np.zeros(R, np.int64), np.empty((R, V)), np.empty((R, V), np.int32))
         self._small = None
-        if options.temperature >= LEAST_TEMPERATURE and options.top_k == 0 and options.top_p == 1:
+        if options.temperature >= GREEDY_BELOW and options.top_k == 0 and options.top_p == 1:
             self._small = SmallSampler(graph, probabilities, options.temperature)
         self._lock = threading.Lock()
 

@@ -1,4 +1,4 @@
-"""Counting and drawing with NumPy, for lists that take less time than importing Numba or compiling.
+"""Counting and drawing with NumPy, for lists that are counted before Numba is imported or has compiled.
 
 Each function gives what the compiled one gives, to the bit. So logarithms and exponentials are those of the C library,
 number by number: NumPy has its own, which may differ in the last bit.
@@ -22,7 +22,10 @@ MAX_DRAWN = 1 << 14  # characters
 
 
 def is_small(n: int) -> bool:
-    """Return True if n tokens are so few that NumPy counts and traces them about as fast as compiled code."""
+    """Return True if n tokens are so few that NumPy counts and traces them about as fast as compiled code.
+
+    Words of some thousand characters take longer: NumPy takes a step for each character of the longest.
+    """
     return n <= MAX_TOKENS and COMPILES
 
 

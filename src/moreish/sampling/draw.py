@@ -40,7 +40,7 @@ MANY = 1 << 18  # words to draw, for their number to be told first
 TIMED = 1 << 12  # words drawn to measure the time of one
 PROBES = 256  # words drawn to see whether rejection is cheap
 DEFAULT_TRIES = 2_000_000  # or 1,000 for each word asked for, if that is more
-STALE = 1 << 16  # words in a row that fit and bring nothing new, after which drawing ends
+STALE = 1 << 17  # words in a row that fit and bring nothing new, after which drawing ends
 
 
 class Samples(Shown, list[str]):
@@ -95,7 +95,7 @@ class Drawing:
     avoid       words to leave out
     distinct    draw each word only once
     exact       draw each word exactly as often as the model generates it, whatever it costs
-    tries       words to draw at most; None for DEFAULT_TRIES, or fewer if STALE words in a row bring nothing new
+    tries       words to draw at most; None for DEFAULT_TRIES, ended early by STALE words in a row with nothing new
     on_progress called with the number of words found and of words drawn
     on_cost     called with a line about the time that an exact draw takes, if it takes long
 
@@ -178,7 +178,7 @@ class Drawing:
         self.method, self.share, self.effective, self.tried = source.method, source.share or 0.0, None, 0
         while found < self.n:
             check_time()
-            if one_word and not satisfying and tried >= (STALE if self.wishes else 1):
+            if one_word and tried and not satisfying and not self.wishes:
                 raise _TooFew(str(never_generated(self.options)))
             if tried >= most or (one_word and stale) or (self.tries is None and stale >= STALE):
                 raise self._too_few(found, tried)
@@ -229,10 +229,10 @@ class Drawing:
     def _too_few(self, found: int, tried: int) -> "_TooFew":
         wanted = " ".join(["new"] * bool(self.avoided) + ["different"] * self.distinct + ["words"])
         advice = f"ask for fewer (-n {found})" if found else "relax the constraints"
-        more = "raise the temperature or --top-k" if self.options.greedy else f"draw more (--tries {10 * tried})"
+        otherwise = self.options.way_out_of_greedy or f"draw more (--tries {10 * tried})"
         return _TooFew(
             f"only {found:,} of {self.n:,} {wanted} were found among {tried:,} that the model generated: "
-            f"{advice}, or {more}"
+            f"{advice}, or {otherwise}"
         )
 
     def _enumerate(self, words: DFA) -> Iterator[list[str]]:

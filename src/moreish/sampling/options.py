@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..engine.compiler import compiler
-from ..engine.picking import LEAST_TEMPERATURE, weights
+from ..engine.picking import GREEDY_BELOW, weights
 from ..errors import InputError
 
 
@@ -46,8 +46,14 @@ class SamplingOptions:
 
     @property
     def greedy(self) -> bool:
-        """True if only the most likely character keeps a positive probability, so that all words are the same."""
-        return self.temperature < LEAST_TEMPERATURE or self.top_k == 1
+        """True if only the most likely character can be drawn, so that all words of a label are the same."""
+        return self.temperature < GREEDY_BELOW or self.top_k == 1
+
+    @property
+    def way_out_of_greedy(self) -> str:
+        """What to change for other words than the most likely one; "" if nothing."""
+        bound = ["the temperature"] * (self.temperature < GREEDY_BELOW) + ["--top-k"] * (self.top_k == 1)
+        return f"raise {' and '.join(bound)}" if bound else ""
 
     def probabilities(self, logits: np.ndarray, may_end: bool) -> np.ndarray:
         """Logits (N, V) -> probabilities float64 (N, V); that of the end is 0 unless the word may end."""

@@ -179,7 +179,7 @@ def sources_of(wanted: Wanted, n: int, exact: bool) -> Iterator[Source]:
     if steps <= QUICK_STEPS and (source := _exact(wanted)):
         yield source
         return
-    if not exact and options.temperature > 0:
+    if not exact:
         yield _rejection(wanted, last=False, least=LEAST_RATE)
         yield _guided(wanted)
     has_other = QUICK_STEPS < steps <= MAX_STEPS

@@ -89,13 +89,13 @@ def check_free(path: str | Path) -> None:
     """Raise InputError unless a run can be saved in a folder: it does not exist or is empty, or `is_left_over`."""
     folder = Path(path)
     try:
-        there = folder.exists() or folder.is_symlink()
-        if not there or (folder.is_dir() and not any(folder.iterdir())) or is_left_over(folder):
+        if folder.is_symlink() and not folder.exists():
+            raise InputError(f"{folder} is a link that leads nowhere: choose another folder (--out)")
+        if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())) or is_left_over(folder):
             return
     except OSError as error:
         raise InputError(f"{folder}: cannot be read ({error.strerror}): choose another folder (--out)") from None
     what = "already exists and is not empty" if folder.is_dir() else "is not a folder"
-    what = what if folder.exists() else "is a link that leads nowhere"
     what = "already holds a run" if (folder / CONFIG).exists() or (folder / PLAN).exists() else what
     raise InputError(f"{folder} {what}: choose another folder (--out)")
 

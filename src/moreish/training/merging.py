@@ -50,7 +50,7 @@ def merge(
     given = {name: value for name, value in (("smoothing", smoothing), ("added", added)) if value is not None}
     for number, run in enumerate(runs, start=1):
         part, counts = _counted(load(run) if isinstance(run, str | Path) else run, f"run {number}")
-        if part.folder and part.folder in (other.folder for other in parts):
+        if any(part.folder == other.folder and part.words == other.words for other in parts if other.folder):
             raise InputError(f"{part.name} is given twice: its words would count twice")
         parts.append(part._replace(config=dataclasses.replace(part.config, **given)))
         _check_alike(parts[0], parts[-1])

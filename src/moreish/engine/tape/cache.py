@@ -101,8 +101,11 @@ def _private(folder: Path) -> bool:
 
 def seal(files: Sequence[Path]) -> None:
     """Keep the digest of files of the cache in a file beside them, so that damage is noticed: see `intact`."""
+    place = _seal_of(files)
+    written = place.with_suffix(f".{os.getpid()}.part")
     with suppress(OSError):  # without a seal, they are compiled again
-        _seal_of(files).write_text(_digest(files))
+        written.write_text(_digest(files))
+        written.replace(place)
 
 
 def intact(files: Sequence[Path]) -> bool:
@@ -112,16 +115,13 @@ def intact(files: Sequence[Path]) -> bool:
     """
     if not files:
         return False
-    seal = _seal_of(files)
-    try:
-        sealed = seal.read_text()
-        if sealed == _digest(files):
+    place = _seal_of(files)
+    with suppress(OSError, UnicodeError):
+        if place.read_text() == _digest(files):
             return True
-        log.warning("the compiled code in %s is damaged: compiling again", seal.with_suffix(""))
-    except (OSError, UnicodeError):
-        pass
-    for path in (*files, seal):
-        if path.is_dir():
+        _warn_of_damage(place.parents[2])
+    for path in (*files, place):
+        if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
         else:
             with suppress(OSError):
@@ -129,8 +129,14 @@ def intact(files: Sequence[Path]) -> bool:
     return False
 
 
+@cache
+def _warn_of_damage(folder: Path) -> None:
+    """Say once that code is compiled again."""
+    log.warning("compiled code in %s has changed since it was written: compiling it again", folder)
+
+
 def _seal_of(files: Sequence[Path]) -> Path:
-    return files[0].parent / (files[0].name.partition(".py")[0] + ".sha256")
+    return files[0].parent / (files[0].name.rpartition(".py")[0] + ".sha256")
 
 
 def _digest(files: Sequence[Path]) -> str:
