@@ -207,6 +207,7 @@ def test_damaged_code_is_noticed_and_removed(of, damage, tmp_path):
     assert cache.intact(files)
 
 
+@posix
 def test_code_without_its_seal_is_not_used(tmp_path, caplog):
     files = [tmp_path / "sgd-1.py311.1.nbc", tmp_path / "sgd-1.py311.nbi"]
     files[0].mkdir()
@@ -219,6 +220,15 @@ def test_code_without_its_seal_is_not_used(tmp_path, caplog):
     files[0].with_name("sgd-1.sha256").symlink_to(tmp_path.parent)
     assert not cache.intact(files)
     assert list(tmp_path.iterdir()) == []
+    for at in range(3):
+        paths = [*files, tmp_path / "sgd-1.sha256"]
+        for path in files:
+            path.write_bytes(b"code")
+        cache.seal(files)
+        paths[at].unlink()
+        os.mkfifo(paths[at])
+        assert not cache.intact(files), "and it does not wait for somebody to write"
+        assert list(tmp_path.iterdir()) == []
     assert not caplog.text, "a process that was killed while it compiled is no damage"
 
 

@@ -26,7 +26,7 @@ from moreish.ngram.sampler import MAX_ROW_CELLS, DrawOptions, Sampler
 from moreish.ngram.smoothing import discounts
 from moreish.ngram.spill import CountsOnDisk
 from moreish.ngram.tables import tables_of
-from moreish.ngram.windows import BYTES_PER_TOKEN, count_windows
+from moreish.ngram.windows import BYTES_PER_TOKEN, MAX_BITS, count_windows
 
 ORDERS = (1, 2, 3, 5, 8)
 SMALL = st.lists(st.text("abc", min_size=1, max_size=6), min_size=6, max_size=40)
@@ -177,11 +177,13 @@ def test_counts_that_do_not_fit_in_memory_are_refused(corpus):
             count_windows(corpus.stream("train"), 5, n_vocab, memory=50 * 5 * 100)
 
 
-@given(SMALL, st.integers(1, 9), st.integers(1, 4))
+@given(SMALL, st.integers(1, 9), st.integers(1, 4), st.booleans())
 @settings(deadline=None)
-def test_rare_windows_are_shortened(words, n, at_least):
+def test_rare_windows_are_shortened(words, n, at_least, wide):
+    """Also if a window fills the bits of a number."""
     corpus = Corpus(words)
-    counted = count_windows(corpus.stream("train"), n, len(corpus.vocab), at_least)
+    n_vocab = 1 << MAX_BITS // n if wide else len(corpus.vocab)
+    counted = count_windows(corpus.stream("train"), n, n_vocab, at_least)
     letters = np.array(list("." + corpus.vocab.characters))
     found = {
         "".join(str(letters[counted.at(k)[i]]) for k in range(n - length, n)): int(m)

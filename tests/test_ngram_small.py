@@ -6,9 +6,11 @@ import sys
 import numpy as np
 import pytest
 
+import moreish
 from moreish import bundled
 from moreish.engine.protocol import Draw
-from moreish.ngram import Automaton, automaton, count_tables, sampler, smoothed, tables, windows
+from moreish.layers import jit
+from moreish.ngram import Automaton, automaton, count_tables, sampler, small, smoothed, tables, windows
 from moreish.ngram.fitting import distinct, evidence, fit_loss, trace_tokens
 
 ALPHABET = "abcdé"
@@ -53,6 +55,31 @@ def test_numpy_gives_what_compiled_code_gives(order, padded, temperature, at_lea
         found.append(results(order, padded, temperature, at_least))
     for a, b in zip(*found, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_a_small_list_is_counted_without_compiling_also_once_numba_is_imported(monkeypatch):
+    _ = jit.numba.njit  # imports it
+    assert jit.numba_is_imported()
+    monkeypatch.setattr(small, "MAX_TOKENS", 1 << 19)
+    for module in (automaton, tables, windows):
+        monkeypatch.setattr(module, "compiled", lambda function: pytest.fail(f"{function} is compiled"))
+    run = moreish.train(bundled("dinosaurs"), "ngram", smoothing="kneser-ney", order=4)
+    assert 0 < run.loss["val"] < 4
+
+
+@pytest.mark.parametrize("n", [2, 5])
+def test_a_first_small_piece_is_counted_with_others_that_are_large(n, monkeypatch):
+    stream, V = random_stream(n, 200), len(ALPHABET) + 1
+    monkeypatch.setattr(small, "MAX_TOKENS", 1 << 19)
+    expected = windows.count_windows(stream, n, V)
+    ends = np.flatnonzero(stream == 0)
+    first, second = stream[: ends[20] + 1], stream[ends[20] :]
+    monkeypatch.setattr(small, "MAX_TOKENS", len(first))
+    assert len(second) > 2 * len(first)
+    monkeypatch.setattr(windows, "_runs", lambda streams, size: iter([first, second]))
+    found = windows.count_windows(stream, n, V)
+    np.testing.assert_array_equal(found.keys, expected.keys)
+    np.testing.assert_array_equal(found.counts, expected.counts)
 
 
 def test_equal_evidence_is_fitted_once_with_its_weight():

@@ -146,7 +146,7 @@ def count_windows(
             for more in chain([in_memory], found):
                 counted.add(more.keys, more.counts)
         for k in range(n, 0, -1):
-            without_farthest = ~(((1 << bits * (n - k + 1)) - 1) << bits)
+            without_farthest = ~(((1 << bits * (n - k + 1)) - 1) << bits) & ((1 << bits * n) - 1)
             parts.append(counted.take(at_least if k > 1 else 1, without_farthest, most))
             lengths.append(np.full(len(parts[-1][0]), k, np.int8))
             check_room(sum(map(len, lengths)), most, n, at_least, memory)
