@@ -139,6 +139,14 @@ def test_a_run_of_a_packed_file_is_saved_and_loaded_with_characters_that_its_wor
     assert after.model.name == "arpa"
 
 
+def test_the_words_may_be_a_bundled_list(tmp_path):
+    words = moreish.bundled("minerals")
+    (tmp_path / "model.arpa").write_text(exported(moreish.train(words, "ngram", order=2)), encoding="utf-8")
+    command = ["load", tmp_path / "model.arpa", "--words", "minerals", "--out", tmp_path / "run"]
+    assert run_command(list(map(str, command))) == 0
+    assert moreish.load(tmp_path / "run").corpus.words == words
+
+
 def refusal(text: str, folder: Path, words: list[str]) -> str:
     with pytest.raises(moreish.InputError) as caught:
         loaded(text, folder, words)

@@ -20,7 +20,7 @@ import shlex
 from pathlib import Path
 from typing import Literal
 
-from ..corpus import read_words
+from ..corpus import words_of
 from ..errors import InputError
 from ..evaluation import Evaluation
 from ..export.hub import SCHEME, pull
@@ -47,14 +47,14 @@ def load(
     out
         Folder for the run.
     words
-        Word list, as moreish train takes it. A run of the Hub needs it only if it was sent without its list.
+        Word list, or the name of a bundled or downloaded one. A run of the Hub needs it only if it was sent without.
     split
         How to split the list: see moreish train.
     split_seed
         Seed of the shuffle before the split.
     """
     announce_work()
-    given = read_words(words) if words else None
+    given = words_of(words) if words else None
     if file.startswith(SCHEME):
         run = pull(file.removeprefix(SCHEME), out, given)
     elif given is None:

@@ -95,7 +95,7 @@ def words_of(source: str | Path | None, **options: Any) -> WordList:
     `read_words` does, and for a list that is not downloaded yet.
     """
     given = [f"--{name}" for name, value in options.items() if value is not None]
-    if source is None or (source in BUNDLED and not Path(source).is_file()):
+    if source is None or (str(source) in BUNDLED and not Path(source).is_file()):
         if given:
             raise InputError(f"the bundled list {source or 'names'} takes no {', '.join(given)}: give it with a file")
         return bundled(str(source or "names"))
