@@ -1,11 +1,11 @@
 """The folder of a run: beginnings that were killed, folders that are taken away, and links."""
 
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import taken_away
 
 import moreish
 from moreish import InputError, WorkError
@@ -114,19 +114,6 @@ def test_a_beginning_that_is_under_way_is_left_alone(tmp_path, monkeypatch):
     finally:
         os.close(opened)
     assert sorted(path.name for path in folder.iterdir()) == before
-
-
-def taken_away(folder, how):
-    """Move, delete or replace a folder."""
-    if how == "deleted":
-        shutil.rmtree(folder)
-    else:
-        folder.rename(folder.with_name("elsewhere"))
-    if how == "file":
-        folder.write_text("mine")
-    elif how == "folder":
-        folder.mkdir()
-        (folder / "notes.txt").write_text("mine")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="an open folder can be moved")
