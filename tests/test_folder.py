@@ -24,6 +24,7 @@ from moreish.training.folder import (
     free_folder,
     new_folder,
 )
+from moreish.training.loop import Loop
 
 WORDS_OF_TEST = [f"{a}{b}{c}" for a in "abc" for b in "de" for c in "fg"] * 2
 SMALL: dict[str, Any] = {"model": "mlp", "n_hidden": 8, "steps": 20, "batch_size": 8}
@@ -158,6 +159,23 @@ def test_an_ensemble_whose_folder_is_taken_away_between_its_members_is_saved(tmp
     assert moreish.resume(saved).loss == moreish.train(WORDS_OF_TEST, members=3, **SMALL).loss
     if how == "folder":
         assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="an open folder can be moved")
+def test_a_member_does_not_begin_in_a_folder_that_has_replaced_that_of_its_ensemble(tmp_path, monkeypatch):
+    folder, loops = tmp_path / "run", []
+
+    def loop(*arguments, **options):
+        loops.append(Loop(*arguments, **options))
+        if len(loops) == 2:
+            taken_away(folder, "folder")
+        return loops[-1]
+
+    monkeypatch.setattr("moreish.training.fit.Loop", loop)
+    with pytest.raises(WorkError, match=r"moreish train --resume \S+run-2$"):
+        moreish.train(WORDS_OF_TEST, out=folder, members=2, **SMALL)
+    assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+    assert moreish.resume(tmp_path / "run-2").loss == moreish.train(WORDS_OF_TEST, members=2, **SMALL).loss
 
 
 @pytest.mark.skipif(os.name != "posix", reason="an open folder can be moved")

@@ -24,7 +24,7 @@ from ..engine.torch.distributed import rank
 from ..errors import InputError
 from ..files import alone_in, remove, write_atomically
 from .checkpoint import damaged
-from .fit import OnProgress, clock, fit, go_on
+from .fit import OnProgress, Rescue, clock, fit, go_on
 from .folder import BEGINNING, CONFIG, MEMBERS, MODEL, PLAN, free_folder, new_folder
 from .loading import load
 from .loop import Progress
@@ -146,18 +146,19 @@ def _train(
             assert folder is not None
             return _save_elsewhere(plan, runs, folder, save)
 
-        shown: dict[str, Any] = {"on_progress": tell, "progress": progress, "most": plan.most, "rescue": rescue}
+        shared: dict[str, Any] = {"on_progress": tell, "progress": progress, "most": plan.most}
+        shared["rescue"] = Rescue(is_there, rescue)
         own = None if folder is None else folder / MEMBERS / str(number)
         try:
             if own is not None and (own / MODEL).exists():
                 runs.append(load(own))
             elif own is not None and (own / CONFIG).exists():
-                runs.append(go_on(own, **shown))
+                runs.append(go_on(own, **shared))
             else:
                 if own is not None:
                     shutil.rmtree(own, ignore_errors=True)  # of a member that had no time to begin
                 counted = task.batches is None  # in a while in which the folder may be taken away
-                runs.append(fit(task, out=None if counted else own, deadline=deadline, **shown))
+                runs.append(fit(task, out=None if counted else own, deadline=deadline, **shared))
                 if own is not None and counted and is_there():
                     runs[-1].save(own)
         except KeyboardInterrupt:

@@ -7,6 +7,7 @@ import shlex
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from ..engine.compiler import seconds_compiling
 from ..engine.threads import interruptible
@@ -32,7 +33,17 @@ LOG = logging.getLogger("moreish")
 CHECKPOINT_SECONDS = 5.0  # between two checkpoints
 
 OnProgress = Callable[[Progress], None]
-Rescue = Callable[[Callable[[Path], None]], Path]  # calls the function with a folder to save in; returns what to resume
+
+
+class Rescue(NamedTuple):
+    """What an ensemble does for the member in training if somebody takes its folder away.
+
+    is_there    tells if the folder of the ensemble is still there
+    save        saves the ensemble in another folder, calls its argument with that of the member, and returns the former
+    """
+
+    is_there: Callable[[], bool]
+    save: Callable[[Callable[[Path], None]], Path]
 
 
 def clock() -> float:
@@ -84,8 +95,8 @@ def fit(
 
     deadline    by `clock`: no step begins later, and the best weights so far are those of the run
     most        tokens of val to evaluate while it is trained; None for all
-    rescue      of a member of an ensemble: saves its unfinished training with the ensemble, if `out` is taken away. A
-                finished run is then returned without a path
+    rescue      of a member of an ensemble: if `out` is taken away, its unfinished training is saved with the ensemble,
+                and a finished run is returned without a path
     """
     if task.batches is None:
         run = count(task)
@@ -131,6 +142,9 @@ def _to_the_end(
     same_for_all = f"{run.model.name} {run.model.config} {o} {run.corpus.data_hash} {state.step}"
     with process_group(o.engine, o.device, same_for_all), TrainingView(run, progress) as view:
         loop = Loop(run, state, task.need_steps(), engine_of(run), most=most)
+        if out is not None and rescue is not None and not rescue.is_there():
+            run.path = Path(out)
+            raise _rescued(task, run, state, rescue)
         if out is not None:
             begin_folder(run, out, CHECKPOINT, state.to_bytes(), task.teacher and task.teacher.to_bytes())
         with alone_in(run.path) as is_there:
@@ -169,7 +183,7 @@ def _rescued(task: Task, run: Run, state: Checkpoint, rescue: Rescue | None) -> 
         begin_folder(run, folder, CHECKPOINT, state.to_bytes(), task.teacher and task.teacher.to_bytes())
 
     if rescue is not None:
-        return taken_away(lost, rescue(begin))
+        return taken_away(lost, rescue.save(begin))
     folder = free_folder(lost)
     begin(folder)
     return taken_away(lost, folder)
