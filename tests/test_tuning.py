@@ -203,6 +203,12 @@ def test_a_damaged_line_is_named_and_nothing_is_written(words, tmp_path, counted
     assert journal.read_bytes() == before
 
 
+def test_a_best_run_that_was_removed_is_named(words, tmp_path, counted):
+    shutil.copytree(counted, tmp_path / "study", ignore=shutil.ignore_patterns("trial-*"))
+    with pytest.raises(InputError, match=r"study/trial-\d: the run of the best trial was removed: restore"):
+        moreish.tune(words, "ngram", out=tmp_path / "study", trials=3)
+
+
 def test_a_journal_that_is_a_folder_is_one_line(words, tmp_path):
     (tmp_path / "study" / "study.journal").mkdir(parents=True)
     with pytest.raises(InputError, match=r"study.journal: cannot be read .*--out"):

@@ -261,9 +261,14 @@ class _Search:
         """Return the run of the best trial. Raises InputError if no trial has finished."""
         while trials := ended_well(self.study):
             number = trials[0][1].number
+            path = self.folder / f"trial-{number}"
             try:
-                return load(self.folder / f"trial-{number}")
+                return load(path)
             except InputError:  # another process may just have found a better one and removed it
-                if ended_well(self.study)[0][1].number == number:
+                if ended_well(self.study)[0][1].number != number:
+                    continue
+                if path.exists():
                     raise
+                reason = f"{path}: the run of the best trial was removed"
+                raise InputError(reason, "restore it from a copy, or choose another folder (--out)") from None
         raise InputError(f"{self.folder}: no trial has finished: allow more trials, or fix fewer options")
