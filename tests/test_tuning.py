@@ -1,6 +1,8 @@
 """Tuning: the search space, the criterion, and studies that are resumed, shared by processes and never mixed up."""
 
+import errno
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import made_up_words, other_words_in, overlapping_ticks, taken_away
+from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 import moreish
@@ -241,6 +244,23 @@ def test_a_study_whose_folder_is_taken_away_ends_in_one_line(words, tmp_path, mo
     if how != "deleted":
         monkeypatch.undo()
         assert ended(moreish.tune(words, "ngram", out=tmp_path / "elsewhere", trials=4).study) == 4
+
+
+def test_a_full_disk_is_one_line_and_the_study_continues(words, tmp_path, monkeypatch):
+    append = JournalFileBackend.append_logs
+
+    def full(journal, logs):
+        if logs[0].get("state") == TrialState.COMPLETE:
+            with (tmp_path / "study" / "study.journal").open("ab") as file:
+                file.write(b'{"op_code":6,')
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        append(journal, logs)
+
+    monkeypatch.setattr(JournalFileBackend, "append_logs", full)
+    with pytest.raises(WorkError, match=r"study.journal: cannot be read or written \(No space left on device\)"):
+        moreish.tune(words, "ngram", out=tmp_path / "study", trials=3)
+    monkeypatch.undo()
+    assert ended(moreish.tune(words, "ngram", out=tmp_path / "study", trials=3).study) == 3
 
 
 def test_ctrl_c_while_a_result_is_noted_says_how_to_continue(words, tmp_path, monkeypatch):
