@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -182,3 +183,16 @@ def made_by(monkeypatch) -> Callable[[ModuleType], list[int]]:
         return made
 
     return noted
+
+
+def taken_away(folder, how):
+    """Move, delete or replace a folder."""
+    if how == "deleted":
+        shutil.rmtree(folder)
+    else:
+        folder.rename(folder.with_name("elsewhere"))
+    if how == "file":
+        folder.write_text("mine")
+    elif how == "folder":
+        folder.mkdir()
+        (folder / "notes.txt").write_text("mine")

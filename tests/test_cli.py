@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,32 @@ from moreish.sampling import Samples, method_line
 def entry_point(*arguments, **options):
     command = [sys.executable, "-m", "moreish", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=120, **options)
+
+
+STOPPED_WHILE_LOADED = """
+import signal, sys
+
+class Finder:  # a signal during an import, which hides all exceptions
+    def find_spec(self, name, *_):
+        if name == "cyclopts":
+            try:
+                signal.raise_signal(int(sys.argv.pop()))
+            except BaseException:
+                pass
+
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it
+sys.meta_path.insert(0, Finder())
+from moreish.__main__ import main
+main()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals to a process")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_while_the_command_line_is_loaded_ends_it_in_one_line(name):
+    command = [sys.executable, "-c", STOPPED_WHILE_LOADED, "models", str(int(getattr(signal, name)))]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "moreish: stopped\n")
 
 
 @pytest.fixture

@@ -1,18 +1,30 @@
 """The folder of a run: beginnings that were killed, folders that are taken away, and links."""
 
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import taken_away
 
 import moreish
 from moreish import InputError, WorkError
 from moreish.cli import run as command
 from moreish.files import write_atomically
 from moreish.training.checkpoint import CHECKPOINT
-from moreish.training.folder import BEGINNING, COLUMNS, CONFIG, HISTORY, MODEL, PLAN, WORDS, check_free, free_folder
+from moreish.training.folder import (
+    BEGINNING,
+    COLUMNS,
+    CONFIG,
+    HISTORY,
+    MODEL,
+    PLAN,
+    WORDS,
+    check_free,
+    free_folder,
+    new_folder,
+)
+from moreish.training.loop import Loop
 
 WORDS_OF_TEST = [f"{a}{b}{c}" for a in "abc" for b in "de" for c in "fg"] * 2
 SMALL: dict[str, Any] = {"model": "mlp", "n_hidden": 8, "steps": 20, "batch_size": 8}
@@ -105,39 +117,106 @@ def test_a_beginning_that_is_under_way_is_left_alone(tmp_path, monkeypatch):
     assert sorted(path.name for path in folder.iterdir()) == before
 
 
-def taken_away(folder, how):
-    """Move, delete or replace a folder."""
-    if how == "deleted":
-        shutil.rmtree(folder)
-    else:
-        folder.rename(folder.with_name("elsewhere"))
-    if how == "file":
-        folder.write_text("mine")
-    elif how == "folder":
-        folder.mkdir()
-        (folder / "notes.txt").write_text("mine")
-
-
 @pytest.mark.skipif(os.name != "posix", reason="an open folder can be moved")
 @pytest.mark.parametrize("how", ["moved", "deleted", "file", "folder"])
 @pytest.mark.parametrize("members", [None, 2])
 def test_a_training_whose_folder_is_taken_away_is_saved(tmp_path, monkeypatch, how, members):
     monkeypatch.setattr("moreish.training.fit.CHECKPOINT_SECONDS", 0.0)
     folder = tmp_path / "run"
-    whole = moreish.train(WORDS_OF_TEST, **SMALL)
+    whole = moreish.train(WORDS_OF_TEST, members=members, **SMALL)
 
     def take_away(at):
-        if at.step == 10:
+        if at.step == (30 if members else 10) and not (tmp_path / "gone").exists():
+            (tmp_path / "gone").touch()
             taken_away(folder, how)
 
     with pytest.raises(WorkError, match=r"was moved, deleted or replaced .* moreish train --resume \S+$"):
         moreish.train(WORDS_OF_TEST, out=folder, on_progress=take_away, members=members, **SMALL)
     saved = folder if how in ("moved", "deleted") else tmp_path / "run-2"
-    assert moreish.resume(saved).model.params.tobytes() == whole.model.params.tobytes()
+    resumed = moreish.resume(saved).model.weights
+    assert resumed.keys() == whole.model.weights.keys()
+    for name, weight in whole.model.weights.items():
+        assert resumed[name].tobytes() == weight.tobytes()
     if how == "file":
         assert folder.read_text() == "mine"
     if how == "folder":
         assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="an open folder can be moved")
+@pytest.mark.parametrize("how", ["deleted", "folder"])
+def test_an_ensemble_whose_folder_is_taken_away_between_its_members_is_saved(tmp_path, how):
+    folder = tmp_path / "run"
+
+    def take_away(at):
+        if at.step == 40 and folder.exists():  # the last step of the second member
+            taken_away(folder, how)
+
+    with pytest.raises(WorkError, match=r"was moved, deleted or replaced .* moreish train --resume \S+$"):
+        moreish.train(WORDS_OF_TEST, out=folder, on_progress=take_away, members=3, **SMALL)
+    saved = folder if how == "deleted" else tmp_path / "run-2"
+    assert len(moreish.load(saved).model.weights["weights"]) == 2
+    assert moreish.resume(saved).loss == moreish.train(WORDS_OF_TEST, members=3, **SMALL).loss
+    if how == "folder":
+        assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="an open folder can be moved")
+def test_a_member_does_not_begin_in_a_folder_that_has_replaced_that_of_its_ensemble(tmp_path, monkeypatch):
+    folder, loops = tmp_path / "run", []
+
+    def loop(*arguments, **options):
+        loops.append(Loop(*arguments, **options))
+        if len(loops) == 2:
+            taken_away(folder, "folder")
+        return loops[-1]
+
+    monkeypatch.setattr("moreish.training.fit.Loop", loop)
+    with pytest.raises(WorkError, match=r"moreish train --resume \S+run-2$"):
+        moreish.train(WORDS_OF_TEST, out=folder, members=2, **SMALL)
+    assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+    assert moreish.resume(tmp_path / "run-2").loss == moreish.train(WORDS_OF_TEST, members=2, **SMALL).loss
+
+
+@pytest.mark.skipif(os.name != "posix", reason="an open folder can be moved")
+@pytest.mark.parametrize("name", [HISTORY, CHECKPOINT, MODEL])
+@pytest.mark.parametrize("members", [None, 2])
+def test_a_training_whose_folder_is_taken_away_in_the_middle_of_a_write_is_saved(tmp_path, monkeypatch, name, members):
+    monkeypatch.setattr("moreish.training.fit.CHECKPOINT_SECONDS", 0.0)
+    folder, whole = tmp_path / "run", moreish.train(WORDS_OF_TEST, members=members, **SMALL)
+
+    def write(path, data):
+        if path.name == name and (path.parent / CONFIG).exists() and not (tmp_path / "gone").exists():
+            (tmp_path / "gone").touch()
+            taken_away(folder, "folder")
+        write_atomically(path, data)
+
+    for module in ("fit", "saving"):
+        monkeypatch.setattr(f"moreish.training.{module}.write_atomically", write)
+    saved = tmp_path / "run-2"
+    if name == MODEL and not members:
+        assert moreish.train(WORDS_OF_TEST, out=folder, **SMALL).path == saved
+    else:
+        with pytest.raises(WorkError, match=r"was moved, deleted or replaced .* moreish train --resume \S+$"):
+            moreish.train(WORDS_OF_TEST, out=folder, members=members, **SMALL)
+        moreish.resume(saved)
+    assert moreish.load(saved).loss == whole.loss
+    assert not (tmp_path / "run-3").exists()
+
+
+def test_a_folder_that_replaces_that_of_a_training_keeps_its_files(tmp_path):
+    folder = tmp_path / "run"
+
+    def begin() -> None:
+        with new_folder(folder):
+            taken_away(folder, "moved")
+            folder.mkdir()
+            (folder / WORDS).write_text("mine")
+            raise Died
+
+    with pytest.raises(Died):
+        begin()
+    assert (folder / WORDS).read_text() == "mine"
 
 
 def test_losses_go_into_no_other_run(tmp_path):

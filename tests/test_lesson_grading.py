@@ -118,6 +118,9 @@ NOTEBOOKS = {
     "forks": ({**RIGHT, "T = np": "import os; os.fork(); T = np"}, None, "pass pass", ""),
     "deleted name": ({**RIGHT, T: "del T"}, None, "pass missing", "T is not defined"),
     "magic": ({**RIGHT, "T = np": "%time 1 + 1\n!true\nT = np"}, with_cells("%%time\nx = 1"), "pass pass", ""),
+    "deep": (RIGHT, with_cells("a" + ".a" * 200_000, "x = " + "-" * 100_000 + "1"), "pass pass", ""),
+    "deep answer": ({**RIGHT, "return W[tokens]": "return W" + ".a" * 200_000}, None, "fail pass", "raises "),
+    "signs": ({**RIGHT, T: "T = " + "-" * 100_000 + "1"}, None, "pass fail", "raises "),
 }  # fmt: skip
 NO_NOTEBOOKS = {
     "broken": ('{"cells": [', "JSON is broken"),

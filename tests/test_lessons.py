@@ -6,6 +6,8 @@ held. Here the lessons run with the bundled names.
 
 import runpy
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -73,6 +75,25 @@ def test_the_notebooks_are_copied_but_never_overwritten(tmp_path, capsys):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="choose another folder"):
         copy_lessons(tmp_path / "file")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there a folder is not locked")
+def test_processes_copy_one_after_another(tmp_path, monkeypatch):
+    """The first writes all notebooks; the others wait and keep them. The lock also holds between threads."""
+    inside, together = [], []
+
+    def write(path, data):
+        inside.append(path)
+        together.append(len(inside))
+        time.sleep(0.01)
+        path.write_bytes(data)
+        inside.pop()
+
+    monkeypatch.setattr("moreish.lessons.copying.write_atomically", write)
+    with ThreadPoolExecutor(3) as pool:
+        done = list(pool.map(copy_lessons, [tmp_path / "lessons"] * 3))
+    assert set(together) == {1}
+    assert sorted(any(kept.values()) for kept in done) == [False, True, True]
 
 
 def test_without_jupyter_it_says_what_to_install(tmp_path, capsys, monkeypatch):

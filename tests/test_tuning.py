@@ -1,23 +1,29 @@
 """Tuning: the search space, the criterion, and studies that are resumed, shared by processes and never mixed up."""
 
+import errno
 import json
+import os
+import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import made_up_words, other_words_in, overlapping_ticks
+from conftest import made_up_words, other_words_in, overlapping_ticks, taken_away
+from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 import moreish
-from moreish import InputError
+from moreish import InputError, WorkError
 from moreish.cli import run
 from moreish.evaluation import evaluate
 from moreish.models import MODELS, make_config
 from moreish.plots import plot_study
+from moreish.training.journal import Journal
 from moreish.training.options import TrainOptions
 from moreish.training.tuning import ended_well, space_of
 
@@ -135,6 +141,141 @@ def test_processes_share_a_study_and_one_may_be_killed(words, tmp_path):
     left = {path.name for path in (tmp_path / "study").glob("trial-*")}
     assert f"trial-{tuned.study.best_trial.number}" in left
     assert evaluate(tuned.run.model, tuned.run.corpus, ["val"]).loss["val"] == pytest.approx(tuned.study.best_value)
+
+
+@pytest.fixture(scope="module")
+def counted(words, tmp_path_factory) -> Path:
+    """The folder of a small study. Tests must not change it."""
+    folder = tmp_path_factory.mktemp("counted") / "study"
+    moreish.tune(words, "ngram", out=folder, trials=3)
+    return folder
+
+
+def ended(study) -> int:
+    return len(study.get_trials(states=[TrialState.COMPLETE, TrialState.PRUNED]))
+
+
+@pytest.mark.parametrize("cut", [1, 20, 10**9])
+def test_a_line_that_was_cut_is_left_out(words, tmp_path, caplog, counted, cut):
+    journal = shutil.copytree(counted, tmp_path / "study") / "study.journal"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(lines[:-1]) + lines[-1][: -min(cut, len(lines[-1]) - 1)])
+    study = moreish.tune(words, "ngram", out=tmp_path / "study", trials=4).study
+    assert ended(study) == 4
+    assert "the last line was cut while it was written" in caplog.text
+    after = journal.read_bytes().splitlines(keepends=True)
+    assert after[: len(lines) - 1] == lines[:-1]
+    assert all(json.loads(line) for line in after)
+
+
+def test_a_line_that_another_process_leaves_cut_does_not_stop_the_study(words, tmp_path):
+    def cut(study, trial):
+        with (tmp_path / "study" / "study.journal").open("ab") as file:
+            file.write(b'{"op_code":4,"worker')
+
+    study = moreish.tune(words, "ngram", out=tmp_path / "study", trials=3, on_trial=cut).study
+    assert ended(study) == 3
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{",
+        "[1,2]",
+        "null",
+        "[" * 100_000,
+        "\x00\xff",
+        '{"op_code":77,"worker_id":"x"}',
+        '{"op_code":5,"worker_id":"x"}',
+        '{"op_code":0,"worker_id":"x","study_name":"a","directions":[9]}',
+        '{"op_code":4,"worker_id":"x","study_id":0,"datetime_start":7}',
+        '{"op_code":2,"worker_id":"x","study_id":[]}',
+    ],
+)
+@pytest.mark.parametrize("last", [True, False])
+def test_a_damaged_line_is_named_and_nothing_is_written(words, tmp_path, counted, line, last):
+    journal = shutil.copytree(counted, tmp_path / "study") / "study.journal"
+    lines = journal.read_text().splitlines(keepends=True)
+    at = len(lines) if last else 3
+    lines.insert(at, f"{line}\n")
+    journal.write_text("".join(lines), encoding="latin-1")
+    before = journal.read_bytes()
+    with pytest.raises(InputError, match=rf"study.journal is damaged at line {at + 1} \(.*--out\)$") as raised:
+        moreish.tune(words, "ngram", out=tmp_path / "study", trials=4)
+    assert "\n" not in str(raised.value)
+    assert journal.read_bytes() == before
+
+
+def test_a_best_run_that_was_removed_is_named(words, tmp_path, counted):
+    shutil.copytree(counted, tmp_path / "study", ignore=shutil.ignore_patterns("trial-*"))
+    with pytest.raises(InputError, match=r"study/trial-\d: the run of the best trial was removed: restore"):
+        moreish.tune(words, "ngram", out=tmp_path / "study", trials=3)
+
+
+def test_a_journal_that_is_a_folder_is_one_line(words, tmp_path):
+    (tmp_path / "study" / "study.journal").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"study.journal: cannot be read .*--out"):
+        moreish.tune(words, "ngram", out=tmp_path / "study")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="an open folder can be moved")
+@pytest.mark.parametrize("how", ["moved", "deleted", "file", "folder"])
+@pytest.mark.parametrize("when", ["in a trial", "between trials"])
+def test_a_study_whose_folder_is_taken_away_ends_in_one_line(words, tmp_path, monkeypatch, how, when):
+    folder, losses = tmp_path / "study", []
+
+    def take_away(*_):
+        taken_away(folder, how)
+
+    def evaluate_and_take_away(*arguments):
+        losses.append(evaluate(*arguments))
+        if len(losses) == 2:
+            take_away()
+        return losses[-1]
+
+    if when == "in a trial":
+        monkeypatch.setattr("moreish.training.tuning.evaluate", evaluate_and_take_away)
+    with pytest.raises(WorkError, match="study was moved, deleted or replaced during the study: the trial in progress"):
+        moreish.tune(words, "ngram", out=folder, trials=4, on_trial=take_away if when == "between trials" else None)
+    if how == "folder":
+        assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+    elif how != "file":
+        assert not folder.exists()
+    if how != "deleted":
+        monkeypatch.undo()
+        assert ended(moreish.tune(words, "ngram", out=tmp_path / "elsewhere", trials=4).study) == 4
+
+
+def test_a_full_disk_is_one_line_and_the_study_continues(words, tmp_path, monkeypatch):
+    append = JournalFileBackend.append_logs
+
+    def full(journal, logs):
+        if logs[0].get("state") == TrialState.COMPLETE:
+            with (tmp_path / "study" / "study.journal").open("ab") as file:
+                file.write(b'{"op_code":6,')
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        append(journal, logs)
+
+    monkeypatch.setattr(JournalFileBackend, "append_logs", full)
+    with pytest.raises(WorkError, match=r"study.journal: cannot be read or written \(No space left on device\)"):
+        moreish.tune(words, "ngram", out=tmp_path / "study", trials=3)
+    monkeypatch.undo()
+    assert ended(moreish.tune(words, "ngram", out=tmp_path / "study", trials=3).study) == 3
+
+
+def test_ctrl_c_while_a_result_is_noted_says_how_to_continue(words, tmp_path, monkeypatch):
+    append = Journal.append_logs
+
+    def interrupted(journal, logs):
+        if logs[0].get("state") == TrialState.COMPLETE:
+            raise KeyboardInterrupt
+        append(journal, logs)
+
+    monkeypatch.setattr(Journal, "append_logs", interrupted)
+    with pytest.raises(KeyboardInterrupt, match="the study is saved in .*: the same command continues it"):
+        moreish.tune(words, "ngram", out=tmp_path / "study", trials=3)
+    monkeypatch.undo()
+    assert ended(moreish.tune(words, "ngram", out=tmp_path / "study", trials=3).study) == 3
 
 
 def test_a_rate_that_ends_in_no_number_is_pruned(words, tmp_path):

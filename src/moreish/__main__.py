@@ -16,11 +16,14 @@ def main() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # it was closed, as by >&-
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
+    _stop_as_by_ctrl_c()
+    caught = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # else Ctrl-C is ignored
+    if caught:
+        signal.signal(signal.SIGINT, _end_at_once)  # an import could turn a KeyboardInterrupt into another error
     # Imports create many objects that stay alive. Default thresholds scan them again and again: a tenth of the time.
     gc.set_threshold(200_000, 50, 50)
     # If SciPy is installed, Numba would load its BLAS, which is not used here: another tenth.
     sys.modules.setdefault("scipy", None)  # type: ignore[arg-type]
-    _stop_as_by_ctrl_c()
     from .cli import run
 
     for stream in (sys.stdout, sys.stderr):
@@ -28,12 +31,21 @@ def main() -> None:
             # Files and pipes get UTF-8, whatever the locale. A terminal may lack a character.
             encoding = stream.encoding if stream.isatty() else "utf-8"
             stream.reconfigure(encoding=encoding, errors="backslashreplace")
+    if caught:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     status = run(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError):  # the reader of a pipe has gone
             stream.flush()
     # All files are closed. Exiting at once skips the teardown of the compiler, a quarter of the time of a training run.
     os._exit(status)
+
+
+def _end_at_once(*_: object) -> None:
+    """End as the command line does on Ctrl-C; while it is imported, there is nothing to save."""
+    with contextlib.suppress(OSError):
+        os.write(2, b"moreish: stopped\n")
+    os._exit(130)
 
 
 def _stop_as_by_ctrl_c() -> None:

@@ -36,12 +36,12 @@ def written_at(path: Path) -> datetime | None:
 
 
 @contextlib.contextmanager
-def alone_in(folder: Path | None) -> Generator[Callable[[], bool]]:
+def alone_in(folder: Path | None, wait: bool = False) -> Generator[Callable[[], bool]]:
     """Keep other processes from working in a folder, where the system can lock one; None is no folder.
 
     Yields a function that tells if the path still leads to this folder, which somebody may move, remove or replace.
-    Raises InputError if another process works in it, or it cannot be opened. The lock ends with the process, however
-    that ends.
+    Raises InputError if another process works in it, unless that is waited for, or if it cannot be opened. The lock
+    ends with the process, however that ends.
     """
     if folder is None or sys.platform == "win32":
         yield lambda: folder is None or folder.is_dir()
@@ -61,7 +61,7 @@ def alone_in(folder: Path | None) -> Generator[Callable[[], bool]]:
 
     try:
         try:
-            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(opened, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             raise InputError(f"{folder}: another process is training this run", "wait for it, or stop it") from None
         except OSError:  # a file system without locks

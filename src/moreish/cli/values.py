@@ -27,8 +27,8 @@ def duration(_: Any, tokens: Sequence[Any]) -> float:
 
 
 SIZE = re.compile(r"(?P<number>\d+(\.\d*)?|\.\d+) *(?P<unit>|b|[kmgt]i?b)", re.ASCII | re.IGNORECASE)
-BYTES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
-BYTES |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
+DECIMAL = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
+BYTES = DECIMAL | {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
 
 
 def n_bytes(_: Any, tokens: Sequence[Any]) -> float:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..files import write_atomically
+from ..files import alone_in, write_atomically
 
 SOLUTION = {"hide-input", "solution"}  # the tags of cells with code and with text that are part of a solution
 NOTEBOOKS = "[0-9][0-9]_*.ipynb"
@@ -22,7 +22,7 @@ def copy_lessons(folder: str | Path, solutions: bool = True) -> dict[Path, bool]
     target, kept = Path(folder), {}
     try:
         target.mkdir(parents=True, exist_ok=True)
-        with as_file(home()) as source:
+        with as_file(home()) as source, alone_in(target, wait=True):  # another process may copy into it too
             for path in sorted(source.glob(NOTEBOOKS)):
                 place = target / path.name
                 kept[place] = place.exists()

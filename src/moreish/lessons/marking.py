@@ -76,7 +76,7 @@ class Marking:
             return names(MAGIC.sub("", self.lesson.cells[step.place].source))
         try:
             bound, used = names(self.python(step.source))
-        except (SyntaxError, ValueError):
+        except (SyntaxError, ValueError, RecursionError, MemoryError):  # what is nested too deeply cannot be read
             bound = used = frozenset[str]()
         if step.exercise is not None:
             used |= names("\n".join(map(ast.unparse, (*step.exercise.given, *step.exercise.checks))))[1]

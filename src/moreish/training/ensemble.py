@@ -24,14 +24,14 @@ from ..engine.torch.distributed import rank
 from ..errors import InputError
 from ..files import alone_in, remove, write_atomically
 from .checkpoint import damaged
-from .fit import OnProgress, clock, fit, go_on
-from .folder import BEGINNING, CONFIG, MEMBERS, MODEL, PLAN, new_folder
+from .fit import OnProgress, Rescue, clock, fit, go_on
+from .folder import BEGINNING, CONFIG, MEMBERS, MODEL, PLAN, free_folder, new_folder
 from .loading import load
 from .loop import Progress
 from .mixing import mix
 from .prepare import Task, prepare
 from .run import Run
-from .saving import model_bytes, save_elsewhere, write_folder
+from .saving import model_bytes, save_elsewhere, taken_away, write_folder, written
 
 LOG = logging.getLogger("moreish")
 WEIGHTS = ("equal", "fitted", "by context")
@@ -142,28 +142,60 @@ def _train(
                 line = at.is_line and (not several or at.step == at.steps)
                 on_progress(dataclasses.replace(at, step=before + at.step, steps=sum(steps), is_line=line))
 
+        def rescue(save: Callable[[Path], None] | None = None) -> Path:
+            assert folder is not None
+            return _save_elsewhere(plan, runs, folder, save)
+
+        shared: dict[str, Any] = {"on_progress": tell, "progress": progress, "most": plan.most}
+        shared["rescue"] = Rescue(is_there, rescue)
         own = None if folder is None else folder / MEMBERS / str(number)
         try:
             if own is not None and (own / MODEL).exists():
                 runs.append(load(own))
             elif own is not None and (own / CONFIG).exists():
-                runs.append(go_on(own, on_progress=tell, progress=progress, most=plan.most))
+                runs.append(go_on(own, **shared))
             else:
                 if own is not None:
                     shutil.rmtree(own, ignore_errors=True)  # of a member that had no time to begin
-                runs.append(fit(task, out=own, on_progress=tell, progress=progress, deadline=deadline, most=plan.most))
+                counted = task.batches is None  # in a while in which the folder may be taken away
+                runs.append(fit(task, out=None if counted else own, deadline=deadline, **shared))
+                if own is not None and counted and is_there():
+                    runs[-1].save(own)
         except KeyboardInterrupt:
-            saved = folder is not None and _begun(folder)
+            if folder is not None and runs and not is_there():
+                raise taken_away(folder, rescue()) from None
+            saved = folder is not None and is_there() and _begun(folder)
             command = f" and saved; continue with: moreish train --resume {shlex.quote(str(folder))}"
             raise KeyboardInterrupt(f"stopped{command if saved else ''}") from None
+        if folder is not None and number + 1 < len(tasks) and (runs[-1].path is None or not is_there()):
+            raise taken_away(folder, rescue())
     run = _mixed(runs, plan.weights)
-    if folder is not None and not is_there():
+    if folder is not None and not written(lambda folder: _end(run, folder), folder, is_there):
         save_elsewhere(run, folder)
-    elif folder is not None:
-        write_folder(run, folder, MODEL, model_bytes(run.model))
-        remove(folder / PLAN, folder / BEGINNING)
-        shutil.rmtree(folder / MEMBERS, ignore_errors=True)
     return run
+
+
+def _end(run: Run, folder: Path) -> None:
+    """Write the mixture in place of the plan and the members."""
+    write_folder(run, folder, MODEL, model_bytes(run.model))
+    remove(folder / PLAN, folder / BEGINNING)
+    shutil.rmtree(folder / MEMBERS, ignore_errors=True)
+
+
+def _save_elsewhere(plan: Plan, runs: Sequence[Run], lost: Path, save: Callable[[Path], None] | None) -> Path:
+    """Save an unfinished ensemble in another folder, because somebody took its own away; return that folder.
+
+    runs    the members that are trained
+    save    saves the one that is being trained in the folder that it gets
+    """
+    folder = free_folder(lost)
+    with new_folder(folder):
+        write_atomically(folder / PLAN, plan.to_bytes())
+        for number, run in enumerate(runs):
+            run.save(folder / MEMBERS / str(number))
+        if save is not None:
+            save(folder / MEMBERS / str(len(runs)))
+    return folder
 
 
 def _mixed(runs: Sequence[Run], weights: str) -> Run:

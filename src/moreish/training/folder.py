@@ -66,10 +66,11 @@ def new_folder(path: str | Path) -> Generator[Callable[[], bool]]:
             write_atomically(folder / BEGINNING, EXPLAINED)
             yield is_there
         finally:
-            if has_begun(folder):
-                remove(folder / BEGINNING)
-            else:
-                discard_folder(folder, made)
+            if is_there():  # else it may be somebody else's
+                if has_begun(folder):
+                    remove(folder / BEGINNING)
+                else:
+                    discard_folder(folder, made)
 
 
 def _make(folder: Path) -> bool:
@@ -109,11 +110,6 @@ def free_folder(wanted: Path) -> Path:
             return folder
         number += 1
         folder = wanted.with_name(f"{wanted.name}-{number}")
-
-
-def instead_of(lost: Path) -> Path:
-    """Return a folder for a run whose own was moved, deleted or replaced; of a member, beside that of its ensemble."""
-    return free_folder(lost.parent.parent if lost.parent.name == MEMBERS else lost)
 
 
 def has_begun(folder: Path) -> bool:

@@ -4,6 +4,8 @@ import dataclasses
 import json
 import logging
 import platform
+import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +14,13 @@ from safetensors.numpy import save as save_tensors
 
 from .._version import __version__
 from ..corpus import WordList
+from ..errors import WorkError
 from ..files import remove, write_atomically
 from ..layers.jit import numba, numba_is_imported
 from ..models.inside import NGramInside
 from ..models.model import Model
 from .checkpoint import CHECKPOINT
-from .folder import BEGINNING, COLUMNS, CONFIG, FORMAT, HISTORY, INSIDE, MODEL, START, WORDS, instead_of, new_folder
+from .folder import BEGINNING, COLUMNS, CONFIG, FORMAT, HISTORY, INSIDE, MODEL, START, WORDS, free_folder, new_folder
 from .options import EARLIER
 from .teacher import TEACHER
 
@@ -56,10 +59,29 @@ def write_folder(run: "Run", folder: Path, name: str, data: bytes, teacher: byte
     run.path = folder
 
 
+def written(write: Callable[[Path], None], folder: Path, is_there: Callable[[], bool]) -> bool:
+    """Write into a folder and return True, or False if somebody takes it away, perhaps while it is written."""
+    try:
+        if is_there():
+            write(folder)
+    except WorkError:
+        if is_there():
+            raise
+    return is_there()
+
+
 def save_elsewhere(run: "Run", lost: Path) -> None:
     """Save a run in another folder, because somebody has taken its own away, and say so."""
-    run.save(instead_of(lost))
+    run.save(free_folder(lost))
     LOG.warning(f"{lost} was moved, deleted or replaced while it was trained: the run is saved in {run.path}")
+
+
+def taken_away(lost: Path, saved: Path) -> WorkError:
+    """Return the error for an unfinished training whose folder somebody has taken away; it is saved in another."""
+    return WorkError(
+        f"{lost} was moved, deleted or replaced while it was trained: what it has learnt is saved in {saved}; "
+        f"continue with: moreish train --resume {shlex.quote(str(saved))}"
+    )
 
 
 def write_config(run: "Run", folder: Path) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..corpus import Corpus
 from ..display.shown import Shown, Table, more
-from ..errors import InputError, missing
+from ..errors import InputError, MoreishError, missing
 from ..evaluation import evaluate
 from ..models import CountConfig, ModelConfig
 from .fit import count, finish, first_state
@@ -29,11 +29,12 @@ if TYPE_CHECKING:
     from optuna import Study, Trial
     from optuna.trial import FrozenTrial
 
+    from .journal import Journal
+
 JOURNAL, NAME = "study.journal", "moreish"
 RATES = {"lr": (1 / 8, 8.0), "weight_decay": (1 / 10, 30.0)}  # search ranges, in multiples of the defaults
 WARM_UP = 8  # evaluations (of EVALUATIONS) before a trial may be pruned: a high learning rate takes longer to pay off
 BEST_SHOWN = 5  # trials
-LOCK_SECONDS = 5  # a process holds the lock of the journal for milliseconds; after this, it was killed meanwhile
 
 Space = dict[str, tuple[float, float] | list[Any]]
 
@@ -144,6 +145,7 @@ class _Search:
             "space": {name: list(values) for name, values in space.items()},
         }
         self.study: Study
+        self.journal: Journal
 
     def go(self, seed: int, trials: int, on_trial: Iterable[Callable[["Study", "FrozenTrial"], None]]) -> None:
         import optuna
@@ -158,25 +160,36 @@ class _Search:
         callbacks = [self._clear, *on_trial, last]
         try:
             self.study.optimize(self._trial, callbacks=callbacks)
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(
-                f"stopped; the study is saved in {self.folder}: the same command continues it"
-            ) from None
+        except BaseException as error:
+            if self.journal.error is not None:
+                raise self.journal.error from None
+            if KeyboardInterrupt in (type(error), type(error.__context__)):  # Optuna may replace it by another error
+                raise KeyboardInterrupt(
+                    f"stopped; the study is saved in {self.folder}: the same command continues it"
+                ) from None
+            raise
 
     def _open(self, seed: int) -> None:
         """Create the study, or join it if it exists."""
         import optuna
-        from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+
+        from .journal import Journal
 
         path = self.folder / JOURNAL
         if self.folder.exists() and not path.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
             raise InputError(f"{self.folder} already exists and holds no study: choose another folder (--out)")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            backend = JournalFileBackend(str(path), JournalFileOpenLock(str(path), grace_period=LOCK_SECONDS))
+            self.journal = Journal(path)
         except OSError as error:
-            raise InputError(f"{self.folder}: cannot be created ({error.strerror}): choose another (--out)") from None
-        storage = optuna.storages.JournalStorage(backend)
+            what = f"{path}: cannot be read" if path.exists() else f"{self.folder}: cannot be created"
+            raise InputError(f"{what} ({error.strerror}): choose another folder (--out)") from None
+        try:
+            storage = optuna.storages.JournalStorage(self.journal)
+        except MoreishError:
+            raise
+        except Exception as error:  # Optuna checks nothing that it reads
+            raise self.journal.damaged(self.journal.line, repr(error)) from None
         pruner = optuna.pruners.MedianPruner(n_warmup_steps=WARM_UP)
         try:
             # Only the process that creates a study uses the seed: one that joins it must not sample the same values.
@@ -226,6 +239,7 @@ class _Search:
         trial.set_user_attr("seconds", run.seconds)
         trial.set_user_attr("parameters", run.model.n_parameters)
         so_far = ended_well(self.study)
+        self.journal.check_there()
         if not so_far or val <= so_far[0][0]:  # ties are ranked by number, not by which ended first
             run.save(self.folder / f"trial-{trial.number}")
         return val
@@ -247,9 +261,14 @@ class _Search:
         """Return the run of the best trial. Raises InputError if no trial has finished."""
         while trials := ended_well(self.study):
             number = trials[0][1].number
+            path = self.folder / f"trial-{number}"
             try:
-                return load(self.folder / f"trial-{number}")
+                return load(path)
             except InputError:  # another process may just have found a better one and removed it
-                if ended_well(self.study)[0][1].number == number:
+                if ended_well(self.study)[0][1].number != number:
+                    continue
+                if path.exists():
                     raise
+                reason = f"{path}: the run of the best trial was removed"
+                raise InputError(reason, "restore it from a copy, or choose another folder (--out)") from None
         raise InputError(f"{self.folder}: no trial has finished: allow more trials, or fix fewer options")
