@@ -278,6 +278,9 @@ def test_weights_of_all_sizes_give_probabilities(different, labelled):
         run = moreish.train(different, "ngram", weights=weights, labels=labels, smoothing=smoothing)
         heaviest = run.corpus.parts["train"][int(np.argmax(run.corpus.weights("train")))]  # pyright: ignore[reportArgumentType, reportCallIssue]
         assert math.isfinite(run.model.score(heaviest, label=heaviest[0] if labelled else None).nll)
+        assert all(map(math.isfinite, run.loss.values()))
+        for prefix in ("", heaviest[:3], heaviest):
+            assert sum(run.model.next(prefix).values()) == pytest.approx(1, rel=1e-6)
 
 
 def test_the_number_of_threads_changes_no_weighted_training(weighted):

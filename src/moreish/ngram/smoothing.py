@@ -32,7 +32,7 @@ from .fitting import distinct, evidence, fit_strengths, sampled, trace_tokens
 from .tables import Block, Tables
 
 MIN_DISCOUNT = 0.01
-LEAST_P = 1e-300  # of an entry: a product of shares may be below the smallest float64 if weights differ very much
+LEAST = 1e-150  # of an entry's probability and of what a context leaves to shorter ones: their product is above 0
 
 
 def additive(tables: Tables, added: float) -> tuple[np.ndarray, np.ndarray]:
@@ -134,6 +134,18 @@ SMOOTHINGS = ("fitted", "kneser-ney", "witten-bell", "additive")
 PADDED = ("fitted", "additive")  # smoothings of tables whose words are padded
 
 
+def keep_positive(tables: Tables, p: np.ndarray, share: np.ndarray) -> None:
+    """Raise p (entries,) and share (nodes,) in place, so that no probability is 0 if weights differ by 10^100 or so."""
+    np.maximum(p, LEAST, out=p)
+    if np.log10(share.min()) * tables.order > np.log10(LEAST):
+        return
+    left = np.ones(len(share))  # to the empty context and below: the product of the shares on the way
+    for block in tables.blocks():
+        above = left[tables.parent[block.nodes]] if block.order > 1 else 1.0
+        share[block.nodes] = np.maximum(share[block.nodes], LEAST / above)
+        left[block.nodes] = above * share[block.nodes]
+
+
 def constant(tables: Tables, smoothing: str, added: float) -> tuple[np.ndarray, np.ndarray]:
     """Smooth by one of the SMOOTHINGS that are not fitted: kept (entries,), share (nodes,)."""
     match smoothing:
@@ -167,5 +179,5 @@ def smoothed(
         below = kept[tables.lower[block.entries]] if block.order > 1 else 1 / tables.n_vocab
         kept[block.entries] += share[block.node] * below
     graph = {"first": tables.first, "parent": tables.parent, "char": tables.char, "after": tables.after}
-    np.maximum(kept, LEAST_P, out=kept)
+    keep_positive(tables, kept, share)
     return {**graph, "start": np.array([tables.start]), "p": kept, "share": share, **fitted}
