@@ -27,11 +27,11 @@ ngram 1=5
 ngram 2=4
 
 \\1-grams:
--99\t<s>\t-0.25
+-99\t<s>\t-0.21244
 -0.5\t</s>
--2\t<unk>
--0.4 a -0.3
--0.6\tb\t-0.1
+-1.46248\t<unk>
+-0.4 a -0.00851
+-0.6\tb\t-0.13697
 
 \\2-grams:
 -0.2\t<s> a
@@ -64,15 +64,23 @@ def pruned(text: str, seed: int) -> str:
         needed = any(other[:-1] == gram for other in reader.p)
         if len(gram) > 1 and not needed and generator.random() < 0.6:
             del reader.p[gram]
+    for context in sorted({(), *reader.b}, key=lambda context: (len(context), context)):
+        after = [gram for gram in reader.p if gram[:-1] == context and gram != ("<s>",)]
+        shares = [generator.uniform(0.01, 1) for _ in after]
+        total = generator.uniform(0.3, 0.95) if context else 1
+        shorter = sum(10 ** reader.log_p(context[1:], gram[-1]) for gram in after) if context else 0
+        for gram, share in zip(after, shares, strict=True):
+            reader.p[gram] = math.log10(total * share / sum(shares))
+        if context:  # without n-grams after it, a back-off is 1 up to rounding
+            reader.b[context] = math.log10((1 - total) / (1 - shorter)) if after else generator.uniform(-0.001, 0)
     longest, lines = max(map(len, reader.p)), ["\\data\\"]
     by_order = {n: [gram for gram in reader.p if len(gram) == n] for n in range(1, longest + 1)}
     lines += [f"ngram {n}={len(grams)}" for n, grams in by_order.items()]
     for n, grams in by_order.items():
         lines += ["", f"\\{n}-grams:"]
         for gram in grams:
-            p = -99 if gram == ("<s>",) else generator.uniform(-3, -0.01)
-            b = f"\t{generator.uniform(-1, 0):.6f}" if n < longest and gram[-1] != "</s>" else ""
-            lines.append(f"{p:.6f}\t{' '.join(gram)}{b}")
+            b = f"\t{reader.b[gram]:.6f}" if n < longest and gram in reader.b else ""
+            lines.append(f"{reader.p[gram]:.6f}\t{' '.join(gram)}{b}")
     return "\n".join([*lines, "", "\\end\\", ""])
 
 
@@ -91,19 +99,20 @@ def test_a_model_that_was_written_and_read_scores_as_before(tmp_path, order, smo
 @pytest.mark.parametrize("seed", range(4))
 def test_files_that_lack_ngrams_give_the_same_scores_to_all_readers(tmp_path, seed):
     text = pruned(exported(moreish.train(WORDS, "ngram", order=2 + seed, at_least=2)), seed)
-    model, reader, kenlm = loaded(text, tmp_path, WORDS).model, Reader(text), kenlm_model(text, tmp_path)
+    model, reader = loaded(text, tmp_path, WORDS).model, Reader(text)
     assert len(reader.p) > 20
     for word in [*WORDS[:100], *NEW]:
-        wanted = reader.score([*word])
-        assert log10_p(model, word) == pytest.approx(wanted, rel=1e-5)
-        assert kenlm.score([*word]) == pytest.approx(wanted, rel=1e-4)
+        assert log10_p(model, word) == pytest.approx(reader.score([*word]), rel=1e-5)
+    kenlm = kenlm_model(text, tmp_path)
+    for word in [*WORDS[:100], *NEW]:
+        assert kenlm.score([*word]) == pytest.approx(reader.score([*word]), rel=1e-4)
 
 
 def test_the_numbers_of_a_small_file_are_those_of_the_run(tmp_path):
     model = loaded(SMALL, tmp_path, ["ab", "b", "a"] * 5).model
     assert log10_p(model, "ab") == pytest.approx(-0.2 - 0.7 - 0.3)
-    assert log10_p(model, "b") == pytest.approx(-0.25 - 0.6 - 0.3)
-    assert log10_p(model, "aa") == pytest.approx(-0.2 + (-0.3 - 0.4) + (-0.3 - 0.5))
+    assert log10_p(model, "b") == pytest.approx(-0.21244 - 0.6 - 0.3)
+    assert log10_p(model, "aa") == pytest.approx(-0.2 + (-0.00851 - 0.4) + (-0.00851 - 0.5))
     assert model.vocab.characters == "ab"
 
 
@@ -163,18 +172,89 @@ def refusal(text: str, folder: Path, words: list[str]) -> str:
         ("-0.7\ta b", "-0.7\ta c", ":14: 'c' is not among the 1-grams"),
         ("-0.6\tb\t", "-0.6\tbb\t", ":10: 'bb' is not a character"),
         ("-0.6\tb\t", "-0.6\tU+000A\t", ":10: 'U+000A' is not a character"),
-        ("-0.6\tb\t-0.1", "-0.6\tb\t400", ":10: "),
+        ("-0.6\tb\t-0.13697", "-0.6\tb\t400", ":10: "),
         ("-0.7\ta b", "-0.7\t</s> b", ":14: <s> can only begin"),
         ("-0.7\ta b\n", "", ":17: 3 2-grams come before this, and not 4"),
         ("-0.5\t</s>", "-0.5\tc", ": has no </s>"),
+        ("-0.7\ta b", "-0.7\ta b\n-0.7\tb b\n-0.7\tb a", ":17: more 2-grams than the 4 that it declares"),
         ("\\end\\\n", "", ":18: the file ends without \\end\\"),
         ("\\2-grams", "\\3-grams", ": not an ARPA file"),
-        ("-99\t<s>\t-0.25", "-nan\t<s>\t-0.25", ":6: "),
+        ("-99\t<s>\t-0.21244", "-nan\t<s>\t-0.25", ":6: "),
     ],
 )
 def test_a_damaged_file_is_refused_with_its_line(tmp_path, old, new, reason):
     assert old in SMALL
     assert refusal(SMALL.replace(old, new), tmp_path, ["ab", "b"] * 5).startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("-0.4 a ", "-0.3 a ", "of 1-grams sum to 1.069 and not to 1"),
+        ("-0.5\t</s>", "-0.6\t</s>", "of 1-grams sum to 0.935 and not to 1"),
+        ("<s>\t-0.21244", "<s>\t-0.1", "after '<s>' sum to 1.082 and not to 1"),
+        ("-0.7\ta b", "-1.7\ta b", "after 'a' sum to 0.8204 and not to 1"),
+        ("b\t-0.13697", "b\t300", "after 'b' sum to 6.493e+299 and not to 1"),
+        ("-0.5\t</s>", "-299.9\t</s>", "after '<s>' are below 1e-300"),
+    ],
+)
+def test_numbers_that_are_no_probabilities_are_refused_and_leave_no_run(tmp_path, capsys, old, new, reason):
+    assert SMALL.count(old) == 1
+    text = SMALL.replace(old, new)
+    if "below" in reason:  # the rest of the 1-grams
+        text = text.replace("-1.46248\t<unk>", "-0.45508\t<unk>")
+    (tmp_path / "m.arpa").write_text(text)
+    (tmp_path / "words.txt").write_text("ab\nb\n" * 5)
+    command = ["load", "m.arpa", "--words", "words.txt", "--out", "run"]
+    command = [part if "-" in part[:2] or part == "load" else str(tmp_path / part) for part in command]
+    assert run_command(command) != 0
+    assert f"m.arpa: the probabilities {reason}" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_programs_write_of_impossible_tokens_and_full_contexts_is_read(tmp_path):
+    # The context a has p of all tokens but b, which is so rare that the back-off is 10^11; b has all, and its back-off
+    # says nothing; <s> has a probability of its own, and c has none.
+    grams = {"<s>": "-1 {} -99", "</s>": "-0.345 {}", "a": "-0.345 {} 11", "b": "-12 {} 290", "c": "-99 {}"}
+    pairs = {"a a": "-0.4", "a </s>": "-0.301", "a c": "-0.99", "b a": "-0.301", "b b": "-0.6", "b c": "-99"}
+    pairs |= {"b </s>": "-0.6", "<s> a": "-0.301", "<s> b": "-0.301"}
+    text = "\\data\\\n\n\\1-grams:\n" + "\n".join(line.format(gram) for gram, line in grams.items())
+    text += "\n\n\\2-grams:\n" + "\n".join(f"{p} {gram}" for gram, p in pairs.items()) + "\n\n\\end\\\n"
+    with pytest.raises(moreish.InputError, match="after 'a' sum to 1.1"):
+        loaded(text, tmp_path, ["ab", "b"] * 5)
+    run = loaded(text.replace("-0.99 a c", "-99 a c"), tmp_path, ["ab", "b"] * 5)
+    assert log10_p(run.model, "ab") == pytest.approx(-0.301 + (11 - 12) - 0.6)
+    assert log10_p(run.model, "bc") == pytest.approx(-0.301 - 99 - 0.345)
+    assert log10_p(run.model, "c") == pytest.approx(-99 - 99 - 0.345)
+    assert run.model.weights["share"].max() == pytest.approx(1e11)
+    assert moreish.prune(run, entropy=1e-9).loss["val"] == pytest.approx(run.loss["val"], rel=0.1)
+
+
+@pytest.mark.parametrize(("line", "number"), [("\n", 100_001), ("a comment\n", 100_001), ("\0" * 10_001, 2)])
+def test_endless_files_are_refused_before_they_are_read_to_the_end(tmp_path, line, number):
+    """A packed file whose end is missing: who reads so far says that it cannot be unpacked."""
+    text = "\\data\\\n" + line * 300_000
+    (tmp_path / "m.arpa.gz").write_bytes(gzip.compress(text.encode())[:-9])
+    with pytest.raises(moreish.InputError, match=f"m.arpa.gz:{number}: .*not an ARPA file"):
+        Arpa(tmp_path / "m.arpa.gz")
+
+
+def test_a_model_of_words_is_refused_at_its_first_word(tmp_path):
+    text = "\\data\\\n\n\\1-grams:\n-1\tthe\n" + "-1\tand\n" * 100_000
+    (tmp_path / "m.arpa.gz").write_bytes(gzip.compress(text.encode())[:-9])
+    with pytest.raises(moreish.InputError, match=":4: 'the' is not a character"):
+        Arpa(tmp_path / "m.arpa.gz")
+
+
+def test_contexts_of_more_than_64_characters_are_refused(tmp_path):
+    grams = "\n".join(f"\\{n}-grams:\n-1 {' '.join('a' * n)} 0" for n in range(2, 70))
+    text = f"\\data\\\n\\1-grams:\n-0.3 </s>\n-0.3 a 0\n{grams}\n\\end\\\n"
+    assert "at most 64 characters" in refusal(text, tmp_path, ["a", "aa"] * 5)
+
+
+def test_all_spellings_of_a_character_are_read(tmp_path):
+    text = SMALL.replace(" a", " U+0061").replace("\ta", "\tU+0061")
+    assert log10_p(loaded(text, tmp_path, ["ab", "b"] * 5).model, "ab") == pytest.approx(-0.2 - 0.7 - 0.3)
 
 
 def test_other_files_are_refused(tmp_path):

@@ -307,3 +307,15 @@ def test_the_program_of_the_documentation_counts_on_two_workers(tmp_path):
     assert found.corpus.words == words
     assert_same_model(found, counted(words, order=6, memory=32))
     assert str(found.loss) in done.stdout
+
+
+def test_weights_whose_sums_are_not_exact_are_not_merged():
+    words = made_up_words(400)
+    half, n = 2.0**53 / sum(map(len, [f"{word}." for word in words])) // 1.5, len(words)
+    one, other = (counted(words, weights=np.full(n, w)) for w in (half, half + 1))
+    with pytest.raises(InputError, match="these runs cannot be merged exactly: .* more than 9,007,199,254,740,992"):
+        moreish.merge([one, other])
+    large = counted(words, weights=np.full(n, half * 2))
+    with pytest.raises(InputError, match="cannot be merged exactly: .* more than 9,007,199,254,740,992"):
+        moreish.merge([large, one])
+    assert moreish.merge([one, counted(words, weights=np.full(n, 7.0))]).model.arrays["counts"].sum() > 2**51

@@ -2,9 +2,12 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -17,11 +20,13 @@ import moreish
 from moreish.cli import run as command
 from moreish.corpus import WordList
 from moreish.engine.states import state_after
+from moreish.export import arpa
 from moreish.export.arrays import as_quantised, quantised
 from moreish.export.web import cost_of_rounding, js
 from moreish.models.gate import Features, Gate
 from moreish.models.mixture import BY_CONTEXT, Mixture, MixtureReader
 from moreish.models.model import Model
+from moreish.training.arpa import from_arpa
 
 NODE = shutil.which("node")
 needs_node = pytest.mark.skipif(
@@ -41,7 +46,9 @@ KINDS: dict[str, dict[str, Any]] = {
     "lstm": {"n_hidden": 8, "n_layer": 2, "learn_start": True},
     "transformer": {"n_embd": 8, "n_head": 2, "n_layer": 2, "n_positions": 4, "dropout": 0.1},
     "ngram": {},
+    "arpa": {},
     "linear": {},
+    "linear arpa": {},
     "log-linear": {},
     "linear by context": {},
     "log-linear by context": {},
@@ -67,9 +74,12 @@ def run_of(kind: str) -> moreish.Run:
     words = WordList.of(made_up_words(300))
     words.name = "made up"
     if "linear" in kind:
-        parts = [moreish.train(words, "mlp", n_hidden=8, **STEPS), moreish.train(words, "ngram")]
+        counted = run_of("arpa") if kind.endswith("arpa") else moreish.train(words, "ngram")
+        parts = [moreish.train(words, "mlp", n_hidden=8, **STEPS), counted]
         mixed = moreish.mix(parts, kind=kind.split()[0])
         return with_gate(mixed) if kind.endswith("by context") else mixed
+    if kind == "arpa":
+        return of_file(words)
     name = kind.split()[0]
     run = moreish.train(words, name, **KINDS[kind], **({} if name == "ngram" else STEPS))
     if run.model.layers:
@@ -79,6 +89,17 @@ def run_of(kind: str) -> moreish.Run:
             if name.endswith("running_var"):
                 array[...] = np.abs(array) + 0.1
     return run
+
+
+def of_file(words: WordList) -> moreish.Run:
+    """A run of an ARPA file with back-offs that are too small for float32."""
+    text = b"".join(arpa.data(moreish.train(words, "ngram", order=3, smoothing="additive", added=1e-9))).decode()
+    text, n = re.subn(r"\t-(?:[6-9]|1\d)\.\d+$", "\t-60.5", text, flags=re.MULTILINE)
+    assert n > 5
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "small.arpa"
+        path.write_text(text)
+        return from_arpa(path, words)
 
 
 def with_gate(run: moreish.Run) -> moreish.Run:
@@ -175,7 +196,7 @@ def test_rounding_to_8_bits_moves_no_weight_by_more_than_half_a_step():
 
 
 @needs_browser
-@pytest.mark.parametrize("kind", ["gru", "ngram"])
+@pytest.mark.parametrize("kind", ["gru", "ngram", "arpa"])
 def test_the_page_works_alone(kind, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     run = run_of(kind).save(tmp_path / "run")

@@ -1,6 +1,7 @@
 """Lists with weights: the split, the counts, the batches, the losses and the run folder."""
 
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -226,12 +227,60 @@ def test_small_weights_are_scaled_to_one(different, weights):
         ([1, 0, 2], "word 2, 'b', has the weight 0"),
         ([1, -1, 2], "word 2, 'b', has the weight -1"),
         ([1, 2, float("nan")], "word 3, 'c', has the weight nan"),
+        ([1, 2, 1.5e120], "word 3, 'c', has the weight 1.5e\\+120, which is above 1e\\+120: divide all weights"),
+        ([1e-308, 2, 1], "word 1, 'a', has the weight 1e-308, which is below 1e-120: multiply all weights"),
         (["1", "much", "2"], "not all numbers"),
     ],
 )
 def test_wrong_weights_are_refused(weights, problem):
     with pytest.raises(InputError, match=problem):
         WordList.of(["a", "b", "c"]).with_weights(weights)
+
+
+def test_weights_that_are_too_large_together_are_refused(different):
+    with pytest.raises(InputError, match="word 1, 'a', has the weight 1.8e\\+120"):
+        Corpus(WordList.of([*"aba", *different]).with_weights([9e119, 1, 9e119, *range(1, 1 + len(different))]))
+    wide = WordList.of(different).with_weights(np.geomspace(1e-100, 1e100, len(different)))
+    assert np.isfinite(Corpus(wide, weight_power=1.25).weights("train")).all()  # pyright: ignore[reportArgumentType, reportCallIssue]
+    with pytest.raises(InputError, match="1e-100 to 1e\\+100 to the power of 1.3 are too large: .*--weight-power"):
+        Corpus(wide, weight_power=1.3)
+
+
+@pytest.mark.parametrize("split", ["hash", "distinct"])
+@pytest.mark.parametrize("smoothing", ["witten-bell", "kneser-ney", "additive"])
+@pytest.mark.parametrize("scale", [1e17, 1e19, 1e30, 1e100])
+def test_large_weights_give_the_frequencies_of_train(different, weights, scale, smoothing, split):
+    """Nothing is left to smoothing: a character begins a word as often as the weights of the words say."""
+    run = moreish.train(different, "ngram", weights=weights * scale, smoothing=smoothing, split=split)
+    train = run.corpus.parts["train"]
+    assert train.weights is not None
+    for character, p in run.model.next("").items():
+        share = (
+            sum(w for word, w in zip(train, train.weights, strict=True) if word[0] == character) / train.weights.sum()
+        )
+        assert p == pytest.approx(share, rel=1e-6, abs=1e-9), character
+
+
+@pytest.mark.parametrize("name", ["bigram", "gru"])
+@pytest.mark.parametrize("scale", [2.0**48, 2.0**64, 2.0**300])
+def test_the_scale_of_large_weights_changes_no_exact_gradient(different, weights, name, scale):
+    options: dict[str, Any] = {"full_batch": True, "steps": 5} | ({"n_hidden": 8} if name == "gru" else {})
+    one, other = (moreish.train(different, name, weights=w, **options) for w in (weights, weights * scale))
+    np.testing.assert_allclose(other.model.params, one.model.params, rtol=1e-4, atol=1e-5)
+    assert other.loss["val"] == pytest.approx(one.loss["val"], rel=1e-5)
+
+
+@pytest.mark.parametrize("labelled", [False, True])
+def test_weights_of_all_sizes_give_probabilities(different, labelled):
+    weights = 10.0 ** np.random.default_rng(0).uniform(-120, 120, len(different))
+    labels = [word[0] for word in different] if labelled else None
+    for smoothing in ("fitted", "witten-bell"):
+        run = moreish.train(different, "ngram", weights=weights, labels=labels, smoothing=smoothing)
+        heaviest = run.corpus.parts["train"][int(np.argmax(run.corpus.weights("train")))]  # pyright: ignore[reportArgumentType, reportCallIssue]
+        assert math.isfinite(run.model.score(heaviest, label=heaviest[0] if labelled else None).nll)
+        assert all(map(math.isfinite, run.loss.values()))
+        for prefix in ("", heaviest[:3], heaviest):
+            assert sum(run.model.next(prefix).values()) == pytest.approx(1, rel=1e-6)
 
 
 def test_the_number_of_threads_changes_no_weighted_training(weighted):

@@ -1,6 +1,7 @@
 """A corpus: a list of words, its vocabulary, its split, and the flat stream of tokens of each part."""
 
 import hashlib
+import math
 from collections.abc import Iterable
 from copy import copy
 from functools import cached_property
@@ -17,6 +18,7 @@ from .vocab import Vocab
 from .wordlist import WordList, without_cached
 
 EXAMPLES = 5  # words of each part
+MOST_DIGITS = 250  # of a weight to its power: sums of 10^50 are then below the largest float64
 
 
 class Corpus(Shown):
@@ -44,6 +46,13 @@ class Corpus(Shown):
         self.split_seed, self.weight_power = split_seed, weight_power
         if split not in SPLITS:
             raise unknown("split", split, SPLITS)
+        if (weights := self.words.weights) is not None and len(weights):
+            ratio = float(weights.max() / min(1.0, weights.min()))
+            if math.log10(ratio) * weight_power > MOST_DIGITS:
+                reason = (
+                    f"weights of {weights.min():g} to {weights.max():g} to the power of {weight_power:g} are too large"
+                )
+                raise InputError(reason, "choose a smaller --weight-power")
         if not isinstance(self.words, MappedWords):
             if self.split == "lecture":
                 check_number(len(self.words))  # and shuffles a long list only when its parts are needed

@@ -18,6 +18,7 @@ from ..errors import InputError
 WORDS_AT_A_TIME = 1 << 16
 CHARACTERS_SCANNED = 1 << 16  # at a time, for line breaks
 CHARACTERS_ENCODED = 1 << 20  # at a time
+LIGHTEST, HEAVIEST = 1e-120, 1e120  # weights: sums of tokens, and ratios of these, are then far from the end of float64
 MAX_LABELS = 1000  # of a list: more are hardly kinds of words
 UNFIT_FOR_LABELS = {"Cc", "Cs", "Zl", "Zp"}  # categories of characters that are control characters, or half of one
 
@@ -48,8 +49,8 @@ class WordList(Shown, Sequence[str]):
     def with_weights(self, weights: ArrayLike | None) -> Self:
         """Return the list with a weight for each word.
 
-        Raises InputError for a weight that is not a number above 0, and unless there is one for each word. (Files and
-        mappings may have weights of 0: such words are left out when they are read.)
+        Raises InputError for a weight that is not a number from LIGHTEST to HEAVIEST, and unless there is one for each
+        word. (Files and mappings may have weights of 0: such words are left out when they are read.)
         """
         listed = copy(self)
         if weights is not None:
@@ -58,6 +59,14 @@ class WordList(Shown, Sequence[str]):
                 raise InputError(
                     f"word {place + 1}, {self[place]!r}, has the weight {listed.weights[place]:g}: "
                     "weights must be positive numbers"
+                )
+            outside = (listed.weights < LIGHTEST) | (listed.weights > HEAVIEST)
+            for place in np.flatnonzero(outside)[:1].tolist():
+                small = listed.weights[place] < LIGHTEST
+                raise InputError(
+                    f"word {place + 1}, {self[place]!r}, has the weight {listed.weights[place]:g}, which is "
+                    + (f"below {LIGHTEST:g}" if small else f"above {HEAVIEST:g}"),
+                    f"{'multiply' if small else 'divide'} all weights by a number",
                 )
         return listed
 
@@ -159,9 +168,7 @@ class WordList(Shown, Sequence[str]):
         if len(first) == len(self):
             return self
         order = np.argsort(first)
-        merged = WordList.of(self[first[order]])
-        merged.weights = np.bincount(of_line, self.weights)[order]
-        return merged
+        return WordList.of(self[first[order]]).with_weights(np.bincount(of_line, self.weights)[order])
 
     def pieces(self) -> Iterator[bytes]:
         """Yield the text in UTF-8, in pieces."""

@@ -16,7 +16,8 @@ from ..layers.jit import njit
 from .rng import bit_width, bits, permuted, uniform
 
 MAX_TARGETS = 1024  # of an example of whole words
-COUNT_TOTAL = 1 << 40  # of counts that are not whole numbers
+COUNT_TOTAL = 1 << 40  # of counts that are not whole numbers, or too large for exact sums
+EXACT = 1 << 53  # whole numbers up to this one are exact in float64
 WINDOWS_PER_SORT = 1 << 18  # windows that `distinct_windows` sorts at a time
 
 
@@ -287,7 +288,8 @@ def distinct_windows(
     """The different windows of `width` tokens in a stream, sorted, (D, width), and the counts of each (D,).
 
     labels and weights (W,) are those of each word. With labels a window begins with its word's label, (D, 1 + width).
-    With weights the counts are sums of them; if these are not whole numbers, they are scaled to a sum of COUNT_TOTAL.
+    With weights the counts are sums of them. If these are not whole numbers, or sum to more than EXACT, they are scaled
+    to a sum of COUNT_TOTAL.
     """
     V = int(stream.max()) + 1
     columns = width + (labels is not None)
@@ -310,6 +312,14 @@ def distinct_windows(
         found, of_which = np.unique(np.concatenate([found, more]), axis=0, return_inverse=True)
         once = np.ones(len(rows)) if weight is None else weight
         counts = np.bincount(of_which.ravel(), np.concatenate([counts, once]))
-    if not (counts == np.rint(counts)).all():
-        counts = np.maximum(1, np.rint(counts * (COUNT_TOTAL / counts.sum())))
-    return found[:, None] // units % bases if packed else found, counts.astype(np.int64)
+    return found[:, None] // units % bases if packed else found, whole(counts, counts.sum())
+
+
+def whole(counts: np.ndarray, total: float) -> np.ndarray:
+    """Return counts as int64, scaled to a total of COUNT_TOTAL unless they are whole numbers with a total up to EXACT.
+
+    total   of what is counted, which may be more than the sum of the counts
+    """
+    if total > EXACT or not (counts == np.rint(counts)).all():
+        counts = np.maximum(1, np.rint(counts * (COUNT_TOTAL / total)))
+    return counts.astype(np.int64)

@@ -14,7 +14,7 @@ import numpy as np
 from ..corpus.stream import END
 from ..layers.jit import njit
 from ..layers.levels import KEY, MAX_LEVELS, MAX_ROWS, Levels, levels_of, levels_size
-from .batches import COUNT_TOTAL, NO_WEIGHTS, choose
+from .batches import NO_WEIGHTS, choose, whole
 from .guide import Guide
 from .packing import SortedWords, pack, sort_words
 from .rng import key_of_step
@@ -226,9 +226,8 @@ class WordBatches:
         """The batch of all words, at every step."""
         source = _source(stream, labels)
         counts = np.ones(len(source.begins)) if weights is None else weights
-        if not (counts == np.rint(counts)).all():
-            counts = np.maximum(1, np.rint(counts * (COUNT_TOTAL / (counts * (1 + _lengths_of(source))).sum())))
-        return cls(source._replace(weights=counts.astype(np.int64), size=len(counts), seed=seed))
+        counts = whole(counts, (counts * (1 + _lengths_of(source))).sum())
+        return cls(source._replace(weights=counts, size=len(counts), seed=seed))
 
 
 def _thinned(words: SortedWords, n: int) -> SortedWords:

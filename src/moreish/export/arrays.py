@@ -11,7 +11,7 @@ from ..models import ModelConfig, NetConfig
 from ..models.gate import Gate
 from ..models.mixture import BY_CONTEXT, Mixture, of_part
 from ..models.model import Model
-from ..models.ngram import NGram
+from ..models.ngram import AutomatonConfig
 
 ALIGNMENT = 4  # bytes: an array begins at a multiple
 OF_COUNTS = ("first", "parent", "char", "after", "start", "p", "share")
@@ -35,6 +35,8 @@ class Arrays:
             whole, scale = quantised(array)
             data = whole.tobytes() + scale.astype("<f4").tobytes()
             place |= {"type": "int8", "rows": len(array)}
+        elif array.dtype == np.float64 and outside_float32(array):
+            data, place["type"] = array.astype("<f8").tobytes(), "float64"
         else:
             data, place["type"] = array.astype("<f4").tobytes(), "float32"
         data += bytes(-len(data) % ALIGNMENT)
@@ -51,6 +53,12 @@ def quantised(array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Round a matrix (R, C) to 8 bits a number: int8 (R, C), and the float32 scales (R,) that multiply the rows."""
     scale = (np.maximum(np.abs(array).max(1), 1e-30) / 127).astype(np.float32)
     return np.round(array / scale[:, None]).astype(np.int8), scale
+
+
+def outside_float32(array: np.ndarray) -> bool:
+    """Return True if float32 would round a positive number of an array to 0 or a denormal, or to infinity."""
+    limits = np.finfo(np.float32)
+    return bool(((array > 0) & (array < limits.tiny) | (array > limits.max)).any())
 
 
 def as_quantised(model: Model) -> Model:
@@ -91,7 +99,7 @@ def _reader(
             return found | {"weights": {slot.parameter.name: arrays.add(weights[slot.name]) for slot in next(slots)}}
 
         return about | {"layers": list(map(of_layer, layers))}
-    if isinstance(config, NGram):
+    if isinstance(config, AutomatonConfig):
         return about | {"arrays": {name: arrays.add(weights[name]) for name in OF_COUNTS}}
     assert isinstance(config, Mixture)
     parts = [

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..corpus import Corpus
 from ..corpus.stream import Words, per_token
+from ..engine.batches import EXACT
 from ..engine.protocol import Reader
 from ..ngram import PADDED, SMOOTHINGS, Automaton, Tables, count_tables, smoothed
 from ..ngram.labels import recounted, smoothed_by_label
@@ -98,6 +99,10 @@ class NGram(AutomatonConfig, CountConfig):
             return f"with --weight-power {corpus.weight_power:g}, a word that is in several parts would count too much"
         if weights is not None and (weights != np.rint(weights)).any():
             return "its list has weights that are not whole numbers, whose sums depend on their order"
+        if weights is not None and (weights * (1.0 + corpus.words.lengths)).sum() > EXACT:
+            return (
+                f"the weights of all its characters sum to more than {EXACT:,}, up to which sums are exact: divide them"
+            )
         return ""
 
     def _smoothed(self, tables: Tables, corpus: Corpus) -> dict[str, np.ndarray]:

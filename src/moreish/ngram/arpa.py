@@ -23,7 +23,13 @@ BEGIN, END, UNKNOWN = "<s>", "</s>", "<unk>"
 CODE = re.compile(r"U\+([0-9A-F]{4,6})")
 COUNT, SECTION = re.compile(r"ngram (\d{1,3}) *= *(\d{1,18})"), re.compile(r"\\(\d{1,3})-grams:")
 FURTHEST = 300  # from 0, of log10 of a probability or a back-off
+LARGE_B = 9  # log10 of a back-off that would multiply what is lost when sums are subtracted
+ROUNDING = 0.02  # of the sum of probabilities, whose logarithms some programs write with three or four decimals
+LONGEST_LINE, LONGEST_NGRAM = 10_000, 64  # bytes, characters
+MOST_OTHERS = 100_000  # lines that are blank or stand before the n-grams
+NO_ARPA = "not an ARPA file, which has \\data\\ and after it \\1-grams:, \\2-grams: and so on"
 
+Line = tuple[list[str], float, float, int]  # words, log10 p, log10 b, and the number of the line
 Gram = tuple[int, ...]  # tokens, where 0 in front is <s>, and 0 at the end </s>
 
 
@@ -47,62 +53,93 @@ class Arpa:
     characters  all that it knows, in code point order: tokens 1, 2, ...
     entries     for each context, log10 p of each token that has a line after it
     left        log10 b of each context that has one
+    unknown     p of <unk> after each context that has a line with it, and of <s> if it has one
 
-    Raises InputError if it cannot be read or is not such a file.
+    The file is read line by line, so that memory is in proportion to its n-grams.
+
+    Raises InputError if it cannot be read, is not such a file, or if the probabilities after a context are not
+    positive, or do not sum to 1.
     """
 
     def __init__(self, path: Path):
         self.path = path
-        try:
-            with path.open("rb") as file:
-                lines = b"".join(unpacked(file, str(path))).decode("utf-8-sig").split("\n")
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-        except UnicodeDecodeError as error:
-            raise InputError(f"{path}: not UTF-8 at byte {error.start:,}: an ARPA file in text is needed") from None
         self.order, self.characters = 0, ""
         self.entries: dict[Gram, dict[int, float]] = {(): {}}
         self.left: dict[Gram, float] = {}
+        self.unknown: dict[Gram, float] = {}
         self.tokens = {BEGIN: END_TOKEN, END: END_TOKEN}
-        sections = list(self._sections(lines))
-        if [order for order, _, _ in sections] != [*range(1, len(sections) + 1)] or not sections:
-            raise InputError(
-                f"{path}: not an ARPA file, which has \\data\\ and after it \\1-grams:, \\2-grams: and so on"
-            )
-        for self.order, first, last in sections:
-            parsed = [self._parsed(number, lines[number]) for number in range(first, last) if lines[number].strip()]
-            if self.order == 1:
-                found = {character_of(words[0]) for words, *_ in parsed} - {None}
-                self.characters = "".join(sorted(c for c in found if c))
-                self.tokens |= {symbol(c): token for token, c in enumerate(self.characters, start=1)}
-                self.tokens |= {c: token for token, c in enumerate(self.characters, start=1)}
-            for words, p, b, number in parsed:
-                self._add(words, p, b, number)
+        self._singles: dict[str, Line] | None = {}  # lines of 1-grams, until their characters have numbers
+        try:
+            self._read()
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror})") from None
         if END_TOKEN not in self.entries[()]:
             raise InputError(f"{path}: has no {END}, the end of a word, among its 1-grams")
+        self._complete()
 
     def _wrong(self, number: int, reason: str) -> InputError:
         return InputError(f"{self.path}:{number + 1}: {reason}")
 
-    def _sections(self, lines: list[str]) -> Iterator[tuple[int, int, int]]:
-        """Yield the order of each section, and its lines: first and one after the last."""
-        counts, order, first = dict[int, int](), 0, 0
-        for number, text in enumerate(map(str.strip, lines)):
-            if match := COUNT.fullmatch(text):
-                counts[int(match[1])] = int(match[2])
-            elif (match := SECTION.fullmatch(text)) or text == "\\end\\":
-                if order:
-                    n = sum(1 for line in lines[first:number] if line.strip())
-                    if n != counts.get(order, n):
-                        raise self._wrong(number, f"{n:,} {order}-grams come before this, and not {counts[order]:,}")
-                    yield order, first, number
-                order, first = (int(match[1]) if match else 0), number + 1
-                if not match:
-                    return
-        if order:
-            raise self._wrong(len(lines) - 1, "the file ends without \\end\\: it is not complete")
+    def _bytes_of_lines(self) -> Iterator[bytes]:
+        """Yield the lines, up to one that is too long, which may be cut."""
+        left = b""
+        with self.path.open("rb") as file:
+            for block in unpacked(file, str(self.path)):
+                *lines, left = (left + block).split(b"\n")
+                yield from lines
+                if len(left) > LONGEST_LINE:
+                    break
+        yield left
 
-    def _parsed(self, number: int, line: str) -> tuple[list[str], float, float, int]:
+    def _lines(self) -> Iterator[str]:
+        """Yield the lines, without their line breaks."""
+        place = 0
+        for number, line in enumerate(self._bytes_of_lines()):
+            if len(line) > LONGEST_LINE:
+                raise self._wrong(number, f"a line of more than {LONGEST_LINE:,} bytes: this is {NO_ARPA}")
+            try:
+                text = line.decode("utf-8" if number else "utf-8-sig")
+            except UnicodeDecodeError as error:
+                reason = f"not UTF-8 at byte {place + error.start:,}: an ARPA file in text is needed"
+                raise InputError(f"{self.path}: {reason}") from None
+            yield text
+            place += len(line) + 1
+
+    def _read(self) -> None:
+        """Read the lines up to \\\\end\\\\."""
+        counts, n, others, number = dict[int, int](), 0, 0, 0
+        for number, line in enumerate(self._lines()):
+            text = line.strip()
+            if (match := SECTION.fullmatch(text)) or text == "\\end\\":
+                if n != counts.get(self.order, n):
+                    wanted = counts[self.order]
+                    raise self._wrong(number, f"{n:,} {self.order}-grams come before this, and not {wanted:,}")
+                if self.order == 1:
+                    self._number_characters()
+                if self.order and not match:
+                    return
+                if not match or int(match[1]) != self.order + 1:
+                    raise InputError(f"{self.path}: {NO_ARPA}")
+                self.order, n = self.order + 1, 0
+                if self.order > LONGEST_NGRAM:
+                    raise self._wrong(number, f"the n-grams of a model may have at most {LONGEST_NGRAM} characters")
+            elif text and self.order:
+                n += 1
+                if n > counts.get(self.order, n):
+                    wanted = counts[self.order]
+                    raise self._wrong(number, f"more {self.order}-grams than the {wanted:,} that it declares")
+                self._add(*self._parsed(number, line))
+            elif match := COUNT.fullmatch(text):
+                counts[int(match[1])] = int(match[2])
+            else:
+                others += 1
+                if others > MOST_OTHERS:
+                    raise self._wrong(number, f"more than {MOST_OTHERS:,} lines without an n-gram: this is {NO_ARPA}")
+        if self.order:
+            raise self._wrong(number, "the file ends without \\end\\: it is not complete")
+        raise InputError(f"{self.path}: {NO_ARPA}")
+
+    def _parsed(self, number: int, line: str) -> Line:
         p, *words = re.split(r"[ \t]+", line.strip(" \t\r"))
         b = "0"
         if len(words) == self.order + 1:
@@ -117,21 +154,87 @@ class Arpa:
         return words, *numbers, number
 
     def _add(self, words: list[str], p: float, b: float, number: int) -> None:
+        *before, last = words
         if any(word.lower() == UNKNOWN for word in words):
+            if last.lower() == UNKNOWN:
+                self._leave_out(words, p)
             return
-        if BEGIN in words[1:] or END in words[:-1]:
+        if BEGIN in words[1:] or END in before:
             raise self._wrong(number, f"{BEGIN} can only begin an n-gram, and {END} only end it")
         for word in words:
-            if word not in self.tokens:
+            if word not in self.tokens and (self.order > 1 or not character_of(word)):
                 reason = f"{shown(word)} is not {'among the 1-grams' if character_of(word) else 'a character'}"
                 raise self._wrong(number, f"{reason}: a model whose words are characters is needed")
+        if self._singles is not None:
+            self._singles.setdefault(last, (words, p, b, number))
+            return
         gram = tuple(self.tokens[word] for word in words)
-        if words[-1] != BEGIN:
+        if last == BEGIN:
+            self._leave_out(words, p if p < 0 else -np.inf)  # 1 says that <s> has no probability
+        else:
             if gram[:-1] and gram[:-1] not in self.left:
-                raise self._wrong(number, f"there is no line for {' '.join(words[:-1])!r}, its context")
-            self.entries.setdefault(gram[:-1], {})[gram[-1]] = p
-        if words[-1] != END:
-            self.left[gram] = b
+                raise self._wrong(number, f"there is no line for {' '.join(before)!r}, its context")
+            self.entries.setdefault(gram[:-1], {}).setdefault(gram[-1], p)
+        if last != END:
+            self.left.setdefault(gram, b)
+
+    def _leave_out(self, words: list[str], p: float) -> None:
+        """Add to the probability of what is no character after a context."""
+        context = tuple(self.tokens.get(word, -1) for word in words[:-1])
+        self.unknown[context] = self.unknown.get(context, 0.0) + 10**p
+
+    def _number_characters(self) -> None:
+        """Number the characters of the 1-grams, and add these."""
+        singles, self._singles = self._singles or {}, None
+        characters = {word: c for word in singles if (c := character_of(word))}
+        self.characters = "".join(sorted({*characters.values()}))
+        token = {c: number for number, c in enumerate(self.characters, start=1)}
+        self.tokens |= {symbol(c): token[c] for c in token} | token | {word: token[c] for word, c in characters.items()}
+        for line in singles.values():
+            self._add(*line)
+
+    def _complete(self) -> None:
+        """Give an entry to each context that has a back-off, as a node needs one, and check the sums of all contexts.
+
+        After a context h with the characters E(h) that have lines after it, the sum is that of p(c | h) for E(h), and
+        b(h) times that of p(c | h') for all others.
+        """
+        n_tokens = 1 + len(self.characters)
+        sums, least = dict[Gram, float](), dict[Gram, float]()  # of p after each context, and no more than log10 of any
+        unknown = dict[Gram, float]()  # p of what is no character
+        backed = (context for context, b in self.left.items() if b and len(context) < self.order)
+        for context in sorted({*self.entries, *backed}, key=len):
+            b, shorter = self.left.get(context, 0.0), context[1:]
+            while shorter not in sums and shorter:
+                shorter = shorter[1:]
+            if context not in self.entries:
+                self.entries[context] = {END_TOKEN: b + self.log_p(shorter, END_TOKEN)}
+            of = self.entries[context]
+            sums[context], least[context] = sum(10**p for p in of.values()), min(of.values())
+            if len(of) == n_tokens:
+                self.left[context] = min(b, 0.0)  # is never used
+            else:
+                sums[context] += 10**b * self._sum_of_others(shorter, sums[shorter], of, b)
+                least[context] = min(least[context], b + least[shorter])
+            backed_off = 10**b * unknown[shorter] if context else 0.0
+            unknown[context] = self.unknown.get(context, backed_off)
+            if least[context] < -FURTHEST:
+                raise self._improbable(context, f"are below 1e-{FURTHEST}", "smooth the model")
+            if not (sums[context] <= 1 + ROUNDING and sums[context] + unknown[context] >= 1 - ROUNDING):
+                total = sums[context] if sums[context] > 1 else sums[context] + unknown[context]
+                raise self._improbable(context, f"sum to {total:.4g} and not to 1", "make the file again")
+
+    def _sum_of_others(self, context: Gram, total: float, seen: dict[int, float], b: float) -> float:
+        """Return the sum of p after a context, whose total is given, of all tokens but those in `seen`."""
+        if b < LARGE_B:
+            return max(0.0, total - sum(10 ** self.log_p(context, token) for token in seen))
+        others = (token for token in range(1 + len(self.characters)) if token not in seen)
+        return sum(10 ** self.log_p(context, token) for token in others)
+
+    def _improbable(self, context: Gram, reason: str, way_out: str) -> InputError:
+        words = [symbol(self.characters[token - 1]) if token else BEGIN for token in context]
+        after = f"after {' '.join(words)!r}" if words else "of 1-grams"
+        return InputError(f"{self.path}: the probabilities {after} {reason}", way_out)
 
     def log_p(self, context: Gram, token: int) -> float:
         """Return log10 of the probability of a token after a context."""
@@ -140,9 +243,6 @@ class Arpa:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the arrays of an `Automaton`."""
-        for context, b in self.left.items():
-            if b and context not in self.entries and len(context) < self.order:  # a node must have an entry
-                self.entries[context] = {END_TOKEN: self.log_p(context, END_TOKEN)}
         contexts = sorted(self.entries, key=lambda context: (len(context), context))
         node = {context: number for number, context in enumerate(contexts)}
 

@@ -25,7 +25,7 @@ from ..engine.compiler import compiler
 from ..errors import InputError
 from .fitting import MAX_FIT_TOKENS, Evidence, evidence, fit_strengths, sampled, trace_tokens
 from .kernels import Graph, entry_of, next_node
-from .smoothing import constant, interpolated
+from .smoothing import constant, interpolated, keep_positive
 from .tables import Tables
 
 CONSTANT_W = 0.9  # near the values that are fitted on lists of names and of words
@@ -116,6 +116,7 @@ def _back_off(tables: Tables, w: np.ndarray, p: np.ndarray, share: np.ndarray, o
             seen, seen_below = (np.bincount(node[here], x, len(share))[nodes] for x in (of_all[here], below))
             ratio = np.maximum(1 - seen, 0) / np.maximum(1 - seen_below, LEAST_SHARE)
             share[nodes] = np.maximum(share[nodes] * (w[k - 1] + (1 - w[k - 1]) * ratio), LEAST_SHARE)
+    keep_positive(tables, p, share)
 
 
 def _evidence(tables: Tables, words: Words, val: Sequence[Words], of_all: dict[str, np.ndarray]) -> Evidence:

@@ -32,6 +32,7 @@ from .fitting import distinct, evidence, fit_strengths, sampled, trace_tokens
 from .tables import Block, Tables
 
 MIN_DISCOUNT = 0.01
+LEAST = 1e-150  # of an entry's probability and of what a context leaves to shorter ones: their product is above 0
 
 
 def additive(tables: Tables, added: float) -> tuple[np.ndarray, np.ndarray]:
@@ -67,12 +68,12 @@ def kneser_ney(tables: Tables) -> tuple[np.ndarray, np.ndarray]:
     counts = _kneser_ney_counts(tables)
     numbers = np.zeros((tables.order, 6), np.int64)  # of counts of 0, 1, ... 4, and more, at each order
     for block in tables.blocks():
-        numbers[block.order - 1] += np.bincount(np.minimum(_whole(counts(block)), 5), minlength=6)
+        numbers[block.order - 1] += np.bincount(_whole(counts(block), 5), minlength=6)
     D = [np.array([0.0, *discounts(*row[1:5].tolist())]) for row in numbers]
     kept, share = np.empty(len(tables.char)), np.empty(len(tables.parent))
     for block in tables.blocks():
         count = counts(block)
-        discount = D[block.order - 1][np.minimum(_whole(count), 3)]
+        discount = D[block.order - 1][_whole(count, 3)]
         total = block.sums(count)
         kept[block.entries] = (count - discount) / _positive(total)[block.node - block.nodes.start]
         share[block.nodes] = _share(block.sums(discount), total)
@@ -100,8 +101,9 @@ def _kneser_ney_counts(tables: Tables) -> Callable[[Block], np.ndarray]:
     return counts
 
 
-def _whole(counts: np.ndarray) -> np.ndarray:
-    return np.ceil(counts).astype(np.int64)
+def _whole(counts: np.ndarray, most: int) -> np.ndarray:
+    """Return counts rounded up, but `most` for all above it."""
+    return np.ceil(np.minimum(counts, most)).astype(np.int64)
 
 
 def _positive(total: np.ndarray) -> np.ndarray:
@@ -130,6 +132,18 @@ def discounts(n1: int, n2: int, n3: int, n4: int) -> tuple[float, float, float]:
 
 SMOOTHINGS = ("fitted", "kneser-ney", "witten-bell", "additive")
 PADDED = ("fitted", "additive")  # smoothings of tables whose words are padded
+
+
+def keep_positive(tables: Tables, p: np.ndarray, share: np.ndarray) -> None:
+    """Raise p (entries,) and share (nodes,) in place, so that no probability is 0 if weights differ by 10^100 or so."""
+    np.maximum(p, LEAST, out=p)
+    if np.log10(share.min()) * tables.order > np.log10(LEAST):
+        return
+    left = np.ones(len(share))  # to the empty context and below: the product of the shares on the way
+    for block in tables.blocks():
+        above = left[tables.parent[block.nodes]] if block.order > 1 else 1.0
+        share[block.nodes] = np.maximum(share[block.nodes], LEAST / above)
+        left[block.nodes] = above * share[block.nodes]
 
 
 def constant(tables: Tables, smoothing: str, added: float) -> tuple[np.ndarray, np.ndarray]:
@@ -165,4 +179,5 @@ def smoothed(
         below = kept[tables.lower[block.entries]] if block.order > 1 else 1 / tables.n_vocab
         kept[block.entries] += share[block.node] * below
     graph = {"first": tables.first, "parent": tables.parent, "char": tables.char, "after": tables.after}
+    keep_positive(tables, kept, share)
     return {**graph, "start": np.array([tables.start]), "p": kept, "share": share, **fitted}

@@ -65,6 +65,8 @@ def merge(
     words = joined([part.words for part in parts])
     words.name = parts[0].words.name if len({part.words.name for part in parts}) == 1 else ""
     corpus = Corpus(words, options.split, options.split_seed, options.weight_power)
+    if reason := config.inexact(corpus):
+        raise InputError(f"these runs cannot be merged exactly: {reason}")
     if corpus.vocab != total.vocab:  # a part has characters that are in no word
         corpus = corpus.widened(total.vocab.characters)
     model = Model(config, corpus.vocab, arrays=config.fit_counts(total, corpus))

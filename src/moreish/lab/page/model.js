@@ -11,7 +11,7 @@ import { featuresOf, logWeights } from "./gate.js";
 /**
  * @typedef {{begin: () => any, after: (state: any, token: number) => any, logits: (state: any) => ArrayLike<number>}} Reader
  *
- * @typedef {{at: number, size: number, type: "float32" | "int32" | "int8", rows?: number}} Place of an array in the data:
+ * @typedef {{at: number, size: number, type: "float32" | "float64" | "int32" | "int8", rows?: number}} Place of an array in the data:
  *   its first byte and its number of elements; int8 with so many rows, each with a float32 scale after the elements
  * @typedef {{kind: string, sizes: Record<string, any>, weights: Record<string, Place>, layers?: LayerFile[]}} LayerFile
  * @typedef {{model: string, context: number | null, layers?: LayerFile[], arrays?: Record<string, Place>,
@@ -41,6 +41,7 @@ export function decoded(text) {
 function arrayOf(data, { at, size, type, rows = 1 }) {
   if (type === "int32") return new Int32Array(data, at, size);
   if (type === "float32") return new Float32Array(data, at, size);
+  if (type === "float64") return new Float64Array(data.slice(at, at + 8 * size));
   const whole = new Int8Array(data, at, size);
   const scales = new Float32Array(data.slice(at + size, at + size + 4 * rows));
   return Float32Array.from(whole, (each, i) => each * scales[Math.floor(i / (size / rows))]);
