@@ -24,7 +24,7 @@ CODE = re.compile(r"U\+([0-9A-F]{4,6})")
 COUNT, SECTION = re.compile(r"ngram (\d{1,3}) *= *(\d{1,18})"), re.compile(r"\\(\d{1,3})-grams:")
 FURTHEST = 300  # from 0, of log10 of a probability or a back-off
 LARGE_B = 9  # log10 of a back-off that would multiply what is lost when sums are subtracted
-ROUNDING = 0.02  # of the sum of probabilities, whose logarithms some programs write with three or four decimals
+MOST_P = 10  # sum of p after a context: up to 2 in files of KenLM, whose back-off is 1 where only </s> has a line
 LONGEST_LINE, LONGEST_NGRAM = 10_000, 64  # bytes, characters
 MOST_OTHERS = 100_000  # lines that are blank or stand before the n-grams
 NO_ARPA = "not an ARPA file, which has \\data\\ and after it \\1-grams:, \\2-grams: and so on"
@@ -53,12 +53,11 @@ class Arpa:
     characters  all that it knows, in code point order: tokens 1, 2, ...
     entries     for each context, log10 p of each token that has a line after it
     left        log10 b of each context that has one
-    unknown     p of <unk> after each context that has a line with it, and of <s> if it has one
 
     The file is read line by line, so that memory is in proportion to its n-grams.
 
     Raises InputError if it cannot be read, is not such a file, or if the probabilities after a context are not
-    positive, or do not sum to 1.
+    positive, or sum to more than MOST_P.
     """
 
     def __init__(self, path: Path):
@@ -66,7 +65,6 @@ class Arpa:
         self.order, self.characters = 0, ""
         self.entries: dict[Gram, dict[int, float]] = {(): {}}
         self.left: dict[Gram, float] = {}
-        self.unknown: dict[Gram, float] = {}
         self.tokens = {BEGIN: END_TOKEN, END: END_TOKEN}
         self._singles: dict[str, Line] | None = {}  # lines of 1-grams, until their characters have numbers
         try:
@@ -156,8 +154,6 @@ class Arpa:
     def _add(self, words: list[str], p: float, b: float, number: int) -> None:
         *before, last = words
         if any(word.lower() == UNKNOWN for word in words):
-            if last.lower() == UNKNOWN:
-                self._leave_out(words, p)
             return
         if BEGIN in words[1:] or END in before:
             raise self._wrong(number, f"{BEGIN} can only begin an n-gram, and {END} only end it")
@@ -169,19 +165,12 @@ class Arpa:
             self._singles.setdefault(last, (words, p, b, number))
             return
         gram = tuple(self.tokens[word] for word in words)
-        if last == BEGIN:
-            self._leave_out(words, p if p < 0 else -np.inf)  # 1 says that <s> has no probability
-        else:
+        if last != BEGIN:
             if gram[:-1] and gram[:-1] not in self.left:
                 raise self._wrong(number, f"there is no line for {' '.join(before)!r}, its context")
             self.entries.setdefault(gram[:-1], {}).setdefault(gram[-1], p)
         if last != END:
             self.left.setdefault(gram, b)
-
-    def _leave_out(self, words: list[str], p: float) -> None:
-        """Add to the probability of what is no character after a context."""
-        context = tuple(self.tokens.get(word, -1) for word in words[:-1])
-        self.unknown[context] = self.unknown.get(context, 0.0) + 10**p
 
     def _number_characters(self) -> None:
         """Number the characters of the 1-grams, and add these."""
@@ -201,7 +190,6 @@ class Arpa:
         """
         n_tokens = 1 + len(self.characters)
         sums, least = dict[Gram, float](), dict[Gram, float]()  # of p after each context, and no more than log10 of any
-        unknown = dict[Gram, float]()  # p of what is no character
         backed = (context for context, b in self.left.items() if b and len(context) < self.order)
         for context in sorted({*self.entries, *backed}, key=len):
             b, shorter = self.left.get(context, 0.0), context[1:]
@@ -216,13 +204,10 @@ class Arpa:
             else:
                 sums[context] += 10**b * self._sum_of_others(shorter, sums[shorter], of, b)
                 least[context] = min(least[context], b + least[shorter])
-            backed_off = 10**b * unknown[shorter] if context else 0.0
-            unknown[context] = self.unknown.get(context, backed_off)
             if least[context] < -FURTHEST:
                 raise self._improbable(context, f"are below 1e-{FURTHEST}", "smooth the model")
-            if not (sums[context] <= 1 + ROUNDING and sums[context] + unknown[context] >= 1 - ROUNDING):
-                total = sums[context] if sums[context] > 1 else sums[context] + unknown[context]
-                raise self._improbable(context, f"sum to {total:.4g} and not to 1", "make the file again")
+            if not sums[context] <= MOST_P:
+                raise self._improbable(context, f"sum to {sums[context]:.4g} and not to 1", "make the file again")
 
     def _sum_of_others(self, context: Gram, total: float, seen: dict[int, float], b: float) -> float:
         """Return the sum of p after a context, whose total is given, of all tokens but those in `seen`."""
