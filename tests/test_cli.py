@@ -15,6 +15,7 @@ from rich.cells import cell_len
 
 import moreish
 from moreish.cli import VERBS, app, help_of, run
+from moreish.engine.tape import cache as compiled_code
 from moreish.models import MODELS, NETS
 from moreish.sampling import Samples, method_line
 
@@ -292,14 +293,19 @@ def test_a_cache_that_cannot_be_used_is_passed_over(words_file, tmp_path):
     first = train("a")
     assert first.returncode == 0, first.stderr
     assert "compiling" in first.stderr
-    kept = [*cache.rglob("*.nbi"), *cache.rglob("*.nbc")]
-    assert kept
-    for path in kept:
-        path.write_bytes(b"broken")
-    second = train("b")
-    assert second.returncode == 0, second.stderr
-    assert "cannot be used" in second.stderr
-    assert (tmp_path / "a" / "model.safetensors").read_bytes() == (tmp_path / "b" / "model.safetensors").read_bytes()
+    expected = (tmp_path / "a" / "model.safetensors").read_bytes()
+    for out, message in (("b", "has changed since it was written"), ("c", "cannot be used")):
+        kept = [*cache.rglob("*.nbi"), *cache.rglob("*.nbc")]
+        assert kept
+        for path in kept:
+            path.write_bytes(b"broken")
+        if out == "c":  # as if another program had written it
+            for seal in [*cache.rglob("*.sha256")]:
+                compiled_code.seal(sorted(seal.parent.glob(f"{seal.stem}.*nb[ci]")))
+        again = train(out)
+        assert again.returncode == 0, again.stderr
+        assert message in again.stderr
+        assert (tmp_path / out / "model.safetensors").read_bytes() == expected
 
 
 def test_a_run_that_diverged_is_pointed_to_its_diagnosis(words, tmp_path, capsys):
