@@ -51,7 +51,7 @@ class SamplingOptions:
 
     @property
     def way_out_of_greedy(self) -> str:
-        """What to change for other words than the most likely one; "" if nothing."""
+        """Advice for other words than the most likely one, such as "raise --top-k"; "" if the options allow some."""
         bound = ["the temperature"] * (self.temperature < GREEDY_BELOW) + ["--top-k"] * (self.top_k == 1)
         return f"raise {' and '.join(bound)}" if bound else ""
 

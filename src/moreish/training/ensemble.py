@@ -157,7 +157,7 @@ def _train(
             else:
                 if own is not None:
                     shutil.rmtree(own, ignore_errors=True)  # of a member that had no time to begin
-                counted = task.batches is None  # in a while in which the folder may be taken away
+                counted = task.batches is None  # without the folder, which may be taken away meanwhile
                 runs.append(fit(task, out=None if counted else own, deadline=deadline, **shared))
                 if own is not None and counted and is_there():
                     runs[-1].save(own)

@@ -36,7 +36,7 @@ OnProgress = Callable[[Progress], None]
 
 
 class Rescue(NamedTuple):
-    """What an ensemble does for the member in training if somebody takes its folder away.
+    """Ways to save an ensemble with the member in training, if somebody takes its folder away.
 
     is_there    tells if the folder of the ensemble is still there
     save        saves the ensemble in another folder, calls its argument with that of the member, and returns the former
